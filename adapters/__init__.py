@@ -1,0 +1,1 @@
+"""What touches the outside: each folder knows the thing it is named after, and nobody else's insides."""

@@ -1,0 +1,163 @@
+"""Every table. `events` is immutable and holds nothing personal; what can be erased one day stands beside it.
+
+Instants are integers (microseconds since 1970, UTC) on both databases: no driver turns or drops a time zone.
+Documents are JSON in byte columns: a text or jsonb column of PostgreSQL refuses NUL, a byte column refuses nothing.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+service = Table(
+    "service",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("name"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, autoincrement=False),
+    Column("stream", Text, comment="our id of the stream; null where the body could not be read"),
+    Column("reading", Text, nullable=False, comment="ok, unknown_type or undecodable"),
+    Column("type", Text, comment="a type that the provider documents; null for every other"),
+    Column("sequence", BigInteger),
+    Column("occurred_at", BigInteger),
+    Column("received_at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("verified_by", Text, comment="the secret that matched, as the configuration names it; null: unsigned"),
+    Column("leaf", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("source", "position"),
+    UniqueConstraint("source", "key"),
+    Index(None, "position"),
+    Index(None, "source", "stream", "position"),
+    sqlite_with_rowid=False,
+)
+
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, autoincrement=False),
+    Column("type", Text, comment="an unknown type as sent, made safe; null for documented ones"),
+    Column("headers", LargeBinary, nullable=False, comment="JSON: [[name, value], ...] as the server handed them over"),
+    Column("body", LargeBinary, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("source", "position"),
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("stream", Text, nullable=False, comment="our id, derived from source, kind and provider_id"),
+    Column("kind", Text, nullable=False, comment="session, registration, action or device"),
+    Column("provider_id", Text, nullable=False),
+    PrimaryKeyConstraint("source", "stream"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("delivery", BigInteger, nullable=False, autoincrement=False, comment="ascending, never reused"),
+    Column("verdict", Text, nullable=False, comment="duplicate, conflict or rejected; a new one is an event"),
+    Column("head", BigInteger, nullable=False, comment="the log's last position when this was recorded"),
+    Column("position", BigInteger, comment="the event that holds the key; null for a rejection"),
+    Column("received_at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("reason", Text, comment="a rejection's code"),
+    Column("hint", Text, comment="a rejection's sentence for the on-call"),
+    Column("size", BigInteger, nullable=False, comment="bytes of the body as received"),
+    Column("headers", LargeBinary, comment="null for a duplicate"),
+    Column("body", LargeBinary, comment="whole for a conflict, cut for a rejection, null for a duplicate"),
+    PrimaryKeyConstraint("source", "delivery"),
+    Index(None, "delivery"),
+    Index(None, "source", "position"),
+    Index(None, "source", "verdict", "delivery"),
+    sqlite_with_rowid=False,
+)
+
+projections = Table(
+    "projections",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False, comment="of the machine that folded it"),
+    Column("kind", Text, nullable=False),
+    Column("machine", Text, nullable=False),
+    Column("opened", BigInteger, nullable=False, comment="position that first named the stream: the lists' order"),
+    Column("position", BigInteger, nullable=False, comment="last position folded; 0 for a stream only mentioned"),
+    Column("state", Text, nullable=False),
+    Column("outcome", Text),
+    Column("user_id", Text),
+    Column("device", Text, comment="our id of the device, for actions"),
+    Column("first_at", BigInteger),
+    Column("last_at", BigInteger),
+    Column("anomalies", Integer, nullable=False, comment="a bit for each kind in core.event.ANOMALIES"),
+    Column("conflicts", Text, nullable=False, server_default="", comment="positions whose key came again with another body"),
+    Column("snapshot", LargeBinary, nullable=False, comment="the fold's state, JSON"),
+    PrimaryKeyConstraint("source", "stream", "fingerprint"),
+    Index("ix_projections_kind_opened", "kind", "opened"),
+    Index(
+        "ix_projections_anomalous",
+        "kind",
+        "opened",
+        sqlite_where=text("anomalies <> 0"),
+        postgresql_where=text("anomalies <> 0"),
+    ),
+    Index(
+        "ix_projections_user_id",
+        "user_id",
+        "opened",
+        sqlite_where=text("user_id IS NOT NULL"),
+        postgresql_where=text("user_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_projections_device",
+        "device",
+        "opened",
+        sqlite_where=text("device IS NOT NULL"),
+        postgresql_where=text("device IS NOT NULL"),
+    ),
+)
+
+measurements = Table(
+    "measurements",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("measurement", Text, nullable=False, comment="our id"),
+    Column("fingerprint", Text, nullable=False),
+    Column("stream", Text, nullable=False, comment="the session it belongs to; its record stands in that snapshot"),
+    Column("opened", BigInteger, nullable=False, comment="position of the first event that told of it"),
+    Column("measurement_id", Text, comment="the provider's; null where none was ever given"),
+    Column("state", Text, nullable=False),
+    Column("outcome", Text),
+    Column("anomalies", Integer, nullable=False),
+    PrimaryKeyConstraint("source", "measurement", "fingerprint"),
+    Index(None, "opened"),
+    Index(None, "source", "stream"),
+)

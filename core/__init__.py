@@ -1,0 +1,1 @@
+"""The log's meaning, pure: events, machines, fold. Imports no framework, no database, no clock."""

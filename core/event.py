@@ -1,0 +1,83 @@
+"""What a provider's body says (a reading) and what the log holds of it (an event)."""
+
+from typing import Any
+
+import msgspec
+
+Instant = int
+"""Microseconds since 1970-01-01T00:00:00Z."""
+
+Headers = list[tuple[str, str]]
+"""Header fields as the server handed them over: lower-case names, order kept, repeats kept."""
+
+SECOND: Instant = 1_000_000
+
+ANOMALIES = (
+    "late",
+    "gap",
+    "unexpected",
+    "conflict",
+    "overlap",
+    "unknown_type",
+    "undecodable",
+    "clock_skew",
+    "wrong_package",
+)
+"""Every kind of anomaly. The order is the order of the bits in a projection's anomaly mask: append only."""
+
+
+class Anomaly(msgspec.Struct, frozen=True, gc=False):
+    """A recorded irregularity: its kind (one of ANOMALIES), the position of its event, and words for people."""
+
+    kind: str
+    position: int
+    detail: str
+
+
+class Note(msgspec.Struct, frozen=True, gc=False):
+    """An anomaly that the reading of a body found, before the event had a position."""
+
+    kind: str
+    detail: str
+
+
+class Reading(msgspec.Struct, gc=False):
+    """What an authentic body says.
+
+    `type` is the provider's own word. `known` is false where no machine may be moved by it (an unknown type, or
+    signals that contradict each other); a note says why. `provider_id` is the id that the provider gives the stream.
+    `data` holds every documented field that is not a column of the event, under its snake_case name, made safe for text
+    columns (no NUL, no lone surrogate). `mentions` is the provider's id of a device that the event is about, where
+    the stream is another one.
+    """
+
+    kind: str
+    provider_id: str
+    type: str
+    sequence: int | None
+    occurred_at: Instant | None
+    data: dict[str, Any]
+    known: bool = True
+    notes: tuple[Note, ...] = ()
+    mentions: str | None = None
+
+
+class Unreadable(msgspec.Struct, frozen=True, gc=False):
+    """An authentic body that cannot be read: recorded raw, anomaly `undecodable`. `reason` is for people."""
+
+    reason: str
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """An event of one stream, as the fold takes it. `key` breaks ties of the canonical order."""
+
+    position: int
+    key: bytes
+    type: str
+    sequence: int | None
+    occurred_at: Instant | None
+    received_at: Instant
+    signed: bool
+    data: dict[str, Any]
+    known: bool = True
+    notes: tuple[Note, ...] = ()
