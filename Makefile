@@ -1,0 +1,71 @@
+# A fresh machine has Python >= 3.11, make and git; everything else comes from the hashed locks into .venv.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
+LOCKED := $(INSTALL) --require-hashes --only-binary :all:
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint types imports unit format cover lock clean
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+run: .venv/.run ## serve on 127.0.0.1:8400; writes a configuration first where there is none
+	@$(BIN)/hookfold init --if-missing
+	@exec $(BIN)/hookfold serve --hello
+
+demo: .venv/.run ## a service of its own, signed traffic of four providers, the resulting states
+	@$(BIN)/hookfold demo
+
+test: lint types imports unit ## everything that CI runs
+
+lint: .venv/.dev ## ruff: rules and format
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+
+types: .venv/.dev ## mypy, strict
+	$(BIN)/mypy
+
+imports: .venv/.dev ## the plan of the house
+	$(BIN)/lint-imports --no-logo
+
+unit: .venv/.dev ## every test, on SQLite and on a real PostgreSQL
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+format: .venv/.dev ## let ruff put it in order
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format --quiet .
+
+cover: .venv/.dev ## branch coverage
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lock: .venv/.dev ## resolve the dependencies anew
+	$(COMPILE) --upgrade -o requirements.txt
+	$(COMPILE) --upgrade --extra dev -c requirements.txt -o requirements-dev.txt
+
+clean: ## forget the virtual environment and every cache
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Hookfold needs Python 3.11 or newer on the PATH (or: make PYTHON=/path/to/python)"; exit 1; }
+	@echo "making .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv
+
+.venv/.run: requirements.txt pyproject.toml | .venv/bin/python
+	@echo "installing what the service needs, from requirements.txt"
+	@$(LOCKED) -r requirements.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.run
+	@echo "installing what the tests need, from requirements-dev.txt"
+	@$(LOCKED) -r requirements-dev.txt
+	@touch $@

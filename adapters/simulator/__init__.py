@@ -1,0 +1,1 @@
+"""Documented and realistic traffic of the four providers, correctly signed, and what plays it at a service."""
