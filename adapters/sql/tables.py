@@ -159,5 +159,6 @@ measurements = Table(
     Column("anomalies", Integer, nullable=False),
     PrimaryKeyConstraint("source", "measurement", "fingerprint"),
     Index(None, "opened"),
+    Index(None, "measurement_id"),
     Index(None, "source", "stream"),
 )
