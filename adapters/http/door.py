@@ -1,0 +1,117 @@
+"""The door: what a delivery is answered, decided in one order for every server in front of it."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from adapters.providers import Provider, Refused
+from adapters.sql import Entry, Receipt, Rejection, Unavailable
+from core.event import Headers, Instant, Unreadable
+
+KEPT_BODY = 4_096
+"""Bytes of a rejected body that stay on record."""
+KEPT_HEADER = 1_024
+KEPT_HEADERS = 64
+
+_PREFIX = "/in/"
+_SUFFIX = "/webhook"
+_JSON = ("content-type", "application/json")
+_REFUSED_TYPES = ("application/x-www-form-urlencoded", "multipart/")
+
+
+class Answer(NamedTuple):
+    """What goes back to the sender."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Door:
+    """Takes deliveries for the configured sources. Bodies over `max_body` bytes are refused."""
+
+    def __init__(self, sources: Mapping[str, Provider], max_body: int, clock: Callable[[], Instant]) -> None:
+        self.max_body = max_body
+        self._sources = sources
+        self._clock = clock
+
+    def source_of(self, method: str, path: str) -> str | Answer:
+        """The source that an ingest path names, or the answer (404, 405) to a path or method that cannot be."""
+        name = path.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+        if name not in self._sources:
+            return failure(404, "no such source")
+        if method != "POST":
+            return failure(405, "deliveries are sent with POST", [("allow", "POST")])
+        return name
+
+    def refuse_size(self, source: str, headers: Headers, size: int) -> Rejection:
+        """For a body over the limit, of which nothing is kept. `size`: as declared, or as far as it was read."""
+        return self._reject(source, headers, b"", size, 413, "too_large", f"more than {self.max_body} bytes")
+
+    def receive(self, source: str, headers: Headers, body: bytes) -> Entry | Rejection:
+        """What a delivery is, before it is recorded. Every failure is a rejection; an authentic body is an entry."""
+        refusal = _transport(headers, body)
+        if refusal:
+            return self._reject(source, headers, body, len(body), *refusal)
+        provider = self._sources[source]
+        now = self._clock()
+        verified = provider.verify(headers, body, now)
+        if isinstance(verified, Refused):
+            return self._reject(source, headers, body, len(body), 401, verified.reason, verified.hint)
+        reading = provider.read(body)
+        if isinstance(reading, Unreadable) and not provider.signed:
+            return self._reject(source, headers, body, len(body), 400, "undecodable", reading.reason)
+        return Entry(source, now, headers, body, verified.by, provider.identity(headers, body, reading), reading)
+
+    def _reject(
+        self, source: str, headers: Headers, body: bytes, size: int, status: int, reason: str, hint: str
+    ) -> Rejection:
+        kept = [(name[:KEPT_HEADER], value[:KEPT_HEADER]) for name, value in headers[:KEPT_HEADERS]]
+        return Rejection(source, self._clock(), kept, body[:KEPT_BODY], size, status, reason, hint)
+
+
+def answer(item: Entry | Rejection, outcome: Receipt | Exception | None) -> Answer:
+    """What a delivery is answered once its outcome is known."""
+    if not isinstance(outcome, Receipt):
+        if isinstance(outcome, Unavailable):
+            return failure(503, "the log cannot commit now: send again", [("retry-after", "2")])
+        return failure(500, "this delivery could not be recorded: send again")
+    if isinstance(item, Rejection):
+        return failure(item.status, _MESSAGES[item.reason] if item.reason in _MESSAGES else "signature")
+    return Answer(
+        200,
+        [_JSON, ("hookfold-verdict", outcome.verdict), ("hookfold-position", str(outcome.position))],
+        b'{"status": "success"}',
+    )
+
+
+def failure(status: int, message: str, headers: list[tuple[str, str]] | None = None) -> Answer:
+    """An error as the providers' documents word it: `{"status": "error", "message": …}`."""
+    body = msgspec.json.encode({"status": "error", "message": message})
+    return Answer(status, [_JSON, *(headers or [])], body)
+
+
+_MESSAGES = {
+    "too_large": "the body is too large",
+    "content_encoding": "send the body as it is, without a content encoding",
+    "content_type": "send JSON",
+    "empty": "the body is empty",
+    "undecodable": "the body cannot be read as one of this provider's webhooks",
+}
+"""What a rejection tells its sender; whatever is not here tells no more than `signature`."""
+
+
+def _transport(headers: Headers, body: bytes) -> tuple[int, str, str] | None:
+    """Status, reason and hint where the request itself is wrong: 415 before an empty 400."""
+    for name, value in headers:
+        if name == "content-encoding" and value.strip().lower() not in ("", "identity"):
+            return 415, "content_encoding", value[:KEPT_HEADER]
+        if name == "content-type" and _is_refused(value):
+            return 415, "content_type", value[:KEPT_HEADER]
+    return None if body else (400, "empty", "no body")
+
+
+def _is_refused(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind.startswith(_REFUSED_TYPES) or kind.endswith(("/xml", "+xml"))

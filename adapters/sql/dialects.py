@@ -1,0 +1,116 @@
+"""What differs between the databases: how a writer takes its turn, and how many rows go over in one statement.
+
+The append path speaks to the driver's cursor: compiling a statement for every batch would cost more than running it.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any, Protocol
+
+from sqlalchemy import BigInteger, Integer, LargeBinary, Table, Text
+
+Row = tuple[Any, ...]
+
+_APPEND_LOCK = 7238702
+"""Names the one advisory lock under which positions are given out."""
+
+
+class Dialect(Protocol):
+    """The append path's view of a database. `mark` stands for a parameter in statements of ours."""
+
+    mark: str
+
+    def begin(self, cursor: Any) -> None:
+        """Begins the transaction of the only writer: whoever comes next waits until it ended."""
+
+    def insert(self, cursor: Any, into: "Insert", rows: Sequence[Row]) -> None:
+        """Inserts all rows, in as few statements as the database takes."""
+
+    def lookup(self, cursor: Any, find: "Lookup", keys: Sequence[Row]) -> Iterator[Row]:
+        """The rows that any of the keys names."""
+
+
+class Insert:
+    """An insert of whole rows into a table; `conflict` is the clause behind it."""
+
+    def __init__(self, table: Table, conflict: str = "") -> None:
+        self.names = [column.name for column in table.columns]
+        self.head = f"INSERT INTO {table.name} ({', '.join(self.names)})"
+        self.types = [_array_type(column.type) for column in table.columns]
+        self.conflict = conflict
+
+    @classmethod
+    def upsert(cls, table: Table) -> "Insert":
+        """Inserts; a row with the same primary key gets the new values."""
+        keys = [column.name for column in table.primary_key]
+        new = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.columns if c.name not in keys)
+        return cls(table, f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {new}")
+
+
+class Lookup:
+    """Finds rows by many keys at once: `columns` and `joins` are SQL over the table `t`; a key is a tuple of columns."""
+
+    def __init__(self, columns: str, table: Table, key: Sequence[str], rest: str = "") -> None:
+        self.select = f"SELECT {columns} FROM k JOIN {table.name} t ON " + " AND ".join(f"t.{c} = k.{c}" for c in key)
+        self.rest = rest
+        self.key = key
+        self.types = [_array_type(table.c[c].type) for c in key]
+
+
+class Sqlite:
+    """One statement of many rows keeps the interpreter's lock: a statement per row gives it away at every row."""
+
+    mark = "?"
+    _SIZES = (64, 32, 16, 8, 4, 2, 1)
+
+    def begin(self, cursor: Any) -> None:
+        cursor.execute("BEGIN IMMEDIATE")
+
+    def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None:
+        one = f"({', '.join('?' * len(into.names))})"
+        for chunk in self._chunks(rows):
+            sql = f"{into.head} VALUES {', '.join([one] * len(chunk))}{into.conflict}"
+            cursor.execute(sql, list(chain.from_iterable(chunk)))
+
+    def lookup(self, cursor: Any, find: Lookup, keys: Sequence[Row]) -> Iterator[Row]:
+        one = f"({', '.join('?' * len(find.key))})"
+        for chunk in self._chunks(keys):
+            head = f"WITH k ({', '.join(find.key)}) AS (VALUES {', '.join([one] * len(chunk))}) "
+            yield from cursor.execute(head + find.select + find.rest, list(chain.from_iterable(chunk)))
+
+    def _chunks(self, rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+        """Few distinct sizes, so that the driver finds every statement prepared."""
+        start = 0
+        while start < len(rows):
+            size = next(size for size in self._SIZES if size <= len(rows) - start)
+            yield rows[start : start + size]
+            start += size
+
+
+class Postgresql:
+    """Columns travel as arrays: one prepared statement whatever the number of rows. The driver begins by itself."""
+
+    mark = "%s"
+
+    def begin(self, cursor: Any) -> None:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_APPEND_LOCK,))
+
+    def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None:
+        arrays = ", ".join(f"%b::{kind}[]" for kind in into.types)
+        sql = f"{into.head} SELECT * FROM unnest({arrays}){into.conflict}"
+        cursor.execute(sql, [list(column) for column in zip(*rows, strict=True)], prepare=True)
+
+    def lookup(self, cursor: Any, find: Lookup, keys: Sequence[Row]) -> Iterator[Row]:
+        arrays = ", ".join(f"%b::{kind}[]" for kind in find.types)
+        sql = f"WITH k ({', '.join(find.key)}) AS (SELECT * FROM unnest({arrays})) {find.select}{find.rest}"
+        cursor.execute(sql, [list(column) for column in zip(*keys, strict=True)], prepare=True)
+        yield from cursor
+
+
+DIALECTS: dict[str, Dialect] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
+
+_ARRAY_TYPES = {Text: "text", BigInteger: "bigint", Integer: "integer", LargeBinary: "bytea"}
+
+
+def _array_type(kind: Any) -> str:
+    return _ARRAY_TYPES[type(kind)]

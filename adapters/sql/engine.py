@@ -1,0 +1,88 @@
+"""Opens a database: durability settings, transactions that begin when we say so, and the migrations."""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, event, make_url
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA busy_timeout = 10000",
+    "PRAGMA recursive_triggers = ON",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -65536",
+)
+_POSTGRESQL_OPTIONS = (
+    "-c timezone=UTC -c default_transaction_isolation=read\\ committed -c synchronous_commit=on "
+    "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+)
+
+
+def open_engine(url: str, *, pool_size: int = 8) -> Engine:
+    """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3). Nothing is connected yet."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(url, pool_size)
+    if parsed.get_backend_name() == "postgresql":
+        return create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            connect_args={"options": _POSTGRESQL_OPTIONS, "connect_timeout": 10},
+        )
+    msg = f"{parsed.get_backend_name()!r} is not a database that Hookfold knows: use sqlite:///FILE or postgresql://…"
+    raise ValueError(msg)
+
+
+def _open_sqlite(url: str, pool_size: int) -> Engine:
+    database = make_url(url).database
+    if database:
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 10, "cached_statements": 512},
+    )
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(pragma)
+
+
+def migrate(engine: Engine) -> None:
+    """Brings the database to the newest revision; two processes that start at once take turns."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7238701)")
+        else:
+            connection.exec_driver_sql("ROLLBACK")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        command.upgrade(_config(connection), "head")
+        connection.commit()
+
+
+def revision(engine: Engine) -> tuple[str | None, str | None]:
+    """The database's revision and the newest one that this code knows."""
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    return current, ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def _config(connection: Any) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,41 @@
+"""What goes into the log and what comes back."""
+
+import msgspec
+
+from core.event import Headers, Instant, Reading, Unreadable
+
+
+class Entry(msgspec.Struct, gc=False):
+    """An authentic delivery. `identity` is its idempotency key's bytes; `verified_by` null where nothing protects it."""
+
+    source: str
+    received_at: Instant
+    headers: Headers
+    body: bytes
+    verified_by: str | None
+    identity: bytes
+    reading: Reading | Unreadable
+
+
+class Rejection(msgspec.Struct, gc=False):
+    """A delivery that stays outside of the log: what it was answered, and why. `size` is that of the whole body."""
+
+    source: str
+    received_at: Instant
+    headers: Headers
+    body: bytes
+    size: int
+    status: int
+    reason: str
+    hint: str = ""
+
+
+class Receipt(msgspec.Struct, frozen=True, gc=False):
+    """What a committed delivery turned out to be. `position` is that of the event that holds the key; 0: rejected."""
+
+    verdict: str
+    position: int
+
+
+class Unavailable(Exception):
+    """The database could not commit now; nothing was acknowledged, the sender may send again."""

@@ -1,0 +1,229 @@
+"""Appends deliveries to the log: verdicts, positions, payloads and projections in one transaction for a whole batch."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy import Engine
+
+from adapters.sql import tables
+from adapters.sql.dialects import DIALECTS, Insert, Lookup, Row
+from adapters.sql.entries import Entry, Receipt, Rejection, Unavailable
+from adapters.sql.errors import is_for_now
+from adapters.sql.project import New, Projector
+from core.event import Instant, Reading, Unreadable
+from core.ids import Ids
+from core.leaf import Columns, commitment, leaf
+
+Item = Entry | Rejection
+
+_logger = structlog.get_logger()
+
+KEPT_REJECTIONS = 1_000
+"""Rejections on record per source: the newest ones."""
+
+_EVENTS = Insert(tables.events)
+_PAYLOADS = Insert(tables.payloads)
+_DELIVERIES = Insert(tables.deliveries)
+_HOLDERS = Lookup("t.source, t.key, t.position", tables.events, ("source", "key"))
+_BODIES = Lookup("t.source, t.position, t.body", tables.payloads, ("source", "position"))
+_HEAD = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1"
+_LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
+_PRUNE = (
+    "DELETE FROM deliveries WHERE source = ? AND verdict = 'rejected' AND delivery <= ("
+    "SELECT delivery FROM deliveries WHERE source = ? AND verdict = 'rejected' "
+    f"ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT_REJECTIONS})"
+)
+
+
+class Log:
+    """The writer of one process. Not for several threads at once: `GroupCommit` stands in front."""
+
+    def __init__(self, engine: Engine, ids: Ids, projector: Projector, clock: Callable[[], Instant]) -> None:
+        self._engine = engine
+        self._ids = ids
+        self._projector = projector
+        self._clock = clock
+        self._dialect = DIALECTS[engine.dialect.name]
+        self._connection: Any = None
+        self._last = 0
+
+    def append(self, batch: Sequence[Item]) -> list[Receipt]:
+        """Commits the batch and tells each one's verdict, in order.
+
+        Raises Unavailable where the database could not commit. An entry that cannot be stored or folded never fails the
+        others: the batch is then committed one by one, and what fails alone is recorded raw, as `undecodable`.
+        """
+        try:
+            return self._commit(batch)
+        except Exception as error:
+            if is_for_now(error):
+                raise Unavailable(str(error)) from error
+            if len(batch) > 1:
+                return [receipt for item in batch for receipt in self.append([item])]
+            return self._append_raw(batch[0], error)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _append_raw(self, item: Item, error: Exception) -> list[Receipt]:
+        if isinstance(item, Rejection) or isinstance(item.reading, Unreadable):
+            raise Unavailable(str(error)) from error
+        _logger.error("entry_refused", source=item.source, error=repr(error))
+        refused = Unreadable(f"what was read could not be recorded: {type(error).__name__}")
+        return self.append([msgspec.structs.replace(item, reading=refused)])
+
+    def _commit(self, batch: Sequence[Item]) -> list[Receipt]:
+        try:
+            if self._connection is None:
+                self._connection = self._engine.raw_connection()
+            cursor = self._connection.cursor()
+            self._dialect.begin(cursor)
+            receipts, last = self._write(cursor, batch)
+            self._connection.commit()
+        except BaseException:
+            self._abandon()
+            raise
+        self._last = last
+        return receipts
+
+    def _abandon(self) -> None:
+        """What the projector remembers may be ahead of the log now, and the connection may be broken: begin anew."""
+        self._projector.forget()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+
+    def _write(self, cursor: Any, batch: Sequence[Item]) -> tuple[list[Receipt], int]:
+        turn = Turn(*self._head(cursor), clock=self._clock)
+        entries = [item for item in batch if isinstance(item, Entry)]
+        keys = [(entry.source, self._ids.key(entry.source, entry.identity)) for entry in entries]
+        turn.judge(entries, keys, self._holders(cursor, keys), lambda at: self._bodies(cursor, at), self._stream)
+        turn.reject([item for item in batch if isinstance(item, Rejection)])
+        self._insert(cursor, turn)
+        self._projector.project(cursor, turn.new, turn.conflicts)
+        verdicts = iter(turn.receipts)
+        rejected = Receipt("rejected", 0)
+        return [next(verdicts) if isinstance(item, Entry) else rejected for item in batch], turn.position
+
+    def _head(self, cursor: Any) -> tuple[int, Instant]:
+        cursor.execute(_HEAD)
+        position, recorded_at = cursor.fetchone() or (0, 0)
+        if position != self._last:
+            self._projector.forget_changed(cursor, self._last)
+        return position, recorded_at
+
+    def _holders(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, int]:
+        return {(source, key): at for source, key, at in self._dialect.lookup(cursor, _HOLDERS, keys)} if keys else {}
+
+    def _bodies(self, cursor: Any, at: Sequence[Row]) -> dict[Row, bytes]:
+        return {(source, position): body for source, position, body in self._dialect.lookup(cursor, _BODIES, at)}
+
+    def _stream(self, source: str, reading: Reading | Unreadable) -> str | None:
+        if isinstance(reading, Unreadable) or not reading.provider_id:
+            return None
+        return self._ids.of(reading.kind, source, reading.provider_id)
+
+    def _insert(self, cursor: Any, turn: "Turn") -> None:
+        if turn.new:
+            rows = [_rows(new, turn.recorded_at, salt) for new, salt in zip(turn.new, _salts(len(turn.new)), strict=True)]
+            self._dialect.insert(cursor, _EVENTS, [event for event, _ in rows])
+            self._dialect.insert(cursor, _PAYLOADS, [payload for _, payload in rows])
+        if turn.deliveries:
+            cursor.execute(_LAST_DELIVERY)
+            first = (cursor.fetchone()[0] or 0) + 1
+            self._dialect.insert(cursor, _DELIVERIES, turn.delivery_rows(first))
+            for source in turn.rejected_sources:
+                cursor.execute(_PRUNE.replace("?", self._dialect.mark), (source, source))
+
+
+class Turn:
+    """One writer's turn: what the batch turns out to be while nobody else can append."""
+
+    def __init__(self, position: int, recorded_at: Instant, clock: Callable[[], Instant]) -> None:
+        self.position = position
+        self.recorded_at = max(recorded_at, clock())
+        self.new: list[New] = []
+        self.receipts: list[Receipt] = []
+        self.conflicts: list[tuple[str, int]] = []
+        self.deliveries: list[tuple[str, str, int | None, Entry | Rejection]] = []
+        self.rejected_sources: set[str] = set()
+
+    def judge(
+        self,
+        entries: Sequence[Entry],
+        keys: Sequence[Row],
+        holders: dict[Row, int],
+        bodies_of: Callable[[Sequence[Row]], dict[Row, bytes]],
+        stream_of: Callable[[str, Reading | Unreadable], str | None],
+    ) -> None:
+        """Gives each entry its verdict; the first of several with one key is the new one."""
+        bodies = bodies_of([(source, at) for (source, _), at in holders.items()]) if holders else {}
+        for entry, key in zip(entries, keys, strict=True):
+            at = holders.get(key)
+            if at is None:
+                self.position += 1
+                holders[key] = self.position
+                bodies[entry.source, self.position] = entry.body
+                self.new.append(New(self.position, entry, key[1], stream_of(entry.source, entry.reading)))
+                self.receipts.append(Receipt("new", self.position))
+            else:
+                self._seen_before(entry, at, bodies[entry.source, at])
+
+    def _seen_before(self, entry: Entry, at: int, body: bytes) -> None:
+        verdict = "duplicate" if entry.body == body else "conflict"
+        if verdict == "conflict":
+            self.conflicts.append((entry.source, at))
+        self.receipts.append(Receipt(verdict, at))
+        self.deliveries.append((entry.source, verdict, at, entry))
+
+    def reject(self, rejections: Sequence[Rejection]) -> None:
+        """Puts rejections on record."""
+        for rejection in rejections:
+            self.rejected_sources.add(rejection.source)
+            self.deliveries.append((rejection.source, "rejected", None, rejection))
+
+    def delivery_rows(self, first: int) -> list[Row]:
+        """Rows of `deliveries`, numbered from `first`."""
+        return [
+            (source, number, verdict, self.position, at, item.received_at, self.recorded_at, *_kept(verdict, item))
+            for number, (source, verdict, at, item) in enumerate(self.deliveries, first)
+        ]
+
+
+def _kept(verdict: str, item: Item) -> Row:
+    """status, reason, hint, size, headers, body: whole for a conflict, nothing for a duplicate."""
+    if isinstance(item, Rejection):
+        return (item.status, item.reason, item.hint, item.size, msgspec.json.encode(item.headers), item.body)
+    if verdict == "duplicate":
+        return (200, None, None, len(item.body), None, None)
+    return (200, None, None, len(item.body), msgspec.json.encode(item.headers), item.body)
+
+
+def _rows(new: New, recorded_at: Instant, salt: bytes) -> tuple[Row, Row]:
+    """The rows of `events` and `payloads`."""
+    entry, reading = new.entry, new.entry.reading
+    headers = msgspec.json.encode(entry.headers)
+    if isinstance(reading, Unreadable):
+        read: Row = ("undecodable", None, None, None)
+        unknown = None
+    else:
+        known = reading.known
+        read = ("ok" if known else "unknown_type", reading.type if known else None, reading.sequence, reading.occurred_at)
+        unknown = None if known else reading.type
+    clocks = (entry.received_at, recorded_at)
+    sealed = commitment(salt, headers, entry.body).hex()
+    columns = Columns(
+        new.position, entry.source, new.stream, *read, *clocks, new.key.hex(), entry.verified_by, sealed
+    )
+    event = (entry.source, new.position, new.stream, *read, *clocks, new.key, entry.verified_by, leaf(columns))
+    return event, (entry.source, new.position, unknown, headers, entry.body, salt)
+
+
+def _salts(count: int) -> list[bytes]:
+    random = os.urandom(16 * count)
+    return [random[at : at + 16] for at in range(0, 16 * count, 16)]

@@ -1,0 +1,44 @@
+"""Reads stored events back into what the fold takes: from the raw body, never from an earlier reading."""
+
+from collections.abc import Callable
+from typing import Any
+
+from adapters.sql.dialects import Dialect
+from core.event import Event, Note, Reading, Unreadable
+
+Reader = Callable[[str | None, bytes], Reading | Unreadable]
+"""(the event's documented type or None, raw body) -> what the body says."""
+
+_STREAM = (
+    "SELECT e.position, e.key, e.type, e.received_at, e.verified_by, p.body FROM events e "
+    "JOIN payloads p ON p.source = e.source AND p.position = e.position "
+    "WHERE e.source = ? AND e.stream = ? ORDER BY e.position"
+)
+
+
+def stream_events(cursor: Any, dialect: Dialect, source: str, stream: str, read: Reader) -> list[Event]:
+    """Every event of a stream by position."""
+    cursor.execute(_STREAM.replace("?", dialect.mark), (source, stream))
+    return [to_event(*row, read=read) for row in cursor.fetchall()]
+
+
+def to_event(
+    position: int, key: bytes, kind: str | None, received_at: int, verified_by: str | None, body: bytes, *, read: Reader
+) -> Event:
+    """One stored event. A body that this code cannot read moves nothing and says so."""
+    reading = read(kind, body)
+    if isinstance(reading, Unreadable):
+        notes = (Note("undecodable", reading.reason),)
+        return Event(position, key, kind or "", None, None, received_at, verified_by is not None, {}, False, notes)
+    return Event(
+        position,
+        key,
+        reading.type,
+        reading.sequence,
+        reading.occurred_at,
+        received_at,
+        verified_by is not None,
+        reading.data,
+        reading.known,
+        reading.notes,
+    )
