@@ -1,6 +1,7 @@
 """What every provider offers: is it authentic, what identifies it, what does it say."""
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import ClassVar, Protocol, Self
 
 import msgspec
 
@@ -20,11 +21,57 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
     hint: str = ""
 
 
-class Provider(Protocol):
-    """One configured sender. `signed` is false where nothing protects it; `machine_of(kind)` names the stream's machine."""
+class Secret(Protocol):
+    """A secret and how the configuration names it (`env:NAME`, `file:PATH`): the name may be told, the value never."""
 
-    name: str
-    signed: bool
+    @property
+    def ref(self) -> str: ...
+
+    @property
+    def value(self) -> str: ...
+
+
+class Sender(Protocol):
+    """What a provider is built from: one configured source, of which each provider takes what it knows."""
+
+    @property
+    def provider(self) -> str: ...
+
+    @property
+    def secrets(self) -> Sequence[Secret]: ...
+
+    @property
+    def node_ascii(self) -> bool: ...
+
+    @property
+    def event_type(self) -> str | None: ...
+
+
+class Provider(Protocol):
+    """One configured sender. Its class says what it takes of the configuration, its object verifies and reads."""
+
+    name: ClassVar[str]
+    """The provider's name in the configuration."""
+
+    signed: ClassVar[bool]
+    """False where nothing protects what arrives: every event is then marked `unsigned`."""
+
+    types: ClassVar[frozenset[str]]
+    """Every event type that the provider documents."""
+
+    settings: ClassVar[frozenset[str]]
+    """The keys of a source's configuration that only some providers take."""
+
+    @classmethod
+    def built_from(cls, sender: Sender) -> Self:
+        """The provider of one source. Raises ValueError where a secret cannot be one."""
+
+    @staticmethod
+    def key_of(secret: str) -> bytes:
+        """The MAC key that a secret's text stands for. Raises ValueError, without telling the secret."""
+
+    def machine_of(self, kind: str) -> str:
+        """The name of the machine that folds this provider's streams of that kind."""
 
     def verify(self, headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:
         """Tells whether the raw bytes are authentic. Never raises. `now=None` leaves the time window out (replay)."""

@@ -1,0 +1,18 @@
+"""The configuration: hookfold.toml and the environment, read once at the start. This is the folder's whole face."""
+
+from adapters.config.load import load
+from adapters.config.settings import MAX_BODY, ConfigError, Secret, Service, Settings, Source
+from adapters.config.surroundings import config_path
+from adapters.config.template import write_template
+
+__all__ = [
+    "MAX_BODY",
+    "ConfigError",
+    "Secret",
+    "Service",
+    "Settings",
+    "Source",
+    "config_path",
+    "load",
+    "write_template",
+]

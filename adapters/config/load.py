@@ -1,0 +1,109 @@
+"""Reads hookfold.toml and the environment; whatever is wrong stops the start with the file, the key and the mend."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from adapters.config import values
+from adapters.config.secrets import resolve, service_secret
+from adapters.config.settings import MAX_BODY, ConfigError, Secret, Service, Settings, Source
+from adapters.config.surroundings import config_path, database_folder, database_url, port
+from adapters.providers import PROVIDERS, Provider
+
+RESERVED_NAMES = frozenset({"hookfold"})
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_TAKEN: dict[str, values.Take] = {
+    "node_ascii": values.switch,
+    "event_type": values.text,
+    "overdue_after": values.duration,
+    "package_name": values.text,
+    "presumed_ended_after": values.duration,
+}
+
+
+def load(path: Path | None, env: Mapping[str, str]) -> Settings:
+    """The settings in `path` (None: the file that HOOKFOLD_CONFIG names). Makes the service's secret where there is none.
+
+    Raises ConfigError, whose text is for the person who starts the service.
+    """
+    where = config_path(env) if path is None else path
+    document = _parsed(where)
+    values.only(where, "", document, ("service", "sources"))
+    url = database_url(env)
+    sources = {name: _source(where, name, given, env) for name, given in _tables(where, document, "sources").items()}
+    service = _service(where, _tables(where, document, "service"), url, env)
+    return Settings(where, service, sources, url, port(env))
+
+
+def _parsed(where: Path) -> values.Table:
+    try:
+        return tomllib.loads(where.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(where, "", "there is no such file: `hookfold init` writes one") from None
+    except OSError as error:
+        raise ConfigError(where, "", f"it cannot be read ({error.strerror}): let the service read it") from None
+    except UnicodeDecodeError:
+        raise ConfigError(where, "", "it is not UTF-8: save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(where, "", f"it is not TOML: {error}") from None
+
+
+def _tables(where: Path, document: values.Table, key: str) -> values.Table:
+    return values.table(where, key, document.get(key, {}))
+
+
+def _service(where: Path, given: values.Table, url: str, env: Mapping[str, str]) -> Service:
+    values.only(where, "service.", given, ("secret", "max_body"))
+    max_body = values.size(where, "service.max_body", given.get("max_body", MAX_BODY))
+    default = (database_folder(url) or where.parent / "var") / "secret"
+    return Service(service_secret(given.get("secret"), default, where, env), max_body)
+
+
+def _source(where: Path, name: str, given: object, env: Mapping[str, str]) -> Source:
+    key = f"sources.{name}"
+    if _NAME.fullmatch(name) is None or name in RESERVED_NAMES:
+        raise ConfigError(where, key, "name it with up to 63 of a-z, 0-9, - and _, beginning with a letter or digit; not hookfold")
+    table = values.table(where, key, given)
+    provider = _provider(where, f"{key}.provider", table.get("provider"))
+    values.only(where, f"{key}.", table, {"provider", *provider.settings})
+    taken: dict[str, Any] = {
+        setting: take(where, f"{key}.{setting}", table[setting]) for setting, take in _TAKEN.items() if setting in table
+    }
+    _check_event_type(where, f"{key}.event_type", taken.get("event_type"), provider)
+    secrets = _secrets(where, f"{key}.secrets", table.get("secrets"), provider, env)
+    return Source(name=name, provider=table["provider"], secrets=secrets, **taken)
+
+
+def _provider(where: Path, key: str, name: object) -> type[Provider]:
+    if not isinstance(name, str) or name not in PROVIDERS:
+        raise ConfigError(where, key, f"make it one of {', '.join(sorted(PROVIDERS))}")
+    return PROVIDERS[name]
+
+
+def _check_event_type(where: Path, key: str, event_type: str | None, provider: type[Provider]) -> None:
+    types = provider.types
+    if event_type is not None and event_type not in types:
+        raise ConfigError(where, key, f"make it one of {', '.join(sorted(types))}")
+
+
+def _secrets(
+    where: Path, key: str, refs: object, provider: type[Provider], env: Mapping[str, str]
+) -> tuple[Secret, ...]:
+    if not provider.signed:
+        return ()
+    if not isinstance(refs, list) or not refs:
+        raise ConfigError(where, key, 'this provider signs: list its secrets, such as ["env:NAME"]')
+    secrets = tuple(resolve(ref, where, key, env) for ref in refs)
+    for secret in secrets:
+        _check_secret(where, key, secret, provider)
+    return secrets
+
+
+def _check_secret(where: Path, key: str, secret: Secret, provider: type[Provider]) -> None:
+    try:
+        provider.key_of(secret.value)
+    except ValueError as error:
+        raise ConfigError(where, key, f"{secret.ref} cannot be a secret of this provider: {error}") from None

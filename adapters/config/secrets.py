@@ -1,0 +1,78 @@
+"""Secrets by reference: `env:NAME` and `file:PATH`, never in the configuration itself."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from adapters.config.settings import ConfigError, Secret
+
+SHORTEST_SERVICE_SECRET = 32
+"""Characters; the one that we make is 64 hex digits."""
+
+
+def resolve(ref: object, where: Path, key: str, env: Mapping[str, str]) -> Secret:
+    """The secret that `ref` names, a path taken from the configuration's folder. Raises ConfigError naming `key`."""
+    scheme, _, name = ref.partition(":") if isinstance(ref, str) else ("", "", "")
+    if scheme == "env" and name:
+        return Secret(f"env:{name}", _from_environment(name, where, key, env))
+    if scheme == "file" and name:
+        return Secret(f"file:{name}", _from_file(_path(name, where), where, key))
+    raise ConfigError(where, key, 'write "env:NAME" or "file:PATH": secrets do not stand in this file')
+
+
+def service_secret(ref: object, default: Path, where: Path, env: Mapping[str, str]) -> Secret:
+    """The service's secret; a file that is not there is made with 32 random bytes. `default` holds it without a `ref`."""
+    key = "service.secret"
+    if ref is None:
+        ref = f"file:{default.absolute()}"
+    if isinstance(ref, str) and ref.startswith("file:") and len(ref) > len("file:"):
+        make(_path(ref.removeprefix("file:"), where), secrets.token_hex(32), where, key)
+    secret = resolve(ref, where, key, env)
+    if len(secret.value) < SHORTEST_SERVICE_SECRET:
+        raise ConfigError(where, key, f"{secret.ref} is shorter than {SHORTEST_SERVICE_SECRET} characters: take 64 random hex digits")
+    return secret
+
+
+def make(path: Path, value: str, where: Path, key: str) -> bool:
+    """Writes a secret's file, readable by its owner only, unless it is there. True: it was made now.
+
+    It is linked into place whole, so that of processes that start together all read the same one.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            return False
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret-") as fresh:
+            fresh.write(value + "\n")
+            fresh.flush()
+            os.fsync(fresh.fileno())
+            os.link(fresh.name, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise ConfigError(where, key, f"{path} cannot be made ({error.strerror}): let the service write there") from None
+    return True
+
+
+def _path(name: str, where: Path) -> Path:
+    return where.parent / name
+
+
+def _from_environment(name: str, where: Path, key: str, env: Mapping[str, str]) -> str:
+    value = env.get(name, "")
+    if not value.strip():
+        raise ConfigError(where, key, f"the environment has no {name}: set it to the secret")
+    return value
+
+
+def _from_file(path: Path, where: Path, key: str) -> str:
+    try:
+        value = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(where, key, f"{path} cannot be read ({why}): put the secret there") from None
+    if not value:
+        raise ConfigError(where, key, f"{path} is empty: put the secret there")
+    return value

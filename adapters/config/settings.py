@@ -1,0 +1,60 @@
+"""What the service runs with, after everything was found to be right."""
+
+from pathlib import Path
+
+import msgspec
+
+from core.event import Instant
+
+MAX_BODY = 262_144
+"""Bytes of the largest body that is taken, unless configured: 256 KiB."""
+
+
+class ConfigError(Exception):
+    """A setting that stops the start. The text names the file, the key and the mend, and tells no secret."""
+
+    def __init__(self, where: object, key: str, mend: str) -> None:
+        super().__init__(f"{where}: {key}: {mend}" if key else f"{where}: {mend}")
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """A secret's text and how the configuration names it: `env:NAME` or `file:PATH`. Its repr tells the name only."""
+
+    ref: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"Secret({self.ref!r})"
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One configured webhook sender. Durations are microseconds; what a provider does not take has its default."""
+
+    name: str
+    provider: str
+    secrets: tuple[Secret, ...] = ()
+    node_ascii: bool = False
+    event_type: str | None = None
+    overdue_after: Instant | None = None
+    package_name: str | None = None
+    presumed_ended_after: Instant | None = None
+
+
+class Service(msgspec.Struct, frozen=True):
+    """What belongs to no source: the secret that keys our ids (32 bytes when made here), the largest body in bytes."""
+
+    secret: Secret
+    max_body: int = MAX_BODY
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Everything, from the file and the environment. `database_url` may hold a password and is not in the repr."""
+
+    path: Path
+    service: Service
+    sources: dict[str, Source]
+    database_url: str
+    port: int
+
+    def __repr__(self) -> str:
+        return f"Settings({str(self.path)!r}, sources={sorted(self.sources)!r})"

@@ -1,0 +1,59 @@
+"""The commented hookfold.toml that `hookfold init` writes, with a fresh secret for every sender that signs."""
+
+import secrets
+from base64 import b64encode
+from pathlib import Path
+
+from adapters.config.secrets import make
+from adapters.config.settings import ConfigError
+
+TEMPLATE = """\
+# Hookfold: who may send webhooks, and what is known about them. Everything here is read once, at the start.
+# Secrets never stand in this file: "file:PATH" (from this file's folder) or "env:NAME" says where each one is.
+
+[service]
+secret = "file:var/secret"      # keys our ids and hashes; made on the first start. Keep it: without it the ids change.
+# max_body = 262144             # bytes of the largest body that is taken
+
+# Each source receives at POST /in/<its name> and /in/<its name>/webhook.
+
+[sources.clinic]
+provider = "wms"
+secrets = ["file:var/clinic.secret"]    # the Config ID's MAC secret; several while one replaces another
+# node_ascii = true             # also take the MAC of the published JavaScript check, for bodies up to U+00FF
+
+[sources.energy]
+provider = "amps"
+secrets = ["file:var/energy.secret"]    # whsec_...; one source for live, another one for the sandbox
+overdue_after = "10m"           # an action without its end for so long is told as overdue
+# event_type = "push.completed" # where this URL receives one type only: bodies carry none
+
+[sources.captions]
+provider = "mentraos"           # sends no signature: let nobody else reach its path
+package_name = "com.example.captions"
+# presumed_ended_after = "12h"  # most sessions end without a webhook; this is told beside the state, never as the state
+
+[sources.notes]
+provider = "augmentos"          # the same product under its first name
+package_name = "com.example.notes"
+"""
+
+
+def write_template(path: Path) -> list[Path]:
+    """Writes the file and the secrets that it names, and says what was made. Secrets that are there stay as they are.
+
+    Raises ConfigError where the file is there already or nothing can be written.
+    """
+    fresh = {
+        path.parent / "var/clinic.secret": secrets.token_hex(32),
+        path.parent / "var/energy.secret": "whsec_" + b64encode(secrets.token_bytes(24)).decode(),
+    }
+    made = [secret for secret, value in fresh.items() if make(secret, value, path, "secrets")]
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(TEMPLATE)
+    except FileExistsError:
+        raise ConfigError(path, "", "it is there already: move it away first, or change it by hand") from None
+    except OSError as error:
+        raise ConfigError(path, "", f"it cannot be written ({error.strerror})") from None
+    return [path, *made]

@@ -1,0 +1,58 @@
+"""Values of the configuration, each taken strictly: what is of another type is refused, never converted."""
+
+import re
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from adapters.config.settings import ConfigError
+from core.event import SECOND, Instant
+
+Table = dict[str, Any]
+Take = Callable[[Path, str, object], Any]
+
+_DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
+_UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
+
+
+def table(where: Path, key: str, value: object) -> Table:
+    """A TOML table."""
+    if not isinstance(value, dict):
+        raise ConfigError(where, key, f"make it a table: [{key}]")
+    return value
+
+
+def only(where: Path, prefix: str, given: Table, known: Collection[str]) -> None:
+    """Refuses the first key that is not known."""
+    for name in given:
+        if name not in known:
+            raise ConfigError(where, f"{prefix}{name}", f"unknown key: remove it, or take one of {', '.join(sorted(known))}")
+
+
+def text(where: Path, key: str, value: object) -> str:
+    """A string with something in it."""
+    if not isinstance(value, str) or not value:
+        raise ConfigError(where, key, "make it a string that is not empty")
+    return value
+
+
+def switch(where: Path, key: str, value: object) -> bool:
+    """A boolean."""
+    if not isinstance(value, bool):
+        raise ConfigError(where, key, "make it true or false, without quotes")
+    return value
+
+
+def duration(where: Path, key: str, value: object) -> Instant:
+    """A whole number with its unit (s, m, h, d), as microseconds."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ConfigError(where, key, 'make it a number with its unit, such as "30s", "10m", "12h" or "2d"')
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def size(where: Path, key: str, value: object) -> int:
+    """Bytes: from 1 KiB to 64 MiB."""
+    if type(value) is not int or not 1024 <= value <= 64 * 1024 * 1024:
+        raise ConfigError(where, key, "make it a number of bytes from 1024 to 67108864")
+    return value

@@ -1,0 +1,35 @@
+"""The four senders: is a delivery authentic, what identifies it, what does it say. This is the folder's whole face."""
+
+from adapters.providers.amps import Amps
+from adapters.providers.augmentos import Augmentos
+from adapters.providers.instants import iso
+from adapters.providers.mentraos import Mentraos
+from adapters.providers.port import Provider, Refused, Secret, Sender, Verified
+from adapters.providers.signatures import sign_svix, sign_wms
+from adapters.providers.told import TOLD_STATES, read_told, told
+from adapters.providers.wms import Wms
+
+PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (Augmentos, Mentraos, Amps, Wms)}
+"""Each provider by its name in the configuration. A new one is a file, a word here and a test file."""
+
+
+def build(source: Sender) -> Provider:
+    """The provider of a configured source. Raises KeyError for an unknown provider, ValueError for an unusable secret."""
+    return PROVIDERS[source.provider].built_from(source)
+
+
+__all__ = [
+    "PROVIDERS",
+    "TOLD_STATES",
+    "Provider",
+    "Refused",
+    "Secret",
+    "Sender",
+    "Verified",
+    "build",
+    "iso",
+    "read_told",
+    "sign_svix",
+    "sign_wms",
+    "told",
+]

@@ -1,0 +1,190 @@
+"""Amps AI: what became of an action pushed to a device, and devices coming and going; signed by Svix.
+
+Bodies are flat and carry no event type in the generations seen; an envelope (`eventId`, `type`, `data`) is documented.
+So the type comes from the source's configuration, else from a type field, else from the shape. An action failed by shape if
+it has an error code, an error, a `failedAt` or an unsuccessful result, and completed otherwise. Signals that contradict
+each other are kept and not folded; `device.connected` and `device.reconnected` look alike and are never guessed.
+A `completedAt` on a body with an error code is no contradiction: the newest generation may send both.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from adapters.providers.fields import (
+    Document,
+    UnusableFieldError,
+    body_identity,
+    identifier,
+    identifier_if_any,
+    moment,
+    read_with,
+    renamed,
+    type_word,
+    unknown_type,
+)
+from adapters.providers.port import Refused, Sender, Verified
+from adapters.providers.signatures import Key, svix_id, svix_key, verify_svix
+from core.event import Headers, Instant, Note, Reading, Unreadable
+
+COMPLETED, FAILED = "push.completed", "push.failed"
+_DEVICE = frozenset({"device.connected", "device.disconnected", "device.reconnected"})
+_TYPE_FIELDS = ("type", "eventType", "event")
+_TIMES = ("completedAt", "failedAt", "timestamp", "occurredAt", "createdAt")
+_FIELDS = {
+    "deviceType": "device_type",
+    "command": "command",
+    "actionType": "action_type",
+    "parameters": "parameters",
+    "result": "result",
+    "errorCode": "error_code",
+    "errorMessage": "error_message",
+    "completedAt": "completed_at",
+    "failedAt": "failed_at",
+    "eventId": "event_id",
+    "reconnectionUrl": "reconnection_url",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Amps:
+    """One Amps endpoint: its secrets, and the only type it receives where one was configured."""
+
+    keys: tuple[Key, ...]
+    event_type: str | None = None
+
+    name: ClassVar[str] = "amps"
+    signed: ClassVar[bool] = True
+    settings: ClassVar[frozenset[str]] = frozenset({"secrets", "event_type", "overdue_after"})
+    types: ClassVar[frozenset[str]] = frozenset({COMPLETED, FAILED}) | _DEVICE
+
+    @classmethod
+    def built_from(cls, sender: Sender) -> Self:
+        """Takes `secrets` and `event_type`. Raises ValueError where a secret is not base64."""
+        return cls(tuple(Key(secret.ref, svix_key(secret.value)) for secret in sender.secrets), sender.event_type)
+
+    @staticmethod
+    def key_of(secret: str) -> bytes:
+        """What follows `whsec_`, decoded. Raises ValueError where that is no base64."""
+        return svix_key(secret)
+
+    def machine_of(self, kind: str) -> str:
+        """Actions and devices have machines of their own."""
+        return kind
+
+    def verify(self, headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:
+        """Verifies the Svix or the Standard Webhooks headers."""
+        return verify_svix(self.keys, headers, body, now)
+
+    def read(self, body: bytes) -> Reading | Unreadable:
+        """Reads an action's end or a device's event, of any generation, flat or in an envelope."""
+        return read_with(self._read, body)
+
+    def identity(self, headers: Headers, body: bytes, reading: Reading | Unreadable) -> bytes:
+        """The message id that the signature covers; it stays the same over retries."""
+        message_id = "" if isinstance(reading, Unreadable) else svix_id(headers)
+        return b"webhook:" + message_id.encode("utf-8", "surrogatepass") if message_id else body_identity(body)
+
+    def _read(self, document: Document) -> Reading:
+        inner = _unwrapped(document)
+        words = ([self.event_type] if self.event_type else []) + _declared(document)
+        word = words[0] if words else _shaped(inner)
+        contradiction = _contradiction(words, word, inner)
+        if contradiction:
+            return _unfolded(document, inner, word, (Note("unknown_type", f"contradictory: {contradiction}"),))
+        if word not in Amps.types:
+            return _unfolded(document, inner, word, unknown_type(word))
+        return _known(document, inner, word)
+
+
+def _unwrapped(document: Document) -> Document:
+    """What an envelope holds, with the envelope's own id; a flat body as it is."""
+    inner = document.get("data")
+    if type(inner) is not dict or "actionId" in document or "deviceId" in document:
+        return document
+    return {"eventId": document.get("eventId"), **inner}
+
+
+def _declared(document: Document) -> list[str]:
+    return [type_word(document, name) for name in _TYPE_FIELDS if type(document.get(name)) is str]
+
+
+def _shaped(inner: Document) -> str:
+    """The type that the shape tells; empty where it tells none."""
+    if inner.get("actionId") is None:
+        return ""
+    return FAILED if _tells_failure(inner) else COMPLETED
+
+
+def _tells_failure(inner: Document) -> bool:
+    return (
+        inner.get("errorCode") is not None
+        or bool(inner.get("error"))
+        or inner.get("failedAt") is not None
+        or _success(inner) is False
+    )
+
+
+def _success(inner: Document) -> object:
+    result = inner.get("result")
+    return result.get("success") if type(result) is dict else None
+
+
+def _contradiction(words: list[str], word: str, inner: Document) -> str | None:
+    """What speaks against what: configuration, type fields and shape; None where they agree."""
+    if len(set(words)) > 1:
+        return " against ".join(repr(word[:80]) for word in dict.fromkeys(words))
+    failed, completed_at = _tells_failure(inner), inner.get("completedAt") is not None
+    if failed and (_success(inner) is True or (completed_at and inner.get("failedAt") is not None)):
+        return "the body tells both a success and a failure"
+    if word == COMPLETED and failed:
+        return f"{word} with a failure in the body"
+    if word == FAILED and not failed and (completed_at or _success(inner) is True):
+        return f"{word} with a success in the body"
+    if word in _DEVICE and inner.get("actionId") is not None:
+        return f"{word} with an actionId"
+    return None
+
+
+def _known(document: Document, inner: Document, word: str) -> Reading:
+    occurred_at, notes = _moment(document, inner, word)
+    device_id = identifier(inner, "deviceId") if word in _DEVICE else identifier_if_any(inner, "deviceId")
+    data = _fields(inner)
+    if word in _DEVICE:
+        return Reading("device", str(device_id), word, None, occurred_at, data, notes=notes)
+    action_id = identifier(inner, "actionId")
+    return Reading("action", action_id, word, None, occurred_at, data, notes=notes, mentions=device_id)
+
+
+def _unfolded(document: Document, inner: Document, word: str, notes: tuple[Note, ...]) -> Reading:
+    """An event that moves nothing: kept with what can be made of it, so that a later version can fold it."""
+    action_id, device_id = identifier_if_any(inner, "actionId"), identifier_if_any(inner, "deviceId")
+    try:
+        occurred_at, odd = _moment(document, inner, word)
+    except UnusableFieldError:
+        occurred_at, odd = None, ()
+    notes += odd
+    if action_id is None and device_id is not None:
+        return Reading("device", device_id, word, None, occurred_at, _fields(inner), known=False, notes=notes)
+    data, action = _fields(inner), action_id or ""
+    return Reading("action", action, word, None, occurred_at, data, known=False, notes=notes, mentions=device_id)
+
+
+def _moment(document: Document, inner: Document, word: str) -> tuple[Instant | None, tuple[Note, ...]]:
+    """When it happened: the end of the action that the type tells of, else any time that stands in the body."""
+    names = ("failedAt", *_TIMES) if word == FAILED else _TIMES
+    for place in (inner, document):
+        for name in names:
+            if place.get(name) is not None:
+                return moment(place[name], name)
+    return None, ()
+
+
+def _fields(inner: Document) -> Document:
+    """Every documented field of any generation; an `error` object becomes its code and its message."""
+    data = renamed(inner, {"actionId": "action_id", "deviceId": "device_id", **_FIELDS})
+    error = inner.get("error")
+    if type(error) is dict:
+        data = renamed(error, {"code": "error_code", "message": "error_message"}) | data
+    elif type(error) is str:
+        data.setdefault("error_message", error)
+    return data

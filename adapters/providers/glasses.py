@@ -1,0 +1,131 @@
+"""What AugmentOS Cloud and MentraOS Cloud share: one product under two names, with one wire format.
+
+Nothing is signed. A `sessionId` is `userId + "-" + package` and is used again for every start. Which URL fields a request
+carries depends on its year: none, one of three, or all three; every one is read whatever the provider's name.
+The documents require a URL of `session_recovery`; no sender of one was ever seen, so any of the three names will do.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from adapters.providers.fields import (
+    Document,
+    UnusableFieldError,
+    body_identity,
+    identifier,
+    identifier_if_any,
+    iso_moment,
+    read_with,
+    renamed,
+    text,
+    type_word,
+    unknown_type,
+)
+from adapters.providers.port import Refused, Sender, Verified
+from core.event import Headers, Instant, Note, Reading, Unreadable
+
+_URLS = {
+    "websocketUrl": "websocket_url",
+    "mentraOSWebsocketUrl": "mentraos_websocket_url",
+    "augmentOSWebsocketUrl": "augmentos_websocket_url",
+}
+_OPTIONAL = {**_URLS, "reason": "reason", "packageName": "package_name", "serverUrls": "server_urls"}
+_OF_REGISTRATIONS = frozenset({"server_registration", "server_heartbeat"})
+
+
+@dataclass(frozen=True, slots=True)
+class Glasses:
+    """A cloud for smart glasses: session and registration webhooks, unsigned."""
+
+    name: ClassVar[str]
+    signed: ClassVar[bool] = False
+    settings: ClassVar[frozenset[str]] = frozenset({"package_name", "presumed_ended_after"})
+    types: ClassVar[frozenset[str]] = frozenset({"session_request", "stop_request", "session_recovery"}) | _OF_REGISTRATIONS
+
+    @classmethod
+    def built_from(cls, sender: Sender) -> Self:  # noqa: ARG003 - nothing is configured about an unsigned wire
+        """There is nothing to take from the configuration."""
+        return cls()
+
+    @staticmethod
+    def key_of(secret: str) -> bytes:  # noqa: ARG004
+        """Raises ValueError: nothing that this provider sends is signed."""
+        raise ValueError("this provider signs nothing")
+
+    def machine_of(self, kind: str) -> str:
+        """Sessions and registrations have machines of their own."""
+        return kind
+
+    def verify(self, headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:  # noqa: ARG002
+        """Nothing can be verified: everything is taken and marked unsigned."""
+        return Verified(None)
+
+    def read(self, body: bytes) -> Reading | Unreadable:
+        """Reads any of the five documented webhooks, of any year."""
+        return read_with(_read, body)
+
+    def identity(self, headers: Headers, body: bytes, reading: Reading | Unreadable) -> bytes:  # noqa: ARG002
+        """A retry is the same bytes, so the body is its own key."""
+        return body_identity(body)
+
+
+def _read(document: Document) -> Reading:
+    word = type_word(document, "type")
+    require = _REQUIRED.get(word)
+    if require is None:
+        return _unknown(document, word)
+    session_id, user_id = identifier(document, "sessionId"), identifier(document, "userId")
+    occurred_at, notes = iso_moment(document.get("timestamp"), "timestamp")
+    require(document)
+    data = {"session_id": session_id, "user_id": user_id, **renamed(document, _OPTIONAL)}
+    if word not in _OF_REGISTRATIONS:
+        return Reading("session", session_id, word, None, occurred_at, data, notes=notes)
+    data["registration_id"] = registration_id = identifier(document, "registrationId")
+    return Reading("registration", registration_id, word, None, occurred_at, data, notes=notes)
+
+
+def _unknown(document: Document, word: str) -> Reading:
+    """An undocumented type: kept with what can be made of it, so that a later version can fold it."""
+    ids = {"sessionId": "session_id", "userId": "user_id", "registrationId": "registration_id"}
+    known = {ours: identifier_if_any(document, sent) for sent, ours in ids.items()}
+    data = {ours: value for ours, value in known.items() if value is not None} | renamed(document, _OPTIONAL)
+    occurred_at, notes = _moment_if_any(document)
+    provider_id = known["session_id"] or ""
+    return Reading("session", provider_id, word, None, occurred_at, data, known=False, notes=unknown_type(word) + notes)
+
+
+def _moment_if_any(document: Document) -> tuple[Instant | None, tuple[Note, ...]]:
+    try:
+        return iso_moment(document.get("timestamp"), "timestamp")
+    except UnusableFieldError:
+        return None, ()
+
+
+def _nothing(document: Document) -> None:
+    """No field beyond those of every type."""
+
+
+def _a_reason(document: Document) -> None:
+    text(document, "reason")
+
+
+def _a_url(document: Document) -> None:
+    if not any(type(document.get(name)) is str for name in _URLS):
+        raise UnusableFieldError("session_recovery has no WebSocket URL")
+
+
+def _a_registration(document: Document) -> None:
+    text(document, "packageName")
+    urls = document.get("serverUrls")
+    if type(urls) is not list or any(type(url) is not str for url in urls):
+        raise UnusableFieldError("serverUrls is not a list of strings")
+
+
+_REQUIRED: dict[str, Callable[[Document], None]] = {
+    "session_request": _nothing,
+    "stop_request": _a_reason,
+    "session_recovery": _a_url,
+    "server_registration": _a_registration,
+    "server_heartbeat": _nothing,
+}

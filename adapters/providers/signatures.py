@@ -1,0 +1,174 @@
+"""Message authentication over raw bytes: Svix / Standard Webhooks, and the MAC of WMS.
+
+Strict on purpose: every malformed input is a refusal, never an exception, and comparisons take constant time.
+Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks, "Signature scheme".
+"""
+
+import hmac
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from adapters.providers.port import Refused, Secret, Verified
+from core.event import SECOND, Headers, Instant
+
+TOLERANCE: Instant = 300 * SECOND
+"""How far a Svix timestamp may be from our clock, both ways."""
+
+SVIX = ("svix-id", "svix-timestamp", "svix-signature")
+STANDARD = ("webhook-id", "webhook-timestamp", "webhook-signature")
+WMS = "x-wms-content-mac"
+
+_MOST_TOKENS = 16
+_ID = re.compile(r"[!-~]{1,256}")
+_TIMESTAMP = re.compile(r"[0-9]{1,12}")
+_TOKEN = re.compile(r"v1,[A-Za-z0-9+/]{43}=")
+_WMS_MAC = re.compile(r"hmac-sha256=([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A MAC key and the configuration's name of the secret that it comes from."""
+
+    ref: str
+    value: bytes = field(repr=False)
+
+
+def svix_key(secret: str) -> bytes:
+    """The key in `whsec_<base64>`; the prefix may be missing. Raises ValueError, without telling the secret."""
+    try:
+        key = b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        raise ValueError("it is not base64 behind whsec_") from None
+    if not key:
+        raise ValueError("it is empty")
+    return key
+
+
+def wms_key(secret: str) -> bytes:
+    """WMS takes the secret's text itself. Raises ValueError where it is empty."""
+    if not secret:
+        raise ValueError("it is empty")
+    return secret.encode()
+
+
+def svix_id(headers: Headers) -> str:
+    """The message id of a verified delivery: that of the triple that was verified."""
+    name = _triple(headers)[0]
+    return next((value for sent, value in headers if sent == name), "")
+
+
+def verify_svix(keys: Sequence[Key], headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:
+    """Verifies either triple of headers. The window comes last: `stale` and `future` are said of authentic ones only."""
+    found = _values(headers, _triple(headers))
+    if isinstance(found, Refused):
+        return found
+    message_id, timestamp, signature = found
+    if _ID.fullmatch(message_id) is None:
+        return Refused("id_malformed", "the message id is not 1 to 256 visible ASCII characters")
+    if _TIMESTAMP.fullmatch(timestamp) is None:
+        return Refused("timestamp_malformed", "the timestamp is not 1 to 12 digits")
+    tokens = [token for token in signature.split(" ", _MOST_TOKENS)[:_MOST_TOKENS] if _TOKEN.fullmatch(token)]
+    if not tokens:
+        return Refused("signature_malformed", f"no v1 token among the first {_MOST_TOKENS}")
+    by = _signer(keys, f"{message_id}.{timestamp}.".encode() + body, tokens)
+    if by is None:
+        return Refused("signature_mismatch", "no configured secret made this signature")
+    return _in_time(int(timestamp) * SECOND, now) or Verified(by)
+
+
+def _triple(headers: Headers) -> tuple[str, str, str]:
+    return SVIX if any(name in SVIX for name, _ in headers) else STANDARD
+
+
+def _values(headers: Headers, names: Sequence[str]) -> list[str] | Refused:
+    """The one value of each name; a header that comes twice is refused whichever of the two is good."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name in names:
+            if name in found:
+                return Refused("signature_repeated", f"{name} came more than once")
+            found[name] = value
+    missing = [name for name in names if not found.get(name)]
+    return Refused("signature_missing", f"{missing[0]} is missing or empty") if missing else [found[n] for n in names]
+
+
+def _signer(keys: Sequence[Key], message: bytes, tokens: Sequence[str]) -> str | None:
+    for key in keys:
+        expected = _svix_token(key.value, message)
+        for token in tokens:
+            if hmac.compare_digest(token, expected):
+                return key.ref
+    return None
+
+
+def _svix_token(key: bytes, message: bytes) -> str:
+    return "v1," + b64encode(hmac.digest(key, message, "sha256")).decode()
+
+
+def _in_time(sent: Instant, now: Instant | None) -> Refused | None:
+    if now is not None and sent < now - TOLERANCE:
+        return Refused("stale", "signed, but more than 300 s ago")
+    if now is not None and sent > now + TOLERANCE:
+        return Refused("future", "signed, but more than 300 s ahead of our clock")
+    return None
+
+
+def verify_wms(keys: Sequence[Key], headers: Headers, body: bytes, *, node_ascii: bool) -> Verified | Refused:
+    """Verifies the MAC over the raw bytes, and over node's `ascii` reading of them where that is taken and injective."""
+    found = _values(headers, (WMS,))
+    if isinstance(found, Refused):
+        return found
+    match = _WMS_MAC.fullmatch(found[0])
+    if match is None:
+        return Refused("signature_malformed", "not hmac-sha256= and 64 lower-case hex digits")
+    sent = bytes.fromhex(match[1])
+    by = _maker(keys, body, sent)
+    if by is not None:
+        return Verified(by)
+    by = None if body.isascii() else _maker(keys, node_ascii_bytes(body), sent)
+    if by is None:
+        return Refused("signature_mismatch", "no configured secret made this MAC")
+    if node_ascii and _one_meaning(body):
+        return Verified(by)
+    return Refused("node_ascii_only", "the MAC matches only under node-ascii, which is forgeable: see node_ascii")
+
+
+def _maker(keys: Sequence[Key], message: bytes, sent: bytes) -> str | None:
+    for key in keys:
+        if hmac.compare_digest(hmac.digest(key.value, message, "sha256"), sent):
+            return key.ref
+    return None
+
+
+def node_ascii_bytes(body: bytes) -> bytes:
+    """What `hmac.update(body.toString(), "ascii")` hashes in Node: the low byte of each UTF-16 unit."""
+    return body.decode("utf-8", "replace").encode("utf-16-le")[::2]
+
+
+def _one_meaning(body: bytes) -> bool:
+    """True where no other body has this node-ascii MAC: all code points up to U+00FF, and the bytes no UTF-8 themselves.
+
+    The second holds because a MAC over raw bytes is taken too: that of `é` (C3 A9) would pass for `Ã©`.
+    """
+    try:
+        low = body.decode().encode("latin-1")
+    except UnicodeError:
+        return False
+    try:
+        low.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def sign_svix(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The headers of a delivery signed now (Unix seconds). Raises ValueError where the secret cannot be one."""
+    token = _svix_token(svix_key(secret), f"{message_id}.{timestamp}.".encode() + body)
+    return dict(zip(SVIX, (message_id, str(timestamp), token), strict=True))
+
+
+def sign_wms(secret: str, body: bytes) -> dict[str, str]:
+    """The header of a delivery, its MAC over the raw bytes."""
+    return {WMS: "hmac-sha256=" + hmac.digest(wms_key(secret), body, "sha256").hex()}

@@ -1,0 +1,78 @@
+"""JSON without leniency: what two readers could understand in two ways is refused.
+
+RFC 8259, section 4 leaves repeated names open, section 6 the range of numbers; here both are an answer, not a guess.
+The nesting limit is ours and fixed, so that a body reads the same however deep the caller's stack is.
+"""
+
+import json
+import re
+from typing import Any, Never
+
+from core.event import Unreadable
+
+DEEPEST = 64
+"""How many arrays and objects may stand inside one another."""
+
+_INT64 = range(-(2**63), 2**63)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+
+
+class _Refused(ValueError):
+    """A body that the parser would let through."""
+
+
+def loads(body: bytes) -> dict[str, Any] | Unreadable:
+    """The object that `body` holds. Never raises: what is not one strict JSON object is Unreadable, with the reason."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        return Unreadable(f"not UTF-8 at byte {error.start}")
+    if body.count(b"[") + body.count(b"{") > DEEPEST and _too_deep(body):
+        return Unreadable(f"nested deeper than {DEEPEST} levels")
+    try:
+        document = _decode(text)
+    except json.JSONDecodeError as error:
+        return Unreadable(f"not JSON: {error.msg} at character {error.pos}")
+    except _Refused as error:
+        return Unreadable(str(error))
+    return document if type(document) is dict else Unreadable("not a JSON object")
+
+
+def _too_deep(body: bytes) -> bool:
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", body)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEEPEST:
+            return True
+    return False
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise _Refused("a name stands twice in one object")
+    return document
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20 or (number := int(digits)) not in _INT64:
+        raise _Refused("an integer beyond 64 bits")
+    return number
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if number in _INFINITE:
+        raise _Refused("a number beyond the range of a float")
+    return number
+
+
+def _constant(name: str) -> Never:
+    raise _Refused(f"{name} is not a JSON value")
+
+
+_INFINITE = (float("inf"), float("-inf"))
+_decode = json.JSONDecoder(
+    object_pairs_hook=_once, parse_int=_integer, parse_float=_float, parse_constant=_constant
+).decode

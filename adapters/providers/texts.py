@@ -1,0 +1,36 @@
+"""What a text column takes: ids that are kept exactly, and other strings with what no column takes written out."""
+
+import re
+from typing import Any
+
+LONGEST_ID = 512
+"""Characters (code points) of the longest id that is taken."""
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def usable_id(value: str) -> bool:
+    """True for a string of 1 to 512 characters without NUL and lone surrogates; nothing is normalised."""
+    if not 0 < len(value) <= LONGEST_ID:
+        return False
+    return "\0" not in value if value.isascii() else _UNSTORABLE.search(value) is None
+
+
+def may_hold_unstorable(body: bytes) -> bool:
+    r"""True where a strict JSON body may hold NUL or a lone surrogate: both can only be written as `\u....` there."""
+    return b"\\u" in body
+
+
+def safe(value: Any) -> Any:
+    r"""`value` (parsed JSON) with every NUL and lone surrogate of its strings and names as the text `\u0000`, `\ud800`."""
+    if type(value) is str:
+        return _UNSTORABLE.sub(_written_out, value)
+    if type(value) is dict:
+        return {safe(name): safe(inner) for name, inner in value.items()}
+    if type(value) is list:
+        return [safe(inner) for inner in value]
+    return value
+
+
+def _written_out(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"

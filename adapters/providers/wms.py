@@ -1,0 +1,135 @@
+"""WMS: a face scan in the browser; 21 events, numbered inside a session, each with a MAC over its body.
+
+The session's `sequence` numbers its events; the payload's own `sequence` numbers intermediate results: never mixed.
+Undocumented, so every reading is taken: times may have fractions or be milliseconds; the violated constraint and the API's
+error code are looked for under `code`, `constraint`, `errorCode` and `error`, visibility under `state` and `visibility`;
+a payload is absent, null, empty or anything else, and is kept as sent.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from adapters.providers.fields import (
+    Document,
+    UnusableFieldError,
+    body_identity,
+    identifier,
+    read_with,
+    type_word,
+    unknown_type,
+)
+from adapters.providers.instants import unix
+from adapters.providers.port import Refused, Sender, Verified
+from adapters.providers.signatures import Key, verify_wms, wms_key
+from core.event import Headers, Instant, Reading, Unreadable
+
+_TELLING_OF_A_MEASUREMENT = frozenset(
+    {"MEASUREMENT_CREATED", "INTERMEDIATE_RESULTS", "SCAN_COMPLETED", "RESULTS_RECEIVED"}
+)
+_OTHERS = frozenset(
+    """
+    WMS_LOADED CONFIGURATION_LOADED CAMERA_PERMISSION_GRANTED CAMERA_PERMISSION_DENIED CAMERA_STARTED
+    MEASUREMENT_STARTED REDIRECTING_TO_CALLBACK MEASUREMENT_CANCELED CONSTRAINT_VIOLATION PAGE_UNLOADED
+    WEBSOCKET_DISCONNECTED WEBSOCKET_RECONNECTED WEBSOCKET_RECONNECTION_FAILED API_ERROR PAGE_VISIBILITY_CHANGE
+    LOW_SNR GENERAL_ERROR
+    """.split()
+)
+_CODES = ("code", "constraint", "errorCode", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Wms:
+    """One Config ID's webhook: its MAC secrets, and whether the MAC of the published check is taken too."""
+
+    keys: tuple[Key, ...]
+    node_ascii: bool = False
+
+    name: ClassVar[str] = "wms"
+    signed: ClassVar[bool] = True
+    settings: ClassVar[frozenset[str]] = frozenset({"secrets", "node_ascii"})
+    types: ClassVar[frozenset[str]] = _TELLING_OF_A_MEASUREMENT | _OTHERS
+
+    @classmethod
+    def built_from(cls, sender: Sender) -> Self:
+        """Takes `secrets` and `node_ascii`. Raises ValueError where a secret is empty."""
+        return cls(tuple(Key(secret.ref, wms_key(secret.value)) for secret in sender.secrets), sender.node_ascii)
+
+    @staticmethod
+    def key_of(secret: str) -> bytes:
+        """The secret's own bytes. Raises ValueError where it is empty."""
+        return wms_key(secret)
+
+    def machine_of(self, kind: str) -> str:  # noqa: ARG002 - there are sessions only
+        """A session is a sequence of measurements."""
+        return "measurement"
+
+    def verify(self, headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:  # noqa: ARG002
+        """Verifies the content MAC; it covers no time, so there is no window."""
+        return verify_wms(self.keys, headers, body, node_ascii=self.node_ascii)
+
+    def read(self, body: bytes) -> Reading | Unreadable:
+        """Reads any of the 21 events, and unknown ones that are numbered and timed like them."""
+        return read_with(_read, body)
+
+    def identity(self, headers: Headers, body: bytes, reading: Reading | Unreadable) -> bytes:  # noqa: ARG002
+        """Session, sequence and body: a reload uses a number again, for another body."""
+        if isinstance(reading, Unreadable) or reading.sequence is None:
+            return body_identity(body)
+        session = reading.provider_id.encode()
+        framed = len(session).to_bytes(4) + session + reading.sequence.to_bytes(8)
+        return b"event:" + framed + hashlib.sha256(body).digest()
+
+
+def _read(document: Document) -> Reading:
+    session_id = identifier(document, "sessionId")
+    word = type_word(document, "event")
+    sequence = document.get("sequence")
+    if type(sequence) is not int or sequence < 0:
+        raise UnusableFieldError("sequence is not an integer from 0")
+    occurred_at = _occurred_at(document.get("timestamp"))
+    data = _payload(document.get("payload"))
+    if "measurement_id" not in data and word in _TELLING_OF_A_MEASUREMENT:
+        raise UnusableFieldError("payload has no measurementId")
+    if document.get("severity") is not None:
+        data["severity"] = document["severity"]
+    if word in Wms.types:
+        return Reading("session", session_id, word, sequence, occurred_at, data)
+    return Reading("session", session_id, word, sequence, occurred_at, data, known=False, notes=unknown_type(word))
+
+
+def _occurred_at(timestamp: object) -> Instant:
+    instant = unix(timestamp) if type(timestamp) is int or type(timestamp) is float else None
+    if instant is None:
+        raise UnusableFieldError("timestamp is not a Unix time up to the year 9999")
+    return instant
+
+
+def _payload(payload: object) -> Document:
+    """The payload's fields under our names, each only where it is of its type; the payload itself is kept as sent."""
+    if not payload:
+        return {}
+    data: Document = {"payload": payload}
+    if type(payload) is dict:
+        if payload.get("measurementId") is not None:
+            data["measurement_id"] = identifier(payload, "measurementId")
+        if len(payload) > ("measurement_id" in data):
+            _details(payload, data)
+    return data
+
+
+def _details(payload: Document, data: Document) -> None:
+    snr, number, details = payload.get("snr"), payload.get("sequence"), payload.get("details")
+    if type(snr) is int or type(snr) is float:
+        data["snr"] = float(snr)
+    if type(number) is int:
+        data["result_sequence"] = number
+    if type(details) is str:
+        data["details"] = details
+    for visible in (payload.get("state"), payload.get("visibility")):
+        if type(visible) is str and visible.upper() in ("VISIBLE", "HIDDEN"):
+            data["visible"] = visible.upper()
+    for code in map(payload.get, _CODES):
+        if type(code) is str or type(code) is int:
+            data["code"] = code
+            break
