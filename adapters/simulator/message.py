@@ -1,0 +1,53 @@
+"""What the scenarios are made of: a message, and the stage that gives them names, time and chance."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import msgspec
+
+from core.event import SECOND, Instant
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A body as a provider would send it. `identity` is its `svix-id`, for those who have one."""
+
+    body: bytes
+    identity: str = ""
+
+
+class Stage:
+    """Gives a play its names and its time; the same seed gives the same play.
+
+    `now` is simulated and moves only by `wait`.
+    """
+
+    def __init__(self, random: Random, now: Instant) -> None:
+        self.random = random
+        self.now = now
+
+    def wait(self, seconds: float) -> None:
+        self.now += round(seconds * SECOND)
+
+    def token(self, length: int = 12) -> str:
+        """A name that nobody else has: `length` hexadecimal digits."""
+        return self.random.randbytes(length).hex()[:length]
+
+    def uuid(self) -> str:
+        digits = self.token(32)
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+    def seconds(self) -> int:
+        """The simulated time in whole seconds since 1970."""
+        return self.now // SECOND
+
+    def iso(self) -> str:
+        """The simulated time in ISO 8601 with milliseconds and `Z`."""
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.now)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def encode(fields: dict[str, Any]) -> bytes:
+    """JSON as the providers' JavaScript writes it: no spaces, the fields in their order, no escapes beyond need."""
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
