@@ -2,8 +2,6 @@
 
 from adapters.simulator.message import Message, Stage, encode
 
-PACKAGE = "com.example.captions"
-
 
 class Glasses:
     """One wearer of one app. The session's id is theirs for ever, whatever is started and stopped under it."""
@@ -12,7 +10,7 @@ class Glasses:
         self.stage = stage
         self.provider = provider
         self.user = f"wearer-{stage.token(8)}@example.com"
-        self.session = f"{self.user}-{PACKAGE}"
+        self.session = f"{self.user}-{stage.package}"
         self.sent: list[Message] = []
 
     def request(self) -> None:
@@ -91,7 +89,7 @@ def registration(stage: Stage, _provider: str) -> list[Message]:
     """The app's server is registered and then asked twice for its heartbeat."""
     name = f"reg-{stage.token(8)}"
     urls = ["https://captions.example.com/webhook"]
-    sent = [_server(stage, "server_registration", registrationId=name, packageName=PACKAGE, serverUrls=urls)]
+    sent = [_server(stage, "server_registration", registrationId=name, packageName=stage.package, serverUrls=urls)]
     for _ in range(2):
         stage.wait(30)
         sent.append(_server(stage, "server_heartbeat", registrationId=name))

@@ -20,12 +20,13 @@ class Message(msgspec.Struct, frozen=True):
 class Stage:
     """Gives a play its names and its time; the same seed gives the same play.
 
-    `now` is simulated and moves only by `wait`.
+    `now` is simulated and moves only by `wait`. `package` is the app that the glasses run.
     """
 
-    def __init__(self, random: Random, now: Instant) -> None:
+    def __init__(self, random: Random, now: Instant, package: str = "com.example.captions") -> None:
         self.random = random
         self.now = now
+        self.package = package
 
     def wait(self, seconds: float) -> None:
         self.now += round(seconds * SECOND)

@@ -1,21 +1,20 @@
 """Puts plays one behind the other, repeats some messages and lets some come late: lazily, and the same for a seed."""
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
 
 from adapters.simulator.message import Message, Stage
 from adapters.simulator.scenarios import Scenario
-from core.event import Instant
 
 REACH = 6
 """A late message is overtaken by this many others at most."""
 
 
-def plays(scenarios: list[Scenario], provider: str, count: int, random: Random, now: Instant) -> Iterator[Message]:
-    """`count` plays, the scenarios in turn, each with names of its own; simulated time starts at `now` for each."""
+def plays(scenarios: Sequence[Scenario], provider: str, count: int, stage: Callable[[], Stage]) -> Iterator[Message]:
+    """`count` plays, the scenarios in turn, each on a stage of its own."""
     for number in range(count):
-        yield from scenarios[number % len(scenarios)](Stage(random, now), provider)
+        yield from scenarios[number % len(scenarios)](stage(), provider)
 
 
 def disturbed(messages: Iterable[Message], duplicates: float, disorder: float, random: Random) -> Iterator[Message]:

@@ -1,12 +1,13 @@
 """Repeated and late messages: bounded, reproducible, and nothing lost."""
 
 from collections import Counter
+from functools import partial
 from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.simulator import SCENARIOS, Message, disturbed, plays
+from adapters.simulator import SCENARIOS, Message, Stage, disturbed, plays
 from adapters.simulator.traffic import REACH
 
 NUMBERED = [Message(str(number).encode()) for number in range(50)]
@@ -49,13 +50,15 @@ def test_certain_duplicates_double_everything():
 def test_plays_take_the_scenarios_in_turn_and_are_never_the_same():
     scenarios = [SCENARIOS["amps"]["push_completed"], SCENARIOS["amps"]["push_failed"]]
 
-    out = list(plays(scenarios, "amps", 4, Random(1), 0))
+    out = list(plays(scenarios, "amps", 4, partial(Stage, Random(1), 0)))
 
     assert [b"failedAt" in message.body for message in out] == [False, True, False, True]
     assert len(set(out)) == 4
 
 
 def test_a_million_plays_are_made_one_by_one():
-    endless = disturbed(plays([SCENARIOS["wms"]["happy"]], "wms", 10**9, Random(1), 0), 0.5, 0.5, Random(1))
+    visits = plays([SCENARIOS["wms"]["happy"]], "wms", 10**9, partial(Stage, Random(1), 0))
+
+    endless = disturbed(visits, 0.5, 0.5, Random(1))
 
     assert next(endless).body.startswith(b"{")

@@ -1,0 +1,68 @@
+"""What the command line is given by the composition root, and how the commands get at it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from adapters.config import ConfigError, Settings, load
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How to serve: the address to listen on, and how many processes share one port and one database."""
+
+    host: str = "127.0.0.1"
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What the commands do, apart from reading options and printing.
+
+    `serve` returns when the service was stopped; the environment tells its processes the same as the settings.
+    `migrate` brings a database (a URL) to the newest revision;
+    `revision` gives its revision and the newest one.
+    """
+
+    serve: Callable[[Settings, Serving], None]
+    migrate: Callable[[str], None]
+    revision: Callable[[str], tuple[str | None, str | None]]
+
+
+class Wrong(click.ClickException):
+    """A setting or an option that stops the command: exit code 2."""
+
+    exit_code = 2
+
+
+class Failed(click.ClickException):
+    """The command ran and found or met what should not be: exit code 1."""
+
+    exit_code = 1
+
+
+config_option = click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The configuration.  [default: $HOOKFOLD_CONFIG, or hookfold.toml]",
+)
+database_option = click.option(
+    "--database",
+    metavar="URL",
+    help="sqlite:///FILE or postgresql://…  [default: $HOOKFOLD_DATABASE_URL, or sqlite:///var/hookfold.db]",
+)
+port_option = click.option("--port", type=click.IntRange(0, 65535), help="[default: $HOOKFOLD_PORT, or 8400]")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def settings(config: Path | None = None, database: str | None = None, port: int | None = None) -> Settings:
+    """The settings, options before environment. Raises Wrong, which names file, key and mend."""
+    options = {"HOOKFOLD_CONFIG": config, "HOOKFOLD_DATABASE_URL": database, "HOOKFOLD_PORT": port}
+    given = {name: str(value) for name, value in options.items() if value is not None}
+    try:
+        return load(None, os.environ | given)
+    except ConfigError as error:
+        raise Wrong(str(error)) from error

@@ -1,0 +1,48 @@
+"""`hookfold db`: the revision of the database."""
+
+import json
+
+import click
+
+from adapters.cli.commands import Commands, Failed, json_option
+
+_database = click.option(
+    "--database",
+    "url",
+    metavar="URL",
+    envvar="HOOKFOLD_DATABASE_URL",
+    default="sqlite:///var/hookfold.db",
+    show_default=True,
+    show_envvar=True,
+    help="sqlite:///FILE or postgresql://…",
+)
+
+
+@click.group()
+def db() -> None:
+    """Look at the database's revision, or bring it to the newest one."""
+
+
+@db.command()
+@_database
+@click.pass_obj
+def upgrade(commands: Commands, url: str) -> None:
+    """Bring the database to the newest revision. `serve` does the same when it starts."""
+    commands.migrate(url)
+    current, _ = commands.revision(url)
+    click.echo(f"the database is at revision {current}")
+
+
+@db.command()
+@_database
+@json_option
+@click.pass_obj
+def status(commands: Commands, url: str, as_json: bool) -> None:
+    """Tell the database's revision and the newest one; exit code 1 where they differ."""
+    current, newest = commands.revision(url)
+    if as_json:
+        click.echo(json.dumps({"current": current, "newest": newest}))
+    else:
+        click.echo(f"revision {current or 'none'}, newest {newest}")
+    if current != newest:
+        raise Failed("the database is not at the newest revision: `hookfold db upgrade` brings it there")

@@ -1,0 +1,50 @@
+"""A first webhook to paste into another terminal, signed with the configured secret."""
+
+from random import Random
+from shlex import quote
+
+from adapters.config import Settings, Source
+from adapters.simulator import SCENARIOS, Stage, headers
+from core.event import SECOND
+
+FIRST = {"wms": "happy", "amps": "push_completed", "mentraos": "start_stop", "augmentos": "start_stop"}
+"""Tried in this order: the signature of WMS holds for ever, that of Amps for five minutes."""
+
+
+def hello(settings: Settings, now: float) -> str:
+    """Where the service listens, a signed `curl`, and one that asks what became of it. `now`: Unix seconds."""
+    base = f"http://127.0.0.1:{settings.port}"
+    source = _source(settings)
+    if source is None:
+        return f"{base} has no source to receive from: add one to {settings.path}"
+    asked = "actions" if source.provider == "amps" else "sessions"
+    return "\n".join(
+        [
+            f"Hookfold on {base}, with the sources of {settings.path}. The API for people: {base}/docs",
+            "",
+            "A signed webhook to try in another terminal:",
+            "",
+            _curl(base, source, now),
+            "",
+            "and what became of it:",
+            "",
+            f"  curl -s {base}/v1/{asked}",
+            "",
+        ]
+    )
+
+
+def _source(settings: Settings) -> Source | None:
+    sources = sorted(settings.sources.values(), key=lambda source: list(FIRST).index(source.provider))
+    return sources[0] if sources else None
+
+
+def _curl(base: str, source: Source, now: float) -> str:
+    secret = source.secrets[0].value if source.secrets else None
+    stage = Stage(Random(), int(now) * SECOND)
+    message = SCENARIOS[source.provider][FIRST[source.provider]](stage, source.provider)[0]
+    signed = headers(source.provider, secret, message, now)
+    signed.pop("user-agent")
+    fields = [f"-H {quote(f'{name}: {value}')}" for name, value in signed.items()]
+    parts = [f"curl -i {base}/in/{source.name}", *fields, f"--data-raw {quote(message.body.decode())}"]
+    return "  " + " \\\n    ".join(parts)

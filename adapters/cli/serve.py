@@ -1,0 +1,48 @@
+"""`hookfold serve`: the service, until it is stopped."""
+
+import os
+import time
+from pathlib import Path
+
+import click
+
+from adapters.cli.commands import Commands, Serving, config_option, database_option, port_option, settings
+from adapters.cli.hello import hello
+from adapters.config import Settings
+
+
+@click.command()
+@config_option
+@database_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@port_option
+@click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="They share the port.")
+@click.option("--hello", "greet", is_flag=True, help="Print a signed curl to try.")
+@click.pass_obj
+def serve(
+    commands: Commands,
+    config: Path | None,
+    database: str | None,
+    host: str,
+    port: int | None,
+    processes: int,
+    greet: bool,
+) -> None:
+    """Receive webhooks, answer questions.
+
+    The database is brought to the newest revision first. SIGTERM or Ctrl-C stops the service after its last answer.
+    """
+    found = settings(config, database, port)
+    if greet:
+        click.echo(hello(found, time.time()))
+    os.environ |= _surroundings(found)
+    commands.serve(found, Serving(host, processes))
+
+
+def _surroundings(found: Settings) -> dict[str, str]:
+    """What the processes that serve read again: the options have to reach them too."""
+    return {
+        "HOOKFOLD_CONFIG": str(found.path.absolute()),
+        "HOOKFOLD_DATABASE_URL": found.database_url,
+        "HOOKFOLD_PORT": str(found.port),
+    }
