@@ -127,7 +127,6 @@ def _projections() -> None:
     op.create_index("ix_measurements_opened", "measurements", ["opened"])
     op.create_index("ix_measurements_measurement_id", "measurements", ["measurement_id"])
     op.create_index("ix_measurements_source_stream", "measurements", ["source", "stream"])
-    op.create_index("ix_measurements_measurement_id", "measurements", ["measurement_id"])
 
 
 def _partial_index(name: str, columns: list[str], where: str) -> None:
