@@ -1,5 +1,7 @@
 """The event log and its projections in SQL."""
 
+from adapters.sql.claim import claim
+from adapters.sql.dialects import dialect_of
 from adapters.sql.engine import migrate, open_engine, revision
 from adapters.sql.entries import Entry, Receipt, Rejection, Unavailable
 from adapters.sql.group import GroupCommit, Slot
@@ -16,6 +18,8 @@ __all__ = [
     "Slot",
     "Source",
     "Unavailable",
+    "claim",
+    "dialect_of",
     "migrate",
     "open_engine",
     "revision",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Engine, Integer, LargeBinary, Table, Text
 
 Row = tuple[Any, ...]
 
@@ -107,7 +107,13 @@ class Postgresql:
         yield from cursor
 
 
-DIALECTS: dict[str, Dialect] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
+_DIALECTS: dict[str, Dialect] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
+
+
+def dialect_of(engine: Engine) -> Dialect:
+    """The append path's view of the engine's database."""
+    return _DIALECTS[engine.dialect.name]
+
 
 _ARRAY_TYPES = {Text: "text", BigInteger: "bigint", Integer: "integer", LargeBinary: "bytea"}
 

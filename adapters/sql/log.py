@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import Engine
 
 from adapters.sql import tables
-from adapters.sql.dialects import DIALECTS, Insert, Lookup, Row
+from adapters.sql.dialects import Insert, Lookup, Row, dialect_of
 from adapters.sql.entries import Entry, Receipt, Rejection, Unavailable
 from adapters.sql.errors import is_for_now
 from adapters.sql.project import New, Projector
@@ -46,7 +46,7 @@ class Log:
         self._ids = ids
         self._projector = projector
         self._clock = clock
-        self._dialect = DIALECTS[engine.dialect.name]
+        self._dialect = dialect_of(engine)
         self._connection: Any = None
         self._last = 0
 

@@ -1,6 +1,6 @@
 """Folds what an append brought into the projections, in the append's own transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -39,9 +39,9 @@ class New(msgspec.Struct, gc=False):
 
 
 class Source(msgspec.Struct):
-    """What the projector has to know of a configured source."""
+    """What the projector has to know of a configured source; `machine_of` names the machine of a stream's kind."""
 
-    provider: str
+    machine_of: Callable[[str], str]
     read: Reader
     settings: fold.Settings
 
@@ -165,7 +165,7 @@ class Projector:
     def _recall(self, cursor: Any, missing: Sequence[Row], touched: dict[Row, Touch]) -> None:
         for source, stream in missing:
             touch = touched[source, stream]
-            machine = fold.machine_of(self._sources[source].provider, touch.kind)
+            machine = fold.MACHINES[self._sources[source].machine_of(touch.kind)]
             self._remembered[source, stream] = Projection(source, stream, touch.kind, touch.provider_id, machine)
         keys = [(*where, self._remembered[where].machine.fingerprint) for where in missing]
         for source, stream, opened, conflicts, snapshot in self._dialect.lookup(cursor, _LOAD, keys):

@@ -1,0 +1,17 @@
+"""What a database was first used with: another secret or another provider under an old name would make lies of it."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Engine, select, text
+
+from adapters.sql.tables import service
+
+
+def claim(engine: Engine, facts: Mapping[str, str]) -> dict[str, str]:
+    """Records each fact that the database has none of; gives those that it holds otherwise, with what it holds."""
+    insert = "INSERT INTO service (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING"
+    with engine.begin() as connection:
+        if facts:
+            connection.execute(text(insert), [{"name": name, "value": value} for name, value in facts.items()])
+        held = dict(connection.execute(select(service.c.name, service.c.value)).tuples())
+    return {name: held[name] for name, value in facts.items() if held[name] != value}

@@ -1,0 +1,105 @@
+"""The composition root: what is wired with what. `create_app` is the WSGI application, `front` what Granian serves."""
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from flask import Flask
+from sqlalchemy import Engine
+
+from adapters.config import ConfigError, Settings, Source, load
+from adapters.http import Api, Door, create_http, ingest_blueprint
+from adapters.providers import TOLD_STATES, Provider, build, read_told, told
+from adapters.server import Bridge, Front
+from adapters.sql import Entry, GroupCommit, Log, Projector, claim, dialect_of, migrate, open_engine
+from adapters.sql import Source as LogSource
+from core import fold
+from core.event import Instant, Reading, Unreadable
+from core.ids import Ids
+
+THREADS = 16
+"""Threads of one process that answer queries."""
+
+
+def now() -> Instant:
+    """The wall clock."""
+    return time.time_ns() // 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process's parts."""
+
+    engine: Engine
+    door: Door
+    commit: GroupCommit
+    flask: Flask
+
+    def close(self) -> None:
+        """Commits what was handed in, and lets the database go."""
+        self.commit.close()
+        self.engine.dispose()
+
+
+def assemble(settings: Settings) -> Service:
+    """Opens and migrates the database and wires the parts. Raises ConfigError where the two do not belong together."""
+    engine = open_engine(settings.database_url, pool_size=THREADS)
+    migrate(engine)
+    ids = Ids(settings.service.secret.value.encode())
+    _check_claims(engine, ids, settings)
+    providers = {name: build(source) for name, source in settings.sources.items()}
+    sources = {name: _log_source(providers[name], source) for name, source in settings.sources.items()}
+    log = Log(engine, ids, Projector(dialect_of(engine), ids, sources), now)
+    commit = GroupCommit(log.append)
+    door = Door(providers, settings.service.max_body, now)
+    api = Api(engine=engine, ids=ids, sources=settings.sources, tell=partial(_tell, commit), threads=THREADS)
+    flask = create_http(api)
+    flask.register_blueprint(ingest_blueprint(door, commit.append))
+    return Service(engine, door, commit, flask)
+
+
+def create_app(settings: Settings) -> Flask:
+    """The WSGI application: everything that the service answers, under any WSGI server."""
+    return assemble(settings).flask
+
+
+def front() -> Front:
+    """The RSGI application of one worker process, from the environment's configuration."""
+    service = assemble(load(None, os.environ))
+    return Front(service.door, service.commit, Bridge(service.flask, THREADS))
+
+
+def _check_claims(engine: Engine, ids: Ids, settings: Settings) -> None:
+    facts = {"secret": ids.fingerprint()}
+    facts |= {f"source:{name}": source.provider for name, source in settings.sources.items()}
+    for name, held in claim(engine, facts).items():
+        if name == "secret":
+            mend = "this database was made with another service secret: give it back, or begin with another database"
+            raise ConfigError(settings.path, "service.secret", mend)
+        key = f"sources.{name.removeprefix('source:')}.provider"
+        raise ConfigError(settings.path, key, f"the log knows this source as {held}: choose another name for a new one")
+
+
+def _log_source(provider: Provider, source: Source) -> LogSource:
+    return LogSource(provider.machine_of, partial(_read, provider), fold.Settings(package_name=source.package_name))
+
+
+def _read(provider: Provider, kind: str | None, body: bytes) -> Reading | Unreadable:
+    return read_told(body) if kind in TOLD_STATES else provider.read(body)
+
+
+def _tell(commit: GroupCommit, source: str, key: str, action_id: str, state: str, occurred_at: Instant) -> tuple[str, int]:
+    """Records what an app tells of its action; gives verdict and position. Raises Unavailable."""
+    body = told(action_id, state, occurred_at)
+    entry = Entry(source, now(), [("idempotency-key", key)], body, None, b"told:" + key.encode(), read_told(body))
+    receipt = commit.append(entry)
+    return receipt.verdict, receipt.position
+
+
+def main() -> None:
+    """The command line."""
+    from adapters.cli import command_line
+
+    sys.exit(command_line())

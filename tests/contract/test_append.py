@@ -1,0 +1,163 @@
+"""What an append promises, on both databases."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from adapters.sql import Unavailable
+from core.event import Reading, Unreadable
+from tests.support.logs import NOON, Bench, rejection, wms
+
+
+@pytest.fixture
+def bench(database_url: str) -> Iterator[Bench]:
+    bench = Bench(database_url)
+    yield bench
+    bench.close()
+
+
+def test_positions_follow_the_order_of_the_batch(bench: Bench):
+    batch = [bench.entry("clinic", wms("s", number)) for number in range(5)]
+
+    receipts = bench.log.append(batch)
+
+    assert [(receipt.verdict, receipt.position) for receipt in receipts] == [("new", n) for n in range(1, 6)]
+
+
+def test_the_same_delivery_again_is_a_duplicate_of_the_first_ones_position(bench: Bench):
+    entry = bench.entry("clinic", wms("s", 0))
+    bench.log.append([entry])
+
+    again = bench.log.append([entry, entry])
+
+    assert [(receipt.verdict, receipt.position) for receipt in again] == [("duplicate", 1)] * 2
+    assert bench.rows("SELECT count(*) FROM events") == [(1,)]
+
+
+def test_twins_in_one_batch_make_one_event(bench: Bench):
+    entry = bench.entry("clinic", wms("s", 0))
+
+    receipts = bench.log.append([entry] * 50)
+
+    assert [receipt.verdict for receipt in receipts] == ["new"] + ["duplicate"] * 49
+    assert bench.rows("SELECT count(*) FROM deliveries") == [(49,)]
+
+
+def test_one_key_with_another_body_is_a_conflict_and_both_bodies_are_kept(bench: Bench):
+    first = bench.entry("energy", {"actionId": "a", "result": {"success": True}}, [("svix-id", "msg_1")])
+    second = bench.entry("energy", {"actionId": "a", "failedAt": "2026-01-01T00:00:00Z"}, [("svix-id", "msg_1")])
+
+    receipts = [*bench.log.append([first]), *bench.log.append([second])]
+
+    assert [(receipt.verdict, receipt.position) for receipt in receipts] == [("new", 1), ("conflict", 1)]
+    assert bench.rows("SELECT body FROM payloads")[0][0] == first.body
+    assert bench.rows("SELECT body FROM deliveries")[0][0] == second.body
+    assert bench.rows("SELECT state, conflicts FROM projections WHERE kind = 'action'") == [("completed", "1")]
+
+
+def test_one_key_in_two_sources_is_two_events(bench: Bench):
+    document = {"type": "stop_request", "sessionId": "s", "userId": "u", "reason": "x", "timestamp": "2026-01-01T00:00:00Z"}
+    entry = bench.entry("captions", document)
+    other = bench.entry("captions", document)
+    other.source = "clinic"
+
+    receipts = bench.log.append([entry, other])
+
+    assert [receipt.verdict for receipt in receipts] == ["new", "new"]
+
+
+def test_a_rejection_is_kept_outside_of_the_log(bench: Bench):
+    receipts = bench.log.append([rejection(), bench.entry("clinic", wms("s", 0))])
+
+    assert [receipt.verdict for receipt in receipts] == ["rejected", "new"]
+    assert bench.rows("SELECT verdict, reason FROM deliveries") == [("rejected", "signature_missing")]
+    assert bench.rows("SELECT count(*) FROM events") == [(1,)]
+
+
+def test_only_the_newest_thousand_rejections_of_a_source_stay(bench: Bench):
+    for _ in range(3):
+        bench.log.append([rejection()] * 400)
+    bench.log.append([rejection("energy")])
+
+    kept = bench.rows("SELECT source, count(*), min(delivery) FROM deliveries GROUP BY source ORDER BY source")
+
+    assert kept == [("clinic", 1000, 201), ("energy", 1, 1201)]
+
+
+def test_a_row_that_the_database_refuses_is_recorded_raw_and_fails_nobody_else(bench: Bench):
+    poisoned = bench.entry("clinic", wms("s", 1))
+    assert isinstance(poisoned.reading, Reading)
+    poisoned.reading.sequence = 2**70
+
+    receipts = bench.log.append([bench.entry("clinic", wms("s", 0)), poisoned, bench.entry("clinic", wms("s", 2))])
+
+    assert [receipt.verdict for receipt in receipts] == ["new"] * 3
+    assert [row[0] for row in bench.rows("SELECT reading FROM events ORDER BY position")] == ["ok", "undecodable", "ok"]
+
+
+def test_what_cannot_be_read_is_recorded_without_a_stream(bench: Bench):
+    entry = bench.entry("clinic", wms("s", 0))
+    entry.body, entry.identity, entry.reading = b"{,}", b"{,}", Unreadable("not JSON")
+
+    bench.log.append([entry])
+
+    assert bench.rows("SELECT reading, stream, type FROM events") == [("undecodable", None, None)]
+
+
+def test_recorded_at_never_goes_back(bench: Bench):
+    bench.log.append([bench.entry("clinic", wms("s", 0))])
+    bench.log._clock = lambda: NOON - 10**9
+
+    bench.log.append([bench.entry("clinic", wms("s", 1))])
+
+    first, second = (row[0] for row in bench.rows("SELECT recorded_at FROM events ORDER BY position"))
+    assert second >= first
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events SET sequence = 9",
+        "UPDATE events SET key = key",
+        "DELETE FROM events",
+        "TRUNCATE events",
+        "TRUNCATE events CASCADE",
+        "INSERT OR REPLACE INTO events SELECT * FROM events",
+        "REPLACE INTO events SELECT source, position + 1, stream, reading, type, sequence, occurred_at, received_at, "
+        "recorded_at, key, verified_by, leaf FROM events",
+        "UPDATE OR REPLACE events SET position = position + 1",
+    ],
+)
+@pytest.mark.parametrize("recursive", ["ON", "OFF"])
+def test_the_database_itself_refuses_to_change_an_event(bench: Bench, statement: str, recursive: str):
+    bench.log.append([bench.entry("clinic", wms("s", 0))])
+    before = bench.rows("SELECT * FROM events")
+    connection = bench.engine.connect()
+    if bench.engine.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA recursive_triggers = {recursive}")
+
+    with pytest.raises(DBAPIError):
+        connection.exec_driver_sql(statement)
+
+    connection.close()
+    assert bench.rows("SELECT * FROM events") == before
+
+
+def test_a_database_that_is_away_is_told_and_the_writer_recovers(bench: Bench):
+    bench.log.append([bench.entry("clinic", wms("s", 0))])
+    bench.log._connection.close()
+    broken, bench.engine.raw_connection = bench.engine.raw_connection, _away  # type: ignore[method-assign]
+    bench.log._connection = None
+
+    with pytest.raises(Unavailable):
+        bench.log.append([bench.entry("clinic", wms("s", 1))])
+
+    bench.engine.raw_connection = broken  # type: ignore[method-assign]
+    assert bench.log.append([bench.entry("clinic", wms("s", 1))])[0].position == 2
+
+
+def _away() -> None:
+    from sqlite3 import OperationalError
+
+    raise OperationalError("away")

@@ -1,0 +1,107 @@
+"""Whoever follows positions sees every event exactly once, however many writers commit at a time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
+
+import pytest
+
+from adapters.sql import Entry, GroupCommit, Receipt
+from tests.support.logs import Bench, wms
+
+Append = Callable[[Entry], Receipt]
+
+
+@pytest.fixture
+def processes(database_url: str) -> Iterator[list[Bench]]:
+    benches = [Bench(database_url) for _ in range(8)]
+    yield benches
+    for bench in benches:
+        bench.close()
+
+
+@pytest.fixture(params=["alone", "grouped"])
+def appends(request: pytest.FixtureRequest, processes: list[Bench]) -> Iterator[list[Append]]:
+    """Every append path of the log, for each of the processes."""
+    if request.param == "alone":
+        yield [lambda entry, log=bench.log: log.append([entry])[0] for bench in processes]
+        return
+    groups = [GroupCommit(bench.log.append) for bench in processes]
+    yield [group.append for group in groups]
+    for group in groups:
+        group.close()
+
+
+def test_a_writer_that_commits_late_hides_no_event_from_a_follower(processes: list[Bench], appends: list[Append]):
+    slow, fast = processes[0], processes[1]
+    inside, release = Event(), Event()
+    project = slow.projector.project
+    slow.projector.project = lambda *given: (inside.set(), release.wait(20), project(*given))[2]  # type: ignore[func-returns-value, method-assign]
+
+    with ThreadPoolExecutor(2) as pool:
+        late = pool.submit(appends[0], slow.entry("clinic", wms("late", 0)))
+        inside.wait(20)
+        early = pool.submit(appends[1], fast.entry("clinic", wms("early", 0)))
+        seen_meanwhile = _after(processes[2], 0)
+        release.set()
+        positions = late.result().position, early.result().position
+
+    assert seen_meanwhile == []
+    assert positions == (1, 2)
+    assert _after(processes[2], 0) == [1, 2]
+
+
+def test_eight_writers_and_one_follower_whose_list_equals_the_table(processes: list[Bench], appends: list[Append]):
+    done, seen = Event(), []  # type: ignore[var-annotated]
+    follower = Thread(target=_follow, args=(processes[0], done, seen))
+    follower.start()
+
+    with ThreadPoolExecutor(8) as pool:
+        receipts = list(pool.map(_write, range(8), processes, appends))
+
+    done.set()
+    follower.join()
+    table = [row[0] for row in processes[0].rows("SELECT position FROM events ORDER BY position")]
+    assert seen == table == list(range(1, 10_001))
+    assert sorted(position for some in receipts for position in some) == table
+
+
+def test_one_delivery_at_many_writers_at_once_is_one_event(processes: list[Bench], appends: list[Append]):
+    entry = processes[0].entry("clinic", wms("s", 0))
+
+    with ThreadPoolExecutor(8) as pool:
+        receipts = list(pool.map(lambda append: append(entry), appends * 6))
+
+    assert sorted(receipt.verdict for receipt in receipts) == ["duplicate"] * 47 + ["new"]
+    assert {receipt.position for receipt in receipts} == {1}
+
+
+def test_two_writers_of_one_session_leave_the_state_of_all_its_events(processes: list[Bench], appends: list[Append]):
+    names = ["WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_GRANTED", "CAMERA_STARTED", "MEASUREMENT_STARTED"]
+
+    for number, name in enumerate(names):
+        appends[number % 2](processes[0].entry("clinic", wms("s", number, name)))
+
+    assert processes[0].rows("SELECT state, position FROM projections") == [("started", 5)]
+
+
+def _write(number: int, bench: Bench, append: Append) -> list[int]:
+    entries = [bench.entry("clinic", wms(f"s{number}-{n // 20}", n % 20)) for n in range(1250)]
+    with ThreadPoolExecutor(4) as pool:
+        if append.__name__ == "append":
+            return [receipt.position for receipt in pool.map(append, entries)]
+    return [receipt.position for entry in entries for receipt in [append(entry)]]
+
+
+def _follow(bench: Bench, done: Event, seen: list[int]) -> None:
+    """Reads behind the last position seen, as a consumer of the feed does, and once more after the writers ended."""
+    finished = False
+    while not finished:
+        finished = done.is_set()
+        while page := _after(bench, seen[-1] if seen else 0):
+            seen.extend(page)
+
+
+def _after(bench: Bench, position: int) -> Sequence[int]:
+    sql = f"SELECT position FROM events WHERE position > {position} ORDER BY position LIMIT 500"
+    return [row[0] for row in bench.rows(sql)]
