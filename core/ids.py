@@ -27,6 +27,10 @@ class Ids:
         """The 32 bytes that stand for an idempotency key in the log."""
         return self._mac(b"key", source.encode(), identity)
 
+    def subkey(self, purpose: str) -> bytes:
+        """32 bytes for another use of the secret, unrelated to every id, key and other purpose."""
+        return self._mac(b"subkey", purpose.encode())
+
     def fingerprint(self) -> str:
         """Names the secret without telling it: 16 hex digits, kept in the database to refuse another secret."""
         return self._mac(b"fingerprint").hex()[:16]
