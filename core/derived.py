@@ -1,0 +1,60 @@
+"""What follows from a state only together with `now`: silence, age, what is overdue. Never stored."""
+
+from collections.abc import Callable
+from typing import Any
+
+from core.event import SECOND, Instant
+from core.machines.registration import SILENT_AFTER
+from core.machines.state import Settings, State
+
+Derived = dict[str, Any]
+
+
+def derived(kind_name: str, state: State, now: Instant, settings: Settings) -> Derived:
+    """What a machine derives. `kind_name` is the machine's; durations come in seconds, None where unknown."""
+    return DERIVATIONS[kind_name](state, now, settings)
+
+
+def _session(state: State, now: Instant, settings: Settings) -> Derived:
+    live = state.state in {"active", "recovering"}
+    limit = settings.presumed_ended_after
+    ended = live and limit is not None and state.last_at is not None and now - state.last_at > limit
+    return {"presumed_ended": ended, "open_for_s": _since(_started(state), now) if live else None}
+
+
+def _measurement(state: State, now: Instant, _: Settings) -> Derived:
+    live = bool(state.runs) and state.runs[-1].ended_by is None
+    return {"open_for_s": _since(_started(state), now) if live else None}
+
+
+def _action(state: State, now: Instant, settings: Settings) -> Derived:
+    live = state.state in {"unknown", "acknowledged", "scheduled"}
+    limit = settings.overdue_after
+    overdue = live and limit is not None and state.first_at is not None and now - state.first_at > limit
+    return {"overdue": overdue, "age_s": _since(state.first_at, now)}
+
+
+def _registration(state: State, now: Instant, _: Settings) -> Derived:
+    silent = state.last_at is not None and now - state.last_at > SILENT_AFTER
+    return {"silent": silent, "silent_for_s": _since(state.last_at, now)}
+
+
+def _device(state: State, now: Instant, _: Settings) -> Derived:
+    return {"since_s": _since(state.last_at, now)}
+
+
+def _started(state: State) -> Instant | None:
+    return state.runs[-1].started_at if state.runs else None
+
+
+def _since(then: Instant | None, now: Instant) -> float | None:
+    return None if then is None else (now - then) / SECOND
+
+
+DERIVATIONS: dict[str, Callable[[State, Instant, Settings], Derived]] = {
+    "session": _session,
+    "measurement": _measurement,
+    "action": _action,
+    "registration": _registration,
+    "device": _device,
+}

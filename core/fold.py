@@ -1,0 +1,177 @@
+"""Events in canonical order -> state and trace: pure, and the same for every order of arrival."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from core.event import SECOND, Anomaly, Event, Instant, Note
+from core.machines.action import action
+from core.machines.device import device
+from core.machines.measurement import measurement
+from core.machines.records import Chunk, Measurement, MeasurementState
+from core.machines.registration import registration
+from core.machines.session import session
+from core.machines.state import NOTHING_SET, Kind, Run, Settings, State, Stretch, by_position_and_kind
+from core.machines.table import Arm
+from core.numbered import OVERLAP
+
+__all__ = [
+    "MACHINES",
+    "Chunk",
+    "Kind",
+    "Measurement",
+    "MeasurementState",
+    "Run",
+    "Settings",
+    "State",
+    "Step",
+    "advance",
+    "decode",
+    "encode",
+    "fold",
+    "trace",
+]
+
+MACHINES: dict[str, Kind] = {kind.name: kind for kind in (session, registration, action, device, measurement)}
+"""Every machine by its name. A wms session's machine is `measurement`; elsewhere machine and kind of stream agree."""
+
+SKEW: Instant = 300 * SECOND
+"""An event may say that it happened this much after it reached us: clocks differ."""
+
+LATE = (Note("late", "arrived after an event that comes behind it"),)
+NEVER = 1 << 63
+
+_encoder = msgspec.json.Encoder()
+
+
+class Step(msgspec.Struct, frozen=True, gc=False):
+    """What one event did: the regions before and after, the rule's row, or the reason why nothing moved."""
+
+    position: int
+    before: dict[str, str]
+    after: dict[str, str]
+    rule: str | None
+    reason: str | None
+    anomalies: list[Anomaly]
+    run: int
+    measurement_id: str | None
+
+
+def fold(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET) -> Any:
+    """The state (an instance of `kind.State`) that a set of one stream's events comes to, whatever their order."""
+    state = kind.State()
+    for event, notes in _walk(kind, state, events):
+        _apply(kind, state, event, notes, settings)
+    state.settle()
+    return state
+
+
+def advance(kind: Kind, state: Any, event: Event, settings: Settings = NOTHING_SET) -> bool:
+    """Moves the state on in place by one event more; False, and nothing is moved, where all must be folded again.
+
+    True means: the state is now what `fold` makes of all the events.
+    """
+    if event.position <= state.position:
+        return False
+    notes = kind.follow(state, event)
+    if notes is None:
+        return False
+    _apply(kind, state, event, notes, settings)
+    return True
+
+
+def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET) -> list[Step]:
+    """What each event did, in canonical order."""
+    state = kind.State()
+    return [_traced(kind, state, event, notes, settings) for event, notes in _walk(kind, state, events)]
+
+
+def encode(state: Any) -> bytes:
+    """The state as JSON with short names."""
+    return _encoder.encode(state)
+
+
+def decode(kind: Kind, snapshot: bytes) -> Any:
+    """Reads an encoded state back. Raises msgspec.DecodeError where another fingerprint wrote it."""
+    return kind.decoder.decode(snapshot)
+
+
+def _walk(kind: Kind, state: State, events: Iterable[Event]) -> Iterator[tuple[Event, tuple[Note, ...]]]:
+    """The events in canonical order, each with what its place makes of it; a stretch begins when it is reached."""
+    stretches = kind.arrange({event.key: event for event in events}.values())
+    late = _late(stretches)
+    for stretch in stretches:
+        kind.begin(state, stretch)
+        for event in stretch.events:
+            notes = LATE if event.position in late else ()
+            yield event, (*notes, OVERLAP) if event is stretch.overlap else notes
+
+
+def _late(stretches: list[Stretch]) -> set[int]:
+    """Positions of the events that arrived after one that comes behind them."""
+    late: set[int] = set()
+    earliest = NEVER
+    for stretch in reversed(stretches):
+        for event in reversed(stretch.events):
+            if event.position > earliest:
+                late.add(event.position)
+            else:
+                earliest = event.position
+    return late
+
+
+def _apply(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings) -> Arm | str:
+    known = len(state.anomalies)
+    _observe(state, event)
+    if notes or event.notes:
+        for note in (*event.notes, *notes):
+            state.mark(note.kind, event, note.detail)
+    done = kind.step(state, event, settings)
+    if len(state.anomalies) > known:
+        fresh = sorted(state.anomalies[known:], key=by_position_and_kind)
+        state.anomalies[known:] = fresh
+        state.marked(fresh)
+    return done
+
+
+def _observe(state: State, event: Event) -> None:
+    """What every event tells, whatever it means."""
+    state.events += 1
+    state.position = max(state.position, event.position)
+    state.unsigned = state.unsigned or not event.signed
+    user_id = event.data.get("user_id")
+    if user_id is not None and event.known and isinstance(user_id, str):
+        state.user_id = user_id
+    if event.occurred_at is not None:
+        _observe_time(state, event, event.occurred_at)
+
+
+def _observe_time(state: State, event: Event, at: Instant) -> None:
+    if state.first_at is None or at < state.first_at:
+        state.first_at = at
+    if state.last_at is None or at > state.last_at:
+        state.last_at = at
+    if at > event.received_at + SKEW:
+        ahead = (at - event.received_at) // SECOND
+        state.mark("clock_skew", event, f"says that it happened {ahead} s after it reached us")
+
+
+def _traced(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings) -> Step:
+    before, known = _regions(state), len(state.anomalies)
+    done = _apply(kind, state, event, notes, settings)
+    moved = isinstance(done, Arm) and done.to is not None
+    return Step(
+        position=event.position,
+        before=before,
+        after=_regions(state),
+        rule=done.rule if isinstance(done, Arm) and moved else None,
+        reason=None if moved else (done.why if isinstance(done, Arm) else done),
+        anomalies=state.anomalies[known:],
+        run=state.run,
+        measurement_id=event.data.get("measurement_id"),
+    )
+
+
+def _regions(state: State) -> dict[str, str]:
+    return state.regions or {"state": state.state}

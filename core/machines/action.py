@@ -1,0 +1,100 @@
+"""What an action of amps can be, and what ends it. The first ending stays, unless only our own app told of it."""
+
+from enum import Enum
+
+from core.event import Event
+from core.machines.state import Kind, Settings, State
+from core.machines.table import Arm, On, declare
+from core.order import begin_by_time, by_time, follow_by_time
+
+
+class Action(Enum):
+    UNKNOWN = "unknown"
+    ACKNOWLEDGED = "acknowledged"
+    SCHEDULED = "scheduled"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+UNKNOWN, ACKNOWLEDGED, SCHEDULED, COMPLETED, FAILED, CANCELLED = Action
+LIVE = [UNKNOWN, ACKNOWLEDGED, SCHEDULED]
+TERMINAL = [COMPLETED, FAILED, CANCELLED]
+
+
+class ActionState(State, kw_only=True, omit_defaults=True, gc=False):
+    """`data`: every documented field of the action. `told`: its ending is known from our own app alone."""
+
+    state: str = "unknown"
+    told: bool = False
+
+
+def webhook_beats_told(state: ActionState, event: Event) -> bool:
+    """What the provider itself says goes before what our app told of."""
+    return state.told and not event.data.get("told")
+
+
+STAYS = "the first ending stays"
+AGAIN = "the same ending again"
+LATE = "what is settled does not go back"
+BEATS = webhook_beats_told
+
+# fmt: off
+table = declare(name="action", states=Action, initial=UNKNOWN, rows=[
+    #  on              from                     to
+    On("acknowledged", [UNKNOWN, ACKNOWLEDGED], ACKNOWLEDGED),
+    On("scheduled",    LIVE,                    SCHEDULED),
+    On("push.completed", LIVE,                  COMPLETED),
+    On("push.failed",  LIVE,                    FAILED),
+    On("cancelled",    LIVE,                    CANCELLED),
+
+    On("push.completed", COMPLETED,             None,      why=AGAIN),
+    On("push.failed",  FAILED,                  None,      why=AGAIN),
+    On("cancelled",    CANCELLED,               None,      why=AGAIN),
+
+    On("push.completed", [FAILED, CANCELLED],   COMPLETED, when=BEATS, marks="conflict"),
+    On("push.failed",  [COMPLETED, CANCELLED],  FAILED,    when=BEATS, marks="conflict"),
+    On("cancelled",    [COMPLETED, FAILED],     CANCELLED, when=BEATS, marks="conflict"),
+    On("push.completed", [FAILED, CANCELLED],   None,      why=STAYS,  marks="conflict"),
+    On("push.failed",  [COMPLETED, CANCELLED],  None,      why=STAYS,  marks="conflict"),
+    On("cancelled",    [COMPLETED, FAILED],     None,      why=STAYS,  marks="conflict"),
+
+    On("acknowledged", [SCHEDULED, *TERMINAL],  None,      why=LATE,   marks="unexpected"),
+    On("scheduled",    TERMINAL,                None,      why=LATE,   marks="unexpected"),
+])
+# fmt: on
+
+ENDINGS = frozenset(state.value for state in TERMINAL)
+KEPT = frozenset(
+    "device_id device_type command action_type parameters result error_code error_message event_id"
+    " completed_at failed_at".split()
+)
+
+
+def step(state: ActionState, event: Event, _: Settings) -> Arm | str:
+    """Folds one event whose type is known. What conflicts and loses leaves no fields behind."""
+    arm = table.pick(state.state, event.type, state, event)
+    if arm is None:
+        return f"no row for {event.type}"
+    if arm.marks:
+        state.mark(arm.marks, event, f"{event.type} while {state.state}")
+    if arm.to:
+        _move(state, arm.to, event)
+    elif not arm.marks:
+        _confirm(state, event)
+    return arm
+
+
+def _move(state: ActionState, to: str, event: Event) -> None:
+    state.state = to
+    state.told = to in ENDINGS and bool(event.data.get("told"))
+    state.keep(KEPT, event)
+
+
+def _confirm(state: ActionState, event: Event) -> None:
+    """The same ending again adds what is missing, and is the provider's word where ours stood alone."""
+    state.told = state.told and bool(event.data.get("told"))
+    state.keep(KEPT - state.data.keys(), event)
+
+
+action = Kind("action", (table,), ActionState, by_time, begin_by_time, follow_by_time, step)

@@ -1,0 +1,193 @@
+"""A session of wms: a face scan in the browser, told by numbered events; a reload of the page begins a new run.
+
+Three regions, each moved by its own events only: the measurement's sequence, the connection, the page's visibility.
+"""
+
+from enum import Enum
+
+from core.event import Event
+from core.machines.records import MeasurementState, measurement_of, note_step, side_measurement_of
+from core.machines.state import Kind, Settings
+from core.machines.table import Arm, On, declare
+from core.numbered import begin_run, by_number, count, follow_number
+
+
+class Scan(Enum):
+    WAITING = "waiting"
+    LOADED = "loaded"
+    CONFIGURED = "configured"
+    CAMERA_DENIED = "camera_denied"
+    CAMERA_GRANTED = "camera_granted"
+    CAMERA_ON = "camera_on"
+    STARTED = "started"
+    CREATED = "created"
+    SCANNING = "scanning"
+    ANALYZING = "analyzing"
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+    FAILED = "failed"
+    REDIRECTING = "redirecting"
+    CLOSED = "closed"
+    ABANDONED = "abandoned"
+
+
+class Connection(Enum):
+    UNKNOWN = "unknown"
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    LOST = "lost"
+
+
+class Visibility(Enum):
+    UNKNOWN = "unknown"
+    VISIBLE = "visible"
+    HIDDEN = "hidden"
+
+
+S = Scan
+ANY = list(Scan)
+MEASURING = [S.STARTED, S.CREATED, S.SCANNING, S.ANALYZING]
+SETTLED = [S.COMPLETED, S.REDIRECTING, S.CLOSED, S.ABANDONED]
+BEFORE_COMPLETED = [state for state in Scan if state not in SETTLED]
+MAY_CLOSE = [S.COMPLETED, S.REDIRECTING, S.CANCELED, S.FAILED, S.CAMERA_DENIED, S.CLOSED]
+TOO_SOON = [state for state in Scan if state not in [*MEASURING, S.CANCELED]]
+
+AGAIN = "canceled already"
+NOTHING_RUNS = "no measurement runs that it could cancel"
+OVER = "what is settled is not failed by a later error"
+
+# fmt: off
+sequence = declare(name="measurement", states=Scan, initial=S.WAITING, stray="unexpected", rows=[
+    #  on                           from                                             to
+    On("WMS_LOADED",                S.WAITING,                                       S.LOADED),
+    On("CONFIGURATION_LOADED",      S.LOADED,                                        S.CONFIGURED),
+    On("CAMERA_PERMISSION_GRANTED", [S.CONFIGURED, S.CAMERA_DENIED],                 S.CAMERA_GRANTED),
+    On("CAMERA_PERMISSION_DENIED",  S.CONFIGURED,                                    S.CAMERA_DENIED),
+    On("CAMERA_STARTED",            S.CAMERA_GRANTED,                                S.CAMERA_ON),
+    On("MEASUREMENT_STARTED",       [S.CAMERA_ON, S.CANCELED, S.FAILED, S.COMPLETED], S.STARTED),
+    On("MEASUREMENT_CREATED",       S.STARTED,                                       S.CREATED),
+    On("INTERMEDIATE_RESULTS",      [S.CREATED, S.SCANNING],                         S.SCANNING),
+    On("SCAN_COMPLETED",            S.SCANNING,                                      S.ANALYZING),
+    On("RESULTS_RECEIVED",          [S.ANALYZING, S.FAILED],                         S.COMPLETED),
+    On("MEASUREMENT_CANCELED",      MEASURING,                                       S.CANCELED),
+    On("MEASUREMENT_CANCELED",      S.CANCELED,                                      None, why=AGAIN),
+    On("LOW_SNR",                   MEASURING,                                       S.CANCELED),
+    On("LOW_SNR",                   S.CANCELED,                                      None, why=AGAIN),
+    On("CONSTRAINT_VIOLATION",      MEASURING,                                       S.CANCELED),
+    On("CONSTRAINT_VIOLATION",      S.CANCELED,                                      None, why=AGAIN),
+    On("CONSTRAINT_VIOLATION",      TOO_SOON,                                        None, why=NOTHING_RUNS),
+    On("GENERAL_ERROR",             BEFORE_COMPLETED,                                S.FAILED),
+    On("GENERAL_ERROR",             SETTLED,                                         None, why=OVER),
+    On("API_ERROR",                 BEFORE_COMPLETED,                                S.FAILED),
+    On("API_ERROR",                 SETTLED,                                         None, why=OVER),
+    On("REDIRECTING_TO_CALLBACK",   ANY,                                             S.REDIRECTING),
+    On("PAGE_UNLOADED",             MAY_CLOSE,                                       S.CLOSED),
+    On("PAGE_UNLOADED", [state for state in Scan if state not in MAY_CLOSE],         S.ABANDONED),
+])
+
+connection = declare(name="connection", states=Connection, initial=Connection.UNKNOWN, rows=[
+    #  on                              from              to
+    On("WEBSOCKET_RECONNECTED",         list(Connection), Connection.CONNECTED),
+    On("WEBSOCKET_DISCONNECTED",        list(Connection), Connection.DISCONNECTED),
+    On("WEBSOCKET_RECONNECTION_FAILED", list(Connection), Connection.LOST),
+])
+# fmt: on
+
+
+def page_visible(_: MeasurementState, event: Event) -> bool:
+    return _visibility(event) == "VISIBLE"
+
+
+def page_hidden(_: MeasurementState, event: Event) -> bool:
+    return _visibility(event) == "HIDDEN"
+
+
+def _visibility(event: Event) -> str:
+    said = event.data.get("visible")
+    return said.upper() if isinstance(said, str) else ""
+
+
+# fmt: off
+visibility = declare(name="visibility", states=Visibility, initial=Visibility.UNKNOWN, rows=[
+    #  on                         from              to
+    On("PAGE_VISIBILITY_CHANGE", list(Visibility), Visibility.VISIBLE, when=page_visible),
+    On("PAGE_VISIBILITY_CHANGE", list(Visibility), Visibility.HIDDEN,  when=page_hidden),
+    On("PAGE_VISIBILITY_CHANGE", list(Visibility), None,               why="neither visible nor hidden"),
+])
+# fmt: on
+
+OUTCOMES = {
+    "camera_denied": "denied",
+    "completed": "completed",
+    "canceled": "canceled",
+    "failed": "failed",
+    "abandoned": "abandoned",
+}
+"""The outcome that comes with a state. Elsewhere it stays, but for what begins anew and for a withdrawn denial."""
+
+ANEW = frozenset(state.value for state in MEASURING)
+PREPARING = frozenset({"waiting", "loaded", "configured", "camera_denied", "camera_granted", "camera_on"})
+KEPT = frozenset({"code", "details"})
+
+
+def step(state: MeasurementState, event: Event, _: Settings) -> Arm | str:
+    """Folds one event: its number always, its meaning where its type is known."""
+    count(state, event)
+    if not event.known:
+        return "its type is not known"
+    state.keep(KEPT, event)
+    if event.type in sequence_triggers:
+        return _step_sequence(state, event)
+    return _step_beside(state, event)
+
+
+sequence_triggers = frozenset(sequence.triggers)
+
+
+def _step_sequence(state: MeasurementState, event: Event) -> Arm | str:
+    arm = sequence.pick(state.state, event.type, state, event)
+    if arm is None:
+        return f"no row for {event.type}"
+    if arm.marks:
+        state.mark(arm.marks, event, f"{event.type} while {state.state}")
+    if arm.to:
+        _move(state, arm.to)
+    record = None if state.state in PREPARING else measurement_of(state, event)
+    if record is not None:
+        note_step(state, record, event)
+    return arm
+
+
+def _move(state: MeasurementState, to: str) -> None:
+    if to in PREPARING:
+        state.current = -1
+    if to in ANEW or (to in PREPARING and state.outcome == "denied"):
+        state.outcome = None
+    state.outcome = OUTCOMES.get(to, state.outcome)
+    state.state = to
+
+
+def _step_beside(state: MeasurementState, event: Event) -> Arm | str:
+    arm = connection.pick(state.connection, event.type, state, event)
+    if arm is not None:
+        state.connection = arm.to or state.connection
+    else:
+        arm = visibility.pick(state.visibility, event.type, state, event)
+        if arm is None:
+            return f"no row for {event.type}"
+        state.visibility = arm.to or state.visibility
+    record = side_measurement_of(state, event)
+    if record is not None:
+        record.steps.setdefault(event.type, event.occurred_at)
+    return arm
+
+
+measurement = Kind(
+    "measurement",
+    (sequence, connection, visibility),
+    MeasurementState,
+    by_number,
+    begin_run,
+    follow_number,
+    step,
+)

@@ -1,0 +1,53 @@
+"""The registration of an app's server with augmentos and mentraos, and the heartbeats that may follow."""
+
+from enum import Enum
+
+from core.event import SECOND, Event
+from core.machines.state import Kind, Settings, State
+from core.machines.table import Arm, On, declare
+from core.order import begin_by_time, by_time, follow_by_time
+
+SILENT_AFTER = 300 * SECOND
+"""Derived `silent`: nothing heard for this long. No cloud was seen to send heartbeats, so silence proves nothing."""
+
+
+class Registration(Enum):
+    UNKNOWN = "unknown"
+    REGISTERED = "registered"
+    ALIVE = "alive"
+
+
+UNKNOWN, REGISTERED, ALIVE = Registration
+
+# fmt: off
+table = declare(name="registration", states=Registration, initial=UNKNOWN, rows=[
+    #  on                     from                          to
+    On("server_registration", [UNKNOWN, REGISTERED, ALIVE], REGISTERED),
+    On("server_heartbeat",    [REGISTERED, ALIVE],          ALIVE),
+    On("server_heartbeat",    UNKNOWN,                      ALIVE,      marks="unexpected"),
+])
+# fmt: on
+
+KEPT = frozenset({"package_name", "server_urls", "session_id"})
+
+
+class RegistrationState(State, kw_only=True, omit_defaults=True, gc=False):
+    """`data`: package_name, server_urls, session_id (as sent, whatever it names)."""
+
+    state: str = "unknown"
+
+
+def step(state: RegistrationState, event: Event, _: Settings) -> Arm | str:
+    """Folds one event whose type is known."""
+    arm = table.pick(state.state, event.type, state, event)
+    if arm is None:
+        return f"no row for {event.type}"
+    if arm.marks:
+        state.mark(arm.marks, event, f"{event.type} while {state.state}")
+    if arm.to:
+        state.state = arm.to
+    state.keep(KEPT, event)
+    return arm
+
+
+registration = Kind("registration", (table,), RegistrationState, by_time, begin_by_time, follow_by_time, step)

@@ -1,0 +1,139 @@
+"""What a fold leaves behind: the part that every machine's state has, and what makes a machine foldable."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from core.event import SECOND, Anomaly, Event, Instant, Note
+from core.machines.table import Arm, Table
+
+
+class Settings(msgspec.Struct, frozen=True, gc=False):
+    """What a source's configuration says to the fold and to the derived values. Durations in microseconds."""
+
+    package_name: str | None = None
+    overdue_after: Instant | None = None
+    presumed_ended_after: Instant | None = None
+
+
+NOTHING_SET = Settings()
+
+
+class Run(msgspec.Struct, array_like=True, gc=False):
+    """One life of a stream whose id is used again. `ended_by` is an event's type, `superseded` or `failed`."""
+
+    run: int
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    ended_by: str | None = None
+    reason: str | None = None
+    restarted: bool = False
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from start to end; None while one of them is unknown."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.started_at) / SECOND
+
+
+class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """What is known of a stream. Read its attributes: the encoded form uses short names, it is written for each event.
+
+    `run` counts the runs that began (0: none). `position` is the highest, `first_at` and `last_at` the earliest and the
+    latest occurred_at. `data` holds the latest documented fields under their snake_case names. `anomalies` are sorted
+    by position, then kind. Where the order is one of time, `tail` is the canonical place of the last event, and
+    `waiting` tells of a handler's outcome whose event is not there yet.
+    """
+
+    state: str = msgspec.field(name="s")
+    outcome: str | None = msgspec.field(default=None, name="o")
+    run: int = msgspec.field(default=0, name="r")
+    runs: list[Run] = msgspec.field(default_factory=list, name="rs")
+    anomalies: list[Anomaly] = msgspec.field(default_factory=list, name="a")
+    unsigned: bool = msgspec.field(default=False, name="u")
+    events: int = msgspec.field(default=0, name="n")
+    position: int = msgspec.field(default=0, name="p")
+    first_at: Instant | None = msgspec.field(default=None, name="f")
+    last_at: Instant | None = msgspec.field(default=None, name="l")
+    user_id: str | None = msgspec.field(default=None, name="ui")
+    data: dict[str, Any] = msgspec.field(default_factory=dict, name="d")
+    tail: tuple[int | str, ...] = msgspec.field(default=(), name="t")
+    waiting: bool = msgspec.field(default=False, name="w")
+
+    @property
+    def regions(self) -> dict[str, str]:
+        """The state of each region; empty for a machine that has none."""
+        return {}
+
+    def mark(self, kind: str, event: Event, detail: str) -> None:
+        """Records an anomaly of the event."""
+        self.anomalies.append(Anomaly(kind, event.position, detail))
+
+    def settle(self) -> None:
+        """Sorts what was recorded in canonical order."""
+        self.anomalies.sort(key=by_position_and_kind)
+
+    def marked(self, fresh: list[Anomaly]) -> None:
+        """Told of an event's anomalies once it is folded, for states that also keep them elsewhere."""
+
+    def keep(self, names: frozenset[str], event: Event) -> None:
+        """Takes the named fields of the event as the latest ones."""
+        for name, value in event.data.items():
+            if name in names and value is not None:
+                self.data[name] = value
+
+
+def by_position_and_kind(anomaly: Anomaly) -> tuple[int, str]:
+    """The order of a list of anomalies."""
+    return anomaly.position, anomaly.kind
+
+
+class Stretch(msgspec.Struct, gc=False):
+    """Events that follow one another in canonical order: a run where runs are found from outside, else all of them.
+
+    `opened` is the second in which the run was opened; `overlap` the event that opened it with a number that the run
+    before had seen; `tail` and `waiting` are those of the State.
+    """
+
+    events: list[Event]
+    opened: int = 0
+    overlap: Event | None = None
+    tail: tuple[int | str, ...] = ()
+    waiting: bool = False
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A machine as the fold drives it.
+
+    `arrange` brings a set of events into canonical order; `begin` readies the state for a stretch; `follow` does the
+    same for one event more, telling what its place makes of it, or None when it is not the last in canonical order;
+    `step` folds one event and tells the row that applied or why none did. `revision` is raised when an effect changes
+    that neither the rows nor the guards nor the state's fields show: stored projections are then folded anew.
+    """
+
+    name: str
+    tables: tuple[Table, ...]
+    State: type[Any]
+    arrange: Callable[[Iterable[Event]], list[Stretch]]
+    begin: Callable[[Any, Stretch], None]
+    follow: Callable[[Any, Event], tuple[Note, ...] | None]
+    step: Callable[[Any, Event, Settings], Arm | str]
+    revision: int = 1
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits: what two builds must share to share stored projections."""
+        fields = [(field.encode_name, str(field.type)) for field in msgspec.structs.fields(self.State)]
+        text = repr((self.name, self.revision, [table.text() for table in self.tables], fields))
+        return sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def decoder(self) -> msgspec.json.Decoder[Any]:
+        """Reads an encoded State back."""
+        return msgspec.json.Decoder(self.State)

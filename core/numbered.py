@@ -1,0 +1,82 @@
+"""Canonical order where the provider numbers its events: run by run, ascending inside each, holes told."""
+
+from collections.abc import Iterable
+
+from core.event import Event, Note
+from core.machines.records import MeasurementState
+from core.machines.state import Run, Stretch
+from core.runs import UNLOADED, number_of, runs, second_of
+
+OVERLAP = Note("overlap", "its number came before, and no run begins with it: two tabs at once, or a lost beginning")
+
+
+def by_number(events: Iterable[Event]) -> list[Stretch]:
+    """A stretch for each run, in the order in which they opened."""
+    return [Stretch(run.events, opened=run.opened, overlap=run.overlap) for run in runs(events)]
+
+
+def begin_run(state: MeasurementState, stretch: Stretch) -> None:
+    """Everything starts anew but what stands: the runs and the measurements before."""
+    first = stretch.events[0]
+    _supersede(state, first)
+    state.run += 1
+    state.runs.append(Run(state.run, first.occurred_at))
+    state.state, state.connection, state.visibility = "waiting", "unknown", "unknown"
+    state.outcome, state.unloaded = None, None
+    state.current, state.highest, state.count, state.hole = -1, -1, 0, -1
+    state.opened = stretch.opened
+    state.second = max(state.second, *(second_of(event) for event in stretch.events), stretch.opened)
+
+
+def _supersede(state: MeasurementState, first: Event) -> None:
+    if state.runs and state.runs[-1].ended_by is None:
+        state.runs[-1].ended_by, state.runs[-1].ended_at = "superseded", first.occurred_at
+
+
+def follow_number(state: MeasurementState, event: Event) -> tuple[Note, ...] | None:
+    """What `core.runs` would make of one event more, where that is certain without walking all of them again."""
+    number, second = number_of(event), second_of(event)
+    same_second = second == state.second
+    if second < state.second or (same_second and state.opened == second and state.run > 1):
+        return None
+    if not state.run or (number > state.highest and (state.unloaded is None or number <= state.unloaded)):
+        return _join(state, event, second)
+    taken = state.count == state.highest + 1
+    if same_second or not (taken or number > state.highest):
+        return None
+    begin_run(state, Stretch([event], opened=second))
+    return (OVERLAP,) if 0 < number <= state.highest else ()
+
+
+def _join(state: MeasurementState, event: Event, second: int) -> tuple[()]:
+    if not state.run:
+        begin_run(state, Stretch([event], opened=second))
+    state.second = second
+    return ()
+
+
+def count(state: MeasurementState, event: Event) -> None:
+    """Counts the event into its run; numbers missing before it are a gap."""
+    number = number_of(event)
+    expected = state.highest + 1
+    if number > expected:
+        _hole(state, event, expected, number)
+    state.highest = number
+    state.count += 1
+    if event.type == UNLOADED and event.known:
+        _unload(state, event, number)
+
+
+def _hole(state: MeasurementState, event: Event, expected: int, number: int) -> None:
+    missing = f"{expected}" if expected == number - 1 else f"{expected}-{number - 1}"
+    state.mark("gap", event, f"sequence {missing} missing")
+    state.hole = number
+    record = state.measurement()
+    if record is not None and record.outcome is None:
+        record.complete = False
+
+
+def _unload(state: MeasurementState, event: Event, number: int) -> None:
+    if state.unloaded is None:
+        state.unloaded = number
+    state.runs[-1].ended_at, state.runs[-1].ended_by = event.occurred_at, UNLOADED

@@ -1,0 +1,77 @@
+"""Canonical order where the provider numbers nothing: by time, then by what can only have come first, then by key."""
+
+from collections.abc import Iterable
+from operator import itemgetter
+
+from core.event import Event
+from core.machines.state import State, Stretch
+
+Place = tuple[int | str, ...]
+"""(time, rank, key in hex), and behind the event whose outcome it is: the same, then (attempt, own key in hex)."""
+
+UNKNOWN_TIME = 1 << 62
+"""Sorts behind every instant."""
+
+LAST = 9
+RANKS = {
+    "stop_request": 0,
+    "session_request": 1,
+    "session_recovery": 2,
+    "server_registration": 0,
+    "server_heartbeat": 1,
+    "acknowledged": 0,
+    "scheduled": 1,
+}
+"""Of events of one instant: a restart stops before it starts, and what is live was so before it ended."""
+
+OUTCOMES = frozenset({"handler_succeeded", "handler_failed"})
+
+
+def place(event: Event) -> Place:
+    """The event's place among those of its stream, by its own clock."""
+    at = UNKNOWN_TIME if event.occurred_at is None else event.occurred_at
+    return (at, RANKS.get(event.type, LAST), event.key.hex())
+
+
+def behind(target: Place, event: Event) -> Place:
+    """The place of a handler's outcome: right behind the event that the handler was given, by attempt."""
+    attempt = event.data.get("attempt")
+    return (*target[:3], attempt if isinstance(attempt, int) else 0, event.key.hex())
+
+
+def by_time(events: Iterable[Event]) -> list[Stretch]:
+    """All of the events as one stretch, in canonical order."""
+    listed = list(events)
+    outcomes = [event for event in listed if event.type in OUTCOMES]
+    placed = [(place(event), event) for event in listed if event.type not in OUTCOMES]
+    known = {where[2]: where for where, _ in placed} if outcomes else {}
+    placed += [(_placed_outcome(known, event), event) for event in outcomes]
+    placed.sort(key=itemgetter(0))
+    waiting = any(event.data.get("key") not in known for event in outcomes)
+    return [Stretch([event for _, event in placed], tail=placed[-1][0], waiting=waiting)] if placed else []
+
+
+def _placed_outcome(known: dict[int | str, Place], event: Event) -> Place:
+    target = known.get(event.data.get("key", ""))
+    return behind(target, event) if target else place(event)
+
+
+def begin_by_time(state: State, stretch: Stretch) -> None:
+    """Notes the last place, against which `follow_by_time` holds the next event."""
+    state.tail = stretch.tail
+    state.waiting = stretch.waiting
+
+
+def follow_by_time(state: State, event: Event) -> tuple[()] | None:
+    """() and the event's place noted, where it is the last in canonical order; None where it may not be."""
+    if state.waiting:
+        return None
+    where = place(event) if event.type not in OUTCOMES else _behind_tail(state.tail, event)
+    if where is None or where <= state.tail:
+        return None
+    state.tail = where
+    return ()
+
+
+def _behind_tail(tail: Place, event: Event) -> Place | None:
+    return behind(tail, event) if tail[2:3] == (event.data.get("key"),) else None

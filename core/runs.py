@@ -1,0 +1,117 @@
+"""Finds the runs of a wms session: the provider starts its numbers at 0 again when the page is loaded again.
+
+The events are walked by their second. Within one second the open run goes on first, ascending, up to its PAGE_UNLOADED;
+then comes the rest, ascending. An event opens a run if its number is taken in the open one, is above that one's
+PAGE_UNLOADED, or is below the number of an event more than five seconds earlier. The walk sees a set: the order of
+arrival plays no part. Of two events with one number in one second the PAGE_UNLOADED belongs to the older run.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
+
+from core.event import SECOND, Event
+
+CLOCK_SLACK = 5
+"""Seconds that the sender's clock may step back inside one run."""
+
+UNLOADED = "PAGE_UNLOADED"
+
+Walked = tuple[int, int, bool, bytes, Event]
+"""(second, number, is not PAGE_UNLOADED, key, event): sorts in the order of the walk."""
+
+
+def second_of(event: Event) -> int:
+    """The event's second; an unknown time comes after all known ones."""
+    return (1 << 62) if event.occurred_at is None else event.occurred_at // SECOND
+
+
+def number_of(event: Event) -> int:
+    """The provider's sequence; adapters let no event pass without one."""
+    return event.sequence or 0
+
+
+class FoundRun:
+    """A run while it is walked. `opened` is the second of its first walked event.
+
+    `overlap` is that event, where its number was above 0 and taken in the run before: two tabs use one session, or the
+    run's beginning is lost.
+    """
+
+    def __init__(self, opened: int = 0, overlap: Event | None = None) -> None:
+        self.opened = opened
+        self.overlap = overlap
+        self.highest = -1
+        self.unloaded: int | None = None
+        self._taken: dict[int, Event] = {}
+        self._peaks: list[tuple[int, int]] = []
+
+    @property
+    def events(self) -> list[Event]:
+        """The run's events in canonical order."""
+        return [event for _, event in sorted(self._taken.items(), key=itemgetter(0))]
+
+    def add(self, walked: Walked) -> None:
+        second, number, goes_on, _, event = walked
+        self._taken[number] = event
+        self.highest = max(self.highest, number)
+        self._peaks.append((second, self.highest))
+        if not goes_on and (self.unloaded is None or number < self.unloaded):
+            self.unloaded = number
+
+    def goes_on_with(self, second: list[Walked]) -> list[Walked]:
+        """Takes what continues the run out of one second's events, ascending; gives back the rest, ascending."""
+        rest = []
+        for walked in second:
+            if walked[1] > self.highest and (self.unloaded is None or walked[1] <= self.unloaded):
+                self.add(walked)
+            else:
+                rest.append(walked)
+        return rest
+
+    def ends_before(self, walked: Walked) -> bool:
+        """Whether the event is none of this run's: it opens the next one."""
+        second, number = walked[:2]
+        beyond = self.unloaded is not None and number > self.unloaded
+        return number in self._taken or beyond or number < self._highest_before(second - CLOCK_SLACK)
+
+    def next(self, walked: Walked) -> "FoundRun":
+        """The run that the event opens."""
+        second, number, _, _, event = walked
+        following = FoundRun(second, event if number > 0 and number in self._taken else None)
+        following.add(walked)
+        return following
+
+    def _highest_before(self, second: int) -> int:
+        index = bisect_left(self._peaks, (second, -1))
+        return self._peaks[index - 1][1] if index else -1
+
+
+def runs(events: Iterable[Event]) -> list[FoundRun]:
+    """The runs in the order in which they opened, a pure function of the set of events (of one key each)."""
+    walk = sorted((second_of(e), number_of(e), e.type != UNLOADED or not e.known, e.key, e) for e in events)
+    if not walk:
+        return []
+    found = [FoundRun(walk[0][0])]
+    for _, second in groupby(walk, itemgetter(0)):
+        _walk_second(found, list(second))
+    return found
+
+
+def _walk_second(found: list[FoundRun], second: list[Walked]) -> None:
+    pending = found[-1].goes_on_with(second)
+    while pending:
+        opener = _take_until_a_run_opens(found[-1], pending)
+        if opener is None:
+            return
+        found.append(found[-1].next(pending[opener]))
+        pending = found[-1].goes_on_with(pending[opener + 1 :])
+
+
+def _take_until_a_run_opens(run: FoundRun, pending: list[Walked]) -> int | None:
+    for index, walked in enumerate(pending):
+        if run.ends_before(walked):
+            return index
+        run.add(walked)
+    return None
