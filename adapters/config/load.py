@@ -15,6 +15,7 @@ from adapters.providers import PROVIDERS, Provider
 RESERVED_NAMES = frozenset({"hookfold"})
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_NAMING = "name it with up to 63 of a-z, 0-9, - and _, beginning with a letter or digit, and not hookfold"
 _TAKEN: dict[str, values.Take] = {
     "node_ascii": values.switch,
     "event_type": values.text,
@@ -25,8 +26,9 @@ _TAKEN: dict[str, values.Take] = {
 
 
 def load(path: Path | None, env: Mapping[str, str]) -> Settings:
-    """The settings in `path` (None: the file that HOOKFOLD_CONFIG names). Makes the service's secret where there is none.
+    """The settings in `path` (None: the file that HOOKFOLD_CONFIG names).
 
+    Makes the service's secret where there is none.
     Raises ConfigError, whose text is for the person who starts the service.
     """
     where = config_path(env) if path is None else path
@@ -65,7 +67,7 @@ def _service(where: Path, given: values.Table, url: str, env: Mapping[str, str])
 def _source(where: Path, name: str, given: object, env: Mapping[str, str]) -> Source:
     key = f"sources.{name}"
     if _NAME.fullmatch(name) is None or name in RESERVED_NAMES:
-        raise ConfigError(where, key, "name it with up to 63 of a-z, 0-9, - and _, beginning with a letter or digit; not hookfold")
+        raise ConfigError(where, key, _NAMING)
     table = values.table(where, key, given)
     provider = _provider(where, f"{key}.provider", table.get("provider"))
     values.only(where, f"{key}.", table, {"provider", *provider.settings})

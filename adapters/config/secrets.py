@@ -1,4 +1,4 @@
-"""Secrets by reference: `env:NAME` and `file:PATH`, never in the configuration itself."""
+"""Secrets by reference, never in the configuration itself; white space around a secret is no part of it."""
 
 import os
 import secrets
@@ -23,7 +23,7 @@ def resolve(ref: object, where: Path, key: str, env: Mapping[str, str]) -> Secre
 
 
 def service_secret(ref: object, default: Path, where: Path, env: Mapping[str, str]) -> Secret:
-    """The service's secret; a file that is not there is made with 32 random bytes. `default` holds it without a `ref`."""
+    """The service's secret, in `default` without a `ref`; a file that is not there is made with 32 random bytes."""
     key = "service.secret"
     if ref is None:
         ref = f"file:{default.absolute()}"
@@ -31,7 +31,9 @@ def service_secret(ref: object, default: Path, where: Path, env: Mapping[str, st
         make(_path(ref.removeprefix("file:"), where), secrets.token_hex(32), where, key)
     secret = resolve(ref, where, key, env)
     if len(secret.value) < SHORTEST_SERVICE_SECRET:
-        raise ConfigError(where, key, f"{secret.ref} is shorter than {SHORTEST_SERVICE_SECRET} characters: take 64 random hex digits")
+        raise ConfigError(
+            where, key, f"{secret.ref} is too short: take 64 random hex digits"
+        )
     return secret
 
 
@@ -52,7 +54,7 @@ def make(path: Path, value: str, where: Path, key: str) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise ConfigError(where, key, f"{path} cannot be made ({error.strerror}): let the service write there") from None
+        raise ConfigError(where, key, f"{path} cannot be made ({error.strerror}): make it by hand") from None
     return True
 
 
@@ -61,8 +63,8 @@ def _path(name: str, where: Path) -> Path:
 
 
 def _from_environment(name: str, where: Path, key: str, env: Mapping[str, str]) -> str:
-    value = env.get(name, "")
-    if not value.strip():
+    value = env.get(name, "").strip()
+    if not value:
         raise ConfigError(where, key, f"the environment has no {name}: set it to the secret")
     return value
 

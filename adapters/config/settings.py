@@ -46,6 +46,11 @@ class Service(msgspec.Struct, frozen=True):
     secret: Secret
     max_body: int = MAX_BODY
 
+    @property
+    def key(self) -> bytes:
+        """What ids and hashes are keyed with."""
+        return self.secret.value.encode("utf-8", "surrogateescape")
+
 
 class Settings(msgspec.Struct, frozen=True):
     """Everything, from the file and the environment. `database_url` may hold a password and is not in the repr."""

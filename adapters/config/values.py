@@ -26,7 +26,8 @@ def only(where: Path, prefix: str, given: Table, known: Collection[str]) -> None
     """Refuses the first key that is not known."""
     for name in given:
         if name not in known:
-            raise ConfigError(where, f"{prefix}{name}", f"unknown key: remove it, or take one of {', '.join(sorted(known))}")
+            mend = f"unknown key: remove it, or take one of {', '.join(sorted(known))}"
+            raise ConfigError(where, f"{prefix}{name}", mend)
 
 
 def text(where: Path, key: str, value: object) -> str:

@@ -14,7 +14,7 @@ PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (Augmentos, 
 
 
 def build(source: Sender) -> Provider:
-    """The provider of a configured source. Raises KeyError for an unknown provider, ValueError for an unusable secret."""
+    """The provider of a configured source. Raises KeyError for an unknown one, ValueError for an unusable secret."""
     return PROVIDERS[source.provider].built_from(source)
 
 

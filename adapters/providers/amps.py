@@ -1,9 +1,9 @@
 """Amps AI: what became of an action pushed to a device, and devices coming and going; signed by Svix.
 
 Bodies are flat and carry no event type in the generations seen; an envelope (`eventId`, `type`, `data`) is documented.
-So the type comes from the source's configuration, else from a type field, else from the shape. An action failed by shape if
-it has an error code, an error, a `failedAt` or an unsuccessful result, and completed otherwise. Signals that contradict
-each other are kept and not folded; `device.connected` and `device.reconnected` look alike and are never guessed.
+So the type comes from the source's configuration, else from a type field, else from the shape. An action failed by
+shape if it has an error code, an error, a `failedAt` or an unsuccessful result, and completed otherwise. Signals that
+contradict each other are kept and not folded; `device.connected` and `device.reconnected` look alike: never guessed.
 A `completedAt` on a body with an error code is no contradiction: the newest generation may send both.
 """
 

@@ -40,7 +40,7 @@ def identifier(document: Document, name: str) -> str:
 
 
 def identifier_if_any(document: Document, name: str) -> str | None:
-    """The id in an optional field; None where the field is absent, null or no string. A string that is no id is refused."""
+    """The id in an optional field; None where it is absent, null or no string. A string that is no id is refused."""
     return identifier(document, name) if type(document.get(name)) is str else None
 
 

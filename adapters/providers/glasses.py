@@ -1,7 +1,7 @@
 """What AugmentOS Cloud and MentraOS Cloud share: one product under two names, with one wire format.
 
-Nothing is signed. A `sessionId` is `userId + "-" + package` and is used again for every start. Which URL fields a request
-carries depends on its year: none, one of three, or all three; every one is read whatever the provider's name.
+Nothing is signed. A `sessionId` is `userId + "-" + package` and is used again for every start. Which URL fields a
+request carries depends on its year: none, one of three, or all three; every one is read whatever the provider's name.
 The documents require a URL of `session_recovery`; no sender of one was ever seen, so any of the three names will do.
 """
 
@@ -31,6 +31,7 @@ _URLS = {
     "augmentOSWebsocketUrl": "augmentos_websocket_url",
 }
 _OPTIONAL = {**_URLS, "reason": "reason", "packageName": "package_name", "serverUrls": "server_urls"}
+_OF_SESSIONS = frozenset({"session_request", "stop_request", "session_recovery"})
 _OF_REGISTRATIONS = frozenset({"server_registration", "server_heartbeat"})
 
 
@@ -41,7 +42,7 @@ class Glasses:
     name: ClassVar[str]
     signed: ClassVar[bool] = False
     settings: ClassVar[frozenset[str]] = frozenset({"package_name", "presumed_ended_after"})
-    types: ClassVar[frozenset[str]] = frozenset({"session_request", "stop_request", "session_recovery"}) | _OF_REGISTRATIONS
+    types: ClassVar[frozenset[str]] = _OF_SESSIONS | _OF_REGISTRATIONS
 
     @classmethod
     def built_from(cls, sender: Sender) -> Self:  # noqa: ARG003 - nothing is configured about an unsigned wire

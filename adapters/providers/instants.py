@@ -48,8 +48,11 @@ def _ahead(sign: str, hours: int, minutes: int) -> Instant | None:
 
 
 def unix(number: float) -> Instant | None:
-    """The instant of Unix seconds, fractions allowed; above 1e11 they are milliseconds. None: negative or past year 9999."""
-    if number < 0:
+    """The instant of Unix seconds, fractions allowed; above 1e11 they are milliseconds.
+
+    None: negative, or past the year 9999.
+    """
+    if not 0 <= number <= _LAST:
         return None
     instant = round(number * (1000 if number > _MILLISECONDS_ABOVE else SECOND))
     return instant if instant <= _LAST else None

@@ -9,13 +9,13 @@ from core.event import Headers, Instant, Reading, Unreadable
 
 
 class Verified(msgspec.Struct, frozen=True, gc=False):
-    """Authentic. `by` names the secret that matched as the configuration does (`env:NAME`, `file:PATH`); None: unsigned."""
+    """Authentic. `by` names the secret that matched as the configuration does (`env:NAME`, `file:PATH`), or is None."""
 
     by: str | None
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """Not authentic. `reason` is a code for the kept rejection, `hint` a sentence for the on-call; neither is answered."""
+    """Not authentic. `reason` is a code for the kept rejection, `hint` a sentence for the on-call; none is answered."""
 
     reason: str
     hint: str = ""

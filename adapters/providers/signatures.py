@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from adapters.providers.port import Refused, Secret, Verified
+from adapters.providers.port import Refused, Verified
 from core.event import SECOND, Headers, Instant
 
 TOLERANCE: Instant = 300 * SECOND
@@ -36,7 +36,7 @@ class Key:
 
 
 def svix_key(secret: str) -> bytes:
-    """The key in `whsec_<base64>`; the prefix may be missing. Raises ValueError, without telling the secret."""
+    """The key in `whsec_<base64>`; the prefix may be missing. Raises ValueError, which does not tell the secret."""
     try:
         key = b64decode(secret.removeprefix("whsec_"), validate=True)
     except ValueError:
@@ -50,7 +50,7 @@ def wms_key(secret: str) -> bytes:
     """WMS takes the secret's text itself. Raises ValueError where it is empty."""
     if not secret:
         raise ValueError("it is empty")
-    return secret.encode()
+    return secret.encode("utf-8", "surrogateescape")  # an environment may hold bytes that are no text
 
 
 def svix_id(headers: Headers) -> str:
@@ -60,7 +60,7 @@ def svix_id(headers: Headers) -> str:
 
 
 def verify_svix(keys: Sequence[Key], headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:
-    """Verifies either triple of headers. The window comes last: `stale` and `future` are said of authentic ones only."""
+    """Verifies either triple of headers. The window comes last: only authentic ones are called `stale` or `future`."""
     found = _values(headers, _triple(headers))
     if isinstance(found, Refused):
         return found
@@ -116,7 +116,7 @@ def _in_time(sent: Instant, now: Instant | None) -> Refused | None:
 
 
 def verify_wms(keys: Sequence[Key], headers: Headers, body: bytes, *, node_ascii: bool) -> Verified | Refused:
-    """Verifies the MAC over the raw bytes, and over node's `ascii` reading of them where that is taken and injective."""
+    """Verifies the MAC over the raw bytes, and over node's `ascii` reading of them where that is wanted and safe."""
     found = _values(headers, (WMS,))
     if isinstance(found, Refused):
         return found
@@ -148,7 +148,7 @@ def node_ascii_bytes(body: bytes) -> bytes:
 
 
 def _one_meaning(body: bytes) -> bool:
-    """True where no other body has this node-ascii MAC: all code points up to U+00FF, and the bytes no UTF-8 themselves.
+    """True where no other body has this MAC: all code points up to U+00FF, and their low bytes no UTF-8 themselves.
 
     The second holds because a MAC over raw bytes is taken too: that of `é` (C3 A9) would pass for `Ã©`.
     """

@@ -14,11 +14,11 @@ DEEPEST = 64
 """How many arrays and objects may stand inside one another."""
 
 _INT64 = range(-(2**63), 2**63)
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 
 
-class _Refused(ValueError):
+class _RefusedError(ValueError):
     """A body that the parser would let through."""
 
 
@@ -34,7 +34,7 @@ def loads(body: bytes) -> dict[str, Any] | Unreadable:
         document = _decode(text)
     except json.JSONDecodeError as error:
         return Unreadable(f"not JSON: {error.msg} at character {error.pos}")
-    except _Refused as error:
+    except _RefusedError as error:
         return Unreadable(str(error))
     return document if type(document) is dict else Unreadable("not a JSON object")
 
@@ -51,25 +51,25 @@ def _too_deep(body: bytes) -> bool:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        raise _Refused("a name stands twice in one object")
+        raise _RefusedError("a name stands twice in one object")
     return document
 
 
 def _integer(digits: str) -> int:
     if len(digits) > 20 or (number := int(digits)) not in _INT64:
-        raise _Refused("an integer beyond 64 bits")
+        raise _RefusedError("an integer beyond 64 bits")
     return number
 
 
 def _float(digits: str) -> float:
     number = float(digits)
     if number in _INFINITE:
-        raise _Refused("a number beyond the range of a float")
+        raise _RefusedError("a number beyond the range of a float")
     return number
 
 
 def _constant(name: str) -> Never:
-    raise _Refused(f"{name} is not a JSON value")
+    raise _RefusedError(f"{name} is not a JSON value")
 
 
 _INFINITE = (float("inf"), float("-inf"))

@@ -22,7 +22,7 @@ def may_hold_unstorable(body: bytes) -> bool:
 
 
 def safe(value: Any) -> Any:
-    r"""`value` (parsed JSON) with every NUL and lone surrogate of its strings and names as the text `\u0000`, `\ud800`."""
+    r"""Parsed JSON with every NUL and lone surrogate of its strings and names as the text `\u0000`, `\ud800`."""
     if type(value) is str:
         return _UNSTORABLE.sub(_written_out, value)
     if type(value) is dict:

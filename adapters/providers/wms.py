@@ -1,9 +1,9 @@
 """WMS: a face scan in the browser; 21 events, numbered inside a session, each with a MAC over its body.
 
 The session's `sequence` numbers its events; the payload's own `sequence` numbers intermediate results: never mixed.
-Undocumented, so every reading is taken: times may have fractions or be milliseconds; the violated constraint and the API's
-error code are looked for under `code`, `constraint`, `errorCode` and `error`, visibility under `state` and `visibility`;
-a payload is absent, null, empty or anything else, and is kept as sent.
+Undocumented, so every reading is taken: times may have fractions or be milliseconds; the violated constraint and the
+API's error code are looked for under `code`, `constraint`, `errorCode` and `error`, visibility under `state` and
+`visibility`; a payload is absent, null, empty or anything else, and is kept as sent.
 """
 
 import hashlib
@@ -28,12 +28,25 @@ _TELLING_OF_A_MEASUREMENT = frozenset(
     {"MEASUREMENT_CREATED", "INTERMEDIATE_RESULTS", "SCAN_COMPLETED", "RESULTS_RECEIVED"}
 )
 _OTHERS = frozenset(
-    """
-    WMS_LOADED CONFIGURATION_LOADED CAMERA_PERMISSION_GRANTED CAMERA_PERMISSION_DENIED CAMERA_STARTED
-    MEASUREMENT_STARTED REDIRECTING_TO_CALLBACK MEASUREMENT_CANCELED CONSTRAINT_VIOLATION PAGE_UNLOADED
-    WEBSOCKET_DISCONNECTED WEBSOCKET_RECONNECTED WEBSOCKET_RECONNECTION_FAILED API_ERROR PAGE_VISIBILITY_CHANGE
-    LOW_SNR GENERAL_ERROR
-    """.split()
+    {
+        "WMS_LOADED",
+        "CONFIGURATION_LOADED",
+        "CAMERA_PERMISSION_GRANTED",
+        "CAMERA_PERMISSION_DENIED",
+        "CAMERA_STARTED",
+        "MEASUREMENT_STARTED",
+        "REDIRECTING_TO_CALLBACK",
+        "MEASUREMENT_CANCELED",
+        "CONSTRAINT_VIOLATION",
+        "PAGE_UNLOADED",
+        "WEBSOCKET_DISCONNECTED",
+        "WEBSOCKET_RECONNECTED",
+        "WEBSOCKET_RECONNECTION_FAILED",
+        "API_ERROR",
+        "PAGE_VISIBILITY_CHANGE",
+        "LOW_SNR",
+        "GENERAL_ERROR",
+    }
 )
 _CODES = ("code", "constraint", "errorCode", "error")
 
@@ -113,8 +126,7 @@ def _payload(payload: object) -> Document:
     if type(payload) is dict:
         if payload.get("measurementId") is not None:
             data["measurement_id"] = identifier(payload, "measurementId")
-        if len(payload) > ("measurement_id" in data):
-            _details(payload, data)
+        _details(payload, data)
     return data
 
 
