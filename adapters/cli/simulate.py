@@ -31,7 +31,15 @@ def _list(context: click.Context, _option: click.Parameter, wanted: bool) -> Non
     context.exit()
 
 
-@click.command()
+EXAMPLES = """\b
+Examples:
+  hookfold simulate --source clinic --scenario happy
+  hookfold simulate --source energy --count 50 --duplicates 0.3 --disorder 0.3
+  hookfold simulate --url http://127.0.0.1:9000/webhook --provider mentraos --scenario restart
+"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.option("--source", help="A source of the configuration: gives provider, secret and URL.")
 @click.option("--url", help="Where to send.  [default: the source's path on 127.0.0.1]")
 @click.option("--provider", type=click.Choice(list(SCENARIOS)), help="As whom to send.")
@@ -59,12 +67,7 @@ def simulate(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    r"""Play documented and realistic traffic, signed as the provider signs it.
-
-    \b
-    hookfold simulate --source clinic --scenario happy
-    hookfold simulate --url http://127.0.0.1:9000/webhook --provider mentraos --scenario restart
-    """
+    """Play documented and realistic traffic, signed as the provider signs it."""
     there = target(source, url, provider, secret, config)
     scenarios = [_scenario(there.provider, name) for name in names or SCENARIOS[there.provider]]
     stage = partial(Stage, Random(seed), (int(time.time()) - BEFORE) * SECOND)

@@ -2,6 +2,7 @@
 
 from adapters.simulator.message import Message, Stage
 from adapters.simulator.player import play
+from adapters.simulator.reader import Reader
 from adapters.simulator.scenarios import SCENARIOS, Scenario
 from adapters.simulator.sender import Answer, Sender, Unreachable, headers
 from adapters.simulator.traffic import disturbed, plays
@@ -10,6 +11,7 @@ __all__ = [
     "SCENARIOS",
     "Answer",
     "Message",
+    "Reader",
     "Scenario",
     "Sender",
     "Stage",

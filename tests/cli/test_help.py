@@ -1,0 +1,22 @@
+"""Every command explains itself."""
+
+import click
+import pytest
+
+from adapters.cli import Commands, command_line
+
+
+def commands(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    below = command.commands.items() if isinstance(command, click.Group) else ()
+    return [path, *(found for name, child in below for found in commands(child, (*path, name)))]
+
+
+ALL = commands(command_line(Commands(serve=print, migrate=print, revision=lambda _url: (None, None))))
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_help_tells_what_it_does(run, path):
+    result = run(*path, "--help")
+
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 4

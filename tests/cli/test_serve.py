@@ -1,0 +1,107 @@
+"""`hookfold serve`: options, settings, and the first webhook to try. The serving itself is another's business."""
+
+import os
+import shlex
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+import pytest
+
+from adapters.cli import Serving
+from adapters.cli.hello import hello
+from adapters.config import load
+
+UNSIGNED = """
+[sources.captions]
+provider = "mentraos"
+"""
+AMPS = """
+[sources.energy]
+provider = "amps"
+secrets = ["env:AMPS_SECRET"]
+"""
+
+
+def paste(text: str) -> tuple[int, dict[str, str]]:
+    """Sends what the printed `curl` would send; status and headers of the answer."""
+    command = text[text.index("  curl -i") :].split("\n\n", maxsplit=1)[0]
+    words = iter(shlex.split(command.replace("\\\n", " ")))
+    url, headers, body = "", {}, ""
+    for word in words:
+        if word == "-H":
+            name, _, value = next(words).partition(": ")
+            headers[name] = value
+        elif word == "--data-raw":
+            body = next(words)
+        elif word.startswith("http"):
+            url = word
+    connection = HTTPConnection(urlsplit(url).netloc)
+    connection.request("POST", urlsplit(url).path, body.encode(), headers)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status, {name.lower(): value for name, value in answer.getheaders()}
+
+
+def test_options_come_before_the_environment(run, served, elsewhere, monkeypatch):
+    run("init")
+    monkeypatch.setenv("HOOKFOLD_PORT", "8401")
+
+    result = run("serve", "--port", "8402", "--database", "sqlite:///here.db", "--host", "::1", "--processes", "2")
+
+    settings, serving = served[0]
+    assert result.exit_code == 0
+    assert (settings.port, settings.database_url, serving) == (8402, "sqlite:///here.db", Serving("::1", 2))
+
+
+def test_the_processes_that_serve_read_the_same_settings(run, served, elsewhere):
+    run("init", "--config", "other.toml")
+
+    run("serve", "--config", "other.toml", "--port", "8402")
+
+    assert load(None, os.environ).port == 8402
+    assert set(load(None, os.environ).sources) == set(served[0][0].sources)
+
+
+@pytest.mark.parametrize("text", ["[sources.x]\nprovider = 'nobody'", "[servise]", "not toml", AMPS])
+def test_a_wrong_configuration_stops_the_start_with_the_file_and_the_mend(run, served, elsewhere, text):
+    (elsewhere / "hookfold.toml").write_text(text)
+
+    result = run("serve")
+
+    assert result.exit_code == 2
+    assert "hookfold.toml" in result.output
+    assert served == []
+
+
+def test_without_a_configuration_it_says_how_to_get_one(run, served):
+    result = run("serve")
+
+    assert result.exit_code == 2
+    assert "hookfold init" in result.output
+
+
+def test_the_printed_curl_is_taken_when_pasted(service, now):
+    status, headers = paste(hello(service, now))
+
+    assert (status, headers["hookfold-verdict"]) == (200, "new")
+
+
+@pytest.mark.parametrize("text", [UNSIGNED, AMPS])
+def test_there_is_a_curl_for_whichever_source_there_is(run, served, elsewhere, monkeypatch, text):
+    monkeypatch.setenv("AMPS_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    (elsewhere / "hookfold.toml").write_text(text)
+
+    result = run("serve", "--hello")
+
+    assert result.exit_code == 0
+    assert "curl -i http://127.0.0.1:8400/in/" in result.output
+    assert "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" not in result.output
+
+
+def test_without_any_source_it_says_so(run, served, elsewhere):
+    (elsewhere / "hookfold.toml").write_text("")
+
+    result = run("serve", "--hello")
+
+    assert "no source" in result.output
