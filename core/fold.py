@@ -45,8 +45,12 @@ NEVER = 1 << 63
 _encoder = msgspec.json.Encoder()
 
 
-class Step(msgspec.Struct, frozen=True, gc=False):
-    """What one event did: the regions before and after, the rule's row, or the reason why nothing moved."""
+class Step(msgspec.Struct, gc=False):
+    """What one event did: the regions before and after, the rule's row, or the reason why nothing moved.
+
+    `measurement` is the first position of the measurement that the event belongs to, `measurement_id` the id that this
+    one got, now or later.
+    """
 
     position: int
     before: dict[str, str]
@@ -55,7 +59,8 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     reason: str | None
     anomalies: list[Anomaly]
     run: int
-    measurement_id: str | None
+    measurement: int | None
+    measurement_id: str | None = None
 
 
 def fold(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET) -> Any:
@@ -84,7 +89,11 @@ def advance(kind: Kind, state: Any, event: Event, settings: Settings = NOTHING_S
 def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET) -> list[Step]:
     """What each event did, in canonical order."""
     state = kind.State()
-    return [_traced(kind, state, event, notes, settings) for event, notes in _walk(kind, state, events)]
+    steps = [_traced(kind, state, event, notes, settings) for event, notes in _walk(kind, state, events)]
+    names = {record.position: record.measurement_id for record in getattr(state, "measurements", ())}
+    for step in steps:
+        step.measurement_id = names.get(step.measurement)
+    return steps
 
 
 def encode(state: Any) -> bytes:
@@ -169,7 +178,7 @@ def _traced(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], setti
         reason=None if moved else (done.why if isinstance(done, Arm) else done),
         anomalies=state.anomalies[known:],
         run=state.run,
-        measurement_id=event.data.get("measurement_id"),
+        measurement=state.subject(event),
     )
 
 

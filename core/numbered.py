@@ -12,7 +12,7 @@ OVERLAP = Note("overlap", "its number came before, and no run begins with it: tw
 
 def by_number(events: Iterable[Event]) -> list[Stretch]:
     """A stretch for each run, in the order in which they opened."""
-    return [Stretch(run.events, opened=run.opened, overlap=run.overlap) for run in runs(events)]
+    return [Stretch(run.events, opened=run.opened, until=run.until, overlap=run.overlap) for run in runs(events)]
 
 
 def begin_run(state: MeasurementState, stretch: Stretch) -> None:
@@ -25,7 +25,7 @@ def begin_run(state: MeasurementState, stretch: Stretch) -> None:
     state.outcome, state.unloaded = None, None
     state.current, state.highest, state.count, state.hole = -1, -1, 0, -1
     state.opened = stretch.opened
-    state.second = max(state.second, *(second_of(event) for event in stretch.events), stretch.opened)
+    state.second = stretch.until
 
 
 def _supersede(state: MeasurementState, first: Event) -> None:
@@ -44,13 +44,14 @@ def follow_number(state: MeasurementState, event: Event) -> tuple[Note, ...] | N
     taken = state.count == state.highest + 1
     if same_second or not (taken or number > state.highest):
         return None
-    begin_run(state, Stretch([event], opened=second))
-    return (OVERLAP,) if 0 < number <= state.highest else ()
+    overlap = 0 < number <= state.highest
+    begin_run(state, Stretch([event], opened=second, until=second))
+    return (OVERLAP,) if overlap else ()
 
 
 def _join(state: MeasurementState, event: Event, second: int) -> tuple[()]:
     if not state.run:
-        begin_run(state, Stretch([event], opened=second))
+        begin_run(state, Stretch([event], opened=second, until=second))
     state.second = second
     return ()
 

@@ -50,7 +50,12 @@ class FoundRun:
     @property
     def events(self) -> list[Event]:
         """The run's events in canonical order."""
-        return [event for _, event in sorted(self._taken.items(), key=itemgetter(0))]
+        return [self._taken[number] for number in sorted(self._taken)]
+
+    @property
+    def until(self) -> int:
+        """The second of the event that was walked last."""
+        return self._peaks[-1][0]
 
     def add(self, walked: Walked) -> None:
         second, number, goes_on, _, event = walked

@@ -72,6 +72,13 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
         for record in self.measurements:
             record.anomalies.sort(key=by_position_and_kind)
 
+    def subject(self, event: Event) -> int | None:
+        """The measurement that the event names, else the one that goes on."""
+        name = event.data.get("measurement_id")
+        named = [record for record in self.measurements if record.measurement_id == name] if name else []
+        record = named[0] if named else self.measurement()
+        return record.position if record else None
+
     def marked(self, fresh: list[Anomaly]) -> None:
         """An anomaly of an event is one of the measurement that the event belongs to, too."""
         if self.current >= 0:

@@ -78,6 +78,10 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         """Sorts what was recorded in canonical order."""
         self.anomalies.sort(key=by_position_and_kind)
 
+    def subject(self, event: Event) -> int | None:
+        """The first position of the measurement that an event, just folded, belongs to; None elsewhere."""
+        return None
+
     def marked(self, fresh: list[Anomaly]) -> None:
         """Told of an event's anomalies once it is folded, for states that also keep them elsewhere."""
 
@@ -96,12 +100,13 @@ def by_position_and_kind(anomaly: Anomaly) -> tuple[int, str]:
 class Stretch(msgspec.Struct, gc=False):
     """Events that follow one another in canonical order: a run where runs are found from outside, else all of them.
 
-    `opened` is the second in which the run was opened; `overlap` the event that opened it with a number that the run
+    `opened` and `until` are the first and the last second of a run; `overlap` the event that opened it with a number that the run
     before had seen; `tail` and `waiting` are those of the State.
     """
 
     events: list[Event]
     opened: int = 0
+    until: int = 0
     overlap: Event | None = None
     tail: tuple[int | str, ...] = ()
     waiting: bool = False
@@ -132,6 +137,14 @@ class Kind:
         fields = [(field.encode_name, str(field.type)) for field in msgspec.structs.fields(self.State)]
         text = repr((self.name, self.revision, [table.text() for table in self.tables], fields))
         return sha256(text.encode()).hexdigest()[:16]
+
+    def describe(self) -> dict[str, Any]:
+        """For `GET /v1/machines`: name, fingerprint, and each region's states, initial state and transitions."""
+        return {"name": self.name, "fingerprint": self.fingerprint, "regions": [t.describe() for t in self.tables]}
+
+    def mermaid(self) -> dict[str, str]:
+        """The Mermaid text of each region's diagram."""
+        return {table.name: table.mermaid() for table in self.tables}
 
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:

@@ -74,7 +74,7 @@ class Table:
                 return arm
         return None
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """States, initial state and rows as plain data, for `GET /v1/machines`."""
         rows = [_described(row) for row in self.rows]
         return {"name": self.name, "states": self.states, "initial": self.initial, "transitions": rows}
@@ -93,7 +93,7 @@ class Table:
         """Everything that decides a step, as text: what a fingerprint is made of."""
         guards = {row.when for row in self.rows if row.when}
         sources = sorted(inspect.getsource(guard) for guard in guards)
-        return repr((self.described(), [_described(row) for row in self.stray], sources))
+        return repr((self.describe(), [_described(row) for row in self.stray], sources))
 
 
 def declare(*, name: str, states: type[Enum], initial: Enum, rows: list[On], stray: str | None = None) -> Table:
