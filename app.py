@@ -1,25 +1,39 @@
 """The composition root: what is wired with what. `create_app` is the WSGI application, `front` what Granian serves."""
 
 import os
-import sys
 import time
 from dataclasses import dataclass
 from functools import partial
 
 from flask import Flask
+from granian import Granian
+from granian.constants import Interfaces, RuntimeModes
 from sqlalchemy import Engine
 
-from adapters.config import ConfigError, Settings, Source, load
+from adapters.cli import Commands, Serving, command_line
+from adapters.config import ConfigError, Settings, load
+from adapters.config import Source as Configured
 from adapters.http import Api, Door, create_http, ingest_blueprint
 from adapters.providers import TOLD_STATES, Provider, build, read_told, told
 from adapters.server import Bridge, Front
-from adapters.sql import Entry, GroupCommit, Log, Projector, claim, dialect_of, migrate, open_engine
-from adapters.sql import Source as LogSource
+from adapters.sql import (
+    Entry,
+    GroupCommit,
+    Log,
+    Projector,
+    Reads,
+    Source,
+    claim,
+    dialect_of,
+    migrate,
+    open_engine,
+    revision,
+)
 from core import fold
 from core.event import Instant, Reading, Unreadable
 from core.ids import Ids
 
-THREADS = 16
+THREADS = 8
 """Threads of one process that answer queries."""
 
 
@@ -50,11 +64,19 @@ def assemble(settings: Settings) -> Service:
     ids = Ids(settings.service.secret.value.encode())
     _check_claims(engine, ids, settings)
     providers = {name: build(source) for name, source in settings.sources.items()}
-    sources = {name: _log_source(providers[name], source) for name, source in settings.sources.items()}
+    sources = {name: _source(providers[name], configured) for name, configured in settings.sources.items()}
     log = Log(engine, ids, Projector(dialect_of(engine), ids, sources), now)
     commit = GroupCommit(log.append)
     door = Door(providers, settings.service.max_body, now)
-    api = Api(engine=engine, ids=ids, sources=settings.sources, tell=partial(_tell, commit), threads=THREADS)
+    api = Api(
+        reads=Reads(engine),
+        ids=ids,
+        sources=sources,
+        tell=partial(_tell, commit),
+        clock=now,
+        revision=partial(revision, engine),
+        threads=THREADS,
+    )
     flask = create_http(api)
     flask.register_blueprint(ingest_blueprint(door, commit.append))
     return Service(engine, door, commit, flask)
@@ -71,6 +93,26 @@ def front() -> Front:
     return Front(service.door, service.commit, Bridge(service.flask, THREADS))
 
 
+def serve(settings: Settings, serving: Serving) -> None:
+    """Serves until it is told to stop. What is wrong with the database is told here, before a process is started."""
+    engine = open_engine(settings.database_url)
+    migrate(engine)
+    _check_claims(engine, Ids(settings.service.secret.value.encode()), settings)
+    engine.dispose()
+    Granian(
+        "app:front",
+        address=serving.host,
+        port=settings.port,
+        interface=Interfaces.RSGI,
+        workers=serving.processes,
+        runtime_mode=RuntimeModes.st,
+        factory=True,
+        log_access=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=30,
+    ).serve()
+
+
 def _check_claims(engine: Engine, ids: Ids, settings: Settings) -> None:
     facts = {"secret": ids.fingerprint()}
     facts |= {f"source:{name}": source.provider for name, source in settings.sources.items()}
@@ -82,16 +124,18 @@ def _check_claims(engine: Engine, ids: Ids, settings: Settings) -> None:
         raise ConfigError(settings.path, key, f"the log knows this source as {held}: choose another name for a new one")
 
 
-def _log_source(provider: Provider, source: Source) -> LogSource:
-    return LogSource(provider.machine_of, partial(_read, provider), fold.Settings(package_name=source.package_name))
+def _source(provider: Provider, configured: Configured) -> Source:
+    settings = fold.Settings(configured.package_name, configured.overdue_after, configured.presumed_ended_after)
+    return Source(configured.provider, provider.machine_of, partial(_read, provider), settings)
 
 
 def _read(provider: Provider, kind: str | None, body: bytes) -> Reading | Unreadable:
     return read_told(body) if kind in TOLD_STATES else provider.read(body)
 
 
-def _tell(commit: GroupCommit, source: str, key: str, action_id: str, state: str, occurred_at: Instant) -> tuple[str, int]:
-    """Records what an app tells of its action; gives verdict and position. Raises Unavailable."""
+def _tell(
+    commit: GroupCommit, *, source: str, key: str, action_id: str, state: str, occurred_at: Instant
+) -> tuple[str, int]:
     body = told(action_id, state, occurred_at)
     entry = Entry(source, now(), [("idempotency-key", key)], body, None, b"told:" + key.encode(), read_told(body))
     receipt = commit.append(entry)
@@ -100,6 +144,12 @@ def _tell(commit: GroupCommit, source: str, key: str, action_id: str, state: str
 
 def main() -> None:
     """The command line."""
-    from adapters.cli import command_line
+    command_line(Commands(serve=serve, migrate=_migrate, revision=_revision))()
 
-    sys.exit(command_line())
+
+def _migrate(url: str) -> None:
+    migrate(open_engine(url))
+
+
+def _revision(url: str) -> tuple[str | None, str | None]:
+    return revision(open_engine(url))

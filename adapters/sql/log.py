@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -96,6 +97,8 @@ class Log:
         self._projector.forget()
         connection, self._connection = self._connection, None
         if connection is not None:
+            with suppress(Exception):  # a connection that is gone cannot roll back; the database did
+                connection.rollback()
             connection.invalidate()
 
     def _write(self, cursor: Any, batch: Sequence[Item]) -> tuple[list[Receipt], int]:

@@ -39,8 +39,9 @@ class New(msgspec.Struct, gc=False):
 
 
 class Source(msgspec.Struct):
-    """What the projector has to know of a configured source; `machine_of` names the machine of a stream's kind."""
+    """What the log has to know of a configured source; `machine_of` names the machine of a stream's kind."""
 
+    provider: str
     machine_of: Callable[[str], str]
     read: Reader
     settings: fold.Settings

@@ -24,7 +24,7 @@ class Bench:
         ticks = count(NOON, 1_000)
         self.sources = {name: _provider(name) for name in ("clinic", "captions", "energy")}
         views = {
-            name: Source(provider.machine_of, lambda _, body, read=provider.read: read(body), fold.Settings())
+            name: Source(provider.name, provider.machine_of, lambda _, body, read=provider.read: read(body), fold.Settings())
             for name, provider in self.sources.items()
         }
         self.projector = Projector(dialect_of(self.engine), IDS, views)
