@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from adapters.providers.instants import iso, unix
 from hypothesis import given
 from hypothesis import strategies as st
+
+from adapters.providers.instants import iso, unix
 
 NOON = 1_680_352_245_000_000
 """2023-04-01T12:30:45Z."""

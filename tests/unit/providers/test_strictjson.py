@@ -1,10 +1,11 @@
 """One strict object, or a reason."""
 
 import pytest
-from adapters.providers.strictjson import DEEPEST, loads
-from core.event import Unreadable
 from hypothesis import given
 from hypothesis import strategies as st
+
+from adapters.providers.strictjson import DEEPEST, loads
+from core.event import Unreadable
 
 REFUSED = {
     "nothing": b"",

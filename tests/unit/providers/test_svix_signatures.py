@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
-from adapters.providers import Refused, Verified, sign_svix
 from standardwebhooks.webhooks import Webhook as StandardWebhook
 from svix.webhooks import Webhook as SvixWebhook
 
+from adapters.providers import Refused, Verified, sign_svix
 from tests.support.deliveries import SVIX_SECRET, amps
 
 ID, TIMESTAMP = "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330"

@@ -1,9 +1,10 @@
 """Ids are kept exactly or refused; other strings are made storable."""
 
 import pytest
-from adapters.providers.texts import safe, usable_id
 from hypothesis import given
 from hypothesis import strategies as st
+
+from adapters.providers.texts import safe, usable_id
 
 ODD = {
     "dots": "..",

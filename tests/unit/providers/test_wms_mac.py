@@ -5,11 +5,11 @@ import shutil
 import subprocess
 
 import pytest
-from adapters.providers import Refused, Verified, sign_wms
-from adapters.providers.signatures import node_ascii_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.providers import Refused, Verified, sign_wms
+from adapters.providers.signatures import node_ascii_bytes
 from tests.support.deliveries import WMS_SECRET, wms
 
 TEMPLATE = (
@@ -161,7 +161,9 @@ process.stdout.write('hmac-sha256=' + hmac.digest('hex'));
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node here")
-@pytest.mark.parametrize("body", [PLAIN, body_of("café"), body_of("😀"), body_of("ı"), b"\xff\xe9\x00", b"\xef\xbb\xbf{}"])
+@pytest.mark.parametrize(
+    "body", [PLAIN, body_of("café"), body_of("😀"), body_of("ı"), b"\xff\xe9\x00", b"\xef\xbb\xbf{}"]
+)
 def test_what_node_computes_as_documented_is_what_we_take_for_it(body):
     ran = subprocess.run(
         [shutil.which("node") or "", "-e", NODE, WMS_SECRET, body.hex()], capture_output=True, check=True, text=True
