@@ -23,6 +23,7 @@ class Commands:
     """What the commands do, apart from reading options and printing.
 
     `serve` returns when the service was stopped; the environment tells its processes the same as the settings.
+    It raises ConfigError where settings and database do not belong together.
     `migrate` brings a database (a URL) to the newest revision;
     `revision` gives its revision and the newest one.
     """

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from adapters.cli.commands import Commands, Serving, config_option, database_option, port_option, settings
+from adapters.cli.commands import Commands, Serving, Wrong, config_option, database_option, port_option, settings
 from adapters.cli.hello import hello
-from adapters.config import Settings
+from adapters.config import ConfigError, Settings
 
 
 @click.command()
@@ -36,7 +36,10 @@ def serve(
     if greet:
         click.echo(hello(found, time.time()))
     os.environ |= _surroundings(found)
-    commands.serve(found, Serving(host, processes))
+    try:
+        commands.serve(found, Serving(host, processes))
+    except ConfigError as error:
+        raise Wrong(str(error)) from error
 
 
 def _surroundings(found: Settings) -> dict[str, str]:
