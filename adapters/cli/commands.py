@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from adapters.config import ConfigError, Settings, load
+from adapters import config as configuration
+from adapters.config import ConfigError, Settings
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,6 @@ def settings(config: Path | None = None, database: str | None = None, port: int 
     options = {"HOOKFOLD_CONFIG": config, "HOOKFOLD_DATABASE_URL": database, "HOOKFOLD_PORT": port}
     given = {name: str(value) for name, value in options.items() if value is not None}
     try:
-        return load(None, os.environ | given)
+        return configuration.load(None, os.environ | given)
     except ConfigError as error:
         raise Wrong(str(error)) from error

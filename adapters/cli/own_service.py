@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from adapters import config
 from adapters.cli.commands import Failed
-from adapters.config import Settings, load, write_template
+from adapters.config import Settings, write_template
 from adapters.simulator import Reader, Unreachable
 
 PATIENCE = 60.0
@@ -26,7 +27,7 @@ def own_service() -> Iterator[Settings]:
         folder = Path(name)
         env = _surroundings(folder)
         write_template(folder / "hookfold.toml")
-        found = load(None, env)
+        found = config.load(None, env)
         with (folder / "log").open("wb") as log, _running(env, log) as process:
             _await_ready(process, found, folder / "log")
             yield found
