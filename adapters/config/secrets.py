@@ -31,9 +31,7 @@ def service_secret(ref: object, default: Path, where: Path, env: Mapping[str, st
         make(_path(ref.removeprefix("file:"), where), secrets.token_hex(32), where, key)
     secret = resolve(ref, where, key, env)
     if len(secret.value) < SHORTEST_SERVICE_SECRET:
-        raise ConfigError(
-            where, key, f"{secret.ref} is too short: take 64 random hex digits"
-        )
+        raise ConfigError(where, key, f"{secret.ref} is too short: take 64 random hex digits")
     return secret
 
 
@@ -43,18 +41,23 @@ def make(path: Path, value: str, where: Path, key: str) -> bool:
     It is linked into place whole, so that of processes that start together all read the same one.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             return False
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret-") as fresh:
-            fresh.write(value + "\n")
-            fresh.flush()
-            os.fsync(fresh.fileno())
-            os.link(fresh.name, path)
-    except FileExistsError:
-        return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _linked(path, value)
     except OSError as error:
         raise ConfigError(where, key, f"{path} cannot be made ({error.strerror}): make it by hand") from None
+
+
+def _linked(path: Path, value: str) -> bool:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secret-") as fresh:
+        fresh.write(value + "\n")
+        fresh.flush()
+        os.fsync(fresh.fileno())
+        try:
+            os.link(fresh.name, path)
+        except FileExistsError:
+            return False
     return True
 
 

@@ -48,12 +48,11 @@ def write_template(path: Path) -> list[Path]:
         path.parent / "var/clinic.secret": secrets.token_hex(32),
         path.parent / "var/energy.secret": "whsec_" + b64encode(secrets.token_bytes(24)).decode(),
     }
-    made = [secret for secret, value in fresh.items() if make(secret, value, path, "secrets")]
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(TEMPLATE)
-    except FileExistsError:
-        raise ConfigError(path, "", "it is there already: move it away first, or change it by hand") from None
+        if path.exists():
+            raise ConfigError(path, "", "it is there already: move it away first, or change it by hand")
+        made = [secret for secret, value in fresh.items() if make(secret, value, path, "secrets")]
+        path.write_text(TEMPLATE, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(path, "", f"it cannot be written ({error.strerror})") from None
+        raise ConfigError(path, "", f"it cannot be written ({error.strerror}): choose another place") from None
     return [path, *made]

@@ -151,6 +151,11 @@ def test_under_node_ascii_a_mac_stands_for_one_body_only(text):
             node_ascii_bytes(body).decode()
 
 
+def test_an_empty_secret_is_none():
+    with pytest.raises(ValueError, match="it is empty"):
+        wms("")
+
+
 NODE = """
 const crypto = require('crypto');
 const body = Buffer.from(process.argv[2], 'hex');
