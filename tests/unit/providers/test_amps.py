@@ -139,6 +139,13 @@ def test_a_device_event_is_of_its_device(word):
     assert reading.data["reconnection_url"] == "https://example.com/again"
 
 
+def test_a_device_event_is_read_in_an_envelope():
+    reading = read(enveloped("device.disconnected", DEVICE))
+
+    assert (reading.kind, reading.provider_id, reading.type) == ("device", "dev-1", "device.disconnected")
+    assert (reading.known, reading.occurred_at, reading.data["event_id"]) == (True, NOON, "evt-1")
+
+
 def test_a_device_event_of_no_told_type_is_never_guessed():
     reading = read(DEVICE)
 
