@@ -72,7 +72,7 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
         for record in self.measurements:
             record.anomalies.sort(key=by_position_and_kind)
 
-    def subject(self, event: Event) -> int | None:
+    def subject(self, event: Event, /) -> int | None:
         """The measurement that the event names, else the one that goes on."""
         name = event.data.get("measurement_id")
         named = [record for record in self.measurements if record.measurement_id == name] if name else []

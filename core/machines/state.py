@@ -78,7 +78,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         """Sorts what was recorded in canonical order."""
         self.anomalies.sort(key=by_position_and_kind)
 
-    def subject(self, event: Event) -> int | None:
+    def subject(self, _: Event, /) -> int | None:
         """The first position of the measurement that an event, just folded, belongs to; None elsewhere."""
         return None
 
@@ -100,8 +100,8 @@ def by_position_and_kind(anomaly: Anomaly) -> tuple[int, str]:
 class Stretch(msgspec.Struct, gc=False):
     """Events that follow one another in canonical order: a run where runs are found from outside, else all of them.
 
-    `opened` and `until` are the first and the last second of a run; `overlap` the event that opened it with a number that the run
-    before had seen; `tail` and `waiting` are those of the State.
+    `opened` and `until` are the first and the last second of a run; `overlap` the event that opened it with a number
+    that the run before had seen; `tail` and `waiting` are those of the State.
     """
 
     events: list[Event]
