@@ -74,7 +74,6 @@ def assemble(settings: Settings) -> Service:
         sources=sources,
         tell=partial(_tell, commit),
         clock=now,
-        revision=partial(revision, engine),
         threads=THREADS,
     )
     flask = create_http(api)

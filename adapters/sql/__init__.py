@@ -7,17 +7,30 @@ from adapters.sql.entries import Entry, Receipt, Rejection, Unavailable
 from adapters.sql.group import GroupCommit, Slot
 from adapters.sql.log import Log
 from adapters.sql.project import Projector, Source
+from adapters.sql.reads import Reads
+from adapters.sql.reads_deliveries import Deliveries, Delivered, Seen
+from adapters.sql.reads_events import Recorded
+from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 
 __all__ = [
+    "Delivered",
+    "Deliveries",
     "Entry",
     "GroupCommit",
     "Log",
+    "Measured",
+    "Projected",
     "Projector",
+    "Reads",
     "Receipt",
+    "Recorded",
     "Rejection",
+    "Seen",
     "Slot",
     "Source",
     "Unavailable",
+    "WantedMeasurements",
+    "WantedStreams",
     "claim",
     "dialect_of",
     "migrate",

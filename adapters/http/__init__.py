@@ -1,0 +1,8 @@
+"""HTTP: the door for deliveries and the query API. This is the folder's whole face."""
+
+from adapters.http.api import Api
+from adapters.http.create import create_http
+from adapters.http.door import Answer, Door, answer, failure
+from adapters.http.ingest import ingest_blueprint
+
+__all__ = ["Answer", "Api", "Door", "answer", "create_http", "failure", "ingest_blueprint"]

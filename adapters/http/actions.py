@@ -1,0 +1,72 @@
+"""`/v1/actions`: what devices were told to do, and what came of it. The app that pushed one may tell of it too."""
+
+import re
+
+from flask import Response, request
+
+from adapters.http import queries, shapes
+from adapters.http.answers import uncached
+from adapters.http.api import Api
+from adapters.http.folded import common, ids_of, listed, one, state_of, wanted
+from adapters.http.problems import BadRequest
+from adapters.http.routes import Ask, Listing, Routes
+from adapters.sql import Projected
+from core.event import Instant
+
+routes = Routes()
+
+_KEY = re.compile(r"[ -~\x80-\xff]{1,256}")
+_FIELDS = (
+    *("device_id", "device_type", "action_type", "parameters", "result", "error_code", "error_message"),
+    *("event_id", "completed_at", "failed_at"),
+)
+
+
+@routes.many("/v1/actions", queries.Actions, shapes.Action)
+def actions(ask: Ask[queries.Actions]) -> Listing[shapes.Action]:
+    """Actions, the newest first."""
+    devices = ids_of(ask.api, "device", ask.query.source or None, ask.query.device_id or None)
+    return listed(ask, wanted(ask, "action", name=ask.query.action_id or None, devices=devices), shape)
+
+
+@routes.one("/v1/actions/{id}", queries.One, shapes.Action)
+def action(ask: Ask[queries.One]) -> shapes.Action:
+    """One action."""
+    return shape(ask.api, one(ask.api, "action", ask.path["id"]), ask.now)
+
+
+@routes.post("/v1/actions", queries.Told, shapes.Receipt, headers=("Idempotency-Key",), query=queries.Plain)
+def tell_action(ask: Ask[queries.Plain], told: queries.Told) -> Response:
+    """The app tells of an action that it pushed: an event like any other. Headers tell its verdict and position."""
+    key = request.headers.get("Idempotency-Key", "")
+    if _KEY.fullmatch(key) is None:
+        raise BadRequest("Idempotency-Key: expected 1 to 256 characters", parameter="Idempotency-Key")
+    if ask.api.provider_of(told.source) != "amps":
+        raise BadRequest("source: expected a configured amps source", parameter="source")
+    verdict, position = ask.api.tell(
+        source=str(told.source),
+        key=key,
+        action_id=str(told.action_id),
+        state=str(told.state),
+        occurred_at=int(told.occurred_at),
+    )
+    answer = uncached(
+        shapes.Receipt(status="success", id=ask.api.ids.of("action", str(told.source), str(told.action_id)))
+    )
+    answer.headers["Hookfold-Verdict"] = verdict
+    answer.headers["Hookfold-Position"] = str(position)
+    return answer
+
+
+def shape(api: Api, row: Projected, now: Instant) -> shapes.Action:
+    """An action as it is told."""
+    state = state_of(row)
+    data = {name: state.data.get(name) for name in _FIELDS}
+    device_id = data["device_id"]
+    return shapes.Action(
+        **common(api, row, state, now),
+        **data,
+        action_id=row.provider_id,
+        device=api.ids.of("device", row.source, device_id) if isinstance(device_id, str) else None,
+        command=state.data.get("command", data["action_type"]),
+    )

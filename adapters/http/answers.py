@@ -1,0 +1,53 @@
+"""Answers: JSON with an ETag over what does not depend on the time, links to the next page, and safe headers."""
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from flask import Request, Response
+from werkzeug.http import parse_etags
+
+from adapters.http.routes import Page
+
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+"""What every answer has unless it says otherwise."""
+
+
+def json_answer(content: Any, asked: Request, next_path: str | None = None) -> Response:
+    """The content as JSON; 304 where the client has it already.
+
+    The ETag is a weak one: `derived` may differ between two answers that share it.
+    """
+    etag = sha256(msgspec.json.encode(_timeless(content))).hexdigest()[:32]
+    headers = {"ETag": f'W/"{etag}"', "Cache-Control": "private, no-cache"}
+    if next_path is not None:
+        headers["Link"] = f'<{next_path}>; rel="next"'
+    if parse_etags(asked.headers.get("If-None-Match")).contains_weak(etag):
+        return Response(status=304, headers=headers)
+    return Response(msgspec.json.encode(content), headers=headers, content_type="application/json")
+
+
+def uncached(content: Any, status: int = 200) -> Response:
+    """The content as JSON, for answers that nobody keeps."""
+    return Response(msgspec.json.encode(content), status, content_type="application/json")
+
+
+def add_safe_headers(response: Response) -> Response:
+    """Sets what the answer does not set itself."""
+    for name, value in SAFE_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _timeless(content: Any) -> Any:
+    """The content without what depends on the time of the question."""
+    if isinstance(content, Page):
+        return [[_timeless(item) for item in content.data], content.next_cursor]
+    if hasattr(content, "derived"):
+        return msgspec.structs.replace(content, derived={})
+    return content

@@ -1,0 +1,49 @@
+"""What the query API is given to work with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+
+from adapters.sql import Reads, Source
+from core.event import Instant
+from core.ids import Ids
+
+
+class Tell(Protocol):
+    """Records what an app tells of an action. Returns the verdict and the position of the event that holds the key.
+
+    Raises `adapters.sql.Unavailable` while the log cannot commit.
+    """
+
+    def __call__(
+        self, *, source: str, key: str, action_id: str, state: str, occurred_at: Instant
+    ) -> tuple[str, int]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """The wiring of the query API; `create_http` takes it.
+
+    `sources`: the configured ones by name. `clock`: now.
+    `threads`: how many requests are served at a time, of which a quarter may wait. `patience`: how long, in seconds.
+    """
+
+    reads: Reads
+    ids: Ids
+    sources: Mapping[str, Source]
+    tell: Tell
+    clock: Callable[[], Instant]
+    threads: int = 4
+    patience: float = 5.0
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def provider_of(self, source: str) -> str | None:
+        """None for a source that the configuration no longer names."""
+        configured = self.sources.get(source)
+        return configured.provider if configured else None
+
+    def source_names(self) -> list[str]:
+        """Every source, also one that is known from the log only."""
+        return sorted({*self.sources, *self.reads.sources()})

@@ -1,0 +1,81 @@
+"""Puts the query API together: every route, what goes wrong, the safe headers, the metrics."""
+
+import traceback
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import structlog
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from adapters.http import (
+    actions,
+    deliveries,
+    devices,
+    docs,
+    events,
+    health,
+    machines,
+    measurements,
+    openapi,
+    registrations,
+    sessions,
+)
+from adapters.http.answers import add_safe_headers
+from adapters.http.api import Api
+from adapters.http.door import failure
+from adapters.http.endpoints import Endpoints
+from adapters.http.metrics import Metrics
+from adapters.http.problems import Busy, Problem, problem_response
+from adapters.http.routes import Route
+from adapters.sql import Unavailable
+
+_MODULES = (sessions, measurements, actions, devices, registrations, events, deliveries, machines, health)
+_KINDS = {404: "not-found", 405: "method"}
+
+
+def create_http(api: Api) -> Flask:
+    """The Flask application with every path of the query API."""
+    app = Flask(__name__.rpartition(".")[0])
+    app.url_map.merge_slashes = False
+    routes = [route for module in _MODULES for route in module.routes.all]
+    endpoints = Endpoints(api)
+    for route in routes:
+        app.add_url_rule(route.rule, route.name, endpoints.of(route), methods=[route.method])
+    _publish(app, routes)
+    _tell_problems(app)
+    Metrics(api).watch(app)
+    app.after_request(add_safe_headers)
+    return app
+
+
+def _publish(app: Flask, routes: Sequence[Route]) -> None:
+    document = openapi.document_of(routes)
+    openapi.publish(app, document)
+    docs.publish(app, document)
+
+
+def _tell_problems(app: Flask) -> None:
+    app.register_error_handler(Problem, Problem.response)
+    app.register_error_handler(Unavailable, lambda _: Busy("the database is away: ask again").response())
+    app.register_error_handler(HTTPException, _http_problem)
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def _http_problem(error: HTTPException) -> Response:
+    """What Flask itself refuses, such as unknown paths. Senders of webhooks read another shape."""
+    status = HTTPStatus(error.code or 500)
+    headers = [(name, value) for name, value in error.get_headers() if name in {"Allow", "Location"}]
+    if request.path.startswith("/in/"):
+        given = failure(status, status.phrase.lower(), [(name.lower(), value) for name, value in headers])
+        return Response(given.body, given.status, given.headers)
+    return problem_response(status, _KINDS.get(status, "other"), error.description or status.phrase, None, headers)
+
+
+def _unforeseen(error: Exception) -> Response:
+    """A fault of ours. What the exception says may hold personal data: its kind and place are logged, not its words."""
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    rule = request.url_rule.rule if request.url_rule else None
+    structlog.get_logger("http").error("request_failed", route=rule, error=type(error).__name__, frames=frames)
+    detail = "the fault is ours, and is on record"
+    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "fault", detail)

@@ -1,0 +1,52 @@
+"""`/docs`: the OpenAPI document as a page for people. Plain HTML from here: no script, nothing from elsewhere."""
+
+from typing import Any
+
+from flask import Flask, Response, render_template
+
+_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+PROBLEMS = {
+    "parameter": "A parameter, header or field cannot be understood: `parameter` names it, `detail` says why.",
+    "not-found": "There is no such path, or nothing with this id or position.",
+    "method": "The path knows other methods: see the `Allow` header.",
+    "too-large": "The body is larger than the query API takes.",
+    "not-json": "The body has another content type than JSON, or is encoded.",
+    "busy": "The database is away, or what was waited for did not come. `Retry-After` says when to ask again.",
+    "fault": "Something that nobody foresaw. It is on record; its cause is not told.",
+    "other": "The request is refused as the status says.",
+}
+"""Every kind of problem; a problem's `type` leads to its paragraph."""
+
+
+def publish(app: Flask, document: dict[str, Any]) -> None:
+    """Serves the page."""
+    app.jinja_env.filters["type_of"] = type_of
+
+    def docs() -> Response:
+        page = render_template("docs.html", document=document, groups=_groups(document), problems=PROBLEMS)
+        headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
+        return Response(page, headers=headers, content_type="text/html; charset=utf-8")
+
+    app.add_url_rule("/docs", "docs", docs)
+
+
+def type_of(schema: dict[str, Any]) -> str:
+    """A JSON schema in a few words, such as `list of Run` or `string or null`."""
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if "anyOf" in schema:
+        return " or ".join(type_of(one) for one in schema["anyOf"])
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    if schema.get("type") == "array":
+        return f"list of {type_of(schema.get('items', {}))}"
+    return str(schema.get("format") or schema.get("type") or "anything")
+
+
+def _groups(document: dict[str, Any]) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
+    groups: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            groups.setdefault(operation["tags"][0], []).append((method.upper(), path, operation))
+    return groups

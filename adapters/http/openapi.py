@@ -1,0 +1,109 @@
+"""The OpenAPI 3.1 document, made of the declarations that register the routes and check what is sent."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from flask import Flask
+
+from adapters.http.answers import uncached
+from adapters.http.problems import ProblemDocument
+from adapters.http.routes import Page, Route
+from adapters.http.words import describe
+
+VERSION = "1"
+_PROBLEMS = {
+    "400": "Something that was sent cannot be understood; `parameter` names it.",
+    "404": "There is no such thing.",
+    "503": "Not now; `Retry-After` says when to ask again.",
+}
+_BODY_PROBLEMS = {"413": "The body is too large.", "415": "The body is not JSON."}
+_INTRODUCTION = (
+    "What state a session is in, why, and what was known when. Instants are ISO 8601, UTC, with microseconds. "
+    "Lists are pages: `next_cursor` and the `Link` header lead to the next one. "
+    "Answers have an `ETag`; what depends on the time of the question stands in `derived` and is no part of it."
+)
+
+Schema = dict[str, Any]
+
+
+def document_of(routes: Sequence[Route]) -> Schema:
+    """The whole document as plain data."""
+    answers = [_answer_type(route) for route in routes if route.answer is not None]
+    bodies = [route.body for route in routes if route.body is not None]
+    types = [*answers, *bodies, ProblemDocument]
+    schemas, components = msgspec.json.schema_components(
+        types, schema_hook=describe, ref_template="#/components/schemas/{name}"
+    )
+    schema_of = dict(zip(map(repr, types), schemas, strict=True))
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Hookfold", "version": VERSION, "description": _INTRODUCTION},
+        "paths": _paths(routes, schema_of),
+        "components": {"schemas": dict(sorted(components.items()))},
+    }
+
+
+def publish(app: Flask, document: Schema) -> None:
+    """Serves the document at `/openapi.json`."""
+    app.add_url_rule("/openapi.json", "openapi", lambda: uncached(document))
+
+
+def _paths(routes: Sequence[Route], schema_of: Schema) -> Schema:
+    paths: Schema = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of)
+    return paths
+
+
+def _operation(route: Route, schema_of: Schema) -> Schema:
+    operation: Schema = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "tags": [_tag(route)],
+        "parameters": [*_path_parameters(route), *_header_parameters(route), *_query_parameters(route)],
+        "responses": _responses(route, schema_of),
+    }
+    if route.body is not None:
+        content = {"application/json": {"schema": schema_of[repr(route.body)]}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _tag(route: Route) -> str:
+    parts = route.path.strip("/").split("/")
+    return parts[1] if parts[0] == "v1" else "service"
+
+
+def _path_parameters(route: Route) -> Iterable[Schema]:
+    for part in route.path.split("/"):
+        if part.startswith("{"):
+            yield {"name": part.strip("{}"), "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _header_parameters(route: Route) -> Iterable[Schema]:
+    for name in route.headers:
+        yield {"name": name, "in": "header", "required": True, "schema": {"type": "string", "maxLength": 256}}
+
+
+def _query_parameters(route: Route) -> Iterable[Schema]:
+    (_,), components = msgspec.json.schema_components([route.query], schema_hook=describe)
+    for name, schema in components[route.query.__name__]["properties"].items():
+        told = {key: value for key, value in schema.items() if key != "description"}
+        parameter = {"name": name, "in": "query", "required": False, "schema": told}
+        yield parameter | ({"description": schema["description"]} if "description" in schema else {})
+
+
+def _responses(route: Route, schema_of: Schema) -> Schema:
+    schema = {"type": "string", "format": "binary"} if route.answer is None else schema_of[repr(_answer_type(route))]
+    good: Schema = {"description": "As asked.", "content": {route.media: {"schema": schema}}}
+    responses: Schema = {"200": good}
+    if route.method == "GET" and route.answer is not None:
+        responses["304"] = {"description": "The client has it already: `If-None-Match`."}
+    problems = _PROBLEMS | (_BODY_PROBLEMS if route.body is not None else {})
+    content = {"application/problem+json": {"schema": schema_of[repr(ProblemDocument)]}}
+    return responses | {status: {"description": text, "content": content} for status, text in sorted(problems.items())}
+
+
+def _answer_type(route: Route) -> Any:
+    return Page[route.answer] if route.paged else route.answer  # type: ignore[name-defined]

@@ -1,0 +1,73 @@
+"""Query strings, read strictly: what is unknown, repeated or misspelt is refused by name, never skipped or guessed."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from adapters.http.problems import BadRequest
+from adapters.http.words import parse as parse_word
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_MOST_PARAMETERS = 50
+_AT = re.compile(r" - at `\$\.(\w+).*`$")
+
+
+def read_query(query_string: bytes) -> dict[str, str]:
+    """The parameters of a query string. Raises BadRequest where one is repeated or is not UTF-8."""
+    try:
+        pairs = parse_qsl(
+            query_string.decode("latin-1"),
+            keep_blank_values=True,
+            errors="surrogateescape",
+            max_num_fields=_MOST_PARAMETERS,
+        )
+    except ValueError:
+        raise BadRequest(f"more than {_MOST_PARAMETERS} parameters") from None
+    parameters: dict[str, str] = {}
+    for name, value in pairs:
+        shown = name.encode("utf-8", "replace").decode()
+        if name in parameters:
+            raise BadRequest(f"{shown}: given more than once", parameter=shown)
+        if not _is_text(name) or not _is_text(value):
+            raise BadRequest(f"{shown}: not UTF-8", parameter=shown)
+        parameters[name] = value
+    return parameters
+
+
+def as_query(kind: type[S], parameters: Mapping[str, str]) -> S:
+    """The parameters as the struct that declares them. Raises BadRequest, which names the parameter."""
+    return _converted(kind, parameters, strict=False)
+
+
+def as_document(kind: type[S], document: Mapping[str, Any]) -> S:
+    """A JSON object as the struct that declares it. Raises BadRequest, which names the field."""
+    return _converted(kind, document, strict=True)
+
+
+def _converted(kind: type[S], given: Mapping[str, Any], *, strict: bool) -> S:
+    for name in given:
+        if name not in kind.__struct_fields__:
+            known = ", ".join(sorted(kind.__struct_fields__))
+            raise BadRequest(f"{name}: unknown here; known: {known}", parameter=name)
+    try:
+        return msgspec.convert(given, kind, strict=strict, dec_hook=parse_word)
+    except msgspec.ValidationError as error:
+        raise _named(str(error)) from None
+
+
+def _named(message: str) -> BadRequest:
+    """Msgspec ends its messages with the place: "Expected `int` - at `$.limit`"; a missing field is named before it."""
+    at = _AT.search(message)
+    if at is not None:
+        name = at.group(1)
+        return BadRequest(f"{name}: {message[: at.start()]}", parameter=name)
+    missing = re.search(r"missing required field `(\w+)`", message)
+    return BadRequest(message, parameter=missing.group(1) if missing else None)
+
+
+def _is_text(value: str) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for character in value)

@@ -1,0 +1,107 @@
+"""What goes wrong, as problem documents (RFC 9457).
+
+    Problem
+    ├── BadRequest    400  the client's: a parameter, a header or a field, which is named
+    ├── NotFound      404  the client's: no such thing
+    ├── TooLarge      413  the client's: the body
+    ├── NotJson       415  the client's: the content type
+    └── Busy          503  ours: the database is away, or what was waited for did not come; `Retry-After` says when
+
+Everything else that Flask itself finds (404, 405, ...) is told in the same shape; what nobody foresaw is a 500 that
+tells nothing of its cause.
+"""
+
+from http import HTTPStatus
+from typing import ClassVar
+
+import msgspec
+from flask import Response
+
+
+class ProblemDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A problem. `parameter` names the parameter, header or field that is at fault, where one is."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    parameter: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Problem(Exception):
+    """An answer that is not the one asked for. `detail` is told to the client."""
+
+    status: ClassVar[HTTPStatus]
+    kind: ClassVar[str]
+
+    def __init__(self, detail: str, *, parameter: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.parameter = parameter
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Header fields beside those that every problem has."""
+        return []
+
+    def response(self) -> Response:
+        """The problem as an answer."""
+        return problem_response(self.status, self.kind, self.detail, self.parameter, self.headers)
+
+
+class BadRequest(Problem):
+    """Something that was sent cannot be understood."""
+
+    status = HTTPStatus.BAD_REQUEST
+    kind = "parameter"
+
+
+class NotFound(Problem):
+    """There is no such thing."""
+
+    status = HTTPStatus.NOT_FOUND
+    kind = "not-found"
+
+
+class TooLarge(Problem):
+    """The body is too large."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    kind = "too-large"
+
+
+class NotJson(Problem):
+    """The body is not JSON."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    kind = "not-json"
+
+
+class Busy(Problem):
+    """Not now."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    kind = "busy"
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [("Retry-After", "1")]
+
+
+def problem_response(
+    status: HTTPStatus,
+    kind: str,
+    detail: str,
+    parameter: str | None = None,
+    headers: list[tuple[str, str]] | None = None,
+) -> Response:
+    """`type` leads to the page that explains this kind of problem."""
+    document = ProblemDocument(
+        type=f"/docs#problem-{kind}",
+        title=status.phrase,
+        status=status.value,
+        detail=detail,
+        parameter=msgspec.UNSET if parameter is None else parameter,
+    )
+    content = msgspec.json.encode(document)
+    return Response(content, status.value, headers, content_type="application/problem+json")

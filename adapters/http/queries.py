@@ -1,0 +1,146 @@
+"""The parameters of every question: the same structs check what is sent and describe it in the OpenAPI document."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from adapters.http.words import AnomalyKind, Moment, Name, ProviderName, ToldState, Verdict
+
+HIGHEST = 2**63 - 1
+"""No position is higher: both databases count in 64 bits."""
+
+Position = Annotated[int, Meta(ge=0, le=HIGHEST)]
+Limit = Annotated[int, Meta(ge=1, le=100, description="How many items a page holds.")]
+Session = Annotated[Name | UnsetType, Meta(description="The provider's own id of the session.")]
+Source = Annotated[Name | UnsetType, Meta(description="The source, by its name in the configuration.")]
+After = Annotated[Position, Meta(description="A position: only events behind it.")]
+Now = Annotated[Moment | UnsetType, Meta(description="The time for which `derived` is worked out; else the clock's.")]
+Since = Annotated[Moment | UnsetType, Meta(description="Only what had an event at this time or later (`occurred_at`).")]
+Until = Annotated[Moment | UnsetType, Meta(description="Only what had an event before this time (`occurred_at`).")]
+Cursor = Annotated[
+    str | UnsetType,
+    Meta(description="The `next_cursor` of the page before. It carries the filters: nothing else is sent with it."),
+]
+AtLeast = Annotated[
+    Position | UnsetType,
+    Meta(description="Waits a few seconds until this position is folded, else 503: read your writes."),
+]
+
+
+class Query(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Every question about the log takes these."""
+
+    min_position: AtLeast = UNSET
+
+
+class Plain(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A question that takes no parameter."""
+
+
+class One(Query):
+    """One thing with what is derived from the time."""
+
+    now: Now = UNSET
+
+
+class Listed(Query):
+    """A list, in pages."""
+
+    limit: Limit = 20
+    cursor: Cursor = UNSET
+
+
+class Folded(Listed):
+    """Filters of every list of folded streams."""
+
+    source: Source = UNSET
+    provider: ProviderName | UnsetType = UNSET
+    state: Annotated[Name | UnsetType, Meta(description="The machine's state, as `/v1/machines` names it.")] = UNSET
+    anomaly: Annotated[AnomalyKind | UnsetType, Meta(description="Only what has an anomaly of this kind.")] = UNSET
+    since: Since = UNSET
+    until: Until = UNSET
+    changed_after: Annotated[
+        Position | UnsetType, Meta(description="A position: only what an event behind it has touched.")
+    ] = UNSET
+    now: Now = UNSET
+
+
+class Sessions(Folded):
+    """Sessions."""
+
+    user_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the user.")] = UNSET
+    session_id: Session = UNSET
+
+
+class Actions(Folded):
+    """Actions."""
+
+    action_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the action.")] = UNSET
+    device_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the device.")] = UNSET
+
+
+class Devices(Folded):
+    """Devices."""
+
+    device_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the device.")] = UNSET
+
+
+class Registrations(Folded):
+    """Registrations."""
+
+    registration_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the registration.")] = UNSET
+
+
+class Measurements(Listed):
+    """Measurements."""
+
+    source: Source = UNSET
+    provider: ProviderName | UnsetType = UNSET
+    measurement_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the measurement.")] = UNSET
+    session_id: Session = UNSET
+    state: Annotated[Name | UnsetType, Meta(description="The state in which the measurement is or ended.")] = UNSET
+    outcome: Annotated[Name | UnsetType, Meta(description="How the measurement ended.")] = UNSET
+    anomaly: Annotated[AnomalyKind | UnsetType, Meta(description="Only what has an anomaly of this kind.")] = UNSET
+
+
+class Events(Listed):
+    """The feed."""
+
+    after: After = 0
+    source: Source = UNSET
+    session_id: Session = UNSET
+    action_id: Name | UnsetType = UNSET
+    device_id: Name | UnsetType = UNSET
+    registration_id: Name | UnsetType = UNSET
+
+
+class StreamEvents(Listed):
+    """The events of one stream."""
+
+    after: After = 0
+
+
+class Deliveries(Listed):
+    """What came to the door."""
+
+    source: Source = UNSET
+    verdict: Verdict | UnsetType = UNSET
+    position: Annotated[Position | UnsetType, Meta(description="Only deliveries of the event at this position.")] = (
+        UNSET
+    )
+
+
+class Rejections(Listed):
+    """What was refused at the door."""
+
+    source: Source = UNSET
+
+
+class Told(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What an app tells of an action that it pushed."""
+
+    source: Annotated[Name, Meta(description="An amps source.")]
+    action_id: Annotated[Name, Meta(description="The provider's own id of the action.")]
+    state: ToldState
+    occurred_at: Annotated[Moment, Meta(description="When it happened, by the app's clock.")]

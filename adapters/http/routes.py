@@ -1,0 +1,121 @@
+"""Routes as declarations: one registers a view, checks what is sent to it, and describes it in the OpenAPI document."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from adapters.http.api import Api
+from core.event import Instant
+
+Q_co = TypeVar("Q_co", bound=msgspec.Struct, covariant=True)
+T = TypeVar("T")
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """Registers a view and gives it back as it is."""
+
+    def __call__(self, view: View) -> View: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Generic[Q_co]):
+    """A question as a view takes it. `path`: the path's variables. `after`: the key that a cursor held."""
+
+    api: Api
+    query: Q_co
+    path: dict[str, str]
+    after: Any
+
+    @property
+    def now(self) -> Instant:
+        """The time at which what depends on it is worked out: as asked for, or the clock's."""
+        asked: Instant = getattr(self.query, "now", None) or self.api.clock()
+        return asked
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """A page: its items, and the key of the last one where more follow."""
+
+    items: list[T]
+    following: Any = None
+
+
+class Page(msgspec.Struct, Generic[T]):
+    """A page of a list. `next_cursor` is null on the last one."""
+
+    data: list[T]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path. `answer`: what a page holds, or the whole answer; None: see `media`."""
+
+    method: str
+    path: str
+    view: Callable[..., Any]
+    query: type[msgspec.Struct]
+    answer: Any
+    paged: bool = False
+    body: type[msgspec.Struct] | None = None
+    headers: Sequence[str] = ()
+    media: str = "application/json"
+
+    @property
+    def rule(self) -> str:
+        """The path as Flask writes it."""
+        return self.path.replace("{", "<").replace("}", ">")
+
+    @property
+    def name(self) -> str:
+        return self.view.__name__
+
+    @property
+    def summary(self) -> str:
+        """The view's docstring: what people read of the route."""
+        return " ".join((self.view.__doc__ or "").split())
+
+
+class Routes:
+    """The routes of one module."""
+
+    def __init__(self) -> None:
+        self.all: list[Route] = []
+
+    def one(self, path: str, query: type[msgspec.Struct], answer: Any, media: str = "application/json") -> Decorator:
+        """A decorator: the view answers GET with one thing."""
+        return self._add(lambda view: Route("GET", path, view, query, answer, media=media))
+
+    def many(self, path: str, query: type[msgspec.Struct], item: Any) -> Decorator:
+        """A decorator: the view answers GET with a Listing of such items."""
+        return self._add(lambda view: Route("GET", path, view, query, item, paged=True))
+
+    def post(
+        self, path: str, body: type[msgspec.Struct], answer: Any, headers: Sequence[str], query: type[msgspec.Struct]
+    ) -> Decorator:
+        """A decorator: the view takes a JSON body and answers POST."""
+        return self._add(lambda view: Route("POST", path, view, query, answer, body=body, headers=headers))
+
+    def _add(self, route_of: Callable[[Callable[..., Any]], Route]) -> Decorator:
+        def register(view: View) -> View:
+            self.all.append(route_of(view))
+            return view
+
+        return register
+
+
+def page_of(rows: Sequence[T], limit: int, key: Callable[[T], Any]) -> tuple[Sequence[T], Any]:
+    """Cuts what was read with one row too many: the page, and the key of its last row where more follow."""
+    page = rows[:limit]
+    return page, key(page[-1]) if len(rows) > limit else None
+
+
+def listing_of(everything: Sequence[T], limit: int, after: Any, key: Callable[[T], Any]) -> Listing[T]:
+    """A page of a list that is at hand as a whole, behind the item that has the key `after`."""
+    start = next((at for at, item in enumerate(everything, 1) if key(item) == after), 0) if after is not None else 0
+    page, following = page_of(everything[start : start + limit + 1], limit, key)
+    return Listing(list(page), following)

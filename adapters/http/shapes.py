@@ -1,0 +1,218 @@
+"""What the API tells: every answer's fields. Instants are ISO 8601 text, UTC, with microseconds."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Ours = Annotated[str, Meta(description="Our id.")]
+
+
+class Anomaly(msgspec.Struct):
+    """A recorded irregularity; `position` is that of its event."""
+
+    kind: str
+    position: int
+    detail: str
+
+
+class Run(msgspec.Struct):
+    """One life of a stream whose id the provider uses again. `restarted`: it was stopped and started anew at once."""
+
+    run: int
+    started_at: Time | None
+    ended_at: Time | None
+    ended_by: str | None
+    reason: str | None
+    duration_s: float | None
+    restarted: bool
+
+
+class Machine(msgspec.Struct):
+    """The machine that folded this, by name and fingerprint."""
+
+    name: str
+    fingerprint: str
+
+
+class Folded(msgspec.Struct, kw_only=True):
+    """What every folded stream has.
+
+    `first_at` and `last_at` span its events' `occurred_at`; `position` is that of the last event folded; `events`
+    counts them; `unsigned`: no signature protects some of them. `derived` depends on the time of the question: it is
+    no part of the ETag.
+    """
+
+    id: Ours
+    source: str
+    provider: str | None
+    state: str
+    outcome: str | None
+    anomalies: list[Anomaly]
+    unsigned: bool
+    events: int
+    position: int
+    first_at: Time | None
+    last_at: Time | None
+    derived: dict[str, Any]
+    machine: Machine
+
+
+class Session(Folded, kw_only=True):
+    """A session. `data` holds the latest documented fields that are none of the others."""
+
+    session_id: str | None
+    user_id: str | None
+    regions: dict[str, str]
+    run: int
+    runs: list[Run]
+    data: dict[str, Any]
+
+
+class Action(Folded, kw_only=True):
+    """An action. `command` is the action's kind by whichever name the provider gave it; `device` is our id."""
+
+    action_id: str | None
+    device: Ours | None
+    device_id: Any
+    device_type: Any
+    command: Any
+    action_type: Any
+    parameters: Any
+    result: Any
+    error_code: Any
+    error_message: Any
+    event_id: Any
+    completed_at: Any
+    failed_at: Any
+
+
+class Device(Folded, kw_only=True):
+    """A device; `unknown` where an action only mentioned it."""
+
+    device_id: str | None
+    device_type: Any
+    reconnection_url: Any
+
+
+class Registration(Folded, kw_only=True):
+    """A registration of an app's server."""
+
+    registration_id: str | None
+    package_name: Any
+    server_urls: Any
+    session_id: Any
+    user_id: str | None
+
+
+class Snr(msgspec.Struct):
+    """A signal-to-noise ratio in decibels; `sequence` numbers the chunk."""
+
+    sequence: int | None
+    snr: float | None
+    at: Time | None
+    position: int
+
+
+class Measurement(msgspec.Struct, kw_only=True):
+    """A measurement.
+
+    `session` is our id; `steps` tells when each event of it occurred; `complete`: no hole in its part of the
+    sequence, from its start to its end.
+    """
+
+    id: Ours
+    source: str
+    provider: str | None
+    measurement_id: str | None
+    session: Ours
+    session_id: str | None
+    run: int
+    state: str
+    outcome: str | None
+    steps: dict[str, Time | None]
+    snr: list[Snr]
+    anomalies: list[Anomaly]
+    complete: bool
+    position: int
+    started_at: Time | None
+    ended_at: Time | None
+    machine: Machine
+
+
+class Step(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
+    """What one event did: `region` moved from `from` to `to` by `rule`; where nothing moved, `reason` says why."""
+
+    position: int
+    type: str
+    sequence: int | None
+    occurred_at: Time | None
+    received_at: Time
+    run: int
+    measurement_id: str | None
+    region: str | None
+    from_: str
+    to: str
+    rule: str | None
+    reason: str | None
+    anomalies: list[Anomaly]
+    data: dict[str, Any]
+
+
+class Event(msgspec.Struct, kw_only=True):
+    """An event of the log. Of the ids it has the one of its stream's kind; `stream` is our id of that.
+
+    `reading`: `ok`, `unknown_type` or `undecodable`. `verified_by` names the secret that matched; null: unsigned.
+    """
+
+    position: int
+    source: str
+    provider: str | None
+    type: str | None
+    session_id: str | UnsetType | None = UNSET
+    action_id: str | UnsetType | None = UNSET
+    device_id: str | UnsetType | None = UNSET
+    registration_id: str | UnsetType | None = UNSET
+    stream: Ours | None
+    reading: str
+    sequence: int | None
+    key: str
+    occurred_at: Time | None
+    received_at: Time
+    recorded_at: Time
+    verified_by: str | None
+
+
+class WholeEvent(Event, kw_only=True):
+    """An event with what its body says: every documented field under its snake_case name."""
+
+    data: dict[str, Any]
+    notes: list[str]
+
+
+class Delivery(msgspec.Struct, kw_only=True):
+    """A request at an ingest path. `position` is that of the event that holds its key; null for a rejection.
+
+    `delivery` numbers those that are no event of their own; `reason` and `hint` say why one was rejected; `size` is
+    that of the body in bytes.
+    """
+
+    verdict: str
+    delivery: int | None
+    source: str
+    provider: str | None
+    position: int | None
+    status: int
+    reason: str | None
+    hint: str | None
+    size: int | None
+    received_at: Time
+    recorded_at: Time
+
+
+class Receipt(msgspec.Struct, kw_only=True):
+    """What was told is recorded; `id` is our id of the action."""
+
+    status: str
+    id: Ours

@@ -1,0 +1,114 @@
+"""The kinds of values that a client may send, each with its own check and its own JSON schema.
+
+msgspec converts and checks what it knows by itself (integers, structs); for these it calls `parse`, and `describe` for
+the OpenAPI document. A ValueError's text is told to the client behind the parameter's name.
+"""
+
+from typing import Any, ClassVar, Self
+
+from adapters.providers import PROVIDERS, TOLD_STATES, iso
+from core.event import ANOMALIES
+
+_LONGEST = 512
+
+
+class Name(str):
+    """Text that can name something in the log: what no provider's id can be is no name either."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Raises ValueError unless it is text of 1 to 512 characters that both databases can hold."""
+        if not isinstance(value, str) or not 1 <= len(value) <= _LONGEST:
+            raise ValueError(f"expected text of 1 to {_LONGEST} characters")
+        if "\0" in value or value.encode("utf-8", "ignore").decode() != value:
+            raise ValueError("expected text without NUL and without lone surrogates")
+        return cls(value)
+
+    @classmethod
+    def describe(cls) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1, "maxLength": _LONGEST}
+
+
+class Moment(int):
+    """An instant: microseconds since 1970, UTC."""
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Raises ValueError unless it is ISO 8601 text with a zone: a time without one is not guessed."""
+        read = iso(value) if isinstance(value, str) else None
+        if read is None or not read[1]:
+            raise ValueError("expected a time with its zone, such as 2026-11-21T20:48:00Z; a + is sent as %2B")
+        return cls(read[0])
+
+    @classmethod
+    def describe(cls) -> dict[str, Any]:
+        return {"type": "string", "format": "date-time"}
+
+
+class Word(str):
+    """One of a few words."""
+
+    __slots__ = ()
+    choices: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Raises ValueError for any other word."""
+        if value not in cls.choices:
+            raise ValueError(f"expected one of {', '.join(cls.choices)}")
+        return cls(value)
+
+    @classmethod
+    def describe(cls) -> dict[str, Any]:
+        return {"type": "string", "enum": list(cls.choices)}
+
+
+class AnomalyKind(Word):
+    """A kind of anomaly."""
+
+    __slots__ = ()
+    choices = ANOMALIES
+
+    def mask(self) -> int:
+        """Its bit in a projection's anomalies."""
+        return 1 << ANOMALIES.index(self)
+
+
+class ProviderName(Word):
+    """A provider."""
+
+    __slots__ = ()
+    choices = tuple(sorted(PROVIDERS))
+
+
+class Verdict(Word):
+    """What a delivery turned out to be."""
+
+    __slots__ = ()
+    choices = ("new", "duplicate", "conflict", "rejected")
+
+
+class ToldState(Word):
+    """A state of an action that an app may tell."""
+
+    __slots__ = ()
+    choices = tuple(sorted(TOLD_STATES))
+
+
+_KINDS = (Name, Moment, Word)
+
+
+def parse(kind: type, value: Any) -> Any:
+    """Msgspec's hook for values of these kinds."""
+    if issubclass(kind, _KINDS):
+        return kind.parse(value)
+    raise NotImplementedError(kind)
+
+
+def describe(kind: type) -> dict[str, Any]:
+    """Msgspec's hook for their JSON schema."""
+    if issubclass(kind, _KINDS):
+        return kind.describe()
+    raise NotImplementedError(kind)

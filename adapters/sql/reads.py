@@ -1,0 +1,95 @@
+"""Reading: what the query API asks of the database. Nothing here writes; every method is one short transaction."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from adapters.sql import reads_deliveries, reads_events, reads_streams
+from adapters.sql.engine import revision
+from adapters.sql.entries import Unavailable
+from adapters.sql.errors import is_for_now
+from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
+from adapters.sql.reads_events import Recorded
+from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
+from adapters.sql.stored import Reader, to_event
+from core.event import Event
+
+
+class Reads:
+    """The reader of one process; any thread may call. Every method raises Unavailable while the database is away."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def head(self) -> int:
+        """The log's last position; 0 where it is empty."""
+        return int(self._rows(reads_events.HEAD)[0][0])
+
+    def lag(self, fingerprints: Sequence[str]) -> int:
+        """By how many positions the machines of these fingerprints are behind the log's last foldable event."""
+        rows = self._rows(reads_events.newest_folded(fingerprints))
+        return max((position - (folded or 0) for position, folded in rows if position > (folded or 0)), default=0)
+
+    def revision(self) -> tuple[str | None, str | None]:
+        """The database's migration and the newest one that this code knows."""
+        with _our_errors():
+            return revision(self._engine)
+
+    def sources(self) -> list[str]:
+        """Every source that has a stream, also one that the configuration no longer names."""
+        return [name for (name,) in self._rows(reads_streams.SOURCES)]
+
+    def streams(self, wanted: WantedStreams) -> list[Projected]:
+        """Projections, the newest stream first."""
+        return [Projected._make(row) for row in self._rows(reads_streams.list_streams(wanted))]
+
+    def measurements(self, wanted: WantedMeasurements) -> list[Measured]:
+        """Measurements with the snapshots that hold their records, the newest first."""
+        return [Measured._make(row) for row in self._rows(reads_streams.list_measurements(wanted))]
+
+    def events(
+        self, *, after: int, limit: int, sources: Sequence[str] | None = None, streams: Sequence[str] | None = None
+    ) -> list[Recorded]:
+        """Events behind a position, in the log's order. Streams are found fast where their sources are given too."""
+        statement = reads_events.list_events(after, limit, sources, streams)
+        return [Recorded._make(row) for row in self._rows(statement)]
+
+    def event(self, position: int) -> Recorded | None:
+        """One event."""
+        return next((Recorded._make(row) for row in self._rows(reads_events.one_event(position))), None)
+
+    def body(self, position: int) -> bytes | None:
+        """An event's raw body; None where there is no such event, or its payload was erased."""
+        return next((bytes(body) for (body,) in self._rows(reads_events.one_body(position))), None)
+
+    def history(self, source: str, stream: str, read: Reader) -> list[Event]:
+        """Every event of a stream as the fold takes it, read from the raw bodies."""
+        rows = self._rows(reads_events.history(source, stream))
+        return [to_event(*row, read=read) for row in rows]
+
+    def deliveries(self, asked: Deliveries) -> tuple[list[Delivered], Seen | None]:
+        """Deliveries of every verdict, the newest first: events are the `new` ones. And the keyset, if more follow."""
+        with self._connected() as connection:
+            return reads_deliveries.newest(connection, asked)
+
+    def _rows(self, statement: Executable) -> list[Any]:
+        with self._connected() as connection:
+            return list(connection.execute(statement))
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        with _our_errors(), self._engine.connect() as connection:
+            yield connection
+
+
+@contextmanager
+def _our_errors() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        if isinstance(error, DBAPIError) and not is_for_now(error):
+            raise
+        raise Unavailable(type(error).__name__) from error

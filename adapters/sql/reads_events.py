@@ -1,0 +1,88 @@
+"""Statements on the event log: the feed, one event, its body, a stream's history."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, and_, func, select
+
+from adapters.sql.tables import events, payloads, projections, streams
+
+HEAD = select(func.coalesce(func.max(events.c.position), 0))
+
+
+class Recorded(NamedTuple):
+    """An event. `kind` and `provider_id` are those of its stream, None without one. `type` is the type as sent."""
+
+    position: int
+    source: str
+    stream: str | None
+    reading: str
+    documented: str | None
+    type: str | None
+    sequence: int | None
+    occurred_at: int | None
+    received_at: int
+    recorded_at: int
+    key: bytes
+    verified_by: str | None
+    kind: str | None
+    provider_id: str | None
+
+
+_PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
+
+_EVENTS = (
+    select(
+        *(events.c.position, events.c.source, events.c.stream, events.c.reading, events.c.type),
+        func.coalesce(events.c.type, payloads.c.type).label("sent"),
+        *(events.c.sequence, events.c.occurred_at, events.c.received_at, events.c.recorded_at),
+        *(events.c.key, events.c.verified_by, streams.c.kind, streams.c.provider_id),
+    )
+    .outerjoin_from(events, payloads, _PAYLOAD)
+    .outerjoin(streams, and_(streams.c.source == events.c.source, streams.c.stream == events.c.stream))
+)
+
+
+def list_events(after: int, limit: int, sources: Sequence[str] | None, streams: Sequence[str] | None) -> Select[Any]:
+    """Columns of Recorded."""
+    query = _EVENTS.where(events.c.position > after).order_by(events.c.position).limit(limit)
+    if sources is not None:
+        query = query.where(events.c.source.in_(sources))
+    if streams is not None:
+        query = query.where(events.c.stream.in_(streams))
+    return query
+
+
+def one_event(position: int) -> Select[Any]:
+    """Columns of Recorded."""
+    return _EVENTS.where(events.c.position == position)
+
+
+def one_body(position: int) -> Select[Any]:
+    """The raw body, found through the event: payloads are keyed by source first."""
+    return select(payloads.c.body).join_from(events, payloads, _PAYLOAD).where(events.c.position == position)
+
+
+def history(source: str, stream: str) -> Select[Any]:
+    """What `stored.to_event` takes, by position."""
+    taken = (events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by)
+    return (
+        select(*taken, payloads.c.body)
+        .join_from(events, payloads, _PAYLOAD)
+        .where(events.c.source == source, events.c.stream == stream)
+        .order_by(events.c.position)
+    )
+
+
+def newest_folded(fingerprints: Sequence[str]) -> Select[Any]:
+    """The last event that has a stream, and the position up to which its stream is folded (null: not at all)."""
+    newest = (
+        select(events.c.source, events.c.stream, events.c.position)
+        .where(events.c.stream.is_not(None))
+        .order_by(events.c.position.desc())
+        .limit(1)
+        .subquery()
+    )
+    same = and_(projections.c.source == newest.c.source, projections.c.stream == newest.c.stream)
+    folded = and_(same, projections.c.fingerprint.in_(fingerprints))
+    return select(newest.c.position, projections.c.position).outerjoin_from(newest, projections, folded)

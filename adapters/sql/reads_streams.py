@@ -1,0 +1,159 @@
+"""Statements on projections: streams and measurements, newest first, by keyset."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select
+
+from adapters.sql.tables import measurements, projections, streams
+
+
+class Projected(NamedTuple):
+    """A stream's projection. `provider_id` is None where it was erased; `conflicts` holds positions, comma between."""
+
+    source: str
+    stream: str
+    kind: str
+    machine: str
+    fingerprint: str
+    provider_id: str | None
+    opened: int
+    conflicts: str
+    snapshot: bytes
+
+
+class Measured(NamedTuple):
+    """A measurement, and the session's projection that holds its record."""
+
+    source: str
+    measurement: str
+    measurement_id: str | None
+    opened: int
+    stream: str
+    machine: str
+    fingerprint: str
+    provider_id: str | None
+    snapshot: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedStreams:
+    """Which streams are asked for. None: not asked. `before`: the keyset, a value of `opened`, exclusive.
+
+    `sources` are names, `streams` and `devices` our ids, `anomaly` a mask of bits. `since` and `until` take what had
+    any event in that half-open time.
+    """
+
+    kind: str
+    fingerprints: Sequence[str]
+    limit: int
+    before: int | None = None
+    sources: Sequence[str] | None = None
+    streams: Sequence[str] | None = None
+    state: str | None = None
+    user_id: str | None = None
+    devices: Sequence[str] | None = None
+    anomaly: int | None = None
+    since: int | None = None
+    until: int | None = None
+    changed_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedMeasurements:
+    """Which measurements are asked for. `before`: the keyset (opened, our id), exclusive."""
+
+    fingerprints: Sequence[str]
+    limit: int
+    before: tuple[int, str] | None = None
+    sources: Sequence[str] | None = None
+    measurements: Sequence[str] | None = None
+    streams: Sequence[str] | None = None
+    measurement_id: str | None = None
+    state: str | None = None
+    outcome: str | None = None
+    anomaly: int | None = None
+
+
+Conditions = dict[str, Callable[[Any], ColumnElement[bool]]]
+
+# A partial index is taken only where the statement itself says its condition, without a parameter.
+_NONE: ColumnElement[int] = literal_column("0")
+
+_STREAMS: Conditions = {
+    "before": lambda opened: projections.c.opened < opened,
+    "sources": projections.c.source.in_,
+    "streams": projections.c.stream.in_,
+    "state": lambda state: projections.c.state == state,
+    "user_id": lambda user_id: projections.c.user_id == user_id,
+    "devices": projections.c.device.in_,
+    "anomaly": lambda mask: and_(projections.c.anomalies != _NONE, projections.c.anomalies.bitwise_and(mask) != _NONE),
+    "since": lambda instant: projections.c.last_at >= instant,
+    "until": lambda instant: projections.c.first_at < instant,
+    "changed_after": lambda position: projections.c.position > position,
+}
+
+_MEASUREMENTS: Conditions = {
+    "before": lambda key: and_(
+        measurements.c.opened <= key[0],
+        (measurements.c.opened < key[0]) | (measurements.c.measurement < key[1]),
+    ),
+    "sources": measurements.c.source.in_,
+    "measurements": measurements.c.measurement.in_,
+    "streams": measurements.c.stream.in_,
+    "measurement_id": lambda name: measurements.c.measurement_id == name,
+    "state": lambda state: measurements.c.state == state,
+    "outcome": lambda outcome: measurements.c.outcome == outcome,
+    "anomaly": lambda mask: measurements.c.anomalies.bitwise_and(mask) != _NONE,
+}
+
+
+def list_streams(wanted: WantedStreams) -> Select[Any]:
+    """Columns of Projected."""
+    table = projections.c
+    query = (
+        select(
+            *(table.source, table.stream, table.kind, table.machine, table.fingerprint),
+            *(streams.c.provider_id, table.opened, table.conflicts, table.snapshot),
+        )
+        .outerjoin_from(projections, streams, and_(streams.c.source == table.source, streams.c.stream == table.stream))
+        .where(table.kind == wanted.kind, table.fingerprint.in_(wanted.fingerprints))
+    )
+    return _asked(query, _STREAMS, wanted).order_by(table.opened.desc()).limit(wanted.limit)
+
+
+def list_measurements(wanted: WantedMeasurements) -> Select[Any]:
+    """Columns of Measured."""
+    table = measurements.c
+    same = (projections.c.source == table.source, projections.c.stream == table.stream)
+    query = (
+        select(
+            *(table.source, table.measurement, table.measurement_id, table.opened, table.stream),
+            *(projections.c.machine, table.fingerprint, streams.c.provider_id, projections.c.snapshot),
+        )
+        .join_from(measurements, projections, and_(*same, projections.c.fingerprint == table.fingerprint))
+        .outerjoin(streams, and_(streams.c.source == table.source, streams.c.stream == table.stream))
+        .where(table.fingerprint.in_(wanted.fingerprints))
+    )
+    newest = (table.opened.desc(), table.measurement.desc())
+    return _asked(query, _MEASUREMENTS, wanted).order_by(*newest).limit(wanted.limit)
+
+
+def _asked(query: Select[Any], conditions: Conditions, wanted: object) -> Select[Any]:
+    for name, condition in conditions.items():
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(condition(value))
+    return query
+
+
+def _distinct_sources() -> Select[Any]:
+    """Jumps from name to name along the primary key: DISTINCT would read every row."""
+    first = select(func.min(streams.c.source).label("source")).cte("names", recursive=True)
+    following = select(func.min(streams.c.source)).where(streams.c.source > first.c.source).scalar_subquery()
+    names = first.union_all(select(following).where(first.c.source.is_not(None)))
+    return select(names.c.source).where(names.c.source.is_not(None))
+
+
+SOURCES = _distinct_sources()
