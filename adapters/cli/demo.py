@@ -28,6 +28,7 @@ def demo() -> None:
             f"A service of its own runs on http://127.0.0.1:{settings.port}, with a database in a temporary folder."
         )
         Demo(settings).run()
+        click.echo("\nEverything came out as it should.")
 
 
 class Demo:

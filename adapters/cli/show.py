@@ -25,11 +25,19 @@ def kinds(anomalies: Iterable[dict[str, Any]]) -> str:
 
 
 def timeline(steps: Iterable[dict[str, Any]]) -> str:
-    """A line for each event: its number, its time, what it was and what it did."""
-    return table(("seq", "at", "event", "what it did", "anomalies"), map(_step, steps))
+    """A line for each event: its number, its time, what it was, what it told and what it did."""
+    return table(("seq", "at", "event", "told", "what it did", "anomalies"), map(_step, steps))
 
 
 def _step(step: dict[str, Any]) -> Sequence[object]:
     moved = f"{step['from']} > {step['to']}" if step["from"] != step["to"] else ""
     region = f"{step['region']}: " if moved and step["region"] else ""
-    return step["sequence"], (step["occurred_at"] or "")[11:19], step["type"], region + moved, kinds(step["anomalies"])
+    at = (step["occurred_at"] or "")[11:19]
+    return step["sequence"], at, step["type"], _told(step["data"]), region + moved, kinds(step["anomalies"])
+
+
+def _told(data: dict[str, Any]) -> str:
+    """The signal of a chunk, or the words of an error."""
+    if "snr" in data:
+        return f"{data['snr']} dB"
+    return str(data.get("details") or data.get("code") or data.get("visible") or "")
