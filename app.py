@@ -61,7 +61,7 @@ def assemble(settings: Settings) -> Service:
     """Opens and migrates the database and wires the parts. Raises ConfigError where the two do not belong together."""
     engine = open_engine(settings.database_url, pool_size=THREADS)
     migrate(engine)
-    ids = Ids(settings.service.secret.value.encode())
+    ids = Ids(settings.service.key)
     _check_claims(engine, ids, settings)
     providers = {name: build(source) for name, source in settings.sources.items()}
     sources = {name: _source(providers[name], configured) for name, configured in settings.sources.items()}
@@ -96,7 +96,7 @@ def serve(settings: Settings, serving: Serving) -> None:
     """Serves until it is told to stop. What is wrong with the database is told here, before a process is started."""
     engine = open_engine(settings.database_url)
     migrate(engine)
-    _check_claims(engine, Ids(settings.service.secret.value.encode()), settings)
+    _check_claims(engine, Ids(settings.service.key), settings)
     engine.dispose()
     Granian(
         "app:front",
