@@ -10,6 +10,9 @@ from core.event import SECOND
 FIRST = {"wms": "happy", "amps": "push_completed", "mentraos": "start_stop", "augmentos": "start_stop"}
 """Tried in this order: the signature of WMS holds for ever, that of Amps for five minutes."""
 
+LEAD = 10
+"""Seconds that a scenario's first message may take on its stage: nothing comes from the future."""
+
 
 def hello(settings: Settings, now: float) -> str:
     """Where the service listens, a signed `curl`, and one that asks what became of it. `now`: Unix seconds."""
@@ -41,7 +44,7 @@ def _source(settings: Settings) -> Source | None:
 
 def _curl(base: str, source: Source, now: float) -> str:
     secret = source.secrets[0].value if source.secrets else None
-    stage = Stage(Random(), int(now) * SECOND)
+    stage = Stage(Random(), (int(now) - LEAD) * SECOND, source.package_name or "com.example.app")
     message = SCENARIOS[source.provider][FIRST[source.provider]](stage, source.provider)[0]
     signed = headers(source.provider, secret, message, now)
     signed.pop("user-agent")

@@ -1,10 +1,12 @@
 """`hookfold serve`: the service, until it is stopped."""
 
 import os
+import socket
 import time
 from pathlib import Path
 
 import click
+import msgspec
 
 from adapters.cli.commands import Commands, Serving, Wrong, config_option, database_option, port_option, settings
 from adapters.cli.hello import hello
@@ -33,6 +35,7 @@ def serve(
     The database is brought to the newest revision first. SIGTERM or Ctrl-C stops the service after its last answer.
     """
     found = settings(config, database, port)
+    found = msgspec.structs.replace(found, port=_free(host, found.port))
     if greet:
         click.echo(hello(found, time.time()))
     os.environ |= _surroundings(found)
@@ -49,3 +52,19 @@ def _surroundings(found: Settings) -> dict[str, str]:
         "HOOKFOLD_DATABASE_URL": found.database_url,
         "HOOKFOLD_PORT": str(found.port),
     }
+
+
+def _free(host: str, port: int) -> int:
+    """The port, or any free one for 0. Raises Wrong where somebody listens there: the server shares ports.
+
+    Two services on one port would take half of the requests each, and nobody would be told.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that were closed do not count
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            mend = "take another one with --port or HOOKFOLD_PORT"
+            raise Wrong(f"cannot listen on {host} port {port} ({error.strerror}): {mend}") from error
+        return int(probe.getsockname()[1])

@@ -26,10 +26,10 @@ class Served(list[tuple[Settings, Serving]]):
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, and an environment that says nothing of Hookfold."""
+    """An empty folder to work in, and an environment that says only: any free port."""
     monkeypatch.chdir(tmp_path)
-    for name in ("HOOKFOLD_CONFIG", "HOOKFOLD_DATABASE_URL", "HOOKFOLD_PORT"):
-        monkeypatch.setenv(name, "")
+    for name, value in {"HOOKFOLD_CONFIG": "", "HOOKFOLD_DATABASE_URL": "", "HOOKFOLD_PORT": "0"}.items():
+        monkeypatch.setenv(name, value)
     return tmp_path
 
 

@@ -45,21 +45,22 @@ def paste(text: str) -> tuple[int, dict[str, str]]:
 
 def test_options_come_before_the_environment(run, served, elsewhere, monkeypatch):
     run("init")
-    monkeypatch.setenv("HOOKFOLD_PORT", "8401")
+    monkeypatch.setenv("HOOKFOLD_PORT", "1")
 
-    result = run("serve", "--port", "8402", "--database", "sqlite:///here.db", "--host", "::1", "--processes", "2")
+    result = run("serve", "--port", "0", "--database", "sqlite:///here.db", "--host", "127.0.0.2", "--processes", "2")
 
     settings, serving = served[0]
     assert result.exit_code == 0
-    assert (settings.port, settings.database_url, serving) == (8402, "sqlite:///here.db", Serving("::1", 2))
+    assert settings.port > 1
+    assert (settings.database_url, serving) == ("sqlite:///here.db", Serving("127.0.0.2", 2))
 
 
 def test_the_processes_that_serve_read_the_same_settings(run, served, elsewhere):
     run("init", "--config", "other.toml")
 
-    run("serve", "--config", "other.toml", "--port", "8402")
+    run("serve", "--config", "other.toml")
 
-    assert load(None, os.environ).port == 8402
+    assert load(None, os.environ).port == served[0][0].port
     assert set(load(None, os.environ).sources) == set(served[0][0].sources)
 
 
@@ -72,6 +73,23 @@ def test_a_wrong_configuration_stops_the_start_with_the_file_and_the_mend(run, s
     assert result.exit_code == 2
     assert "hookfold.toml" in result.output
     assert served == []
+
+
+def test_a_port_that_somebody_listens_on_is_never_shared(run, served, service):
+    result = run("serve")
+
+    assert result.exit_code == 2
+    assert "HOOKFOLD_PORT" in result.output
+    assert served == []
+
+
+def test_an_address_that_is_not_ours_is_refused(run, served):
+    run("init")
+
+    result = run("serve", "--host", "192.0.2.1")
+
+    assert result.exit_code == 2
+    assert "192.0.2.1" in result.output
 
 
 def test_without_a_configuration_it_says_how_to_get_one(run, served):
@@ -95,7 +113,7 @@ def test_there_is_a_curl_for_whichever_source_there_is(run, served, elsewhere, m
     result = run("serve", "--hello")
 
     assert result.exit_code == 0
-    assert "curl -i http://127.0.0.1:8400/in/" in result.output
+    assert f"curl -i http://127.0.0.1:{served[0][0].port}/in/" in result.output
     assert "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" not in result.output
 
 
