@@ -136,12 +136,17 @@ def _apply(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settin
     if notes or event.notes:
         for note in (*event.notes, *notes):
             state.mark(note.kind, event, note.detail)
-    done = kind.step(state, event, settings)
+    done = kind.step(state, event, settings) if event.known else _skip(kind, state, event)
     if len(state.anomalies) > known:
         fresh = sorted(state.anomalies[known:], key=by_position_and_kind)
         state.anomalies[known:] = fresh
         state.marked(fresh)
     return done
+
+
+def _skip(kind: Kind, state: Any, event: Event) -> str:
+    kind.skip(state, event)
+    return "recorded, not understood"
 
 
 def _observe(state: State, event: Event) -> None:

@@ -131,10 +131,8 @@ KEPT = frozenset({"code", "details"})
 
 
 def step(state: MeasurementState, event: Event, _: Settings) -> Arm | str:
-    """Folds one event: its number always, its meaning where its type is known."""
+    """Folds one event whose type is known."""
     count(state, event)
-    if not event.known:
-        return "its type is not known"
     state.keep(KEPT, event)
     if event.type in sequence_triggers:
         return _step_sequence(state, event)
@@ -182,12 +180,5 @@ def _step_beside(state: MeasurementState, event: Event) -> Arm | str:
     return arm
 
 
-measurement = Kind(
-    "measurement",
-    (sequence, connection, visibility),
-    MeasurementState,
-    by_number,
-    begin_run,
-    follow_number,
-    step,
-)
+tables = (sequence, connection, visibility)
+measurement = Kind("measurement", tables, MeasurementState, by_number, begin_run, follow_number, step, skip=count)

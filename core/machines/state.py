@@ -118,7 +118,8 @@ class Kind:
 
     `arrange` brings a set of events into canonical order; `begin` readies the state for a stretch; `follow` does the
     same for one event more, telling what its place makes of it, or None when it is not the last in canonical order;
-    `step` folds one event and tells the row that applied or why none did. `revision` is raised when an effect changes
+    `step` folds one event and tells the row that applied or why none did; `skip` passes by one that no machine may be
+    moved by. `revision` is raised when an effect changes
     that neither the rows nor the guards nor the state's fields show: stored projections are then folded anew.
     """
 
@@ -129,6 +130,7 @@ class Kind:
     begin: Callable[[Any, Stretch], None]
     follow: Callable[[Any, Event], tuple[Note, ...] | None]
     step: Callable[[Any, Event, Settings], Arm | str]
+    skip: Callable[[Any, Event], None] = lambda _state, _event: None
     revision: int = 1
 
     @cached_property

@@ -18,6 +18,10 @@ Guard = Callable[[Any, Any], bool]
 """A row's condition: (the stream's State before the event, the Event) -> whether the row applies. Pure."""
 
 
+WIDE = 4
+"""Up to so many states that a row starts from are drawn and told one by one."""
+
+
 class DeclarationError(Exception):
     """A machine is declared wrongly: a misspelt state, two rows for one step, a state that nothing reaches, ..."""
 
@@ -80,14 +84,31 @@ class Table:
         return {"name": self.name, "states": self.states, "initial": self.initial, "transitions": rows}
 
     def mermaid(self) -> str:
-        """The state diagram of the rows that move something, as Mermaid text; stray steps are left out."""
+        """The state diagram of the rows that move something, as Mermaid text; stray steps are left out.
+
+        A row from very many states has one arrow, from a box that names them.
+        """
+        moving = [row for row in self.rows if row.to is not None]
+        boxes = list(dict.fromkeys(self.span(row) for row in moving if self._wide(row)))
         edges: dict[tuple[str, str], list[str]] = {}
-        for row in self.rows:
-            for source in row.sources:
-                if row.to is not None:
-                    edges.setdefault((source.value, row.to.value), []).append(_label(row))
-        lines = [f"    {source} --> {to}: {', '.join(labels)}" for (source, to), labels in edges.items()]
+        for row in moving:
+            starts = [f"box{boxes.index(self.span(row))}"] if self._wide(row) else [one.value for one in row.sources]
+            for start in starts:
+                edges.setdefault((start, row.to.value if row.to else ""), []).append(_label(row))
+        lines = [f'    state "{text}" as box{index}' for index, text in enumerate(boxes)]
+        lines += [f"    {start} --> {to}: {', '.join(labels)}" for (start, to), labels in edges.items()]
         return "\n".join(["stateDiagram-v2", f"    [*] --> {self.initial}", *lines])
+
+    def span(self, row: On) -> str:
+        """The states that a row starts from, in words: by the others where that is much shorter."""
+        names = [source.value for source in row.sources]
+        others = [name for name in self.states if name not in names]
+        if len(names) <= max(WIDE, len(others)) and others:
+            return ", ".join(names)
+        return f"any but {', '.join(others)}" if others else "any"
+
+    def _wide(self, row: On) -> bool:
+        return len(row.sources) > WIDE or len(row.sources) == len(self.states)
 
     def text(self) -> str:
         """Everything that decides a step, as text: what a fingerprint is made of."""
@@ -118,8 +139,9 @@ def _stray(states: type[Enum], rows: list[On], marks: str) -> Iterator[On]:
 
 
 def _check(states: type[Enum], initial: Enum, rows: list[On]) -> None:
-    for state in [initial, *(state for row in rows for state in [*row.sources, *([row.to] if row.to else [])])]:
-        if state not in states:
+    named = [initial, *(state for row in rows for state in [*row.sources, row.to] if state is not None)]
+    for state in named:
+        if not isinstance(state, states):
             raise DeclarationError(f"{state!r} is no state of {states.__name__}")
     for row in rows:
         _check_row(row)

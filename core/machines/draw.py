@@ -1,0 +1,60 @@
+"""Draws `docs/machines.md` from the declarations: `python -m core.machines.draw > docs/machines.md`."""
+
+import sys
+from collections.abc import Iterator
+
+from core.fold import MACHINES
+from core.machines.state import Kind
+from core.machines.table import On, Table
+
+HEAD = """# The machines
+
+Drawn from the declarations in `core/machines/` by `python -m core.machines.draw`; a test holds this page against them.
+Below each table stands what an event does that no row lists. `core/order.py` and `core/runs.py` tell the order in which
+events are folded.
+"""
+
+TITLES = {
+    "session": "session (augmentos, mentraos)",
+    "registration": "registration (augmentos, mentraos)",
+    "action": "action (amps)",
+    "device": "device (amps)",
+    "measurement": "measurement (wms)",
+}
+
+
+def page() -> str:
+    """The whole page, Markdown with Mermaid diagrams."""
+    return "\n".join([HEAD, *(part for kind in MACHINES.values() for part in _machine(kind))])
+
+
+def _machine(kind: Kind) -> Iterator[str]:
+    words = (sys.modules[kind.step.__module__].__doc__ or "").strip()
+    yield f"## {TITLES[kind.name]}\n\n{words}\n"
+    for table in kind.tables:
+        if len(kind.tables) > 1:
+            yield f"### region {table.name}\n"
+        yield f"```mermaid\n{table.mermaid()}\n```\n"
+        yield "| on | from | to | |\n|---|---|---|---|"
+        yield from (_row(table, row) for row in table.rows)
+        yield f"\n{_stray(table)}\n"
+
+
+def _row(table: Table, row: On) -> str:
+    to = row.to.value if row.to else "*stays*"
+    guard = row.when.__name__.replace("_", " ") if row.when else None
+    words = [guard and f"if {guard}", row.does, row.why, row.marks and f"anomaly `{row.marks}`"]
+    return f"| {row.trigger} | {table.span(row)} | {to} | {'; '.join(word for word in words if word)} |"
+
+
+def _stray(table: Table) -> str:
+    if table.stray:
+        return "From every other state an event moves the region to where it says it is: anomaly `unexpected`."
+    listed = {(row.trigger, source) for row in table.rows for source in row.sources}
+    if len(listed) == len(table.triggers) * len(table.states):
+        return "Every event is listed for every state."
+    return "Any other step moves nothing."
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
