@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import URL
 
+from adapters.sql import migrate, open_engine
 from tests.support.postgres import Postgres
 
 settings.register_profile("hookfold", deadline=None, print_blob=True)  # the machine may be busy: slow is not wrong
@@ -80,8 +81,6 @@ def _sqlite(path: Path) -> str:
 
 
 def _migrate(url: str) -> None:
-    from adapters.sql import migrate, open_engine
-
     engine = open_engine(url)
     migrate(engine)
     engine.dispose()

@@ -1,7 +1,8 @@
 """What the command line is given by the composition root, and how the commands get at it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 
 from adapters import config as configuration
 from adapters.config import ConfigError, Settings
+from adapters.sql import Unavailable
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class Commands:
     """What the commands do, apart from reading options and printing.
 
     `serve` returns when the service was stopped; the environment tells its processes the same as the settings.
-    It raises ConfigError where settings and database do not belong together.
     `migrate` brings a database (a URL) to the newest revision;
-    `revision` gives its revision and the newest one.
+    `revision` gives its revision and the newest one. Each raises Unavailable (or OSError) where the database cannot be
+    used, and `serve` raises ConfigError where settings and database do not belong together.
     """
 
     serve: Callable[[Settings, Serving], None]
@@ -44,6 +46,17 @@ class Failed(click.ClickException):
     """The command ran and found or met what should not be: exit code 1."""
 
     exit_code = 1
+
+
+@contextmanager
+def told_in_a_line() -> Iterator[None]:
+    """What the composition root raises, as one line: Wrong for the configuration, Failed for the database."""
+    try:
+        yield
+    except ConfigError as error:
+        raise Wrong(str(error)) from error
+    except (Unavailable, OSError) as error:
+        raise Failed(f"the database cannot be used: {error}") from error
 
 
 config_option = click.option(

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from adapters.cli.commands import Commands, Failed, json_option
+from adapters.cli.commands import Commands, Failed, json_option, told_in_a_line
 
 _database = click.option(
     "--database",
@@ -28,8 +28,9 @@ def db() -> None:
 @click.pass_obj
 def upgrade(commands: Commands, url: str) -> None:
     """Bring the database to the newest revision. `serve` does the same when it starts."""
-    commands.migrate(url)
-    current, _ = commands.revision(url)
+    with told_in_a_line():
+        commands.migrate(url)
+        current, _ = commands.revision(url)
     click.echo(f"the database is at revision {current}")
 
 
@@ -39,7 +40,8 @@ def upgrade(commands: Commands, url: str) -> None:
 @click.pass_obj
 def status(commands: Commands, url: str, as_json: bool) -> None:
     """Tell the database's revision and the newest one; exit code 1 where they differ."""
-    current, newest = commands.revision(url)
+    with told_in_a_line():
+        current, newest = commands.revision(url)
     if as_json:
         click.echo(json.dumps({"current": current, "newest": newest}))
     else:

@@ -8,9 +8,18 @@ from pathlib import Path
 import click
 import msgspec
 
-from adapters.cli.commands import Commands, Serving, Wrong, config_option, database_option, port_option, settings
+from adapters.cli.commands import (
+    Commands,
+    Serving,
+    Wrong,
+    config_option,
+    database_option,
+    port_option,
+    settings,
+    told_in_a_line,
+)
 from adapters.cli.hello import hello
-from adapters.config import ConfigError, Settings
+from adapters.config import Settings
 
 
 @click.command()
@@ -39,10 +48,8 @@ def serve(
     if greet:
         click.echo(hello(found, time.time()))
     os.environ |= _surroundings(found)
-    try:
+    with told_in_a_line():
         commands.serve(found, Serving(host, processes))
-    except ConfigError as error:
-        raise Wrong(str(error)) from error
 
 
 def _surroundings(found: Settings) -> dict[str, str]:

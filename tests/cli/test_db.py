@@ -16,3 +16,12 @@ def test_the_status_is_there_for_programs_too(run, database_url):
 
     status = json.loads(result.stdout)
     assert status["current"] == status["newest"] is not None
+
+
+def test_a_database_that_is_not_there_is_told_in_a_line(run, elsewhere):
+    (elsewhere / "file").write_text("not a folder")
+
+    result = run("db", "status", "--database", f"sqlite:///{elsewhere}/file/hookfold.db")
+
+    assert result.exit_code == 1
+    assert len(result.output.splitlines()) == 1

@@ -6,10 +6,11 @@ from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import pytest
+from click.testing import CliRunner
 
-from adapters.cli import Serving
+from adapters.cli import Commands, Serving, command_line
 from adapters.cli.hello import hello
-from adapters.config import load
+from adapters.config import ConfigError, load, write_template
 
 UNSIGNED = """
 [sources.captions]
@@ -115,6 +116,18 @@ def test_there_is_a_curl_for_whichever_source_there_is(run, served, elsewhere, m
     assert result.exit_code == 0
     assert f"curl -i http://127.0.0.1:{served[0][0].port}/in/" in result.output
     assert "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" not in result.output
+
+
+def test_settings_that_do_not_fit_the_database_stop_the_start(elsewhere):
+    def serve(settings, _serving):
+        raise ConfigError(settings.path, "service.secret", "give the old one back")
+
+    write_template(elsewhere / "hookfold.toml")
+
+    result = CliRunner().invoke(command_line(Commands(serve, print, lambda _url: (None, None))), ["serve"])
+
+    assert result.exit_code == 2
+    assert "service.secret: give the old one back" in result.output
 
 
 def test_without_any_source_it_says_so(run, served, elsewhere):
