@@ -57,7 +57,7 @@ clean: ## forget the virtual environment and every cache
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Hookfold needs Python 3.11 or newer on the PATH (or: make PYTHON=/path/to/python)"; exit 1; }
 	@echo "making .venv with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/.run: requirements.txt pyproject.toml | .venv/bin/python
 	@echo "installing what the service needs, from requirements.txt"
