@@ -1,0 +1,8 @@
+"""Where imported events come from."""
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    pass
