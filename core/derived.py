@@ -4,10 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from core.event import SECOND, Instant
+from core.machines.action import LIVE
 from core.machines.registration import SILENT_AFTER
+from core.machines.session import RUNNING
 from core.machines.state import Settings, State
 
 Derived = dict[str, Any]
+
+LIVE_ACTIONS = frozenset(state.value for state in LIVE)
+LIVE_SESSIONS = frozenset(state.value for state in RUNNING)
 
 
 def derived(kind_name: str, state: State, now: Instant, settings: Settings) -> Derived:
@@ -16,7 +21,7 @@ def derived(kind_name: str, state: State, now: Instant, settings: Settings) -> D
 
 
 def _session(state: State, now: Instant, settings: Settings) -> Derived:
-    live = state.state in {"active", "recovering"}
+    live = state.state in LIVE_SESSIONS
     limit = settings.presumed_ended_after
     ended = live and limit is not None and state.last_at is not None and now - state.last_at > limit
     return {"presumed_ended": ended, "open_for_s": _since(_started(state), now) if live else None}
@@ -28,7 +33,7 @@ def _measurement(state: State, now: Instant, _: Settings) -> Derived:
 
 
 def _action(state: State, now: Instant, settings: Settings) -> Derived:
-    live = state.state in {"unknown", "acknowledged", "scheduled"}
+    live = state.state in LIVE_ACTIONS
     limit = settings.overdue_after
     overdue = live and limit is not None and state.first_at is not None and now - state.first_at > limit
     return {"overdue": overdue, "age_s": _since(state.first_at, now)}

@@ -13,7 +13,7 @@ from core.machines.records import Chunk, Measurement, MeasurementState
 from core.machines.registration import registration
 from core.machines.session import session
 from core.machines.state import NOTHING_SET, Kind, Run, Settings, State, Stretch, by_position_and_kind
-from core.machines.table import Arm
+from core.machines.table import Arm, nothing
 from core.numbered import OVERLAP
 
 __all__ = [
@@ -40,6 +40,7 @@ SKEW: Instant = 300 * SECOND
 """An event may say that it happened this much after it reached us: clocks differ."""
 
 LATE = (Note("late", "arrived after an event that comes behind it"),)
+SKIPPED = nothing("recorded, but not understood")
 NEVER = 1 << 63
 
 _encoder = msgspec.json.Encoder()
@@ -130,7 +131,7 @@ def _late(stretches: list[Stretch]) -> set[int]:
     return late
 
 
-def _apply(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings) -> Arm | str:
+def _apply(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings) -> Arm:
     known = len(state.anomalies)
     _observe(state, event)
     if notes or event.notes:
@@ -144,9 +145,9 @@ def _apply(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settin
     return done
 
 
-def _skip(kind: Kind, state: Any, event: Event) -> str:
+def _skip(kind: Kind, state: Any, event: Event) -> Arm:
     kind.skip(state, event)
-    return "recorded, not understood"
+    return SKIPPED
 
 
 def _observe(state: State, event: Event) -> None:
@@ -174,13 +175,12 @@ def _observe_time(state: State, event: Event, at: Instant) -> None:
 def _traced(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings) -> Step:
     before, known = _regions(state), len(state.anomalies)
     done = _apply(kind, state, event, notes, settings)
-    moved = isinstance(done, Arm) and done.to is not None
     return Step(
         position=event.position,
         before=before,
         after=_regions(state),
-        rule=done.rule if isinstance(done, Arm) and moved else None,
-        reason=None if moved else (done.why if isinstance(done, Arm) else done),
+        rule=None if done.to is None else done.rule,
+        reason=done.why if done.to is None else None,
         anomalies=state.anomalies[known:],
         run=state.run,
         measurement=state.subject(event),

@@ -36,7 +36,7 @@ def place(event: Event) -> Place:
 def behind(target: Place, event: Event) -> Place:
     """The place of a handler's outcome: right behind the event that the handler was given, by attempt."""
     attempt = event.data.get("attempt")
-    return (*target[:3], attempt if isinstance(attempt, int) else 0, event.key.hex())
+    return (*target[:3], int(attempt) if isinstance(attempt, int) else 0, event.key.hex())
 
 
 def by_time(events: Iterable[Event]) -> list[Stretch]:

@@ -71,24 +71,15 @@ KEPT = frozenset(
 )
 
 
-def step(state: ActionState, event: Event, _: Settings) -> Arm | str:
+def step(state: ActionState, event: Event, _: Settings) -> Arm:
     """Folds one event whose type is known. What conflicts and loses leaves no fields behind."""
-    arm = table.pick(state.state, event.type, state, event)
-    if arm is None:
-        return f"no row for {event.type}"
-    if arm.marks:
-        state.mark(arm.marks, event, f"{event.type} while {state.state}")
-    if arm.to:
-        _move(state, arm.to, event)
-    elif not arm.marks:
+    arm = state.follow(table, event)
+    if arm.to is not None:
+        state.told = arm.to in ENDINGS and bool(event.data.get("told"))
+        state.keep(KEPT, event)
+    elif arm.marks is None:
         _confirm(state, event)
     return arm
-
-
-def _move(state: ActionState, to: str, event: Event) -> None:
-    state.state = to
-    state.told = to in ENDINGS and bool(event.data.get("told"))
-    state.keep(KEPT, event)
 
 
 def _confirm(state: ActionState, event: Event) -> None:

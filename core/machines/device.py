@@ -35,15 +35,10 @@ class DeviceState(State, kw_only=True, omit_defaults=True, gc=False):
     state: str = "unknown"
 
 
-def step(state: DeviceState, event: Event, _: Settings) -> Arm | str:
+def step(state: DeviceState, event: Event, _: Settings) -> Arm:
     """Folds one event whose type is known."""
-    arm = table.pick(state.state, event.type, state, event)
-    if arm is None:
-        return f"no row for {event.type}"
-    if arm.to:
-        state.state = arm.to
     state.keep(KEPT, event)
-    return arm
+    return state.follow(table, event)
 
 
 device = Kind("device", (table,), DeviceState, by_time, begin_by_time, follow_by_time, step)

@@ -8,7 +8,7 @@ from enum import Enum
 from core.event import Event
 from core.machines.records import MeasurementState, measurement_of, note_step, side_measurement_of
 from core.machines.state import Kind, Settings
-from core.machines.table import Arm, On, declare
+from core.machines.table import UNLISTED, Arm, On, declare
 from core.numbered import begin_run, by_number, count, follow_number
 
 
@@ -117,63 +117,56 @@ visibility = declare(name="visibility", states=Visibility, initial=Visibility.UN
 # fmt: on
 
 OUTCOMES = {
-    "camera_denied": "denied",
-    "completed": "completed",
-    "canceled": "canceled",
-    "failed": "failed",
-    "abandoned": "abandoned",
+    S.CAMERA_DENIED.value: "denied",
+    S.COMPLETED.value: "completed",
+    S.CANCELED.value: "canceled",
+    S.FAILED.value: "failed",
+    S.ABANDONED.value: "abandoned",
 }
 """The outcome that comes with a state. Elsewhere it stays, but for what begins anew and for a withdrawn denial."""
 
 ANEW = frozenset(state.value for state in MEASURING)
-PREPARING = frozenset({"waiting", "loaded", "configured", "camera_denied", "camera_granted", "camera_on"})
+PREPARING = frozenset(
+    state.value for state in [S.WAITING, S.LOADED, S.CONFIGURED, S.CAMERA_DENIED, S.CAMERA_GRANTED, S.CAMERA_ON]
+)
+IN_SEQUENCE = frozenset(sequence.triggers)
+BESIDE = {trigger: table for table in (connection, visibility) for trigger in table.triggers}
 KEPT = frozenset({"code", "details"})
 
 
-def step(state: MeasurementState, event: Event, _: Settings) -> Arm | str:
+def step(state: MeasurementState, event: Event, _: Settings) -> Arm:
     """Folds one event whose type is known."""
     count(state, event)
     state.keep(KEPT, event)
-    if event.type in sequence_triggers:
-        return _step_sequence(state, event)
-    return _step_beside(state, event)
+    return _step_in_sequence(state, event) if event.type in IN_SEQUENCE else _step_beside(state, event)
 
 
-sequence_triggers = frozenset(sequence.triggers)
-
-
-def _step_sequence(state: MeasurementState, event: Event) -> Arm | str:
-    arm = sequence.pick(state.state, event.type, state, event)
-    if arm is None:
-        return f"no row for {event.type}"
-    if arm.marks:
-        state.mark(arm.marks, event, f"{event.type} while {state.state}")
-    if arm.to:
-        _move(state, arm.to)
+def _step_in_sequence(state: MeasurementState, event: Event) -> Arm:
+    before = state.state
+    arm = state.follow(sequence, event)
+    if arm.to is not None:
+        _settle_outcome(state, before, arm.to)
     record = None if state.state in PREPARING else measurement_of(state, event)
     if record is not None:
         note_step(state, record, event)
     return arm
 
 
-def _move(state: MeasurementState, to: str) -> None:
+def _settle_outcome(state: MeasurementState, before: str, to: str) -> None:
     if to in PREPARING:
         state.current = -1
-    if to in ANEW or (to in PREPARING and state.outcome == "denied"):
+    if to in ANEW or (to in PREPARING and before == S.CAMERA_DENIED.value):
         state.outcome = None
     state.outcome = OUTCOMES.get(to, state.outcome)
-    state.state = to
 
 
-def _step_beside(state: MeasurementState, event: Event) -> Arm | str:
-    arm = connection.pick(state.connection, event.type, state, event)
-    if arm is not None:
-        state.connection = arm.to or state.connection
-    else:
-        arm = visibility.pick(state.visibility, event.type, state, event)
-        if arm is None:
-            return f"no row for {event.type}"
-        state.visibility = arm.to or state.visibility
+def _step_beside(state: MeasurementState, event: Event) -> Arm:
+    region = BESIDE.get(event.type)
+    if region is None:
+        return UNLISTED
+    arm = region.pick(getattr(state, region.name), event.type, state, event)
+    if arm.to is not None:
+        setattr(state, region.name, arm.to)
     record = side_measurement_of(state, event)
     if record is not None:
         record.steps.setdefault(event.type, event.occurred_at)

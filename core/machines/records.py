@@ -126,7 +126,7 @@ def _known(state: MeasurementState, name: str) -> Measurement | None:
 
 def _named(state: MeasurementState, name: str) -> Measurement | None:
     """The run's last measurement, where it had no id yet: this is it."""
-    last = state.measurements[-1] if state.measurements else None
+    last = state.measurements[-1] if state.current >= 0 else None
     if last is None or last.measurement_id is not None or last.run != state.run:
         return None
     last.measurement_id = name

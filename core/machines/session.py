@@ -49,17 +49,11 @@ class SessionState(State, kw_only=True, omit_defaults=True, gc=False):
     state: str = "idle"
 
 
-def step(state: SessionState, event: Event, settings: Settings) -> Arm | str:
+def step(state: SessionState, event: Event, settings: Settings) -> Arm:
     """Folds one event whose type is known."""
-    arm = table.pick(state.state, event.type, state, event)
-    if arm is None:
-        return f"no row for {event.type}"
-    if arm.marks:
-        state.mark(arm.marks, event, f"{event.type} while {state.state}")
-    if arm.does:
+    arm = state.follow(table, event)
+    if arm.does is not None:
         EFFECTS[arm.does](state, event)
-    if arm.to:
-        state.state = arm.to
     state.keep(KEPT, event)
     if "package" not in state.data:
         _learn_package(state, event, settings)
@@ -104,7 +98,7 @@ def package_in(data: dict[str, Any]) -> str | None:
     session_id, user_id = data.get("session_id"), data.get("user_id")
     if not isinstance(session_id, str) or not isinstance(user_id, str):
         return None
-    return session_id.removeprefix(f"{user_id}-") if session_id.startswith(f"{user_id}-") else None
+    return session_id[len(user_id) + 1 :] if session_id.startswith(f"{user_id}-") else None
 
 
 def _learn_package(state: SessionState, event: Event, settings: Settings) -> None:

@@ -85,6 +85,15 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     def marked(self, fresh: list[Anomaly]) -> None:
         """Told of an event's anomalies once it is folded, for states that also keep them elsewhere."""
 
+    def follow(self, table: Table, event: Event) -> Arm:
+        """Makes the event's step in the table that moves `state`, and marks it where the row says so."""
+        arm = table.pick(self.state, event.type, self, event)
+        if arm.marks is not None:
+            self.mark(arm.marks, event, f"{event.type} while {self.state}")
+        if arm.to is not None:
+            self.state = arm.to
+        return arm
+
     def keep(self, names: frozenset[str], event: Event) -> None:
         """Takes the named fields of the event as the latest ones."""
         for name, value in event.data.items():
@@ -118,7 +127,7 @@ class Kind:
 
     `arrange` brings a set of events into canonical order; `begin` readies the state for a stretch; `follow` does the
     same for one event more, telling what its place makes of it, or None when it is not the last in canonical order;
-    `step` folds one event and tells the row that applied or why none did; `skip` passes by one that no machine may be
+    `step` folds one event and tells the row that applied; `skip` passes by one that no machine may be
     moved by. `revision` is raised when an effect changes
     that neither the rows nor the guards nor the state's fields show: stored projections are then folded anew.
     """
@@ -129,7 +138,7 @@ class Kind:
     arrange: Callable[[Iterable[Event]], list[Stretch]]
     begin: Callable[[Any, Stretch], None]
     follow: Callable[[Any, Event], tuple[Note, ...] | None]
-    step: Callable[[Any, Event, Settings], Arm | str]
+    step: Callable[[Any, Event, Settings], Arm]
     skip: Callable[[Any, Event], None] = lambda _state, _event: None
     revision: int = 1
 

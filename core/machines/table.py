@@ -47,7 +47,7 @@ class On(msgspec.Struct, frozen=True):
 
 
 class Arm(msgspec.Struct, frozen=True, gc=False):
-    """A compiled row as one step meets it. `rule` names the row for people; `to` is None where nothing moves."""
+    """A compiled row as one step meets it. `rule` names the row for people; `to` is None where nothing moves: `why`."""
 
     to: str | None
     when: Guard | None
@@ -55,6 +55,14 @@ class Arm(msgspec.Struct, frozen=True, gc=False):
     does: str | None
     rule: str
     why: str
+
+
+def nothing(why: str) -> Arm:
+    """A step that no row is behind."""
+    return Arm(None, None, None, None, "", why)
+
+
+UNLISTED = nothing("no row lists this step")
 
 
 class Table:
@@ -71,12 +79,12 @@ class Table:
         self.machine = _machine(states, initial, [*rows, *stray])
         self._arms = _compiled([*rows, *stray])
 
-    def pick(self, current: str, trigger: str, state: Any, event: Any) -> Arm | None:
-        """The row that applies in the state named `current`; None where none does."""
+    def pick(self, current: str, trigger: str, state: Any, event: Any) -> Arm:
+        """The row that applies in the state named `current`; UNLISTED where none does."""
         for arm in self._arms.get((current, trigger), ()):
             if arm.when is None or arm.when(state, event):
                 return arm
-        return None
+        return UNLISTED
 
     def describe(self) -> dict[str, Any]:
         """States, initial state and rows as plain data, for `GET /v1/machines`."""

@@ -1,9 +1,9 @@
 """Golden histories: whole stories with what each event is expected to do.
 
 Each line was thought through; none is ever regenerated to make a build pass.
-`tests/histories/NAME.json` tells `why` it is there, the `machine`, the source's `settings`, the `events` in the order of
-their arrival (in the words of `tests.support.streams`), the expected `trace` in canonical order, and what is expected
-of the `state`.
+`tests/histories/NAME.json` says `why` it is there, the `machine`, the source's `settings`, the `events` in the order in
+which they arrived (in the words of `tests.support.streams`), the `trace` in canonical order, and what is expected of
+the `state`.
 """
 
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.fold import MACHINES, Settings, Step, fold, trace
+from core.event import Anomaly
+from core.fold import MACHINES, Measurement, Run, Settings, Step, fold, trace
 from tests.support.streams import stream
 
 STORIES = sorted((Path(__file__).parents[2] / "histories").glob("*.json"))
@@ -55,13 +56,13 @@ def plain(value: Any) -> Any:
     match value:
         case list():
             return [plain(one) for one in value]
-        case msgspec.Struct() as record if hasattr(record, "kind"):
-            return f"{record.kind} {record.position}"
-        case msgspec.Struct() as record if hasattr(record, "ended_by"):
-            words = [record.run, record.ended_by, record.reason, "restarted" if record.restarted else None]
+        case Anomaly():
+            return f"{value.kind} {value.position}"
+        case Run():
+            words = [value.run, value.ended_by, value.reason, "restarted" if value.restarted else None]
             return " ".join(str(word) for word in words if word is not None)
-        case msgspec.Struct() as record:
-            whole = "complete" if record.complete else "incomplete"
-            return f"{record.measurement_id} run {record.run}: {record.state}, {record.outcome}, {whole}"
+        case Measurement():
+            whole = "complete" if value.complete else "incomplete"
+            return f"{value.measurement_id} run {value.run}: {value.state}, {value.outcome}, {whole}"
         case _:
             return value

@@ -1,0 +1,209 @@
+"""Sessions of wms: what a measurement came to, what is missing, what belongs to what."""
+
+from core.fold import MACHINES, advance, fold, trace
+from core.machines.records import Chunk
+from tests.support.streams import START, kinds, stream
+
+MEASUREMENT = MACHINES["measurement"]
+BEFORE = ["WMS_LOADED 0", "CONFIGURATION_LOADED 1", "CAMERA_PERMISSION_GRANTED 2", "CAMERA_STARTED 3"]
+BEGUN = [*BEFORE, "MEASUREMENT_STARTED 4", "MEASUREMENT_CREATED 5 measurement_id=m1"]
+RESULT = "INTERMEDIATE_RESULTS {} measurement_id=m1 result_sequence={} snr={}"
+
+
+def at(second: float) -> int:
+    return round((START + second) * 1_000_000)
+
+
+def test_nothing_yet_is_waiting():
+    state = fold(MEASUREMENT, [])
+
+    assert (state.state, state.connection, state.visibility, state.measurements) == (
+        "waiting",
+        "unknown",
+        "unknown",
+        [],
+    )
+
+
+def test_a_measurement_keeps_the_time_of_each_step_and_its_chunks():
+    events = stream(*BEGUN, RESULT.format(6, 1, 9.5), RESULT.format(7, 2, -100), "SCAN_COMPLETED 8 measurement_id=m1")
+
+    (record,) = fold(MEASUREMENT, events).measurements
+
+    assert (record.measurement_id, record.run, record.position, record.key) == ("m1", 1, 5, events[4].key.hex())
+    assert record.steps == {
+        "MEASUREMENT_STARTED": at(8),
+        "MEASUREMENT_CREATED": at(10),
+        "INTERMEDIATE_RESULTS": at(12),
+        "SCAN_COMPLETED": at(16),
+    }
+    assert record.snr == [Chunk(1, 9.5, at(12), 7), Chunk(2, -100.0, at(14), 8)]
+    assert (record.started_at, record.ended_at, record.complete) == (at(8), None, True)
+
+
+def test_a_late_chunk_finds_its_place_and_the_gap_is_gone():
+    *ahead, late = stream(*BEGUN, RESULT.format(7, 2, 5), RESULT.format(6, 1, 4))
+
+    with_gap, without = fold(MEASUREMENT, ahead), fold(MEASUREMENT, [*ahead, late])
+
+    assert kinds(with_gap) == [("gap", 7)]
+    assert with_gap.anomalies[0].detail == "sequence 6 missing"
+    assert kinds(without) == [("late", 8)]
+    assert [chunk.sequence for chunk in without.measurements[0].snr] == [1, 2]
+    assert without.measurements[0].complete
+
+
+def test_a_run_begins_at_zero_and_several_missing_numbers_are_one_gap():
+    state = fold(MEASUREMENT, stream("CAMERA_STARTED 3"))
+
+    assert [(one.kind, one.detail) for one in state.anomalies] == [
+        ("gap", "sequence 0-2 missing"),
+        ("unexpected", "CAMERA_STARTED while waiting"),
+    ]
+
+
+def test_a_hole_behind_the_end_leaves_a_measurement_complete():
+    events = stream(*BEGUN, RESULT.format(6, 1, 4), "LOW_SNR 7", "PAGE_UNLOADED 9")
+
+    (record,) = fold(MEASUREMENT, events).measurements
+
+    assert (record.complete, record.outcome, record.state) == (True, "canceled", "closed")
+
+
+def test_a_hole_before_results_that_came_after_a_failure_counts():
+    events = stream(*BEGUN, "API_ERROR 6 measurement_id=m1", "RESULTS_RECEIVED 8 measurement_id=m1")
+
+    (record,) = fold(MEASUREMENT, events).measurements
+
+    assert (record.complete, record.outcome) == (False, "completed")
+
+
+def test_a_hole_in_front_of_an_event_that_nobody_knows_counts():
+    (record,) = fold(MEASUREMENT, stream(*BEGUN, "DANCED 7 known=false")).measurements
+
+    assert not record.complete
+
+
+def test_a_measurement_that_was_not_seen_to_start_is_not_complete():
+    events = stream(*BEFORE, "MEASUREMENT_CREATED 4 measurement_id=m1")
+
+    (record,) = fold(MEASUREMENT, events).measurements
+
+    assert (record.measurement_id, record.complete) == ("m1", False)
+
+
+def test_one_that_never_got_an_id_has_a_record_too():
+    events = stream(*BEFORE, "MEASUREMENT_STARTED 4", "GENERAL_ERROR 5 details=CAMERA_START_ERROR")
+
+    state = fold(MEASUREMENT, events)
+
+    assert [(one.measurement_id, one.outcome) for one in state.measurements] == [(None, "failed")]
+    assert state.data == {"details": "CAMERA_START_ERROR"}
+
+
+def test_an_error_before_any_measurement_fails_the_run_alone():
+    state = fold(MEASUREMENT, stream(*BEFORE[:3], "GENERAL_ERROR 3 details=CAMERA_START_ERROR"))
+
+    assert (state.state, state.outcome, state.measurements) == ("failed", "failed", [])
+
+
+def test_a_denial_stays_when_the_page_goes_and_is_withdrawn_by_a_grant():
+    denied = [*BEFORE[:2], "CAMERA_PERMISSION_DENIED 2"]
+
+    gone = fold(MEASUREMENT, stream(*denied, "PAGE_UNLOADED 3"))
+    granted = fold(MEASUREMENT, stream(*denied, "CAMERA_PERMISSION_GRANTED 3"))
+
+    assert (gone.state, gone.outcome) == ("closed", "denied")
+    assert (granted.state, granted.outcome, granted.anomalies) == ("camera_granted", None, [])
+
+
+def test_a_lost_start_does_not_give_its_id_to_the_measurement_before():
+    events = stream(
+        *BEFORE,
+        "MEASUREMENT_STARTED 4",
+        "GENERAL_ERROR 5",
+        "CAMERA_STARTED 6",
+        "MEASUREMENT_CREATED 8 measurement_id=m2",
+    )
+
+    state = fold(MEASUREMENT, events)
+
+    assert [(one.measurement_id, one.state) for one in state.measurements] == [(None, "failed"), ("m2", "created")]
+
+
+def test_the_next_measurement_of_a_run_has_no_outcome_yet():
+    state = fold(MEASUREMENT, stream(*BEGUN, "LOW_SNR 6", "MEASUREMENT_STARTED 7"))
+
+    assert (state.outcome, [one.outcome for one in state.measurements]) == (None, ["canceled", None])
+
+
+def test_a_camera_that_is_started_again_ends_what_went_before():
+    state = fold(MEASUREMENT, stream(*BEGUN, "API_ERROR 6", "CAMERA_STARTED 7", "GENERAL_ERROR 8"))
+
+    assert [(one.state, one.steps.get("GENERAL_ERROR")) for one in state.measurements] == [("failed", None)]
+    assert kinds(state) == [("unexpected", 8)]
+
+
+def test_an_old_sockets_end_does_not_wake_an_old_measurement():
+    events = stream(
+        *BEGUN,
+        "LOW_SNR 6",
+        "MEASUREMENT_STARTED 7",
+        "WEBSOCKET_DISCONNECTED 8 measurement_id=m1",
+        "MEASUREMENT_CREATED 9 measurement_id=m2",
+    )
+
+    state = fold(MEASUREMENT, events)
+
+    assert [(one.measurement_id, one.state) for one in state.measurements] == [("m1", "canceled"), ("m2", "created")]
+    assert "WEBSOCKET_DISCONNECTED" in state.measurements[0].steps
+
+
+def test_the_connection_may_tell_the_id_first():
+    state = fold(MEASUREMENT, stream(*BEGUN[:5], "WEBSOCKET_RECONNECTED 6 measurement_id=m1"))
+
+    assert [one.measurement_id for one in state.measurements] == ["m1"]
+
+
+def test_one_id_is_one_record_in_whatever_run():
+    state = fold(MEASUREMENT, stream(*BEGUN, "WMS_LOADED 0", "RESULTS_RECEIVED 1 measurement_id=m1"))
+
+    assert [(one.measurement_id, one.run, one.outcome) for one in state.measurements] == [("m1", 1, "completed")]
+    assert not state.measurements[0].complete
+
+
+def test_an_anomaly_is_also_the_measurements():
+    state = fold(MEASUREMENT, stream(*BEGUN, RESULT.format(8, 1, 4)))
+
+    assert state.measurements[0].anomalies == state.anomalies
+    assert kinds(state) == [("gap", 7)]
+
+
+def test_an_id_that_came_later_is_known_from_the_first_step():
+    steps = trace(MEASUREMENT, stream(*BEGUN))
+
+    assert [step.measurement_id for step in steps] == [None] * 4 + ["m1", "m1"]
+
+
+def test_every_run_starts_from_the_initial_states():
+    state = fold(MEASUREMENT, stream(*BEGUN, "WEBSOCKET_RECONNECTED 6", "PAGE_UNLOADED 7", "WMS_LOADED 0"))
+
+    assert state.regions == {"measurement": "loaded", "connection": "unknown", "visibility": "unknown"}
+    assert (state.outcome, state.run, [run.ended_by for run in state.runs]) == (None, 2, ["PAGE_UNLOADED", None])
+
+
+def test_a_measurement_in_order_is_never_folded_again():
+    events = stream(
+        *BEGUN, RESULT.format(6, 1, 4), "PAGE_UNLOADED 7", "WMS_LOADED 0", "CONFIGURATION_LOADED 1", every=1
+    )
+    state = fold(MEASUREMENT, [])
+
+    assert all(advance(MEASUREMENT, state, event) for event in events)
+
+
+def test_chunks_of_any_shape_are_kept():
+    events = stream(*BEGUN, "INTERMEDIATE_RESULTS 6", 'INTERMEDIATE_RESULTS 7 snr="x" result_sequence=1.5')
+
+    (record,) = fold(MEASUREMENT, events).measurements
+
+    assert [(chunk.sequence, chunk.snr) for chunk in record.snr] == [(None, None), (None, None)]
