@@ -31,7 +31,7 @@ from adapters.http.routes import Route
 from adapters.sql import Unavailable
 
 _MODULES = (sessions, measurements, actions, devices, registrations, events, deliveries, machines, health)
-_KINDS = {404: "not-found", 405: "method"}
+_KINDS = {404: ("not-found", "no such path"), 405: ("method", "not with this method")}
 
 
 def create_http(api: Api) -> Flask:
@@ -69,7 +69,8 @@ def _http_problem(error: HTTPException) -> Response:
     if request.path.startswith("/in/"):
         given = failure(status, status.phrase.lower(), [(name.lower(), value) for name, value in headers])
         return Response(given.body, given.status, given.headers)
-    return problem_response(status, _KINDS.get(status, "other"), error.description or status.phrase, None, headers)
+    kind, detail = _KINDS.get(status, ("other", error.description or status.phrase))
+    return problem_response(status, kind, detail, None, headers)
 
 
 def _unforeseen(error: Exception) -> Response:

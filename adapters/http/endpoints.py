@@ -35,8 +35,8 @@ class Endpoints:
         def endpoint(**path: str) -> Response:
             parameters, after = self._parameters(request)
             query = as_query(route.query, parameters)
-            if getattr(query, "min_position", None):
-                self._waiting.until(query.min_position)
+            if at_least := getattr(query, "min_position", None):
+                self._waiting.until(at_least)
             ask = Ask(self._api, query, path, after)
             result = route.view(ask, read_document(request, route.body)) if route.body else route.view(ask)
             return self._answer(result, parameters)

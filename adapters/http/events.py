@@ -7,7 +7,6 @@ from flask import Response
 
 from adapters.http import queries, shapes
 from adapters.http.api import Api
-from adapters.http.folded import ids_of
 from adapters.http.problems import NotFound
 from adapters.http.routes import Ask, Listing, Routes, page_of
 from adapters.http.times import text_of, utc
@@ -29,13 +28,11 @@ _KIND_WITHOUT_A_STREAM = {"amps": "action"}
 def events(ask: Ask[queries.Events]) -> Listing[shapes.Event]:
     """The feed: events behind a position, in the order in which they were recorded."""
     source = ask.query.source or None
-    streams: list[str] | None = None
-    for kind, name in _NAMES.items():
-        ids = ids_of(ask.api, kind, source, getattr(ask.query, name) or None)
-        if ids is not None:
-            streams = ids if streams is None else []
-    sources = [source] if source else None if streams is None else ask.api.source_names()
-    return events_of(ask, sources, streams)
+    streams = _streams(ask, [source] if source else ask.api.source_names())
+    if streams is not None:
+        return events_of(ask, streams)
+    after, limit = _range(ask)
+    return _listing(ask, ask.api.reads.events(after=after, limit=limit, source=source))
 
 
 @routes.one("/v1/events/{position}", queries.Query, shapes.WholeEvent)
@@ -59,12 +56,29 @@ def event_body(ask: Ask[queries.Query]) -> Response:
     return Response(body, headers={"Content-Disposition": disposition}, content_type="application/octet-stream")
 
 
-def events_of(ask: Ask[Any], sources: Sequence[str] | None, streams: Sequence[str] | None) -> Listing[shapes.Event]:
-    """A page of events behind the position that is asked for."""
-    after, limit = ask.after or ask.query.after, ask.query.limit
-    found = ask.api.reads.events(after=after, limit=limit + 1, sources=sources, streams=streams)
-    rows, following = page_of(found, limit, lambda row: row.position)
+def events_of(ask: Ask[Any], streams: Sequence[tuple[str, str]]) -> Listing[shapes.Event]:
+    """A page of the events of these (source, our id) behind the position that is asked for."""
+    after, limit = _range(ask)
+    return _listing(ask, ask.api.reads.stream_events(after=after, limit=limit, streams=streams))
+
+
+def _range(ask: Ask[Any]) -> tuple[int, int]:
+    """The position to go on behind, and how many events: one more than a page."""
+    return ask.after or ask.query.after, ask.query.limit + 1
+
+
+def _listing(ask: Ask[Any], found: Sequence[Recorded]) -> Listing[shapes.Event]:
+    rows, following = page_of(found, ask.query.limit, lambda row: row.position)
     return Listing([shapes.Event(**_fields(ask.api, row)) for row in rows], following)
+
+
+def _streams(ask: Ask[queries.Events], sources: Sequence[str]) -> list[tuple[str, str]] | None:
+    """The streams that a provider's id names under each source; None where no id is asked for, none of two kinds."""
+    asked = [(kind, name) for kind, field in _NAMES.items() if (name := getattr(ask.query, field))]
+    if not asked:
+        return None
+    kind, name = asked[0]
+    return [(source, ask.api.ids.of(kind, source, name)) for source in sources] if len(asked) == 1 else []
 
 
 def _position(ask: Ask[Any]) -> int:

@@ -31,7 +31,7 @@ def session(ask: Ask[queries.One]) -> shapes.Session:
 def session_events(ask: Ask[queries.StreamEvents]) -> Listing[shapes.Event]:
     """A session's events as they were recorded, by position."""
     row = one(ask.api, "session", ask.path["id"])
-    return events_of(ask, [row.source], [row.stream])
+    return events_of(ask, [(row.source, row.stream)])
 
 
 @routes.many("/v1/sessions/{id}/timeline", queries.Listed, shapes.Step)

@@ -50,12 +50,15 @@ class Reads:
         """Measurements with the snapshots that hold their records, the newest first."""
         return [Measured._make(row) for row in self._rows(reads_streams.list_measurements(wanted))]
 
-    def events(
-        self, *, after: int, limit: int, sources: Sequence[str] | None = None, streams: Sequence[str] | None = None
-    ) -> list[Recorded]:
-        """Events behind a position, in the log's order. Streams are found fast where their sources are given too."""
-        statement = reads_events.list_events(after, limit, sources, streams)
-        return [Recorded._make(row) for row in self._rows(statement)]
+    def events(self, *, after: int, limit: int, source: str | None = None) -> list[Recorded]:
+        """Events behind a position, in the log's order, of all sources or of one."""
+        return [Recorded._make(row) for row in self._rows(reads_events.list_events(after, limit, source))]
+
+    def stream_events(self, *, after: int, limit: int, streams: Sequence[tuple[str, str]]) -> list[Recorded]:
+        """Events of these (source, stream) behind a position, in the log's order."""
+        if not streams:
+            return []
+        return [Recorded._make(row) for row in self._rows(reads_events.list_stream_events(after, limit, streams))]
 
     def event(self, position: int) -> Recorded | None:
         """One event."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, func, select, union_all
 
 from adapters.sql.tables import events, payloads, projections, streams
 
@@ -43,14 +43,18 @@ _EVENTS = (
 )
 
 
-def list_events(after: int, limit: int, sources: Sequence[str] | None, streams: Sequence[str] | None) -> Select[Any]:
-    """Columns of Recorded."""
+def list_events(after: int, limit: int, source: str | None) -> Select[Any]:
+    """Columns of Recorded, of all sources or of one."""
     query = _EVENTS.where(events.c.position > after).order_by(events.c.position).limit(limit)
-    if sources is not None:
-        query = query.where(events.c.source.in_(sources))
-    if streams is not None:
-        query = query.where(events.c.stream.in_(streams))
-    return query
+    return query if source is None else query.where(events.c.source == source)
+
+
+def list_stream_events(after: int, limit: int, streams: Sequence[tuple[str, str]]) -> Select[Any]:
+    """Columns of Recorded, of these (source, stream). A stream at a time, because that is how the index is ordered."""
+    first = _EVENTS.where(events.c.position > after).order_by(events.c.position).limit(limit)
+    arms = [first.where(events.c.source == source, events.c.stream == stream).subquery() for source, stream in streams]
+    together = union_all(*(select(arm) for arm in arms)).subquery()
+    return select(together).order_by(together.c.position).limit(limit)
 
 
 def one_event(position: int) -> Select[Any]:
@@ -64,12 +68,15 @@ def one_body(position: int) -> Select[Any]:
 
 
 def history(source: str, stream: str) -> Select[Any]:
-    """What `stored.to_event` takes, by position."""
+    """What `stored.to_event` takes, by position.
+
+    The condition on the position is always true; without it SQLite walks the primary key, all events of the source.
+    """
     taken = (events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by)
     return (
         select(*taken, payloads.c.body)
         .join_from(events, payloads, _PAYLOAD)
-        .where(events.c.source == source, events.c.stream == stream)
+        .where(events.c.source == source, events.c.stream == stream, events.c.position > 0)
         .order_by(events.c.position)
     )
 

@@ -110,7 +110,7 @@ _MEASUREMENTS: Conditions = {
 
 
 def list_streams(wanted: WantedStreams) -> Select[Any]:
-    """Columns of Projected."""
+    """Columns of Projected. An id implies its kind: said again, SQLite would walk all of the kind to find one id."""
     table = projections.c
     query = (
         select(
@@ -118,8 +118,10 @@ def list_streams(wanted: WantedStreams) -> Select[Any]:
             *(streams.c.provider_id, table.opened, table.conflicts, table.snapshot),
         )
         .outerjoin_from(projections, streams, and_(streams.c.source == table.source, streams.c.stream == table.stream))
-        .where(table.kind == wanted.kind, table.fingerprint.in_(wanted.fingerprints))
+        .where(table.fingerprint.in_(wanted.fingerprints))
     )
+    if wanted.streams is None and wanted.devices is None:
+        query = query.where(table.kind == wanted.kind)
     return _asked(query, _STREAMS, wanted).order_by(table.opened.desc()).limit(wanted.limit)
 
 

@@ -66,13 +66,13 @@ class House:
 
     def get(self, path: str, status: int = 200, **parameters: Any) -> Any:
         """The JSON of a GET, whose status has to be the one given."""
-        answer = self.client.get(path, query_string=parameters)
+        answer = self.client.get(path, query_string=parameters or None)
         assert answer.status_code == status, answer.get_data(as_text=True)
         return msgspec.json.decode(answer.data)
 
     def problem(self, path: str, status: int = 400, **parameters: Any) -> dict[str, Any]:
         """The problem document that a GET is answered with."""
-        answer = self.client.get(path, query_string=parameters)
+        answer = self.client.get(path, query_string=parameters or None)
         assert (answer.status_code, answer.content_type) == (status, "application/problem+json"), answer.data
         found: dict[str, Any] = msgspec.json.decode(answer.data)
         assert found["status"] == status
