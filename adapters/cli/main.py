@@ -12,9 +12,10 @@ from adapters.cli.simulate import simulate
 
 def command_line(commands: Commands) -> click.Group:
     """The command line over what the composition root wired. Exit codes: 0 good, 1 something is not, 2 wrong usage."""
-    return click.Group(
+    group = click.Group(
         "hookfold",
         commands=[serve, init, simulate, demo, db],
         help="Webhooks in, an append-only SQL log, explicit state machines, and answers over HTTP.",
         context_settings={"obj": commands, "help_option_names": ["-h", "--help"]},
     )
+    return click.version_option(package_name="hookfold")(group)
