@@ -73,7 +73,7 @@ KEPT = frozenset(
 
 def step(state: ActionState, event: Event, _: Settings) -> Arm:
     """Folds one event whose type is known. What conflicts and loses leaves no fields behind."""
-    arm = state.follow(table, event)
+    arm = state.take(table, event)
     if arm.to is not None:
         state.told = arm.to in ENDINGS and bool(event.data.get("told"))
         state.keep(KEPT, event)

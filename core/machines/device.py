@@ -38,7 +38,7 @@ class DeviceState(State, kw_only=True, omit_defaults=True, gc=False):
 def step(state: DeviceState, event: Event, _: Settings) -> Arm:
     """Folds one event whose type is known."""
     state.keep(KEPT, event)
-    return state.follow(table, event)
+    return state.take(table, event)
 
 
 device = Kind("device", (table,), DeviceState, by_time, begin_by_time, follow_by_time, step)

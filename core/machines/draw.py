@@ -5,14 +5,15 @@ from collections.abc import Iterator
 
 from core.fold import MACHINES
 from core.machines.state import Kind
-from core.machines.table import On, Table
+from core.machines.table import On, Table, words_of
 
 HEAD = """# The machines
 
 Drawn from the declarations in `core/machines/` by `python -m core.machines.draw`; a test holds this page against them.
-Below each table stands what an event does that no row lists. `core/order.py` and `core/runs.py` tell the order in which
-events are folded.
+`core/order.py` and `core/runs.py` tell the order in which events are folded.
 """
+
+STRAY = "From every other state an event moves the region to where it says it is: anomaly `unexpected`."
 
 TITLES = {
     "session": "session (augmentos, mentraos)",
@@ -37,23 +38,13 @@ def _machine(kind: Kind) -> Iterator[str]:
         yield f"```mermaid\n{table.mermaid()}\n```\n"
         yield "| on | from | to | |\n|---|---|---|---|"
         yield from (_row(table, row) for row in table.rows)
-        yield f"\n{_stray(table)}\n"
+        yield f"\n{STRAY}\n" if table.stray else ""
 
 
 def _row(table: Table, row: On) -> str:
     to = row.to.value if row.to else "*stays*"
-    guard = row.when.__name__.replace("_", " ") if row.when else None
-    words = [guard and f"if {guard}", row.does, row.why, row.marks and f"anomaly `{row.marks}`"]
+    words = [row.when and f"if {words_of(row.when)}", row.does, row.why, row.marks and f"anomaly `{row.marks}`"]
     return f"| {row.trigger} | {table.span(row)} | {to} | {'; '.join(word for word in words if word)} |"
-
-
-def _stray(table: Table) -> str:
-    if table.stray:
-        return "From every other state an event moves the region to where it says it is: anomaly `unexpected`."
-    listed = {(row.trigger, source) for row in table.rows for source in row.sources}
-    if len(listed) == len(table.triggers) * len(table.states):
-        return "Every event is listed for every state."
-    return "Any other step moves nothing."
 
 
 if __name__ == "__main__":

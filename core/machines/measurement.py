@@ -143,7 +143,7 @@ def step(state: MeasurementState, event: Event, _: Settings) -> Arm:
 
 def _step_in_sequence(state: MeasurementState, event: Event) -> Arm:
     before = state.state
-    arm = state.follow(sequence, event)
+    arm = state.take(sequence, event)
     if arm.to is not None:
         _settle_outcome(state, before, arm.to)
     record = None if state.state in PREPARING else measurement_of(state, event)

@@ -40,7 +40,7 @@ class RegistrationState(State, kw_only=True, omit_defaults=True, gc=False):
 def step(state: RegistrationState, event: Event, _: Settings) -> Arm:
     """Folds one event whose type is known."""
     state.keep(KEPT, event)
-    return state.follow(table, event)
+    return state.take(table, event)
 
 
 registration = Kind("registration", (table,), RegistrationState, by_time, begin_by_time, follow_by_time, step)

@@ -51,7 +51,7 @@ class SessionState(State, kw_only=True, omit_defaults=True, gc=False):
 
 def step(state: SessionState, event: Event, settings: Settings) -> Arm:
     """Folds one event whose type is known."""
-    arm = state.follow(table, event)
+    arm = state.take(table, event)
     if arm.does is not None:
         EFFECTS[arm.does](state, event)
     state.keep(KEPT, event)

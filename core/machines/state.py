@@ -85,7 +85,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     def marked(self, fresh: list[Anomaly]) -> None:
         """Told of an event's anomalies once it is folded, for states that also keep them elsewhere."""
 
-    def follow(self, table: Table, event: Event) -> Arm:
+    def take(self, table: Table, event: Event) -> Arm:
         """Makes the event's step in the table that moves `state`, and marks it where the row says so."""
         arm = table.pick(self.state, event.type, self, event)
         if arm.marks is not None:
@@ -127,9 +127,9 @@ class Kind:
 
     `arrange` brings a set of events into canonical order; `begin` readies the state for a stretch; `follow` does the
     same for one event more, telling what its place makes of it, or None when it is not the last in canonical order;
-    `step` folds one event and tells the row that applied; `skip` passes by one that no machine may be
-    moved by. `revision` is raised when an effect changes
-    that neither the rows nor the guards nor the state's fields show: stored projections are then folded anew.
+    `step` folds one event and tells the row that applied; `skip` passes by one that no machine may be moved by.
+    `revision` is raised when an effect changes that neither the rows nor the guards nor the state's fields show: stored
+    projections are then folded anew.
     """
 
     name: str
@@ -145,8 +145,8 @@ class Kind:
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits: what two builds must share to share stored projections."""
-        fields = [(field.encode_name, str(field.type)) for field in msgspec.structs.fields(self.State)]
-        text = repr((self.name, self.revision, [table.text() for table in self.tables], fields))
+        shape = _wordless(msgspec.json.schema(self.State))
+        text = repr((self.name, self.revision, [table.text() for table in self.tables], shape))
         return sha256(text.encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, Any]:
@@ -161,3 +161,10 @@ class Kind:
     def decoder(self) -> msgspec.json.Decoder[Any]:
         """Reads an encoded State back."""
         return msgspec.json.Decoder(self.State)
+
+
+def _wordless(schema: Any) -> Any:
+    """A JSON schema without its docstrings: better words are no other schema."""
+    if isinstance(schema, dict):
+        return {name: _wordless(part) for name, part in schema.items() if name != "description"}
+    return [_wordless(part) for part in schema] if isinstance(schema, list) else schema

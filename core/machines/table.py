@@ -209,11 +209,12 @@ def _arm(row: On) -> Arm:
 
 
 def _label(row: On) -> str:
-    return f"{row.trigger} [{_words(row.when)}]" if row.when else row.trigger
+    return f"{row.trigger} [{words_of(row.when)}]" if row.when else row.trigger
 
 
-def _words(guard: Guard) -> str:
-    return guard.__name__.strip("_").replace("_", " ")
+def words_of(guard: Guard) -> str:
+    """A guard's name as words."""
+    return guard.__name__.replace("_", " ")
 
 
 def _described(row: On) -> dict[str, Any]:
@@ -221,7 +222,7 @@ def _described(row: On) -> dict[str, Any]:
         "trigger": row.trigger,
         "from": [source.value for source in row.sources],
         "to": row.to.value if row.to else None,
-        "when": _words(row.when) if row.when else None,
+        "when": words_of(row.when) if row.when else None,
         "marks": row.marks,
         "does": row.does,
         "why": row.why,

@@ -1,16 +1,20 @@
 """Declarations: what is refused, and that the compiled table and `transitions` say the same."""
 
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from transitions import MachineError
 
 from core.event import Event
-from core.fold import MACHINES
+from core.fold import MACHINES, Kind, Measurement, MeasurementState, State
 from core.machines.table import UNLISTED, DeclarationError, On, Table, declare
+
+DEVICE = MACHINES["device"]
 
 
 class Door(Enum):
@@ -106,6 +110,64 @@ def test_fingerprints_tell_the_machines_apart():
     assert {len(fingerprint) for fingerprint in fingerprints} == {16}
 
 
+def test_better_words_are_no_other_fingerprint():
+    class DeviceState(State, kw_only=True, omit_defaults=True, gc=False):
+        """Better words."""
+
+        state: str = "unknown"
+
+    assert replace(DEVICE, State=DeviceState).fingerprint == DEVICE.fingerprint
+
+
+def test_a_raised_revision_is_another_fingerprint():
+    assert replace(DEVICE, revision=2).fingerprint != DEVICE.fingerprint
+
+
+def test_a_field_more_in_a_measurement_is_another_fingerprint():
+    class Longer(Measurement, array_like=True, gc=False):
+        colour: str = ""
+
+    class Other(MeasurementState, kw_only=True, omit_defaults=True, gc=False):
+        measurements: list[Longer] = msgspec.field(default_factory=list)  # type: ignore[assignment]
+
+    kind = MACHINES["measurement"]
+    assert replace(kind, State=Other).fingerprint != kind.fingerprint
+
+
+def test_a_machine_describes_each_of_its_regions():
+    kind = MACHINES["measurement"]
+
+    told = kind.describe()
+
+    assert (told["name"], told["fingerprint"]) == ("measurement", kind.fingerprint)
+    assert (
+        [region["name"] for region in told["regions"]]
+        == ["measurement", "connection", "visibility"]
+        == [*kind.mermaid()]
+    )
+    assert told["regions"][0]["transitions"][0] == {
+        "trigger": "WMS_LOADED",
+        "from": ["waiting"],
+        "to": "loaded",
+        "when": None,
+        "marks": None,
+        "does": None,
+        "why": None,
+    }
+
+
+@pytest.mark.parametrize("kind", MACHINES.values(), ids=lambda kind: kind.name)
+def test_every_documented_event_has_a_row_for_every_state(kind: Kind):
+    for table in kind.tables:
+        steps = [
+            table.pick(state, trigger, Told(told=False), NO_EVENT)
+            for state in table.states
+            for trigger in table.triggers
+        ]
+
+        assert UNLISTED not in steps
+
+
 TABLES = [table for kind in MACHINES.values() for table in kind.tables]
 
 
@@ -122,6 +184,8 @@ class Told:
     def __init__(self, *, told: bool) -> None:
         self.told = told
 
+
+NO_EVENT = Event(1, b"", "", None, None, 0, True, {})
 
 CONTEXTS = st.tuples(
     st.builds(Told, told=st.booleans()),
