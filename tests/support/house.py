@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-from flask.testing import FlaskClient
 
 from adapters.http import Api, create_http
 from adapters.providers import TOLD_STATES, build, read_told, told
@@ -38,7 +37,7 @@ class House:
         given: dict[str, Any] = {"reads": Reads(self.engine), "ids": self.ids, "sources": sources, "tell": self.tell}
         self.api = Api(**(given | {"clock": lambda: NOON, "patience": 0.05} | api))
         self.app = create_http(self.api)
-        self.client: FlaskClient = self.app.test_client()
+        self.client: Any = self.app.test_client()
 
     def close(self) -> None:
         self.log.close()
@@ -87,7 +86,7 @@ class House:
             yield page["data"]
 
 
-def wms(session: str, sequence: int, event: str = "WMS_LOADED", at: int = 0, **payload: Any) -> dict[str, Any]:
+def wms(session: str, sequence: int, event: str = "WMS_LOADED", at: int = 0, /, **payload: Any) -> dict[str, Any]:
     """A WMS document; `at` in seconds after NOON."""
     stamp = NOON // SECOND + (at or sequence)
     return {"timestamp": stamp, "sessionId": session, "sequence": sequence, "event": event, "payload": payload}

@@ -1,5 +1,7 @@
 """Sessions as people ask for them."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.house import House, pushed, start, stop, wms
@@ -75,10 +77,15 @@ def test_every_filter_leaves_what_it_says(house: House):
     house.send("older", start("ann@example.com", "22:30:00", package="com.example.other"))
     house.send("clinic", wms("scan", 3, "WMS_LOADED"))
 
-    def found(**filters: str) -> list[str]:
+    def found(**filters: Any) -> list[str]:
         return [f"{one['source']} {one['user_id']}" for one in house.get("/v1/sessions", **filters)["data"]]
 
-    ann, bob, older, clinic = "captions ann@example.com", "captions bob@example.com", "older ann@example.com", "clinic None"
+    ann, bob, older, clinic = (
+        "captions ann@example.com",
+        "captions bob@example.com",
+        "older ann@example.com",
+        "clinic None",
+    )
     assert found() == [clinic, older, bob, ann]
     assert found(source="captions") == [bob, ann]
     assert found(provider="augmentos") == [older]
@@ -159,7 +166,17 @@ def test_an_id_that_does_not_exist_is_not_found(house: House, path):
     (action,) = house.get("/v1/actions")["data"]
 
     unknown = "ses_" + "a" * 26
-    for name in [unknown, action["id"], "ses_", "ses_" + "A" * 26, "..", "%00", "é", "ses_" + "a" * 26 + "%0A", "a" * 5000]:
+    for name in [
+        unknown,
+        action["id"],
+        "ses_",
+        "ses_" + "A" * 26,
+        "..",
+        "%00",
+        "é",
+        "ses_" + "a" * 26 + "%0A",
+        "a" * 5000,
+    ]:
         assert house.problem(f"/v1/sessions/{name}{path}", status=404)["title"] == "Not Found"
 
 

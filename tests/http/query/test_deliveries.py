@@ -1,0 +1,82 @@
+"""What came to the door."""
+
+from typing import Any
+
+from tests.support.house import House, pushed, wms
+
+
+def busy_door(house: House) -> None:
+    house.send("clinic", wms("scan", 0))
+    house.reject("clinic", "signature_mismatch", "matches only under node-ascii")
+    house.send("clinic", wms("scan", 0))
+    house.send("energy", pushed("a-1"), key="m-1")
+    house.send("energy", pushed("a-1", command="other"), key="m-1")
+    house.send("clinic", wms("scan", 0))
+    house.reject("energy", "stale")
+
+
+def test_every_delivery_is_there_newest_first_with_its_verdict(house: House):
+    busy_door(house)
+
+    deliveries = house.get("/v1/deliveries")["data"]
+
+    assert [(one["verdict"], one["source"], one["position"]) for one in deliveries] == [
+        ("rejected", "energy", None),
+        ("duplicate", "clinic", 1),
+        ("conflict", "energy", 2),
+        ("new", "energy", 2),
+        ("duplicate", "clinic", 1),
+        ("rejected", "clinic", None),
+        ("new", "clinic", 1),
+    ]
+    assert {one["status"] for one in deliveries} == {200, 401}
+    assert deliveries[-1]["size"] == len(house.client.get("/v1/events/1/body").data)
+
+
+def test_deliveries_are_filtered_by_verdict_source_and_event(house: House):
+    busy_door(house)
+
+    def verdicts(**filters: Any) -> list[str]:
+        return [one["verdict"] for one in house.get("/v1/deliveries", **filters)["data"]]
+
+    assert verdicts(verdict="new") == ["new", "new"]
+    assert verdicts(verdict="duplicate") == ["duplicate", "duplicate"]
+    assert verdicts(source="energy") == ["rejected", "conflict", "new"]
+    assert verdicts(position="1") == ["duplicate", "duplicate", "new"]
+    assert verdicts(position="1", verdict="duplicate", source="clinic") == ["duplicate", "duplicate"]
+    assert verdicts(position="0") == verdicts(source="nobody") == []
+    assert house.problem("/v1/deliveries", verdict="lost")["parameter"] == "verdict"
+
+
+def test_rejections_tell_their_reason(house: House):
+    busy_door(house)
+
+    newer, older = house.get("/v1/rejections")["data"]
+
+    assert (newer["reason"], newer["hint"], newer["verdict"]) == ("stale", None, "rejected")
+    assert (older["reason"], older["hint"]) == ("signature_mismatch", "matches only under node-ascii")
+    assert older["size"] == 2
+    assert [one["source"] for one in house.get("/v1/rejections", source="clinic")["data"]] == ["clinic"]
+
+
+def test_pages_hold_every_delivery_once_whatever_comes_meanwhile(house: House):
+    busy_door(house)
+    whole = house.get("/v1/deliveries")["data"]
+
+    shown = []
+    for page in house.walk("/v1/deliveries", limit=1):
+        shown += page
+        busy_door(house)
+
+    assert shown == whole
+
+
+def test_a_list_that_held_no_delivery_of_a_kind_does_not_take_up_later_ones(house: House):
+    for number in range(3):
+        house.send("clinic", wms("scan", number))
+    walk = house.walk("/v1/deliveries", limit=2)
+    first = next(walk)
+
+    house.send("clinic", wms("scan", 0))
+
+    assert [one["verdict"] for page in [first, *walk] for one in page] == ["new", "new", "new"]

@@ -1,0 +1,130 @@
+"""The OpenAPI document says what the service does, and `/docs` shows it without anything from elsewhere."""
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from adapters.http.docs import PROBLEMS
+from adapters.http.problems import Problem
+from tests.support.house import House
+
+
+@pytest.fixture
+def document(one_house: House) -> Any:
+    return one_house.get("/openapi.json")
+
+
+def test_every_path_of_the_contract_is_documented_and_served(one_house: House, document):
+    served = {rule.rule.replace("<", "{").replace(">", "}") for rule in one_house.app.url_map.iter_rules()}
+
+    documented = set(document["paths"])
+
+    assert document["openapi"].startswith("3.1")
+    assert documented == {path for path in served if path.startswith("/v1/")} | {"/healthz", "/readyz"}
+    assert {
+        *("/v1/sessions", "/v1/sessions/{id}", "/v1/sessions/{id}/events", "/v1/sessions/{id}/timeline"),
+        *("/v1/sessions/{id}/runs", "/v1/measurements", "/v1/measurements/{id}", "/v1/measurements/{id}/timeline"),
+        *("/v1/actions", "/v1/actions/{id}", "/v1/devices", "/v1/devices/{id}/actions", "/v1/registrations"),
+        *("/v1/events", "/v1/events/{position}", "/v1/events/{position}/body", "/v1/deliveries", "/v1/rejections"),
+        *("/v1/machines", "/v1/machines/{name}"),
+    } <= documented
+
+
+def test_every_reference_leads_somewhere(document):
+    schemas = document["components"]["schemas"]
+
+    references = re.findall(r"'#/components/schemas/([^']+)'", str(document))
+
+    assert references
+    assert set(references) <= set(schemas)
+
+
+def test_every_documented_parameter_is_known_and_every_other_one_is_not(one_house: House, document):
+    for path, methods in document["paths"].items():
+        if "{" in path:
+            continue
+        names = {one["name"] for one in methods["get"]["parameters"] if one["in"] == "query"}
+        for name in names - {"cursor"}:
+            answer = one_house.client.get(path, query_string={name: "1"})
+            assert "unknown here" not in answer.get_data(as_text=True), (path, name)
+
+
+def test_operations_have_names_of_their_own_and_words_for_people(document):
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    assert all(operation["summary"].endswith(".") for operation in operations)
+
+
+def test_the_told_action_is_documented_with_its_header_and_body(document):
+    operation = document["paths"]["/v1/actions"]["post"]
+
+    assert {"name": "Idempotency-Key", "in": "header", "required": True} in [
+        {key: one[key] for key in ("name", "in", "required")} for one in operation["parameters"]
+    ]
+    told = document["components"]["schemas"]["Told"]
+    assert set(told["required"]) == {"source", "action_id", "state", "occurred_at"}
+    assert told["properties"]["occurred_at"]["format"] == "date-time"
+
+
+def test_every_kind_of_problem_is_explained():
+    kinds = {kind.kind for kind in Problem.__subclasses__()}
+
+    assert kinds <= set(PROBLEMS)
+
+
+class Links(HTMLParser):
+    """Collects what a page loads and leads to, and its anchors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.anchors: set[str] = set()
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in {"href", "src"}:
+                self.targets.append(value or "")
+            if name == "id":
+                self.anchors.add(value or "")
+
+
+def test_the_page_works_offline_without_a_script(one_house: House):
+    answer = one_house.client.get("/docs")
+    page = Links()
+
+    page.feed(answer.get_data(as_text=True))
+
+    assert answer.content_type == "text/html; charset=utf-8"
+    assert page.tags.isdisjoint({"script", "img", "iframe", "object", "form", "style"})
+    assert {target for target in page.targets if not target.startswith("#")} == {"/openapi.json", "/static/docs.css"}
+    assert {target[1:] for target in page.targets if target.startswith("#")} <= page.anchors
+    with one_house.client.get("/static/docs.css") as styles:
+        assert styles.status_code == 200
+
+
+def test_the_pages_policy_lets_nothing_in(one_house: House):
+    policy = one_house.client.get("/docs").headers["Content-Security-Policy"]
+
+    assert policy.startswith("default-src 'none'; style-src 'self';")
+    assert "unsafe" not in policy
+
+
+def test_every_problem_type_leads_to_its_paragraph(one_house: House):
+    page = Links()
+    page.feed(one_house.client.get("/docs").get_data(as_text=True))
+
+    problem = one_house.problem("/v1/sessions", limit="x")
+
+    assert problem["type"].removeprefix("/docs#") in page.anchors
+
+
+def test_the_page_tells_every_path(one_house: House, document):
+    text = one_house.client.get("/docs").get_data(as_text=True)
+
+    for path in document["paths"]:
+        assert f"<code>{path}</code>" in text

@@ -1,0 +1,78 @@
+"""What SQLite does for a statement. It plans without statistics here, so what is shown holds for any size."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from adapters.sql import WantedMeasurements, WantedStreams, open_engine, reads_events, reads_streams, stored
+
+FINGERPRINTS = ("one", "two")
+Plan = Callable[[Any], list[str]]
+
+
+@pytest.fixture
+def plan(sqlite_url) -> Plan:
+    engine = open_engine(sqlite_url)
+
+    def steps(statement: Any) -> list[str]:
+        sql = str(statement.compile(engine, compile_kwargs={"literal_binds": True}))
+        with engine.connect() as connection:
+            return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
+
+    return steps
+
+
+def streams(**asked: Any) -> Any:
+    return reads_streams.list_streams(WantedStreams(kind="session", fingerprints=FINGERPRINTS, limit=21, **asked))
+
+
+@pytest.mark.parametrize("asked", [{}, {"before": 9}, {"state": "active"}, {"sources": ["a"]}, {"changed_after": 9}])
+def test_a_list_is_read_in_its_order(plan: Plan, asked):
+    steps = plan(streams(**asked))
+
+    assert "ix_projections_kind_opened" in steps[0]
+    assert not any("TEMP B-TREE" in step for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("index", "asked"),
+    [
+        ("ix_projections_user_id", {"user_id": "ann"}),
+        ("ix_projections_anomalous", {"anomaly": 4}),
+        ("ix_projections_device", {"devices": ["a", "b"]}),
+        ("(source=? AND stream=? AND fingerprint=?)", {"sources": ["a", "b"], "streams": ["s"]}),
+        ("(source=? AND stream=? AND fingerprint=?)", {"sources": ["a", "b"], "streams": ["s", "t"]}),
+    ],
+)
+def test_what_is_rare_is_found_by_its_own_index(plan: Plan, index, asked):
+    assert index in plan(streams(**asked))[0]
+
+
+def test_a_measurement_is_found_by_either_id(plan: Plan):
+    def first(**asked: Any) -> str:
+        wanted = WantedMeasurements(fingerprints=FINGERPRINTS, limit=21, **asked)
+        return plan(reads_streams.list_measurements(wanted))[0]
+
+    assert "ix_measurements_measurement_id" in first(measurement_id="m")
+    assert "(source=? AND measurement=? AND fingerprint=?)" in first(sources=["a"], measurements=["m"])
+    assert "ix_measurements_opened" in first(before=(9, "m"))
+
+
+def test_a_stream_is_read_alone_and_by_position(plan: Plan):
+    for statement in [reads_events.history("a", "s"), reads_events.list_stream_events(0, 21, [("a", "s"), ("b", "t")])]:
+        searches = [step for step in plan(statement) if step.startswith("SEARCH events")]
+        assert searches
+        assert all("ix_events_source_opened_position" in step for step in searches)
+
+
+def test_a_late_event_refolds_its_stream_alone(plan: Plan):
+    sql = stored._STREAM.replace("?", "'1'")
+
+    assert "ix_events_source_opened_position" in plan(text(sql))[0]
+
+
+def test_the_feed_starts_where_it_is_asked_to(plan: Plan):
+    assert "(position>?)" in plan(reads_events.list_events(9, 21, None))[0]
+    assert "(source=? AND position>?)" in plan(reads_events.list_events(9, 21, "a"))[0]
