@@ -47,6 +47,7 @@ class Service:
     """One process's parts."""
 
     engine: Engine
+    log: Log
     door: Door
     commit: GroupCommit
     flask: Flask
@@ -54,6 +55,7 @@ class Service:
     def close(self) -> None:
         """Commits what was handed in, and lets the database go."""
         self.commit.close()
+        self.log.close()
         self.engine.dispose()
 
 
@@ -78,7 +80,7 @@ def assemble(settings: Settings) -> Service:
     )
     flask = create_http(api)
     flask.register_blueprint(ingest_blueprint(door, commit.append))
-    return Service(engine, door, commit, flask)
+    return Service(engine, log, door, commit, flask)
 
 
 def create_app(settings: Settings) -> Flask:

@@ -8,6 +8,8 @@ import hmac
 from base64 import b32encode
 from functools import lru_cache
 
+from core.event import SECOND, Instant
+
 PREFIXES = {"session": "ses", "measurement": "mea", "action": "act", "device": "dev", "registration": "reg"}
 
 
@@ -23,9 +25,14 @@ class Ids:
         digest = self._mac(b"id", kind.encode(), source.encode(), *(name.encode() for name in names))
         return f"{PREFIXES[kind]}_{b32encode(digest[:17]).decode()[:26].lower()}"
 
-    def key(self, source: str, identity: bytes) -> bytes:
-        """The 32 bytes that stand for an idempotency key in the log."""
-        return self._mac(b"key", source.encode(), identity)
+    def key(self, source: str, identity: bytes, at: Instant | None = None) -> bytes:
+        """The 32 bytes that stand for an idempotency key in the log.
+
+        They begin with the second of `at` (5 bytes), where the identity determines it: keys of one time then lie side
+        by side in the index, and an append touches one page of it instead of one for each event.
+        """
+        digest = self._mac(b"key", source.encode(), identity)
+        return digest if at is None or at < 0 else (at // SECOND).to_bytes(5) + digest[:27]
 
     def subkey(self, purpose: str) -> bytes:
         """32 bytes for another use of the secret, unrelated to every id, key and other purpose."""

@@ -17,6 +17,7 @@ class Columns(msgspec.Struct, array_like=True, gc=False):
     position: int
     source: str
     stream: str | None
+    opened: int | None
     reading: str
     type: str | None
     sequence: int | None

@@ -62,7 +62,8 @@ class Door:
         reading = provider.read(body)
         if isinstance(reading, Unreadable) and not provider.signed:
             return self._reject(source, headers, body, len(body), 400, "undecodable", reading.reason)
-        return Entry(source, now, headers, body, verified.by, provider.identity(headers, body, reading), reading)
+        identity = provider.identity(headers, body, reading)
+        return Entry(source, now, headers, body, verified.by, identity, reading, provider.keyed_by_body)
 
     def _reject(
         self, source: str, headers: Headers, body: bytes, size: int, status: int, reason: str, hint: str
@@ -78,7 +79,7 @@ def answer(item: Entry | Rejection, outcome: Receipt | Exception | None) -> Answ
             return failure(503, "the log cannot commit now: send again", [("retry-after", "2")])
         return failure(500, "this delivery could not be recorded: send again")
     if isinstance(item, Rejection):
-        return failure(item.status, _MESSAGES[item.reason] if item.reason in _MESSAGES else "signature")
+        return failure(item.status, _MESSAGES.get(item.reason, "signature"))
     return Answer(
         200,
         [_JSON, ("hookfold-verdict", outcome.verdict), ("hookfold-position", str(outcome.position))],

@@ -54,6 +54,7 @@ class Amps:
 
     name: ClassVar[str] = "amps"
     signed: ClassVar[bool] = True
+    keyed_by_body: ClassVar[bool] = False
     settings: ClassVar[frozenset[str]] = frozenset({"secrets", "event_type", "overdue_after"})
     types: ClassVar[frozenset[str]] = frozenset({COMPLETED, FAILED}) | _DEVICE
 

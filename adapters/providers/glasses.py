@@ -41,6 +41,7 @@ class Glasses:
 
     name: ClassVar[str]
     signed: ClassVar[bool] = False
+    keyed_by_body: ClassVar[bool] = True
     settings: ClassVar[frozenset[str]] = frozenset({"package_name", "presumed_ended_after"})
     types: ClassVar[frozenset[str]] = _OF_SESSIONS | _OF_REGISTRATIONS
 

@@ -79,5 +79,9 @@ class Provider(Protocol):
     def read(self, body: bytes) -> Reading | Unreadable:
         """Reads an authentic body. Never raises, whatever the bytes."""
 
+    @property
+    def keyed_by_body(self) -> bool:
+        """True where two deliveries of one identity have one body, and so one time of occurrence."""
+
     def identity(self, headers: Headers, body: bytes, reading: Reading | Unreadable) -> bytes:
-        """The idempotency key's bytes, unique per source."""
+        """The idempotency key's bytes, unique per source. For ever: another rule would let a delivery in again."""

@@ -60,6 +60,7 @@ class Wms:
 
     name: ClassVar[str] = "wms"
     signed: ClassVar[bool] = True
+    keyed_by_body: ClassVar[bool] = True
     settings: ClassVar[frozenset[str]] = frozenset({"secrets", "node_ascii"})
     types: ClassVar[frozenset[str]] = _TELLING_OF_A_MEASUREMENT | _OTHERS
 

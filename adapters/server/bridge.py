@@ -27,7 +27,9 @@ class Bridge:
     def _call(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
         started: list[Any] = []
 
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _exc_info: Any = None
+        ) -> Callable[[bytes], None]:
             started[:] = [int(status.split(" ", 1)[0]), headers]
             return lambda _: None
 

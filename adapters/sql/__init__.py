@@ -8,7 +8,7 @@ from adapters.sql.group import GroupCommit, Slot
 from adapters.sql.log import Log
 from adapters.sql.project import Projector, Source
 from adapters.sql.reads import Reads
-from adapters.sql.reads_deliveries import Deliveries, Delivered, Seen
+from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 

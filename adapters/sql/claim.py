@@ -13,5 +13,5 @@ def claim(engine: Engine, facts: Mapping[str, str]) -> dict[str, str]:
     with engine.begin() as connection:
         if facts:
             connection.execute(text(insert), [{"name": name, "value": value} for name, value in facts.items()])
-        held = dict(connection.execute(select(service.c.name, service.c.value)).tuples().all())
+        held = dict(connection.execute(select(service.c.name, service.c.value)).all())
     return {name: held[name] for name, value in facts.items() if held[name] != value}

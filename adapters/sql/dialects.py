@@ -48,7 +48,7 @@ class Insert:
 
 
 class Lookup:
-    """Finds rows by many keys at once: `columns` and `joins` are SQL over the table `t`; a key is a tuple of columns."""
+    """Finds rows by many keys at once: `columns` and `joins` are SQL over the table `t`; a key is a tuple."""
 
     def __init__(self, columns: str, table: Table, key: Sequence[str], rest: str = "") -> None:
         self.select = f"SELECT {columns} FROM k JOIN {table.name} t ON " + " AND ".join(f"t.{c} = k.{c}" for c in key)

@@ -18,6 +18,7 @@ _SQLITE_PRAGMAS = (
     "PRAGMA recursive_triggers = ON",
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -65536",
+    "PRAGMA wal_autocheckpoint = 4000",
 )
 _POSTGRESQL_OPTIONS = (
     "-c timezone=UTC -c default_transaction_isolation=read\\ committed -c synchronous_commit=on "

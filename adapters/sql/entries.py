@@ -6,7 +6,10 @@ from core.event import Headers, Instant, Reading, Unreadable
 
 
 class Entry(msgspec.Struct, gc=False):
-    """An authentic delivery. `identity` is its idempotency key's bytes; `verified_by` null where nothing protects it."""
+    """An authentic delivery. `identity` is its idempotency key's bytes; `verified_by` is None where unsigned.
+
+    `keyed_by_body` tells that whoever has the identity has the body: the key may then begin with the time in it.
+    """
 
     source: str
     received_at: Instant
@@ -15,6 +18,7 @@ class Entry(msgspec.Struct, gc=False):
     verified_by: str | None
     identity: bytes
     reading: Reading | Unreadable
+    keyed_by_body: bool = False
 
 
 class Rejection(msgspec.Struct, gc=False):

@@ -104,11 +104,12 @@ class Log:
     def _write(self, cursor: Any, batch: Sequence[Item]) -> tuple[list[Receipt], int]:
         turn = Turn(*self._head(cursor), clock=self._clock)
         entries = [item for item in batch if isinstance(item, Entry)]
-        keys = [(entry.source, self._ids.key(entry.source, entry.identity)) for entry in entries]
+        keys = [(entry.source, self._key(entry)) for entry in entries]
         turn.judge(entries, keys, self._holders(cursor, keys), lambda at: self._bodies(cursor, at), self._stream)
         turn.reject([item for item in batch if isinstance(item, Rejection)])
+        touched = self._projector.touch(cursor, turn.new, turn.conflicts)
         self._insert(cursor, turn)
-        self._projector.project(cursor, turn.new, turn.conflicts)
+        self._projector.project(cursor, touched)
         verdicts = iter(turn.receipts)
         rejected = Receipt("rejected", 0)
         return [next(verdicts) if isinstance(item, Entry) else rejected for item in batch], turn.position
@@ -126,6 +127,11 @@ class Log:
     def _bodies(self, cursor: Any, at: Sequence[Row]) -> dict[Row, bytes]:
         return {(source, position): body for source, position, body in self._dialect.lookup(cursor, _BODIES, at)}
 
+    def _key(self, entry: Entry) -> bytes:
+        reading = entry.reading
+        at = reading.occurred_at if entry.keyed_by_body and isinstance(reading, Reading) else None
+        return self._ids.key(entry.source, entry.identity, at)
+
     def _stream(self, source: str, reading: Reading | Unreadable) -> str | None:
         if isinstance(reading, Unreadable) or not reading.provider_id:
             return None
@@ -133,7 +139,9 @@ class Log:
 
     def _insert(self, cursor: Any, turn: "Turn") -> None:
         if turn.new:
-            rows = [_rows(new, turn.recorded_at, salt) for new, salt in zip(turn.new, _salts(len(turn.new)), strict=True)]
+            rows = [
+                _rows(new, turn.recorded_at, salt) for new, salt in zip(turn.new, _salts(len(turn.new)), strict=True)
+            ]
             self._dialect.insert(cursor, _EVENTS, [event for event, _ in rows])
             self._dialect.insert(cursor, _PAYLOADS, [payload for _, payload in rows])
         if turn.deliveries:
@@ -212,19 +220,24 @@ def _rows(new: New, recorded_at: Instant, salt: bytes) -> tuple[Row, Row]:
     entry, reading = new.entry, new.entry.reading
     headers = msgspec.json.encode(entry.headers)
     if isinstance(reading, Unreadable):
-        read: Row = ("undecodable", None, None, None)
+        read: tuple[str, str | None, int | None, Instant | None] = ("undecodable", None, None, None)
         unknown = None
     else:
         known = reading.known
-        read = ("ok" if known else "unknown_type", reading.type if known else None, reading.sequence, reading.occurred_at)
+        read = (
+            "ok" if known else "unknown_type",
+            reading.type if known else None,
+            reading.sequence,
+            reading.occurred_at,
+        )
         unknown = None if known else reading.type
     clocks = (entry.received_at, recorded_at)
     sealed = commitment(salt, headers, entry.body).hex()
     columns = Columns(
-        new.position, entry.source, new.stream, *read, *clocks, new.key.hex(), entry.verified_by, sealed
+        new.position, entry.source, new.stream, new.opened, *read, *clocks, new.key.hex(), entry.verified_by, sealed
     )
-    event = (entry.source, new.position, new.stream, *read, *clocks, new.key, entry.verified_by, leaf(columns))
-    return event, (entry.source, new.position, unknown, headers, entry.body, salt)
+    event = (entry.source, new.position, new.stream, new.opened, *read, *clocks, new.key, entry.verified_by)
+    return (*event, leaf(columns)), (entry.source, new.position, unknown, headers, entry.body, salt)
 
 
 def _salts(count: int) -> list[bytes]:

@@ -30,12 +30,13 @@ _FORGET_MEASUREMENT = "DELETE FROM measurements WHERE source = ? AND measurement
 
 
 class New(msgspec.Struct, gc=False):
-    """An entry that became an event, its position, its key's hash, its stream."""
+    """An entry that became an event, its position, its key's hash, its stream and the position that opened that."""
 
     position: int
     entry: Entry
     key: bytes
     stream: str | None
+    opened: int | None = None
 
 
 class Source(msgspec.Struct):
@@ -98,14 +99,23 @@ class Projector:
         for source, stream in changed:
             self._remembered.pop((source, stream), None)
 
-    def project(self, cursor: Any, new: Sequence[New], conflicts: Sequence[tuple[str, int]]) -> None:
-        """Writes the projections of every stream that the new events, or conflicts with old ones, touch."""
+    def touch(self, cursor: Any, new: Sequence[New], conflicts: Sequence[tuple[str, int]]) -> dict[Row, Touch]:
+        """The streams that new events, or conflicts with old ones, touch; events learn what opened their streams."""
         touched = self._touched(new)
         if conflicts:
             self._touch_conflicts(cursor, touched, conflicts)
+        if touched:
+            self._load(cursor, touched)
+            for one in new:
+                if one.stream is not None:
+                    one.opened = self._remembered[one.entry.source, one.stream].opened
+        return touched
+
+    def project(self, cursor: Any, touched: dict[Row, Touch]) -> None:
+        """Writes the projections of touched streams, whose new events are in the log by now."""
         if not touched:
             return
-        projections = self._load(cursor, touched)
+        projections = {where: self._remembered[where] for where in touched}
         measured: list[Row] = []
         gone: list[Row] = []
         for where, touch in touched.items():
@@ -139,9 +149,7 @@ class Projector:
             touch = touched[source, stream] = Touch(kind, name, position)
         return touch
 
-    def _touch_conflicts(
-        self, cursor: Any, touched: dict[Row, Touch], conflicts: Sequence[tuple[str, int]]
-    ) -> None:
+    def _touch_conflicts(self, cursor: Any, touched: dict[Row, Touch], conflicts: Sequence[tuple[str, int]]) -> None:
         streams = [
             (source, stream, position)
             for source, position, stream in self._dialect.lookup(cursor, _STREAM_OF, list(set(conflicts)))
@@ -155,13 +163,12 @@ class Projector:
             kind, name = kinds.get((source, stream)) or _named(touched[source, stream])
             self._touch(touched, source, stream, kind, name, position).conflicts.append(position)
 
-    def _load(self, cursor: Any, touched: dict[Row, Touch]) -> dict[Row, Projection]:
+    def _load(self, cursor: Any, touched: dict[Row, Touch]) -> None:
         if len(self._remembered) > _REMEMBERED:
             self.forget()
         missing = [where for where in touched if where not in self._remembered]
         if missing:
             self._recall(cursor, missing, touched)
-        return {where: self._remembered[where] for where in touched}
 
     def _recall(self, cursor: Any, missing: Sequence[Row], touched: dict[Row, Touch]) -> None:
         for source, stream in missing:
@@ -181,7 +188,7 @@ class Projector:
             one.opened = touched[one.source, one.stream].opened
             one.state = fold.fold(one.machine, [], self._sources[one.source].settings)
         self._dialect.insert(
-            cursor, _STREAMS, [(one.source, one.stream, one.kind, one.provider_id) for one in unknown]
+            cursor, _STREAMS, [(one.source, one.stream, one.kind, one.provider_id, one.opened) for one in unknown]
         )
 
     def _fold(self, cursor: Any, one: Projection, touch: Touch, measured: list[Row], gone: list[Row]) -> None:
@@ -189,7 +196,9 @@ class Projector:
         settings = self._sources[one.source].settings
         for event in touch.events:
             if not fold.advance(one.machine, one.state, event, settings):
-                events = stream_events(cursor, self._dialect, one.source, one.stream, self._sources[one.source].read)
+                events = stream_events(
+                    cursor, self._dialect, one.source, one.stream, one.opened, self._sources[one.source].read
+                )
                 one.state = fold.fold(one.machine, events, settings)
                 break
         if touch.conflicts:
@@ -251,5 +260,3 @@ def event_of(new: New, reading: Reading) -> Event:
 
 def _named(touch: Touch) -> tuple[str, str]:
     return touch.kind, touch.provider_id
-
-

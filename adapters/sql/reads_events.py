@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, func, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, func, select, union_all
 
 from adapters.sql.tables import events, payloads, projections, streams
 
@@ -52,9 +52,18 @@ def list_events(after: int, limit: int, source: str | None) -> Select[Any]:
 def list_stream_events(after: int, limit: int, streams: Sequence[tuple[str, str]]) -> Select[Any]:
     """Columns of Recorded, of these (source, stream). A stream at a time, because that is how the index is ordered."""
     first = _EVENTS.where(events.c.position > after).order_by(events.c.position).limit(limit)
-    arms = [first.where(events.c.source == source, events.c.stream == stream).subquery() for source, stream in streams]
+    arms = [first.where(*_of_stream(source, stream)).subquery() for source, stream in streams]
     together = union_all(*(select(arm) for arm in arms)).subquery()
     return select(together).order_by(together.c.position).limit(limit)
+
+
+def _of_stream(source: str, stream: str) -> tuple[ColumnElement[bool], ...]:
+    """An event carries the position that opened its stream: the index is ordered by it.
+
+    The condition on the position is always true; without it SQLite walks the primary key, all events of the source.
+    """
+    opened = select(streams.c.opened).where(streams.c.source == source, streams.c.stream == stream).scalar_subquery()
+    return events.c.source == source, events.c.opened == opened, events.c.stream == stream, events.c.position > 0
 
 
 def one_event(position: int) -> Select[Any]:
@@ -68,15 +77,12 @@ def one_body(position: int) -> Select[Any]:
 
 
 def history(source: str, stream: str) -> Select[Any]:
-    """What `stored.to_event` takes, by position.
-
-    The condition on the position is always true; without it SQLite walks the primary key, all events of the source.
-    """
+    """What `stored.to_event` takes, by position."""
     taken = (events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by)
     return (
         select(*taken, payloads.c.body)
         .join_from(events, payloads, _PAYLOAD)
-        .where(events.c.source == source, events.c.stream == stream, events.c.position > 0)
+        .where(*_of_stream(source, stream))
         .order_by(events.c.position)
     )
 

@@ -109,36 +109,45 @@ _MEASUREMENTS: Conditions = {
 }
 
 
+_STREAM_ROWS = select(
+    *(projections.c.source, projections.c.stream, projections.c.kind, projections.c.machine),
+    *(projections.c.fingerprint, streams.c.provider_id, projections.c.opened, projections.c.conflicts),
+    projections.c.snapshot,
+).outerjoin_from(
+    projections, streams, and_(streams.c.source == projections.c.source, streams.c.stream == projections.c.stream)
+)
+
+_MEASUREMENT_ROWS = (
+    select(
+        *(measurements.c.source, measurements.c.measurement, measurements.c.measurement_id, measurements.c.opened),
+        *(measurements.c.stream, projections.c.machine, measurements.c.fingerprint, streams.c.provider_id),
+        projections.c.snapshot,
+    )
+    .join_from(
+        measurements,
+        projections,
+        and_(
+            projections.c.source == measurements.c.source,
+            projections.c.stream == measurements.c.stream,
+            projections.c.fingerprint == measurements.c.fingerprint,
+        ),
+    )
+    .outerjoin(streams, and_(streams.c.source == measurements.c.source, streams.c.stream == measurements.c.stream))
+)
+
+
 def list_streams(wanted: WantedStreams) -> Select[Any]:
     """Columns of Projected. An id implies its kind: said again, SQLite would walk all of the kind to find one id."""
-    table = projections.c
-    query = (
-        select(
-            *(table.source, table.stream, table.kind, table.machine, table.fingerprint),
-            *(streams.c.provider_id, table.opened, table.conflicts, table.snapshot),
-        )
-        .outerjoin_from(projections, streams, and_(streams.c.source == table.source, streams.c.stream == table.stream))
-        .where(table.fingerprint.in_(wanted.fingerprints))
-    )
+    query = _STREAM_ROWS.where(projections.c.fingerprint.in_(wanted.fingerprints))
     if wanted.streams is None and wanted.devices is None:
-        query = query.where(table.kind == wanted.kind)
-    return _asked(query, _STREAMS, wanted).order_by(table.opened.desc()).limit(wanted.limit)
+        query = query.where(projections.c.kind == wanted.kind)
+    return _asked(query, _STREAMS, wanted).order_by(projections.c.opened.desc()).limit(wanted.limit)
 
 
 def list_measurements(wanted: WantedMeasurements) -> Select[Any]:
     """Columns of Measured."""
-    table = measurements.c
-    same = (projections.c.source == table.source, projections.c.stream == table.stream)
-    query = (
-        select(
-            *(table.source, table.measurement, table.measurement_id, table.opened, table.stream),
-            *(projections.c.machine, table.fingerprint, streams.c.provider_id, projections.c.snapshot),
-        )
-        .join_from(measurements, projections, and_(*same, projections.c.fingerprint == table.fingerprint))
-        .outerjoin(streams, and_(streams.c.source == table.source, streams.c.stream == table.stream))
-        .where(table.fingerprint.in_(wanted.fingerprints))
-    )
-    newest = (table.opened.desc(), table.measurement.desc())
+    query = _MEASUREMENT_ROWS.where(measurements.c.fingerprint.in_(wanted.fingerprints))
+    newest = (measurements.c.opened.desc(), measurements.c.measurement.desc())
     return _asked(query, _MEASUREMENTS, wanted).order_by(*newest).limit(wanted.limit)
 
 

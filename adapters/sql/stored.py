@@ -12,13 +12,14 @@ Reader = Callable[[str | None, bytes], Reading | Unreadable]
 _STREAM = (
     "SELECT e.position, e.key, e.type, e.received_at, e.verified_by, p.body FROM events e "
     "JOIN payloads p ON p.source = e.source AND p.position = e.position "
-    "WHERE e.source = ? AND e.stream = ? ORDER BY e.position"
+    "WHERE e.source = ? AND e.opened = ? AND e.stream = ? AND e.position > 0 ORDER BY e.position"
 )
+"""The last condition is always true; without it SQLite walks the primary key, all events of the source."""
 
 
-def stream_events(cursor: Any, dialect: Dialect, source: str, stream: str, read: Reader) -> list[Event]:
-    """Every event of a stream by position."""
-    cursor.execute(_STREAM.replace("?", dialect.mark), (source, stream))
+def stream_events(cursor: Any, dialect: Dialect, source: str, stream: str, opened: int, read: Reader) -> list[Event]:
+    """Every event of a stream by position. `opened`: the position that first named the stream."""
+    cursor.execute(_STREAM.replace("?", dialect.mark), (source, opened, stream))
     return [to_event(*row, read=read) for row in cursor.fetchall()]
 
 

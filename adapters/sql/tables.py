@@ -40,6 +40,7 @@ events = Table(
     Column("source", Text, nullable=False),
     Column("position", BigInteger, nullable=False, autoincrement=False),
     Column("stream", Text, comment="our id of the stream; null where the body could not be read"),
+    Column("opened", BigInteger, comment="the stream's, so that streams of one time lie side by side in the index"),
     Column("reading", Text, nullable=False, comment="ok, unknown_type or undecodable"),
     Column("type", Text, comment="a type that the provider documents; null for every other"),
     Column("sequence", BigInteger),
@@ -52,7 +53,7 @@ events = Table(
     PrimaryKeyConstraint("source", "position"),
     UniqueConstraint("source", "key"),
     Index(None, "position"),
-    Index(None, "source", "stream", "position"),
+    Index(None, "source", "opened", "position"),
     sqlite_with_rowid=False,
 )
 
@@ -75,7 +76,9 @@ streams = Table(
     Column("stream", Text, nullable=False, comment="our id, derived from source, kind and provider_id"),
     Column("kind", Text, nullable=False, comment="session, registration, action or device"),
     Column("provider_id", Text, nullable=False),
+    Column("opened", BigInteger, nullable=False, comment="position that first named the stream"),
     PrimaryKeyConstraint("source", "stream"),
+    Index(None, "kind", "opened"),
 )
 
 deliveries = Table(
@@ -118,7 +121,7 @@ projections = Table(
     Column("first_at", BigInteger),
     Column("last_at", BigInteger),
     Column("anomalies", Integer, nullable=False, comment="a bit for each kind in core.event.ANOMALIES"),
-    Column("conflicts", Text, nullable=False, server_default="", comment="positions whose key came again with another body"),
+    Column("conflicts", Text, nullable=False, server_default="", comment="positions of keys with two bodies"),
     Column("snapshot", LargeBinary, nullable=False, comment="the fold's state, JSON"),
     PrimaryKeyConstraint("source", "stream", "fingerprint"),
     Index("ix_projections_kind_opened", "kind", "opened"),
@@ -161,4 +164,36 @@ measurements = Table(
     Index(None, "opened"),
     Index(None, "measurement_id"),
     Index(None, "source", "stream"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("machine", Text, nullable=False),
+    Column("version", Text, nullable=False, comment="the fingerprint, or fingerprint-N for a rebuild by the same code"),
+    Column("fingerprint", Text, nullable=False, comment="of the code that folds it"),
+    Column("status", Text, nullable=False, comment="unbuilt, building, ready, serving, retired or dropping"),
+    Column("declaration", LargeBinary, nullable=False, comment="JSON: the machine's rows, to tell what changed"),
+    Column("registered_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger, comment="of the build"),
+    Column("progressed_at", BigInteger, comment="of the build's last commit"),
+    Column("switched_at", BigInteger, comment="when it last began to serve"),
+    Column("built_by", Text, comment="pid@host"),
+    Column("builder", Text, comment="whose build it is: another one that takes over changes it"),
+    Column("reached", BigInteger, nullable=False, server_default="0", comment="the build's cursor: a stream's opened"),
+    Column("folded", BigInteger, nullable=False, server_default="0", comment="streams that the build has folded"),
+    PrimaryKeyConstraint("machine", "version"),
+)
+
+unfolded = Table(
+    "unfolded",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, comment="the log's last one when the stream was first marked"),
+    Column("token", BigInteger, nullable=False, comment="new with every mark: an older fold does not clear it"),
+    Column("error", Text, comment="why this version's code could not fold the stream"),
+    PrimaryKeyConstraint("source", "stream", "version"),
+    Index(None, "version", "position"),
 )

@@ -21,6 +21,7 @@ def _log() -> None:
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("position", sa.BigInteger, nullable=False, autoincrement=False),
         sa.Column("stream", sa.Text),
+        sa.Column("opened", sa.BigInteger),
         sa.Column("reading", sa.Text, nullable=False),
         sa.Column("type", sa.Text),
         sa.Column("sequence", sa.BigInteger),
@@ -35,7 +36,7 @@ def _log() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_events_position", "events", ["position"])
-    op.create_index("ix_events_source_stream_position", "events", ["source", "stream", "position"])
+    op.create_index("ix_events_source_opened_position", "events", ["source", "opened", "position"])
     op.create_table(
         "payloads",
         sa.Column("source", sa.Text, nullable=False),
@@ -61,6 +62,7 @@ def _beside_the_log() -> None:
         sa.Column("stream", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("provider_id", sa.Text, nullable=False),
+        sa.Column("opened", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("source", "stream", name="pk_streams"),
     )
     op.create_table(

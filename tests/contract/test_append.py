@@ -57,7 +57,13 @@ def test_one_key_with_another_body_is_a_conflict_and_both_bodies_are_kept(bench:
 
 
 def test_one_key_in_two_sources_is_two_events(bench: Bench):
-    document = {"type": "stop_request", "sessionId": "s", "userId": "u", "reason": "x", "timestamp": "2026-01-01T00:00:00Z"}
+    document = {
+        "type": "stop_request",
+        "sessionId": "s",
+        "userId": "u",
+        "reason": "x",
+        "timestamp": "2026-01-01T00:00:00Z",
+    }
     entry = bench.entry("captions", document)
     other = bench.entry("captions", document)
     other.source = "clinic"
@@ -124,8 +130,10 @@ def test_recorded_at_never_goes_back(bench: Bench):
         "TRUNCATE events",
         "TRUNCATE events CASCADE",
         "INSERT OR REPLACE INTO events SELECT * FROM events",
-        "REPLACE INTO events SELECT source, position + 1, stream, reading, type, sequence, occurred_at, received_at, "
-        "recorded_at, key, verified_by, leaf FROM events",
+        (
+            "REPLACE INTO events SELECT source, position + 1, stream, opened, reading, type, sequence, occurred_at, "
+            "received_at, recorded_at, key, verified_by, leaf FROM events"
+        ),
         "UPDATE OR REPLACE events SET position = position + 1",
     ],
 )
@@ -147,7 +155,7 @@ def test_the_database_itself_refuses_to_change_an_event(bench: Bench, statement:
 def test_a_database_that_is_away_is_told_and_the_writer_recovers(bench: Bench):
     bench.log.append([bench.entry("clinic", wms("s", 0))])
     bench.log._connection.close()
-    broken, bench.engine.raw_connection = bench.engine.raw_connection, _away  # type: ignore[method-assign]
+    broken, bench.engine.raw_connection = bench.engine.raw_connection, _away  # type: ignore[assignment, method-assign]
     bench.log._connection = None
 
     with pytest.raises(Unavailable):

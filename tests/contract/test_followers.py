@@ -24,7 +24,7 @@ def processes(database_url: str) -> Iterator[list[Bench]]:
 def appends(request: pytest.FixtureRequest, processes: list[Bench]) -> Iterator[list[Append]]:
     """Every append path of the log, for each of the processes."""
     if request.param == "alone":
-        yield [lambda entry, log=bench.log: log.append([entry])[0] for bench in processes]
+        yield [bench.append for bench in processes]
         return
     groups = [GroupCommit(bench.log.append) for bench in processes]
     yield [group.append for group in groups]

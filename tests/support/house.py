@@ -50,7 +50,9 @@ class House:
         provider = self.providers[source]
         reading = provider.read(body)
         by = "env:SECRET" if provider.signed else None
-        entry = Entry(source, NOON, headers, body, by, provider.identity(headers, body, reading), reading)
+        entry = Entry(
+            source, NOON, headers, body, by, provider.identity(headers, body, reading), reading, provider.keyed_by_body
+        )
         (receipt,) = self.log.append([entry])
         return receipt.verdict, receipt.position
 

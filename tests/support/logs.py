@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 from adapters.providers import build
-from adapters.sql import Entry, Log, Projector, Rejection, Source, dialect_of, open_engine
+from adapters.sql import Entry, Log, Projector, Receipt, Rejection, Source, dialect_of, open_engine
 from core import fold
+from core.event import Reading, Unreadable
 from core.ids import Ids
 
 SECOND = 1_000_000
@@ -24,11 +26,15 @@ class Bench:
         ticks = count(NOON, 1_000)
         self.sources = {name: _provider(name) for name in ("clinic", "captions", "energy")}
         views = {
-            name: Source(provider.name, provider.machine_of, lambda _, body, read=provider.read: read(body), fold.Settings())
+            name: Source(provider.name, provider.machine_of, partial(_read, provider), fold.Settings())
             for name, provider in self.sources.items()
         }
         self.projector = Projector(dialect_of(self.engine), IDS, views)
         self.log = Log(self.engine, IDS, self.projector, lambda: next(ticks))
+
+    def append(self, entry: Entry) -> Receipt:
+        """Appends one entry alone."""
+        return self.log.append([entry])[0]
 
     def close(self) -> None:
         self.log.close()
@@ -39,7 +45,9 @@ class Bench:
         provider, body = self.sources[source], json.dumps(document).encode()
         reading, given = provider.read(body), list(headers)
         by = "env:SECRET" if provider.signed else None
-        return Entry(source, NOON, given, body, by, provider.identity(given, body, reading), reading)
+        return Entry(
+            source, NOON, given, body, by, provider.identity(given, body, reading), reading, provider.keyed_by_body
+        )
 
     def rows(self, sql: str) -> list[Any]:
         with self.engine.connect() as connection:
@@ -67,3 +75,8 @@ def _provider(name: str) -> Any:
             name=name, provider=kinds[name], secrets=[secret], node_ascii=False, event_type=None, package_name=None
         )
     )
+
+
+def _read(provider: Any, _kind: str | None, body: bytes) -> Reading | Unreadable:
+    found: Reading | Unreadable = provider.read(body)
+    return found
