@@ -18,7 +18,7 @@ URL = os.environ["HANDWRITTEN_URL"]
 
 STATES = ["waiting", "loaded", "configured", "camera_granted", "camera_on", "started", "created", "scanning"]
 STATES += ["analyzing", "completed", "canceled", "failed", "redirecting", "closed"]
-TRANSITIONS = [
+TRANSITIONS: list[Any] = [
     ("WMS_LOADED", "waiting", "loaded"),
     ("CONFIGURATION_LOADED", "loaded", "configured"),
     ("CAMERA_PERMISSION_GRANTED", "configured", "camera_granted"),

@@ -1,0 +1,1 @@
+"""What Hookfold is held against."""

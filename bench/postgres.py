@@ -1,0 +1,34 @@
+"""A PostgreSQL of the benchmark's own, as durable as it is delivered."""
+
+import time
+from contextlib import ExitStack
+from typing import Self
+
+from tests.support.postgres import Postgres
+
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+
+
+class Durable(Postgres):
+    """The tests' server with `fsync` back on. Raises RuntimeError where a setting is weaker than DURABLE."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            super().__enter__()
+            undo.push(self.__exit__)
+            self._run("ALTER SYSTEM RESET fsync")
+            self._run("SELECT pg_reload_conf()")
+            self._check()
+            undo.pop_all()
+        return self
+
+    def show(self, setting: str) -> str:
+        """A setting of the server, as a fresh connection sees it."""
+        return str(self.ask(self.url("postgres"), f"SHOW {setting}"))
+
+    def _check(self) -> None:
+        deadline = time.monotonic() + 10
+        while any(self.show(name) != value for name, value in DURABLE.items()):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL is not durable: {DURABLE} is wanted")
+            time.sleep(0.05)

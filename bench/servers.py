@@ -1,0 +1,105 @@
+"""Starts what is measured: Hookfold as its command serves it, and the peers under the same server."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.traffic import PATH, SECRET, SOURCE
+
+HOME = Path(__file__).parents[1]
+PATIENCE = 60.0
+"""Seconds until a server has to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that runs: its port, its folder, its processes (all of them answer on that port)."""
+
+    port: int
+    folder: Path
+    workers: int
+
+
+def settings_of(folder: Path, url: str) -> dict[str, str]:
+    """The environment of a Hookfold with one WMS source, its configuration written into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "wms.secret").write_text(SECRET)
+    (folder / "service.secret").write_text("a secret for benchmarks only, 32")
+    (folder / "hookfold.toml").write_text(
+        f'[service]\nsecret = "file:{folder}/service.secret"\n'
+        f'[sources.{SOURCE}]\nprovider = "wms"\nsecrets = ["file:{folder}/wms.secret"]\n'
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFOLD_")}
+    return kept | {"HOOKFOLD_CONFIG": f"{folder}/hookfold.toml", "HOOKFOLD_DATABASE_URL": url}
+
+
+@contextmanager
+def hookfold(folder: Path, url: str, processes: int) -> Iterator[Server]:
+    """`hookfold serve` with a database."""
+    port = _free_port()
+    env = settings_of(folder, url) | {"HOOKFOLD_PORT": str(port)}
+    command = [sys.executable, "-c", "from app import main; main()", "serve", "--processes", str(processes)]
+    with _running(command, env, folder / f"serve-{port}.log", port, "GET /readyz"):
+        yield Server(port, folder, processes)
+
+
+@contextmanager
+def peer(name: str, folder: Path, workers: int, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A Flask application of `bench.peers`, served by Granian with nothing but its defaults."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", str(workers)]
+    command += ["--port", str(port), f"bench.peers.{name}:app"]
+    with _running(command, os.environ | (settings or {}), folder / f"{name}-{port}.log", port, f"POST {PATH}"):
+        yield Server(port, folder, workers)
+
+
+@contextmanager
+def raw(folder: Path) -> Iterator[Server]:
+    """What answers and does no more."""
+    port = _free_port()
+    command = [sys.executable, "-m", "bench.peers.raw", str(port)]
+    with _running(command, os.environ, folder / f"raw-{port}.log", port, f"POST {PATH}"):
+        yield Server(port, folder, 1)
+
+
+@contextmanager
+def _running(command: Sequence[str], env: Mapping[str, str], log: Path, port: int, ask: str) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=dict(env), stdout=output, stderr=subprocess.STDOUT, cwd=HOME)
+    try:
+        _await(process, log, port, ask)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await(process: subprocess.Popen[bytes], log: Path, port: int, ask: str) -> None:
+    """Returns when the server answers, whatever it answers. Raises RuntimeError, with its log, where it does not."""
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as one:
+                one.sendall(f"{ask} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n".encode())
+                if one.recv(16):
+                    return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"{' '.join(process.args)} did not start:\n{log.read_text(errors='replace')[-3000:]}")  # type: ignore[arg-type]
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
