@@ -16,6 +16,10 @@ from core.event import Instant
 routes = Routes()
 
 _KEY = re.compile(r"[ -~\x80-\xff]{1,256}")
+HEADERS = {
+    "Idempotency-Key": "Names what is told: the same key again is a `duplicate`, or a `conflict` if it tells else."
+}
+
 _FIELDS = (
     *("device_id", "device_type", "action_type", "parameters", "result", "error_code", "error_message"),
     *("event_id", "completed_at", "failed_at"),
@@ -35,7 +39,7 @@ def action(ask: Ask[queries.One]) -> shapes.Action:
     return shape(ask.api, one(ask.api, "action", ask.path["id"]), ask.now)
 
 
-@routes.post("/v1/actions", queries.Told, shapes.Receipt, headers=("Idempotency-Key",), query=queries.Plain)
+@routes.post("/v1/actions", queries.Told, shapes.Receipt, headers=HEADERS, query=queries.Plain)
 def tell_action(ask: Ask[queries.Plain], told: queries.Told) -> Response:
     """The app tells of an action that it pushed: an event like any other. Headers tell its verdict and position."""
     key = request.headers.get("Idempotency-Key", "")

@@ -1,8 +1,10 @@
 """`/docs`: the OpenAPI document as a page for people. Plain HTML from here: no script, nothing from elsewhere."""
 
+import re
 from typing import Any
 
 from flask import Flask, Response, render_template
+from markupsafe import Markup, escape
 
 _POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -22,6 +24,7 @@ PROBLEMS = {
 def publish(app: Flask, document: dict[str, Any]) -> None:
     """Serves the page."""
     app.jinja_env.filters["type_of"] = type_of
+    app.jinja_env.filters["prose"] = prose
 
     def docs() -> Response:
         page = render_template("docs.html", document=document, groups=_groups(document), problems=PROBLEMS)
@@ -29,6 +32,11 @@ def publish(app: Flask, document: dict[str, Any]) -> None:
         return Response(page, headers=headers, content_type="text/html; charset=utf-8")
 
     app.add_url_rule("/docs", "docs", docs)
+
+
+def prose(text: str) -> Markup:
+    """Text with `code` in it, as HTML."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def type_of(schema: dict[str, Any]) -> str:

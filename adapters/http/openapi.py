@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made of the declarations that register the routes and check what is sent."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ _INTRODUCTION = (
     "Answers have an `ETag`; what depends on the time of the question stands in `derived` and is no part of it."
 )
 
+_PATH_PARAMETERS = {"id": "Our id.", "position": "The event's place in the log.", "name": "The machine's name."}
+
 Schema = dict[str, Any]
 
 
@@ -36,12 +39,21 @@ def document_of(routes: Sequence[Route]) -> Schema:
         types, schema_hook=describe, ref_template="#/components/schemas/{name}"
     )
     schema_of = dict(zip(map(repr, types), schemas, strict=True))
-    return {
+    document = {
         "openapi": "3.1.0",
         "info": {"title": "Hookfold", "version": VERSION, "description": _INTRODUCTION},
         "paths": _paths(routes, schema_of),
-        "components": {"schemas": dict(sorted(components.items()))},
+        "components": {"schemas": components},
     }
+    return _with_plain_names(document)
+
+
+def _with_plain_names(document: Schema) -> Schema:
+    """A page of sessions is called `Page_Session_` by msgspec, and `SessionPage` by people."""
+    text = re.sub(r"Page_(\w+?)_(?=\")", r"\1Page", msgspec.json.encode(document).decode())
+    named: Schema = msgspec.json.decode(re.sub(r'"Page\[(\w+)\]"', r'"\1Page"', text))
+    named["components"]["schemas"] = dict(sorted(named["components"]["schemas"].items()))
+    return named
 
 
 def publish(app: Flask, document: Schema) -> None:
@@ -78,12 +90,15 @@ def _tag(route: Route) -> str:
 def _path_parameters(route: Route) -> Iterable[Schema]:
     for part in route.path.split("/"):
         if part.startswith("{"):
-            yield {"name": part.strip("{}"), "in": "path", "required": True, "schema": {"type": "string"}}
+            name = part.strip("{}")
+            parameter = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            yield parameter | {"description": _PATH_PARAMETERS[name]}
 
 
 def _header_parameters(route: Route) -> Iterable[Schema]:
-    for name in route.headers:
-        yield {"name": name, "in": "header", "required": True, "schema": {"type": "string", "maxLength": 256}}
+    for name, description in route.headers.items():
+        schema = {"type": "string", "minLength": 1, "maxLength": 256}
+        yield {"name": name, "in": "header", "required": True, "schema": schema, "description": description}
 
 
 def _query_parameters(route: Route) -> Iterable[Schema]:

@@ -14,6 +14,7 @@ Position = Annotated[int, Meta(ge=0, le=HIGHEST)]
 Limit = Annotated[int, Meta(ge=1, le=100, description="How many items a page holds.")]
 Session = Annotated[Name | UnsetType, Meta(description="The provider's own id of the session.")]
 Source = Annotated[Name | UnsetType, Meta(description="The source, by its name in the configuration.")]
+Provider = Annotated[ProviderName | UnsetType, Meta(description="The kind of sender.")]
 After = Annotated[Position, Meta(description="A position: only events behind it.")]
 Now = Annotated[Moment | UnsetType, Meta(description="The time for which `derived` is worked out; else the clock's.")]
 Since = Annotated[Moment | UnsetType, Meta(description="Only what had an event at this time or later (`occurred_at`).")]
@@ -55,7 +56,7 @@ class Folded(Listed):
     """Filters of every list of folded streams."""
 
     source: Source = UNSET
-    provider: ProviderName | UnsetType = UNSET
+    provider: Provider = UNSET
     state: Annotated[Name | UnsetType, Meta(description="The machine's state, as `/v1/machines` names it.")] = UNSET
     anomaly: Annotated[AnomalyKind | UnsetType, Meta(description="Only what has an anomaly of this kind.")] = UNSET
     since: Since = UNSET
@@ -96,7 +97,7 @@ class Measurements(Listed):
     """Measurements."""
 
     source: Source = UNSET
-    provider: ProviderName | UnsetType = UNSET
+    provider: Provider = UNSET
     measurement_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the measurement.")] = UNSET
     session_id: Session = UNSET
     state: Annotated[Name | UnsetType, Meta(description="The state in which the measurement is or ended.")] = UNSET

@@ -1,7 +1,7 @@
 """Routes as declarations: one registers a view, checks what is sent to it, and describes it in the OpenAPI document."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -53,7 +53,10 @@ class Page(msgspec.Struct, Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method on one path. `answer`: what a page holds, or the whole answer; None: see `media`."""
+    """One method on one path. `answer`: what a page holds, or the whole answer; None: see `media`.
+
+    `headers`: those that are required, with what they mean.
+    """
 
     method: str
     path: str
@@ -62,7 +65,7 @@ class Route:
     answer: Any
     paged: bool = False
     body: type[msgspec.Struct] | None = None
-    headers: Sequence[str] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
     media: str = "application/json"
 
     @property
@@ -95,7 +98,12 @@ class Routes:
         return self._add(lambda view: Route("GET", path, view, query, item, paged=True))
 
     def post(
-        self, path: str, body: type[msgspec.Struct], answer: Any, headers: Sequence[str], query: type[msgspec.Struct]
+        self,
+        path: str,
+        body: type[msgspec.Struct],
+        answer: Any,
+        headers: Mapping[str, str],
+        query: type[msgspec.Struct],
     ) -> Decorator:
         """A decorator: the view takes a JSON body and answers POST."""
         return self._add(lambda view: Route("POST", path, view, query, answer, body=body, headers=headers))
