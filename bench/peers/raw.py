@@ -7,6 +7,7 @@ when it has the answer.
 import select
 import socket
 import sys
+from contextlib import suppress
 
 ANSWER = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 21\r\n\r\n{"status": "success"}'
 
@@ -22,10 +23,17 @@ def serve(port: int) -> None:
                 one, _ = listener.accept()
                 connections[one.fileno()] = one
                 waiting.register(one, select.EPOLLIN)
-            elif connections[number].recv(65_536):
-                connections[number].sendall(ANSWER)
-            else:
+            elif not answered(connections[number]):
                 connections.pop(number).close()  # epoll forgets what is closed
+
+
+def answered(one: socket.socket) -> bool:
+    """Whether there was a request; False where the client is gone."""
+    with suppress(ConnectionError):
+        if one.recv(65_536):
+            one.sendall(ANSWER)
+            return True
+    return False
 
 
 if __name__ == "__main__":
