@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types imports unit format cover lock clean
+.PHONY: help run demo test lint types imports unit format cover bench lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -47,9 +47,13 @@ cover: .venv/.dev ## branch coverage
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+bench: .venv/.bench ## measure, each figure against a reference of the same run (BENCH="--quick" for a short one)
+	@$(BIN)/python -m bench $(BENCH)
+
 lock: .venv/.dev ## resolve the dependencies anew
 	$(COMPILE) --upgrade -o requirements.txt
 	$(COMPILE) --upgrade --extra dev -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) --upgrade --extra bench -c requirements-dev.txt -o requirements-bench.txt
 
 clean: ## forget the virtual environment and every cache
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
@@ -68,4 +72,9 @@ clean: ## forget the virtual environment and every cache
 .venv/.dev: requirements-dev.txt .venv/.run
 	@echo "installing what the tests need, from requirements-dev.txt"
 	@$(LOCKED) -r requirements-dev.txt
+	@touch $@
+
+.venv/.bench: requirements-bench.txt .venv/.run
+	@echo "installing what the measurements need, from requirements-bench.txt"
+	@$(LOCKED) -r requirements-bench.txt
 	@touch $@

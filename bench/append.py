@@ -1,0 +1,139 @@
+"""The log without HTTP, with concurrent callers of one event each, against the `eventsourcing` library."""
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from statistics import median
+from threading import Thread
+from typing import Protocol
+
+from bench.command import Place, main
+from bench.measure import interleaved, percentile, ratios, say
+from bench.own import Own
+from bench.results import Figure, rate
+from bench.traffic import Message, Traffic
+
+OF_THE_LIBRARY = 5.0
+MANY_CALLERS = 16
+
+
+class Store(Protocol):
+    """What appends. `append` returns when the message is durable; any thread may call."""
+
+    @property
+    def stored(self) -> int: ...
+
+    def append(self, message: Message) -> None: ...
+
+    def events_of(self, messages: int, sessions: int) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class Callers:
+    """Threads that append to one store, one message at a time each."""
+
+    def __init__(self, name: str, store: Store) -> None:
+        self.store = store
+        self.traffic = Traffic(name)
+        self._messages = iter(self.traffic)
+        self._ready: deque[Message] = deque()
+        self._highest = 5_000
+        self.appended: list[Message] = []
+        self.latencies: list[float] = []
+
+    def slice(self, callers: int, seconds: float) -> float:
+        """Appends a second."""
+        wanted = int(2 * self._highest * seconds) + callers
+        self._ready.extend(itertools.islice(self._messages, max(0, wanted - len(self._ready))))
+        before, began = len(self.appended), time.perf_counter()
+        threads = [Thread(target=self._call, args=(began + seconds,)) for _ in range(callers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found = (len(self.appended) - before) / (time.perf_counter() - began)
+        self._highest = max(self._highest, int(found))
+        return found
+
+    def _call(self, until: float) -> None:
+        now = time.perf_counter()
+        while now < until and self._ready:
+            message = self._ready.popleft()
+            self.store.append(message)
+            self.appended.append(message)
+            done = time.perf_counter()
+            self.latencies.append(done - now)
+            now = done
+
+    def verify(self) -> None:
+        """Raises AssertionError where the store does not hold as many events as were appended."""
+        sessions = len({message.session for message in self.appended})
+        wanted, found = self.store.events_of(len(self.appended), sessions), self.store.stored
+        if wanted != found:
+            raise AssertionError(f"{wanted} events were appended, {found} are there")
+
+
+def append(place: Place) -> list[Figure]:
+    """Every database with all stores open at once, measured in turn."""
+    return [figure for database in place.databases for figure in _of_database(place, database)]
+
+
+def _of_database(place: Place, database: str) -> list[Figure]:
+    scale, figures = place.scale, []
+    with _stores(place, database) as stores:
+        for one in stores.values():
+            one.slice(2, scale.seconds / 4)  # connections are made, caches filled
+        for callers in scale.callers:
+            say(f"  {database}, {callers} callers")
+            for one in stores.values():
+                one.latencies.clear()
+            slices = {name: partial(one.slice, callers, scale.seconds) for name, one in stores.items()}
+            figures += _figures(database, callers, interleaved(scale.rounds, slices), stores["hookfold"].latencies)
+        for one in stores.values():
+            one.verify()
+    return figures
+
+
+def _figures(database: str, callers: int, rates: Mapping[str, list[float]], latencies: list[float]) -> list[Figure]:
+    own = rates["hookfold"]
+    return [
+        rate(
+            f"append {database}, {callers} callers",
+            own,
+            unit="events/s",
+            p50=percentile(latencies, 0.5) * 1e3,
+            p99=percentile(latencies, 0.99) * 1e3,
+            reference=f"eventsourcing, {name}",
+            reference_value=median(rates[name]),
+            ratio=ratios(own, rates[name]),
+            wanted=OF_THE_LIBRARY if callers == MANY_CALLERS else None,
+            settings={"database": database, "callers": callers},
+        )
+        for name in rates
+        if name != "hookfold"
+    ]
+
+
+@contextmanager
+def _stores(place: Place, database: str) -> Iterator[dict[str, Callers]]:
+    """The library only stores the event in one of its two ways, and keeps an aggregate's state in the other."""
+    from bench.peers.library import ThroughAggregates, ThroughStore
+
+    with ExitStack() as opened:
+        urls = [opened.enter_context(place.database(database, f"append-{database}-{name}")) for name in "osa"]
+        stores: dict[str, Store] = {
+            "hookfold": Own(place.folder / f"append-{database}", urls[0]),
+            "event store": ThroughStore(urls[1]),
+            "aggregates": ThroughAggregates(urls[2]),
+        }
+        for store in stores.values():
+            opened.callback(store.close)
+        yield {name: Callers(name[0], store) for name, store in stores.items()}
+
+
+if __name__ == "__main__":
+    main({"append": append})
