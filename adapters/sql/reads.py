@@ -5,12 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from adapters.sql import reads_deliveries, reads_events, reads_streams
 from adapters.sql.engine import revision
-from adapters.sql.entries import Unavailable
-from adapters.sql.errors import is_for_now
+from adapters.sql.errors import our_errors
 from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
@@ -35,7 +33,7 @@ class Reads:
 
     def revision(self) -> tuple[str | None, str | None]:
         """The database's migration and the newest one that this code knows."""
-        with _our_errors():
+        with our_errors():
             return revision(self._engine)
 
     def sources(self) -> list[str]:
@@ -84,15 +82,5 @@ class Reads:
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        with _our_errors(), self._engine.connect() as connection:
+        with our_errors(), self._engine.connect() as connection:
             yield connection
-
-
-@contextmanager
-def _our_errors() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        if isinstance(error, DBAPIError) and not is_for_now(error):
-            raise
-        raise Unavailable(type(error).__name__) from error

@@ -81,6 +81,26 @@ streams = Table(
     Index(None, "kind", "opened"),
 )
 
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("level", Integer, nullable=False, autoincrement=False, comment="4, 8, 12, ...; level 0 is events.leaf"),
+    Column("place", BigInteger, nullable=False, autoincrement=False, comment="over the leaves from place << level"),
+    Column("hash", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("level", "place"),
+    sqlite_with_rowid=False,
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("number", BigInteger, nullable=False, autoincrement=False, comment="1, 2, 3, ... without a gap"),
+    Column("size", BigInteger, nullable=False, comment="the last position that it covers"),
+    Column("note", LargeBinary, nullable=False, comment="the signed note; what it says is not kept a second time"),
+    PrimaryKeyConstraint("number"),
+    UniqueConstraint("size"),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

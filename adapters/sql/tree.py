@@ -1,0 +1,201 @@
+"""The Merkle tree as it is stored: leaves stand in the events; 16 of them have a node, and 16 of those again.
+
+What lies between is at most 15 hashes away and worked out when asked for. Every level would cost ten times the room;
+with every eighth one a proof reads a thousand rows, and a forged event is told no closer than within 256.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, func, insert, select, text
+
+from adapters.sql.errors import our_errors
+from adapters.sql.tables import checkpoints, events, nodes
+from core import merkle
+from core.merkle import Node
+
+STEP = 4
+"""Levels between two that are stored."""
+
+WIDTH = 1 << STEP
+
+_BLOCKS_AT_A_TIME = 256
+"""Nodes of the lowest level in one turn: SQLite's writers wait meanwhile, some ten milliseconds."""
+
+_SEALING_LOCK = 7238703
+"""Names the advisory lock of who appends nodes and checkpoints."""
+
+_HEAD = select(func.coalesce(func.max(events.c.position), 0))
+_SEALED = select(func.coalesce(func.max(nodes.c.place) + 1, 0)).where(nodes.c.level == STEP)
+_NEWEST = select(checkpoints).order_by(checkpoints.c.number.desc()).limit(1)
+_REMEMBER = text(
+    "INSERT INTO service (name, value) VALUES ('checkpoint', :value) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+Make = Callable[["Stored | None", int, merkle.Hashes], str]
+"""(the newest checkpoint, the log's size, its nodes) -> the next checkpoint, signed."""
+
+
+class Stored(NamedTuple):
+    """A row of `checkpoints`."""
+
+    number: int
+    size: int
+    note: bytes
+
+
+class Hole(Exception):
+    """An event that should be in the log is not: nothing behind it can be proven."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"the log has no event at position {position}")
+        self.position = position
+
+
+class Tree:
+    """The tree of one log. Any thread may call; every method raises Unavailable while the database is away."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def head(self) -> int:
+        """The log's last position, which is its number of leaves."""
+        with self._reading() as connection:
+            return int(connection.execute(_HEAD).scalar_one())
+
+    def newest(self) -> Stored | None:
+        """The newest checkpoint."""
+        with self._reading() as connection:
+            return _stored(connection, _NEWEST)
+
+    def checkpoint_of(self, size: int) -> Stored | None:
+        """The checkpoint of exactly this size."""
+        with self._reading() as connection:
+            return _stored(connection, select(checkpoints).where(checkpoints.c.size == size))
+
+    @contextmanager
+    def hashes(self) -> Iterator["Tiles"]:
+        """The tree's nodes, as long as the block lasts."""
+        with self._reading() as connection:
+            yield Tiles(connection)
+
+    def seal(self) -> int:
+        """Appends the nodes that the log completed since; their number. Raises Hole."""
+        made = 0
+        while True:
+            with self._turn() as connection:
+                new = _seal(connection, _BLOCKS_AT_A_TIME)
+            made += new
+            if new < _BLOCKS_AT_A_TIME:
+                return made
+
+    def checkpoint(self, make: Make) -> Stored | None:
+        """Appends a checkpoint of the whole log, unless the newest one is that; None for an empty log. Raises Hole."""
+        self.seal()
+        with self._turn() as connection:
+            newest, head = _stored(connection, _NEWEST), connection.execute(_HEAD).scalar_one()
+            if head == (newest.size if newest else 0):
+                return newest
+            _seal(connection, head // WIDTH)
+            note = make(newest, head, Tiles(connection)).encode()
+            return _append(connection, Stored(newest.number + 1 if newest else 1, head, note))
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with our_errors(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[Connection]:
+        """The transaction of the only one who seals."""
+        with self._reading() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("ROLLBACK")
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.execute(select(func.pg_advisory_xact_lock(_SEALING_LOCK)))
+            yield connection
+            connection.commit()
+
+
+class Tiles:
+    """The hash of any complete node, from what is stored. A node that is not sealed yet is worked out from below."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._tiles: dict[Node, list[bytes]] = {}
+
+    def __call__(self, node: Node) -> bytes:
+        """Raises Hole where an event beneath is missing."""
+        level, place = node
+        above = level % STEP
+        first = place << above
+        return merkle.fold([self._at(level - above, first + offset) for offset in range(1 << above)])
+
+    def _at(self, level: int, place: int) -> bytes:
+        tile = self._tile(level, place // WIDTH)
+        if place % WIDTH < len(tile):
+            return tile[place % WIDTH]
+        if level == 0:
+            raise Hole(place + 1)
+        return merkle.fold([self._at(level - STEP, place * WIDTH + offset) for offset in range(WIDTH)])
+
+    def _tile(self, level: int, number: int) -> list[bytes]:
+        """Up to 16 neighbours of a stored level."""
+        if (level, number) not in self._tiles:
+            self.load(level, number, number + 1)
+        return self._tiles[level, number]
+
+    def load(self, level: int, start: int, end: int) -> None:
+        """Reads the tiles from `start` up to `end` at once."""
+        for number in range(start, end):
+            self._tiles[level, number] = []
+        range_ = {"level": level, "first": start * WIDTH, "end": end * WIDTH}
+        for place, value in self._connection.execute(_LEAVES if level == 0 else _NODES, range_):
+            tile = self._tiles[level, place // WIDTH]
+            if len(tile) == place % WIDTH:  # behind a hole, or a second event at one position, nothing is to be trusted
+                tile.append(value)
+
+
+_LEAVES = text(
+    "SELECT position - 1, leaf FROM events WHERE position > :first AND position <= :end ORDER BY position"
+).columns(position=events.c.position.type, leaf=events.c.leaf.type)
+_NODES = text("SELECT place, hash FROM nodes WHERE level = :level AND place >= :first AND place < :end ORDER BY place")
+
+
+def _seal(connection: Connection, most: int) -> int:
+    """Appends at most so many nodes of the lowest stored level, and those above that they complete."""
+    sealed, head = int(connection.execute(_SEALED).scalar_one()), int(connection.execute(_HEAD).scalar_one())
+    end = min(head // WIDTH, sealed + most)
+    tiles = Tiles(connection)
+    tiles.load(0, sealed, end)
+    rows = [
+        {"level": level, "place": ((block + 1) * WIDTH >> level) - 1}
+        for block in range(sealed, end)
+        for level in _completed((block + 1) * WIDTH)
+    ]
+    if rows:
+        full = [row | {"hash": tiles((row["level"], row["place"]))} for row in rows]
+        connection.execute(insert(nodes), full)
+    return end - sealed
+
+
+def _completed(size: int) -> Iterator[int]:
+    """The stored levels whose node ends with leaf `size`."""
+    level = STEP
+    while size % (1 << level) == 0:
+        yield level
+        level += STEP
+
+
+def _append(connection: Connection, stored: Stored) -> Stored:
+    connection.execute(insert(checkpoints).values(stored._asdict()))
+    connection.execute(_REMEMBER, {"value": f"{stored.number} {stored.size}"})
+    return stored
+
+
+def _stored(connection: Connection, statement: object) -> Stored | None:
+    row = connection.execute(statement).first()  # type: ignore[call-overload]
+    return None if row is None else Stored(*row)
