@@ -31,12 +31,13 @@ class Dialect(Protocol):
 
 
 class Insert:
-    """An insert of whole rows into a table; `conflict` is the clause behind it."""
+    """An insert of rows into a table, whole but for the columns `without`; `conflict` is the clause behind it."""
 
-    def __init__(self, table: Table, conflict: str = "") -> None:
-        self.names = [column.name for column in table.columns]
+    def __init__(self, table: Table, conflict: str = "", without: Sequence[str] = ()) -> None:
+        columns = [column for column in table.columns if column.name not in without]
+        self.names = [column.name for column in columns]
         self.head = f"INSERT INTO {table.name} ({', '.join(self.names)})"
-        self.types = [_array_type(column.type) for column in table.columns]
+        self.types = [_array_type(column.type) for column in columns]
         self.conflict = conflict
 
     @classmethod

@@ -26,7 +26,7 @@ KEPT_REJECTIONS = 1_000
 """Rejections on record per source: the newest ones."""
 
 _EVENTS = Insert(tables.events)
-_PAYLOADS = Insert(tables.payloads)
+_PAYLOADS = Insert(tables.payloads, without=("origin",))
 _DELIVERIES = Insert(tables.deliveries)
 _HOLDERS = Lookup("t.source, t.key, t.position", tables.events, ("source", "key"))
 _BODIES = Lookup("t.source, t.position, t.body", tables.payloads, ("source", "position"))

@@ -66,6 +66,7 @@ payloads = Table(
     Column("headers", LargeBinary, nullable=False, comment="JSON: [[name, value], ...] as the server handed them over"),
     Column("body", LargeBinary, nullable=False),
     Column("salt", LargeBinary, nullable=False),
+    Column("origin", LargeBinary, comment="JSON: place and time in the log that an imported event was taken from"),
     PrimaryKeyConstraint("source", "position"),
 )
 

@@ -1,8 +1,11 @@
 """Where imported events come from."""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0004"
 down_revision = "0003"
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("payloads", sa.Column("origin", sa.LargeBinary))
