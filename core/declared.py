@@ -1,5 +1,6 @@
-"""A machine's declaration as plain data, kept with what it folded, so that a later build can tell which rows changed."""
+"""A machine's declaration as plain data, kept with what it folded: a later build can tell which rows changed."""
 
+import inspect
 from typing import Any
 
 from core.machines.state import Kind
@@ -29,4 +30,4 @@ def _steps(table: Table) -> dict[str, list[list[str | None]]]:
 
 
 def _row(row: On) -> list[str | None]:
-    return [row.to.value if row.to else None, _text(row), row.marks, row.does, row.why]
+    return [row.to.value if row.to else None, row.when and inspect.getsource(row.when), row.marks, row.does, row.why]

@@ -6,7 +6,8 @@ from adapters.sql.engine import migrate, open_engine, revision
 from adapters.sql.entries import Entry, Receipt, Rejection, Unavailable
 from adapters.sql.group import GroupCommit, Slot
 from adapters.sql.log import Log
-from adapters.sql.project import Projector, Source
+from adapters.sql.project import Projector
+from adapters.sql.projection import Source
 from adapters.sql.reads import Reads
 from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded

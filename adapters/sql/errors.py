@@ -7,6 +7,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from adapters.sql.entries import Unavailable
 
+_DRIVERS = ("sqlite3", "psycopg")
+
 
 def is_for_now(error: Exception) -> bool:
     """True where the database could not work at the moment (PEP 249: operational and the like), whatever the row."""

@@ -30,7 +30,10 @@ _PAYLOADS = Insert(tables.payloads, without=("origin",))
 _DELIVERIES = Insert(tables.deliveries)
 _HOLDERS = Lookup("t.source, t.key, t.position", tables.events, ("source", "key"))
 _BODIES = Lookup("t.source, t.position, t.body", tables.payloads, ("source", "position"))
-_HEAD = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1"
+_HEAD = (
+    "SELECT s.value, e.position, e.recorded_at FROM service s LEFT JOIN "
+    "(SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1) e ON 1 = 1 WHERE s.name = 'epoch'"
+)
 _LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
 _PRUNE = (
     "DELETE FROM deliveries WHERE source = ? AND verdict = 'rejected' AND delivery <= ("
@@ -109,17 +112,19 @@ class Log:
         turn.reject([item for item in batch if isinstance(item, Rejection)])
         touched = self._projector.touch(cursor, turn.new, turn.conflicts)
         self._insert(cursor, turn)
-        self._projector.project(cursor, touched)
+        self._projector.project(cursor, touched, turn.position)
         verdicts = iter(turn.receipts)
         rejected = Receipt("rejected", 0)
         return [next(verdicts) if isinstance(item, Entry) else rejected for item in batch], turn.position
 
     def _head(self, cursor: Any) -> tuple[int, Instant]:
         cursor.execute(_HEAD)
-        position, recorded_at = cursor.fetchone() or (0, 0)
-        if position != self._last:
+        epoch, position, recorded_at = cursor.fetchone()
+        if epoch != self._projector.epoch:
+            self._projector.renew(cursor, self._clock())
+        elif position is not None and position != self._last:
             self._projector.forget_changed(cursor, self._last)
-        return position, recorded_at
+        return position or 0, recorded_at or 0
 
     def _holders(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, int]:
         return {(source, key): at for source, key, at in self._dialect.lookup(cursor, _HOLDERS, keys)} if keys else {}

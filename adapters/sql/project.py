@@ -1,32 +1,37 @@
 """Folds what an append brought into the projections, in the append's own transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
 from adapters.sql import tables
 from adapters.sql.dialects import Dialect, Insert, Lookup, Row
 from adapters.sql.entries import Entry
-from adapters.sql.stored import Reader, stream_events
+from adapters.sql.errors import is_from_driver
+from adapters.sql.marks import Waiting, mark, marked
+from adapters.sql.projection import Projection, Source, measurement_rows, projection_row, with_conflicts
+from adapters.sql.refold import FORGET_MEASUREMENT, MEASUREMENTS, PROJECTIONS, Refolder, fault
+from adapters.sql.stored import stream_rows, to_event
+from adapters.sql.versions import Own, Standing, raise_epoch, register, standing
 from core import fold
-from core.event import ANOMALIES, Event, Reading, Unreadable
+from core.event import Event, Instant, Reading, Unreadable
 from core.ids import Ids
 
-_BITS = {kind: 1 << place for place, kind in enumerate(ANOMALIES)}
+_logger = structlog.get_logger()
+
 _REMEMBERED = 4_096
 _MOST_FOREIGN = 10_000
 
-_PROJECTIONS = Insert.upsert(tables.projections)
-_MEASUREMENTS = Insert.upsert(tables.measurements)
 _STREAMS = Insert(tables.streams, " ON CONFLICT DO NOTHING")
 _LOAD = Lookup(
     "t.source, t.stream, t.opened, t.conflicts, t.snapshot", tables.projections, ("source", "stream", "fingerprint")
 )
 _STREAM_OF = Lookup("t.source, t.position, t.stream", tables.events, ("source", "position"))
 _KIND_OF = Lookup("t.source, t.stream, t.kind, t.provider_id", tables.streams, ("source", "stream"))
+_OPENED = Lookup("t.source, t.stream, t.opened", tables.streams, ("source", "stream"))
 _CHANGED = "SELECT DISTINCT source, stream FROM events WHERE position > ?"
-_FORGET_MEASUREMENT = "DELETE FROM measurements WHERE source = ? AND measurement = ? AND fingerprint = ?"
 
 
 class New(msgspec.Struct, gc=False):
@@ -37,31 +42,6 @@ class New(msgspec.Struct, gc=False):
     key: bytes
     stream: str | None
     opened: int | None = None
-
-
-class Source(msgspec.Struct):
-    """What the log has to know of a configured source; `machine_of` names the machine of a stream's kind."""
-
-    provider: str
-    machine_of: Callable[[str], str]
-    read: Reader
-    settings: fold.Settings
-
-
-class Projection:
-    """A stream's fold in memory, as it stands in its row."""
-
-    __slots__ = ("conflicts", "kind", "machine", "opened", "provider_id", "source", "state", "stream")
-
-    def __init__(self, source: str, stream: str, kind: str, provider_id: str, machine: fold.Kind) -> None:
-        self.source = source
-        self.stream = stream
-        self.kind = kind
-        self.provider_id = provider_id
-        self.machine = machine
-        self.opened = 0
-        self.conflicts = ""
-        self.state: Any = None
 
 
 class Touch:
@@ -80,30 +60,50 @@ class Touch:
 class Projector:
     """Keeps the projections of the machines that this code declares. Remembers the streams that it folded last."""
 
-    def __init__(self, dialect: Dialect, ids: Ids, sources: Mapping[str, Source]) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        ids: Ids,
+        sources: Mapping[str, Source],
+        machines: Mapping[str, fold.Kind] = fold.MACHINES,
+    ) -> None:
         self._dialect = dialect
         self._ids = ids
         self._sources = sources
+        self._machines = machines
+        self._refolder = Refolder(dialect, ids, sources, machines)
+        self._standing = Standing("", {}, plain=True)
         self._remembered: dict[Row, Projection] = {}
+        self.epoch = ""
 
     def forget(self) -> None:
-        """Forgets every stream: what is remembered may not be what was committed."""
+        """Forgets every stream, and what was known of the versions: it may not be what was committed."""
         self._remembered.clear()
+        self.epoch = ""
 
     def forget_changed(self, cursor: Any, after: int) -> None:
         """Forgets the streams that other processes appended to behind the position `after`."""
         cursor.execute(_CHANGED.replace("?", self._dialect.mark), (after,))
         changed = cursor.fetchmany(_MOST_FOREIGN)
         if len(changed) == _MOST_FOREIGN:
-            self.forget()
+            self._remembered.clear()
         for source, stream in changed:
             self._remembered.pop((source, stream), None)
+
+    def renew(self, cursor: Any, now: Instant) -> None:
+        """Looks at the versions again, under the append lock: the epoch is another one than that of `self.epoch`."""
+        self._remembered.clear()
+        versions = register(cursor, self._dialect, self._machines, now)
+        self._standing = standing(cursor, self._dialect, self._machines, versions)
+        self.epoch = self._standing.epoch
 
     def touch(self, cursor: Any, new: Sequence[New], conflicts: Sequence[tuple[str, int]]) -> dict[Row, Touch]:
         """The streams that new events, or conflicts with old ones, touch; events learn what opened their streams."""
         touched = self._touched(new)
         if conflicts:
             self._touch_conflicts(cursor, touched, conflicts)
+            # A conflict has no position by which other processes would see that a stream changed.
+            self.epoch = raise_epoch(cursor, self._dialect)
         if touched:
             self._load(cursor, touched)
             for one in new:
@@ -111,20 +111,32 @@ class Projector:
                     one.opened = self._remembered[one.entry.source, one.stream].opened
         return touched
 
-    def project(self, cursor: Any, touched: dict[Row, Touch]) -> None:
-        """Writes the projections of touched streams, whose new events are in the log by now."""
+    def project(self, cursor: Any, touched: dict[Row, Touch], head: int) -> None:
+        """Writes the projections of touched streams, whose new events are in the log by now. `head`: its last position.
+
+        Streams that this code has no built version for are marked, as every stream is for the versions of others.
+        """
         if not touched:
             return
-        projections = {where: self._remembered[where] for where in touched}
+        if not self._standing.plain:
+            touched = self._leave_marks(cursor, touched, head)
+        rows: list[Row] = []
         measured: list[Row] = []
         gone: list[Row] = []
         for where, touch in touched.items():
-            self._fold(cursor, projections[where], touch, measured, gone)
-        self._dialect.insert(cursor, _PROJECTIONS, [self._row(one) for one in projections.values()])
+            one = self._remembered[where]
+            try:
+                rows.append(self._fold(cursor, one, touch, measured, gone))
+            except Exception as error:
+                if is_from_driver(error):
+                    raise
+                self._give_up(cursor, one, head, fault(error))
+        if rows:
+            self._dialect.insert(cursor, PROJECTIONS, rows)
         for row in gone:
-            cursor.execute(_FORGET_MEASUREMENT.replace("?", self._dialect.mark), row)
+            cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), row)
         if measured:
-            self._dialect.insert(cursor, _MEASUREMENTS, measured)
+            self._dialect.insert(cursor, MEASUREMENTS, measured)
 
     def _touched(self, new: Sequence[New]) -> dict[Row, Touch]:
         touched: dict[Row, Touch] = {}
@@ -165,81 +177,103 @@ class Projector:
 
     def _load(self, cursor: Any, touched: dict[Row, Touch]) -> None:
         if len(self._remembered) > _REMEMBERED:
-            self.forget()
+            self._remembered.clear()
         missing = [where for where in touched if where not in self._remembered]
         if missing:
             self._recall(cursor, missing, touched)
 
     def _recall(self, cursor: Any, missing: Sequence[Row], touched: dict[Row, Touch]) -> None:
-        for source, stream in missing:
-            touch = touched[source, stream]
-            machine = fold.MACHINES[self._sources[source].machine_of(touch.kind)]
-            self._remembered[source, stream] = Projection(source, stream, touch.kind, touch.provider_id, machine)
-        keys = [(*where, self._remembered[where].machine.fingerprint) for where in missing]
-        for source, stream, opened, conflicts, snapshot in self._dialect.lookup(cursor, _LOAD, keys):
-            one = self._remembered[source, stream]
-            one.opened, one.conflicts, one.state = opened, conflicts, fold.decode(one.machine, snapshot)
-        unknown = [self._remembered[where] for where in missing if self._remembered[where].state is None]
+        fresh = [self._remember(where, touched[where]) for where in missing]
+        self._decode(cursor, [one for one in fresh if one.version])
+        unknown = [one for one in fresh if not one.opened]
+        if unknown and not self._standing.plain:
+            self._find(cursor, unknown)
+            unknown = [one for one in unknown if not one.opened]
         if unknown:
             self._open(cursor, unknown, touched)
+
+    def _remember(self, where: Row, touch: Touch) -> Projection:
+        source, stream = where
+        machine = self._refolder.machine_of(source, touch.kind)
+        own = self._own(machine)
+        one = Projection(source, stream, touch.kind, touch.provider_id, machine, own.version if own.built else "")
+        self._remembered[where] = one
+        return one
+
+    def _own(self, machine: fold.Kind) -> Own:
+        return self._standing.machines[machine.name]
+
+    def _decode(self, cursor: Any, fresh: Sequence[Projection]) -> None:
+        """Takes up the folds that are stored; one that is marked is not up to date, and stays without a state."""
+        keys = [(one.source, one.stream, one.version) for one in fresh]
+        stale = set() if self._standing.plain else marked(cursor, self._dialect, keys)
+        for source, stream, opened, conflicts, snapshot in self._dialect.lookup(cursor, _LOAD, keys):
+            one = self._remembered[source, stream]
+            one.opened, one.conflicts = opened, conflicts
+            if (source, stream, one.version) not in stale:
+                one.state = fold.decode(one.machine, snapshot)
+
+    def _find(self, cursor: Any, unknown: Sequence[Projection]) -> None:
+        """Streams that another version's code opened."""
+        keys = [(one.source, one.stream) for one in unknown]
+        for source, stream, opened in self._dialect.lookup(cursor, _OPENED, keys):
+            self._remembered[source, stream].opened = opened
 
     def _open(self, cursor: Any, unknown: Sequence[Projection], touched: dict[Row, Touch]) -> None:
         for one in unknown:
             one.opened = touched[one.source, one.stream].opened
-            one.state = fold.fold(one.machine, [], self._sources[one.source].settings)
+            if one.version:
+                one.state = one.machine.State()
         self._dialect.insert(
             cursor, _STREAMS, [(one.source, one.stream, one.kind, one.provider_id, one.opened) for one in unknown]
         )
 
-    def _fold(self, cursor: Any, one: Projection, touch: Touch, measured: list[Row], gone: list[Row]) -> None:
-        before = self._measurements(one)
-        settings = self._sources[one.source].settings
+    def _leave_marks(self, cursor: Any, touched: dict[Row, Touch], head: int) -> dict[Row, Touch]:
+        """Marks what others have to fold; folds at once what was marked for us. The rest is folded as ever."""
+        marks: list[tuple[str, str, str, int]] = []
+        mine: dict[Row, Touch] = {}
+        stale: list[Waiting] = []
+        for (source, stream), touch in touched.items():
+            one = self._remembered[source, stream]
+            own = self._own(one.machine)
+            position = touch.events[0].position if touch.events else head
+            versions = own.others if own.built else (own.version, *own.others)
+            marks += [(source, stream, version, position) for version in versions]
+            if one.state is not None:
+                mine[source, stream] = touch
+            elif one.version:
+                stale.append(Waiting(source, stream, one.kind, one.provider_id, one.opened, one.version))
+                del self._remembered[source, stream]
+        if marks:
+            mark(cursor, self._dialect, marks)
+        self._refolder.catch_up(cursor, stale)
+        return mine
+
+    def _fold(self, cursor: Any, one: Projection, touch: Touch, measured: list[Row], gone: list[Row]) -> Row:
+        """Folds what touches the stream; its row. What this raises, the driver's errors apart, is a fault of ours."""
+        before = measurement_rows(self._ids, one)
+        source = self._sources[one.source]
         for event in touch.events:
-            if not fold.advance(one.machine, one.state, event, settings):
-                events = stream_events(
-                    cursor, self._dialect, one.source, one.stream, one.opened, self._sources[one.source].read
-                )
-                one.state = fold.fold(one.machine, events, settings)
+            if not fold.advance(one.machine, one.state, event, source.settings):
+                rows = stream_rows(cursor, self._dialect, one.source, one.stream, one.opened)
+                events = [to_event(*row, read=source.read) for row in rows]
+                one.state = fold.fold(one.machine, events, source.settings)
                 break
         if touch.conflicts:
-            told = {*filter(None, one.conflicts.split(",")), *map(str, touch.conflicts)}
-            one.conflicts = ",".join(sorted(told, key=int))
-        after = self._measurements(one)
-        measured.extend(row for key, row in after.items() if before.get(key) != row)
+            one.conflicts = with_conflicts(one.conflicts, touch.conflicts)
+        after = measurement_rows(self._ids, one)
+        row = projection_row(self._ids, one)
+        measured.extend(new for key, new in after.items() if before.get(key) != new)
         gone.extend(key for key in before if key not in after)
+        return row
 
-    def _measurements(self, one: Projection) -> dict[Row, Row]:
-        if one.machine.name != "measurement":
-            return {}
-        fingerprint = one.machine.fingerprint
-        rows = {}
-        for record in one.state.measurements:
-            names = (record.measurement_id,) if record.measurement_id is not None else ("", record.key)
-            ours = self._ids.of("measurement", one.source, one.provider_id, *names)
-            rows[one.source, ours, fingerprint] = (
-                *(one.source, ours, fingerprint, one.stream, record.position, record.measurement_id),
-                *(record.state, record.outcome, mask(record.anomalies)),
-            )
-        return rows
-
-    def _row(self, one: Projection) -> Row:
-        state, machine = one.state, one.machine
-        device = state.data.get("device_id") if one.kind == "action" else None
-        return (
-            *(one.source, one.stream, machine.fingerprint, one.kind, machine.name, one.opened, state.position),
-            *(state.state, state.outcome, state.user_id),
-            self._ids.of("device", one.source, device) if isinstance(device, str) else None,
-            *(state.first_at, state.last_at, mask(state.anomalies) | (_BITS["conflict"] if one.conflicts else 0)),
-            *(one.conflicts, fold.encode(state)),
-        )
-
-
-def mask(anomalies: Sequence[Any]) -> int:
-    """The kinds of the anomalies as bits, in the order of `core.event.ANOMALIES`."""
-    bits = 0
-    for anomaly in anomalies:
-        bits |= _BITS[anomaly.kind]
-    return bits
+    def _give_up(self, cursor: Any, one: Projection, head: int, error: str) -> None:
+        """The stream waits for other code, or for its next event; every process has to know that its row is old."""
+        _logger.error("fold_failed", source=one.source, stream=one.stream, version=one.version, error=error)
+        mark(cursor, self._dialect, [(one.source, one.stream, one.version, head)], error)
+        del self._remembered[one.source, one.stream]
+        self._standing = msgspec.structs.replace(self._standing, plain=False)
+        self.epoch = raise_epoch(cursor, self._dialect)
 
 
 def event_of(new: New, reading: Reading) -> Event:

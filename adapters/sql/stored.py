@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from adapters.sql.dialects import Dialect
+from adapters.sql.dialects import Dialect, Row
 from core.event import Event, Note, Reading, Unreadable
 
 Reader = Callable[[str | None, bytes], Reading | Unreadable]
@@ -17,10 +17,10 @@ _STREAM = (
 """The last condition is always true; without it SQLite walks the primary key, all events of the source."""
 
 
-def stream_events(cursor: Any, dialect: Dialect, source: str, stream: str, opened: int, read: Reader) -> list[Event]:
-    """Every event of a stream by position. `opened`: the position that first named the stream."""
+def stream_rows(cursor: Any, dialect: Dialect, source: str, stream: str, opened: int) -> list[Row]:
+    """A stream's events by position, as `to_event` takes them. `opened`: the position that first named the stream."""
     cursor.execute(_STREAM.replace("?", dialect.mark), (source, opened, stream))
-    return [to_event(*row, read=read) for row in cursor.fetchall()]
+    return list(cursor.fetchall())
 
 
 def to_event(

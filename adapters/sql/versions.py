@@ -54,7 +54,7 @@ class Own(msgspec.Struct, frozen=True, gc=False):
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
-    """What a process's code has to do with every machine. `plain`: all is built, nothing else lives, nothing is marked."""
+    """What a process's code has to do with every machine. `plain`: all is built, nothing else lives or is marked."""
 
     epoch: str
     machines: dict[str, Own]

@@ -1,0 +1,167 @@
+"""Folds streams anew from the log: for a version that is built, or that another release's appends left behind."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from adapters.sql import tables
+from adapters.sql.dialects import Dialect, Insert, Lookup, Row
+from adapters.sql.marks import Waiting, clear, mark
+from adapters.sql.projection import Projection, Source, measurement_rows, projection_row, with_conflicts
+from adapters.sql.stored import to_event
+from core import fold
+from core.event import Event
+from core.ids import Ids
+
+_logger = structlog.get_logger()
+
+PROJECTIONS = Insert.upsert(tables.projections)
+MEASUREMENTS = Insert.upsert(tables.measurements)
+FORGET_MEASUREMENT = "DELETE FROM measurements WHERE source = ? AND measurement = ? AND fingerprint = ?"
+_HISTORY = Lookup(
+    "t.source, t.stream, t.position, t.key, t.type, t.received_at, t.verified_by, p.body",
+    tables.events,
+    ("source", "opened", "stream"),
+    " JOIN payloads p ON p.source = t.source AND p.position = t.position WHERE t.position > 0 ORDER BY t.position",
+)
+_CONFLICTS = Lookup(
+    "t.source, t.stream, t.position",
+    tables.events,
+    ("source", "opened", "stream"),
+    " JOIN deliveries d ON d.source = t.source AND d.position = t.position AND d.verdict = 'conflict'"
+    " WHERE t.position > 0",
+)
+_MEASURED = Lookup(
+    "t.source, t.measurement, t.fingerprint",
+    tables.measurements,
+    ("source", "stream", "fingerprint"),
+    " WHERE t.opened > 0",
+)
+
+
+class History(msgspec.Struct, gc=False):
+    """A stream as the log has it: stored events by position, and positions whose key came again with another body."""
+
+    stream: Waiting
+    events: list[Row]
+    conflicts: list[int]
+
+
+class Folded(msgspec.Struct, gc=False):
+    """A folded stream: its row of `projections`, and those of `measurements` by their primary keys."""
+
+    stream: Waiting
+    row: Row
+    measured: dict[Row, Row]
+
+
+class Failed(msgspec.Struct, gc=False):
+    """A stream that this code cannot fold: a fault of ours. `error` names its kind and place, and nothing personal."""
+
+    stream: Waiting
+    position: int
+    error: str
+
+
+class Refolder:
+    """Folds whole streams with this code. `read` and `write` are the database's part, `fold` is pure."""
+
+    def __init__(
+        self, dialect: Dialect, ids: Ids, sources: Mapping[str, Source], machines: Mapping[str, fold.Kind]
+    ) -> None:
+        self._dialect = dialect
+        self._ids = ids
+        self._sources = sources
+        self._machines = machines
+
+    def machine_of(self, source: str, kind: str) -> fold.Kind:
+        """The machine that folds a source's streams of that kind."""
+        return self._machines[self._sources[source].machine_of(kind)]
+
+    def catch_up(self, cursor: Any, streams: Sequence[Waiting]) -> None:
+        """Folds the streams and clears their marks, in the caller's transaction, which has to hold the append lock."""
+        self.write(cursor, [self.fold(history) for history in self.read(cursor, streams)])
+
+    def read(self, cursor: Any, streams: Sequence[Waiting]) -> list[History]:
+        """The streams' histories."""
+        keys = list({(one.source, one.opened, one.stream) for one in streams})
+        if not keys:
+            return []
+        events: dict[Row, list[Row]] = defaultdict(list)
+        for source, stream, *stored in self._dialect.lookup(cursor, _HISTORY, keys):
+            events[source, stream].append(tuple(stored))
+        conflicts: dict[Row, list[int]] = defaultdict(list)
+        for source, stream, position in self._dialect.lookup(cursor, _CONFLICTS, keys):
+            conflicts[source, stream].append(position)
+        places = [(one, (one.source, one.stream)) for one in streams]
+        return [History(one, events.get(place, []), conflicts.get(place, [])) for one, place in places]
+
+    def fold(self, history: History) -> Folded | Failed:
+        """The stream's rows. A fault of the fold, or of a reading, is logged and told: it must stop nothing."""
+        one = history.stream
+        try:
+            projection = self.projection(history)
+            return Folded(one, projection_row(self._ids, projection), measurement_rows(self._ids, projection))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with this stream, the others go on
+            told = fault(error)
+        _logger.error("fold_failed", source=one.source, stream=one.stream, version=one.version, error=told)
+        return Failed(one, history.events[-1][0] if history.events else one.opened, told)
+
+    def projection(self, history: History) -> Projection:
+        """The stream's fold. Raises whatever the fold or a reading raises."""
+        one = history.stream
+        machine, source = self.machine_of(one.source, one.kind), self._sources[one.source]
+        projection = Projection(one.source, one.stream, one.kind, one.provider_id, machine, one.version)
+        projection.opened = one.opened
+        projection.conflicts = with_conflicts("", history.conflicts)
+        projection.state = fold.fold(machine, self.events(history), source.settings)
+        return projection
+
+    def events(self, history: History) -> list[Event]:
+        """A stream's events as the fold takes them, read from the raw bodies."""
+        read = self._sources[history.stream.source].read
+        return [to_event(*stored, read=read) for stored in history.events]
+
+    def write(self, cursor: Any, folded: Sequence[Folded | Failed], *, fresh: bool = False) -> None:
+        """Writes the rows and clears the marks. `fresh`: the version has no row of these streams yet."""
+        good = [one for one in folded if isinstance(one, Folded)]
+        if good:
+            self._write(cursor, good, fresh=fresh)
+            if not fresh:
+                clear(cursor, self._dialect, [one.stream for one in good])
+        for failed in folded:
+            if isinstance(failed, Failed):
+                one = failed.stream
+                mark(cursor, self._dialect, [(one.source, one.stream, one.version, failed.position)], failed.error)
+
+    def _write(self, cursor: Any, folded: Sequence[Folded], *, fresh: bool) -> None:
+        self._dialect.insert(cursor, PROJECTIONS, [one.row for one in folded])
+        measured: dict[Row, Row] = {}
+        for one in folded:
+            measured |= one.measured
+        if not fresh:
+            self._forget_measurements(cursor, [one.stream for one in folded], measured)
+        if measured:
+            self._dialect.insert(cursor, MEASUREMENTS, list(measured.values()))
+
+    def _forget_measurements(self, cursor: Any, streams: Sequence[Waiting], measured: dict[Row, Row]) -> None:
+        """Of a stream that was folded before, measurements may be gone by now."""
+        keys = [(one.source, one.stream, one.version) for one in streams if one.kind == "session"]
+        known = list(self._dialect.lookup(cursor, _MEASURED, keys)) if keys else []
+        for row in known:
+            if tuple(row) not in measured:
+                cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), tuple(row))
+
+
+def fault(error: BaseException) -> str:
+    """An exception's kind and place. What it says may hold personal data."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    code = trace.tb_frame.f_code
+    return f"{type(error).__name__} in {code.co_qualname}, line {trace.tb_lineno}"
