@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -19,6 +19,7 @@ from core.ids import Ids
 from core.leaf import Columns, commitment, leaf
 
 Item = Entry | Rejection
+T = TypeVar("T")
 
 _logger = structlog.get_logger()
 
@@ -82,18 +83,22 @@ class Log:
         return self.append([msgspec.structs.replace(item, reading=refused)])
 
     def _commit(self, batch: Sequence[Item]) -> list[Receipt]:
+        return self._transact(lambda cursor: self._write(cursor, batch))
+
+    def _transact(self, write: Callable[[Any], tuple[T, int]]) -> T:
+        """Runs `write` as the only writer. It gives what comes of it, and the log's last position by then."""
         try:
             if self._connection is None:
                 self._connection = self._engine.raw_connection()
             cursor = self._connection.cursor()
             self._dialect.begin(cursor)
-            receipts, last = self._write(cursor, batch)
+            outcome, last = write(cursor)
             self._connection.commit()
         except BaseException:
             self._abandon()
             raise
         self._last = last
-        return receipts
+        return outcome
 
     def _abandon(self) -> None:
         """What the projector remembers may be ahead of the log now, and the connection may be broken: begin anew."""
