@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,13 +16,15 @@ from adapters.config import ConfigError, Settings, load
 from adapters.config import Source as Configured
 from adapters.http import Api, Door, create_http, ingest_blueprint
 from adapters.providers import TOLD_STATES, Provider, build, read_told, told
-from adapters.server import Bridge, Front
+from adapters.server import WRITER, Bridge, Front, Link, write_for_parent, writing
 from adapters.sql import (
     Entry,
     GroupCommit,
     Log,
     Projector,
     Reads,
+    Receipt,
+    Rejection,
     Source,
     claim,
     dialect_of,
@@ -33,6 +36,8 @@ from core import fold
 from core.event import Instant, Reading, Unreadable
 from core.ids import Ids
 
+Append = Callable[[Entry | Rejection], Receipt]
+
 THREADS = 8
 """Threads of one process that answer queries."""
 
@@ -43,75 +48,81 @@ def now() -> Instant:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """One process's parts."""
+class Parts:
+    """What every process of a service has, whether it serves or writes."""
 
+    settings: Settings
     engine: Engine
-    log: Log
-    door: Door
-    commit: GroupCommit
-    flask: Flask
+    ids: Ids
+    providers: Mapping[str, Provider]
+    sources: Mapping[str, Source]
 
-    def close(self) -> None:
-        """Commits what was handed in, and lets the database go."""
-        self.commit.close()
-        self.log.close()
-        self.engine.dispose()
+    def log(self) -> Log:
+        """The writer's side of the log."""
+        return Log(self.engine, self.ids, Projector(dialect_of(self.engine), self.ids, self.sources), now)
+
+    def door(self) -> Door:
+        """What deliveries come through."""
+        return Door(self.providers, self.settings.service.max_body, now)
+
+    def flask(self, door: Door, append: Append) -> Flask:
+        """The Flask application; `append` returns after the commit."""
+        tell = partial(_tell, append)
+        api = Api(reads=Reads(self.engine), ids=self.ids, sources=self.sources, tell=tell, clock=now, threads=THREADS)
+        flask = create_http(api)
+        flask.register_blueprint(ingest_blueprint(door, append))
+        return flask
 
 
-def assemble(settings: Settings) -> Service:
-    """Opens and migrates the database and wires the parts. Raises ConfigError where the two do not belong together."""
+def open_parts(settings: Settings) -> Parts:
+    """Opens and migrates the database. Raises ConfigError where it does not belong to the configuration."""
     engine = open_engine(settings.database_url, pool_size=THREADS)
     migrate(engine)
     ids = Ids(settings.service.key)
     _check_claims(engine, ids, settings)
     providers = {name: build(source) for name, source in settings.sources.items()}
     sources = {name: _source(providers[name], configured) for name, configured in settings.sources.items()}
-    log = Log(engine, ids, Projector(dialect_of(engine), ids, sources), now)
-    commit = GroupCommit(log.append)
-    door = Door(providers, settings.service.max_body, now)
-    api = Api(
-        reads=Reads(engine),
-        ids=ids,
-        sources=sources,
-        tell=partial(_tell, commit),
-        clock=now,
-        threads=THREADS,
-    )
-    flask = create_http(api)
-    flask.register_blueprint(ingest_blueprint(door, commit.append))
-    return Service(engine, log, door, commit, flask)
+    return Parts(settings, engine, ids, providers, sources)
 
 
 def create_app(settings: Settings) -> Flask:
-    """The WSGI application: everything that the service answers, under any WSGI server."""
-    return assemble(settings).flask
+    """The WSGI application: everything that the service answers, under any WSGI server. Its threads commit."""
+    parts = open_parts(settings)
+    return parts.flask(parts.door(), GroupCommit(parts.log().append).append)
 
 
 def front() -> Front:
-    """The RSGI application of one worker process, from the environment's configuration."""
-    service = assemble(load(None, os.environ))
-    return Front(service.door, service.commit, Bridge(service.flask, THREADS))
+    """The RSGI application of one serving process, from the environment. The writing process commits."""
+    parts = open_parts(load(None, os.environ))
+    door, link = parts.door(), Link(os.environ[WRITER])
+    return Front(door, link, Bridge(parts.flask(door, link.append), THREADS))
+
+
+def write() -> None:
+    """The writing process, until its parent is gone."""
+    parts = open_parts(load(None, os.environ))
+    log = parts.log()
+    write_for_parent(log.append)
+    log.close()
+    parts.engine.dispose()
 
 
 def serve(settings: Settings, serving: Serving) -> None:
     """Serves until it is told to stop. What is wrong with the database is told here, before a process is started."""
-    engine = open_engine(settings.database_url)
-    migrate(engine)
-    _check_claims(engine, Ids(settings.service.key), settings)
-    engine.dispose()
-    Granian(
-        "app:front",
-        address=serving.host,
-        port=settings.port,
-        interface=Interfaces.RSGI,
-        workers=serving.processes,
-        runtime_mode=RuntimeModes.st,
-        factory=True,
-        log_access=False,
-        respawn_failed_workers=True,
-        workers_kill_timeout=30,
-    ).serve()
+    open_parts(settings).engine.dispose()
+    with writing("from app import write; write()"):
+        Granian(
+            "app:front",
+            address=serving.host,
+            port=settings.port,
+            interface=Interfaces.RSGI,
+            workers=serving.processes,
+            runtime_mode=RuntimeModes.st,
+            factory=True,
+            log_access=False,
+            respawn_failed_workers=True,
+            workers_kill_timeout=30,
+        ).serve()
 
 
 def _check_claims(engine: Engine, ids: Ids, settings: Settings) -> None:
@@ -135,11 +146,11 @@ def _read(provider: Provider, kind: str | None, body: bytes) -> Reading | Unread
 
 
 def _tell(
-    commit: GroupCommit, *, source: str, key: str, action_id: str, state: str, occurred_at: Instant
+    append: Append, *, source: str, key: str, action_id: str, state: str, occurred_at: Instant
 ) -> tuple[str, int]:
     body = told(action_id, state, occurred_at)
     entry = Entry(source, now(), [("idempotency-key", key)], body, None, b"told:" + key.encode(), read_told(body))
-    receipt = commit.append(entry)
+    receipt = append(entry)
     return receipt.verdict, receipt.position
 
 

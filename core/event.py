@@ -34,14 +34,14 @@ class Anomaly(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
-class Note(msgspec.Struct, frozen=True, gc=False):
+class Note(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An anomaly that the reading of a body found, before the event had a position."""
 
     kind: str
     detail: str
 
 
-class Reading(msgspec.Struct, gc=False):
+class Reading(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):
     """What an authentic body says.
 
     `type` is the provider's own word. `known` is false where no machine may be moved by it (an unknown type, or
@@ -62,7 +62,7 @@ class Reading(msgspec.Struct, gc=False):
     mentions: str | None = None
 
 
-class Unreadable(msgspec.Struct, frozen=True, gc=False):
+class Unreadable(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, tag_field="is_a"):
     """An authentic body that cannot be read: recorded raw, anomaly `undecodable`. `reason` is for people."""
 
     reason: str

@@ -1,6 +1,9 @@
-"""What serves: Granian's RSGI in front, Flask behind it."""
+"""What serves: Granian's RSGI in front, Flask behind it, and one process that writes."""
 
 from adapters.server.bridge import Bridge
 from adapters.server.front import Front
+from adapters.server.link import Link
+from adapters.server.process import WRITER, write_for_parent, writing
+from adapters.server.writer import Writer
 
-__all__ = ["Bridge", "Front"]
+__all__ = ["WRITER", "Bridge", "Front", "Link", "Writer", "write_for_parent", "writing"]

@@ -4,14 +4,13 @@ A body is read here under a deadline, so that a sender that stalls holds no thre
 (its specification: `docs/spec/RSGI.md` in Granian's repository).
 """
 
-import asyncio
-from asyncio import AbstractEventLoop, Future
-from collections.abc import Sequence
+from asyncio import AbstractEventLoop
 from typing import Any
 
 from adapters.http import Answer, Door, answer, failure
 from adapters.server.bridge import Bridge
-from adapters.sql import GroupCommit, Slot, Unavailable
+from adapters.server.deadline import Deadline
+from adapters.server.link import Link
 from core.event import Headers
 
 BODY_DEADLINE = 20.0
@@ -19,15 +18,20 @@ BODY_DEADLINE = 20.0
 
 
 class Front:
-    """One process's server side. `bridge` runs Flask."""
+    """One process's server side. `link` leads to the process that writes; `bridge` runs Flask."""
 
-    def __init__(self, door: Door, commit: GroupCommit, bridge: Bridge) -> None:
+    def __init__(self, door: Door, link: Link, bridge: Bridge) -> None:
         self._door = door
-        self._commit = commit
+        self._link = link
         self._bridge = bridge
-        self._loop: AbstractEventLoop | None = None
+        self._deadline = Deadline(BODY_DEADLINE)
+
+    def __rsgi_init__(self, loop: AbstractEventLoop) -> None:
+        """Granian's call, before the first request."""
+        self._link.tie(loop)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        """Granian's call for each request."""
         if scope.proto != "http":
             return
         if scope.path.startswith("/in/"):
@@ -41,45 +45,24 @@ class Front:
         source = self._door.source_of(scope.method, scope.path)
         if not isinstance(source, str):
             return source
-        headers: Headers = scope.headers.items()
         body = await self._read(scope, protocol)
         if body is None:
             return failure(408, "the body did not arrive in time", [("connection", "close")])
+        headers: Headers = scope.headers.items()
         if isinstance(body, int):
             item: Any = self._door.refuse_size(source, headers, body)
         else:
             item = self._door.receive(source, headers, body)
-        return answer(item, await self._committed(item))
-
-    async def _committed(self, item: Any) -> Any:
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        future: Future[None] = self._loop.create_future()
-        try:
-            slot = self._commit.submit(item, self._wake, future)
-        except Unavailable as error:
-            return error
-        await future
-        return slot.outcome
-
-    def _wake(self, slots: Sequence[Slot]) -> None:
-        """Called in the committing thread: one wake-up of the loop for all that one commit answered."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(_resolve, slots)
+        return answer(item, await self._link.commit(item))
 
     async def _read(self, scope: Any, protocol: Any) -> bytes | int | None:
         """The body; the number of bytes seen where that is over the limit; None where it did not arrive in time."""
         declared = scope.headers.get("content-length")
         if declared is not None and int(declared) > self._door.max_body:
             return int(declared)
-        try:
-            async with asyncio.timeout(BODY_DEADLINE):
-                if declared is not None:
-                    body: bytes = await protocol()
-                    return body
-                return await self._read_chunks(protocol)
-        except TimeoutError:
-            return None
+        with self._deadline:
+            return await protocol() if declared is not None else await self._read_chunks(protocol)
+        return None
 
     async def _read_chunks(self, protocol: Any) -> bytes | int:
         chunks, size = [], 0
@@ -89,9 +72,3 @@ class Front:
                 return size
             chunks.append(chunk)
         return b"".join(chunks)
-
-
-def _resolve(slots: Sequence[Slot]) -> None:
-    for slot in slots:
-        if not slot.waiter.done():
-            slot.waiter.set_result(None)

@@ -4,7 +4,7 @@ from adapters.sql.claim import claim
 from adapters.sql.dialects import dialect_of
 from adapters.sql.engine import migrate, open_engine, revision
 from adapters.sql.entries import Entry, Receipt, Rejection, Unavailable
-from adapters.sql.group import GroupCommit, Slot
+from adapters.sql.group import GroupCommit
 from adapters.sql.log import Log
 from adapters.sql.project import Projector
 from adapters.sql.projection import Source
@@ -27,7 +27,6 @@ __all__ = [
     "Recorded",
     "Rejection",
     "Seen",
-    "Slot",
     "Source",
     "Unavailable",
     "WantedMeasurements",

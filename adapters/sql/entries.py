@@ -5,7 +5,7 @@ import msgspec
 from core.event import Headers, Instant, Reading, Unreadable
 
 
-class Entry(msgspec.Struct, gc=False):
+class Entry(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):
     """An authentic delivery. `identity` is its idempotency key's bytes; `verified_by` is None where unsigned.
 
     `keyed_by_body` tells that whoever has the identity has the body: the key may then begin with the time in it.
@@ -21,7 +21,7 @@ class Entry(msgspec.Struct, gc=False):
     keyed_by_body: bool = False
 
 
-class Rejection(msgspec.Struct, gc=False):
+class Rejection(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):
     """A delivery that stays outside of the log: what it was answered, and why. `size` is that of the whole body."""
 
     source: str
@@ -34,7 +34,7 @@ class Rejection(msgspec.Struct, gc=False):
     hint: str = ""
 
 
-class Receipt(msgspec.Struct, frozen=True, gc=False):
+class Receipt(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What a committed delivery turned out to be. `position` is that of the event that holds the key; 0: rejected."""
 
     verdict: str

@@ -1,0 +1,89 @@
+"""A serving process's link to the one that writes: in the event loop, and for threads."""
+
+import asyncio
+from asyncio import AbstractEventLoop, Future, Transport
+from collections import deque
+
+from adapters.server.frames import Inbox, Item, Outcome, pack
+from adapters.sql import Receipt, Unavailable
+
+_GONE = "the writing process is away"
+
+
+class Link(asyncio.Protocol):
+    """Belongs to one event loop. Deliveries of one turn of the loop travel together; outcomes come in their order."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._loop: AbstractEventLoop
+        self._transport: Transport | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._inbox = _inbox()
+        self._outgoing: list[bytes] = []
+        self._pending: deque[Future[Receipt | Unavailable]] = deque()
+
+    async def commit(self, item: Item) -> Receipt | Unavailable:
+        """The outcome of a delivery, once it is known."""
+        if self._transport is None and not await self._connected():
+            return Unavailable(_GONE)
+        frame = pack(item)
+        future: Future[Receipt | Unavailable] = self._loop.create_future()
+        if not self._outgoing:
+            self._loop.call_soon(self._send)
+        self._outgoing.append(frame)
+        self._pending.append(future)
+        return await future
+
+    def append(self, item: Item) -> Receipt:
+        """The same for a thread that may wait. Raises Unavailable."""
+        outcome = asyncio.run_coroutine_threadsafe(self.commit(item), self._loop).result()
+        if isinstance(outcome, Unavailable):
+            raise outcome
+        return outcome
+
+    def tie(self, loop: AbstractEventLoop) -> None:
+        """Ties the link to its loop, before anything is handed in."""
+        self._loop = loop
+
+    async def _connected(self) -> bool:
+        if self._connecting is None:
+            self._connecting = asyncio.ensure_future(self._connect())
+        await self._connecting
+        return self._transport is not None
+
+    async def _connect(self) -> None:
+        try:
+            await self._loop.create_unix_connection(lambda: self, self._path)
+        except OSError:
+            self._transport = None
+        finally:
+            self._connecting = None
+
+    def _send(self) -> None:
+        frames, self._outgoing = self._outgoing, []
+        if self._transport is not None:
+            self._transport.write(b"".join(frames))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio's call."""
+        assert isinstance(transport, Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Asyncio's call."""
+        for outcome in self._inbox.whole(data):
+            future = self._pending.popleft()
+            if not future.done():
+                future.set_result(Unavailable(outcome) if isinstance(outcome, str) else outcome)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Asyncio's call: nothing is known of what was under way."""
+        self._transport, self._inbox, self._outgoing = None, _inbox(), []
+        pending, self._pending = self._pending, deque()
+        for future in pending:
+            if not future.done():
+                future.set_result(Unavailable(_GONE))
+
+
+def _inbox() -> Inbox[Outcome]:
+    return Inbox[Outcome](Outcome)  # type: ignore[arg-type]  # a union
