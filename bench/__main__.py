@@ -3,5 +3,7 @@
 from bench.append import append
 from bench.command import main
 from bench.ingest import ingest
+from bench.query import query
+from bench.storage import storage
 
-main({"ingest": ingest, "append": append})
+main({"ingest": ingest, "append": append, "storage": storage, "query": query})

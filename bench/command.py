@@ -4,7 +4,7 @@ import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import URL
@@ -20,13 +20,27 @@ RESULTS = Path(__file__).with_name("results.json")
 
 
 @dataclass(frozen=True, slots=True)
+class Filled:
+    """A database with `events` in it. `raw` is the number of bytes of their bodies and headers."""
+
+    url: str
+    folder: Path
+    events: int
+    raw: int
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
-    """Where a benchmark works: a folder of its own, a durable PostgreSQL, and how much it shall measure."""
+    """Where a benchmark works: a folder of its own, a durable PostgreSQL, and how much it shall measure.
+
+    `filled` keeps, for the benchmarks that come later, the databases by kind and number of events.
+    """
 
     folder: Path
     postgres: Durable
     scale: Scale
     databases: Sequence[str] = DATABASES
+    filled: dict[tuple[str, int], "Filled"] = field(default_factory=dict)
 
     @contextmanager
     def database(self, kind: str, name: str) -> Iterator[str]:

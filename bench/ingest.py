@@ -6,18 +6,14 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from adapters.cli import Serving
 from bench.command import Place, main
 from bench.load import Result
 from bench.measure import best, interleaved, percentile, ratios, say
 from bench.results import Figure, rate
 from bench.sender import Sender
-from bench.servers import hookfold, peer, raw
+from bench.servers import BY_DEFAULT, hookfold, peer, raw
 from bench.traffic import SECRET
 from bench.verify import verify
-
-BY_DEFAULT = Serving().processes
-"""As `make run` serves."""
 
 OF_NOTHING = {"sqlite": 0.6, "postgresql": 0.5}
 OF_HANDWRITTEN = {"sqlite": 10.0, "postgresql": 5.0}

@@ -1,5 +1,6 @@
 """Hookfold's log inside of this process: no server, no HTTP."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import text
@@ -22,6 +23,12 @@ class Own:
         receipt = self.service.commit.append(item)
         if receipt.verdict != "new":
             raise AssertionError(f"{message} was found to be {receipt.verdict}")
+
+    def append_all(self, messages: Sequence[Message]) -> None:
+        """Appends many in one transaction, each like any other delivery; not while anybody else appends."""
+        items = [self.service.door.receive(SOURCE, message.headers, message.body) for message in messages]
+        if any(receipt.verdict != "new" for receipt in self.service.log.append(items)):
+            raise AssertionError("not all of them were new")
 
     def events_of(self, messages: int, sessions: int) -> int:  # noqa: ARG002 - a session is no event
         """How many events the log has to hold."""

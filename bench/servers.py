@@ -10,8 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.cli import Serving
 from bench.traffic import PATH, SECRET, SOURCE
 
+BY_DEFAULT = Serving().processes
+"""As `make run` serves."""
+
+SERVICE_SECRET = "a secret for benchmarks only, 32"
 HOME = Path(__file__).parents[1]
 PATIENCE = 60.0
 """Seconds until a server has to answer."""
@@ -30,7 +35,7 @@ def settings_of(folder: Path, url: str) -> dict[str, str]:
     """The environment of a Hookfold with one WMS source, its configuration written into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "wms.secret").write_text(SECRET)
-    (folder / "service.secret").write_text("a secret for benchmarks only, 32")
+    (folder / "service.secret").write_text(SERVICE_SECRET)
     (folder / "hookfold.toml").write_text(
         f'[service]\nsecret = "file:{folder}/service.secret"\n'
         f'[sources.{SOURCE}]\nprovider = "wms"\nsecrets = ["file:{folder}/wms.secret"]\n'

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -63,16 +64,22 @@ class Message:
         return len(self.body) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
 
+def session_id(name: str, number: int) -> str:
+    """The provider's id of the session that was begun as the `number`th, from 0, in the traffic of that name."""
+    return f"{name}{number:010d}9fu3rpqruvf"
+
+
 class Traffic:
-    """An endless stream of messages; after `close`, only the sessions that are open are brought to their end.
+    """A stream of messages; after `close`, or at the `most` sessions, those that are open are brought to their end.
 
     `name` keeps the sessions of one stream apart from those of another. `sessions` counts those that were begun.
     """
 
-    def __init__(self, name: str, at_once: int = AT_ONCE) -> None:
+    def __init__(self, name: str, at_once: int = AT_ONCE, most: float = math.inf) -> None:
         self._name = name
         self._began = int(time.time()) - 3_600  # in the past: an event that is ahead of our clock is an anomaly
         self._at_once = at_once
+        self._most = most
         self._closed = False
         self.sessions = 0
 
@@ -90,19 +97,15 @@ class Traffic:
         """No new sessions from now on."""
         self._closed = True
 
-    def session_id(self, number: int) -> str:
-        """The provider's id of the session that was begun as the `number`th, from 0."""
-        return f"{self._name}{number:010d}9fu3rpqruvf"
-
     def _visitor(self, waits: int) -> Iterator[Message | None]:
         """Session after session; nothing for the first turns, so that not all visitors are in step."""
         yield from itertools.repeat(None, waits)
-        while not self._closed:
+        while not self._closed and self.sessions < self._most:
             yield from self._session()
 
     def _session(self) -> Iterator[Message]:
         number, self.sessions = self.sessions, self.sessions + 1
-        session = self.session_id(number)
+        session = session_id(self._name, number)
         payload = f'{{"measurementId":"f0c8ca8d-111d-4dcf-a69d-{number:012x}"}}'
         for sequence, event in enumerate(STEPS):
             told = payload if sequence >= _FIRST_ID else "{}"

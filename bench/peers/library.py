@@ -48,6 +48,16 @@ class Visits(Application[UUID]):
 
     def __init__(self, url: str) -> None:
         super().__init__(_environment(url))
+        if url.startswith("sqlite"):
+            self._check()
+
+    def _check(self) -> None:
+        """Raises AssertionError where its commits are weaker than ours, which would be no comparison."""
+        with self.recorder.datastore.transaction(commit=False) as cursor:
+            cursor.execute("PRAGMA synchronous")
+            level = cursor.fetchone()[0]
+        if level != 2:
+            raise AssertionError(f"synchronous is {level}, not FULL")
 
     @property
     def stored(self) -> int:
