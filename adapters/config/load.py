@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters.config import values
-from adapters.config.secrets import resolve, service_secret
-from adapters.config.settings import MAX_BODY, ConfigError, Secret, Service, Settings, Source
+from adapters.config.secrets import beside, resolve, service_secret, signing_key
+from adapters.config.settings import ConfigError, Secret, Service, Settings, Source
 from adapters.config.surroundings import config_path, database_folder, database_url, port
 from adapters.providers import PROVIDERS, Provider
 
@@ -22,6 +22,11 @@ _TAKEN: dict[str, values.Take] = {
     "overdue_after": values.duration,
     "package_name": values.text,
     "presumed_ended_after": values.duration,
+}
+_SERVICE: dict[str, values.Take] = {
+    "max_body": values.size,
+    "origin": values.origin,
+    "checkpoint_every": values.duration,
 }
 
 
@@ -58,10 +63,16 @@ def _tables(where: Path, document: values.Table, key: str) -> values.Table:
 
 
 def _service(where: Path, given: values.Table, url: str, env: Mapping[str, str]) -> Service:
-    values.only(where, "service.", given, ("secret", "max_body"))
-    max_body = values.size(where, "service.max_body", given.get("max_body", MAX_BODY))
-    default = (database_folder(url) or where.parent / "var") / "secret"
-    return Service(service_secret(given.get("secret"), default, where, env), max_body)
+    values.only(where, "service.", given, ("secret", "signing_key", *_SERVICE))
+    folder = database_folder(url) or where.parent / "var"
+    taken: dict[str, Any] = {
+        setting: take(where, f"service.{setting}", given[setting])
+        for setting, take in _SERVICE.items()
+        if setting in given
+    }
+    secret = service_secret(given.get("secret"), folder / "secret", where, env)
+    key = signing_key(given.get("signing_key"), beside(secret, folder, where), where, env)
+    return Service(secret, key, **taken)
 
 
 def _source(where: Path, name: str, given: object, env: Mapping[str, str]) -> Source:

@@ -1,6 +1,7 @@
 """Secrets by reference, never in the configuration itself; white space around a secret is no part of it."""
 
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Mapping
@@ -25,14 +26,33 @@ def resolve(ref: object, where: Path, key: str, env: Mapping[str, str]) -> Secre
 def service_secret(ref: object, default: Path, where: Path, env: Mapping[str, str]) -> Secret:
     """The service's secret, in `default` without a `ref`; a file that is not there is made with 32 random bytes."""
     key = "service.secret"
+    secret = _made(ref, default, where, env, key)
+    if len(secret.value) < SHORTEST_SERVICE_SECRET:
+        raise ConfigError(where, key, f"{secret.ref} is too short: take 64 random hex digits")
+    return secret
+
+
+def beside(secret: Secret, folder: Path, where: Path) -> Path:
+    """Where the signing key stands unless it is configured: in the folder of the service's secret."""
+    named = secret.ref.removeprefix("file:")
+    return (_path(named, where).parent if named != secret.ref else folder) / "signing-key"
+
+
+def signing_key(ref: object, default: Path, where: Path, env: Mapping[str, str]) -> Secret:
+    """The key of the checkpoints, in `default` without a `ref`; a file that is not there is made."""
+    key = "service.signing_key"
+    secret = _made(ref, default, where, env, key)
+    if re.fullmatch("[0-9a-f]{64}", secret.value) is None:
+        raise ConfigError(where, key, f"{secret.ref} is no Ed25519 key: it holds 64 hex digits, 0-9 and a-f")
+    return secret
+
+
+def _made(ref: object, default: Path, where: Path, env: Mapping[str, str], key: str) -> Secret:
     if ref is None:
         ref = f"file:{default.absolute()}"
     if isinstance(ref, str) and ref.startswith("file:") and len(ref) > len("file:"):
         make(_path(ref.removeprefix("file:"), where), secrets.token_hex(32), where, key)
-    secret = resolve(ref, where, key, env)
-    if len(secret.value) < SHORTEST_SERVICE_SECRET:
-        raise ConfigError(where, key, f"{secret.ref} is too short: take 64 random hex digits")
-    return secret
+    return resolve(ref, where, key, env)
 
 
 def make(path: Path, value: str, where: Path, key: str) -> bool:

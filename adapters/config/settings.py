@@ -4,10 +4,13 @@ from pathlib import Path
 
 import msgspec
 
-from core.event import Instant
+from core.event import SECOND, Instant
 
 MAX_BODY = 262_144
 """Bytes of the largest body that is taken, unless configured: 256 KiB."""
+
+CHECKPOINT_EVERY = 60 * SECOND
+"""Between two checkpoints, unless configured."""
 
 
 class ConfigError(Exception):
@@ -41,15 +44,27 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Service(msgspec.Struct, frozen=True):
-    """What belongs to no source: the secret that keys our ids (32 bytes when made here), the largest body in bytes."""
+    """What belongs to no source: the secret that keys our ids (32 bytes when made here), the largest body in bytes.
+
+    `signing_key`: 64 hex digits, the Ed25519 key of the log's checkpoints; `origin`: the log's name in them (null: made
+    of the key); `checkpoint_every`: microseconds between two while the log grows.
+    """
 
     secret: Secret
+    signing_key: Secret
+    origin: str | None = None
+    checkpoint_every: Instant = CHECKPOINT_EVERY
     max_body: int = MAX_BODY
 
     @property
     def key(self) -> bytes:
         """What ids and hashes are keyed with."""
         return self.secret.value.encode("utf-8", "surrogateescape")
+
+    @property
+    def seed(self) -> bytes:
+        """The 32 bytes of the private key."""
+        return bytes.fromhex(self.signing_key.value)
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 from adapters.config.settings import ConfigError
 from core.event import SECOND, Instant
+from core.note import is_name
 
 Table = dict[str, Any]
 Take = Callable[[Path, str, object], Any]
@@ -34,6 +35,13 @@ def text(where: Path, key: str, value: object) -> str:
     """A string with something in it."""
     if not isinstance(value, str) or not value:
         raise ConfigError(where, key, "make it a string that is not empty")
+    return value
+
+
+def origin(where: Path, key: str, value: object) -> str:
+    """A log's name, as checkpoints have it."""
+    if not isinstance(value, str) or not is_name(value):
+        raise ConfigError(where, key, 'make it a name without spaces and +, such as "example.com/hooks"')
     return value
 
 

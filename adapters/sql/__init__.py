@@ -12,28 +12,39 @@ from adapters.sql.reads import Reads
 from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
+from adapters.sql.stored import Reader
+from adapters.sql.tree import Hole, Stored, Tree
+from adapters.sql.verify import Verdict, recompute
+from adapters.sql.wrong import Wrong
 
 __all__ = [
     "Delivered",
     "Deliveries",
     "Entry",
     "GroupCommit",
+    "Hole",
     "Log",
     "Measured",
     "Projected",
     "Projector",
+    "Reader",
     "Reads",
     "Receipt",
     "Recorded",
     "Rejection",
     "Seen",
     "Source",
+    "Stored",
+    "Tree",
     "Unavailable",
+    "Verdict",
     "WantedMeasurements",
     "WantedStreams",
+    "Wrong",
     "claim",
     "dialect_of",
     "migrate",
     "open_engine",
+    "recompute",
     "revision",
 ]

@@ -97,7 +97,11 @@ WRONG = [
     ("service = []", "service", "make it a table: [service]"),
     ("[sources]\nclinic = 3", "sources.clinic", "make it a table: [sources.clinic]"),
     ("[source.clinic]", "source", "unknown key: remove it, or take one of service, sources"),
-    ("[service]\nsecrets = 'x'", "service.secrets", "unknown key: remove it, or take one of max_body, secret"),
+    (
+        "[service]\nsecrets = 'x'",
+        "service.secrets",
+        "unknown key: remove it, or take one of checkpoint_every, max_body, origin, secret, signing_key",
+    ),
     ("[service]\nmax_body = '1 MB'", "service.max_body", "make it a number of bytes"),
     ("[service]\nmax_body = 0", "service.max_body", "make it a number of bytes"),
     ("[service]\nmax_body = true", "service.max_body", "make it a number of bytes"),

@@ -29,7 +29,7 @@ def test_the_first_start_makes_a_secret_beside_the_database_for_its_owner_only(s
     assert made.secret == Secret(f"file:{file}", file.read_text().strip())
     assert len(bytes.fromhex(made.secret.value)) == 32
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert list(file.parent.iterdir()) == [file]
+    assert sorted(file.parent.iterdir()) == [file, tmp_path / "data/signing-key"]
 
 
 @pytest.mark.parametrize("url", ["postgresql://localhost/hookfold", "sqlite://", "sqlite:///:memory:"])

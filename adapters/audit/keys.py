@@ -1,0 +1,45 @@
+"""The log's Ed25519 key: what signs its checkpoints, and what checks them."""
+
+from collections.abc import Callable
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from core import note
+from core.note import Checkpoint, Key
+
+
+class SigningKey:
+    """A log's name and its private key (32 bytes)."""
+
+    def __init__(self, seed: bytes, origin: str | None = None) -> None:
+        """Without an origin the log is named after its public key: two logs never share a name by chance."""
+        private = Ed25519PrivateKey.from_private_bytes(seed)
+        public = private.public_key().public_bytes_raw()
+        self._sign: Callable[[bytes], bytes] = private.sign
+        self.key = Key(origin or f"hookfold/{sha256(public).hexdigest()[:16]}", public)
+
+    def sign(self, size: int, root: bytes) -> str:
+        """The checkpoint over so many leaves as a signed note."""
+        return note.sign(Checkpoint(self.key.name, size, root).text(), self.key, self._sign)
+
+
+def check(public: bytes, signature: bytes, text: bytes) -> bool:
+    """Whether it is that key's Ed25519 signature of the text (RFC 8032)."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, text)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def opened(text: str, key: Key) -> Checkpoint:
+    """The checkpoint in a note that `key` signed, of the log that has the key's name.
+
+    Raises ValueError: Malformed, or NotSigned where it is another key's or another log's.
+    """
+    checkpoint = Checkpoint.parse(note.opened(text, key, check).text)
+    if checkpoint.origin != key.name:
+        raise note.NotSigned(f"it is of the log {checkpoint.origin}, not of {key.name}")
+    return checkpoint

@@ -1,0 +1,124 @@
+"""Makes checkpoints of one log, never two that contradict each other, and proofs that lead to them."""
+
+from typing import NamedTuple
+
+from adapters.audit.keys import SigningKey, opened
+from adapters.sql import Stored, Tree
+from core import merkle
+from core.note import Checkpoint, Key, Proof
+
+
+class Contradiction(Exception):
+    """The log is no longer an extension of its newest checkpoint: nothing is signed any more."""
+
+
+class Empty(Exception):
+    """There is nothing to sign or to prove yet."""
+
+
+class Included(NamedTuple):
+    """That the event at `position` is in the log of `size` positions.
+
+    `checkpoint`: the note over just that size, if one was made.
+    """
+
+    position: int
+    size: int
+    leaf: bytes
+    path: list[bytes]
+    root: bytes
+    checkpoint: str | None
+
+    def file(self) -> str | None:
+        """The proof as c2sp.org/tlog-proof has it; None without a checkpoint."""
+        if self.checkpoint is None:
+            return None
+        return Proof(self.position - 1, tuple(self.path), self.checkpoint).text()
+
+
+class Grown(NamedTuple):
+    """That the log of `second` positions begins with the log of `first`."""
+
+    first: int
+    second: int
+    first_root: bytes
+    second_root: bytes
+    path: list[bytes]
+
+
+class Notary:
+    """Any thread may call. Methods raise Unavailable while the database is away, and Hole where an event is missing."""
+
+    def __init__(self, tree: Tree, signing: SigningKey) -> None:
+        self._tree = tree
+        self._signing = signing
+
+    @property
+    def key(self) -> Key:
+        """Who signs."""
+        return self._signing.key
+
+    def head(self) -> int:
+        """The log's last position."""
+        return self._tree.head()
+
+    def seal(self) -> int:
+        """Appends what the tree lacks; the number of new nodes of its lowest level."""
+        return self._tree.seal()
+
+    def newest(self) -> Stored | None:
+        """The newest checkpoint that was made."""
+        return self._tree.newest()
+
+    def checkpoint(self) -> str:
+        """A checkpoint of the log as it is now: a new one, or the newest where the log did not grow since.
+
+        Raises Empty, or Contradiction where the log is not what was signed before.
+        """
+        stored = self._tree.checkpoint(self._make)
+        if stored is None:
+            raise Empty("the log is empty: there is nothing to sign yet")
+        return stored.note.decode()
+
+    def checkpoint_of(self, size: int) -> str | None:
+        """The checkpoint over exactly so many positions, if one was made."""
+        stored = self._tree.checkpoint_of(size)
+        return stored.note.decode() if stored else None
+
+    def inclusion(self, position: int, size: int | None = None) -> Included:
+        """Proves that an event is in the log: of `size` positions, or of the newest checkpoint that covers it.
+
+        Makes a checkpoint where none covers the position yet. Raises ValueError where the log has no such position.
+        """
+        if size is None:
+            newest = self._tree.newest()
+            size = newest.size if newest and newest.size >= position else self._covering(position)
+        note = self.checkpoint_of(size)
+        with self._tree.hashes() as hashes:
+            path = merkle.inclusion(position - 1, size, hashes)
+            return Included(position, size, hashes((0, position - 1)), path, merkle.root(size, hashes), note)
+
+    def consistency(self, first: int, second: int) -> Grown:
+        """Proves that the log of `second` positions begins with that of `first`.
+
+        Raises ValueError unless 0 < first <= second.
+        """
+        with self._tree.hashes() as hashes:
+            path = merkle.consistency(first, second, hashes)
+            return Grown(first, second, merkle.root(first, hashes), merkle.root(second, hashes), path)
+
+    def _covering(self, position: int) -> int:
+        if position > self._tree.head():
+            raise ValueError(f"the log has no position {position} yet")
+        return opened(self.checkpoint(), self.key).size
+
+    def _make(self, newest: Stored | None, size: int, hashes: merkle.Hashes) -> str:
+        if newest is not None:
+            self._check_growth(opened(newest.note.decode(), self.key), newest, size, hashes)
+        return self._signing.sign(size, merkle.root(size, hashes))
+
+    def _check_growth(self, before: Checkpoint, stored: Stored, size: int, hashes: merkle.Hashes) -> None:
+        if before.size != stored.size or size < before.size or merkle.root(before.size, hashes) != before.root:
+            raise Contradiction(
+                f"the log does not extend checkpoint {stored.number}: `hookfold audit verify` tells where"
+            )

@@ -1,0 +1,53 @@
+"""Keeps the tree up with the log, and signs a checkpoint now and then while the log grows."""
+
+import time
+from threading import Event, Thread
+
+import structlog
+
+from adapters.audit.notary import Notary
+
+TICK = 2.0
+"""Seconds between two looks at the log."""
+
+_logger = structlog.get_logger("audit")
+
+
+class Sealer:
+    """A thread of each process; they take turns at the database. `every`: seconds between two checkpoints."""
+
+    def __init__(self, notary: Notary, every: float, tick: float = TICK) -> None:
+        self._notary = notary
+        self._every = every
+        self._tick = tick
+        self._seen = (0, time.monotonic())
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="hookfold-seal", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread after what it is doing."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._tick):
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 - whatever it is (the database away, a log altered), look again
+                _logger.error("sealing_failed", error=type(error).__name__, detail=str(error)[:200])  # noqa: TRY400 - a line
+
+    def look(self) -> None:
+        """Seals what is new, and makes a checkpoint where the newest one is old enough and the log grew.
+
+        When it was made is not on record: what counts is since when this process knows it.
+        """
+        newest = self._notary.newest()
+        size = newest.size if newest else 0
+        if size != self._seen[0]:
+            self._seen = (size, time.monotonic())
+        if self._notary.head() == size:
+            return
+        self._notary.seal()
+        if time.monotonic() - self._seen[1] >= self._every:
+            self._notary.checkpoint()

@@ -1,0 +1,23 @@
+"""What a verification found."""
+
+import msgspec
+
+
+class Wrong(msgspec.Struct, frozen=True):
+    """The first position that is wrong, or the first of those among which it is (`until`: the last of them).
+
+    `what`: event, payload, node, checkpoint, or log where something is missing or too much.
+    """
+
+    position: int
+    until: int
+    what: str
+    why: str
+
+
+class Found(Exception):
+    """Ends a verification."""
+
+    def __init__(self, position: int, what: str, why: str, *, until: int | None = None) -> None:
+        super().__init__(why)
+        self.wrong = Wrong(position, position if until is None else until, what, why)
