@@ -23,11 +23,14 @@ class Dialect(Protocol):
     def begin(self, cursor: Any) -> None:
         """Begins the transaction of the only writer: whoever comes next waits until it ended."""
 
+    def begin_beside(self, cursor: Any) -> None:
+        """Begins a transaction that writes nothing of the log: on PostgreSQL the append's writer need not wait."""
+
     def insert(self, cursor: Any, into: "Insert", rows: Sequence[Row]) -> None:
         """Inserts all rows, in as few statements as the database takes."""
 
     def lookup(self, cursor: Any, find: "Lookup", keys: Sequence[Row]) -> Iterator[Row]:
-        """The rows that any of the keys names."""
+        """The rows that any of the keys names; a row may come more than once."""
 
 
 class Insert:
@@ -59,33 +62,30 @@ class Lookup:
 
 
 class Sqlite:
-    """One statement of many rows keeps the interpreter's lock: a statement per row gives it away at every row."""
+    """Statements of few distinct sizes, so that the driver finds every one prepared."""
 
     mark = "?"
-    _SIZES = (64, 32, 16, 8, 4, 2, 1)
+    _MOST = 64
 
     def begin(self, cursor: Any) -> None:
         cursor.execute("BEGIN IMMEDIATE")
 
+    begin_beside = begin
+
     def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None:
-        one = f"({', '.join('?' * len(into.names))})"
-        for chunk in self._chunks(rows):
-            sql = f"{into.head} VALUES {', '.join([one] * len(chunk))}{into.conflict}"
-            cursor.execute(sql, list(chain.from_iterable(chunk)))
+        cursor.executemany(f"{into.head} VALUES ({', '.join('?' * len(into.names))}){into.conflict}", rows)
 
     def lookup(self, cursor: Any, find: Lookup, keys: Sequence[Row]) -> Iterator[Row]:
         one = f"({', '.join('?' * len(find.key))})"
-        for chunk in self._chunks(keys):
-            head = f"WITH k ({', '.join(find.key)}) AS (VALUES {', '.join([one] * len(chunk))}) "
-            yield from cursor.execute(head + find.select + find.rest, list(chain.from_iterable(chunk)))
+        for start in range(0, len(keys), self._MOST):
+            some = self._padded(keys[start : start + self._MOST])
+            head = f"WITH k ({', '.join(find.key)}) AS (VALUES {', '.join([one] * len(some))}) "
+            yield from cursor.execute(head + find.select + find.rest, list(chain.from_iterable(some)))
 
-    def _chunks(self, rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-        """Few distinct sizes, so that the driver finds every statement prepared."""
-        start = 0
-        while start < len(rows):
-            size = next(size for size in self._SIZES if size <= len(rows) - start)
-            yield rows[start : start + size]
-            start += size
+    @staticmethod
+    def _padded(keys: Sequence[Row]) -> list[Row]:
+        """The last key again, up to a power of two."""
+        return [*keys, *[keys[-1]] * ((1 << (len(keys) - 1).bit_length()) - len(keys))]
 
 
 class Postgresql:
@@ -95,6 +95,9 @@ class Postgresql:
 
     def begin(self, cursor: Any) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_APPEND_LOCK,))
+
+    def begin_beside(self, cursor: Any) -> None:
+        """The driver begins with the first statement."""
 
     def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None:
         arrays = ", ".join(f"%b::{kind}[]" for kind in into.types)
