@@ -27,7 +27,7 @@ KEPT_REJECTIONS = 1_000
 """Rejections on record per source: the newest ones."""
 
 _EVENTS = Insert(tables.events)
-_PAYLOADS = Insert(tables.payloads, without=("origin",))
+_PAYLOADS = Insert(tables.payloads, without=("origin", "commitment", "erased"))
 _DELIVERIES = Insert(tables.deliveries)
 _HOLDERS = Lookup("t.source, t.key, t.position", tables.events, ("source", "key"))
 _BODIES = Lookup("t.source, t.position, t.body", tables.payloads, ("source", "position"))
@@ -82,6 +82,23 @@ class Log:
         refused = Unreadable(f"what was read could not be recorded: {type(error).__name__}")
         return self.append([msgspec.structs.replace(item, reading=refused)])
 
+    def append_with(self, entry: Entry, act: Callable[[Any, int], T]) -> tuple[int, T]:
+        """Appends an entry and does what it tells of, `act` (cursor, position), in one transaction; position, outcome.
+
+        Raises Unavailable, or what `act` raises: nothing is committed then.
+        """
+
+        def write(cursor: Any) -> tuple[tuple[int, T], int]:
+            (receipt,), last = self._write(cursor, [entry])
+            return (receipt.position, act(cursor, receipt.position)), last
+
+        try:
+            return self._transact(write)
+        except Exception as error:
+            if is_for_now(error):
+                raise Unavailable(str(error)) from error
+            raise
+
     def _commit(self, batch: Sequence[Item]) -> list[Receipt]:
         return self._transact(lambda cursor: self._write(cursor, batch))
 
@@ -134,7 +151,7 @@ class Log:
     def _holders(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, int]:
         return {(source, key): at for source, key, at in self._dialect.lookup(cursor, _HOLDERS, keys)} if keys else {}
 
-    def _bodies(self, cursor: Any, at: Sequence[Row]) -> dict[Row, bytes]:
+    def _bodies(self, cursor: Any, at: Sequence[Row]) -> dict[Row, bytes | None]:
         return {(source, position): body for source, position, body in self._dialect.lookup(cursor, _BODIES, at)}
 
     def _key(self, entry: Entry) -> bytes:
@@ -179,7 +196,7 @@ class Turn:
         entries: Sequence[Entry],
         keys: Sequence[Row],
         holders: dict[Row, int],
-        bodies_of: Callable[[Sequence[Row]], dict[Row, bytes]],
+        bodies_of: Callable[[Sequence[Row]], dict[Row, bytes | None]],
         stream_of: Callable[[str, Reading | Unreadable], str | None],
     ) -> None:
         """Gives each entry its verdict; the first of several with one key is the new one."""
@@ -195,8 +212,9 @@ class Turn:
             else:
                 self._seen_before(entry, at, bodies[entry.source, at])
 
-    def _seen_before(self, entry: Entry, at: int, body: bytes) -> None:
-        verdict = "duplicate" if entry.body == body else "conflict"
+    def _seen_before(self, entry: Entry, at: int, body: bytes | None) -> None:
+        """Where the first body was erased, nothing is left to differ from, and nothing is kept again."""
+        verdict = "duplicate" if body is None or entry.body == body else "conflict"
         if verdict == "conflict":
             self.conflicts.append((entry.source, at))
         self.receipts.append(Receipt(verdict, at))

@@ -63,10 +63,12 @@ payloads = Table(
     Column("source", Text, nullable=False),
     Column("position", BigInteger, nullable=False, autoincrement=False),
     Column("type", Text, comment="an unknown type as sent, made safe; null for documented ones"),
-    Column("headers", LargeBinary, nullable=False, comment="JSON: [[name, value], ...] as the server handed them over"),
-    Column("body", LargeBinary, nullable=False),
-    Column("salt", LargeBinary, nullable=False),
+    Column("headers", LargeBinary, comment="JSON: [[name, value], ...] as the server handed them over; null: erased"),
+    Column("body", LargeBinary, comment="null: erased"),
+    Column("salt", LargeBinary, comment="null: erased"),
     Column("origin", LargeBinary, comment="JSON: place and time in the log that an imported event was taken from"),
+    Column("commitment", LargeBinary, comment="what the leaf covers of an erased payload; null while it is there"),
+    Column("erased", BigInteger, comment="position of the event that tells of the erasure"),
     PrimaryKeyConstraint("source", "position"),
 )
 
@@ -76,10 +78,31 @@ streams = Table(
     Column("source", Text, nullable=False),
     Column("stream", Text, nullable=False, comment="our id, derived from source, kind and provider_id"),
     Column("kind", Text, nullable=False, comment="session, registration, action or device"),
-    Column("provider_id", Text, nullable=False),
+    Column("provider_id", Text, comment="null: erased"),
     Column("opened", BigInteger, nullable=False, comment="position that first named the stream"),
     PrimaryKeyConstraint("source", "stream"),
     Index(None, "kind", "opened"),
+)
+
+erased = Table(
+    "erased",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, autoincrement=False, comment="of the event that tells of it"),
+    Column("measured", LargeBinary, nullable=False, comment="JSON: {a measurement's first position: our id of it}"),
+    Column("snapshot", LargeBinary, nullable=False, comment="the last fold, without what is personal"),
+    PrimaryKeyConstraint("source", "stream"),
+)
+
+retractions = Table(
+    "retractions",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, autoincrement=False, comment="the fold skips this event"),
+    Column("retraction", BigInteger, nullable=False, comment="position of the event that tells of it"),
+    PrimaryKeyConstraint("source", "position"),
+    sqlite_with_rowid=False,
 )
 
 nodes = Table(

@@ -1,8 +1,34 @@
-"""What was erased and why."""
+"""What can be destroyed, what then stands in its place, and events that the fold skips."""
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0005"
 down_revision = "0004"
 
 
 def upgrade() -> None:
-    pass
+    with op.batch_alter_table("payloads") as payloads:
+        for name in ("headers", "body", "salt"):
+            payloads.alter_column(name, existing_type=sa.LargeBinary, nullable=True)
+        payloads.add_column(sa.Column("commitment", sa.LargeBinary))
+        payloads.add_column(sa.Column("erased", sa.BigInteger))
+    with op.batch_alter_table("streams") as streams:
+        streams.alter_column("provider_id", existing_type=sa.Text, nullable=True)
+    op.create_table(
+        "erased",
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("stream", sa.Text, nullable=False),
+        sa.Column("position", sa.BigInteger, nullable=False, autoincrement=False),
+        sa.Column("measured", sa.LargeBinary, nullable=False),
+        sa.Column("snapshot", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("source", "stream", name="pk_erased"),
+    )
+    op.create_table(
+        "retractions",
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("position", sa.BigInteger, nullable=False, autoincrement=False),
+        sa.Column("retraction", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("source", "position", name="pk_retractions"),
+        sqlite_with_rowid=False,
+    )
