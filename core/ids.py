@@ -25,6 +25,11 @@ class Ids:
         digest = self._mac(b"id", kind.encode(), source.encode(), *(name.encode() for name in names))
         return f"{PREFIXES[kind]}_{b32encode(digest[:17]).decode()[:26].lower()}"
 
+    def measurement(self, source: str, session: str, measurement_id: str | None, key: str) -> str:
+        """Our id of a measurement. `key` (hex) is that of its first event, for one that never got an id."""
+        names = (measurement_id,) if measurement_id is not None else ("", key)
+        return self.of("measurement", source, session, *names)
+
     def key(self, source: str, identity: bytes, at: Instant | None = None) -> bytes:
         """The 32 bytes that stand for an idempotency key in the log.
 

@@ -59,8 +59,7 @@ def measurement_rows(ids: Ids, one: Projection) -> dict[Row, Row]:
         return {}
     rows = {}
     for record in one.state.measurements:
-        names = (record.measurement_id,) if record.measurement_id is not None else ("", record.key)
-        ours = ids.of("measurement", one.source, one.provider_id, *names)
+        ours = ids.measurement(one.source, one.provider_id, record.measurement_id, record.key)
         rows[one.source, ours, one.version] = (
             *(one.source, ours, one.version, one.stream, record.position, record.measurement_id),
             *(record.state, record.outcome, mask(record.anomalies)),

@@ -1,0 +1,289 @@
+"""Takes the events of another log's export over, a batch in one transaction, through the writer's own turn.
+
+While this log is the beginning of the exported one, event for event, what comes next is taken over as it was: position,
+clocks, salt and leaf. From the first difference on, it is appended as new, and its origin is kept beside it.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine
+
+from adapters.sql import tables
+from adapters.sql.dialects import Insert, Lookup, Row
+from adapters.sql.entries import Entry, Unavailable
+from adapters.sql.errors import is_for_now
+from adapters.sql.log import Log
+from adapters.sql.project import New, Projector
+from adapters.sql.taken import OWN_SOURCE, Misfit, Outcome, Repeated, Taken
+from core.event import Instant, Unreadable
+from core.ids import Ids
+from core.leaf import Columns, commitment, leaf
+
+MOST_LEFT_OUT = 10_000
+"""So many positions in a row may be filled with placeholders; where more are missing, the export is a selection."""
+
+_EVENTS = Insert(tables.events)
+_PAYLOADS = Insert(tables.payloads)
+_DELIVERIES = Insert(tables.deliveries)
+_LEAVES = Lookup("t.position, t.leaf", tables.events, ("position",))
+_NUMBERED = Lookup("t.source, t.delivery, t.verdict, t.received_at", tables.deliveries, ("source", "delivery"))
+_LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
+_SAME_DELIVERY = (
+    "SELECT body FROM deliveries WHERE source = ? AND position = ? AND verdict = ? AND received_at = ? AND size = ?"
+)
+
+Item = Taken | Repeated
+
+
+class Importer(Log):
+    """The writer of an import. `whole`: the export is one of a whole log, so that positions can be kept."""
+
+    def __init__(
+        self, engine: Engine, ids: Ids, projector: Projector, clock: Callable[[], Instant], *, whole: bool
+    ) -> None:
+        super().__init__(engine, ids, projector, clock)
+        self._same = whole
+
+    def take(self, batch: Sequence[Item]) -> Outcome:
+        """Commits what is not here yet. Raises Misfit, and Unavailable where the database could not commit."""
+        try:
+            self._same, outcome = self._transact(lambda cursor: self._take(cursor, batch))
+        except Exception as error:
+            if is_for_now(error):
+                raise Unavailable(str(error)) from error
+            raise
+        return outcome
+
+    def _take(self, cursor: Any, batch: Sequence[Item]) -> tuple[tuple[bool, Outcome], int]:
+        position, recorded_at = self._head(cursor)
+        turn = _Turn(self, cursor, position, recorded_at, same=self._same)
+        turn.look(batch)
+        for item in batch:
+            if isinstance(item, Taken):
+                turn.event(item)
+            else:
+                turn.delivery(item)
+        self._record(cursor, turn)
+        return (turn.same, turn.outcome), turn.position
+
+    def _record(self, cursor: Any, turn: "_Turn") -> None:
+        touched = self._projector.touch(cursor, [place.new for place in turn.places], turn.conflicts)
+        if turn.places:
+            rows = [place.rows() for place in turn.places]
+            self._dialect.insert(cursor, _EVENTS, [event for event, _ in rows])
+            self._dialect.insert(cursor, _PAYLOADS, [payload for _, payload in rows])
+        if turn.deliveries:
+            self._dialect.insert(cursor, _DELIVERIES, turn.deliveries)
+        self._projector.project(cursor, touched, turn.position)
+
+    def now(self) -> Instant:
+        """The clock's time."""
+        return self._clock()
+
+    def holders(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, int]:
+        """Which position holds a (source, key)."""
+        return self._holders(cursor, list(dict.fromkeys(keys)))
+
+    def body(self, cursor: Any, source: str, position: int) -> bytes | None:
+        """An event's body."""
+        return self._bodies(cursor, [(source, position)]).get((source, position))
+
+    def leaves(self, cursor: Any, positions: Sequence[int]) -> dict[int, bytes]:
+        """The leaf at each position."""
+        keys = [(position,) for position in positions]
+        return {at: bytes(found) for at, found in self._dialect.lookup(cursor, _LEAVES, keys)} if keys else {}
+
+    def numbered(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, Row]:
+        """Verdict and time of each (source, delivery)."""
+        return {(row[0], row[1]): row[2:] for row in self._dialect.lookup(cursor, _NUMBERED, keys)} if keys else {}
+
+    def same_deliveries(self, cursor: Any, wanted: Row) -> list[bytes | None]:
+        """The bodies of the deliveries that (source, position, verdict, received_at, size) names."""
+        cursor.execute(_SAME_DELIVERY.replace("?", self._dialect.mark), wanted)
+        return [None if body is None else bytes(body) for (body,) in cursor.fetchall()]
+
+    def left_out_key(self, position: int) -> bytes:
+        """The key of a placeholder."""
+        return self._ids.key(OWN_SOURCE, b"left out:%d" % position)
+
+
+class _Place:
+    """An event that gets a place here: as it was (`kept`), or as a new one."""
+
+    __slots__ = ("kept", "new", "recorded_at", "taken")
+
+    def __init__(self, taken: Taken, position: int, recorded_at: Instant, *, kept: bool) -> None:
+        self.taken = taken
+        self.kept = kept
+        self.recorded_at = recorded_at
+        self.new = New(position, taken.entry, taken.key, taken.columns.stream)
+
+    def rows(self) -> tuple[Row, Row]:
+        """The rows of `events` and `payloads`."""
+        taken, columns, found, origin = self.taken, self.taken.columns, self.taken.leaf, self.taken.origin
+        if not self.kept:
+            origin = origin or _origin(columns)
+            columns = msgspec.structs.replace(
+                columns, position=self.new.position, opened=self.new.opened, recorded_at=self.recorded_at
+            )
+            found = leaf(columns)
+        elif columns.opened != self.new.opened:
+            why = f"its stream began at {columns.opened} there and at {self.new.opened} here: import with new positions"
+            raise Misfit(taken.line, why)
+        source, position = columns.source, columns.position
+        event = (
+            *(source, position, columns.stream, columns.opened, columns.reading, columns.type, columns.sequence),
+            *(columns.occurred_at, columns.received_at, columns.recorded_at, taken.key, columns.verified_by, found),
+        )
+        return event, (source, position, taken.sent, taken.headers, taken.entry.body, taken.salt, origin)
+
+
+class _Turn:
+    """One writer's turn: what becomes of a batch while nobody else can append."""
+
+    def __init__(self, log: Importer, cursor: Any, position: int, recorded_at: Instant, *, same: bool) -> None:
+        self._log = log
+        self._cursor = cursor
+        self._head = position
+        self.position = position
+        self.recorded_at = recorded_at
+        self.same = same
+        self.places: list[_Place] = []
+        self.conflicts: list[tuple[str, int]] = []
+        self.deliveries: list[Row] = []
+        self.outcome = Outcome()
+        self._seen: set[Row] = set()
+        cursor.execute(_LAST_DELIVERY)
+        self._number = cursor.fetchone()[0] or 0
+
+    def look(self, batch: Sequence[Item]) -> None:
+        """Finds at once what the batch is compared with."""
+        log, cursor = self._log, self._cursor
+        events = [item for item in batch if isinstance(item, Taken)]
+        others = [item for item in batch if isinstance(item, Repeated)]
+        keys = [(one.columns.source, one.key) for one in events]
+        self._holders = log.holders(cursor, keys + [(one.source, one.key) for one in others if one.key])
+        positions = [one.columns.position for one in events if one.columns.position <= self._head]
+        self._leaves = log.leaves(cursor, positions) if self.same else {}
+        self._numbered = log.numbered(cursor, [(one.source, one.delivery) for one in others]) if self.same else {}
+
+    def event(self, taken: Taken) -> None:
+        """Gives an event its place, unless it is here."""
+        columns = taken.columns
+        if self.same and columns.position <= self._head:
+            if self._leaves.get(columns.position) == taken.leaf:
+                self.outcome.known += 1
+                return
+            self.same = False
+        at = self._holders.get((columns.source, taken.key))
+        if at is not None:
+            self._held(taken, at)
+            return
+        self.same = self.same and columns.recorded_at >= self.recorded_at and self._fill(columns.position - 1, columns)
+        self._place(taken, kept=self.same)
+
+    def delivery(self, found: Repeated) -> None:
+        """Records a delivery that made no event, unless it is on record."""
+        if self.same:
+            row = self._numbered.get((found.source, found.delivery))
+            if row == (found.verdict, found.received_at) or self._pruned(found):
+                self.outcome.known_deliveries += 1
+                return
+            if found.delivery > self._number and self._fill(found.head, None):
+                self._keep_delivery(found)
+                return
+        at = self._holders.get((found.source, found.key)) if found.key else None
+        if at is None:
+            self.outcome.strangers += 1
+        else:
+            self._append_delivery(found, at)
+
+    def _pruned(self, found: Repeated) -> bool:
+        return found.verdict == "rejected" and found.delivery <= self._number
+
+    def _place(self, taken: Taken, *, kept: bool) -> None:
+        self.position += 1
+        self.recorded_at = taken.columns.recorded_at if kept else max(self.recorded_at, self._log.now())
+        self._holders[taken.columns.source, taken.key] = self.position
+        self.places.append(_Place(taken, self.position, self.recorded_at, kept=kept))
+        if kept:
+            self.outcome.kept += 1
+        else:
+            self.outcome.appended += 1
+
+    def _fill(self, until: int, following: Columns | None) -> bool:
+        """Puts placeholders where the export left entries out; False where positions cannot be kept."""
+        missing = until - self.position
+        if missing > MOST_LEFT_OUT or (missing < 0 and following is not None):
+            return False
+        at = self.recorded_at or (following.recorded_at if following else self._log.now())
+        for position in range(self.position + 1, until + 1):
+            taken = _placeholder(position, at, self._log.left_out_key(position))
+            self.places.append(_Place(taken, position, at, kept=True))
+            self.position, self.recorded_at = position, at
+            self.outcome.placeholders += 1
+        return True
+
+    def _held(self, taken: Taken, at: int) -> None:
+        columns, body = taken.columns, taken.entry.body
+        held = self._body_at(columns.source, at)
+        if held == body:
+            self.outcome.known += 1
+            return
+        self.outcome.conflicts += 1
+        found = Repeated(
+            *(taken.line, columns.source, 0, "conflict", 0, taken.key, columns.received_at, 0, 200, None, None),
+            *(len(body), taken.headers, body),
+        )
+        self._append_delivery(found, at)
+
+    def _body_at(self, source: str, at: int) -> bytes | None:
+        fresh = next((place for place in self.places if place.new.position == at), None)
+        return fresh.taken.entry.body if fresh else self._log.body(self._cursor, source, at)
+
+    def _keep_delivery(self, found: Repeated) -> None:
+        at = self._holders.get((found.source, found.key)) if found.key else None
+        if found.key and at is None:
+            self.outcome.strangers += 1
+            return
+        self._add(found, found.delivery, found.head, at, found.recorded_at)
+
+    def _append_delivery(self, found: Repeated, at: int) -> None:
+        """The same time and the same body: the same delivery."""
+        wanted = (found.source, at, found.verdict, found.received_at, found.size)
+        digest = (*wanted, hashlib.sha256(found.body or b"").digest())
+        if digest in self._seen or found.body in self._log.same_deliveries(self._cursor, wanted):
+            self.outcome.known_deliveries += 1
+            return
+        self._seen.add(digest)
+        recorded_at = max(self.recorded_at, self._log.now())
+        self._add(found, self._number + 1, self.position, at, recorded_at)
+
+    def _add(self, found: Repeated, number: int, head: int, at: int | None, recorded_at: Instant) -> None:
+        if found.verdict == "conflict" and at is not None:
+            self.conflicts.append((found.source, at))
+        self._number = number
+        self.outcome.deliveries += 1
+        self.deliveries.append(
+            (
+                *(found.source, number, found.verdict, head, at, found.received_at, recorded_at),
+                *(found.status, found.reason, found.hint, found.size, found.headers, found.body),
+            )
+        )
+
+
+def _origin(columns: Columns) -> bytes:
+    return msgspec.json.encode({"position": columns.position, "recorded_at": columns.recorded_at})
+
+
+def _placeholder(position: int, at: Instant, key: bytes) -> Taken:
+    """What stands for an entry of Hookfold's own that the export left out: positions have no holes."""
+    body, headers, salt = msgspec.json.encode({"left_out": position}), b"[]", os.urandom(16)
+    sealed = commitment(salt, headers, body).hex()
+    columns = Columns(position, OWN_SOURCE, None, None, "ok", "left_out", None, None, at, at, key.hex(), None, sealed)
+    entry = Entry(OWN_SOURCE, at, [], body, None, b"", Unreadable("nothing of a stream"))
+    return Taken(0, entry, columns, key, leaf(columns), headers, salt, None, None)

@@ -1,0 +1,78 @@
+"""What an export tells of another log: its events, its other deliveries, and what became of them here."""
+
+import msgspec
+
+from adapters.sql.entries import Entry
+from core.event import Instant
+from core.leaf import Columns
+
+OWN_SOURCE = "hookfold"
+"""The source under which Hookfold records what it has to tell of itself."""
+
+
+class Taken(msgspec.Struct, gc=False):
+    """An event of another log, from one line of its export. `headers` and `origin` are JSON, as they are stored.
+
+    `entry` is what this code reads in it; its stream is that of the columns. `sent` is an unknown type as sent.
+    """
+
+    line: int
+    entry: Entry
+    columns: Columns
+    key: bytes
+    leaf: bytes
+    headers: bytes
+    salt: bytes
+    sent: str | None
+    origin: bytes | None
+
+
+class Repeated(msgspec.Struct, gc=False):
+    """A delivery that made no event there. `key` is that of the event that it hit; null for a rejection."""
+
+    line: int
+    source: str
+    delivery: int
+    verdict: str
+    head: int
+    key: bytes | None
+    received_at: Instant
+    recorded_at: Instant
+    status: int
+    reason: str | None
+    hint: str | None
+    size: int
+    headers: bytes | None
+    body: bytes | None
+
+
+class Outcome(msgspec.Struct):
+    """What an import came to.
+
+    `kept` events have their old positions, `appended` ones new ones; `known` were here before, and so was the key of a
+    `conflicts` one, with another body. `placeholders` stand where the export left entries out. Of the deliveries,
+    `strangers` are left out: rejections at another door, and those that hit an event which is not here.
+    """
+
+    kept: int = 0
+    appended: int = 0
+    known: int = 0
+    conflicts: int = 0
+    placeholders: int = 0
+    deliveries: int = 0
+    known_deliveries: int = 0
+    strangers: int = 0
+
+    def add(self, other: "Outcome") -> None:
+        """Adds another one's numbers."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Misfit(Exception):
+    """A line of an export that this log cannot take. Nothing of its batch was taken."""
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(f"line {line}: {why}")
+        self.line = line
+        self.why = why
