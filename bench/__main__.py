@@ -4,6 +4,7 @@ from bench.append import append
 from bench.command import main
 from bench.ingest import ingest
 from bench.query import query
+from bench.replay import replay
 from bench.storage import storage
 
-main({"ingest": ingest, "append": append, "storage": storage, "query": query})
+main({"ingest": ingest, "append": append, "storage": storage, "replay": replay, "query": query})

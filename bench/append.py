@@ -12,12 +12,13 @@ from typing import Protocol
 
 from bench.command import Place, main
 from bench.measure import interleaved, percentile, ratios, say
-from bench.own import Own
+from bench.own import Own, Written
 from bench.results import Figure, rate
 from bench.traffic import Message, Traffic
 
 OF_THE_LIBRARY = 5.0
 MANY_CALLERS = 16
+BY_DEFAULT = "writing process"
 SAME_WORK = "aggregates"
 """The library keeps a state too; `event store` is less work, and told beside it."""
 
@@ -94,30 +95,32 @@ def _of_database(place: Place, database: str) -> list[Figure]:
             for one in stores.values():
                 one.latencies.clear()
             slices = {name: partial(one.slice, callers, scale.seconds) for name, one in stores.items()}
-            figures += _figures(database, callers, interleaved(scale.rounds, slices), stores["hookfold"].latencies)
+            rates = interleaved(scale.rounds, slices)
+            figures += [
+                _figure(database, callers, rates, (own, peer), stores[own].latencies)
+                for own, peer in ((BY_DEFAULT, SAME_WORK), (BY_DEFAULT, "event store"), ("threads commit", SAME_WORK))
+            ]
         for one in stores.values():
             one.verify()
     return figures
 
 
-def _figures(database: str, callers: int, rates: Mapping[str, list[float]], latencies: list[float]) -> list[Figure]:
-    own = rates["hookfold"]
-    return [
-        rate(
-            f"append {database}, {callers} callers",
-            own,
-            unit="events/s",
-            p50=percentile(latencies, 0.5) * 1e3,
-            p99=percentile(latencies, 0.99) * 1e3,
-            reference=f"eventsourcing, {name}",
-            reference_value=median(rates[name]),
-            ratio=ratios(own, rates[name]),
-            wanted=OF_THE_LIBRARY if callers == MANY_CALLERS and name == SAME_WORK else None,
-            settings={"database": database, "callers": callers},
-        )
-        for name in rates
-        if name != "hookfold"
-    ]
+def _figure(
+    database: str, callers: int, rates: Mapping[str, list[float]], pair: tuple[str, str], latencies: list[float]
+) -> Figure:
+    own, peer = pair
+    return rate(
+        f"append {database}, {callers} callers, {own}",
+        rates[own],
+        unit="events/s",
+        p50=percentile(latencies, 0.5) * 1e3,
+        p99=percentile(latencies, 0.99) * 1e3,
+        reference=f"eventsourcing, {peer}",
+        reference_value=median(rates[peer]),
+        ratio=ratios(rates[own], rates[peer]),
+        wanted=OF_THE_LIBRARY if callers == MANY_CALLERS and pair == (BY_DEFAULT, SAME_WORK) else None,
+        settings={"database": database, "callers": callers},
+    )
 
 
 @contextmanager
@@ -126,9 +129,10 @@ def _stores(place: Place, database: str) -> Iterator[dict[str, Callers]]:
     from bench.peers.library import ThroughAggregates, ThroughStore
 
     with ExitStack() as opened:
-        urls = [opened.enter_context(place.database(database, f"append-{database}-{name}")) for name in "osa"]
+        urls = [opened.enter_context(place.database(database, f"append-{database}-{name}")) for name in "wsao"]
         stores: dict[str, Store] = {
-            "hookfold": Own(place.folder / f"append-{database}", urls[0]),
+            BY_DEFAULT: Written(place.folder / f"append-{database}-w", urls[0]),
+            "threads commit": Own(place.folder / f"append-{database}-o", urls[3]),
             "event store": ThroughStore(urls[1]),
             SAME_WORK: ThroughAggregates(urls[2]),
         }

@@ -18,7 +18,7 @@ from bench.servers import HOME
 from bench.traffic import STEPS, Traffic
 
 _BATCH = 256
-"""Events that share a commit: as many as there are open sessions, so that each event is folded and written by itself."""
+"""Events that share a commit: as many as there are open sessions, so that each is folded and written by itself."""
 
 
 def filled(place: Place, kind: str, events: int) -> Filled:

@@ -1,33 +1,44 @@
-"""Hookfold's log inside of this process: no server, no HTTP."""
+"""Hookfold's log without a server and without HTTP: as a thread's own commits, and through the process that writes."""
 
+import asyncio
+import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 
 from sqlalchemy import text
 
 from adapters.config import load
-from app import assemble
+from adapters.server import WRITER, Link, writing
+from adapters.sql import Entry, GroupCommit, Receipt, Rejection
+from app import open_parts
 from bench.servers import settings_of
 from bench.traffic import SOURCE, Message
 
 
 class Own:
-    """The parts of one process of the service, wired as it wires them. `url`: a database, made ready here."""
+    """One process, whose threads commit for one another, as under any WSGI server. `url`: made ready here."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        self.service = assemble(load(None, settings_of(folder, url)))
+        self._parts = open_parts(load(None, settings_of(folder, url)))
+        self._door = self._parts.door()
+        self._log = self._parts.log()
+        self._group = GroupCommit(self._log.append)
 
     def append(self, message: Message) -> None:
-        """Verifies, reads, appends, folds, commits; returns when all of it is durable."""
-        item = self.service.door.receive(SOURCE, message.headers, message.body)
-        receipt = self.service.commit.append(item)
+        """Verifies, reads, appends, folds, commits; returns when all of it is durable. Any thread may call."""
+        receipt = self._commit(self._door.receive(SOURCE, message.headers, message.body))
         if receipt.verdict != "new":
             raise AssertionError(f"{message} was found to be {receipt.verdict}")
 
+    def _commit(self, item: Entry | Rejection) -> Receipt:
+        return self._group.append(item)
+
     def append_all(self, messages: Sequence[Message]) -> None:
         """Appends many in one transaction, each like any other delivery; not while anybody else appends."""
-        items = [self.service.door.receive(SOURCE, message.headers, message.body) for message in messages]
-        if any(receipt.verdict != "new" for receipt in self.service.log.append(items)):
+        items = [self._door.receive(SOURCE, message.headers, message.body) for message in messages]
+        if any(receipt.verdict != "new" for receipt in self._log.append(items)):
             raise AssertionError("not all of them were new")
 
     def events_of(self, messages: int, sessions: int) -> int:  # noqa: ARG002 - a session is no event
@@ -36,8 +47,35 @@ class Own:
 
     @property
     def stored(self) -> int:
-        with self.service.engine.connect() as connection:
+        with self._parts.engine.connect() as connection:
             return int(connection.execute(text("SELECT count(*) FROM events")).scalar_one())
 
     def close(self) -> None:
-        self.service.close()
+        self._log.close()
+        self._parts.engine.dispose()
+
+
+class Written(Own):
+    """Threads that hand their events to the writing process: as `make run` serves."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        super().__init__(folder, url)
+        self._running = ExitStack()
+        os.environ |= {name: value for name, value in settings_of(folder, url).items() if name.startswith("HOOKFOLD_")}
+        self._running.enter_context(writing("from app import write; write()"))
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._link = Link(os.environ[WRITER])
+        self._link.tie(self._loop)
+
+    def _commit(self, item: Entry | Rejection) -> Receipt:
+        return self._link.append(item)
+
+    def close(self) -> None:
+        self._running.close()
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), self._loop).result()  # the link sees that its end is gone
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        super().close()

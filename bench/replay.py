@@ -3,14 +3,16 @@
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from statistics import median
+from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Row, text
 
 from adapters.config import load
-from adapters.providers import build
+from adapters.providers import Provider, build
 from adapters.sql import open_engine
 from bench.command import Filled, Place, main
 from bench.fill import filled
@@ -24,13 +26,21 @@ from core.event import Event, Unreadable
 
 OF_SCAN = 0.5
 OF_MACHINE = 20.0
-STEPPED = 200
-"""Sessions that are stepped through machines: enough, at milliseconds each."""
+STEPPED = 500
+"""Sessions that are stepped through machines, in memory: more would take long and tell no more."""
+
+READ_AND_FOLD = "read and fold"
+FOLD = "fold, in memory"
+SCAN = "scan and decode"
+EACH = "a Machine each, in memory"
+SHARED = "one Machine, in memory"
 
 _SCAN = text(
     "SELECT e.source, e.stream, e.position, e.key, e.type, e.received_at, e.verified_by, p.body FROM events e "
     "JOIN payloads p ON p.source = e.source AND p.position = e.position ORDER BY e.source, e.position"
 )
+
+Streams = dict[str, list[Event]]
 
 
 def replay(place: Place) -> list[Figure]:
@@ -42,33 +52,40 @@ def _of_database(place: Place, kind: str) -> list[Figure]:
     database = filled(place, kind, place.scale.small)
     say(f"  {kind}, {database.events:,} events")
     engine = open_engine(database.url)
-    contenders: dict[str, Callable[[], float]] = {
-        "scan": partial(_timed, partial(_scan, engine)),
-        "read and fold": partial(_timed, partial(_read_and_fold, engine, database)),
-        "a machine each": partial(_timed, partial(_step, engine, a_machine_each)),
-        "one machine": partial(_timed, partial(_step, engine, one_machine)),
+    provider = build(load(None, settings_of(database.folder, database.url)).sources[SOURCE])
+    streams = list(islice(_streams(engine, provider).values(), STEPPED))
+    names = [[event.type for event in stream] for stream in streams]
+    contenders: dict[str, Callable[[], int]] = {
+        SCAN: partial(_scan, engine),
+        READ_AND_FOLD: partial(_read_and_fold, engine, provider),
+        FOLD: partial(_fold, streams),
+        EACH: partial(_step, a_machine_each, names),
+        SHARED: partial(_step, one_machine, names),
     }
-    rates = interleaved(place.scale.rounds, contenders)
+    rates = interleaved(place.scale.rounds, {name: partial(_timed, work) for name, work in contenders.items()})
     engine.dispose()
     return _figures(kind, database, rates)
 
 
 def _figures(kind: str, database: Filled, rates: dict[str, list[float]]) -> list[Figure]:
-    own, settings = "read and fold", {"database": kind, "events": database.events}
-    wanted = {"scan": OF_SCAN, "a machine each": OF_MACHINE, "one machine": None}
-    against = {"scan": "scan and decode", "a machine each": "a Machine each", "one machine": "one Machine"}
+    pairs: list[tuple[str, str, float | None]] = [
+        (READ_AND_FOLD, SCAN, OF_SCAN),
+        (READ_AND_FOLD, EACH, OF_MACHINE),
+        (FOLD, EACH, None),
+        (FOLD, SHARED, None),
+    ]
     return [
         rate(
-            f"replay {kind}, {own}",
-            rates[own],
+            f"replay {kind}, {name}",
+            rates[name],
             unit="events/s",
-            reference=against[name],
-            reference_value=median(rates[name]),
-            ratio=ratios(rates[own], rates[name]),
-            wanted=least,
-            settings=settings,
+            reference=other,
+            reference_value=median(rates[other]),
+            ratio=ratios(rates[name], rates[other]),
+            wanted=wanted,
+            settings={"database": kind, "events": database.events},
         )
-        for name, least in wanted.items()
+        for name, other, wanted in pairs
     ]
 
 
@@ -80,50 +97,57 @@ def _timed(work: Callable[[], int]) -> float:
 
 def _scan(engine: Engine) -> int:
     """Every event with its body, decoded and dropped: what nobody who reads the log can do without."""
-    return sum(1 for row in _rows(engine) if json.loads(row.body))
+    return sum(bool(json.loads(row.body)) for row in _rows(engine))
 
 
-def _rows(engine: Engine) -> Iterator[Sequence]:
+def _rows(engine: Engine) -> Iterator[Row[Any]]:
     with engine.connect() as connection:
         yield from connection.execution_options(yield_per=2_000).execute(_SCAN)
 
 
-def _read_and_fold(engine: Engine, database: Filled) -> int:
-    """The bodies read by their provider, each stream folded; nothing is written."""
-    provider = build(load(None, settings_of(database.folder, database.url)).sources[SOURCE])
-    streams: dict[str, list[Event]] = defaultdict(list)
-    for row in _rows(engine):
-        reading = provider.read(bytes(row.body))
-        if isinstance(reading, Unreadable):
-            raise AssertionError(f"position {row.position}: {reading.reason}")
-        streams[row.stream].append(
-            Event(
-                row.position,
-                bytes(row.key),
-                reading.type,
-                reading.sequence,
-                reading.occurred_at,
-                row.received_at,
-                row.verified_by is not None,
-                reading.data,
-                reading.known,
-                reading.notes,
-            )
-        )
-    for events in streams.values():
-        fold.encode(fold.fold(fold.MACHINES["measurement"], events))
-    return sum(len(events) for events in streams.values())
+def _read_and_fold(engine: Engine, provider: Provider) -> int:
+    """The bodies read by their provider, each stream folded and encoded; nothing is written."""
+    return _fold(_streams(engine, provider).values())
 
 
-def _step(engine: Engine, stepping: Callable[[list[list[str]]], list[str]]) -> int:
-    """The types of the first sessions' events, by one scan, and a machine that is stepped by them."""
-    streams: dict[str, list[str]] = defaultdict(list)
+def _streams(engine: Engine, provider: Provider) -> Streams:
+    streams: Streams = defaultdict(list)
     for row in _rows(engine):
-        if row.stream not in streams and len(streams) == STEPPED:
-            break
-        streams[row.stream].append(json.loads(row.body)["event"])
-    stepping(list(streams.values()))
-    return sum(len(history) for history in streams.values())
+        streams[row.stream].append(_event(row, provider))
+    return streams
+
+
+def _event(row: Row[Any], provider: Provider) -> Event:
+    reading = provider.read(bytes(row.body))
+    if isinstance(reading, Unreadable):
+        raise ValueError(f"position {row.position}: {reading.reason}")  # noqa: TRY004 - a body, not a type
+    return Event(
+        row.position,
+        bytes(row.key),
+        reading.type,
+        reading.sequence,
+        reading.occurred_at,
+        row.received_at,
+        row.verified_by is not None,
+        reading.data,
+        reading.known,
+        reading.notes,
+    )
+
+
+def _fold(streams: Iterable[list[Event]]) -> int:
+    count, machine = 0, fold.MACHINES["measurement"]
+    for events in streams:
+        fold.encode(fold.fold(machine, events))
+        count += len(events)
+    return count
+
+
+def _step(stepping: Callable[[Sequence[list[str]]], list[str]], names: Sequence[list[str]]) -> int:
+    """Each session's state, as machines tell it that are stepped by the types of its events."""
+    if set(stepping(names)) != {"closed"}:
+        raise AssertionError("the machines do not come to the state that the sessions ended in")
+    return sum(len(history) for history in names)
 
 
 if __name__ == "__main__":

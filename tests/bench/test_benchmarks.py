@@ -1,0 +1,59 @@
+"""Every benchmark, made so small that it measures nothing: it runs, it verifies, it has its references."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.command import Place
+from bench.ingest import ingest
+from bench.query import query
+from bench.replay import replay
+from bench.results import Figure
+from bench.scale import TINY
+from bench.storage import storage
+
+
+@pytest.fixture
+def place(tmp_path: Path, postgres: Any) -> Place:
+    return Place(tmp_path, postgres, TINY)
+
+
+def test_ingest_looks_up_every_event_that_was_acknowledged(place):
+    figures = ingest(replace(place, databases=["sqlite"]))
+
+    (found,) = (figure.note for figure in figures if figure.name.endswith("looked up"))
+    assert "exactly once" in found
+
+
+def test_append_is_held_against_the_library_doing_the_same_work(place):
+    pytest.importorskip("eventsourcing", reason="installed by `make bench` only")
+    from bench.append import append
+
+    figures = append(place)
+
+    assert {figure.reference for figure in figures} == {"eventsourcing, aggregates", "eventsourcing, event store"}
+
+
+def test_storage_and_replay_measure_one_log_on_both_databases(place):
+    figures = [*storage(place), *replay(place)]
+
+    assert {figure.settings["database"] for figure in figures} == {"sqlite", "postgresql"}
+    assert all(figure.ratio and figure.reference for figure in figures)
+    assert [one.events for one in place.filled.values()] == [640, 640]
+
+
+def test_what_is_asked_of_a_small_log_is_asked_of_a_large_one_that_begins_with_it(place):
+    figures = query(replace(place, databases=["postgresql"]))
+
+    assert {figure.reference for figure in figures} == {"640 events"}
+    assert [one.events for one in place.filled.values()] == [640, 1_600]
+
+
+def test_a_ratio_decides_what_is_reached_and_a_value_where_there_is_none():
+    faster = Figure(name="a", value=10, unit="/s", reference="b", reference_value=20, ratio=0.5, wanted=0.6)
+    shorter = Figure(name="a", value=20, unit="ms", wanted=25, less=True)
+
+    assert faster.reached is False
+    assert shorter.reached is True
