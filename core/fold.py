@@ -43,7 +43,7 @@ LATE = (Note("late", "arrived after an event that comes behind it"),)
 SKIPPED = nothing("recorded, but not understood")
 NEVER = 1 << 63
 
-_encoder = msgspec.json.Encoder()
+_encoder = msgspec.msgpack.Encoder()
 
 
 class Step(msgspec.Struct, gc=False):
@@ -64,9 +64,12 @@ class Step(msgspec.Struct, gc=False):
     measurement_id: str | None = None
 
 
-def fold(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET) -> Any:
-    """The state (an instance of `kind.State`) that a set of one stream's events comes to, whatever their order."""
-    state = kind.State()
+def fold(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, onto: Any = None) -> Any:
+    """The state (an instance of `kind.State`) that a set of one stream's events comes to, whatever their order.
+
+    `onto`: a state that earlier events had come to, which are no longer there; it is moved on in place.
+    """
+    state = kind.State() if onto is None else onto
     for event, notes in _walk(kind, state, events):
         _apply(kind, state, event, notes, settings)
     state.settle()
@@ -98,7 +101,7 @@ def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET)
 
 
 def encode(state: Any) -> bytes:
-    """The state as JSON with short names."""
+    """The state as MessagePack with short names."""
     return _encoder.encode(state)
 
 

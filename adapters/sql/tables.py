@@ -166,7 +166,7 @@ projections = Table(
     Column("last_at", BigInteger),
     Column("anomalies", Integer, nullable=False, comment="a bit for each kind in core.event.ANOMALIES"),
     Column("conflicts", Text, nullable=False, server_default="", comment="positions of keys with two bodies"),
-    Column("snapshot", LargeBinary, nullable=False, comment="the fold's state, JSON"),
+    Column("snapshot", LargeBinary, nullable=False, comment="the fold's state, MessagePack"),
     PrimaryKeyConstraint("source", "stream", "fingerprint"),
     Index("ix_projections_kind_opened", "kind", "opened"),
     Index(

@@ -158,9 +158,9 @@ class Kind:
         return {table.name: table.mermaid() for table in self.tables}
 
     @cached_property
-    def decoder(self) -> msgspec.json.Decoder[Any]:
+    def decoder(self) -> msgspec.msgpack.Decoder[Any]:
         """Reads an encoded State back."""
-        return msgspec.json.Decoder(self.State)
+        return msgspec.msgpack.Decoder(self.State)
 
 
 def _wordless(schema: Any) -> Any:
