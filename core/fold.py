@@ -50,7 +50,7 @@ class Step(msgspec.Struct, gc=False):
     """What one event did: the regions before and after, the rule's row, or the reason why nothing moved.
 
     `measurement` is the first position of the measurement that the event belongs to, `measurement_id` the id that this
-    one got, now or later.
+    one got, now or later. `guards` tells what each condition said that was asked, in words.
     """
 
     position: int
@@ -62,6 +62,7 @@ class Step(msgspec.Struct, gc=False):
     run: int
     measurement: int | None
     measurement_id: str | None = None
+    guards: dict[str, bool] = {}
 
 
 def fold(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, onto: Any = None) -> Any:
@@ -177,6 +178,7 @@ def _observe_time(state: State, event: Event, at: Instant) -> None:
 
 def _traced(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings) -> Step:
     before, known = _regions(state), len(state.anomalies)
+    guards = _guards(kind, state, event)
     done = _apply(kind, state, event, notes, settings)
     return Step(
         position=event.position,
@@ -187,7 +189,17 @@ def _traced(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], setti
         anomalies=state.anomalies[known:],
         run=state.run,
         measurement=state.subject(event),
+        guards=guards,
     )
+
+
+def _guards(kind: Kind, state: Any, event: Event) -> dict[str, bool]:
+    """What the conditions say before the step: they read nothing that it changes before they are asked."""
+    asked: dict[str, bool] = {}
+    for table in kind.tables if event.known else ():
+        current = state.regions.get(table.name, state.state)
+        asked |= table.guards(current, event.type, state, event)
+    return asked
 
 
 def _regions(state: State) -> dict[str, str]:

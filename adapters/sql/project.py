@@ -1,6 +1,7 @@
 """Folds what an append brought into the projections, in the append's own transaction."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import structlog
 from adapters.sql import tables
 from adapters.sql.dialects import Dialect, Insert, Lookup, Row
 from adapters.sql.entries import Entry
+from adapters.sql.erased import bases
 from adapters.sql.errors import is_from_driver
 from adapters.sql.marks import Waiting, mark, marked
 from adapters.sql.projection import Projection, Source, measurement_rows, projection_row, with_conflicts
@@ -26,8 +28,12 @@ _MOST_FOREIGN = 10_000
 
 _STREAMS = Insert(tables.streams, " ON CONFLICT DO NOTHING")
 _LOAD = Lookup(
-    "t.source, t.stream, t.opened, t.conflicts, t.snapshot", tables.projections, ("source", "stream", "fingerprint")
+    "t.source, t.stream, t.opened, t.conflicts, t.snapshot, e.position",
+    tables.projections,
+    ("source", "stream", "fingerprint"),
+    " LEFT JOIN erased e ON e.source = t.source AND e.stream = t.stream",
 )
+_NAME_AGAIN = "UPDATE streams SET provider_id = ? WHERE source = ? AND stream = ? AND provider_id IS NULL"
 _STREAM_OF = Lookup("t.source, t.position, t.stream", tables.events, ("source", "position"))
 _KIND_OF = Lookup("t.source, t.stream, t.kind, t.provider_id", tables.streams, ("source", "stream"))
 _OPENED = Lookup("t.source, t.stream, t.opened", tables.streams, ("source", "stream"))
@@ -184,7 +190,8 @@ class Projector:
 
     def _recall(self, cursor: Any, missing: Sequence[Row], touched: dict[Row, Touch]) -> None:
         fresh = [self._remember(where, touched[where]) for where in missing]
-        self._decode(cursor, [one for one in fresh if one.version])
+        if stored := [one for one in fresh if one.version]:
+            self._decode(cursor, stored)
         unknown = [one for one in fresh if not one.opened]
         if unknown and not self._standing.plain:
             self._find(cursor, unknown)
@@ -207,11 +214,24 @@ class Projector:
         """Takes up the folds that are stored; one that is marked is not up to date, and stays without a state."""
         keys = [(one.source, one.stream, one.version) for one in fresh]
         stale = set() if self._standing.plain else marked(cursor, self._dialect, keys)
-        for source, stream, opened, conflicts, snapshot in self._dialect.lookup(cursor, _LOAD, keys):
+        erased = []
+        for source, stream, opened, conflicts, snapshot, was_erased in self._dialect.lookup(cursor, _LOAD, keys):
             one = self._remembered[source, stream]
             one.opened, one.conflicts = opened, conflicts
-            if (source, stream, one.version) not in stale:
-                one.state = fold.decode(one.machine, snapshot)
+            if was_erased:
+                erased.append(one)
+            elif (source, stream, one.version) not in stale:
+                with suppress(msgspec.DecodeError):  # what cannot be taken up is folded anew
+                    one.state = fold.decode(one.machine, snapshot)
+        if erased:
+            self._take_up_erased(cursor, erased)
+
+    def _take_up_erased(self, cursor: Any, erased: Sequence[Projection]) -> None:
+        """Who sends again under an erased name is named again; what comes is folded onto what is left."""
+        left = bases(cursor, self._dialect, [(one.source, one.stream) for one in erased])
+        for one in erased:
+            one.base = left[one.source, one.stream]
+            cursor.execute(_NAME_AGAIN.replace("?", self._dialect.mark), (one.provider_id, one.source, one.stream))
 
     def _find(self, cursor: Any, unknown: Sequence[Projection]) -> None:
         """Streams that another version's code opened."""
@@ -241,7 +261,7 @@ class Projector:
             marks += [(source, stream, version, position) for version in versions]
             if one.state is not None:
                 mine[source, stream] = touch
-            elif one.version:
+            elif one.version:  # marked before this batch, or left by another release
                 stale.append(Waiting(source, stream, one.kind, one.provider_id, one.opened, one.version))
                 del self._remembered[source, stream]
         if marks:
@@ -251,14 +271,10 @@ class Projector:
 
     def _fold(self, cursor: Any, one: Projection, touch: Touch, measured: list[Row], gone: list[Row]) -> Row:
         """Folds what touches the stream; its row. What this raises, the driver's errors apart, is a fault of ours."""
-        before = measurement_rows(self._ids, one)
-        source = self._sources[one.source]
-        for event in touch.events:
-            if not fold.advance(one.machine, one.state, event, source.settings):
-                rows = stream_rows(cursor, self._dialect, one.source, one.stream, one.opened)
-                events = [to_event(*row, read=source.read) for row in rows]
-                one.state = fold.fold(one.machine, events, source.settings)
-                break
+        before = measurement_rows(self._ids, one) if one.state is not None else {}
+        settings = self._sources[one.source].settings
+        if one.state is None or not all(fold.advance(one.machine, one.state, new, settings) for new in touch.events):
+            self._refold(cursor, one)
         if touch.conflicts:
             one.conflicts = with_conflicts(one.conflicts, touch.conflicts)
         after = measurement_rows(self._ids, one)
@@ -266,6 +282,13 @@ class Projector:
         measured.extend(new for key, new in after.items() if before.get(key) != new)
         gone.extend(key for key in before if key not in after)
         return row
+
+    def _refold(self, cursor: Any, one: Projection) -> None:
+        source = self._sources[one.source]
+        rows = stream_rows(cursor, self._dialect, one.source, one.stream, one.opened)
+        events = [to_event(*row, read=source.read) for row in rows]
+        base = one.base and one.base.state(one.machine)
+        one.state = fold.fold(one.machine, events, source.settings, base)
 
     def _give_up(self, cursor: Any, one: Projection, head: int, error: str) -> None:
         """The stream waits for other code, or for its next event; every process has to know that its row is old."""

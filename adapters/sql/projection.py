@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from adapters.sql.dialects import Row
+from adapters.sql.erased import Base
 from adapters.sql.stored import Reader
 from core import fold
 from core.event import ANOMALIES
@@ -24,9 +25,14 @@ class Source(msgspec.Struct):
 
 
 class Projection:
-    """A stream's fold in memory, as it stands in its row of `version`. `state` is None where nothing is folded yet."""
+    """A stream's fold in memory, as it stands in its row of `version`. `state` is None where nothing is folded yet.
 
-    __slots__ = ("conflicts", "kind", "machine", "opened", "provider_id", "source", "state", "stream", "version")
+    `base`: what is left of it, where it was erased.
+    """
+
+    __slots__ = (
+        *("base", "conflicts", "kind", "machine", "opened", "provider_id", "source", "state", "stream", "version"),
+    )
 
     def __init__(self, source: str, stream: str, kind: str, provider_id: str, machine: fold.Kind, version: str) -> None:
         self.source = source
@@ -38,6 +44,7 @@ class Projection:
         self.opened = 0
         self.conflicts = ""
         self.state: Any = None
+        self.base: Base | None = None
 
 
 def projection_row(ids: Ids, one: Projection) -> Row:
@@ -59,7 +66,9 @@ def measurement_rows(ids: Ids, one: Projection) -> dict[Row, Row]:
         return {}
     rows = {}
     for record in one.state.measurements:
-        ours = ids.measurement(one.source, one.provider_id, record.measurement_id, record.key)
+        ours = one.base.measured.get(record.position) if one.base else None
+        if ours is None:
+            ours = ids.measurement(one.source, one.provider_id, record.measurement_id, record.key)
         rows[one.source, ours, one.version] = (
             *(one.source, ours, one.version, one.stream, record.position, record.measurement_id),
             *(record.state, record.outcome, mask(record.anomalies)),

@@ -9,9 +9,10 @@ import structlog
 
 from adapters.sql import tables
 from adapters.sql.dialects import Dialect, Insert, Lookup, Row
+from adapters.sql.erased import Base, bases
 from adapters.sql.marks import Waiting, clear, mark
 from adapters.sql.projection import Projection, Source, measurement_rows, projection_row, with_conflicts
-from adapters.sql.stored import to_event
+from adapters.sql.stored import FOLDABLE, to_event
 from core import fold
 from core.event import Event
 from core.ids import Ids
@@ -25,7 +26,8 @@ _HISTORY = Lookup(
     "t.source, t.stream, t.position, t.key, t.type, t.received_at, t.verified_by, p.body",
     tables.events,
     ("source", "opened", "stream"),
-    " JOIN payloads p ON p.source = t.source AND p.position = t.position WHERE t.position > 0 ORDER BY t.position",
+    " JOIN payloads p ON p.source = t.source AND p.position = t.position "
+    f"WHERE t.position > 0 AND {FOLDABLE} ORDER BY t.position",
 )
 _CONFLICTS = Lookup(
     "t.source, t.stream, t.position",
@@ -43,11 +45,15 @@ _MEASURED = Lookup(
 
 
 class History(msgspec.Struct, gc=False):
-    """A stream as the log has it: stored events by position, and positions whose key came again with another body."""
+    """A stream as the log has it: stored events by position, and positions whose key came again with another body.
+
+    `base`: what is left of the events that were erased.
+    """
 
     stream: Waiting
     events: list[Row]
     conflicts: list[int]
+    base: Base | None = None
 
 
 class Folded(msgspec.Struct, gc=False):
@@ -97,7 +103,8 @@ class Refolder:
         for source, stream, position in self._dialect.lookup(cursor, _CONFLICTS, keys):
             conflicts[source, stream].append(position)
         places = [(one, (one.source, one.stream)) for one in streams]
-        return [History(one, events.get(place, []), conflicts.get(place, [])) for one, place in places]
+        left = bases(cursor, self._dialect, [place for _, place in places])
+        return [History(one, events.get(place, []), conflicts.get(place, []), left.get(place)) for one, place in places]
 
     def fold(self, history: History) -> Folded | Failed:
         """The stream's rows. A fault of the fold, or of a reading, is logged and told: it must stop nothing."""
@@ -117,7 +124,9 @@ class Refolder:
         projection = Projection(one.source, one.stream, one.kind, one.provider_id, machine, one.version)
         projection.opened = one.opened
         projection.conflicts = with_conflicts("", history.conflicts)
-        projection.state = fold.fold(machine, self.events(history), source.settings)
+        projection.base = history.base
+        base = history.base and history.base.state(machine)
+        projection.state = fold.fold(machine, self.events(history), source.settings, base)
         return projection
 
     def events(self, history: History) -> list[Event]:
@@ -125,25 +134,24 @@ class Refolder:
         read = self._sources[history.stream.source].read
         return [to_event(*stored, read=read) for stored in history.events]
 
-    def write(self, cursor: Any, folded: Sequence[Folded | Failed], *, fresh: bool = False) -> None:
-        """Writes the rows and clears the marks. `fresh`: the version has no row of these streams yet."""
+    def write(self, cursor: Any, folded: Sequence[Folded | Failed], *, clear_marks: bool = True) -> None:
+        """Writes the rows, and clears the marks that the streams had when they were read."""
         good = [one for one in folded if isinstance(one, Folded)]
         if good:
-            self._write(cursor, good, fresh=fresh)
-            if not fresh:
+            self._write(cursor, good)
+            if clear_marks:
                 clear(cursor, self._dialect, [one.stream for one in good])
         for failed in folded:
             if isinstance(failed, Failed):
                 one = failed.stream
                 mark(cursor, self._dialect, [(one.source, one.stream, one.version, failed.position)], failed.error)
 
-    def _write(self, cursor: Any, folded: Sequence[Folded], *, fresh: bool) -> None:
+    def _write(self, cursor: Any, folded: Sequence[Folded]) -> None:
         self._dialect.insert(cursor, PROJECTIONS, [one.row for one in folded])
         measured: dict[Row, Row] = {}
         for one in folded:
             measured |= one.measured
-        if not fresh:
-            self._forget_measurements(cursor, [one.stream for one in folded], measured)
+        self._forget_measurements(cursor, [one.stream for one in folded], measured)
         if measured:
             self._dialect.insert(cursor, MEASUREMENTS, list(measured.values()))
 

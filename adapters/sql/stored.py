@@ -12,14 +12,20 @@ Reader = Callable[[str | None, bytes], Reading | Unreadable]
 _STREAM = (
     "SELECT e.position, e.key, e.type, e.received_at, e.verified_by, p.body FROM events e "
     "JOIN payloads p ON p.source = e.source AND p.position = e.position "
-    "WHERE e.source = ? AND e.opened = ? AND e.stream = ? AND e.position > 0 ORDER BY e.position"
+    "WHERE e.source = ? AND e.opened = ? AND e.stream = ? AND e.position > 0 AND {} ORDER BY e.position"
 )
-"""The last condition is always true; without it SQLite walks the primary key, all events of the source."""
+"""The condition on the position is always true; without it SQLite walks the primary key, all events of the source."""
+
+FOLDABLE = (
+    "p.body IS NOT NULL AND NOT EXISTS "
+    "(SELECT 1 FROM retractions r WHERE r.source = p.source AND r.position = p.position)"
+)
+"""Of payloads `p`: what a fold takes. The others were erased or retracted."""
 
 
 def stream_rows(cursor: Any, dialect: Dialect, source: str, stream: str, opened: int) -> list[Row]:
-    """A stream's events by position, as `to_event` takes them. `opened`: the position that first named the stream."""
-    cursor.execute(_STREAM.replace("?", dialect.mark), (source, opened, stream))
+    """A stream's foldable events by position, as `to_event` takes them. `opened`: the position that first named it."""
+    cursor.execute(_STREAM.format(FOLDABLE).replace("?", dialect.mark), (source, opened, stream))
     return list(cursor.fetchall())
 
 

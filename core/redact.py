@@ -1,0 +1,29 @@
+"""What is left of a state when the stream's bodies are destroyed: as it was folded, without what the bodies said."""
+
+from typing import Any
+
+from core.event import Anomaly
+
+OURS = frozenset({"late", "gap", "unexpected", "conflict", "overlap"})
+"""Anomalies whose words are made of numbers, states and documented types; others may quote a body."""
+
+GONE = "what it said is erased"
+
+
+def redact(state: Any) -> None:
+    """Takes out of a folded state, in place, every id, text and field that a provider sent.
+
+    States, outcomes, runs, times, numbers and the kinds of the anomalies stay.
+    """
+    state.user_id = None
+    state.data = {}
+    state.anomalies = _wordless(state.anomalies)
+    for run in state.runs:
+        run.reason = None
+    for record in getattr(state, "measurements", ()):
+        record.measurement_id = None
+        record.anomalies = _wordless(record.anomalies)
+
+
+def _wordless(anomalies: list[Anomaly]) -> list[Anomaly]:
+    return [one if one.kind in OURS else Anomaly(one.kind, one.position, GONE) for one in anomalies]
