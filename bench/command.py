@@ -10,13 +10,14 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from bench.measure import say
+from bench.page import RESULTS
+from bench.page import write as write_page
 from bench.postgres import Durable
 from bench.results import Figure, table, write
 from bench.scale import FULL, LARGE, QUICK, Scale
 from bench.surroundings import surroundings
 
 DATABASES = ("sqlite", "postgresql")
-RESULTS = Path(__file__).with_name("results.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ def main(benchmarks: Mapping[str, Benchmark], arguments: Sequence[str] | None = 
             print(table(name, figures), flush=True)
             if output:
                 write(output, around, figures)
+    if output == RESULTS:
+        write_page()
 
 
 def _parser(benchmarks: Mapping[str, Benchmark]) -> argparse.ArgumentParser:

@@ -59,19 +59,26 @@ def table(title: str, figures: Sequence[Figure]) -> str:
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
-    wanted = "" if figure.wanted is None else f"{'<=' if figure.less else '>='} {_number(figure.wanted)}"
-    against = "" if figure.reference is None else f"{figure.reference} {_number(figure.reference_value)}".strip()
-    spread = f"{_number(figure.low)}-{_number(figure.high)}" if figure.low is not None else ""
+    wanted = "" if figure.wanted is None else f"{'<=' if figure.less else '>='} {number(figure.wanted)}"
+    against = "" if figure.reference is None else f"{figure.reference} {number(figure.reference_value)}".strip()
+    spread = f"{number(figure.low)}-{number(figure.high)}" if figure.low is not None else ""
     verdict = {None: "", True: "reached", False: "NOT REACHED"}[figure.reached]
-    times = (_number(figure.p50), _number(figure.p99))
-    return (figure.name, _number(figure.value), figure.unit, spread, *times, against, _ratio(figure), wanted, verdict)
+    times = (number(figure.p50), number(figure.p99))
+    return (
+        figure.name,
+        number(figure.value),
+        figure.unit,
+        spread,
+        *times,
+        against,
+        number(figure.ratio),
+        wanted,
+        verdict,
+    )
 
 
-def _ratio(figure: Figure) -> str:
-    return _number(figure.ratio)
-
-
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Three digits that count; nothing for None."""
     if value is None:
         return ""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -19,13 +19,13 @@ class Scale:
 
 FULL = Scale(
     rounds=5,
-    seconds=1.0,
+    seconds=0.8,
     connections=(1, 16, 64),
     callers=(1, 16),
     workers=(1, 2),
     small=100_000,
     large=1_000_000,
-    asked=600,
+    asked=400,
 )
 LARGE = Scale(**(vars(FULL) | {"large": 10_000_000}))
 QUICK = Scale(
