@@ -86,6 +86,26 @@ class Table:
                 return arm
         return UNLISTED
 
+    def guards(self, current: str, trigger: str, state: Any, event: Any) -> dict[str, bool]:
+        """What each condition says, in words, up to the row that `pick` takes."""
+        asked: dict[str, bool] = {}
+        for arm in self._arms.get((current, trigger), ()):
+            if arm.when is None:
+                break
+            asked[words_of(arm.when)] = arm.when(state, event)
+            if asked[words_of(arm.when)]:
+                break
+        return asked
+
+    def leaving(self, current: str) -> list[tuple[str, str, str | None]]:
+        """(trigger, destination, condition in words) of every declared row that moves on from a state."""
+        rows = [row for row in self.rows if row.to is not None and row.to.value != current]
+        return [
+            (row.trigger, row.to.value, words_of(row.when) if row.when else None)
+            for row in rows
+            if row.to is not None and current in {source.value for source in row.sources}
+        ]
+
     def describe(self) -> dict[str, Any]:
         """States, initial state and rows as plain data, for `GET /v1/machines`."""
         rows = [_described(row) for row in self.rows]

@@ -1,0 +1,93 @@
+"""A trace for people: what each event did, how long after the one before, and in its place what never came."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from core.event import Event, Instant
+from core.fold import Kind, Settings, Step, trace
+
+NUMBERED = "measurement"
+"""The machine whose provider numbers its events; only there a number can be missing."""
+
+
+class Missing(msgspec.Struct, frozen=True, gc=False):
+    """Numbers of the provider's sequence that never came. `position` is that of the event behind the hole."""
+
+    first: int
+    last: int
+    position: int
+    run: int
+    measurement: int | None
+    measurement_id: str | None
+
+    @property
+    def words(self) -> str:
+        """`sequence 7-8 never came`."""
+        numbers = f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
+        return f"sequence {numbers} never came"
+
+
+class Happened(msgspec.Struct, gc=False):
+    """An event and its step. `after`: since the event before, `delay`: from the provider's clock to ours; microseconds.
+
+    A negative delay means that the provider's clock is ahead of ours.
+    """
+
+    event: Event
+    step: Step
+    after: Instant | None
+    delay: Instant | None
+
+    @property
+    def position(self) -> int:
+        return self.event.position
+
+    @property
+    def run(self) -> int:
+        return self.step.run
+
+    @property
+    def measurement(self) -> int | None:
+        """The first position of the measurement that the event belongs to."""
+        return self.step.measurement
+
+
+Entry = Happened | Missing
+
+
+def timeline(kind: Kind, events: Iterable[Event], settings: Settings) -> list[Entry]:
+    """The entries in canonical order. A hole stands in front of the event that shows it."""
+    by_position = {event.position: event for event in events}
+    steps = trace(kind, by_position.values(), settings)
+    return list(_entries(kind, by_position, steps))
+
+
+def _entries(kind: Kind, events: dict[int, Event], steps: Iterable[Step]) -> Iterator[Entry]:
+    before: Step | None = None
+    for step in steps:
+        event = events[step.position]
+        earlier = events[before.position] if before is not None else None
+        if kind.name == NUMBERED:
+            same_run = before is not None and before.run == step.run
+            yield from _hole(step, event, earlier if same_run else None)
+        yield Happened(event, step, _between(earlier, event), _delay(event))
+        before = step
+
+
+def _hole(step: Step, event: Event, earlier: Event | None) -> Iterator[Missing]:
+    """Every run begins with number 0. `earlier`: the event before, in the same run."""
+    expected = (earlier.sequence or 0) + 1 if earlier is not None else 0
+    number = event.sequence or 0
+    if number > expected:
+        yield Missing(expected, number - 1, event.position, step.run, step.measurement, step.measurement_id)
+
+
+def _between(earlier: Event | None, event: Event) -> Instant | None:
+    if earlier is None or earlier.occurred_at is None or event.occurred_at is None:
+        return None
+    return event.occurred_at - earlier.occurred_at
+
+
+def _delay(event: Event) -> Instant | None:
+    return None if event.occurred_at is None else event.received_at - event.occurred_at
