@@ -29,9 +29,13 @@ class Columns(msgspec.Struct, array_like=True, gc=False):
     commitment: str
 
 
-def commitment(salt: bytes, headers: bytes, body: bytes) -> bytes:
-    """HMAC-SHA256 under the event's salt over the length of the headers (8 bytes, big-endian), headers, body."""
-    return hmac.digest(salt, len(headers).to_bytes(8) + headers + body, "sha256")
+def commitment(salt: bytes, headers: bytes, body: bytes, origin: bytes | None = None) -> bytes:
+    """HMAC-SHA256 under the event's salt over the length of the headers (8 bytes, big-endian), headers, body.
+
+    For an event that was taken from another log, its origin stands in front: 8 bytes of ones, its length, itself.
+    """
+    before = b"" if origin is None else b"\xff" * 8 + len(origin).to_bytes(8) + origin
+    return hmac.digest(salt, before + len(headers).to_bytes(8) + headers + body, "sha256")
 
 
 def leaf(columns: Columns) -> bytes:

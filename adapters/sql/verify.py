@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select, text
 
 from adapters.sql.stored import Reader
 from adapters.sql.tables import checkpoints, events, nodes
+from adapters.sql.taken import OWN_SOURCE
 from adapters.sql.tree import STEP, Stored
 from adapters.sql.verify_events import Events
 from adapters.sql.wrong import Found, Wrong
@@ -69,7 +70,7 @@ _SEALED = select(func.coalesce(func.max(nodes.c.place) + 1, 0)).where(nodes.c.le
 _COVERED = select(func.coalesce(func.max(checkpoints.c.size), 0))
 _CHECKPOINTS = text("SELECT number, size, note FROM checkpoints WHERE size > :after AND size <= :end ORDER BY number")
 _NODES = text("SELECT place, hash FROM nodes WHERE level = :level AND place >= :first AND place < :last")
-_NEWER = text("SELECT number, size FROM checkpoints WHERE number >= :number ORDER BY number")
+_NEWER = text("SELECT number, size, note FROM checkpoints WHERE number >= :number ORDER BY number")
 _COUNTED = text(
     "SELECT count(*), coalesce(max(number), 0), coalesce(max(size), 0), "
     "(SELECT value FROM service WHERE name = 'checkpoint') FROM checkpoints"
@@ -82,6 +83,11 @@ _FOREIGN_EVENTS = text("SELECT position FROM events WHERE position < 1 ORDER BY 
 _FOREIGN_PAYLOADS = text(
     "SELECT min(p.position) FROM payloads p WHERE NOT EXISTS "
     "(SELECT 1 FROM events e WHERE e.source = p.source AND e.position = p.position)"
+)
+
+_UNTOLD_ERASURES = text(
+    "SELECT min(p.position) FROM payloads p WHERE p.erased IS NOT NULL AND NOT EXISTS "
+    "(SELECT 1 FROM events e WHERE e.source = :own AND e.position = p.erased AND e.position > p.position)"
 )
 
 
@@ -141,7 +147,7 @@ class _Walk:
 
     def _stored_nodes(self, level: int, after: int, end: int) -> dict[int, bytes]:
         range_ = {"level": level, "first": after >> level, "last": end >> level}
-        return dict(self._connection.execute(_NODES, range_).tuples())
+        return {row.place: row.hash for row in self._connection.execute(_NODES, range_)}
 
     def _check_nodes(self, position: int, stored: Mapping[int, Mapping[int, bytes]]) -> None:
         for level in range(STEP, len(self._tree.completed), STEP):
@@ -159,17 +165,24 @@ class _Walk:
     def _check_checkpoint(self, stored: Stored) -> None:
         if stored.number != self._checkpoints + 1 or stored.size != self._tree.size:
             self._miss(stored.size)
-        try:
-            checkpoint = self._trust(bytes(stored.note).decode())
-        except (ValueError, TypeError) as error:
-            raise Found(stored.size, "checkpoint", f"it is not one of this log's: {error}") from error
-        if checkpoint.size != stored.size:
-            raise Found(min(stored.size, checkpoint.size), "checkpoint", "it stands at another size than it says")
+        checkpoint = self._opened(stored)
         if checkpoint.root != self._tree.root():
             why = f"events up to {stored.size} are not those that were signed: altered together with their leaf hashes"
             raise Found(self._agreed + 1, "event", why, until=stored.size)
         self._checkpoints += 1
         self._agreed = stored.size
+
+    def _opened(self, stored: Stored) -> Checkpoint:
+        try:
+            checkpoint = self._trust(bytes(stored.note).decode())
+        except (ValueError, TypeError) as error:
+            raise Found(stored.size, "checkpoint", f"it is not one of this log's: {error}") from error
+        if checkpoint.size != stored.size:
+            first, last = sorted((stored.size, checkpoint.size))
+            raise Found(
+                first, "checkpoint", f"it covers {checkpoint.size} positions and stands at another size", until=last
+            )
+        return checkpoint
 
     def _check_kept(self, checkpoint: Checkpoint) -> None:
         if checkpoint.root != self._tree.root():
@@ -179,14 +192,15 @@ class _Walk:
     def _check_later_checkpoints(self) -> None:
         """Those made meanwhile are left for the next time; what they cover has to be there."""
         head, number, last = int(self._connection.execute(_HEAD).scalar_one()), self._checkpoints, self._agreed
-        for found, size in self._connection.execute(_NEWER, {"number": number + 1}).all():
-            number += 1
-            if found != number or size <= last:
-                self._miss(max(size, last + 1))
-            if size > head:
-                why = f"the log ends here, and checkpoint {number} covers {size} positions"
-                raise Found(head + 1, "log", why, until=size)
-            last = size
+        for row in self._connection.execute(_NEWER, {"number": number + 1}).all():
+            stored, number = Stored(*row), number + 1
+            if stored.number != number or stored.size <= last:
+                self._miss(max(stored.size, self.head, last + 1))
+            self._opened(stored)
+            if stored.size > head:
+                why = f"the log ends here, and checkpoint {number} covers {stored.size} positions"
+                raise Found(head + 1, "log", why, until=stored.size)
+            last = stored.size
 
     def _check_count(self) -> None:
         """The newest checkpoint is remembered beside them all: without that, it could be gone and not be missed."""
@@ -204,6 +218,9 @@ class _Walk:
         position = self._connection.execute(_FOREIGN_PAYLOADS).scalar_one()
         if position is not None:
             raise Found(position, "payload", "it belongs to no event")
+        position = self._connection.execute(_UNTOLD_ERASURES, {"own": OWN_SOURCE}).scalar_one()
+        if position is not None:
+            raise Found(position, "payload", "it is erased, and no event tells of that")
 
     def _miss(self, size: int) -> None:
         raise Found(self._agreed + 1, "checkpoint", f"checkpoint {self._checkpoints + 1} is missing", until=size)

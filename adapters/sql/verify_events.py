@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, null, select
+from sqlalchemy import Connection, and_, bindparam, func, select
 
 from adapters.sql.stored import Reader
 from adapters.sql.tables import events, payloads
@@ -13,8 +13,9 @@ from core.leaf import Columns, commitment, leaf
 
 _COLUMNS = [events.c[name] for name in Columns.__struct_fields__ if name != "commitment"]
 _POSITION, _SOURCE, _READING, _KEY = map(Columns.__struct_fields__.index, ("position", "source", "reading", "key"))
-_COMMITMENT = payloads.c.commitment if "commitment" in payloads.c else null()
-_PAYLOAD = [payloads.c.position, payloads.c.type, payloads.c.headers, payloads.c.body, payloads.c.salt, _COMMITMENT]
+_PAYLOAD = [
+    payloads.c[name] for name in ("position", "type", "headers", "body", "salt", "origin", "commitment", "erased")
+]
 _SAME_EVENT = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
 _ROWS = (
     select(*_COLUMNS, events.c.leaf, *_PAYLOAD)
@@ -73,13 +74,15 @@ class Events:
         raise Found(expected, "log", "there is no event at this position")
 
     def _leaf(self, position: int, row: Any) -> bytes:
-        *columns, stored, held, kind, headers, body, salt, sealed = row
+        *columns, stored, held, kind, headers, body, salt, origin, sealed, erased = row
         if held is None:
             raise Found(position, "payload", "it is missing")
-        if salt is None and sealed is not None:
-            self.erased += 1
+        if erased is not None:
+            self._check_erased(position, sealed, (headers, body, salt))
+        elif sealed is not None:
+            raise Found(position, "payload", "it is there and sealed as if it were erased")
         try:
-            recomputed = _leaf_of(columns, sealed if salt is None else commitment(salt, headers, body))
+            recomputed = _leaf_of(columns, commitment(salt, headers, body, origin) if sealed is None else sealed)
         except Exception as error:  # a value of another type than was ever written, whatever that raises
             raise Found(position, "event", f"it holds what was never written: {type(error).__name__}") from error
         if recomputed != stored:
@@ -87,6 +90,12 @@ class Events:
         if kind is not None or columns[_READING] == "unknown_type":
             self._check_type(position, columns, kind, body)
         return recomputed
+
+    def _check_erased(self, position: int, sealed: bytes | None, rest: Sequence[bytes | None]) -> None:
+        """Of an erased payload nothing stays but what the leaf covers."""
+        self.erased += 1
+        if sealed is None or any(value is not None for value in rest):
+            raise Found(position, "payload", "it is neither there as a whole nor erased as a whole")
 
     def _check_type(self, position: int, columns: Sequence[Any], kind: str | None, body: bytes | None) -> None:
         """An unknown type stands beside the event and not in the leaf: it has to be what the body says."""

@@ -1,0 +1,82 @@
+"""A small log with every kind of event in it, its tree, its checkpoints, and hands that reach behind the triggers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from adapters.audit import Notary, SigningKey, Verification, opened, verify_log
+from adapters.sql import Entry, Tree, Verdict, recompute
+from core.note import Checkpoint
+from tests.support.logs import Bench, wms
+
+SIGNING = SigningKey(bytes(range(32)), "log.example.com")
+
+_TRIGGERS = {
+    "sqlite": "SELECT 'DROP TRIGGER ' || name FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT 'DROP TRIGGER ' || tgname || ' ON ' || tgrelid::regclass FROM pg_trigger"
+    " WHERE NOT tgisinternal",
+}
+
+
+class Audited(Bench):
+    """A log with a notary."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.tree = Tree(self.engine)
+        self.notary = Notary(self.tree, SIGNING)
+        self.readers = {name: lambda _kind, body, read=source.read: read(body) for name, source in self.sources.items()}
+
+    def grow(self, count: int) -> None:
+        """Appends so many events of one kind, in batches."""
+        head = self.tree.head()
+        entries = [self.entry("clinic", wms(f"session-{head}", number)) for number in range(count)]
+        for start in range(0, count, 256):
+            self.log.append(entries[start : start + 256])
+
+    def grow_of_every_kind(self, start: int, end: int) -> None:
+        """Appends known and unknown types, what cannot be read, with and without headers and sequence."""
+        for number in range(start, end):
+            self.log.append([self._one_of_every_kind(number)])
+
+    def verify(self, *kept: Checkpoint, connection: Connection | None = None) -> Verdict:
+        """Verifies the log: as it is committed, or as it is inside of a transaction."""
+        if connection is None:
+            return verify_log(self.engine, Verification(SIGNING.key, kept, self.readers))
+        return recompute(connection, lambda note: opened(note, SIGNING.key), kept, self.readers)
+
+    def drop_triggers(self) -> None:
+        """What nobody may do who uses the product."""
+        with self.engine.begin() as connection:
+            for (statement,) in connection.exec_driver_sql(_TRIGGERS[self.engine.dialect.name]).all():
+                connection.exec_driver_sql(statement)
+
+    def tamper(self, *statements: str) -> None:
+        """Runs statements behind the triggers."""
+        self.drop_triggers()
+        with self.engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    def leaves(self) -> list[bytes]:
+        return [bytes(leaf) for (leaf,) in self.rows("SELECT leaf FROM events ORDER BY position")]
+
+    def _one_of_every_kind(self, number: int) -> Entry:
+        at = f"2023-11-14T22:13:{number % 60:02}.000Z"
+        stop = {"type": "stop_request", "sessionId": f"s-{number}", "userId": "ann@example.com", "timestamp": at}
+        kinds: Sequence[Any] = (
+            lambda: self.entry("clinic", wms("session", number, snr=number / 3)),
+            lambda: self.entry("clinic", wms("session", number, "NEVER_HEARD_OF")),
+            lambda: self._undecodable(b"{%d" % number),
+            lambda: self.entry("energy", {"actionId": "a", "result": {"n": number}}, [("svix-id", f"msg_{number}")]),
+            lambda: self.entry("captions", stop | {"reason": "user_disabled"}),
+        )
+        entry: Entry = kinds[number % len(kinds)]()
+        return entry
+
+    def _undecodable(self, body: bytes) -> Entry:
+        entry, provider = self.entry("clinic", {}), self.sources["clinic"]
+        reading = provider.read(body)
+        return msgspec.structs.replace(entry, body=body, reading=reading, identity=provider.identity([], body, reading))
