@@ -1,5 +1,6 @@
 """The event log and its projections in SQL."""
 
+from adapters.sql.adopt import Importer
 from adapters.sql.claim import claim
 from adapters.sql.dialects import dialect_of
 from adapters.sql.engine import migrate, open_engine, revision
@@ -12,19 +13,27 @@ from adapters.sql.reads import Reads
 from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
-from adapters.sql.stored import Reader
+from adapters.sql.stored import Reader, to_event
+from adapters.sql.taken import OWN_SOURCE, Misfit, Outcome, Repeated, Taken
 from adapters.sql.tree import Hole, Stored, Tree
 from adapters.sql.verify import Verdict, recompute
+from adapters.sql.whole import Extent, OpenedStream, Selection, Whole, WholeDelivery, WholeEvent
 from adapters.sql.wrong import Wrong
 
 __all__ = [
+    "OWN_SOURCE",
     "Delivered",
     "Deliveries",
     "Entry",
+    "Extent",
     "GroupCommit",
     "Hole",
+    "Importer",
     "Log",
     "Measured",
+    "Misfit",
+    "OpenedStream",
+    "Outcome",
     "Projected",
     "Projector",
     "Reader",
@@ -32,14 +41,20 @@ __all__ = [
     "Receipt",
     "Recorded",
     "Rejection",
+    "Repeated",
     "Seen",
+    "Selection",
     "Source",
     "Stored",
+    "Taken",
     "Tree",
     "Unavailable",
     "Verdict",
     "WantedMeasurements",
     "WantedStreams",
+    "Whole",
+    "WholeDelivery",
+    "WholeEvent",
     "Wrong",
     "claim",
     "dialect_of",
@@ -47,4 +62,5 @@ __all__ = [
     "open_engine",
     "recompute",
     "revision",
+    "to_event",
 ]

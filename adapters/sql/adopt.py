@@ -71,7 +71,8 @@ class Importer(Log):
         return (turn.same, turn.outcome), turn.position
 
     def _record(self, cursor: Any, turn: "_Turn") -> None:
-        touched = self._projector.touch(cursor, [place.new for place in turn.places], turn.conflicts)
+        whole = [place.new for place in turn.places if place.taken.erased is None]
+        touched = self._projector.touch(cursor, whole, turn.conflicts)
         if turn.places:
             rows = [place.rows() for place in turn.places]
             self._dialect.insert(cursor, _EVENTS, [event for event, _ in rows])
@@ -121,15 +122,17 @@ class _Place:
         self.kept = kept
         self.recorded_at = recorded_at
         self.new = New(position, taken.entry, taken.key, taken.columns.stream)
+        if taken.erased is not None:
+            self.new.opened = taken.columns.opened
 
     def rows(self) -> tuple[Row, Row]:
         """The rows of `events` and `payloads`."""
         taken, columns, found, origin = self.taken, self.taken.columns, self.taken.leaf, self.taken.origin
         if not self.kept:
             origin = origin or _origin(columns)
-            columns = msgspec.structs.replace(
-                columns, position=self.new.position, opened=self.new.opened, recorded_at=self.recorded_at
-            )
+            sealed = commitment(taken.salt or b"", taken.headers or b"", taken.entry.body, origin).hex()
+            here = {"position": self.new.position, "opened": self.new.opened, "recorded_at": self.recorded_at}
+            columns = msgspec.structs.replace(columns, commitment=sealed, **here)
             found = leaf(columns)
         elif columns.opened != self.new.opened:
             why = f"its stream began at {columns.opened} there and at {self.new.opened} here: import with new positions"
@@ -139,7 +142,10 @@ class _Place:
             *(source, position, columns.stream, columns.opened, columns.reading, columns.type, columns.sequence),
             *(columns.occurred_at, columns.received_at, columns.recorded_at, taken.key, columns.verified_by, found),
         )
-        return event, (source, position, taken.sent, taken.headers, taken.entry.body, taken.salt, origin)
+        payload: Row = (taken.headers, taken.entry.body, taken.salt, origin, None, None)
+        if taken.erased is not None:
+            payload = (None, None, None, origin, bytes.fromhex(columns.commitment), taken.erased)
+        return event, (source, position, taken.sent, *payload)
 
 
 class _Turn:
@@ -184,7 +190,10 @@ class _Turn:
             self._held(taken, at)
             return
         self.same = self.same and columns.recorded_at >= self.recorded_at and self._fill(columns.position - 1, columns)
-        self._place(taken, kept=self.same)
+        if self.same or taken.erased is None:
+            self._place(taken, kept=self.same)
+        else:
+            self.outcome.erased += 1
 
     def delivery(self, found: Repeated) -> None:
         """Records a delivery that made no event, unless it is on record."""
@@ -231,7 +240,7 @@ class _Turn:
     def _held(self, taken: Taken, at: int) -> None:
         columns, body = taken.columns, taken.entry.body
         held = self._body_at(columns.source, at)
-        if held == body:
+        if held == body or held is None or taken.erased is not None:
             self.outcome.known += 1
             return
         self.outcome.conflicts += 1
@@ -286,4 +295,4 @@ def _placeholder(position: int, at: Instant, key: bytes) -> Taken:
     sealed = commitment(salt, headers, body).hex()
     columns = Columns(position, OWN_SOURCE, None, None, "ok", "left_out", None, None, at, at, key.hex(), None, sealed)
     entry = Entry(OWN_SOURCE, at, [], body, None, b"", Unreadable("nothing of a stream"))
-    return Taken(0, entry, columns, key, leaf(columns), headers, salt, None, None)
+    return Taken(0, entry, columns, key, leaf(columns), headers, salt)

@@ -13,7 +13,8 @@ OWN_SOURCE = "hookfold"
 class Taken(msgspec.Struct, gc=False):
     """An event of another log, from one line of its export. `headers` and `origin` are JSON, as they are stored.
 
-    `entry` is what this code reads in it; its stream is that of the columns. `sent` is an unknown type as sent.
+    `entry` is what this code reads in it; its stream is that of the columns. `sent` is an unknown type as sent. Of an
+    erased one, headers, body and salt are gone; `erased` is the position of the event that tells of it.
     """
 
     line: int
@@ -21,10 +22,11 @@ class Taken(msgspec.Struct, gc=False):
     columns: Columns
     key: bytes
     leaf: bytes
-    headers: bytes
-    salt: bytes
-    sent: str | None
-    origin: bytes | None
+    headers: bytes | None
+    salt: bytes | None
+    sent: str | None = None
+    origin: bytes | None = None
+    erased: int | None = None
 
 
 class Repeated(msgspec.Struct, gc=False):
@@ -50,14 +52,15 @@ class Outcome(msgspec.Struct):
     """What an import came to.
 
     `kept` events have their old positions, `appended` ones new ones; `known` were here before, and so was the key of a
-    `conflicts` one, with another body. `placeholders` stand where the export left entries out. Of the deliveries,
-    `strangers` are left out: rejections at another door, and those that hit an event which is not here.
+    `conflicts` one, with another body. `erased` ones are left out where positions cannot be kept. `placeholders`
+    stand where the export left entries out. Of the deliveries, `strangers` are left out: rejections at another door, and those that hit an event which is not here.
     """
 
     kept: int = 0
     appended: int = 0
     known: int = 0
     conflicts: int = 0
+    erased: int = 0
     placeholders: int = 0
     deliveries: int = 0
     known_deliveries: int = 0

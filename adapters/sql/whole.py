@@ -36,6 +36,8 @@ class WholeEvent(NamedTuple):
     body: bytes | None
     salt: bytes | None
     origin: bytes | None
+    commitment: bytes | None
+    erased: int | None
     kind: str | None
     provider_id: str | None
 
@@ -99,6 +101,7 @@ _EVENTS = (
     select(
         *(events.c[name] for name in WholeEvent._fields[:13]),
         *(payloads.c.type.label("sent"), payloads.c.headers, payloads.c.body, payloads.c.salt, payloads.c.origin),
+        *(payloads.c.commitment, payloads.c.erased),
         *(streams.c.kind, streams.c.provider_id),
     )
     .outerjoin_from(events, payloads, _PAYLOAD)

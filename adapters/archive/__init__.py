@@ -1,0 +1,8 @@
+"""The log as files: exports that another Hookfold takes over, batches of CloudEvents, tables for people."""
+
+from adapters.archive.cloudevents import cloud_events
+from adapters.archive.export import Tell, export_lines
+from adapters.archive.intake import Intake
+from adapters.archive.sheets import Sheets
+
+__all__ = ["Intake", "Sheets", "Tell", "cloud_events", "export_lines"]

@@ -1,0 +1,100 @@
+"""Writes the log as sealed JSON Lines, from which another Hookfold can take it over."""
+
+from collections.abc import Callable, Iterator
+from heapq import merge
+from typing import Any
+
+from adapters.archive.lines import (
+    FORMAT,
+    DeliveryLine,
+    End,
+    EventLine,
+    Header,
+    Seal,
+    SourceLine,
+    body_fields,
+    raw,
+)
+from adapters.sql import Extent, Selection, Whole, WholeDelivery, WholeEvent
+from core.ids import Ids
+
+Tell = Callable[[int, int], None]
+"""Is told how far the work is, and how far it goes."""
+
+
+def export_lines(whole: Whole, ids: Ids, chosen: Selection, tell: Tell) -> Iterator[bytes]:
+    """The lines of an export. The same log gives the same bytes. Raises Unavailable while the database is away."""
+    seal, extent, providers = Seal(ids), whole.extent(), whole.providers()
+    yield seal.close(Header(format=FORMAT, secret=ids.fingerprint(), own=chosen.own, chosen=_said(chosen)))
+    known: set[str] = set()
+    counts = {EventLine: 0, DeliveryLine: 0}
+    for line in _lines(whole, chosen, extent, tell):
+        if line.source not in known:
+            known.add(line.source)
+            yield seal.close(SourceLine(source=line.source, provider=providers.get(line.source)))
+        counts[type(line)] += 1
+        yield seal.close(line)
+    yield seal.close(End(events=counts[EventLine], deliveries=counts[DeliveryLine]))
+
+
+def _lines(whole: Whole, chosen: Selection, extent: Extent, tell: Tell) -> Iterator[EventLine | DeliveryLine]:
+    """Events by position, each followed by the deliveries that were recorded while it was the last one."""
+    events = ((row.position, 0, row) for row in whole.events(chosen, extent))
+    deliveries = ((row.head, row.delivery, row) for row in whole.deliveries(chosen, extent))
+    both: Iterator[tuple[int, int, WholeEvent | WholeDelivery]] = merge(events, deliveries, key=lambda row: row[:2])
+    for place, _, row in both:
+        tell(place, extent.position)
+        yield _event(row) if isinstance(row, WholeEvent) else _delivery(row)
+
+
+def _said(chosen: Selection) -> dict[str, Any] | None:
+    if chosen.whole:
+        return None
+    streams = None if chosen.streams is None else [stream for _, stream in chosen.streams]
+    said = {"sources": chosen.sources, "streams": streams, "since": chosen.since, "until": chosen.until}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _event(row: WholeEvent) -> EventLine:
+    return EventLine(
+        position=row.position,
+        source=row.source,
+        stream=row.stream,
+        kind=row.kind,
+        id=row.provider_id,
+        opened=row.opened,
+        reading=row.reading,
+        type=row.type,
+        sent=row.sent,
+        sequence=row.sequence,
+        occurred_at=row.occurred_at,
+        received_at=row.received_at,
+        recorded_at=row.recorded_at,
+        verified_by=row.verified_by,
+        key=row.key.hex(),
+        salt=None if row.salt is None else row.salt.hex(),
+        leaf=row.leaf.hex(),
+        headers=raw(row.headers),
+        origin=raw(row.origin),
+        commitment=None if row.commitment is None else row.commitment.hex(),
+        erased=row.erased,
+        **body_fields(row.body),
+    )
+
+
+def _delivery(row: WholeDelivery) -> DeliveryLine:
+    return DeliveryLine(
+        delivery=row.delivery,
+        source=row.source,
+        verdict=row.verdict,
+        head=row.head,
+        key=None if row.key is None else row.key.hex(),
+        received_at=row.received_at,
+        recorded_at=row.recorded_at,
+        status=row.status,
+        reason=row.reason,
+        hint=row.hint,
+        size=row.size,
+        headers=raw(row.headers),
+        **body_fields(row.body),
+    )

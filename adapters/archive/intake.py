@@ -1,0 +1,246 @@
+"""Reads an export, line by line, and has the log take over what stands in it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import BinaryIO
+
+import msgspec
+
+from adapters.archive.lines import (
+    FORMAT,
+    Broken,
+    DeliveryLine,
+    End,
+    EventLine,
+    Header,
+    Line,
+    Seal,
+    SourceLine,
+    body_of,
+    decode,
+)
+from adapters.sql import OWN_SOURCE, Entry, Importer, Misfit, Outcome, Repeated, Source, Taken
+from core.event import Note, Reading, Unreadable
+from core.ids import PREFIXES, Ids
+from core.leaf import Columns, commitment, leaf
+
+LONGEST = 64 * 1024 * 1024
+"""Bytes of a line; a body is 256 KiB unless configured larger."""
+
+MOST_ROWS, MOST_BYTES = 512, 8 * 1024 * 1024
+"""A batch ends with whichever it reaches first."""
+
+Item = Taken | Repeated
+Tell = Callable[[int, int | None], None]
+"""Is told how many lines are read, and how many there are, where that is known."""
+
+
+class Intake:
+    """One file that is read once. Every method raises Misfit, which names the line."""
+
+    def __init__(self, file: BinaryIO, ids: Ids, sources: Mapping[str, Source]) -> None:
+        self._file = file
+        self._ids = ids
+        self._sources = sources
+        self._seal = Seal(ids)
+        self._line = 0
+        self._events = self._deliveries = 0
+        self._position = self._recorded_at = 0
+        self._known: set[str] = set()
+        self.header = self._header()
+
+    @property
+    def whole(self) -> bool:
+        """True where the export left out nothing but entries of Hookfold's own: positions can be kept."""
+        return self.header.chosen is None
+
+    def into(self, importer: Importer, tell: Tell, outcome: Outcome) -> None:
+        """Has every line taken over, in batches; `outcome` counts what is committed by now, also when this raises."""
+        for batch in self._batches():
+            outcome.add(importer.take(batch))
+            tell(self._line, None)
+
+    def _header(self) -> Header:
+        """Another secret is told before a broken seal: it is by far the likelier cause."""
+        line = self._read()
+        try:
+            said = msgspec.json.decode(line, type=_Said)
+        except msgspec.DecodeError:
+            raise self._misfit("this is not an export of Hookfold") from None
+        if said.format != FORMAT:
+            raise self._misfit(f"the file has format {said.format}, this Hookfold reads {FORMAT}")
+        if said.secret != self._ids.fingerprint():
+            mend = "ids and keys are derived from it: give this service the secret that the exported log was made with"
+            raise self._misfit(f"the file was made with another service secret; {mend}")
+        header = self._opened(line)
+        if not isinstance(header, Header):
+            raise self._misfit("the file does not begin with a header")
+        return header
+
+    def _batches(self) -> Iterator[list[Item]]:
+        """What was good is taken over before what is wrong is told."""
+        batch: list[Item] = []
+        size = 0
+        try:
+            for item in self._items():
+                batch.append(item)
+                size += _size(item)
+                if len(batch) == MOST_ROWS or size >= MOST_BYTES:
+                    yield batch
+                    batch, size = [], 0
+        except Misfit:
+            yield batch
+            raise
+        yield batch
+
+    def _items(self) -> Iterator[Item]:
+        while True:
+            line = self._opened(self._read())
+            match line:
+                case EventLine():
+                    yield self._event(line)
+                case DeliveryLine():
+                    yield self._delivery(line)
+                case SourceLine():
+                    self._source(line)
+                case End():
+                    self._end(line)
+                    return
+                case _:
+                    raise self._misfit("a second header")
+
+    def _read(self) -> bytes:
+        line = self._file.readline(LONGEST + 1)
+        self._line += 1
+        if not line:
+            raise self._misfit("the file was cut off: its end is missing")
+        if len(line) > LONGEST:
+            raise self._misfit(f"longer than {LONGEST} bytes")
+        return line
+
+    def _opened(self, line: bytes) -> Line:
+        try:
+            return decode(self._seal.open(line))
+        except Broken:
+            raise self._misfit("the hash does not fit: the line was changed, or one before it is missing") from None
+        except msgspec.DecodeError as error:
+            raise self._misfit(f"it cannot be read: {error}") from None
+
+    def _misfit(self, why: str) -> Misfit:
+        return Misfit(self._line, why)
+
+    def _end(self, line: End) -> None:
+        if (line.events, line.deliveries) != (self._events, self._deliveries):
+            raise self._misfit("the file does not have the lines that its end counts")
+        if self._file.read(1):
+            self._line += 1
+            raise self._misfit("something stands behind the end")
+
+    def _source(self, line: SourceLine) -> None:
+        name = line.source
+        self._known.add(name)
+        if name == OWN_SOURCE:
+            return
+        configured = self._sources.get(name)
+        if configured is None:
+            mend = f'add [sources.{name}] with provider = "{line.provider or "…"}" to the configuration'
+            raise self._misfit(f"the source {name} is not configured here: {mend}")
+        if line.provider not in {None, configured.provider}:
+            raise self._misfit(f"the source {name} is one of {line.provider} there and of {configured.provider} here")
+
+    def _checked(self, source: str) -> None:
+        if source not in self._known:
+            raise self._misfit("the line of its source is missing")
+
+    def _event(self, line: EventLine) -> Taken:
+        self._checked(line.source)
+        if line.position <= self._position or line.recorded_at < self._recorded_at:
+            raise self._misfit("positions and recorded_at have to ascend")
+        self._position, self._recorded_at = line.position, line.recorded_at
+        self._events += 1
+        headers = None if line.headers is None else bytes(line.headers)
+        salt = None if line.salt is None else self._bytes(line.salt)
+        body, key, found = body_of(line), self._bytes(line.key), self._bytes(line.leaf)
+        columns = _columns(line, self._sealed(line, headers, body, salt))
+        if len(key) != 32 or leaf(columns) != found:
+            raise self._misfit("its leaf hash does not fit: the log that it comes from was changed")
+        if line.erased is None:
+            self._check_stream(line)
+        reading = _reading(line, self._sources, body or b"")
+        entry = Entry(line.source, line.received_at, [], body or b"", line.verified_by, b"", reading)
+        origin = None if line.origin is None else bytes(line.origin)
+        return Taken(self._line, entry, columns, key, found, headers, salt, line.sent, origin, line.erased)
+
+    def _sealed(self, line: EventLine, headers: bytes | None, body: bytes | None, salt: bytes | None) -> str:
+        """What the leaf covers of headers, body and origin, hex; they may have been erased, but not in part."""
+        if line.erased is not None and line.commitment is not None and (headers, body, salt) == (None, None, None):
+            return line.commitment
+        if line.erased is None and headers is not None and body is not None and salt is not None:
+            return commitment(salt, headers, body, None if line.origin is None else bytes(line.origin)).hex()
+        raise self._misfit("a part of it is missing")
+
+    def _delivery(self, line: DeliveryLine) -> Repeated:
+        self._checked(line.source)
+        self._deliveries += 1
+        headers = None if line.headers is None else bytes(line.headers)
+        key = None if line.key is None else self._bytes(line.key)
+        return Repeated(
+            line=self._line,
+            source=line.source,
+            delivery=line.delivery,
+            verdict=line.verdict,
+            head=line.head,
+            key=key,
+            received_at=line.received_at,
+            recorded_at=line.recorded_at,
+            status=line.status,
+            reason=line.reason,
+            hint=line.hint,
+            size=line.size,
+            headers=headers,
+            body=body_of(line),
+        )
+
+    def _check_stream(self, line: EventLine) -> None:
+        if line.stream is None:
+            return
+        if line.id is None or line.kind not in PREFIXES:
+            raise self._misfit("the name of its stream is missing")
+        if self._ids.of(line.kind, line.source, line.id) != line.stream:
+            raise self._misfit("its stream is not the one that its id stands for")
+
+    def _bytes(self, text: str) -> bytes:
+        try:
+            return bytes.fromhex(text)
+        except ValueError:
+            raise self._misfit("a hash is not hex") from None
+
+
+class _Said(msgspec.Struct, tag="header", tag_field="line"):
+    """What a header says before its seal was looked at."""
+
+    format: int
+    secret: str
+
+
+def _columns(line: EventLine, sealed: str) -> Columns:
+    return Columns(
+        *(line.position, line.source, line.stream, line.opened, line.reading, line.type, line.sequence),
+        *(line.occurred_at, line.received_at, line.recorded_at, line.key, line.verified_by, sealed),
+    )
+
+
+def _reading(line: EventLine, sources: Mapping[str, Source], body: bytes) -> Reading | Unreadable:
+    """What this code reads in the body; which stream it is of was decided when it was recorded."""
+    source = sources.get(line.source)
+    if source is None or line.stream is None or line.kind is None or line.id is None or line.erased is not None:
+        return Unreadable("of no stream, or erased")
+    reading = source.read(line.type, body)
+    if isinstance(reading, Unreadable):
+        notes = (Note("undecodable", reading.reason),)
+        return Reading(line.kind, line.id, line.type or "", None, None, {}, known=False, notes=notes)
+    return msgspec.structs.replace(reading, kind=line.kind, provider_id=line.id)
+
+
+def _size(item: Item) -> int:
+    body = item.entry.body if isinstance(item, Taken) else item.body
+    return len(body or b"") + len(item.headers or b"")

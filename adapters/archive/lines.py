@@ -1,0 +1,159 @@
+"""The lines of an export: one JSON object each, sealed by a hash that runs through the whole file.
+
+A line's hash is HMAC-SHA256, under a key of the service's secret, over the hash of the line before it and the line
+itself without the hash. So no byte can change, and no line be moved, added or taken away, by whoever has no secret.
+"""
+
+import hmac
+from typing import Any
+
+import msgspec
+
+from core.event import Instant
+from core.ids import Ids
+
+FORMAT = 1
+
+_BEFORE, _BEHIND = b',"hash":"', b'"}'
+_SEALED = len(_BEFORE) + 64 + len(_BEHIND)
+
+
+class _Line(msgspec.Struct, kw_only=True, tag_field="line", forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    pass
+
+
+class Header(_Line, tag="header", kw_only=True):
+    """The first line. `secret` is the fingerprint of the service's secret; `chosen` limits the export."""
+
+    format: int
+    secret: str
+    own: bool = False
+    chosen: dict[str, Any] | None = None
+
+
+class SourceLine(_Line, tag="source", kw_only=True):
+    """Stands before the first line of a source."""
+
+    source: str
+    provider: str | None = None
+
+
+class EventLine(_Line, tag="event", kw_only=True):
+    """An event. Instants are microseconds since 1970; bytes are hex, but for the body: text, else base64.
+
+    `kind` and `id` are those of the stream, the id being the provider's; `sent` is an unknown type as sent. An erased
+    one has no headers, body and salt; `commitment` is what its leaf covers of them, `erased` the position that tells.
+    """
+
+    position: int
+    source: str
+    stream: str | None = None
+    kind: str | None = None
+    id: str | None = None
+    opened: int | None = None
+    reading: str
+    type: str | None = None
+    sent: str | None = None
+    sequence: int | None = None
+    occurred_at: Instant | None = None
+    received_at: Instant
+    recorded_at: Instant
+    verified_by: str | None = None
+    key: str
+    salt: str | None = None
+    leaf: str
+    headers: msgspec.Raw | None = None
+    body: str | None = None
+    base64: bytes | None = None
+    origin: msgspec.Raw | None = None
+    commitment: str | None = None
+    erased: int | None = None
+
+
+class DeliveryLine(_Line, tag="delivery", kw_only=True):
+    """A delivery that made no event: behind the event that was the log's last one when it was recorded.
+
+    `key` is that of the event that it hit.
+    """
+
+    delivery: int
+    source: str
+    verdict: str
+    head: int
+    key: str | None = None
+    received_at: Instant
+    recorded_at: Instant
+    status: int
+    reason: str | None = None
+    hint: str | None = None
+    size: int
+    headers: msgspec.Raw | None = None
+    body: str | None = None
+    base64: bytes | None = None
+
+
+class End(_Line, tag="end", kw_only=True):
+    """The last line: a file without it was cut off."""
+
+    events: int
+    deliveries: int
+
+
+Line = Header | SourceLine | EventLine | DeliveryLine | End
+
+
+class Broken(ValueError):
+    """A line whose hash does not fit."""
+
+
+class Seal:
+    """The hash that runs through a file; one object for one file."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._key = ids.subkey("export")
+        self._last = b""
+
+    def close(self, line: Line) -> bytes:
+        """The line as it stands in the file, its newline included."""
+        content = msgspec.json.encode(line)
+        return content[:-1] + _BEFORE + self._next(content) + _BEHIND + b"\n"
+
+    def open(self, line: bytes) -> bytes:
+        """The content of a line of the file. Raises Broken."""
+        bare = line[:-1] if line.endswith(b"\n") else b""
+        content = bare[:-_SEALED] + b"}"
+        if bare != content[:-1] + _BEFORE + self._next(content) + _BEHIND:
+            raise Broken
+        return content
+
+    def _next(self, content: bytes) -> bytes:
+        self._last = hmac.digest(self._key, self._last + content, "sha256").hex().encode()
+        return self._last
+
+
+_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+
+
+def decode(content: bytes) -> Line:
+    """A line's content, as `Seal.open` gives it. Raises msgspec.DecodeError."""
+    return _decoder.decode(content)
+
+
+def body_of(line: EventLine | DeliveryLine) -> bytes | None:
+    """The body, byte for byte; None where the line has none."""
+    return line.base64 if line.body is None else line.body.encode()
+
+
+def body_fields(body: bytes | None) -> dict[str, Any]:
+    """The fields of a line in which a body stands: readable where it is UTF-8."""
+    if body is None:
+        return {}
+    try:
+        return {"body": body.decode()}
+    except UnicodeDecodeError:
+        return {"base64": body}
+
+
+def raw(document: bytes | None) -> msgspec.Raw | None:
+    """A stored JSON document as it goes into a line, byte for byte."""
+    return None if document is None else msgspec.Raw(document)

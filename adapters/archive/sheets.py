@@ -1,0 +1,152 @@
+"""Tables for people, as CSV (RFC 4180) that no spreadsheet takes for formulas: states, and timelines."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from adapters.archive.export import Tell
+from adapters.archive.instants import text_of
+from adapters.sql import Extent, OpenedStream, Selection, Source, Whole, to_event
+from core.event import Anomaly, Event
+from core.fold import MACHINES, Kind, Step, fold, trace
+from core.ids import Ids
+
+KINDS = ("session", "action", "device", "registration")
+
+STATES = (
+    *("kind", "id", "source", "provider", "provider_id", "session", "user_id", "state", "outcome", "run", "events"),
+    *("unsigned", "position", "first_at", "last_at", "anomalies", "machine", "fingerprint"),
+)
+TIMELINES = (
+    *("kind", "id", "source", "provider", "provider_id", "position", "type", "sequence", "occurred_at", "received_at"),
+    *("run", "measurement_id", "region", "from", "to", "rule", "reason", "anomalies", "signed"),
+)
+
+_DANGEROUS = frozenset("=+-@\t\r\n＝＋－＠")  # a spreadsheet may take the wide ones for the others
+Row = Sequence[object]
+
+
+class Sheets:
+    """Writes the tables of one log, each stream folded with the code at hand. `sources`: the configured."""
+
+    def __init__(self, whole: Whole, ids: Ids, sources: Mapping[str, Source]) -> None:
+        self._whole = whole
+        self._ids = ids
+        self._sources = sources
+
+    def states(self, chosen: Selection, tell: Tell) -> Iterator[bytes]:
+        """A line for each stream, a session's measurements behind it."""
+        return self._sheet(STATES, self._state_rows, chosen, tell)
+
+    def timelines(self, chosen: Selection, tell: Tell) -> Iterator[bytes]:
+        """A line for each event of each stream, in canonical order: what it did, or why nothing moved."""
+        return self._sheet(TIMELINES, self._timeline_rows, chosen, tell)
+
+    def _sheet(
+        self, head: Row, rows_of: Callable[["_Told", Selection], Iterable[Row]], chosen: Selection, tell: Tell
+    ) -> Iterator[bytes]:
+        extent = self._whole.extent()
+        yield line_of(head)
+        for told in self._streams(chosen, extent, tell):
+            for row in rows_of(told, chosen):
+                yield line_of(row)
+
+    def _streams(self, chosen: Selection, extent: Extent, tell: Tell) -> Iterator["_Told"]:
+        """A source that the configuration no longer names has nobody who reads its bodies: no state."""
+        done = 0
+        for kind in KINDS:
+            for one in self._whole.streams(chosen, kind, extent):
+                done += 1
+                tell(done, 0)
+                source = self._sources.get(one.source)
+                rows = self._whole.history(one, extent) if source else []
+                events = [to_event(*row, read=source.read) for row in rows] if source else []
+                yield _Told(one, source, events, self._whole.conflicts(one, extent))
+
+    def _state_rows(self, told: "_Told", _: Selection) -> Iterator[Row]:
+        one, source = told.stream, told.source
+        if source is None:
+            yield (one.kind, one.stream, one.source, None, one.provider_id)
+            return
+        machine = told.machine(source)
+        state = fold(machine, told.events, source.settings)
+        named = (machine.name, machine.fingerprint)
+        yield (
+            *(one.kind, one.stream, one.source, source.provider, one.provider_id, None, state.user_id, state.state),
+            *(state.outcome, state.run, state.events, state.unsigned, state.position),
+            *(text_of(state.first_at), text_of(state.last_at), _anomalies(state.anomalies, told.conflicts), *named),
+        )
+        for record in getattr(state, "measurements", ()):
+            ours = self._ids.measurement(one.source, one.provider_id or "", record.measurement_id, record.key)
+            yield (
+                *("measurement", ours, one.source, source.provider, record.measurement_id, one.stream, None),
+                *(record.state, record.outcome, record.run, None, None, record.position),
+                *(text_of(record.started_at), text_of(record.ended_at), _anomalies(record.anomalies), *named),
+            )
+
+    @staticmethod
+    def _timeline_rows(told: "_Told", chosen: Selection) -> Iterator[Row]:
+        one, source = told.stream, told.source
+        if source is None:
+            return
+        machine = told.machine(source)
+        events = {event.position: event for event in told.events}
+        for step in trace(machine, told.events, source.settings):
+            event = events[step.position]
+            if _within(event, chosen):
+                yield (one.kind, one.stream, one.source, source.provider, one.provider_id, *_step(machine, event, step))
+
+
+class _Told:
+    """A stream, and all that the log tells of it."""
+
+    __slots__ = ("conflicts", "events", "source", "stream")
+
+    def __init__(self, stream: OpenedStream, source: Source | None, events: list[Event], conflicts: list[int]) -> None:
+        self.stream = stream
+        self.source = source
+        self.events = events
+        self.conflicts = conflicts
+
+    def machine(self, source: Source) -> Kind:
+        return MACHINES[source.machine_of(self.stream.kind)]
+
+
+def line_of(row: Row) -> bytes:
+    """A row as CSV; a text that a spreadsheet could take for a formula gets an apostrophe in front."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow([_safe(cell) for cell in row])
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _safe(cell: object) -> object:
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in _DANGEROUS and cell else cell
+
+
+def _step(machine: Kind, event: Event, step: Step) -> Row:
+    region = next((table.name for table in machine.tables if event.type in table.triggers), machine.tables[0].name)
+    return (
+        *(event.position, event.type, event.sequence, text_of(event.occurred_at), text_of(event.received_at)),
+        *(step.run, step.measurement_id, region, _state(step.before, region), _state(step.after, region)),
+        *(step.rule, step.reason, _anomalies(step.anomalies), event.signed),
+    )
+
+
+def _state(regions: dict[str, str], region: str) -> str:
+    """A machine without regions has one state, under no name of its own."""
+    return regions[region] if region in regions else regions["state"]
+
+
+def _anomalies(found: Iterable[Anomaly], conflicts: Iterable[int] = ()) -> str:
+    """`gap@12: sequence 7-8 missing; conflict@14`."""
+    told: list[tuple[int, str]] = [(one.position, f"{one.kind}@{one.position}: {one.detail}") for one in found]
+    told += [(position, f"conflict@{position}") for position in conflicts]
+    return "; ".join(text for _, text in sorted(told))
+
+
+def _within(event: Event, chosen: Selection) -> bool:
+    at: Any = event.received_at
+    return (chosen.since is None or at >= chosen.since) and (chosen.until is None or at < chosen.until)
