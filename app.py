@@ -94,7 +94,7 @@ def create_app(settings: Settings) -> Flask:
 def front() -> Front:
     """The RSGI application of one serving process, from the environment. The writing process commits."""
     parts = open_parts(load(None, os.environ))
-    door, link = parts.door(), Link(os.environ[WRITER])
+    door, link = parts.door(), Link(os.environ[WRITER], parts.ids)
     return Front(door, link, Bridge(parts.flask(door, link.append), THREADS))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Deadline:
-    """`with deadline:` around an await ends it after `seconds` (and up to one more); the block is left silently then."""
+    """`with deadline:` around an await ends it after `seconds` (and up to one more), and leaves the block silently."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -16,8 +16,7 @@ class Deadline:
 
     def __enter__(self) -> None:
         loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None
+        task: Any = asyncio.current_task()
         self._waiting[task] = loop.time() + self._seconds
         if not self._looking:
             self._looking = True

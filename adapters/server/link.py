@@ -3,18 +3,24 @@
 import asyncio
 from asyncio import AbstractEventLoop, Future, Transport
 from collections import deque
+from typing import cast
 
 from adapters.server.frames import Inbox, Item, Outcome, pack
-from adapters.sql import Receipt, Unavailable
+from adapters.sql import Entry, Receipt, Unavailable, seal
+from core.ids import Ids
 
 _GONE = "the writing process is away"
 
 
 class Link(asyncio.Protocol):
-    """Belongs to one event loop. Deliveries of one turn of the loop travel together; outcomes come in their order."""
+    """Belongs to one event loop. Deliveries of one turn of the loop travel together; outcomes come in their order.
 
-    def __init__(self, path: str) -> None:
+    What can be made of a delivery before the writer's turn is made here: the writer is what everybody waits for.
+    """
+
+    def __init__(self, path: str, ids: Ids) -> None:
         self._path = path
+        self._ids = ids
         self._loop: AbstractEventLoop
         self._transport: Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -26,6 +32,9 @@ class Link(asyncio.Protocol):
         """The outcome of a delivery, once it is known."""
         if self._transport is None and not await self._connected():
             return Unavailable(_GONE)
+        if isinstance(item, Entry):
+            item.sealed = seal(self._ids, item)
+            item.headers = []
         frame = pack(item)
         future: Future[Receipt | Unavailable] = self._loop.create_future()
         if not self._outgoing:
@@ -66,8 +75,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio's call."""
-        assert isinstance(transport, Transport)
-        self._transport = transport
+        self._transport = cast(Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Asyncio's call."""

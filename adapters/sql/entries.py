@@ -5,10 +5,20 @@ import msgspec
 from core.event import Headers, Instant, Reading, Unreadable
 
 
+class Sealed(msgspec.Struct, gc=False, array_like=True):
+    """The key's hash, the headers as they are stored, the salt and the commitment under it (`adapters.sql.seal`)."""
+
+    key: bytes
+    headers: bytes
+    salt: bytes
+    commitment: bytes
+
+
 class Entry(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):
     """An authentic delivery. `identity` is its idempotency key's bytes; `verified_by` is None where unsigned.
 
     `keyed_by_body` tells that whoever has the identity has the body: the key may then begin with the time in it.
+    A process that does not write itself seals its entries, to take that from the writer.
     """
 
     source: str
@@ -19,6 +29,7 @@ class Entry(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a
     identity: bytes
     reading: Reading | Unreadable
     keyed_by_body: bool = False
+    sealed: Sealed | None = None
 
 
 class Rejection(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):

@@ -1,6 +1,5 @@
 """Appends deliveries to the log: verdicts, positions, payloads and projections in one transaction for a whole batch."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -11,12 +10,13 @@ from sqlalchemy import Engine
 
 from adapters.sql import tables
 from adapters.sql.dialects import Insert, Lookup, Row, dialect_of
-from adapters.sql.entries import Entry, Receipt, Rejection, Unavailable
+from adapters.sql.entries import Entry, Receipt, Rejection, Sealed, Unavailable
 from adapters.sql.errors import is_for_now
 from adapters.sql.project import New, Projector
+from adapters.sql.seal import seal
 from core.event import Instant, Reading, Unreadable
 from core.ids import Ids
-from core.leaf import Columns, commitment, leaf
+from core.leaf import Columns, leaf
 
 Item = Entry | Rejection
 T = TypeVar("T")
@@ -129,8 +129,9 @@ class Log:
     def _write(self, cursor: Any, batch: Sequence[Item]) -> tuple[list[Receipt], int]:
         turn = Turn(*self._head(cursor), clock=self._clock)
         entries = [item for item in batch if isinstance(item, Entry)]
-        keys = [(entry.source, self._key(entry)) for entry in entries]
-        turn.judge(entries, keys, self._holders(cursor, keys), lambda at: self._bodies(cursor, at), self._stream)
+        seals = [entry.sealed or seal(self._ids, entry) for entry in entries]
+        keys = [(entry.source, sealed.key) for entry, sealed in zip(entries, seals, strict=True)]
+        turn.judge(entries, seals, self._holders(cursor, keys), lambda at: self._bodies(cursor, at), self._stream)
         turn.reject([item for item in batch if isinstance(item, Rejection)])
         touched = self._projector.touch(cursor, turn.new, turn.conflicts)
         self._insert(cursor, turn)
@@ -154,11 +155,6 @@ class Log:
     def _bodies(self, cursor: Any, at: Sequence[Row]) -> dict[Row, bytes | None]:
         return {(source, position): body for source, position, body in self._dialect.lookup(cursor, _BODIES, at)}
 
-    def _key(self, entry: Entry) -> bytes:
-        reading = entry.reading
-        at = reading.occurred_at if entry.keyed_by_body and isinstance(reading, Reading) else None
-        return self._ids.key(entry.source, entry.identity, at)
-
     def _stream(self, source: str, reading: Reading | Unreadable) -> str | None:
         if isinstance(reading, Unreadable) or not reading.provider_id:
             return None
@@ -166,9 +162,7 @@ class Log:
 
     def _insert(self, cursor: Any, turn: "Turn") -> None:
         if turn.new:
-            rows = [
-                _rows(new, turn.recorded_at, salt) for new, salt in zip(turn.new, _salts(len(turn.new)), strict=True)
-            ]
+            rows = [_rows(*one, turn.recorded_at) for one in zip(turn.new, turn.seals, strict=True)]
             self._dialect.insert(cursor, _EVENTS, [event for event, _ in rows])
             self._dialect.insert(cursor, _PAYLOADS, [payload for _, payload in rows])
         if turn.deliveries:
@@ -186,67 +180,67 @@ class Turn:
         self.position = position
         self.recorded_at = max(recorded_at, clock())
         self.new: list[New] = []
+        self.seals: list[Sealed] = []
         self.receipts: list[Receipt] = []
         self.conflicts: list[tuple[str, int]] = []
-        self.deliveries: list[tuple[str, str, int | None, Entry | Rejection]] = []
+        self.deliveries: list[tuple[str, str, int | None, Row]] = []
         self.rejected_sources: set[str] = set()
 
     def judge(
         self,
         entries: Sequence[Entry],
-        keys: Sequence[Row],
+        seals: Sequence[Sealed],
         holders: dict[Row, int],
         bodies_of: Callable[[Sequence[Row]], dict[Row, bytes | None]],
         stream_of: Callable[[str, Reading | Unreadable], str | None],
     ) -> None:
         """Gives each entry its verdict; the first of several with one key is the new one."""
         bodies = bodies_of([(source, at) for (source, _), at in holders.items()]) if holders else {}
-        for entry, key in zip(entries, keys, strict=True):
-            at = holders.get(key)
+        for entry, sealed in zip(entries, seals, strict=True):
+            at = holders.get((entry.source, sealed.key))
             if at is None:
                 self.position += 1
-                holders[key] = self.position
+                holders[entry.source, sealed.key] = self.position
                 bodies[entry.source, self.position] = entry.body
-                self.new.append(New(self.position, entry, key[1], stream_of(entry.source, entry.reading)))
+                self.new.append(New(self.position, entry, sealed.key, stream_of(entry.source, entry.reading)))
+                self.seals.append(sealed)
                 self.receipts.append(Receipt("new", self.position))
             else:
-                self._seen_before(entry, at, bodies[entry.source, at])
+                self._seen_before(entry, sealed, at, bodies[entry.source, at])
 
-    def _seen_before(self, entry: Entry, at: int, body: bytes | None) -> None:
+    def _seen_before(self, entry: Entry, sealed: Sealed, at: int, body: bytes | None) -> None:
         """Where the first body was erased, nothing is left to differ from, and nothing is kept again."""
         verdict = "duplicate" if body is None or entry.body == body else "conflict"
         if verdict == "conflict":
             self.conflicts.append((entry.source, at))
         self.receipts.append(Receipt(verdict, at))
-        self.deliveries.append((entry.source, verdict, at, entry))
+        kept = (sealed.headers, entry.body) if verdict == "conflict" else (None, None)
+        row = (entry.received_at, self.recorded_at, 200, None, None, len(entry.body), *kept)
+        self.deliveries.append((entry.source, verdict, at, row))
 
     def reject(self, rejections: Sequence[Rejection]) -> None:
         """Puts rejections on record."""
         for rejection in rejections:
             self.rejected_sources.add(rejection.source)
-            self.deliveries.append((rejection.source, "rejected", None, rejection))
+            self.deliveries.append((rejection.source, "rejected", None, _rejected(rejection, self.recorded_at)))
 
     def delivery_rows(self, first: int) -> list[Row]:
         """Rows of `deliveries`, numbered from `first`."""
         return [
-            (source, number, verdict, self.position, at, item.received_at, self.recorded_at, *_kept(verdict, item))
-            for number, (source, verdict, at, item) in enumerate(self.deliveries, first)
+            (source, number, verdict, self.position, at, *row)
+            for number, (source, verdict, at, row) in enumerate(self.deliveries, first)
         ]
 
 
-def _kept(verdict: str, item: Item) -> Row:
-    """status, reason, hint, size, headers, body: whole for a conflict, nothing for a duplicate."""
-    if isinstance(item, Rejection):
-        return (item.status, item.reason, item.hint, item.size, msgspec.json.encode(item.headers), item.body)
-    if verdict == "duplicate":
-        return (200, None, None, len(item.body), None, None)
-    return (200, None, None, len(item.body), msgspec.json.encode(item.headers), item.body)
+def _rejected(rejection: Rejection, recorded_at: Instant) -> Row:
+    """The columns of `deliveries` from received_at on."""
+    told = (rejection.status, rejection.reason, rejection.hint, rejection.size)
+    return (rejection.received_at, recorded_at, *told, msgspec.json.encode(rejection.headers), rejection.body)
 
 
-def _rows(new: New, recorded_at: Instant, salt: bytes) -> tuple[Row, Row]:
+def _rows(new: New, sealed: Sealed, recorded_at: Instant) -> tuple[Row, Row]:
     """The rows of `events` and `payloads`."""
     entry, reading = new.entry, new.entry.reading
-    headers = msgspec.json.encode(entry.headers)
     if isinstance(reading, Unreadable):
         read: tuple[str, str | None, int | None, Instant | None] = ("undecodable", None, None, None)
         unknown = None
@@ -260,14 +254,9 @@ def _rows(new: New, recorded_at: Instant, salt: bytes) -> tuple[Row, Row]:
         )
         unknown = None if known else reading.type
     clocks = (entry.received_at, recorded_at)
-    sealed = commitment(salt, headers, entry.body).hex()
+    key, covered = sealed.key.hex(), sealed.commitment.hex()
     columns = Columns(
-        new.position, entry.source, new.stream, new.opened, *read, *clocks, new.key.hex(), entry.verified_by, sealed
+        new.position, entry.source, new.stream, new.opened, *read, *clocks, key, entry.verified_by, covered
     )
-    event = (entry.source, new.position, new.stream, new.opened, *read, *clocks, new.key, entry.verified_by)
-    return (*event, leaf(columns)), (entry.source, new.position, unknown, headers, entry.body, salt)
-
-
-def _salts(count: int) -> list[bytes]:
-    random = os.urandom(16 * count)
-    return [random[at : at + 16] for at in range(0, 16 * count, 16)]
+    event = (entry.source, new.position, new.stream, new.opened, *read, *clocks, sealed.key, entry.verified_by)
+    return (*event, leaf(columns)), (entry.source, new.position, unknown, sealed.headers, entry.body, sealed.salt)

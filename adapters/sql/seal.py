@@ -1,0 +1,22 @@
+"""What of an event depends on neither its position nor the log: made where there is time, before the writer's turn."""
+
+import os
+
+import msgspec
+
+from adapters.sql.entries import Entry, Sealed
+from core.event import Reading
+from core.ids import Ids
+from core.leaf import commitment
+
+SALT = 16
+"""Bytes of the salt under which headers and body are committed to."""
+
+
+def seal(ids: Ids, entry: Entry) -> Sealed:
+    """The entry's key, its headers as they are stored, a salt, and the commitment to headers and body under it."""
+    headers, salt = msgspec.json.encode(entry.headers), os.urandom(SALT)
+    reading = entry.reading
+    at = reading.occurred_at if entry.keyed_by_body and isinstance(reading, Reading) else None
+    key = ids.key(entry.source, entry.identity, at)
+    return Sealed(key, headers, salt, commitment(salt, headers, entry.body))
