@@ -32,6 +32,9 @@ class Dialect(Protocol):
     def lookup(self, cursor: Any, find: "Lookup", keys: Sequence[Row]) -> Iterator[Row]:
         """The rows that any of the keys names; a row may come more than once."""
 
+    def contains(self, column: str) -> str:
+        """A condition: the bytes of a parameter (`?`) stand somewhere in those of the column."""
+
 
 class Insert:
     """An insert of rows into a table, whole but for the columns `without`; `conflict` is the clause behind it."""
@@ -82,6 +85,9 @@ class Sqlite:
             head = f"WITH k ({', '.join(find.key)}) AS (VALUES {', '.join([one] * len(some))}) "
             yield from cursor.execute(head + find.select + find.rest, list(chain.from_iterable(some)))
 
+    def contains(self, column: str) -> str:
+        return f"instr({column}, ?) > 0"
+
     @staticmethod
     def _padded(keys: Sequence[Row]) -> list[Row]:
         """The last key again, up to a power of two."""
@@ -109,6 +115,9 @@ class Postgresql:
         sql = f"WITH k ({', '.join(find.key)}) AS (SELECT * FROM unnest({arrays})) {find.select}{find.rest}"
         cursor.execute(sql, [list(column) for column in zip(*keys, strict=True)], prepare=True)
         yield from cursor
+
+    def contains(self, column: str) -> str:
+        return f"position(? in {column}) > 0"
 
 
 _DIALECTS: dict[str, Dialect] = {"sqlite": Sqlite(), "postgresql": Postgresql()}

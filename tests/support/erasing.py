@@ -1,0 +1,27 @@
+"""A log whose bodies can be erased and whose events can be retracted, as the command line would do it."""
+
+from adapters.sql.afresh import Afresh
+from adapters.sql.erase import Eraser
+from adapters.sql.own import Own
+from adapters.sql.retract import Retractor
+from tests.support.logs import IDS, NOON, Bench
+
+
+class Erasing(Bench):
+    """A bench with an eraser and a retractor over its log."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        own = Own(self.append, lambda: NOON, "command line")
+        afresh = Afresh(self.log._dialect, IDS, self.views)
+        self.own = own
+        self.eraser = Eraser(self.engine, self.log, own, afresh)
+        self.retractor = Retractor(self.log, own, afresh)
+
+    def stream(self, kind: str, source: str, name: str) -> str:
+        """Our id."""
+        return IDS.of(kind, source, name)
+
+    def erase(self, *streams: str) -> None:
+        """Erases these streams, and whatever names them."""
+        self.eraser.erase(self.eraser.of_streams(streams), "asked for")
