@@ -6,6 +6,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
+from adapters.audit import Notary
 from adapters.sql import Reads, Source
 from core.event import Instant
 from core.ids import Ids
@@ -26,7 +27,7 @@ class Tell(Protocol):
 class Api:
     """The wiring of the query API; `create_http` takes it.
 
-    `sources`: the configured ones by name. `clock`: now.
+    `sources`: the configured ones by name. `clock`: now. `notary`: who signs the log and proves what is in it.
     `threads`: how many requests are served at a time, of which a quarter may wait. `patience`: how long, in seconds.
     """
 
@@ -38,6 +39,7 @@ class Api:
     threads: int = 4
     patience: float = 5.0
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    notary: Notary | None = None
 
     def provider_of(self, source: str) -> str | None:
         """None for a source that the configuration no longer names."""
