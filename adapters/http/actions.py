@@ -36,7 +36,7 @@ def actions(ask: Ask[queries.Actions]) -> Listing[shapes.Action]:
 @routes.one("/v1/actions/{id}", queries.One, shapes.Action)
 def action(ask: Ask[queries.One]) -> shapes.Action:
     """One action."""
-    return shape(ask.api, one(ask.api, "action", ask.path["id"]), ask.now)
+    return shape(ask.api, one(ask, "action"), ask.now)
 
 
 @routes.post("/v1/actions", queries.Told, shapes.Receipt, headers=HEADERS, query=queries.Plain)

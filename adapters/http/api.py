@@ -7,7 +7,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 
 from adapters.audit import Notary
-from adapters.sql import Reads, Source
+from adapters.sql import Past, Reads, Source
 from core.event import Instant
 from core.ids import Ids
 
@@ -28,6 +28,7 @@ class Api:
     """The wiring of the query API; `create_http` takes it.
 
     `sources`: the configured ones by name. `clock`: now. `notary`: who signs the log and proves what is in it.
+    `past`: what was, by either clock.
     `threads`: how many requests are served at a time, of which a quarter may wait. `patience`: how long, in seconds.
     """
 
@@ -40,6 +41,10 @@ class Api:
     patience: float = 5.0
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     notary: Notary | None = None
+    past: Past = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "past", Past(self.reads, self.ids, self.sources))
 
     def provider_of(self, source: str) -> str | None:
         """None for a source that the configuration no longer names."""

@@ -2,7 +2,7 @@
 
 from adapters.http import queries, shapes
 from adapters.http.api import Api
-from adapters.http.folded import given
+from adapters.http.clocks import given
 from adapters.http.routes import Ask, Listing, Routes
 from adapters.http.times import utc
 from adapters.sql import Delivered, Deliveries, Seen

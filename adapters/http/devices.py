@@ -19,13 +19,13 @@ def devices(ask: Ask[queries.Devices]) -> Listing[shapes.Device]:
 @routes.one("/v1/devices/{id}", queries.One, shapes.Device)
 def device(ask: Ask[queries.One]) -> shapes.Device:
     """One device."""
-    return shape(ask.api, one(ask.api, "device", ask.path["id"]), ask.now)
+    return shape(ask.api, one(ask, "device"), ask.now)
 
 
 @routes.many("/v1/devices/{id}/actions", queries.Folded, shapes.Action)
 def device_actions(ask: Ask[queries.Folded]) -> Listing[shapes.Action]:
     """A device's actions, the newest first."""
-    row = one(ask.api, "device", ask.path["id"])
+    row = one(ask, "device")
     return listed(ask, wanted(ask, "action", devices=[row.stream]), actions.shape)
 
 

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from adapters.http import queries, shapes
 from adapters.http.api import Api
+from adapters.http.clocks import clocks_of, given, known
 from adapters.http.problems import NotFound
 from adapters.http.routes import Ask, Listing, page_of
 from adapters.http.times import text_of
@@ -68,14 +70,20 @@ def wanted(ask: Ask[queries.Folded], kind: str, *, name: str | None = None, devi
 
 
 def listed(ask: Ask[queries.Folded], asked: WantedStreams, shape: Callable[[Api, Projected, Instant], T]) -> Listing[T]:
-    """A page of streams."""
-    rows, following = page_of(ask.api.reads.streams(asked), ask.query.limit, lambda row: row.opened)
+    """A page of streams, as they are or as they were."""
+    clocks = clocks_of(ask)
+    if clocks is None:
+        rows, following = page_of(ask.api.reads.streams(asked), ask.query.limit, lambda row: row.opened)
+    else:
+        rows, following = ask.api.past.streams(replace(asked, limit=ask.query.limit), clocks)
     return Listing([shape(ask.api, row, ask.now) for row in rows], following)
 
 
-def one(api: Api, kind: str, text: str) -> Projected:
-    """The projection that an id of ours names. Raises NotFound."""
-    name = our_id(kind, text)
+def one(ask: Ask[Any], kind: str) -> Projected:
+    """The projection that the path's id of ours names, as it is or as it was. Raises NotFound, Gone."""
+    api, name, clocks = ask.api, our_id(kind, ask.path["id"]), clocks_of(ask)
+    if clocks is not None:
+        return known(kind, lambda: api.past.stream(name, clocks))
     asked = WantedStreams(kind=kind, fingerprints=FINGERPRINTS, limit=1, sources=api.source_names(), streams=[name])
     for row in api.reads.streams(asked):
         return row
@@ -117,8 +125,3 @@ def anomalies_of(found: Sequence[Anomaly], conflicts: str = "") -> list[shapes.A
     told = [shapes.Anomaly(one.kind, one.position, one.detail) for one in found]
     told += [shapes.Anomaly("conflict", int(position), _CONFLICT) for position in conflicts.split(",") if position]
     return sorted(told, key=lambda anomaly: (anomaly.position, anomaly.kind))
-
-
-def given(value: Any) -> int | None:
-    """A number that was sent, or None. Zero is a value: the year 1970, or the position before the first."""
-    return value if isinstance(value, int) else None

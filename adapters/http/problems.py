@@ -3,6 +3,7 @@
     Problem
     ├── BadRequest    400  the client's: a parameter, a header or a field, which is named
     ├── NotFound      404  the client's: no such thing
+    ├── Gone          410  nobody's: what is asked for was erased
     ├── TooLarge      413  the client's: the body
     ├── NotJson       415  the client's: the content type
     └── Busy          503  ours: the database is away, or what was waited for did not come; `Retry-After` says when
@@ -61,6 +62,13 @@ class NotFound(Problem):
 
     status = HTTPStatus.NOT_FOUND
     kind = "not-found"
+
+
+class Gone(Problem):
+    """What is asked for was erased."""
+
+    status = HTTPStatus.GONE
+    kind = "gone"
 
 
 class TooLarge(Problem):

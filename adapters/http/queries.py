@@ -23,6 +23,11 @@ Cursor = Annotated[
     str | UnsetType,
     Meta(description="The `next_cursor` of the page before. It carries the filters: nothing else is sent with it."),
 ]
+AsOf = Annotated[Moment | UnsetType, Meta(description="Only what had happened by this time, by the provider's clock.")]
+KnownAt = Annotated[Moment | UnsetType, Meta(description="Only what had been recorded here by this time.")]
+KnownAtPosition = Annotated[
+    Position | UnsetType, Meta(description="Only what had been recorded here when this was the log's last position.")
+]
 AtLeast = Annotated[
     Position | UnsetType,
     Meta(description="Waits a few seconds until this position is folded, else 503: read your writes."),
@@ -39,7 +44,15 @@ class Plain(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A question that takes no parameter."""
 
 
-class One(Query):
+class Timed(Query):
+    """What was, by either clock or by both together."""
+
+    as_of: AsOf = UNSET
+    known_at: KnownAt = UNSET
+    known_at_position: KnownAtPosition = UNSET
+
+
+class One(Timed):
     """One thing with what is derived from the time."""
 
     now: Now = UNSET
@@ -52,7 +65,14 @@ class Listed(Query):
     cursor: Cursor = UNSET
 
 
-class Folded(Listed):
+class TimedListed(Timed):
+    """A list as it was, in pages; those of the past may hold fewer than `limit`, even none, with more to follow."""
+
+    limit: Limit = 20
+    cursor: Cursor = UNSET
+
+
+class Folded(TimedListed):
     """Filters of every list of folded streams."""
 
     source: Source = UNSET
@@ -93,7 +113,7 @@ class Registrations(Folded):
     registration_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the registration.")] = UNSET
 
 
-class Measurements(Listed):
+class Measurements(TimedListed):
     """Measurements."""
 
     source: Source = UNSET

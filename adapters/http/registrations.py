@@ -19,7 +19,7 @@ def registrations(ask: Ask[queries.Registrations]) -> Listing[shapes.Registratio
 @routes.one("/v1/registrations/{id}", queries.One, shapes.Registration)
 def registration(ask: Ask[queries.One]) -> shapes.Registration:
     """One registration."""
-    return shape(ask.api, one(ask.api, "registration", ask.path["id"]), ask.now)
+    return shape(ask.api, one(ask, "registration"), ask.now)
 
 
 def shape(api: Api, row: Projected, now: Instant) -> shapes.Registration:

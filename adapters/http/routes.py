@@ -31,9 +31,9 @@ class Ask(Generic[Q_co]):
 
     @property
     def now(self) -> Instant:
-        """The time at which what depends on it is worked out: as asked for, or the clock's."""
-        asked: Instant = getattr(self.query, "now", None) or self.api.clock()
-        return asked
+        """The time at which what depends on it is worked out: as asked for, else that of the past that is asked for."""
+        asked = (getattr(self.query, name, None) for name in ("now", "as_of", "known_at"))
+        return next((int(one) for one in asked if isinstance(one, int)), self.api.clock())
 
 
 @dataclass(frozen=True, slots=True)

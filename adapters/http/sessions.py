@@ -7,7 +7,7 @@ from adapters.http.api import Api
 from adapters.http.events import events_of
 from adapters.http.folded import common, listed, one, state_of, wanted
 from adapters.http.routes import Ask, Listing, Routes, listing_of
-from adapters.http.timelines import timeline
+from adapters.http.timelines import position_of, timeline
 from adapters.http.times import text_of
 from adapters.sql import Projected
 from core.event import Instant
@@ -24,28 +24,26 @@ def sessions(ask: Ask[queries.Sessions]) -> Listing[shapes.Session]:
 @routes.one("/v1/sessions/{id}", queries.One, shapes.Session)
 def session(ask: Ask[queries.One]) -> shapes.Session:
     """One session."""
-    return shape(ask.api, one(ask.api, "session", ask.path["id"]), ask.now)
+    return shape(ask.api, one(ask, "session"), ask.now)
 
 
 @routes.many("/v1/sessions/{id}/events", queries.StreamEvents, shapes.Event)
 def session_events(ask: Ask[queries.StreamEvents]) -> Listing[shapes.Event]:
     """A session's events as they were recorded, by position."""
-    row = one(ask.api, "session", ask.path["id"])
+    row = one(ask, "session")
     return events_of(ask, [(row.source, row.stream)])
 
 
-@routes.many("/v1/sessions/{id}/timeline", queries.Listed, shapes.Step)
-def session_timeline(ask: Ask[queries.Listed]) -> Listing[shapes.Step]:
+@routes.many("/v1/sessions/{id}/timeline", queries.TimedListed, shapes.Step)
+def session_timeline(ask: Ask[queries.TimedListed]) -> Listing[shapes.Step]:
     """What each of a session's events did, in canonical order: from, to, by which rule, or why nothing moved."""
-    row = one(ask.api, "session", ask.path["id"])
-    steps = timeline(ask.api, row)
-    return listing_of(steps, ask.query.limit, ask.after, lambda step: step.position)
+    return listing_of(timeline(ask, one(ask, "session")), ask.query.limit, ask.after, position_of)
 
 
-@routes.many("/v1/sessions/{id}/runs", queries.Listed, shapes.Run)
-def session_runs(ask: Ask[queries.Listed]) -> Listing[shapes.Run]:
+@routes.many("/v1/sessions/{id}/runs", queries.TimedListed, shapes.Run)
+def session_runs(ask: Ask[queries.TimedListed]) -> Listing[shapes.Run]:
     """A session's runs, the first one first."""
-    state = state_of(one(ask.api, "session", ask.path["id"]))
+    state = state_of(one(ask, "session"))
     return listing_of(runs_of(state), ask.query.limit, ask.after, lambda run: run.run)
 
 

@@ -1,6 +1,6 @@
 """What the API tells: every answer's fields. Instants are ISO 8601 text, UTC, with microseconds."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -142,21 +142,38 @@ class Measurement(msgspec.Struct, kw_only=True):
 
 
 class Step(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
-    """What one event did: `region` moved from `from` to `to` by `rule`; where nothing moved, `reason` says why."""
+    """An entry of a timeline: an `event`, a `gap` or a `retracted` event.
 
+    An event moved `region` from `from` to `to` by `rule`; where nothing moved, `reason` says why. `before` and `after`
+    have every region, `guards` what each condition that was asked said. `after_s`: since the event before, `delay_s`:
+    from the provider's clock to ours (negative: theirs is ahead). `duplicates` and `conflicts` count how often its key
+    came again. `verified_by` names the secret that matched; null: nothing verified it.
+    A gap tells the numbers that never came before the event at `position`.
+    """
+
+    entry: Literal["event", "gap", "retracted"]
     position: int
-    type: str
+    type: str | None
     sequence: int | None
     occurred_at: Time | None
-    received_at: Time
+    received_at: Time | None
+    recorded_at: Time | None
+    verified_by: str | None
+    after_s: float | None
+    delay_s: float | None
     run: int
     measurement_id: str | None
     region: str | None
-    from_: str
-    to: str
+    from_: str | None
+    to: str | None
+    before: dict[str, str]
+    after: dict[str, str]
     rule: str | None
     reason: str | None
+    guards: dict[str, bool]
     anomalies: list[Anomaly]
+    duplicates: int
+    conflicts: int
     data: dict[str, Any]
 
 

@@ -1,48 +1,124 @@
-"""The trace of a stream for people: what each event did, in canonical order."""
+"""Timelines: what each event of a stream did and what never came, in canonical order, by either clock."""
 
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from adapters.http import shapes
 from adapters.http.api import Api
+from adapters.http.clocks import clocks_of, known
 from adapters.http.folded import anomalies_of
-from adapters.http.times import text_of, utc
-from adapters.sql import Measured, Projected
-from core.event import Event
-from core.fold import MACHINES, Kind, Step, trace
+from adapters.http.routes import Ask
+from adapters.http.times import seconds, text_of, utc
+from adapters.sql import Arrival, History, Measured, Projected
+from core.clocks import Clocks
+from core.fold import MACHINES, Kind, Settings
+from core.timeline import Entry, Happened, Missing
+from core.timeline import timeline as entries_of
+
+Row = Projected | Measured
+Belongs = Callable[[Happened | Missing], bool]
+
+_RETRACTED = "retracted by the event at position {}: the fold passes it by"
 
 
-def timeline(
-    api: Api, row: Projected | Measured, belongs: Callable[[Step], bool] = lambda _: True
-) -> list[shapes.Step]:
-    """The steps of a stream that belong; none where the configuration no longer says how its source is read."""
-    configured = api.sources.get(row.source)
-    if configured is None:
+def timeline(ask: Ask[Any], row: Row, belongs: Belongs = lambda _: True) -> list[shapes.Step]:
+    """The entries of a stream that belong; none where the configuration no longer says how its source is read.
+
+    Raises Gone where the bodies were erased.
+    """
+    if row.source not in ask.api.sources:
         return []
-    machine = MACHINES[row.machine]
-    events = {event.position: event for event in api.reads.history(row.source, row.stream, configured.read)}
-    steps = trace(machine, events.values(), configured.settings)
-    return [_shape(machine, events[step.position], step) for step in steps if belongs(step)]
+    history = history_of(ask.api, row, clocks_of(ask) or ask.api.past.clocks())
+    told = _Told(history, MACHINES[row.machine])
+    entries = [entry for entry in entries_in(ask.api, row, history) if belongs(entry)]
+    return [told.shape(entry) for entry in entries] + [told.retracted(one) for one in history.arrivals if one.retracted]
 
 
-def _shape(machine: Kind, event: Event, step: Step) -> shapes.Step:
-    region = next((table.name for table in machine.tables if event.type in table.triggers), None)
-    main = machine.tables[0].name
-    return shapes.Step(
-        position=event.position,
-        type=event.type,
-        sequence=event.sequence,
-        occurred_at=text_of(event.occurred_at),
-        received_at=utc(event.received_at),
-        run=step.run,
-        measurement_id=step.measurement_id,
-        region=region,
-        from_=_state(step.before, region or main),
-        to=_state(step.after, region or main),
-        rule=step.rule,
-        reason=step.reason,
-        anomalies=anomalies_of(step.anomalies),
-        data=event.data,
-    )
+def history_of(api: Api, row: Row, clocks: Clocks) -> History:
+    """The stream's events that the question is about. Raises NotFound, Gone."""
+    return known("stream", lambda: api.past.history(row.stream, clocks))
+
+
+def entries_in(api: Api, row: Row, history: History) -> list[Entry]:
+    """The entries of a stream, in canonical order; without what was retracted."""
+    settings = api.sources[row.source].settings if row.source in api.sources else Settings()
+    events = [one.event for one in history.arrivals if one.retracted is None]
+    return entries_of(MACHINES[row.machine], events, settings)
+
+
+def position_of(step: shapes.Step) -> list[Any]:
+    """What names an entry of a timeline: a gap has the position of the event behind it."""
+    return [step.entry, step.position]
+
+
+class _Told:
+    """Shapes the entries of one stream."""
+
+    def __init__(self, history: History, machine: Kind) -> None:
+        self._arrivals = {one.event.position: one for one in history.arrivals}
+        self._repeats: Counter[tuple[int, str]] = Counter()
+        for repeat in history.repeats:
+            self._repeats[repeat.position, repeat.verdict] += repeat.times
+        self._machine = machine
+
+    def shape(self, entry: Entry) -> shapes.Step:
+        if isinstance(entry, Missing):
+            return _empty("gap", entry.position, entry.run, entry.measurement_id, entry.words)
+        step = entry.step
+        region = next((one.name for one in self._machine.tables if entry.event.type in one.triggers), None)
+        main = self._machine.tables[0].name
+        return self._happened(
+            self._arrivals[entry.position],
+            entry="event",
+            after_s=seconds(entry.after),
+            run=step.run,
+            measurement_id=step.measurement_id,
+            region=region,
+            from_=_state(step.before, region or main),
+            to=_state(step.after, region or main),
+            before=step.before,
+            after=step.after,
+            rule=step.rule,
+            reason=step.reason,
+            guards=step.guards,
+            anomalies=anomalies_of(step.anomalies),
+        )
+
+    def retracted(self, arrival: Arrival) -> shapes.Step:
+        """An event that was taken back: it stands behind all others, in no state."""
+        reason = _RETRACTED.format(arrival.retracted)
+        nothing: dict[str, Any] = dict.fromkeys(("after_s", "measurement_id", "region", "from_", "to", "rule"))
+        plain: dict[str, Any] = {"before": {}, "after": {}, "guards": {}, "anomalies": []}
+        return self._happened(arrival, entry="retracted", run=0, reason=reason, **nothing, **plain)
+
+    def _happened(self, arrival: Arrival, **told: Any) -> shapes.Step:
+        event = arrival.event
+        delay = None if event.occurred_at is None else event.received_at - event.occurred_at
+        return shapes.Step(
+            position=event.position,
+            type=event.type,
+            sequence=event.sequence,
+            occurred_at=text_of(event.occurred_at),
+            received_at=utc(event.received_at),
+            recorded_at=utc(arrival.recorded_at),
+            verified_by=arrival.verified_by,
+            delay_s=seconds(delay),
+            duplicates=self._repeats[event.position, "duplicate"],
+            conflicts=self._repeats[event.position, "conflict"],
+            data=event.data,
+            **told,
+        )
+
+
+def _empty(entry: Any, position: int, run: int, measurement_id: str | None, reason: str) -> shapes.Step:
+    """An entry that no event stands behind."""
+    names = ("type", "sequence", "occurred_at", "received_at", "recorded_at", "verified_by", "after_s", "delay_s")
+    nothing: dict[str, Any] = dict.fromkeys((*names, "region", "from_", "to", "rule"))
+    plain: dict[str, Any] = {"before": {}, "after": {}, "guards": {}, "anomalies": [], "data": {}}
+    counts: dict[str, Any] = {"duplicates": 0, "conflicts": 0}
+    place: dict[str, Any] = {"position": position, "run": run, "measurement_id": measurement_id, "reason": reason}
+    return shapes.Step(entry=entry, **place, **nothing, **plain, **counts)
 
 
 def _state(regions: dict[str, str], region: str) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from core.event import Instant
+from core.event import SECOND, Instant
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -16,3 +16,8 @@ def utc(instant: Instant) -> str:
     """`2026-11-21T20:48:00.000000Z`."""
     moment = _EPOCH + timedelta(microseconds=instant)
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def seconds(duration: Instant | None) -> float | None:
+    """A duration in seconds; None stays None."""
+    return None if duration is None else duration / SECOND

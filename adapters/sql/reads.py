@@ -6,14 +6,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable
 
-from adapters.sql import reads_deliveries, reads_events, reads_streams
+from adapters.sql import reads_deliveries, reads_events, reads_past, reads_streams
 from adapters.sql.engine import revision
 from adapters.sql.errors import our_errors
 from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded
+from adapters.sql.reads_past import Named, Repeat
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.stored import Reader, to_event
-from core.event import Event
+from core.clocks import Clocks
+from core.event import Event, Instant
 
 
 class Reads:
@@ -70,6 +72,30 @@ class Reads:
         """Every event of a stream as the fold takes it, read from the raw bodies."""
         rows = self._rows(reads_events.history(source, stream))
         return [to_event(*row, read=read) for row in rows]
+
+    def position_at(self, recorded_at: Instant) -> int:
+        """The last position that had been recorded by then; 0 where none had. Positions and `recorded_at` ascend."""
+        with self._connected() as connection:
+            below, above = 0, int(connection.execute(reads_events.HEAD).scalar_one())
+            while below < above:
+                middle = (below + above + 1) // 2
+                if connection.execute(reads_past.recorded_from(middle)).scalar_one() <= recorded_at:
+                    below = middle
+                else:
+                    above = middle - 1
+        return below
+
+    def named(self, clocks: Clocks, limit: int, **asked: Any) -> list[Named]:
+        """Streams that a question can be about, the newest first; `asked` is that of `reads_past.list_named`."""
+        return [Named._make(row) for row in self._rows(reads_past.list_named(clocks, limit, **asked))]
+
+    def histories(self, named: Sequence[Named], position: int) -> list[Any]:
+        """Stored events of these streams up to a position: (source, stream, what `to_event` takes, recorded_at)."""
+        return self._rows(reads_past.histories(named, position))
+
+    def repeats(self, named: Sequence[Named], clocks: Clocks) -> list[Repeat]:
+        """How often the keys of these streams' events had come again."""
+        return [Repeat._make(row) for row in self._rows(reads_past.repeats(named, clocks))]
 
     def deliveries(self, asked: Deliveries) -> tuple[list[Delivered], Seen | None]:
         """Deliveries of every verdict, the newest first: events are the `new` ones. And the keyset, if more follow."""

@@ -28,7 +28,7 @@ def test_an_unknown_parameter_is_refused_by_name(one_house: House, path):
     assert problem["type"] == "/docs#problem-parameter"
 
 
-@pytest.mark.parametrize("parameter", ["as_of", "known_at", "wait", "token"])
+@pytest.mark.parametrize("parameter", ["wait", "token"])
 def test_parameters_that_are_not_there_yet_are_unknown(house: House, parameter):
     house.send("captions", start("ann@example.com"))
     (session,) = house.get("/v1/sessions")["data"]

@@ -68,7 +68,7 @@ def test_a_stream_is_read_alone_and_by_position(plan: Plan):
 
 
 def test_a_late_event_refolds_its_stream_alone(plan: Plan):
-    sql = stored._STREAM.replace("?", "'1'")
+    sql = stored._STREAM.format(stored.FOLDABLE).replace("?", "'1'")
 
     assert "ix_events_source_opened_position" in plan(text(sql))[0]
 

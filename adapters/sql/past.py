@@ -1,0 +1,275 @@
+"""What was, by either clock: streams folded from the log as of a time, or as they were known at a position.
+
+The rows are those of `projections` and `measurements` as they would have been; nobody stored them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from adapters.sql.projection import Projection, Source, measurement_rows, projection_row, with_conflicts
+from adapters.sql.reads import Reads
+from adapters.sql.reads_past import Named, Repeat
+from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
+from adapters.sql.refold import MEASUREMENTS, PROJECTIONS
+from adapters.sql.snapshots import Key, Snapshots
+from adapters.sql.stored import to_event
+from core import fold
+from core.clocks import Clocks, covers
+from core.event import Event, Instant
+from core.ids import Ids
+
+EXAMINED = 500
+"""A page of a list looks at no more streams than these, however few of them the filters leave."""
+
+_CHUNK = 50
+
+Where = tuple[str, str]
+"""(source, stream)."""
+
+
+class Arrival(NamedTuple):
+    """An event, when it was recorded, and the secret that verified it (None: unsigned).
+
+    `retracted`: the position of the event that took it back; the fold passes it by.
+    """
+
+    event: Event
+    recorded_at: Instant
+    verified_by: str | None
+    retracted: int | None
+
+
+class History(NamedTuple):
+    """A stream's events by position, as far as a question is about them, and how often their keys came again."""
+
+    named: Named
+    arrivals: list[Arrival]
+    repeats: list[Repeat]
+
+
+class Row(msgspec.Struct, gc=False):
+    """The columns of `projections` by name, the stream they would be of, and its rows of `measurements`."""
+
+    named: Named
+    columns: dict[str, Any]
+    of_measurements: dict[Any, Any]
+
+    def projected(self) -> Projected:
+        """The row as a question of the present gives it."""
+        found, told = self.columns, self.named
+        names = (found["source"], found["stream"], found["kind"], found["machine"], found["fingerprint"])
+        return Projected(*names, told.provider_id, found["opened"], found["conflicts"], found["snapshot"])
+
+    def measured(self) -> Iterator[tuple[Measured, dict[str, Any]]]:
+        """A session's measurements, the newest first, each with its columns."""
+        told, machine = self.named, (self.columns["machine"], self.columns["fingerprint"])
+        rows = [dict(zip(MEASUREMENTS.names, row, strict=True)) for row in self.of_measurements.values()]
+        for row in sorted(rows, key=lambda one: one["opened"], reverse=True):
+            names = (row["measurement"], row["measurement_id"], row["opened"], told.stream)
+            yield Measured(told.source, *names, *machine, told.provider_id, self.columns["snapshot"]), row
+
+
+class Erased(Exception):
+    """The stream's bodies are gone: what was known of it earlier cannot be folded any more."""
+
+
+class Past:
+    """Any thread may ask. Every method raises Unavailable while the database is away."""
+
+    def __init__(
+        self,
+        reads: Reads,
+        ids: Ids,
+        sources: Mapping[str, Source],
+        machines: Mapping[str, fold.Kind] = fold.MACHINES,
+    ) -> None:
+        self._reads = reads
+        self._ids = ids
+        self._sources = sources
+        self._machines = machines
+        self._snapshots = Snapshots()
+
+    def clocks(
+        self, *, as_of: Instant | None = None, known_at: Instant | None = None, position: int | None = None
+    ) -> Clocks:
+        """What a question is about. Of `known_at` and a position, the earlier one."""
+        known = self._reads.head() if known_at is None else self._reads.position_at(known_at)
+        return Clocks(known if position is None else min(position, known), as_of, known_at)
+
+    def stream(self, name: str, clocks: Clocks) -> Projected | None:
+        """One stream by our id; None where nothing was known of it. Raises Erased."""
+        row = self._one(name, clocks)
+        return row.projected() if row else None
+
+    def history(self, name: str, clocks: Clocks) -> History | None:
+        """One stream's events; None where nothing was known of it. Raises Erased."""
+        for named in self._find(name, clocks):
+            arrivals = self._arrivals([named], clocks)[named.source, named.stream]
+            if arrivals is None:
+                raise Erased(named.stream)
+            return History(named, arrivals, self._reads.repeats([named], clocks))
+        return None
+
+    def streams(self, wanted: WantedStreams, clocks: Clocks) -> tuple[list[Projected], int | None]:
+        """A page, and the `opened` before which the next one goes on; None at the list's end.
+
+        It holds fewer than `wanted.limit`, even none, where few of the streams that were examined are wanted.
+        """
+        page: list[Projected] = []
+        chunk: list[Named] = []
+        for chunk in self._chunks(wanted, clocks):
+            for named, row in self._rows(chunk, clocks):
+                if row is not None and _is_wanted(wanted, row.columns):
+                    page.append(row.projected())
+                if len(page) == wanted.limit:
+                    return page, named.opened
+        return page, chunk[-1].opened if len(chunk) == _CHUNK else None
+
+    def measurements(self, wanted: WantedMeasurements, clocks: Clocks) -> tuple[list[Measured], tuple[int, int] | None]:
+        """A page of measurements, those of the newest session first; and the keyset of the next one, or None.
+
+        A keyset is the `opened` of a session and of a measurement, exclusive as `wanted.before`.
+        """
+        page: list[Measured] = []
+        chunk: list[Named] = []
+        for chunk in self._chunks(self._sessions(wanted), clocks):
+            for named, row in self._rows(chunk, clocks):
+                for found, columns in row.measured() if row else ():
+                    if _is_wanted_measurement(wanted, named, columns):
+                        page.append(found)
+                    if len(page) == wanted.limit:
+                        return page, (named.opened, found.opened)
+        return page, (chunk[-1].opened, 0) if len(chunk) == _CHUNK else None
+
+    def measured(self, session: str, clocks: Clocks) -> list[Measured]:
+        """The measurements of one session by our id, the newest first. Raises Erased."""
+        row = self._one(session, clocks)
+        return [found for found, _ in row.measured()] if row else []
+
+    def _sessions(self, wanted: WantedMeasurements) -> WantedStreams:
+        """The sessions that may have what is wanted; the one of the keyset once more, for the rest of it."""
+        scans = [name for name, source in self._sources.items() if source.machine_of("session") == "measurement"]
+        return WantedStreams(
+            kind="session",
+            fingerprints=(),
+            limit=wanted.limit,
+            before=wanted.before[0] + 1 if wanted.before else None,
+            sources=[name for name in scans if wanted.sources is None or name in wanted.sources],
+            streams=wanted.streams,
+        )
+
+    def _chunks(self, wanted: WantedStreams, clocks: Clocks) -> Iterator[list[Named]]:
+        """The streams, the newest first. A chunk that is not full is the last one that there is."""
+        sources = [name for name in self._sources if wanted.sources is None or name in wanted.sources]
+        before = wanted.before
+        for _ in range(EXAMINED // _CHUNK):
+            asked = {"kind": wanted.kind, "sources": sources, "before": before, "names": wanted.streams}
+            chunk = self._reads.named(clocks, _CHUNK, **asked)
+            yield chunk
+            if len(chunk) < _CHUNK:
+                return
+            before = chunk[-1].opened
+
+    def _one(self, name: str, clocks: Clocks) -> Row | None:
+        for named, row in self._rows(self._find(name, clocks), clocks):
+            if row is None:
+                raise Erased(named.stream)
+            return row
+        return None
+
+    def _find(self, name: str, clocks: Clocks) -> list[Named]:
+        return self._reads.named(clocks, 1, kind=None, sources=list(self._sources), names=[name])
+
+    def _rows(self, chunk: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, Row | None]]:
+        """Each stream's row; None where it was erased."""
+        conflicts: dict[Where, list[int]] = defaultdict(list)
+        for repeat in self._reads.repeats(chunk, clocks) if chunk else ():
+            if repeat.verdict == "conflict":
+                conflicts[repeat.source, repeat.stream].append(repeat.position)
+        snapshots = self._snapshots_of(chunk, clocks)
+        for named in chunk:
+            where = (named.source, named.stream)
+            snapshot = snapshots[where]
+            yield named, None if snapshot is None else self._row(named, snapshot, conflicts.get(where, []))
+
+    def _row(self, named: Named, snapshot: bytes, conflicts: Sequence[int]) -> Row:
+        machine = self._machine_of(named)
+        names = (named.source, named.stream, named.kind, named.provider_id or "")
+        one = Projection(*names, machine, machine.fingerprint)
+        one.opened = named.opened
+        one.conflicts = with_conflicts("", conflicts)
+        one.base = named.base()
+        one.state = fold.decode(machine, snapshot)
+        columns = dict(zip(PROJECTIONS.names, projection_row(self._ids, one), strict=True))
+        return Row(named, columns, measurement_rows(self._ids, one))
+
+    def _snapshots_of(self, chunk: Sequence[Named], clocks: Clocks) -> dict[Where, bytes | None]:
+        found = {(one.source, one.stream): self._kept(one, clocks) for one in chunk}
+        missing = [one for one in chunk if found[one.source, one.stream] is None]
+        arrivals = self._arrivals(missing, clocks)
+        for one in missing:
+            held = arrivals[one.source, one.stream]
+            if held is not None:
+                snapshot = found[one.source, one.stream] = self._fold(one, held)
+                self._snapshots.keep(self._key(one, clocks), snapshot)
+        return found
+
+    def _kept(self, named: Named, clocks: Clocks) -> bytes | None:
+        """What was folded before; of an erased stream nothing is taken up that may be older than its erasure."""
+        return None if named.erased is not None else self._snapshots.get(self._key(named, clocks))
+
+    def _fold(self, named: Named, arrivals: Sequence[Arrival]) -> bytes:
+        machine, settings = self._machine_of(named), self._sources[named.source].settings
+        events = [one.event for one in arrivals if one.retracted is None]
+        base = named.base()
+        return fold.encode(fold.fold(machine, events, settings, base and base.state(machine)))
+
+    def _arrivals(self, chunk: Sequence[Named], clocks: Clocks) -> dict[Where, list[Arrival] | None]:
+        """What the question is about, of each stream; None for one that was erased since, or in between."""
+        told = [one for one in chunk if one.erased is None or (clocks.as_of is None and one.erased <= clocks.position)]
+        found: dict[Where, list[Arrival] | None] = {(one.source, one.stream): None for one in chunk}
+        found |= {(one.source, one.stream): [] for one in told}
+        for source, stream, *stored, recorded_at, retracted in self._stored(told, clocks):
+            held = found[source, stream]
+            if held is not None and stored[-1] is not None:
+                event = to_event(*stored, read=self._sources[source].read)
+                if covers(clocks, event):
+                    held.append(Arrival(event, recorded_at, stored[-2], retracted))
+        return found
+
+    def _stored(self, chunk: Sequence[Named], clocks: Clocks) -> list[Any]:
+        return self._reads.histories(chunk, clocks.position) if chunk else []
+
+    def _machine_of(self, named: Named) -> fold.Kind:
+        return self._machines[self._sources[named.source].machine_of(named.kind)]
+
+    def _key(self, named: Named, clocks: Clocks) -> Key:
+        return self._machine_of(named).fingerprint, named.source, named.stream, clocks.position, clocks.as_of
+
+
+def _is_wanted(wanted: WantedStreams, columns: Mapping[str, Any]) -> bool:
+    """What the present's filters say in SQL, of a row that is in no table."""
+    first_at, last_at = columns["first_at"], columns["last_at"]
+    return (
+        (wanted.state is None or columns["state"] == wanted.state)
+        and (wanted.user_id is None or columns["user_id"] == wanted.user_id)
+        and (wanted.devices is None or columns["device"] in wanted.devices)
+        and (wanted.anomaly is None or bool(columns["anomalies"] & wanted.anomaly))
+        and (wanted.since is None or (last_at is not None and last_at >= wanted.since))
+        and (wanted.until is None or (first_at is not None and first_at < wanted.until))
+        and (wanted.changed_after is None or columns["position"] > wanted.changed_after)
+    )
+
+
+def _is_wanted_measurement(wanted: WantedMeasurements, named: Named, columns: Mapping[str, Any]) -> bool:
+    return (
+        (wanted.before is None or (named.opened, columns["opened"]) < wanted.before)
+        and (wanted.measurements is None or columns["measurement"] in wanted.measurements)
+        and (wanted.measurement_id is None or columns["measurement_id"] == wanted.measurement_id)
+        and (wanted.state is None or columns["state"] == wanted.state)
+        and (wanted.outcome is None or columns["outcome"] == wanted.outcome)
+        and (wanted.anomaly is None or bool(columns["anomalies"] & wanted.anomaly))
+    )

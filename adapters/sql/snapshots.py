@@ -1,0 +1,32 @@
+"""Folds of the past, kept in memory: what the log held at a position never changes, so neither does its fold."""
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Any
+
+Key = tuple[Any, ...]
+
+
+class Snapshots:
+    """Encoded states, those asked for last; at most so many bytes. Any thread may ask."""
+
+    def __init__(self, most: int = 16 * 2**20) -> None:
+        self._most = most
+        self._held = 0
+        self._kept: OrderedDict[Key, bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Key) -> bytes | None:
+        """What is kept under the key."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def keep(self, key: Key, snapshot: bytes) -> None:
+        """Keeps it; what was not asked for the longest goes."""
+        with self._lock:
+            self._held += len(snapshot) - len(self._kept.pop(key, b""))
+            self._kept[key] = snapshot
+            while self._held > self._most:
+                self._held -= len(self._kept.popitem(last=False)[1])
