@@ -24,6 +24,8 @@ _WAITING = (
     "WHERE u.version = ? AND u.error IS NULL ORDER BY u.position LIMIT ?"
 )
 
+_FAILED = "SELECT count(*) FROM unfolded WHERE version = ? AND error IS NOT NULL"
+
 
 class Waiting(msgspec.Struct, frozen=True, gc=False):
     """A stream that a version has to fold. `token` is that of its mark; 0 where it has none."""
@@ -52,6 +54,12 @@ def waiting(cursor: Any, dialect: Dialect, version: str, limit: int) -> list[Wai
     """Marked streams of a version, those that wait longest first; without those that this code failed to fold."""
     cursor.execute(_WAITING.replace("?", dialect.mark), (version, limit))
     return [Waiting(*row) for row in cursor.fetchall()]
+
+
+def count_failed(cursor: Any, dialect: Dialect, version: str) -> int:
+    """How many streams this version's code failed to fold."""
+    cursor.execute(_FAILED.replace("?", dialect.mark), (version,))
+    return int(cursor.fetchone()[0])
 
 
 def clear(cursor: Any, dialect: Dialect, streams: Sequence[Waiting]) -> None:

@@ -134,6 +134,16 @@ def update(cursor: Any, dialect: Dialect, version: Version, **changes: Any) -> N
     cursor.execute(sql.replace("?", dialect.mark), (*changes.values(), version.machine, version.version))
 
 
+def switch(cursor: Any, dialect: Dialect, version: Version, status: str, now: Instant) -> None:
+    """Lets a built version serve in place of the one that does, or be ready to. Only under the append lock."""
+    if status == SERVING:
+        before = serving(all_versions(cursor), version.machine)
+        if before is not None:
+            update(cursor, dialect, before, status=RETIRED)
+        update(cursor, dialect, version, switched_at=now)
+    update(cursor, dialect, version, status=status, builder=None)
+
+
 def standing(cursor: Any, dialect: Dialect, machines: Mapping[str, Kind], versions: Sequence[Version]) -> Standing:
     """What this code has to do with each machine. Every machine has to be registered."""
     owns = {name: _own(versions, kind) for name, kind in machines.items()}

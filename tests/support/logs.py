@@ -25,11 +25,11 @@ class Bench:
         self.engine = open_engine(url)
         ticks = count(NOON, 1_000)
         self.sources = {name: _provider(name) for name in ("clinic", "captions", "energy")}
-        views = {
+        self.views = {
             name: Source(provider.name, provider.machine_of, partial(_read, provider), fold.Settings())
             for name, provider in self.sources.items()
         }
-        self.projector = Projector(dialect_of(self.engine), IDS, views)
+        self.projector = Projector(dialect_of(self.engine), IDS, self.views)
         self.log = Log(self.engine, IDS, self.projector, lambda: next(ticks))
 
     def append(self, entry: Entry) -> Receipt:

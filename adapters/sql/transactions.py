@@ -1,0 +1,57 @@
+"""Short transactions beside the append path: what replays, catches up, and looks at versions."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from adapters.sql.dialects import dialect_of
+from adapters.sql.entries import Unavailable
+from adapters.sql.errors import is_for_now, is_from_driver
+
+
+class Transactions:
+    """Gives cursors of the engine's driver. Each raises Unavailable where the database cannot be used now."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.dialect = dialect_of(engine)
+
+    @contextmanager
+    def turn(self) -> Iterator[Any]:
+        """The turn of the only writer: nothing is appended, by any process, until the block has ended."""
+        with self._transaction(self.dialect.begin) as cursor:
+            yield cursor
+
+    @contextmanager
+    def beside(self) -> Iterator[Any]:
+        """Writes what is not of the log: on PostgreSQL appends go on."""
+        with self._transaction(self.dialect.begin_beside) as cursor:
+            yield cursor
+
+    @contextmanager
+    def reading(self) -> Iterator[Any]:
+        """Reads; each statement sees what is committed by then."""
+        with self._transaction(lambda _: None) as cursor:
+            yield cursor
+
+    @contextmanager
+    def _transaction(self, begin: Callable[[Any], None]) -> Iterator[Any]:
+        connection: Any = None
+        try:
+            connection = self._engine.raw_connection()
+            cursor = connection.cursor()
+            begin(cursor)
+            yield cursor
+            connection.commit()
+        except Exception as error:
+            if connection is not None:
+                connection.invalidate()
+            if (is_from_driver(error) or isinstance(error, DBAPIError)) and is_for_now(error):
+                raise Unavailable(type(error).__name__) from error
+            raise
+        finally:
+            if connection is not None:
+                connection.close()
