@@ -12,7 +12,7 @@ from werkzeug.serving import make_server
 
 from adapters.cli import Commands, Serving, command_line
 from adapters.config import Settings, load, write_template
-from adapters.sql import migrate, open_engine, revision
+from adapters.sql import GroupCommit, migrate, open_engine, revision
 
 Run = Callable[..., Result]
 
@@ -48,12 +48,14 @@ def run(served: Served) -> Run:
 @pytest.fixture
 def service(elsewhere: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """A real service over HTTP, with the configuration that `init` writes."""
-    from app import assemble
+    from app import open_parts
 
     monkeypatch.setenv("HOOKFOLD_DATABASE_URL", sqlite_url)
     write_template(elsewhere / "hookfold.toml")
-    assembled = assemble(load(None, os.environ))
-    server = make_server("127.0.0.1", 0, assembled.flask, threaded=True)
+    parts = open_parts(load(None, os.environ))
+    log = parts.log()
+    flask = parts.flask(parts.door(), GroupCommit(log.append).append)
+    server = make_server("127.0.0.1", 0, flask, threaded=True)
     monkeypatch.setenv("HOOKFOLD_PORT", str(server.server_port))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -61,7 +63,8 @@ def service(elsewhere: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -
     server.shutdown()
     thread.join()
     server.server_close()
-    assembled.close()
+    log.close()
+    parts.engine.dispose()
 
 
 def _migrate(url: str) -> None:

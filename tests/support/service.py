@@ -1,0 +1,164 @@
+"""A real service in processes of its own, for tests that send to it, stall it, or kill it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+from adapters.providers import sign_svix, sign_wms
+
+WMS_SECRET = "wms-test-secret-0123456789abcdef"
+OLD_SECRET = "wms-old-secret-0123456789abcdefg"
+AMPS_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+CONFIGURATION = """
+[sources.clinic]
+provider = "wms"
+secrets = ["env:WMS_SECRET", "env:OLD_SECRET"]
+
+[sources.energy]
+provider = "amps"
+secrets = ["env:AMPS_SECRET"]
+
+[sources.captions]
+provider = "mentraos"
+package_name = "com.example.captions"
+
+[sources.older]
+provider = "augmentos"
+"""
+SECRETS = {"WMS_SECRET": WMS_SECRET, "OLD_SECRET": OLD_SECRET, "AMPS_SECRET": AMPS_SECRET}
+PATIENCE = 30.0
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Service:
+    """A running `hookfold serve`."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def send(self, method: str, path: str, body: bytes = b"", headers: Any = ()) -> Answer:
+        """One request over a connection of its own. `headers` may repeat a name. Raises OSError where nobody answers."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.putrequest(method, path, skip_accept_encoding=True)
+            given = list(dict(headers).items()) if isinstance(headers, dict) else list(headers)
+            if method == "POST" and not any(name.lower() == "content-length" for name, _ in given):
+                given.append(("content-length", str(len(body))))
+            for name, value in given:
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    def wms(self, document: Any, source: str = "clinic") -> Answer:
+        """A signed WMS delivery."""
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        return self.send("POST", f"/in/{source}", body, sign_wms(WMS_SECRET, body))
+
+    def amps(self, document: Any, message: str = "msg_1", at: int | None = None) -> Answer:
+        """A signed Amps delivery."""
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        return self.send("POST", "/in/energy", body, sign_svix(AMPS_SECRET, message, at or int(time.time()), body))
+
+    def get(self, path: str) -> Any:
+        """The JSON of a successful GET."""
+        answer = self.send("GET", path)
+        assert answer.status == 200, (path, answer)
+        return answer.json
+
+    def children(self) -> dict[str, list[int]]:
+        """The process ids of the service's own: `writer` and `serving`."""
+        found: dict[str, list[int]] = {"writer": [], "serving": []}
+        for child in _children(self.process.pid):
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            found["writer" if b"import write" in command else "serving"].append(child)
+        return found
+
+    def await_ready(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not self._is_ready():
+            assert self.process.poll() is None, self.log.read_text(errors="replace")[-4000:]
+            assert time.monotonic() < deadline, self.log.read_text(errors="replace")[-4000:]
+            time.sleep(0.05)
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.send("GET", "/readyz").status == 200
+        except OSError:
+            return False
+
+
+@contextmanager
+def running(url: str, folder: Path, processes: int = 1, port: int | None = None) -> Iterator[Service]:
+    """A service on a free port; stopped in the end, with all that belongs to it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "hookfold.toml").write_text(CONFIGURATION)
+    port = port or free_port()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFOLD_")} | SECRETS
+    env |= {"HOOKFOLD_CONFIG": str(folder / "hookfold.toml"), "HOOKFOLD_DATABASE_URL": url, "HOOKFOLD_PORT": str(port)}
+    command = [sys.executable, "-c", "from app import main; main()", "serve", "--processes", str(processes)]
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+    service = Service(port, process, folder / "log")
+    try:
+        service.await_ready()
+        yield service
+    finally:
+        stop(service)
+
+
+def stop(service: Service) -> None:
+    """Ends the service as an operator does, and what was left behind by one that was killed."""
+    left = _children(service.process.pid)
+    service.process.send_signal(signal.SIGTERM)
+    try:
+        service.process.wait(PATIENCE)
+    finally:
+        for child in left:
+            _kill(child)
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def _children(process: int) -> list[int]:
+    found = []
+    for listed in Path(f"/proc/{process}/task").glob("*/children"):
+        found += [int(child) for child in listed.read_text().split()]
+    return found
+
+
+def _kill(process: int) -> None:
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return
