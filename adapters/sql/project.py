@@ -107,7 +107,7 @@ class Projector:
         """The streams that new events, or conflicts with old ones, touch; events learn what opened their streams."""
         touched = self._touched(new)
         if conflicts:
-            self._touch_conflicts(cursor, touched, conflicts)
+            self._touch_conflicts(cursor, touched, self._hit(cursor, new, conflicts))
             # A conflict has no position by which other processes would see that a stream changed.
             self.epoch = raise_epoch(cursor, self._dialect)
         if touched:
@@ -167,12 +167,15 @@ class Projector:
             touch = touched[source, stream] = Touch(kind, name, position)
         return touch
 
-    def _touch_conflicts(self, cursor: Any, touched: dict[Row, Touch], conflicts: Sequence[tuple[str, int]]) -> None:
-        streams = [
-            (source, stream, position)
-            for source, position, stream in self._dialect.lookup(cursor, _STREAM_OF, list(set(conflicts)))
-            if stream is not None
-        ]
+    def _hit(self, cursor: Any, new: Sequence[New], conflicts: Sequence[tuple[str, int]]) -> list[tuple[str, str, int]]:
+        """(source, stream, position) of the events that conflicts hit. One of this very batch is not in the log yet."""
+        fresh = {(one.entry.source, one.position): one.stream for one in new}
+        older = [where for where in set(conflicts) if where not in fresh]
+        found = {(row[0], row[1]): row[2] for row in self._dialect.lookup(cursor, _STREAM_OF, older)} if older else {}
+        hit = ((*where, (fresh | found).get(where)) for where in sorted(set(conflicts)))
+        return [(source, stream, position) for source, position, stream in hit if stream is not None]
+
+    def _touch_conflicts(self, cursor: Any, touched: dict[Row, Touch], streams: list[tuple[str, str, int]]) -> None:
         if not streams:
             return
         keys = list({(source, stream) for source, stream, _ in streams})

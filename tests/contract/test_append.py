@@ -56,6 +56,16 @@ def test_one_key_with_another_body_is_a_conflict_and_both_bodies_are_kept(bench:
     assert bench.rows("SELECT state, conflicts FROM projections WHERE kind = 'action'") == [("completed", "1")]
 
 
+def test_a_conflict_in_one_batch_is_told_like_any_other(bench: Bench):
+    first = bench.entry("energy", {"actionId": "a", "result": {"success": True}}, [("svix-id", "msg_1")])
+    second = bench.entry("energy", {"actionId": "a", "failedAt": "2026-01-01T00:00:00Z"}, [("svix-id", "msg_1")])
+
+    receipts = bench.log.append([first, second])
+
+    assert [(receipt.verdict, receipt.position) for receipt in receipts] == [("new", 1), ("conflict", 1)]
+    assert bench.rows("SELECT state, conflicts FROM projections WHERE kind = 'action'") == [("completed", "1")]
+
+
 def test_one_key_in_two_sources_is_two_events(bench: Bench):
     document = {
         "type": "stop_request",
