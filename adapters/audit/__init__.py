@@ -3,7 +3,7 @@
 from adapters.audit.keys import SigningKey, check, opened
 from adapters.audit.notary import Contradiction, Empty, Grown, Included, Notary
 from adapters.audit.sealer import Sealer
-from adapters.audit.send import Unsent, send
+from adapters.audit.sending import Unsent, send
 from adapters.audit.verification import Verification, verify_log
 
 __all__ = [

@@ -14,7 +14,10 @@ _logger = structlog.get_logger("audit")
 
 
 class Sealer:
-    """A thread of each process; they take turns at the database. `every`: seconds between two checkpoints."""
+    """A thread; those of several processes take turns at the database. `every`: seconds between two checkpoints.
+
+    `faults`: how often it could not do its work.
+    """
 
     def __init__(self, notary: Notary, every: float, tick: float = TICK) -> None:
         self._notary = notary
@@ -22,6 +25,7 @@ class Sealer:
         self._tick = tick
         self._seen = (0, time.monotonic())
         self._stopped = Event()
+        self.faults = 0
         self._thread = Thread(target=self._run, name="hookfold-seal", daemon=True)
         self._thread.start()
 
@@ -35,6 +39,7 @@ class Sealer:
             try:
                 self.look()
             except Exception as error:  # noqa: BLE001 - whatever it is (the database away, a log altered), look again
+                self.faults += 1
                 _logger.error("sealing_failed", error=type(error).__name__, detail=str(error)[:200])  # noqa: TRY400 - a line
 
     def look(self) -> None:

@@ -36,6 +36,11 @@ class Audited(Bench):
         for start in range(0, count, 256):
             self.log.append(entries[start : start + 256])
 
+    def grow_alone(self, count: int) -> None:
+        """Appends events of a session of this writer's own."""
+        head = self.tree.head()
+        self.log.append([self.entry("clinic", wms(f"session-{id(self)}-{head}", number)) for number in range(count)])
+
     def grow_of_every_kind(self, start: int, end: int) -> None:
         """Appends known and unknown types, what cannot be read, with and without headers and sequence."""
         for number in range(start, end):
