@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +12,7 @@ from granian import Granian
 from granian.constants import Interfaces, RuntimeModes
 from sqlalchemy import Engine
 
+from adapters.audit import Notary, Sealer, SigningKey, Verification, verify_log
 from adapters.cli import Commands, Serving, command_line
 from adapters.config import ConfigError, Settings, load
 from adapters.config import Source as Configured
@@ -26,6 +28,9 @@ from adapters.sql import (
     Receipt,
     Rejection,
     Source,
+    Tree,
+    Unavailable,
+    Verdict,
     claim,
     dialect_of,
     migrate,
@@ -33,8 +38,9 @@ from adapters.sql import (
     revision,
 )
 from core import fold
-from core.event import Instant, Reading, Unreadable
+from core.event import SECOND, Instant, Reading, Unreadable
 from core.ids import Ids
+from core.note import Checkpoint, Key
 
 Append = Callable[[Entry | Rejection], Receipt]
 
@@ -65,10 +71,26 @@ class Parts:
         """What deliveries come through."""
         return Door(self.providers, self.settings.service.max_body, now)
 
+    def notary(self) -> Notary:
+        """Who signs the log."""
+        return Notary(Tree(self.engine), _signing(self.settings))
+
+    def sealer(self) -> Sealer:
+        """A thread that keeps tree and checkpoints up with the log."""
+        return Sealer(self.notary(), self.settings.service.checkpoint_every / SECOND)
+
     def flask(self, door: Door, append: Append) -> Flask:
         """The Flask application; `append` returns after the commit."""
         tell = partial(_tell, append)
-        api = Api(reads=Reads(self.engine), ids=self.ids, sources=self.sources, tell=tell, clock=now, threads=THREADS)
+        api = Api(
+            reads=Reads(self.engine),
+            ids=self.ids,
+            sources=self.sources,
+            tell=tell,
+            clock=now,
+            threads=THREADS,
+            notary=self.notary(),
+        )
         flask = create_http(api)
         flask.register_blueprint(ingest_blueprint(door, append))
         return flask
@@ -86,8 +108,9 @@ def open_parts(settings: Settings) -> Parts:
 
 
 def create_app(settings: Settings) -> Flask:
-    """The WSGI application: everything that the service answers, under any WSGI server. Its threads commit."""
+    """The WSGI application: everything that the service answers, under any WSGI server. Its threads commit and seal."""
     parts = open_parts(settings)
+    parts.sealer()
     return parts.flask(parts.door(), GroupCommit(parts.log().append).append)
 
 
@@ -101,8 +124,9 @@ def front() -> Front:
 def write() -> None:
     """The writing process, until its parent is gone."""
     parts = open_parts(load(None, os.environ))
-    log = parts.log()
+    log, sealer = parts.log(), parts.sealer()
     write_for_parent(log.append)
+    sealer.close()
     log.close()
     parts.engine.dispose()
 
@@ -126,12 +150,15 @@ def serve(settings: Settings, serving: Serving) -> None:
 
 
 def _check_claims(engine: Engine, ids: Ids, settings: Settings) -> None:
-    facts = {"secret": ids.fingerprint()}
+    facts = {"secret": ids.fingerprint(), "log_key": str(_key(settings))}
     facts |= {f"source:{name}": source.provider for name, source in settings.sources.items()}
     for name, held in claim(engine, facts).items():
         if name == "secret":
             mend = "this database was made with another service secret: give it back, or begin with another database"
             raise ConfigError(settings.path, "service.secret", mend)
+        if name == "log_key":
+            mend = f"the checkpoints of this database are signed by {held}: give that key and its origin back"
+            raise ConfigError(settings.path, "service.signing_key", mend)
         key = f"sources.{name.removeprefix('source:')}.provider"
         raise ConfigError(settings.path, key, f"the log knows this source as {held}: choose another name for a new one")
 
@@ -156,7 +183,8 @@ def _tell(
 
 def main() -> None:
     """The command line."""
-    command_line(Commands(serve=serve, migrate=_migrate, revision=_revision))()
+    commands = Commands(serve=serve, migrate=_migrate, revision=_revision, key=_key, notary=_notary, verify=_verify)
+    command_line(commands)()
 
 
 def _migrate(url: str) -> None:
@@ -165,3 +193,36 @@ def _migrate(url: str) -> None:
 
 def _revision(url: str) -> tuple[str | None, str | None]:
     return revision(open_engine(url))
+
+
+def _signing(settings: Settings) -> SigningKey:
+    return SigningKey(settings.service.seed, settings.service.origin)
+
+
+def _key(settings: Settings) -> Key:
+    return _signing(settings).key
+
+
+@contextmanager
+def _notary(settings: Settings) -> Iterator[Notary]:
+    parts = open_parts(settings)
+    try:
+        yield parts.notary()
+    finally:
+        parts.engine.dispose()
+
+
+def _verify(
+    url: str, settings: Settings | None, key: Key, kept: Sequence[Checkpoint], progress: Callable[[int, int], None]
+) -> Verdict:
+    """Writes nothing: the database may be somebody's copy, and is not even migrated."""
+    engine = open_engine(url)
+    try:
+        current, newest = revision(engine)
+        if current != newest:
+            raise Unavailable(f"it is at revision {current}, this code knows {newest}")
+        sources = {} if settings is None else settings.sources
+        readers = {name: partial(_read, build(source)) for name, source in sources.items()}
+        return verify_log(engine, Verification(key, kept, readers), progress)
+    finally:
+        engine.dispose()

@@ -1,16 +1,22 @@
 """What the command line is given by the composition root, and how the commands get at it."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from adapters import config as configuration
+from adapters.audit import Notary
 from adapters.config import ConfigError, Settings
-from adapters.sql import Unavailable
+from adapters.sql import Unavailable, Verdict
+from core.note import Checkpoint, Key
+
+Progress = Callable[[int, int], None]
+"""(done, in all)"""
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,11 @@ class Serving:
     processes: int = 1
 
 
+def not_wired(*_given: object) -> NoReturn:
+    """A command of a line that was put together without it."""
+    raise Wrong("this command is not part of this command line")
+
+
 @dataclass(frozen=True)
 class Commands:
     """What the commands do, apart from reading options and printing.
@@ -29,11 +40,16 @@ class Commands:
     `migrate` brings a database (a URL) to the newest revision;
     `revision` gives its revision and the newest one. Each raises Unavailable (or OSError) where the database cannot be
     used, and `serve` raises ConfigError where settings and database do not belong together.
+    `key` gives the log's verifier key, `notary` opens who signs and proves, for a block; `verify` verifies the log of a
+    database (URL, settings or None, key, checkpoints kept elsewhere, progress) and writes nothing.
     """
 
     serve: Callable[[Settings, Serving], None]
     migrate: Callable[[str], None]
     revision: Callable[[str], tuple[str | None, str | None]]
+    key: Callable[[Settings], Key] = not_wired
+    notary: Callable[[Settings], AbstractContextManager[Notary]] = not_wired
+    verify: Callable[[str, Settings | None, Key, Sequence[Checkpoint], Progress], Verdict] = not_wired
 
 
 class Wrong(click.ClickException):

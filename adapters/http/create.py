@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from adapters.http import (
     actions,
+    audit,
     deliveries,
     devices,
     docs,
@@ -30,7 +31,7 @@ from adapters.http.problems import Busy, Problem, problem_response
 from adapters.http.routes import Route
 from adapters.sql import Unavailable
 
-_MODULES = (sessions, measurements, actions, devices, registrations, events, deliveries, machines, health)
+_MODULES = (sessions, measurements, actions, devices, registrations, events, deliveries, machines, audit, health)
 _KINDS = {404: ("not-found", "no such path"), 405: ("method", "not with this method")}
 
 

@@ -50,8 +50,8 @@ def as_document(kind: type[S], document: Mapping[str, Any]) -> S:
 
 def _converted(kind: type[S], given: Mapping[str, Any], *, strict: bool) -> S:
     for name in given:
-        if name not in kind.__struct_fields__:
-            known = ", ".join(sorted(kind.__struct_fields__))
+        if name not in kind.__struct_encode_fields__:
+            known = ", ".join(sorted(kind.__struct_encode_fields__))
             raise BadRequest(f"{name}: unknown here; known: {known}", parameter=name)
     try:
         return msgspec.convert(given, kind, strict=strict, dec_hook=parse_word)

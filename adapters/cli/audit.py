@@ -1,0 +1,195 @@
+"""`hookfold audit`: is the log what it was, and how somebody else can tell."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from adapters.audit import Contradiction, Empty, Notary, Unsent, opened, send
+from adapters.cli.commands import (
+    Commands,
+    Failed,
+    Wrong,
+    config_option,
+    database_option,
+    json_option,
+    settings,
+    told_in_a_line,
+)
+from adapters.sql import Hole, Verdict
+from core.note import Checkpoint, Key, to_base64
+
+EVERY = 2.0
+"""Seconds between two lines of progress."""
+
+
+@click.group()
+def audit() -> None:
+    """Verify the log, sign it, and prove what is in it."""
+
+
+@audit.command()
+@config_option
+@database_option
+@click.option("--key", "vkey", metavar="VKEY", help="The log's verifier key, for who has no configuration of it.")
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="FILE",
+    help="A checkpoint that was kept elsewhere: the log has to be an extension of it. Also several times; - reads it.",
+)
+@json_option
+@click.pass_obj
+def verify(
+    commands: Commands,
+    config: Path | None,
+    database: str | None,
+    vkey: str | None,
+    against: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Recompute everything from payload to checkpoint; exit code 1 names the first position that is wrong.
+
+    Nothing is written. With --key and --database no configuration is needed.
+    """
+    alone = vkey is not None and database is not None and config is None
+    found = None if alone else settings(config, database)
+    key = commands.key(found) if vkey is None and found is not None else _key(vkey or "")
+    kept = [_kept(name, key) for name in against]
+    started = time.monotonic()
+    with told_in_a_line():
+        verdict = commands.verify(found.database_url if found else str(database), found, key, kept, Progress())
+    _tell(verdict, time.monotonic() - started, as_json)
+
+
+@audit.command()
+@config_option
+@database_option
+@click.option(
+    "--to",
+    multiple=True,
+    default=("-",),
+    show_default=True,
+    help="A file, a URL (POST), '| command', or - for here. Also several times.",
+)
+@click.pass_obj
+def checkpoint(commands: Commands, config: Path | None, database: str | None, to: tuple[str, ...]) -> None:
+    """Sign the log as it is now, and send the checkpoint to where the log's operator cannot change it."""
+    with _notary(commands, config, database) as notary:
+        note = notary.checkpoint()
+    for place in to:
+        try:
+            sys.stdout.write(note) if place == "-" else send(note, place)
+        except Unsent as error:
+            raise Failed(str(error)) from error
+
+
+@audit.command()
+@config_option
+@database_option
+@click.argument("position", type=click.IntRange(1))
+@click.option("--size", type=click.IntRange(1), help="In the checkpoint of just this size.  [default: the newest one]")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write: *.tlog-proof")
+@click.pass_obj
+def proof(
+    commands: Commands, config: Path | None, database: str | None, position: int, size: int | None, output: Path | None
+) -> None:
+    """Prove that the event at POSITION is in the log: a file for any verifier (c2sp.org/tlog-proof)."""
+    with _notary(commands, config, database) as notary:
+        file = notary.inclusion(position, size).file()
+    if file is None:
+        raise Failed(f"no checkpoint over {size} positions was made: leave --size out")
+    if output is None:
+        sys.stdout.write(file)
+    else:
+        output.write_text(file, encoding="utf-8")
+
+
+@audit.command()
+@config_option
+@click.pass_obj
+def key(commands: Commands, config: Path | None) -> None:
+    """Print the log's verifier key. Give it to who verifies, by another way than the log itself."""
+    click.echo(str(commands.key(settings(config))))
+
+
+class Progress:
+    """Tells on standard error every two seconds how far a verification is."""
+
+    def __init__(self) -> None:
+        self._started = self._told = time.monotonic()
+
+    def __call__(self, done: int, size: int) -> None:
+        now = time.monotonic()
+        if now - self._told >= EVERY:
+            self._told = now
+            click.echo(f"{done} of {size} positions, {done / (now - self._started):.0f} a second", err=True)
+
+
+@contextmanager
+def _notary(commands: Commands, config: Path | None, database: str | None) -> Iterator[Notary]:
+    found = settings(config, database)
+    try:
+        with told_in_a_line(), commands.notary(found) as notary:
+            yield notary
+    except (Contradiction, Empty, Hole, ValueError) as error:
+        raise Failed(str(error)) from error
+
+
+def _key(text: str) -> Key:
+    try:
+        return Key.parse(text)
+    except ValueError as error:
+        raise Wrong(f"--key: {error}") from error
+
+
+def _kept(name: str, key: Key) -> Checkpoint:
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Wrong(f"--against: {name} cannot be read") from error
+    try:
+        return opened(text, key)
+    except ValueError as error:
+        raise Failed(f"{name} is no checkpoint of this log: {error}") from error
+
+
+def _tell(verdict: Verdict, seconds: float, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_document(verdict, seconds)))
+    wrong = verdict.wrong
+    if wrong is None:
+        if not as_json:
+            click.echo(_summary(verdict, seconds))
+        return
+    where = f"position {wrong.position}"
+    if wrong.until != wrong.position:
+        where = f"one of the positions {wrong.position} to {wrong.until}"
+    raise Failed(f"wrong at {where} ({wrong.what}): {wrong.why}")
+
+
+def _summary(verdict: Verdict, seconds: float) -> str:
+    rest = "".join(
+        f"; {count} {what}"
+        for count, what in (
+            (verdict.erased, "of them erased, with their place in the tree as it was"),
+            (verdict.unchecked, "unknown types of sources that are no longer configured were not compared"),
+        )
+        if count
+    )
+    return (
+        f"{verdict.size} events are as they were recorded{rest}\n"
+        f"{verdict.checkpoints} checkpoints and {verdict.nodes} nodes fit, root {to_base64(verdict.root)}\n"
+        f"{verdict.size / max(seconds, 1e-6):.0f} events a second"
+    )
+
+
+def _document(verdict: Verdict, seconds: float) -> dict[str, object]:
+    wrong = verdict.wrong
+    told = None if wrong is None else {field: getattr(wrong, field) for field in wrong.__struct_fields__}
+    counts = {name: getattr(verdict, name) for name in ("size", "checkpoints", "nodes", "erased", "unchecked")}
+    return {"ok": wrong is None, "first_wrong": told, **counts, "root": to_base64(verdict.root), "seconds": seconds}
