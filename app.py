@@ -27,6 +27,7 @@ from adapters.sql import (
     Reads,
     Receipt,
     Rejection,
+    Replay,
     Source,
     Tree,
     Unavailable,
@@ -66,6 +67,10 @@ class Parts:
     def log(self) -> Log:
         """The writer's side of the log."""
         return Log(self.engine, self.ids, Projector(dialect_of(self.engine), self.ids, self.sources), now)
+
+    def replay(self) -> Replay:
+        """What builds projections anew."""
+        return Replay(self.engine, self.ids, self.sources, now)
 
     def door(self) -> Door:
         """What deliveries come through."""
@@ -183,7 +188,9 @@ def _tell(
 
 def main() -> None:
     """The command line."""
-    commands = Commands(serve=serve, migrate=_migrate, revision=_revision, key=_key, notary=_notary, verify=_verify)
+    commands = Commands(
+        serve=serve, migrate=_migrate, revision=_revision, replay=_replay, key=_key, notary=_notary, verify=_verify
+    )
     command_line(commands)()
 
 
@@ -193,6 +200,13 @@ def _migrate(url: str) -> None:
 
 def _revision(url: str) -> tuple[str | None, str | None]:
     return revision(open_engine(url))
+
+
+@contextmanager
+def _replay(settings: Settings) -> Iterator[Replay]:
+    parts = open_parts(settings)
+    yield parts.replay()
+    parts.engine.dispose()
 
 
 def _signing(settings: Settings) -> SigningKey:

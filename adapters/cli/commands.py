@@ -12,7 +12,7 @@ import click
 from adapters import config as configuration
 from adapters.audit import Notary
 from adapters.config import ConfigError, Settings
-from adapters.sql import Unavailable, Verdict
+from adapters.sql import Replay, Unavailable, Verdict
 from core.note import Checkpoint, Key
 
 Progress = Callable[[int, int], None]
@@ -40,6 +40,7 @@ class Commands:
     `migrate` brings a database (a URL) to the newest revision;
     `revision` gives its revision and the newest one. Each raises Unavailable (or OSError) where the database cannot be
     used, and `serve` raises ConfigError where settings and database do not belong together.
+    `replay` opens what rebuilds projections, for a block.
     `key` gives the log's verifier key, `notary` opens who signs and proves, for a block; `verify` verifies the log of a
     database (URL, settings or None, key, checkpoints kept elsewhere, progress) and writes nothing.
     """
@@ -49,6 +50,7 @@ class Commands:
     revision: Callable[[str], tuple[str | None, str | None]]
     key: Callable[[Settings], Key] = not_wired
     notary: Callable[[Settings], AbstractContextManager[Notary]] = not_wired
+    replay: Callable[[Settings], AbstractContextManager[Replay]] = not_wired
     verify: Callable[[str, Settings | None, Key, Sequence[Checkpoint], Progress], Verdict] = not_wired
 
 

@@ -1,13 +1,18 @@
 """The event log and its projections in SQL."""
 
 from adapters.sql.adopt import Importer
-from adapters.sql.build import Builder
+from adapters.sql.build import Builder, Progress, Refused, Told, Unfolded
 from adapters.sql.claim import claim
+from adapters.sql.configured import Configured, note_configuration
+from adapters.sql.destroy import Found
 from adapters.sql.dialects import dialect_of
 from adapters.sql.engine import migrate, open_engine, revision
 from adapters.sql.entries import Entry, Receipt, Rejection, Unavailable
+from adapters.sql.erase import Eraser, Erasure
 from adapters.sql.group import GroupCommit
+from adapters.sql.keeper import Keeper, keeper
 from adapters.sql.log import Log
+from adapters.sql.own import OWN, Own, own_source
 from adapters.sql.past import Arrival, Erased, History, Past
 from adapters.sql.project import Projector
 from adapters.sql.projection import Source
@@ -15,49 +20,71 @@ from adapters.sql.reads import Reads
 from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
+from adapters.sql.replay import Part, Replay
+from adapters.sql.retract import Retractor, Unretractable
 from adapters.sql.seal import seal
+from adapters.sql.status import Status, VersionStatus
 from adapters.sql.stored import Reader, to_event
 from adapters.sql.taken import OWN_SOURCE, Misfit, Outcome, Repeated, Taken
 from adapters.sql.tree import Hole, Stored, Tree
 from adapters.sql.verify import Verdict, recompute
+from adapters.sql.versions import Version
 from adapters.sql.whole import Extent, OpenedStream, Selection, Whole, WholeDelivery, WholeEvent
 from adapters.sql.wrong import Wrong
 
 __all__ = [
+    "OWN",
     "OWN_SOURCE",
     "Arrival",
     "Builder",
+    "Configured",
     "Delivered",
     "Deliveries",
     "Entry",
     "Erased",
+    "Eraser",
+    "Erasure",
     "Extent",
+    "Found",
     "GroupCommit",
     "History",
     "Hole",
     "Importer",
+    "Keeper",
     "Log",
     "Measured",
     "Misfit",
     "OpenedStream",
     "Outcome",
+    "Own",
+    "Part",
     "Past",
+    "Progress",
     "Projected",
     "Projector",
     "Reader",
     "Reads",
     "Receipt",
     "Recorded",
+    "Refused",
     "Rejection",
     "Repeated",
+    "Replay",
+    "Retractor",
     "Seen",
     "Selection",
     "Source",
+    "Status",
     "Stored",
     "Taken",
+    "Told",
     "Tree",
     "Unavailable",
+    "Unfolded",
+    "Unretractable",
     "Verdict",
+    "Version",
+    "VersionStatus",
     "WantedMeasurements",
     "WantedStreams",
     "Whole",
@@ -66,8 +93,11 @@ __all__ = [
     "Wrong",
     "claim",
     "dialect_of",
+    "keeper",
     "migrate",
+    "note_configuration",
     "open_engine",
+    "own_source",
     "recompute",
     "revision",
     "seal",

@@ -20,6 +20,7 @@ from adapters.sql.folders import Chunk, fold_chunk, fold_chunks
 from adapters.sql.marks import Waiting, count_failed, waiting
 from adapters.sql.projection import Source
 from adapters.sql.refold import Failed, Refolder
+from adapters.sql.status import KIND_OF
 from adapters.sql.transactions import Transactions
 from adapters.sql.versions import (
     BUILDING,
@@ -47,9 +48,6 @@ FEW = 50
 
 ALIVE: Instant = 15 * SECOND
 """A build on another host that has told nothing for so long is taken for dead."""
-
-KIND_OF = {"measurement": "session"}
-"""The kind of stream that a machine folds, where the two have different names."""
 
 _NEXT = (
     "SELECT source, stream, kind, provider_id, opened FROM streams "
@@ -108,6 +106,10 @@ class Builder:
         self._clock = clock
         self._me = uuid4().hex
 
+    def machine_of(self, source: str, kind: str) -> fold.Kind | None:
+        """The machine that folds a source's streams of that kind; None for a source that nobody can read any more."""
+        return self._refolder.machine_of(source, kind) if source in self._sources else None
+
     def build(self, names: Iterable[str], told: Told) -> list[Version]:
         """Builds a version of each machine, or goes on with the one that was begun, and brings it up to the log.
 
@@ -118,11 +120,11 @@ class Builder:
             if version.status == BUILDING:
                 self._first_pass(version, told)
         for version in versions:
-            self._catch_up(version.version, told)
+            self.catch_up(version.version, told)
         return versions
 
     def finish(self, versions: Sequence[Version], status: str = SERVING) -> None:
-        """Lets these versions serve, or be ready to, in one transaction: the last marks are folded under the append lock.
+        """Lets these versions serve, or be ready to. The last marks are folded under the append lock, all in one turn.
 
         Raises Refused where a stream cannot be folded, or another process took the build over.
         """
@@ -132,12 +134,13 @@ class Builder:
                 current = known.get((version.machine, version.version))
                 if current is None or current.builder != self._me:
                     raise Refused(f"{version.machine}: another process has taken over the build")
-                self._fold_the_rest(cursor, version)
+                self.fold_the_rest(cursor, version)
             for version in versions:
                 switch(cursor, self._dialect, version, status, self._clock())
             raise_epoch(cursor, self._dialect)
 
-    def _fold_the_rest(self, cursor: Any, version: Version) -> None:
+    def fold_the_rest(self, cursor: Any, version: Version) -> None:
+        """Folds the last marks of a version, under the append lock. Raises Refused where a stream cannot be folded."""
         while streams := waiting(cursor, self._dialect, version.version, CHUNK):
             self._refolder.catch_up(cursor, streams)
         failed = count_failed(cursor, self._dialect, version.version)
@@ -216,7 +219,10 @@ class Builder:
         reached = version.reached
         while rows := self._ask(_NEXT, version.machine, reached, end, CHUNK):
             reached = rows[-1][4]
-            yield [Waiting(*row[:4], row[4], version.version) for row in rows]
+            yield [
+                Waiting(source, stream, kind, name, opened, version.version)
+                for source, stream, kind, name, opened in rows
+            ]
 
     def _count(self, version: Version, end: int) -> int:
         return sum(count for (count,) in self._ask(_COUNT, version.machine, version.reached, end))
@@ -232,7 +238,7 @@ class Builder:
             cursor.execute(sql.format(marks).replace("?", self._dialect.mark), (kind, reached, end, *sources, *rest))
             return list(cursor.fetchall())
 
-    def _catch_up(self, version: str, told: Told) -> None:
+    def catch_up(self, version: str, told: Told) -> None:
         """Folds marked streams, outside of the append lock, until few are left."""
         while True:
             with self._transactions.reading() as cursor:

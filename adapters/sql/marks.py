@@ -24,6 +24,8 @@ _WAITING = (
     "WHERE u.version = ? AND u.error IS NULL ORDER BY u.position LIMIT ?"
 )
 
+_COUNT = "SELECT count(*) FROM unfolded WHERE version = ?"
+_OLDEST = "SELECT min(position) FROM unfolded WHERE version = ?"
 _FAILED = "SELECT count(*) FROM unfolded WHERE version = ? AND error IS NOT NULL"
 
 
@@ -54,6 +56,19 @@ def waiting(cursor: Any, dialect: Dialect, version: str, limit: int) -> list[Wai
     """Marked streams of a version, those that wait longest first; without those that this code failed to fold."""
     cursor.execute(_WAITING.replace("?", dialect.mark), (version, limit))
     return [Waiting(*row) for row in cursor.fetchall()]
+
+
+def count(cursor: Any, dialect: Dialect, version: str) -> int:
+    """How many streams are marked for a version."""
+    cursor.execute(_COUNT.replace("?", dialect.mark), (version,))
+    return int(cursor.fetchone()[0])
+
+
+def oldest(cursor: Any, dialect: Dialect, version: str) -> int | None:
+    """The position since which the stream that waits longest for a version does so."""
+    cursor.execute(_OLDEST.replace("?", dialect.mark), (version,))
+    position: int | None = cursor.fetchone()[0]
+    return position
 
 
 def count_failed(cursor: Any, dialect: Dialect, version: str) -> int:

@@ -1,0 +1,63 @@
+"""Tells on standard error how far a replay is: a line that changes on a terminal, else a plain line now and then."""
+
+import sys
+import time
+
+import click
+
+from adapters.sql import Progress, Unfolded
+
+EVERY = 2.0
+"""Seconds between two plain lines."""
+
+OFTEN = 0.2
+"""Seconds between two changes of the line on a terminal."""
+
+
+class Meter:
+    """Hears of progress. A fault is told at once, on a line of its own, never behind the count."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._told = 0.0
+        self._latest: Progress | None = None
+        self._done: dict[str, int] = {}
+        self._started: dict[str, tuple[float, int]] = {}
+        self.failed = 0
+
+    @property
+    def streams(self) -> int:
+        """Streams of all machines so far."""
+        return sum(self._done.values())
+
+    def tell(self, news: Progress | Unfolded) -> None:
+        """Takes what the replay tells."""
+        if isinstance(news, Unfolded):
+            self.failed += 1
+            self._line(f"{news.source} {news.stream}: cannot be folded: {news.error}")
+            return
+        now = time.monotonic()
+        self._started.setdefault(news.version, (now, news.streams))
+        self._done[news.version], self._latest = news.streams, news
+        if now - self._told >= (OFTEN if self._terminal else EVERY) or news.streams == news.total:
+            self._told = now
+            self._show(news, now)
+
+    def end(self) -> None:
+        """Leaves the line that changes."""
+        if self._terminal and self._latest is not None:
+            click.echo(err=True)
+
+    def _show(self, news: Progress, now: float) -> None:
+        started, first = self._started[news.version]
+        rate = (news.streams - first) / max(now - started, 1e-6)
+        text = f"{news.machine}: {news.streams} of {news.total} streams, {news.events} events"
+        if rate and news.streams > first:
+            text += f", {rate:.0f} streams/s, {(news.total - news.streams) / rate:.0f} s left"
+        if self._terminal:
+            click.echo(f"\r\x1b[2K{text}", err=True, nl=news.streams == news.total)
+        else:
+            click.echo(text, err=True)
+
+    def _line(self, text: str) -> None:
+        click.echo(f"\r\x1b[2K{text}" if self._terminal else text, err=True)

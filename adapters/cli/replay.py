@@ -1,0 +1,149 @@
+"""`hookfold replay`: projections from the log, anew; which version of them serves; how far behind any of them is."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from adapters.cli.commands import (
+    Commands,
+    Failed,
+    Wrong,
+    config_option,
+    database_option,
+    json_option,
+    settings,
+    told_in_a_line,
+)
+from adapters.cli.meter import Meter
+from adapters.sql import Part, Refused, Replay, Status, VersionStatus
+from core.event import SECOND, Instant
+
+KINDS = ("session", "registration", "action", "device")
+
+
+@click.command()
+@config_option
+@database_option
+@click.option("--machine", "machines", multiple=True, metavar="NAME", help="Only this machine. Also several times.")
+@click.option("--status", "mode", flag_value="status", help="Tell what serves, what is built, and what waits.")
+@click.option("--rollback", "mode", flag_value="rollback", help="Let the version serve that served before.")
+@click.option("--drop", "mode", flag_value="drop", help="Remove the retired versions and what they folded.")
+@click.option("--no-switch", is_flag=True, help="Build, and let the old version serve on: the next replay switches.")
+@click.option("--source", metavar="NAME", help="Fold anew, in place: only streams of this source.")
+@click.option("--stream", metavar="ID", help="Fold anew, in place: only the stream with this id of ours.")
+@click.option("--kind", type=click.Choice(KINDS), help="Fold anew, in place: only streams of this kind.")
+@click.option("--since", metavar="TIME", help="Fold anew, in place: only what has an event recorded since then.")
+@json_option
+@click.pass_obj
+def replay(
+    commands: Commands,
+    config: Path | None,
+    database: str | None,
+    machines: tuple[str, ...],
+    mode: str | None,
+    no_switch: bool,
+    source: str | None,
+    stream: str | None,
+    kind: str | None,
+    since: str | None,
+    as_json: bool,
+) -> None:
+    """Fold the log anew with this release's code, beside what serves, while ingest goes on; then switch to it.
+
+    A replay that was killed goes on where it stood. The version before is kept for --rollback, until --drop.
+    """
+    found = settings(config, database)
+    part = Part(source=source, stream=stream, kind=kind, since=_instant(since))
+    with told_in_a_line(), commands.replay(found) as opened:
+        try:
+            if mode == "status":
+                _status(opened.status(), as_json)
+            elif mode is not None:
+                _change(opened, mode, machines)
+            elif part != Part():
+                _again(opened, part)
+            else:
+                _rebuild(opened, machines, serve=not no_switch)
+        except Refused as error:
+            raise Failed(str(error)) from error
+
+
+def _rebuild(opened: Replay, machines: tuple[str, ...], *, serve: bool) -> None:
+    meter = Meter()
+    started = time.monotonic()
+    versions = opened.rebuild(machines, meter.tell, serve=serve)
+    meter.end()
+    state = "serves" if serve else "is ready"
+    for version in versions:
+        click.echo(f"{version.machine}: version {version.version} {state}")
+    click.echo(f"{meter.streams} streams in {time.monotonic() - started:.1f} s")
+    if serve:
+        click.echo("the versions before can be gone back to with --rollback; --drop removes them")
+
+
+def _again(opened: Replay, part: Part) -> None:
+    meter = Meter()
+    streams = opened.again(part, meter.tell)
+    meter.end()
+    click.echo(f"{streams} streams folded anew")
+    if meter.failed:
+        raise Failed(f"{meter.failed} streams cannot be folded by this code")
+
+
+def _change(opened: Replay, mode: str, machines: tuple[str, ...]) -> None:
+    if mode == "drop":
+        for version in opened.drop():
+            click.echo(f"{version.machine}: version {version.version} is gone")
+        return
+    for version in opened.rollback(machines):
+        click.echo(f"{version.machine}: version {version.version} serves again")
+
+
+def _status(status: Status, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode(msgspec.structs.asdict(status) | {"lag": status.lag}).decode())
+        return
+    click.echo(f"the log is at position {status.position}{_at(status.recorded_at)}; this code is {status.lag} behind")
+    for one in status.versions:
+        click.echo(f"{one.machine:<13}{one.version:<20}{one.status:<9} {', '.join(_facts(one))}")
+
+
+def _facts(one: VersionStatus) -> list[str]:
+    facts = (
+        ["this code"] if one.own else ["other code" if one.status != "retired" else "an earlier build or other code"]
+    )
+    if one.switched_at:
+        facts.append(f"began to serve{_at(one.switched_at)}")
+    if one.status == "building":
+        facts.append(
+            f"{one.folded} streams by {one.built_by}{_at(one.started_at)}, last progress{_at(one.progressed_at)}"
+        )
+    if one.waiting:
+        facts.append(f"{one.waiting} streams wait")
+    if one.oldest is not None:
+        facts.append(f"position {one.oldest}{_at(one.oldest_at)} is not folded")
+    if one.failed:
+        facts.append(f"{one.failed} streams CANNOT BE FOLDED by its code")
+    return facts
+
+
+def _at(instant: Instant | None) -> str:
+    if not instant:
+        return ""
+    age = max(0, time.time() - instant / SECOND)
+    return f" at {datetime.fromtimestamp(instant / SECOND, UTC):%Y-%m-%dT%H:%M:%SZ} ({age:.0f} s ago)"
+
+
+def _instant(text: str | None) -> Instant | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise Wrong("--since: give a time with its zone, such as 2026-11-21T20:48:00Z")
+    return round(moment.timestamp() * SECOND)

@@ -1,0 +1,221 @@
+"""What `hookfold replay` does with the versions of the projections, apart from printing."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine
+
+from adapters.sql.build import CHUNK, Builder, Refused, Told
+from adapters.sql.dialects import Row
+from adapters.sql.marks import count, mark
+from adapters.sql.projection import Source
+from adapters.sql.status import Status, status_of
+from adapters.sql.transactions import Transactions
+from adapters.sql.versions import (
+    BUILT,
+    DROPPING,
+    READY,
+    RETIRED,
+    SERVING,
+    Version,
+    all_versions,
+    own_version,
+    raise_epoch,
+    register,
+    serving,
+    switch,
+    update,
+)
+from core import fold
+from core.event import Instant
+from core.ids import Ids
+
+KINDS = ("session", "registration", "action", "device")
+_DROP = (
+    "DELETE FROM {table} WHERE fingerprint = ? AND source = ? AND {key} IN "
+    "(SELECT {key} FROM {table} WHERE source = ? AND fingerprint = ? ORDER BY {key} LIMIT 1000)"
+)
+_DROP_MARKS = "DELETE FROM unfolded WHERE version = ?"
+_FORGET = "DELETE FROM versions WHERE machine = ? AND version = ?"
+
+
+class Part(msgspec.Struct, kw_only=True, frozen=True):
+    """Which streams to fold anew. None: not asked. `since`: only what an event recorded since then belongs to."""
+
+    source: str | None = None
+    stream: str | None = None
+    kind: str | None = None
+    since: Instant | None = None
+
+
+class Replay:
+    """Every method raises Unavailable while the database is away, and Refused where it cannot do what it is for."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        ids: Ids,
+        sources: Mapping[str, Source],
+        clock: Callable[[], Instant],
+        machines: Mapping[str, fold.Kind] = fold.MACHINES,
+    ) -> None:
+        self._transactions = Transactions(engine)
+        self._dialect = self._transactions.dialect
+        self._builder = Builder(engine, ids, sources, clock, machines)
+        self._machines = machines
+        self._clock = clock
+
+    def register(self) -> None:
+        """Makes this code known to the database."""
+        with self._transactions.turn() as cursor:
+            register(cursor, self._dialect, self._machines, self._clock())
+
+    def status(self) -> Status:
+        """How far everything is, asked of the tables themselves."""
+        with self._transactions.reading() as cursor:
+            return status_of(cursor, self._dialect, self._machines)
+
+    def rebuild(self, names: Sequence[str], told: Told, *, serve: bool = True) -> list[Version]:
+        """Builds a version of each machine and switches. Without names: of those that do not serve yet, else of all."""
+        versions = self._builder.build(names or self._behind() or list(self._machines), told)
+        self._builder.finish(versions, SERVING if serve else READY)
+        return versions
+
+    def rebuild_where_unbuilt(self, told: Told) -> list[Version]:
+        """Builds what this code has no built version of; nothing where all is built."""
+        names = [name for name in self._behind() if not self._is_built(name)]
+        return self.rebuild(names, told) if names else []
+
+    def again(self, part: Part, told: Told) -> int:
+        """Folds the selected streams anew, in place; how many. One that is killed leaves marks, which others fold."""
+        with self._transactions.turn() as cursor:
+            versions = register(cursor, self._dialect, self._machines, self._clock())
+        marked = 0
+        versions = [one for one in versions if one.status in BUILT]
+        for kind in (part.kind,) if part.kind else KINDS:
+            marked += sum(self._mark(versions, chunk) for chunk in self._selected(part, kind))
+        for machine in self._machines.values():
+            own = own_version(versions, machine.name, machine.fingerprint)
+            if own is not None:
+                self._builder.catch_up(own.version, told)
+        self._raise_epoch()
+        return marked
+
+    def rollback(self, names: Sequence[str]) -> list[Version]:
+        """Lets the version that served before serve again. It has to be caught up, which only its own code can do."""
+        switched = []
+        with self._transactions.turn() as cursor:
+            versions = all_versions(cursor)
+            for name in names or list(self._machines):
+                before = _served_last(versions, name)
+                if before is None:
+                    continue
+                self._fold_the_rest(cursor, before)
+                switch(cursor, self._dialect, before, SERVING, self._clock())
+                switched.append(before)
+            raise_epoch(cursor, self._dialect)
+        if not switched:
+            raise Refused("no version served before the one that serves")
+        return switched
+
+    def drop(self) -> list[Version]:
+        """Removes the retired versions and what they folded, a little at a time."""
+        with self._transactions.turn() as cursor:
+            gone = [one for one in all_versions(cursor) if one.status in {RETIRED, DROPPING}]
+            for version in gone:
+                update(cursor, self._dialect, version, status=DROPPING)
+            raise_epoch(cursor, self._dialect)
+        for version in gone:
+            self._drop(version)
+        self._raise_epoch()
+        return gone
+
+    def _fold_the_rest(self, cursor: Any, version: Version) -> None:
+        kind = self._machines.get(version.machine)
+        left = count(cursor, self._dialect, version.version)
+        if left and (kind is None or kind.fingerprint != version.fingerprint):
+            why = f"{left} streams wait to be folded into version {version.version}"
+            raise Refused(f"{version.machine}: {why}, which only the release that has its code can do: run it there")
+        self._builder.fold_the_rest(cursor, version)
+
+    def _drop(self, version: Version) -> None:
+        for table, key in (("measurements", "measurement"), ("projections", "stream")):
+            for source in self._sources_of(table):
+                sql = _DROP.format(table=table, key=key).replace("?", self._dialect.mark)
+                while self._delete_some(sql, (version.version, source, source, version.version)):
+                    pass
+        with self._transactions.turn() as cursor:
+            cursor.execute(_DROP_MARKS.replace("?", self._dialect.mark), (version.version,))
+            cursor.execute(_FORGET.replace("?", self._dialect.mark), (version.machine, version.version))
+
+    def _delete_some(self, sql: str, parameters: Row) -> bool:
+        with self._transactions.beside() as cursor:
+            cursor.execute(sql, parameters)
+            return bool(cursor.rowcount > 0)
+
+    def _sources_of(self, table: str) -> list[str]:
+        with self._transactions.reading() as cursor:
+            cursor.execute(f"SELECT DISTINCT source FROM {table}")
+            return [source for (source,) in cursor.fetchall()]
+
+    def _behind(self) -> list[str]:
+        """Machines of which this code's version does not serve."""
+        with self._transactions.turn() as cursor:
+            versions = register(cursor, self._dialect, self._machines, self._clock())
+        owns = {name: own_version(versions, name, kind.fingerprint) for name, kind in self._machines.items()}
+        return [name for name, own in owns.items() if own is None or own.status != SERVING]
+
+    def _is_built(self, name: str) -> bool:
+        with self._transactions.reading() as cursor:
+            own = own_version(all_versions(cursor), name, self._machines[name].fingerprint)
+        return own is not None and own.status in BUILT
+
+    def _selected(self, part: Part, kind: str) -> Iterator[list[Row]]:
+        """Chunks of (source, stream, kind, opened)."""
+        conditions = {"s.source = ?": part.source, "s.stream = ?": part.stream, _SINCE: part.since}
+        asked = {sql: value for sql, value in conditions.items() if value is not None}
+        where = " AND ".join(["s.kind = ?", "s.opened > ?", *asked])
+        sql = (
+            f"SELECT s.source, s.stream, s.kind, s.opened FROM streams s WHERE {where} ORDER BY s.opened LIMIT {CHUNK}"
+        )
+        opened, rows = 0, [()]
+        while rows:
+            with self._transactions.reading() as cursor:
+                cursor.execute(sql.replace("?", self._dialect.mark), (kind, opened, *asked.values()))
+                rows = cursor.fetchall()
+            if rows:
+                opened = rows[-1][3]
+                yield rows
+
+    def _mark(self, versions: Sequence[Version], streams: Sequence[Row]) -> int:
+        """Marks the streams for this code's versions; how many it has one for."""
+        marks = []
+        for source, stream, kind, opened in streams:
+            machine = self._builder.machine_of(source, kind)
+            own = own_version(versions, machine.name, machine.fingerprint) if machine else None
+            if own is not None:
+                marks.append((source, stream, own.version, opened))
+        if marks:
+            with self._transactions.turn() as cursor:
+                mark(cursor, self._dialect, marks)
+                raise_epoch(cursor, self._dialect)
+        return len(marks)
+
+    def _raise_epoch(self) -> None:
+        with self._transactions.turn() as cursor:
+            raise_epoch(cursor, self._dialect)
+
+
+_SINCE = (
+    "EXISTS (SELECT 1 FROM events e WHERE e.source = s.source AND e.opened = s.opened AND e.stream = s.stream "
+    "AND e.position > 0 AND e.recorded_at >= ?)"
+)
+
+
+def _served_last(versions: Sequence[Version], machine: str) -> Version | None:
+    """The retired version that served most recently."""
+    if serving(versions, machine) is None:
+        return None
+    retired = [one for one in versions if one.machine == machine and one.status == RETIRED]
+    return max(retired, key=lambda one: one.switched_at or 0, default=None)
