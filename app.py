@@ -188,10 +188,14 @@ def _tell(
 
 def main() -> None:
     """The command line."""
-    commands = Commands(
+    command_line(commands())()
+
+
+def commands() -> Commands:
+    """What the command line does."""
+    return Commands(
         serve=serve, migrate=_migrate, revision=_revision, replay=_replay, key=_key, notary=_notary, verify=_verify
     )
-    command_line(commands)()
 
 
 def _migrate(url: str) -> None:
