@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from flask import Response
+from msgspec import UNSET, UnsetType
 
 from adapters.http import queries, shapes
 from adapters.http.api import Api
@@ -105,7 +107,15 @@ def _fields(api: Api, row: Recorded) -> dict[str, Any]:
         "received_at": utc(row.received_at),
         "recorded_at": utc(row.recorded_at),
         "verified_by": row.verified_by,
+        "origin": _origin(row.origin),
     }
+
+
+def _origin(document: bytes | None) -> shapes.Origin | UnsetType:
+    if document is None:
+        return UNSET
+    said = msgspec.json.decode(document, type=dict[str, int])
+    return shapes.Origin(said["position"], utc(said["recorded_at"]))
 
 
 def _said(api: Api, row: Recorded) -> tuple[dict[str, Any], list[str]]:

@@ -177,10 +177,18 @@ class Step(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
     data: dict[str, Any]
 
 
+class Origin(msgspec.Struct):
+    """Where an imported event stood in the log that it was first recorded in, and since when."""
+
+    position: int
+    recorded_at: Time
+
+
 class Event(msgspec.Struct, kw_only=True):
     """An event of the log. Of the ids it has the one of its stream's kind; `stream` is our id of that.
 
     `reading`: `ok`, `unknown_type` or `undecodable`. `verified_by` names the secret that matched; null: unsigned.
+    `origin` stands where it was taken from another log.
     """
 
     position: int
@@ -199,6 +207,7 @@ class Event(msgspec.Struct, kw_only=True):
     received_at: Time
     recorded_at: Time
     verified_by: str | None
+    origin: Origin | UnsetType = UNSET
 
 
 class WholeEvent(Event, kw_only=True):

@@ -11,7 +11,10 @@ HEAD = select(func.coalesce(func.max(events.c.position), 0))
 
 
 class Recorded(NamedTuple):
-    """An event. `kind` and `provider_id` are those of its stream, None without one. `type` is the type as sent."""
+    """An event. `kind` and `provider_id` are those of its stream, None without one. `type` is the type as sent.
+
+    `origin`: JSON, where it was taken from another log.
+    """
 
     position: int
     source: str
@@ -27,6 +30,7 @@ class Recorded(NamedTuple):
     verified_by: str | None
     kind: str | None
     provider_id: str | None
+    origin: bytes | None
 
 
 _PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
@@ -36,7 +40,7 @@ _EVENTS = (
         *(events.c.position, events.c.source, events.c.stream, events.c.reading, events.c.type),
         func.coalesce(events.c.type, payloads.c.type).label("sent"),
         *(events.c.sequence, events.c.occurred_at, events.c.received_at, events.c.recorded_at),
-        *(events.c.key, events.c.verified_by, streams.c.kind, streams.c.provider_id),
+        *(events.c.key, events.c.verified_by, streams.c.kind, streams.c.provider_id, payloads.c.origin),
     )
     .outerjoin_from(events, payloads, _PAYLOAD)
     .outerjoin(streams, and_(streams.c.source == events.c.source, streams.c.stream == events.c.stream))
