@@ -9,7 +9,9 @@ from adapters.http.answers import uncached
 from adapters.http.api import Api
 from adapters.http.folded import common, ids_of, listed, one, state_of, wanted
 from adapters.http.problems import BadRequest
-from adapters.http.routes import Ask, Listing, Routes
+from adapters.http.routes import Ask, Listing, Routes, listing_of
+from adapters.http.timelines import position_of, timeline
+from adapters.http.why import why_stream
 from adapters.sql import Projected
 from core.event import Instant
 
@@ -37,6 +39,18 @@ def actions(ask: Ask[queries.Actions]) -> Listing[shapes.Action]:
 def action(ask: Ask[queries.One]) -> shapes.Action:
     """One action."""
     return shape(ask.api, one(ask, "action"), ask.now)
+
+
+@routes.many("/v1/actions/{id}/timeline", queries.TimedListed, shapes.Step)
+def action_timeline(ask: Ask[queries.TimedListed]) -> Listing[shapes.Step]:
+    """What each of an action's events did, in canonical order."""
+    return listing_of(timeline(ask, one(ask, "action")), ask.query.limit, ask.after, position_of)
+
+
+@routes.one("/v1/actions/{id}/why", queries.One, shapes.Why)
+def action_why(ask: Ask[queries.One]) -> shapes.Why:
+    """Why an action is in its state: the chain of events, what did not move it, what it waits for."""
+    return why_stream(ask, one(ask, "action"))
 
 
 @routes.post("/v1/actions", queries.Told, shapes.Receipt, headers=HEADERS, query=queries.Plain)

@@ -9,6 +9,7 @@ from adapters.http.folded import common, listed, one, state_of, wanted
 from adapters.http.routes import Ask, Listing, Routes, listing_of
 from adapters.http.timelines import position_of, timeline
 from adapters.http.times import text_of
+from adapters.http.why import why_stream
 from adapters.sql import Projected
 from core.event import Instant
 
@@ -38,6 +39,12 @@ def session_events(ask: Ask[queries.StreamEvents]) -> Listing[shapes.Event]:
 def session_timeline(ask: Ask[queries.TimedListed]) -> Listing[shapes.Step]:
     """What each of a session's events did, in canonical order: from, to, by which rule, or why nothing moved."""
     return listing_of(timeline(ask, one(ask, "session")), ask.query.limit, ask.after, position_of)
+
+
+@routes.one("/v1/sessions/{id}/why", queries.One, shapes.Why)
+def session_why(ask: Ask[queries.One]) -> shapes.Why:
+    """Why a session is in its state: the chain of events, what did not move it, what it waits for."""
+    return why_stream(ask, one(ask, "session"))
 
 
 @routes.many("/v1/sessions/{id}/runs", queries.TimedListed, shapes.Run)

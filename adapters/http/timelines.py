@@ -10,14 +10,14 @@ from adapters.http.clocks import clocks_of, known
 from adapters.http.folded import anomalies_of
 from adapters.http.routes import Ask
 from adapters.http.times import seconds, text_of, utc
-from adapters.sql import Arrival, History, Measured, Projected
+from adapters.sql import Arrival, Measured, Projected
 from core.clocks import Clocks
-from core.fold import MACHINES, Kind, Settings
-from core.timeline import Entry, Happened, Missing
+from core.fold import MACHINES
+from core.timeline import Entry, Missing
 from core.timeline import timeline as entries_of
 
 Row = Projected | Measured
-Belongs = Callable[[Happened | Missing], bool]
+Belongs = Callable[[Entry], bool]
 
 _RETRACTED = "retracted by the event at position {}: the fold passes it by"
 
@@ -29,22 +29,7 @@ def timeline(ask: Ask[Any], row: Row, belongs: Belongs = lambda _: True) -> list
     """
     if row.source not in ask.api.sources:
         return []
-    history = history_of(ask.api, row, clocks_of(ask) or ask.api.past.clocks())
-    told = _Told(history, MACHINES[row.machine])
-    entries = [entry for entry in entries_in(ask.api, row, history) if belongs(entry)]
-    return [told.shape(entry) for entry in entries] + [told.retracted(one) for one in history.arrivals if one.retracted]
-
-
-def history_of(api: Api, row: Row, clocks: Clocks) -> History:
-    """The stream's events that the question is about. Raises NotFound, Gone."""
-    return known("stream", lambda: api.past.history(row.stream, clocks))
-
-
-def entries_in(api: Api, row: Row, history: History) -> list[Entry]:
-    """The entries of a stream, in canonical order; without what was retracted."""
-    settings = api.sources[row.source].settings if row.source in api.sources else Settings()
-    events = [one.event for one in history.arrivals if one.retracted is None]
-    return entries_of(MACHINES[row.machine], events, settings)
+    return Timeline(ask.api, row, clocks_of(ask) or ask.api.past.clocks()).told(belongs)
 
 
 def position_of(step: shapes.Step) -> list[Any]:
@@ -52,17 +37,26 @@ def position_of(step: shapes.Step) -> list[Any]:
     return [step.entry, step.position]
 
 
-class _Told:
-    """Shapes the entries of one stream."""
+class Timeline:
+    """A stream's timeline as a question's clocks show it. Raises NotFound, Gone; its source has to be configured."""
 
-    def __init__(self, history: History, machine: Kind) -> None:
+    def __init__(self, api: Api, row: Row, clocks: Clocks) -> None:
+        history = known("stream", lambda: api.past.history(row.stream, clocks))
         self._arrivals = {one.event.position: one for one in history.arrivals}
         self._repeats: Counter[tuple[int, str]] = Counter()
         for repeat in history.repeats:
             self._repeats[repeat.position, repeat.verdict] += repeat.times
-        self._machine = machine
+        self._machine = MACHINES[row.machine]
+        events = [one.event for one in history.arrivals if one.retracted is None]
+        self.entries = entries_of(self._machine, events, api.sources[row.source].settings)
+
+    def told(self, belongs: Belongs) -> list[shapes.Step]:
+        """The entries that belong; what was retracted stands behind them, in no state."""
+        retracted = [self._retracted(one) for one in self._arrivals.values() if one.retracted is not None]
+        return [self.shape(entry) for entry in self.entries if belongs(entry)] + retracted
 
     def shape(self, entry: Entry) -> shapes.Step:
+        """An entry as it is told."""
         if isinstance(entry, Missing):
             return _empty("gap", entry.position, entry.run, entry.measurement_id, entry.words)
         step = entry.step
@@ -85,8 +79,7 @@ class _Told:
             anomalies=anomalies_of(step.anomalies),
         )
 
-    def retracted(self, arrival: Arrival) -> shapes.Step:
-        """An event that was taken back: it stands behind all others, in no state."""
+    def _retracted(self, arrival: Arrival) -> shapes.Step:
         reason = _RETRACTED.format(arrival.retracted)
         nothing: dict[str, Any] = dict.fromkeys(("after_s", "measurement_id", "region", "from_", "to", "rule"))
         plain: dict[str, Any] = {"before": {}, "after": {}, "guards": {}, "anomalies": []}

@@ -56,6 +56,11 @@ _INDEXED = events.c.position > literal_column("0")
 """Always true; without it SQLite walks the primary key, all events of the source."""
 
 
+def _up_to(position: int) -> ColumnElement[bool]:
+    """The sum keeps SQLite from walking the primary key up to there."""
+    return events.c.position + literal_column("0") <= position
+
+
 def recorded_from(position: int) -> Select[Any]:
     """When the first event at this position or behind it was recorded."""
     query = select(events.c.recorded_at).where(events.c.position >= position)
@@ -87,7 +92,7 @@ def list_named(
 def _begun(as_of: Instant, position: int) -> ColumnElement[bool]:
     """By then an event of the stream had happened, or the one that first named it."""
     of_stream = and_(events.c.source == streams.c.source, events.c.opened == streams.c.opened, _INDEXED)
-    known = and_(events.c.stream == streams.c.stream, events.c.position <= position)
+    known = and_(events.c.stream == streams.c.stream, _up_to(position))
     own = select(events.c.position).where(of_stream, known, _happened <= as_of)
     first = select(events.c.position).where(events.c.position == streams.c.opened, _happened <= as_of)
     return or_(own.exists(), first.exists())
@@ -106,7 +111,7 @@ def histories(named: Sequence[Named], position: int) -> Select[Any]:
         select(events.c.source, events.c.stream, *taken, payloads.c.body, *told)
         .outerjoin_from(events, payloads, _PAYLOAD)
         .outerjoin(retractions, and_(_RETRACTED, retractions.c.retraction <= position))
-        .where(*_of(named), events.c.position <= position)
+        .where(*_of(named), _up_to(position))
         .order_by(events.c.position)
     )
 
@@ -116,7 +121,7 @@ def repeats(named: Sequence[Named], clocks: Clocks) -> Select[Any]:
     same = and_(deliveries.c.source == events.c.source, deliveries.c.position == events.c.position)
     what = (events.c.source, events.c.stream, events.c.position, deliveries.c.verdict)
     query = select(*what, func.count()).join_from(events, deliveries, same).where(*_of(named))
-    query = query.where(events.c.position <= clocks.position, deliveries.c.head <= clocks.position)
+    query = query.where(_up_to(clocks.position), deliveries.c.head <= clocks.position)
     if clocks.as_of is not None:
         query = query.where(_happened <= clocks.as_of)
     if clocks.recorded_at is not None:

@@ -5,7 +5,7 @@ Three regions, each moved by its own events only: the measurement's sequence, th
 
 from enum import Enum
 
-from core.event import Event
+from core.event import SECOND, Event
 from core.machines.records import MeasurementState, measurement_of, note_step, side_measurement_of
 from core.machines.state import Kind, Settings
 from core.machines.table import UNLISTED, Arm, On, declare
@@ -124,6 +124,15 @@ OUTCOMES = {
     S.ABANDONED.value: "abandoned",
 }
 """The outcome that comes with a state. Elsewhere it stays, but for what begins anew and for a withdrawn denial."""
+
+EXPECTED_WITHIN = {
+    S.STARTED.value: 60 * SECOND,
+    S.CREATED.value: 60 * SECOND,
+    S.SCANNING.value: 60 * SECOND,
+    S.ANALYZING.value: 300 * SECOND,
+}
+"""How long a measurement may be silent in a state before it is overdue. The provider tells none: a scan takes half a
+minute, in chunks of five seconds; these are generous. Nothing is folded by them."""
 
 ANEW = frozenset(state.value for state in MEASURING)
 PREPARING = frozenset(

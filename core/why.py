@@ -1,0 +1,96 @@
+"""Why a stream is in its state: the events that brought it there, those that did not move it, what it waits for now."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from core.deadlines import Deadline, deadline
+from core.event import SECOND
+from core.fold import Kind, Run, Settings, State
+from core.machines.session import RESTART_WITHIN
+from core.timeline import Entry, Happened
+
+MOST = 100
+"""So many events of each kind are told, the newest ones."""
+
+
+class Awaited(msgspec.Struct, frozen=True, gc=False):
+    """An event that would move the machine on: to which state, and under which condition (in words) if any."""
+
+    trigger: str
+    to: str
+    when: str | None
+
+
+class Stop(msgspec.Struct, frozen=True, gc=False):
+    """What can be known of the end of a run. `words` tell it."""
+
+    run: int
+    words: str
+
+
+class Why(msgspec.Struct, gc=False):
+    """`chain`: what moved the present run, in order; `unmoved`: what did not. `left_out`: older ones of both."""
+
+    chain: list[Happened]
+    unmoved: list[Happened]
+    left_out: int
+    waits_for: list[Awaited]
+    deadline: Deadline | None
+    stops: list[Stop]
+
+
+def why(kind: Kind, entries: Iterable[Entry], state: State, settings: Settings) -> Why:
+    """The explanation of a stream's state; `entries` are those of its timeline. A new run starts from nothing."""
+    present = [entry for entry in entries if isinstance(entry, Happened) and entry.run == state.run]
+    return explained(kind, present, state, settings)
+
+
+def explained(kind: Kind, events: Sequence[Happened], state: State, settings: Settings, *, open_: bool = True) -> Why:
+    """The explanation of where these events led. `open_`: it goes on, and may wait for something."""
+    moved = [_moved(event, earlier) for event, earlier in zip(events, [None, *events], strict=False)]
+    chain = [event for event, did in zip(events, moved, strict=True) if did]
+    unmoved = [event for event, did in zip(events, moved, strict=True) if not did]
+    told = (chain[-MOST:], unmoved[-MOST:])
+    left_out = len(events) - len(told[0]) - len(told[1])
+    due = deadline(kind.name, state, settings) if open_ else None
+    return Why(*told, left_out, waits_for(kind, state.state) if open_ else [], due, stops(kind, state))
+
+
+def waits_for(kind: Kind, current: str) -> list[Awaited]:
+    """What would move the machine on from a state, as it is declared. Regions beside the first wait for nothing."""
+    return [Awaited(*step) for step in dict.fromkeys(kind.tables[0].leaving(current))]
+
+
+def stops(kind: Kind, state: State) -> list[Stop]:
+    """How the runs of a session of glasses ended, as far as it can be known: these clouds always blame the user."""
+    if kind.name != "session":
+        return []
+    following: list[Run | None] = [*state.runs[1:], None]
+    ended = [(run, after) for run, after in zip(state.runs, following, strict=True) if run.ended_by is not None]
+    return [Stop(run.run, _cause(run, after)) for run, after in ended[-MOST:]]
+
+
+def _moved(event: Happened, earlier: Happened | None) -> bool:
+    """An event that begins a run counts too, though the state may look the same."""
+    return event.step.before != event.step.after or (earlier is None and event.step.rule is not None and event.run > 0)
+
+
+def _cause(run: Run, after: Run | None) -> str:
+    if run.ended_by == "superseded":
+        return "no stop came: a new start took over (the cloud restarted, changed its region, or the stop was lost)"
+    if run.ended_by == "failed":
+        return "the app's server failed to take the session on; a new start followed"
+    said = f"`{run.reason}`" if run.reason else "no reason"
+    if run.restarted:
+        return f"restart: start came {_gap(run, after)} s later; {said} does not mean the user"
+    window = RESTART_WITHIN // SECOND
+    if run.reason == "user_disabled":
+        return f"no start followed within {window} s; {said} is what the cloud always says, whoever stopped it"
+    return f"no start followed within {window} s; {said} is as sent"
+
+
+def _gap(run: Run, after: Run | None) -> str:
+    if after is None or after.started_at is None or run.ended_at is None:
+        return "soon"
+    return f"{(after.started_at - run.ended_at) / SECOND:g}"
