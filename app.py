@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import BinaryIO
 
 from flask import Flask
 from granian import Granian
 from granian.constants import Interfaces, RuntimeModes
+from msgspec import to_builtins
 from sqlalchemy import Engine
 
+from adapters.archive import Exporter, Intake, Tell
 from adapters.audit import Notary, Sealer, SigningKey, Verification, verify_log
 from adapters.cli import Commands, Serving, command_line
 from adapters.config import ConfigError, Settings, load
@@ -19,10 +22,15 @@ from adapters.config import Source as Configured
 from adapters.http import Api, Door, create_http, ingest_blueprint
 from adapters.providers import TOLD_STATES, Provider, build, read_told, told
 from adapters.server import WRITER, Bridge, Front, Link, write_for_parent, writing
+from adapters.sql import Configured as Noted
 from adapters.sql import (
     Entry,
     GroupCommit,
+    Importer,
+    Keeper,
     Log,
+    Outcome,
+    Own,
     Projector,
     Reads,
     Receipt,
@@ -32,9 +40,12 @@ from adapters.sql import (
     Tree,
     Unavailable,
     Verdict,
+    Whole,
     claim,
     dialect_of,
+    keeper,
     migrate,
+    note_configuration,
     open_engine,
     revision,
 )
@@ -68,6 +79,10 @@ class Parts:
         """The writer's side of the log."""
         return Log(self.engine, self.ids, Projector(dialect_of(self.engine), self.ids, self.sources), now)
 
+    def keeper(self, log: Log) -> Keeper:
+        """What erases, retracts, and records what the command line did."""
+        return keeper(self.engine, self.ids, self.sources, log, now, "command line")
+
     def replay(self) -> Replay:
         """What builds projections anew."""
         return Replay(self.engine, self.ids, self.sources, now)
@@ -92,6 +107,7 @@ class Parts:
             ids=self.ids,
             sources=self.sources,
             tell=tell,
+            record=Own(append, now, "http").record,
             clock=now,
             threads=THREADS,
             notary=self.notary(),
@@ -112,23 +128,33 @@ def open_parts(settings: Settings) -> Parts:
     return Parts(settings, engine, ids, providers, sources)
 
 
+def start(settings: Settings) -> Parts:
+    """The same for who receives deliveries: what was changed since the last start is recorded in the log."""
+    parts = open_parts(settings)
+    log = parts.log()
+    own = Own(lambda entry: log.append([entry])[0], now, "start")
+    note_configuration(parts.engine, log, own, _noted(settings, parts.ids))
+    log.close()
+    return parts
+
+
 def create_app(settings: Settings) -> Flask:
     """The WSGI application: everything that the service answers, under any WSGI server. Its threads commit and seal."""
-    parts = open_parts(settings)
+    parts = start(settings)
     parts.sealer()
     return parts.flask(parts.door(), GroupCommit(parts.log().append).append)
 
 
 def front() -> Front:
     """The RSGI application of one serving process, from the environment. The writing process commits."""
-    parts = open_parts(load(None, os.environ))
+    parts = start(load(None, os.environ))
     door, link = parts.door(), Link(os.environ[WRITER], parts.ids)
     return Front(door, link, Bridge(parts.flask(door, link.append), THREADS))
 
 
 def write() -> None:
     """The writing process, until its parent is gone."""
-    parts = open_parts(load(None, os.environ))
+    parts = start(load(None, os.environ))
     log, sealer = parts.log(), parts.sealer()
     write_for_parent(log.append)
     sealer.close()
@@ -138,7 +164,7 @@ def write() -> None:
 
 def serve(settings: Settings, serving: Serving) -> None:
     """Serves until it is told to stop. What is wrong with the database is told here, before a process is started."""
-    open_parts(settings).engine.dispose()
+    start(settings).engine.dispose()
     with writing("from app import write; write()"):
         Granian(
             "app:front",
@@ -152,6 +178,19 @@ def serve(settings: Settings, serving: Serving) -> None:
             respawn_failed_workers=True,
             workers_kill_timeout=30,
         ).serve()
+
+
+def _noted(settings: Settings, ids: Ids) -> dict[str, Noted]:
+    """The configuration as far as its changes are recorded: secrets as keyed hashes, by reference."""
+    return {
+        name: Noted(
+            source.provider,
+            {secret.ref: ids.key(name, b"secret:" + secret.value.encode()).hex()[:16] for secret in source.secrets},
+            source.node_ascii,
+            source.keep_for,
+        )
+        for name, source in settings.sources.items()
+    }
 
 
 def _check_claims(engine: Engine, ids: Ids, settings: Settings) -> None:
@@ -204,6 +243,45 @@ def _migrate(url: str) -> None:
 
 def _revision(url: str) -> tuple[str | None, str | None]:
     return revision(open_engine(url))
+
+
+@contextmanager
+def _export(settings: Settings) -> Iterator[Exporter]:
+    """The database has to be there: an export of a log that was never made would be a mistake that nobody sees."""
+    current, newest = _revision(settings.database_url)
+    if current != newest:
+        raise Unavailable(f"it is at revision {current or 'none'}, this code knows {newest}")
+    parts = open_parts(settings)
+    with _recording(parts) as own:
+        yield Exporter(Whole(parts.engine), parts.ids, parts.sources, own.record)
+
+
+def _import(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcome: Outcome) -> None:
+    """A file that was made with another secret is refused before the database is touched."""
+    ids = Ids(settings.service.key)
+    sources = {name: _source(build(source), source) for name, source in settings.sources.items()}
+    intake = Intake(file, ids, sources)
+    parts = open_parts(settings)
+    projector = Projector(dialect_of(parts.engine), ids, sources)
+    importer = Importer(parts.engine, ids, projector, now, whole=intake.whole and not append)
+    with _recording(parts) as own:
+        try:
+            intake.into(importer, tell, outcome)
+        finally:
+            importer.close()
+            if outcome.kept or outcome.appended:
+                own.record("imported", **to_builtins(outcome))
+
+
+@contextmanager
+def _recording(parts: Parts) -> Iterator[Own]:
+    """Records in the log what the command line does with it."""
+    log = parts.log()
+    try:
+        yield Own(lambda entry: log.append([entry])[0], now, "command line")
+    finally:
+        log.close()
+        parts.engine.dispose()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ _NAMING = "name it with up to 63 of a-z, 0-9, - and _, beginning with a letter o
 _TAKEN: dict[str, values.Take] = {
     "node_ascii": values.switch,
     "event_type": values.text,
+    "keep_for": values.duration,
     "overdue_after": values.duration,
     "package_name": values.text,
     "presumed_ended_after": values.duration,
@@ -81,7 +82,7 @@ def _source(where: Path, name: str, given: object, env: Mapping[str, str]) -> So
         raise ConfigError(where, key, _NAMING)
     table = values.table(where, key, given)
     provider = _provider(where, f"{key}.provider", table.get("provider"))
-    values.only(where, f"{key}.", table, {"provider", *provider.settings})
+    values.only(where, f"{key}.", table, {"provider", "keep_for", *provider.settings})
     taken: dict[str, Any] = {
         setting: take(where, f"{key}.{setting}", table[setting]) for setting, take in _TAKEN.items() if setting in table
     }

@@ -41,6 +41,7 @@ class Source(msgspec.Struct, frozen=True):
     overdue_after: Instant | None = None
     package_name: str | None = None
     presumed_ended_after: Instant | None = None
+    keep_for: Instant | None = None
 
 
 class Service(msgspec.Struct, frozen=True):

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
 
 from adapters.audit import Notary
-from adapters.sql import Past, Reads, Source
+from adapters.sql import Current, Past, Reads, Source
 from core.event import Instant
 from core.ids import Ids
 
@@ -23,12 +23,21 @@ class Tell(Protocol):
     ) -> tuple[str, int]: ...
 
 
+class Record(Protocol):
+    """Records in the log what was done with it: a type of adapters.sql.Own and what belongs to it.
+
+    Raises `adapters.sql.Unavailable` while the log cannot commit: what cannot be recorded is not done.
+    """
+
+    def __call__(self, kind: str, /, **what: Any) -> int: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """The wiring of the query API; `create_http` takes it.
 
-    `sources`: the configured ones by name. `clock`: now. `notary`: who signs the log and proves what is in it.
-    `past`: what was, by either clock.
+    `record`: the access log. `sources`: the configured ones by name. `clock`: now. `past`: what was, by either clock.
+    `notary`: who signs the log and proves what is in it.
     `threads`: how many requests are served at a time, of which a quarter may wait. `patience`: how long, in seconds.
     """
 
@@ -36,15 +45,18 @@ class Api:
     ids: Ids
     sources: Mapping[str, Source]
     tell: Tell
+    record: Record
     clock: Callable[[], Instant]
     threads: int = 4
     patience: float = 5.0
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     notary: Notary | None = None
     past: Past = field(init=False)
+    current: Current = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "past", Past(self.reads, self.ids, self.sources))
+        object.__setattr__(self, "current", self.reads.current(self.ids, self.sources))
 
     def provider_of(self, source: str) -> str | None:
         """None for a source that the configuration no longer names."""

@@ -12,7 +12,7 @@ from adapters.http.api import Api
 from adapters.http.problems import NotFound
 from adapters.http.routes import Ask, Listing, Routes, page_of
 from adapters.http.times import text_of, utc
-from adapters.sql import Recorded
+from adapters.sql import OWN, Recorded, own_source
 from core.event import Unreadable
 
 routes = Routes()
@@ -49,11 +49,14 @@ def event(ask: Ask[queries.Query]) -> shapes.WholeEvent:
 
 @routes.one("/v1/events/{position}/body", queries.Query, None, media="application/octet-stream")
 def event_body(ask: Ask[queries.Query]) -> Response:
-    """An event's raw body, byte for byte, as a download."""
+    """An event's raw body, byte for byte, as a download. That it was read is recorded in the log first."""
     position = _position(ask)
-    body = ask.api.reads.body(position)
-    if body is None:
+    recorded = ask.api.reads.event(position)
+    body = ask.api.reads.body(position) if recorded else None
+    if recorded is None or body is None:
         raise NotFound("no such event, or its body was erased")
+    if recorded.source != OWN:
+        ask.api.record("body_read", position=position)
     disposition = f'attachment; filename="event-{position}.bin"'
     return Response(body, headers={"Content-Disposition": disposition}, content_type="application/octet-stream")
 
@@ -98,7 +101,7 @@ def _fields(api: Api, row: Recorded) -> dict[str, Any]:
         "source": row.source,
         "provider": provider,
         "type": row.type,
-        _NAMES[kind]: row.provider_id,
+        **({} if row.source == OWN else {_NAMES[kind]: row.provider_id}),
         "stream": row.stream,
         "reading": row.reading,
         "sequence": row.sequence,
@@ -120,7 +123,8 @@ def _origin(document: bytes | None) -> shapes.Origin | UnsetType:
 
 def _said(api: Api, row: Recorded) -> tuple[dict[str, Any], list[str]]:
     """The documented fields of the body, and what the reading remarked; nothing once the source or the body is gone."""
-    configured, body = api.sources.get(row.source), api.reads.body(row.position)
+    configured = own_source() if row.source == OWN else api.sources.get(row.source)
+    body = api.reads.body(row.position)
     if configured is None or body is None:
         return {}, []
     reading = configured.read(row.documented, body)

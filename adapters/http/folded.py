@@ -19,9 +19,6 @@ from core.ids import PREFIXES
 
 T = TypeVar("T")
 
-FINGERPRINTS = tuple(machine.fingerprint for machine in MACHINES.values())
-"""Only what the machines of this code folded is told."""
-
 _CONFLICT = "the key came again with another body: the first one counts, the other is a kept delivery"
 
 
@@ -54,7 +51,7 @@ def wanted(ask: Ask[queries.Folded], kind: str, *, name: str | None = None, devi
     sources = sources_of(ask.api, source, query.provider or None)
     return WantedStreams(
         kind=kind,
-        fingerprints=FINGERPRINTS,
+        fingerprints=(),
         limit=query.limit + 1,
         before=ask.after,
         sources=ask.api.source_names() if sources is None and streams is not None else sources,
@@ -73,6 +70,7 @@ def listed(ask: Ask[queries.Folded], asked: WantedStreams, shape: Callable[[Api,
     """A page of streams, as they are or as they were."""
     clocks = clocks_of(ask)
     if clocks is None:
+        asked = replace(asked, fingerprints=ask.api.current.versions)
         rows, following = page_of(ask.api.reads.streams(asked), ask.query.limit, lambda row: row.opened)
     else:
         rows, following = ask.api.past.streams(replace(asked, limit=ask.query.limit), clocks)
@@ -84,7 +82,8 @@ def one(ask: Ask[Any], kind: str) -> Projected:
     api, name, clocks = ask.api, our_id(kind, ask.path["id"]), clocks_of(ask)
     if clocks is not None:
         return known(kind, lambda: api.past.stream(name, clocks))
-    asked = WantedStreams(kind=kind, fingerprints=FINGERPRINTS, limit=1, sources=api.source_names(), streams=[name])
+    versions = api.current.versions
+    asked = WantedStreams(kind=kind, fingerprints=versions, limit=1, sources=api.source_names(), streams=[name])
     for row in api.reads.streams(asked):
         return row
     raise NotFound(f"no such {kind}")
@@ -115,9 +114,15 @@ def common(api: Api, row: Projected, state: Any, now: Instant) -> dict[str, Any]
         "position": state.position,
         "first_at": text_of(state.first_at),
         "last_at": text_of(state.last_at),
+        "erased": row.erased,
         "derived": derived(row.machine, state, now, settings_of(api, row.source)),
-        "machine": shapes.Machine(row.machine, row.fingerprint),
+        "machine": machine_of(row),
     }
+
+
+def machine_of(row: Projected | Measured) -> shapes.Machine:
+    """The machine that folded it. A version that the same code built again has the fingerprint in its name."""
+    return shapes.Machine(row.machine, row.fingerprint.partition("-")[0])
 
 
 def anomalies_of(found: Sequence[Anomaly], conflicts: str = "") -> list[shapes.Anomaly]:

@@ -6,15 +6,19 @@ from typing import Any
 from adapters.http import queries, shapes
 from adapters.http.api import Api
 from adapters.http.clocks import clocks_of, known
-from adapters.http.folded import FINGERPRINTS, anomalies_of, ids_of, our_id, sources_of, state_of
+from adapters.http.folded import anomalies_of, ids_of, machine_of, our_id, sources_of, state_of
 from adapters.http.problems import NotFound
 from adapters.http.routes import Ask, Listing, Routes, listing_of, page_of
-from adapters.http.timelines import entries_in, history_of, position_of, timeline
+from adapters.http.timelines import Timeline, position_of, timeline
 from adapters.http.times import text_of
+from adapters.http.why import why_measurement
 from adapters.sql import Measured, WantedMeasurements
 from core.clocks import Clocks
 
 routes = Routes()
+
+_PAGES = 20
+"""Of sessions that are looked through for one measurement, while this release has folded nothing."""
 
 
 @routes.many("/v1/measurements", queries.Measurements, shapes.Measurement)
@@ -23,7 +27,7 @@ def measurements(ask: Ask[queries.Measurements]) -> Listing[shapes.Measurement]:
     asked, clocks = _wanted(ask), clocks_of(ask)
     following: Any
     if clocks is None:
-        found = ask.api.reads.measurements(asked)
+        found = ask.api.reads.measurements(replace(asked, fingerprints=ask.api.current.versions))
         rows, following = page_of(found, ask.query.limit, lambda row: [row.opened, row.measurement])
     else:
         rows, following = ask.api.past.measurements(replace(asked, limit=ask.query.limit), clocks)
@@ -42,6 +46,13 @@ def measurement_timeline(ask: Ask[queries.TimedListed]) -> Listing[shapes.Step]:
     row = one_measurement(ask)
     steps = timeline(ask, row, lambda entry: entry.measurement == row.opened)
     return listing_of(steps, ask.query.limit, ask.after, position_of)
+
+
+@routes.one("/v1/measurements/{id}/why", queries.One, shapes.Why)
+def measurement_why(ask: Ask[queries.One]) -> shapes.Why:
+    """Why a measurement is in its state: the chain of events, what did not move it, what it waits for."""
+    row = one_measurement(ask)
+    return why_measurement(ask, row)
 
 
 def shape(api: Api, row: Measured) -> shapes.Measurement:
@@ -64,7 +75,8 @@ def shape(api: Api, row: Measured) -> shapes.Measurement:
         position=record.position,
         started_at=text_of(record.started_at),
         ended_at=text_of(record.ended_at),
-        machine=shapes.Machine(row.machine, row.fingerprint),
+        erased=row.erased,
+        machine=machine_of(row),
     )
 
 
@@ -73,7 +85,7 @@ def _wanted(ask: Ask[queries.Measurements]) -> WantedMeasurements:
     streams = ids_of(ask.api, "session", source, query.session_id or None)
     sources = sources_of(ask.api, source, query.provider or None)
     return WantedMeasurements(
-        fingerprints=FINGERPRINTS,
+        fingerprints=(),
         limit=query.limit + 1,
         before=tuple(ask.after) if ask.after else None,
         sources=ask.api.source_names() if sources is None and streams is not None else sources,
@@ -87,16 +99,32 @@ def _wanted(ask: Ask[queries.Measurements]) -> WantedMeasurements:
 
 def one_measurement(ask: Ask[Any]) -> Measured:
     """The measurement that the path's id of ours names, as it is or as it was. Raises NotFound, Gone."""
-    present, clocks = _present(ask.api, ask.path["id"]), clocks_of(ask)
-    return present if clocks is None else known("measurement", lambda: _earlier(ask.api, present, clocks))
+    clocks, api = clocks_of(ask), ask.api
+    present = _present(api, our_id("measurement", ask.path["id"]))
+    return present if clocks is None else known("measurement", lambda: _earlier(api, present, clocks))
 
 
-def _present(api: Api, text: str) -> Measured:
-    names = [our_id("measurement", text)]
-    asked = WantedMeasurements(fingerprints=FINGERPRINTS, limit=1, sources=api.source_names(), measurements=names)
+def _present(api: Api, name: str) -> Measured:
+    """The measurement as it is. Where this code has folded nothing yet, the newest sessions are looked through."""
+    if not api.current.is_built():
+        return _unbuilt(api, name)
+    versions, sources = api.current.versions, api.source_names()
+    asked = WantedMeasurements(fingerprints=versions, limit=1, sources=sources, measurements=[name])
     for row in api.reads.measurements(asked):
         return row
     raise NotFound("no such measurement")
+
+
+def _unbuilt(api: Api, name: str) -> Measured:
+    asked = WantedMeasurements(fingerprints=(), limit=1, measurements=[name])
+    clocks, following = api.past.clocks(), None
+    for _ in range(_PAGES):
+        found, following = api.past.measurements(replace(asked, before=following), clocks)
+        if found:
+            return found[0]
+        if following is None:
+            break
+    raise NotFound("no such measurement, as far as this release has folded the log: hookfold replay folds all of it")
 
 
 def _earlier(api: Api, present: Measured, clocks: Clocks) -> Measured | None:
@@ -112,7 +140,7 @@ def _earlier(api: Api, present: Measured, clocks: Clocks) -> Measured | None:
 
 def _subjects(api: Api, present: Measured, clocks: Clocks) -> set[int | None]:
     """The measurements, by their first position, that the events of a present one belonged to."""
-    now, then = (entries_in(api, present, history_of(api, present, each)) for each in (api.past.clocks(), clocks))
+    now, then = (Timeline(api, present, each).entries for each in (api.past.clocks(), clocks))
     own = {entry.position for entry in now if entry.measurement == present.opened}
     return {entry.measurement for entry in then if entry.position in own}
 

@@ -7,6 +7,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Ours = Annotated[str, Meta(description="Our id.")]
+ErasedBy = Annotated[
+    int | None, Meta(description="The position of the event that tells that bodies of this were erased; else null.")
+]
 
 
 class Anomaly(msgspec.Struct):
@@ -55,6 +58,7 @@ class Folded(msgspec.Struct, kw_only=True):
     position: int
     first_at: Time | None
     last_at: Time | None
+    erased: ErasedBy
     derived: dict[str, Any]
     machine: Machine
 
@@ -138,6 +142,7 @@ class Measurement(msgspec.Struct, kw_only=True):
     position: int
     started_at: Time | None
     ended_at: Time | None
+    erased: ErasedBy
     machine: Machine
 
 
@@ -182,6 +187,43 @@ class Origin(msgspec.Struct):
 
     position: int
     recorded_at: Time
+
+
+class Awaited(msgspec.Struct):
+    """An event that would move the machine on, to which state, and under which condition if any."""
+
+    trigger: str
+    to: str
+    when: str | None
+
+
+class Stop(msgspec.Struct):
+    """What can be known of the end of a run; `words` tell it."""
+
+    run: int
+    words: str
+
+
+class Why(msgspec.Struct, kw_only=True):
+    """Why something is in its state.
+
+    `chain`: the events that brought the present run there; `unmoved`: those that did not move it, with the reason and
+    the conditions that refused. `left_out` counts older ones of both. `waits_for`: what would move it on. `stops`: how
+    runs of glasses ended, as far as it can be known. `derived` tells the deadline, and by how much it is overdue.
+    """
+
+    id: Ours
+    machine: Machine
+    state: str
+    regions: dict[str, str]
+    outcome: str | None
+    run: int
+    chain: list[Step]
+    unmoved: list[Step]
+    left_out: int
+    waits_for: list[Awaited]
+    stops: list[Stop]
+    derived: dict[str, Any]
 
 
 class Event(msgspec.Struct, kw_only=True):

@@ -5,6 +5,7 @@ from adapters.sql.build import Builder, Progress, Refused, Told, Unfolded
 from adapters.sql.claim import claim
 from adapters.sql.configured import Configured, note_configuration
 from adapters.sql.destroy import Found
+from adapters.sql.current import Current
 from adapters.sql.dialects import dialect_of
 from adapters.sql.engine import migrate, open_engine, revision
 from adapters.sql.entries import Entry, Receipt, Rejection, Unavailable
@@ -25,7 +26,7 @@ from adapters.sql.retract import Retractor, Unretractable
 from adapters.sql.seal import seal
 from adapters.sql.status import Status, VersionStatus
 from adapters.sql.stored import Reader, to_event
-from adapters.sql.taken import OWN_SOURCE, Misfit, Outcome, Repeated, Taken
+from adapters.sql.taken import Misfit, Outcome, Repeated, Taken
 from adapters.sql.tree import Hole, Stored, Tree
 from adapters.sql.verify import Verdict, recompute
 from adapters.sql.versions import Version
@@ -34,9 +35,9 @@ from adapters.sql.wrong import Wrong
 
 __all__ = [
     "OWN",
-    "OWN_SOURCE",
     "Arrival",
     "Builder",
+    "Current",
     "Configured",
     "Delivered",
     "Deliveries",

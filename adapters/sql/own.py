@@ -15,7 +15,8 @@ OWN = "hookfold"
 """The source's name; no configured source may have it."""
 
 TYPES = frozenset(
-    "body_read evidence_made exported imported erased retracted replayed switched configuration_changed".split()
+    "body_read evidence_made exported imported left_out "
+    "erased retracted replayed switched configuration_changed".split()
 )
 """Every type of our own events. None belongs to a stream: no machine folds them."""
 

@@ -6,11 +6,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select
 
-from adapters.sql.tables import measurements, projections, streams
+from adapters.sql.tables import erased, measurements, projections, streams
 
 
 class Projected(NamedTuple):
-    """A stream's projection. `provider_id` is None where it was erased; `conflicts` holds positions, comma between."""
+    """A stream's projection. `provider_id` is None where it was erased; `conflicts` holds positions, comma between.
+
+    `erased`: the position of the event that tells that bodies of it are gone.
+    """
 
     source: str
     stream: str
@@ -21,6 +24,7 @@ class Projected(NamedTuple):
     opened: int
     conflicts: str
     snapshot: bytes
+    erased: int | None = None
 
 
 class Measured(NamedTuple):
@@ -35,6 +39,7 @@ class Measured(NamedTuple):
     fingerprint: str
     provider_id: str | None
     snapshot: bytes
+    erased: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,19 +114,23 @@ _MEASUREMENTS: Conditions = {
 }
 
 
-_STREAM_ROWS = select(
-    *(projections.c.source, projections.c.stream, projections.c.kind, projections.c.machine),
-    *(projections.c.fingerprint, streams.c.provider_id, projections.c.opened, projections.c.conflicts),
-    projections.c.snapshot,
-).outerjoin_from(
-    projections, streams, and_(streams.c.source == projections.c.source, streams.c.stream == projections.c.stream)
+_STREAM_ROWS = (
+    select(
+        *(projections.c.source, projections.c.stream, projections.c.kind, projections.c.machine),
+        *(projections.c.fingerprint, streams.c.provider_id, projections.c.opened, projections.c.conflicts),
+        *(projections.c.snapshot, erased.c.position),
+    )
+    .outerjoin_from(
+        projections, streams, and_(streams.c.source == projections.c.source, streams.c.stream == projections.c.stream)
+    )
+    .outerjoin(erased, and_(erased.c.source == projections.c.source, erased.c.stream == projections.c.stream))
 )
 
 _MEASUREMENT_ROWS = (
     select(
         *(measurements.c.source, measurements.c.measurement, measurements.c.measurement_id, measurements.c.opened),
         *(measurements.c.stream, projections.c.machine, measurements.c.fingerprint, streams.c.provider_id),
-        projections.c.snapshot,
+        *(projections.c.snapshot, erased.c.position),
     )
     .join_from(
         measurements,
@@ -133,6 +142,7 @@ _MEASUREMENT_ROWS = (
         ),
     )
     .outerjoin(streams, and_(streams.c.source == measurements.c.source, streams.c.stream == measurements.c.stream))
+    .outerjoin(erased, and_(erased.c.source == measurements.c.source, erased.c.stream == measurements.c.stream))
 )
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 from sqlalchemy import Connection, func, select, text
 
+from adapters.sql.own import OWN
 from adapters.sql.stored import Reader
 from adapters.sql.tables import checkpoints, events, nodes
-from adapters.sql.taken import OWN_SOURCE
 from adapters.sql.tree import STEP, Stored
 from adapters.sql.verify_events import Events
 from adapters.sql.wrong import Found, Wrong
@@ -218,7 +218,7 @@ class _Walk:
         position = self._connection.execute(_FOREIGN_PAYLOADS).scalar_one()
         if position is not None:
             raise Found(position, "payload", "it belongs to no event")
-        position = self._connection.execute(_UNTOLD_ERASURES, {"own": OWN_SOURCE}).scalar_one()
+        position = self._connection.execute(_UNTOLD_ERASURES, {"own": OWN}).scalar_one()
         if position is not None:
             raise Found(position, "payload", "it is erased, and no event tells of that")
 

@@ -10,7 +10,7 @@ import msgspec
 
 from adapters.http import Api, create_http
 from adapters.providers import TOLD_STATES, build, read_told, told
-from adapters.sql import Entry, Log, Projector, Reads, Rejection, Source, dialect_of, open_engine
+from adapters.sql import Entry, Log, Own, Projector, Reads, Rejection, Source, dialect_of, open_engine
 from core import fold
 from core.ids import Ids
 
@@ -33,8 +33,15 @@ class House:
         every = {name: _source(name, provider) for name, provider in self.providers.items()}
         ticks = count(NOON, 1_000)
         self.log = Log(self.engine, self.ids, Projector(dialect_of(self.engine), self.ids, every), lambda: next(ticks))
+        self.diary = Own(lambda entry: self.log.append([entry])[0], lambda: NOON, "http")
         sources = {name: every[name] for name in configured}
-        given: dict[str, Any] = {"reads": Reads(self.engine), "ids": self.ids, "sources": sources, "tell": self.tell}
+        given: dict[str, Any] = {
+            "reads": Reads(self.engine),
+            "ids": self.ids,
+            "sources": sources,
+            "tell": self.tell,
+            "record": self.diary.record,
+        }
         self.api = Api(**(given | {"clock": lambda: NOON, "patience": 0.05} | api))
         self.app = create_http(self.api)
         self.client: Any = self.app.test_client()

@@ -1,0 +1,82 @@
+"""What was configured when the service last started: what differs from it now is recorded in the log."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, select, text
+
+from adapters.sql.dialects import dialect_of
+from adapters.sql.log import Log
+from adapters.sql.own import Own
+from adapters.sql.tables import service
+
+_NAME = "configuration"
+_FIRST = text("INSERT INTO service (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING")
+_SWAP = "UPDATE service SET value = ? WHERE name = 'configuration' AND value = ?"
+
+
+class Configured(msgspec.Struct, frozen=True):
+    """A source as far as its changes are recorded. `secrets`: a hash keyed by the service's secret, by reference."""
+
+    provider: str
+    secrets: dict[str, str] = {}
+    node_ascii: bool = False
+    keep_for: int | None = None
+
+
+class _Overtaken(Exception):
+    """Another process has recorded a change meanwhile."""
+
+
+def note_configuration(engine: Engine, log: Log, own: Own, sources: Mapping[str, Configured]) -> list[dict[str, Any]]:
+    """Records how the sources differ from those of the last start; the changes. The first start of all has none."""
+    new = msgspec.json.encode(dict(sorted(sources.items()))).decode()
+    while True:
+        held = _held(engine, new)
+        changes = _changes(msgspec.json.decode(held, type=dict[str, Configured]), sources)
+        if not changes:
+            return []
+        try:
+            entry = own.entry("configuration_changed", changes=changes)
+            log.append_with(entry, lambda cursor, _, old=held: _swap(engine, cursor, new, old))  # type: ignore[misc]
+        except _Overtaken:
+            continue
+        return changes
+
+
+def _held(engine: Engine, new: str) -> str:
+    with engine.begin() as connection:
+        connection.execute(_FIRST, {"name": _NAME, "value": new})
+        return str(connection.execute(select(service.c.value).where(service.c.name == _NAME)).scalar_one())
+
+
+def _swap(engine: Engine, cursor: Any, new: str, old: str) -> None:
+    cursor.execute(_SWAP.replace("?", dialect_of(engine).mark), (new, old))
+    if cursor.rowcount != 1:
+        raise _Overtaken
+
+
+def _changes(old: Mapping[str, Configured], new: Mapping[str, Configured]) -> list[dict[str, Any]]:
+    """Each change as the name of the source, what happened, and to what."""
+    changes: list[dict[str, Any]] = []
+    for name in sorted({*old, *new}):
+        before, after = old.get(name), new.get(name)
+        if before is None:
+            changes.append({"source": name, "change": "source_added"})
+        if after is None:
+            changes.append({"source": name, "change": "source_removed"})
+        gone, come = before or Configured(""), after or Configured("")
+        secrets = {"secret_removed": gone.secrets.items() - come.secrets.items()}
+        secrets["secret_added"] = come.secrets.items() - gone.secrets.items()
+        for change, refs in secrets.items():
+            changes += [{"source": name, "change": change, "secret": ref} for ref, _ in sorted(refs)]
+        if gone.node_ascii != come.node_ascii:
+            changes.append({"source": name, "change": "node_ascii_on" if come.node_ascii else "node_ascii_off"})
+        if gone.keep_for != come.keep_for:
+            changes.append({"source": name, "change": "keep_for", "seconds": _seconds(come.keep_for)})
+    return changes
+
+
+def _seconds(duration: int | None) -> int | None:
+    return None if duration is None else duration // 1_000_000

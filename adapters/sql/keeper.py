@@ -1,0 +1,34 @@
+"""Everything that changes what is kept of the log, over one process's writer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from adapters.sql.afresh import Afresh
+from adapters.sql.dialects import dialect_of
+from adapters.sql.erase import Eraser
+from adapters.sql.log import Log
+from adapters.sql.own import Own
+from adapters.sql.projection import Source
+from adapters.sql.retract import Retractor
+from core.event import Instant
+from core.ids import Ids
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Erases, retracts, and records what was done."""
+
+    eraser: Eraser
+    retractor: Retractor
+    own: Own
+
+
+def keeper(
+    engine: Engine, ids: Ids, sources: Mapping[str, Source], log: Log, clock: Callable[[], Instant], through: str
+) -> Keeper:
+    """Wires one over a log of this process's own."""
+    own = Own(lambda entry: log.append([entry])[0], clock, through)
+    afresh = Afresh(dialect_of(engine), ids, sources)
+    return Keeper(Eraser(engine, log, own, afresh), Retractor(log, own, afresh), own)
