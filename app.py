@@ -233,7 +233,15 @@ def main() -> None:
 def commands() -> Commands:
     """What the command line does."""
     return Commands(
-        serve=serve, migrate=_migrate, revision=_revision, replay=_replay, key=_key, notary=_notary, verify=_verify
+        serve=serve,
+        migrate=_migrate,
+        revision=_revision,
+        replay=_replay,
+        key=_key,
+        notary=_notary,
+        verify=_verify,
+        export=_export,
+        import_=_import,
     )
 
 

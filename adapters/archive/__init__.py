@@ -2,7 +2,8 @@
 
 from adapters.archive.cloudevents import cloud_events
 from adapters.archive.export import Tell, export_lines
+from adapters.archive.exporter import FORMATS, Exporter
 from adapters.archive.intake import Intake
 from adapters.archive.sheets import Sheets
 
-__all__ = ["Intake", "Sheets", "Tell", "cloud_events", "export_lines"]
+__all__ = ["FORMATS", "Exporter", "Intake", "Sheets", "Tell", "cloud_events", "export_lines"]

@@ -18,8 +18,8 @@ from adapters.archive.lines import (
 from adapters.sql import Extent, Selection, Whole, WholeDelivery, WholeEvent
 from core.ids import Ids
 
-Tell = Callable[[int, int], None]
-"""Is told how far the work is, and how far it goes."""
+Tell = Callable[[int, int | None], None]
+"""Is told how far the work is, and how far it goes, where that is known."""
 
 
 def export_lines(whole: Whole, ids: Ids, chosen: Selection, tell: Tell) -> Iterator[bytes]:

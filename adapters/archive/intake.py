@@ -1,10 +1,11 @@
 """Reads an export, line by line, and has the log take over what stands in it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 import msgspec
 
+from adapters.archive.export import Tell
 from adapters.archive.lines import (
     FORMAT,
     Broken,
@@ -17,8 +18,9 @@ from adapters.archive.lines import (
     SourceLine,
     body_of,
     decode,
+    stored,
 )
-from adapters.sql import OWN_SOURCE, Entry, Importer, Misfit, Outcome, Repeated, Source, Taken
+from adapters.sql import OWN, Entry, Importer, Misfit, Outcome, Repeated, Source, Taken
 from core.event import Note, Reading, Unreadable
 from core.ids import PREFIXES, Ids
 from core.leaf import Columns, commitment, leaf
@@ -30,8 +32,6 @@ MOST_ROWS, MOST_BYTES = 512, 8 * 1024 * 1024
 """A batch ends with whichever it reaches first."""
 
 Item = Taken | Repeated
-Tell = Callable[[int, int | None], None]
-"""Is told how many lines are read, and how many there are, where that is known."""
 
 
 class Intake:
@@ -138,7 +138,7 @@ class Intake:
     def _source(self, line: SourceLine) -> None:
         name = line.source
         self._known.add(name)
-        if name == OWN_SOURCE:
+        if name == OWN:
             return
         configured = self._sources.get(name)
         if configured is None:
@@ -157,7 +157,7 @@ class Intake:
             raise self._misfit("positions and recorded_at have to ascend")
         self._position, self._recorded_at = line.position, line.recorded_at
         self._events += 1
-        headers = None if line.headers is None else bytes(line.headers)
+        headers = stored(line.headers)
         salt = None if line.salt is None else self._bytes(line.salt)
         body, key, found = body_of(line), self._bytes(line.key), self._bytes(line.leaf)
         columns = _columns(line, self._sealed(line, headers, body, salt))
@@ -167,7 +167,7 @@ class Intake:
             self._check_stream(line)
         reading = _reading(line, self._sources, body or b"")
         entry = Entry(line.source, line.received_at, [], body or b"", line.verified_by, b"", reading)
-        origin = None if line.origin is None else bytes(line.origin)
+        origin = stored(line.origin)
         return Taken(self._line, entry, columns, key, found, headers, salt, line.sent, origin, line.erased)
 
     def _sealed(self, line: EventLine, headers: bytes | None, body: bytes | None, salt: bytes | None) -> str:
@@ -175,13 +175,13 @@ class Intake:
         if line.erased is not None and line.commitment is not None and (headers, body, salt) == (None, None, None):
             return line.commitment
         if line.erased is None and headers is not None and body is not None and salt is not None:
-            return commitment(salt, headers, body, None if line.origin is None else bytes(line.origin)).hex()
+            return commitment(salt, headers, body, stored(line.origin)).hex()
         raise self._misfit("a part of it is missing")
 
     def _delivery(self, line: DeliveryLine) -> Repeated:
         self._checked(line.source)
         self._deliveries += 1
-        headers = None if line.headers is None else bytes(line.headers)
+        headers = stored(line.headers)
         key = None if line.key is None else self._bytes(line.key)
         return Repeated(
             line=self._line,

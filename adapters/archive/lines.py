@@ -8,6 +8,7 @@ import hmac
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from core.event import Instant
 from core.ids import Ids
@@ -16,6 +17,10 @@ FORMAT = 1
 
 _BEFORE, _BEHIND = b',"hash":"', b'"}'
 _SEALED = len(_BEFORE) + 64 + len(_BEHIND)
+
+
+Document = msgspec.Raw | UnsetType
+"""A stored JSON document, byte for byte as it is stored."""
 
 
 class _Line(msgspec.Struct, kw_only=True, tag_field="line", forbid_unknown_fields=True, omit_defaults=True, gc=False):
@@ -62,10 +67,10 @@ class EventLine(_Line, tag="event", kw_only=True):
     key: str
     salt: str | None = None
     leaf: str
-    headers: msgspec.Raw | None = None
+    headers: Document = UNSET
     body: str | None = None
     base64: bytes | None = None
-    origin: msgspec.Raw | None = None
+    origin: Document = UNSET
     commitment: str | None = None
     erased: int | None = None
 
@@ -87,7 +92,7 @@ class DeliveryLine(_Line, tag="delivery", kw_only=True):
     reason: str | None = None
     hint: str | None = None
     size: int
-    headers: msgspec.Raw | None = None
+    headers: Document = UNSET
     body: str | None = None
     base64: bytes | None = None
 
@@ -154,6 +159,11 @@ def body_fields(body: bytes | None) -> dict[str, Any]:
         return {"base64": body}
 
 
-def raw(document: bytes | None) -> msgspec.Raw | None:
-    """A stored JSON document as it goes into a line, byte for byte."""
-    return None if document is None else msgspec.Raw(document)
+def raw(document: bytes | None) -> Document:
+    """A stored document as it goes into a line."""
+    return UNSET if document is None else msgspec.Raw(document)
+
+
+def stored(document: Document) -> bytes | None:
+    """A line's document as it is stored."""
+    return None if document is UNSET else bytes(document)

@@ -58,7 +58,7 @@ class Sheets:
         for kind in KINDS:
             for one in self._whole.streams(chosen, kind, extent):
                 done += 1
-                tell(done, 0)
+                tell(done, None)
                 source = self._sources.get(one.source)
                 rows = self._whole.history(one, extent) if source else []
                 events = [to_event(*row, read=source.read) for row in rows] if source else []

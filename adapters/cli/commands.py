@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 import click
 
 from adapters import config as configuration
+from adapters.archive import Exporter, Tell
 from adapters.audit import Notary
 from adapters.config import ConfigError, Settings
-from adapters.sql import Replay, Unavailable, Verdict
+from adapters.sql import Outcome, Replay, Unavailable, Verdict
 from core.note import Checkpoint, Key
 
 Progress = Callable[[int, int], None]
@@ -43,6 +44,8 @@ class Commands:
     `replay` opens what rebuilds projections, for a block.
     `key` gives the log's verifier key, `notary` opens who signs and proves, for a block; `verify` verifies the log of a
     database (URL, settings or None, key, checkpoints kept elsewhere, progress) and writes nothing.
+    `export` opens what writes the log to files, for a block; `import_` takes a file over (with new positions, where
+    told so) and counts in the outcome what is committed, also when it raises adapters.sql.Misfit.
     """
 
     serve: Callable[[Settings, Serving], None]
@@ -52,6 +55,8 @@ class Commands:
     notary: Callable[[Settings], AbstractContextManager[Notary]] = not_wired
     replay: Callable[[Settings], AbstractContextManager[Replay]] = not_wired
     verify: Callable[[str, Settings | None, Key, Sequence[Checkpoint], Progress], Verdict] = not_wired
+    export: Callable[[Settings], AbstractContextManager[Exporter]] = not_wired
+    import_: Callable[[Settings, BinaryIO, bool, Tell, Outcome], None] = not_wired
 
 
 class Wrong(click.ClickException):

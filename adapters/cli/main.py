@@ -2,6 +2,7 @@
 
 import click
 
+from adapters.cli.archive import export, import_
 from adapters.cli.audit import audit
 from adapters.cli.commands import Commands
 from adapters.cli.db import db
@@ -16,7 +17,7 @@ def command_line(commands: Commands) -> click.Group:
     """The command line over what the composition root wired. Exit codes: 0 good, 1 something is not, 2 wrong usage."""
     group = click.Group(
         "hookfold",
-        commands=[serve, init, simulate, demo, db, replay, audit],
+        commands=[serve, init, simulate, demo, db, replay, audit, export, import_],
         help="Webhooks in, an append-only SQL log, explicit state machines, and answers over HTTP.",
         context_settings={"obj": commands, "help_option_names": ["-h", "--help"]},
     )

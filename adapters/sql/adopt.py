@@ -17,8 +17,9 @@ from adapters.sql.dialects import Insert, Lookup, Row
 from adapters.sql.entries import Entry, Unavailable
 from adapters.sql.errors import is_for_now
 from adapters.sql.log import Log
+from adapters.sql.own import NOBODY, OWN
 from adapters.sql.project import New, Projector
-from adapters.sql.taken import OWN_SOURCE, Misfit, Outcome, Repeated, Taken
+from adapters.sql.taken import Misfit, Outcome, Repeated, Taken
 from core.event import Instant, Unreadable
 from core.ids import Ids
 from core.leaf import Columns, commitment, leaf
@@ -109,7 +110,7 @@ class Importer(Log):
 
     def left_out_key(self, position: int) -> bytes:
         """The key of a placeholder."""
-        return self._ids.key(OWN_SOURCE, b"left out:%d" % position)
+        return self._ids.key(OWN, b"left out:%d" % position)
 
 
 class _Place:
@@ -291,8 +292,9 @@ def _origin(columns: Columns) -> bytes:
 
 def _placeholder(position: int, at: Instant, key: bytes) -> Taken:
     """What stands for an entry of Hookfold's own that the export left out: positions have no holes."""
-    body, headers, salt = msgspec.json.encode({"left_out": position}), b"[]", os.urandom(16)
+    body = msgspec.json.encode({"type": "left_out", "who": NOBODY, "through": "import", "at": at})
+    headers, salt = b"[]", os.urandom(16)
     sealed = commitment(salt, headers, body).hex()
-    columns = Columns(position, OWN_SOURCE, None, None, "ok", "left_out", None, None, at, at, key.hex(), None, sealed)
-    entry = Entry(OWN_SOURCE, at, [], body, None, b"", Unreadable("nothing of a stream"))
+    columns = Columns(position, OWN, None, None, "ok", "left_out", None, None, at, at, key.hex(), None, sealed)
+    entry = Entry(OWN, at, [], body, None, b"", Unreadable("nothing of a stream"))
     return Taken(0, entry, columns, key, leaf(columns), headers, salt)

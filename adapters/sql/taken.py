@@ -6,9 +6,6 @@ from adapters.sql.entries import Entry
 from core.event import Instant
 from core.leaf import Columns
 
-OWN_SOURCE = "hookfold"
-"""The source under which Hookfold records what it has to tell of itself."""
-
 
 class Taken(msgspec.Struct, gc=False):
     """An event of another log, from one line of its export. `headers` and `origin` are JSON, as they are stored.
@@ -52,8 +49,9 @@ class Outcome(msgspec.Struct):
     """What an import came to.
 
     `kept` events have their old positions, `appended` ones new ones; `known` were here before, and so was the key of a
-    `conflicts` one, with another body. `erased` ones are left out where positions cannot be kept. `placeholders`
-    stand where the export left entries out. Of the deliveries, `strangers` are left out: rejections at another door, and those that hit an event which is not here.
+    `conflicts` one, with another body. `erased` ones are left out where positions cannot be kept. `placeholders` stand
+    where the export left entries out. Of the deliveries, `strangers` are left out: rejections at another door, and
+    those that hit an event which is not here.
     """
 
     kept: int = 0

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Engine, Select, and_, func, literal_column
 
 from adapters.sql.dialects import Row
 from adapters.sql.errors import our_errors
+from adapters.sql.own import OWN
 from adapters.sql.tables import deliveries, events, payloads, service, streams
-from adapters.sql.taken import OWN_SOURCE
 
 CHUNK = 256
 """Rows of one statement: a body may be 256 KiB."""
@@ -188,7 +188,7 @@ def _chosen(query: Select[Any], table: Any, chosen: Selection) -> Select[Any]:
     if chosen.sources is not None:
         query = query.where(table.c.source.in_(chosen.sources))
     if not chosen.own:
-        query = query.where(table.c.source != OWN_SOURCE)
+        query = query.where(table.c.source != OWN)
     if chosen.streams is not None:
         query = query.where(events.c.stream.in_([stream for _, stream in chosen.streams]))
         query = query.where(events.c.source.in_([source for source, _ in chosen.streams]))

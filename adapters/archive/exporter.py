@@ -1,0 +1,58 @@
+"""Which part of the log goes out, in which form; that it went out is recorded first."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from adapters.archive.cloudevents import cloud_events
+from adapters.archive.export import Tell, export_lines
+from adapters.archive.sheets import Sheets
+from adapters.sql import Selection, Source, Whole
+from core.event import Instant
+from core.ids import PREFIXES, Ids
+
+FORMATS = ("jsonl", "cloudevents", "states", "timelines")
+
+
+class Exporter:
+    """Exports one log. `record` puts an event of our own into it: its type, and what there is to say."""
+
+    def __init__(self, whole: Whole, ids: Ids, sources: Mapping[str, Source], record: Callable[..., int]) -> None:
+        self._whole = whole
+        self._ids = ids
+        self._sources = sources
+        self._record = record
+
+    def choose(
+        self,
+        sources: Sequence[str] = (),
+        session: str | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        *,
+        own: bool = False,
+    ) -> Selection:
+        """What is wanted; nothing given: all. `session`: our id, or the provider's. Raises LookupError, naming why."""
+        known = sorted({*self._sources, *self._whole.providers()})
+        for name in sources:
+            if name not in known:
+                raise LookupError(f"there is no source {name}: there are {', '.join(known) or 'none'}")
+        streams = None if session is None else [(name, self._stream(name, session)) for name in sources or known]
+        return Selection(sources=list(sources) or None, streams=streams, since=since, until=until, own=own)
+
+    def write(self, form: str, chosen: Selection, tell: Tell) -> Iterator[bytes]:
+        """The pieces of an export in one of FORMATS. Raises adapters.sql.Unavailable while the database is away."""
+        streams = None if chosen.streams is None else [stream for _, stream in chosen.streams]
+        limits = {"sources": chosen.sources, "streams": streams, "since": chosen.since, "until": chosen.until}
+        given = {name: limit for name, limit in limits.items() if limit is not None}
+        self._record("exported", format=form, own=chosen.own, **given)
+        match form:
+            case "jsonl":
+                return export_lines(self._whole, self._ids, chosen, tell)
+            case "cloudevents":
+                return cloud_events(self._whole, chosen, tell)
+        sheets = Sheets(self._whole, self._ids, self._sources)
+        return sheets.states(chosen, tell) if form == "states" else sheets.timelines(chosen, tell)
+
+    def _stream(self, source: str, session: str) -> str:
+        if session.startswith(f"{PREFIXES['session']}_") and len(session) == 30:
+            return session
+        return self._ids.of("session", source, session)

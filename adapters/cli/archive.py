@@ -1,0 +1,173 @@
+"""`hookfold export` and `hookfold import`: the log as a file, and a file as a log."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+import msgspec
+
+from adapters.archive import FORMATS
+from adapters.cli.commands import (
+    Commands,
+    Failed,
+    Wrong,
+    config_option,
+    database_option,
+    json_option,
+    settings,
+    told_in_a_line,
+)
+from adapters.providers import iso
+from adapters.sql import Misfit, Outcome
+from core.event import Instant
+
+EVERY = 2.0
+"""Seconds between two lines of progress."""
+
+_LINES = {
+    "kept": "events taken over with their positions",
+    "appended": "events appended with new positions",
+    "known": "events that were here before",
+    "conflicts": "events whose key is here with another body: kept as conflicts",
+    "erased": "erased events left out",
+    "placeholders": "positions held for entries that the export left out",
+    "deliveries": "repeated or rejected deliveries put on record",
+    "known_deliveries": "deliveries that were on record before",
+    "strangers": "deliveries left out: of another door, or of events that are not here",
+}
+
+
+class Moment(click.ParamType[Instant]):
+    """An instant as ISO 8601, or a day; without a zone it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Instant:
+        found = iso(str(value)) or iso(f"{value}T00:00:00Z")
+        if found is None:
+            self.fail(f"{value!r} is no time: write 2026-11-21 or 2026-11-21T20:48:00Z", param, ctx)
+        return found[0]
+
+
+@click.command("export")
+@config_option
+@database_option
+@click.option("--format", "form", type=click.Choice(FORMATS), default="jsonl", show_default=True)
+@click.option("--source", "sources", multiple=True, metavar="NAME", help="Only this source. Also several times.")
+@click.option("--session", metavar="ID", help="Only this session: our id, or the provider's.")
+@click.option("--since", type=Moment(), help="Only what was received at this time or later.")
+@click.option("--until", type=Moment(), help="Only what was received before this time.")
+@click.option("--with-own", is_flag=True, help="Also what Hookfold records about itself.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.  [default: print it]"
+)
+@click.pass_obj
+def export(
+    commands: Commands,
+    config: Path | None,
+    database: str | None,
+    form: str,
+    sources: tuple[str, ...],
+    session: str | None,
+    since: Instant | None,
+    until: Instant | None,
+    with_own: bool,
+    output: Path | None,
+) -> None:
+    """Write the log to a file: it holds personal data, bodies, headers and salts.
+
+    jsonl: what `hookfold import` takes. cloudevents: a batch of CloudEvents 1.0. states, timelines: CSV.
+    """
+    tell = Progress("exported")
+    with told_in_a_line(), commands.export(settings(config, database)) as exporter:
+        try:
+            chosen = exporter.choose(sources, session, since, until, own=with_own)
+        except LookupError as error:
+            raise Wrong(str(error.args[0])) from error
+        with _written(output) as file:
+            for piece in exporter.write(form, chosen, tell):
+                file.write(piece)
+
+
+@click.command("import")
+@config_option
+@database_option
+@click.argument("file", type=click.File("rb"))
+@click.option("--append", is_flag=True, help="Give new positions, also where the old ones could be kept.")
+@json_option
+@click.pass_obj
+def import_(
+    commands: Commands, config: Path | None, database: str | None, file: BinaryIO, append: bool, as_json: bool
+) -> None:
+    """Take over what `hookfold export` wrote to FILE (- for standard input). Again: what is here is left as it is.
+
+    An empty log takes everything over as it was, and goes on where an interrupted import stopped. A living one appends,
+    and keeps where each event comes from. A line that was changed is refused, with everything behind it.
+    """
+    outcome = Outcome()
+    try:
+        with told_in_a_line():
+            commands.import_(settings(config, database), file, append, Progress("read"), outcome)
+    except Misfit as error:
+        raise Failed(f"{error}; {_what_came(outcome)}") from error
+    finally:
+        _tell(outcome, as_json)
+
+
+class Progress:
+    """Tells on standard error every two seconds how far the work is."""
+
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
+        self._started = self._told = time.monotonic()
+
+    def __call__(self, done: int, size: int | None) -> None:
+        now = time.monotonic()
+        if now - self._told < EVERY:
+            return
+        self._told = now
+        rate = done / (now - self._started)
+        rest = f" of {size}, {(size - done) / rate:.0f} s to go" if size else ""
+        click.echo(f"{done}{rest} {self._verb}, {rate:.0f} a second", err=True)
+
+
+@contextmanager
+def _written(output: Path | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file for its owner only, which has its name once it is whole."""
+    try:
+        if output is None:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+            return
+        part = output.with_name(f".{output.name}.{os.getpid()}")
+        try:
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(output)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise Failed(f"the export cannot be written: {error}") from error
+
+
+def _what_came(outcome: Outcome) -> str:
+    taken = outcome.kept + outcome.appended + outcome.known + outcome.conflicts
+    return f"nothing of this line and behind it was imported, {taken} events before it were"
+
+
+def _tell(outcome: Outcome, as_json: bool) -> None:
+    counts = msgspec.to_builtins(outcome)
+    if as_json:
+        click.echo(json.dumps(counts))
+        return
+    for name, line in _LINES.items():
+        if counts[name]:
+            click.echo(f"{counts[name]} {line}")

@@ -1,0 +1,218 @@
+"""Out of one log and into another."""
+
+import pytest
+
+from adapters.sql import Misfit, Outcome
+from core.ids import Ids
+from tests.archive.conftest import Make
+from tests.support.house import wms
+from tests.support.travel import LATER, Place
+
+Journey = tuple[Place, Place]
+
+EVENTS = "SELECT * FROM events ORDER BY position"
+PAYLOADS = "SELECT source, position, type, headers, body, salt FROM payloads ORDER BY position"
+DELIVERIES = "SELECT * FROM deliveries ORDER BY delivery"
+STREAMS = "SELECT * FROM streams ORDER BY opened, stream"
+
+
+def test_an_export_of_an_import_of_an_export_is_the_same_file(journey: Journey):
+    there, here = journey
+    file = there.export()
+
+    outcome = here.take(file)
+
+    assert (outcome.kept, outcome.appended, outcome.deliveries) == (14, 0, 3)
+    assert here.export() == file
+
+
+def test_an_empty_log_takes_over_every_row_as_it_was(journey: Journey):
+    there, here = journey
+
+    here.take(there.export())
+
+    for sql in (EVENTS, PAYLOADS, DELIVERIES, STREAMS):
+        assert here.rows(sql) == there.rows(sql)
+
+
+def test_ids_and_states_are_the_same_on_the_other_database(journey: Journey):
+    there, here = journey
+
+    here.take(there.export())
+
+    assert here.told() == there.told()
+
+
+def test_an_import_again_changes_nothing(journey: Journey):
+    there, here = journey
+    file = there.export()
+    here.take(file)
+
+    again = here.take(file)
+
+    assert again == Outcome(known=14, known_deliveries=3)
+    assert here.export() == file
+
+
+def test_an_import_that_stopped_half_way_goes_on_where_it_stopped(journey: Journey):
+    there, here = journey
+    file = there.export()
+    with pytest.raises(Misfit, match="cut off"):
+        here.take(b"".join(file.splitlines(keepends=True)[:9]))
+
+    rest = here.take(file)
+
+    assert (rest.known, rest.kept, rest.appended) == (6, 8, 0)
+    assert here.export() == file
+
+
+def test_a_later_export_brings_what_came_since(journey: Journey):
+    there, here = journey
+    here.take(there.export())
+    there.send("clinic", wms("s-1", 4))
+    there.send("clinic", wms("s-1", 4))
+
+    more = here.take(there.export())
+
+    assert (more.kept, more.deliveries, more.known) == (1, 1, 14)
+    assert here.export() == there.export()
+
+
+def test_a_living_log_appends_and_keeps_the_clocks_of_the_origin(journey: Journey):
+    there, here = journey
+    here.send("clinic", wms("here", 0))
+
+    outcome = here.take(there.export())
+
+    assert (outcome.kept, outcome.appended) == (0, 14)
+    taken = here.get("/v1/events/2")
+    assert taken["origin"] == {"position": 1, "recorded_at": there.get("/v1/events/1")["recorded_at"]}
+    assert taken["received_at"] == "2023-11-14T22:13:20.000000Z"
+    assert taken["recorded_at"].startswith("2023-11-15")
+    assert "origin" not in here.get("/v1/events/1")
+
+
+def test_a_living_log_comes_to_the_same_states(journey: Journey):
+    there, here = journey
+    here.send("clinic", wms("here", 0))
+
+    here.take(there.export())
+
+    states = here.told(positions=False)
+    states["sessions"] = [one for one in states["sessions"] if one["session_id"] != "here"]
+    assert states == there.told(positions=False)
+
+
+def test_a_living_log_takes_each_event_once(journey: Journey):
+    there, here = journey
+    file = there.export()
+    here.send("clinic", wms("s-1", 3))
+    here.take(file)
+    before = here.rows("SELECT count(*) FROM events"), here.rows("SELECT count(*) FROM deliveries")
+
+    again = here.take(file)
+
+    assert (again.appended, again.known, again.deliveries, again.known_deliveries) == (0, 14, 0, 2)
+    assert (
+        (here.rows("SELECT count(*) FROM events"), here.rows("SELECT count(*) FROM deliveries"))
+        == before
+        == ([(14,)], [(2,)])
+    )
+
+
+def test_a_key_that_is_here_with_another_body_is_a_conflict_that_is_told_once(journey: Journey):
+    there, here = journey
+    here.send("energy", b'{"actionId": "a-1", "failedAt": "2023-11-14T22:00:00Z"}', key="msg_1")
+    file = there.export()
+
+    first, again = here.take(file), here.take(file)
+
+    assert (first.conflicts, again.conflicts) == (1, 1)
+    assert len(here.rows("SELECT 1 FROM deliveries WHERE verdict = 'conflict'")) == 2
+    action = here.get("/v1/actions", action_id="a-1")["data"][0]
+    assert action["state"] == "failed"
+    assert [anomaly["kind"] for anomaly in action["anomalies"]] == ["conflict"]
+
+
+def test_a_conflict_survives_the_journey(journey: Journey):
+    there, here = journey
+
+    here.take(there.export())
+
+    action = here.get("/v1/actions", action_id="a-1")["data"][0]
+    assert [anomaly["kind"] for anomaly in action["anomalies"]] == ["conflict"]
+
+
+def test_the_log_goes_on_behind_what_was_imported(journey: Journey):
+    there, here = journey
+    here.take(there.export())
+
+    verdicts = [here.send("clinic", wms("s-1", 3)), here.send("clinic", wms("s-1", 4))]
+
+    assert verdicts == [("duplicate", 3), ("new", 15)]
+
+
+def test_a_selection_is_appended_also_to_an_empty_log(journey: Journey):
+    there, here = journey
+
+    outcome = here.take(there.export(sources=["energy"]))
+
+    assert (outcome.kept, outcome.appended) == (0, 3)
+    assert [event["position"] for event in here.get("/v1/events")["data"]] == [1, 2, 3]
+
+
+def test_another_secret_is_refused_with_what_to_do(journey: Journey):
+    there, here = journey
+
+    with pytest.raises(Misfit, match=r"line 1: .*another service secret.*give this service the secret"):
+        here.take(there.export(), ids=Ids(b"another secret, also of 32 bytes"))
+
+    assert here.rows("SELECT 1 FROM events") == []
+
+
+def test_a_source_that_is_not_configured_is_refused_with_what_to_write(busy: Place):
+    file = busy.export()
+    busy.api.sources.pop("older")  # type: ignore[attr-defined]
+
+    with pytest.raises(Misfit, match=r"the source older is not configured here: add \[sources.older\]"):
+        busy.take(file)
+
+
+def test_what_hookfold_says_of_itself_is_left_out_and_its_place_is_held(journey: Journey, place: Make):
+    there, here = journey
+    there.own()
+    there.send("clinic", wms("s-9", 0))
+    file = there.export()
+
+    outcome = here.take(file)
+
+    assert (outcome.kept, outcome.placeholders) == (15, 1)
+    assert here.rows("SELECT position FROM events WHERE source = 'hookfold'") == [(15,)]
+    assert here.rows(f"SELECT * FROM ({EVENTS}) e WHERE source <> 'hookfold'") == there.rows(
+        f"SELECT * FROM ({EVENTS}) e WHERE source <> 'hookfold'"
+    )
+    assert here.export() == file
+    assert here.take(there.export()).appended == 0
+
+
+def test_what_hookfold_says_of_itself_comes_along_where_it_is_asked_for(journey: Journey):
+    there, here = journey
+    there.own()
+    there.send("clinic", wms("s-9", 0))
+    file = there.export(own=True)
+
+    here.take(file)
+
+    assert here.rows(EVENTS) == there.rows(EVENTS)
+    assert here.export(own=True) == file
+
+
+def test_the_importing_clock_never_goes_back_behind_what_was_taken(journey: Journey):
+    there, here = journey
+    here.send("clinic", wms("here", 0))
+
+    here.take(there.export())
+
+    recorded = [at for (at,) in here.rows("SELECT recorded_at FROM events ORDER BY position")]
+    assert recorded == sorted(recorded)
+    assert recorded[0] < LATER <= recorded[1]
