@@ -7,4 +7,5 @@ from bench.query import query
 from bench.replay import replay
 from bench.storage import storage
 
-main({"ingest": ingest, "append": append, "storage": storage, "replay": replay, "query": query})
+if __name__ == "__main__":
+    main({"ingest": ingest, "append": append, "storage": storage, "replay": replay, "query": query})

@@ -48,7 +48,11 @@ class Own:
     @property
     def stored(self) -> int:
         with self._parts.engine.connect() as connection:
-            return int(connection.execute(text("SELECT count(*) FROM events")).scalar_one())
+            return int(
+                connection.execute(
+                    text("SELECT count(*) FROM events WHERE source = :name"), {"name": SOURCE}
+                ).scalar_one()
+            )
 
     def close(self) -> None:
         self._log.close()
@@ -66,7 +70,7 @@ class Written(Own):
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._link = Link(os.environ[WRITER])
+        self._link = Link(os.environ[WRITER], self._parts.ids)
         self._link.tie(self._loop)
 
     def _commit(self, item: Entry | Rejection) -> Receipt:

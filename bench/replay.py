@@ -13,7 +13,8 @@ from sqlalchemy import Engine, Row, text
 
 from adapters.config import load
 from adapters.providers import Provider, build
-from adapters.sql import open_engine
+from adapters.sql import Progress, Unfolded, open_engine
+from app import open_parts
 from bench.command import Filled, Place, main
 from bench.fill import filled
 from bench.measure import interleaved, ratios, say
@@ -29,6 +30,7 @@ OF_MACHINE = 20.0
 STEPPED = 500
 """Sessions that are stepped through machines, in memory: more would take long and tell no more."""
 
+REBUILD = "rebuild"
 READ_AND_FOLD = "read and fold"
 FOLD = "fold, in memory"
 SCAN = "scan and decode"
@@ -37,7 +39,8 @@ SHARED = "one Machine, in memory"
 
 _SCAN = text(
     "SELECT e.source, e.stream, e.position, e.key, e.type, e.received_at, e.verified_by, p.body FROM events e "
-    "JOIN payloads p ON p.source = e.source AND p.position = e.position ORDER BY e.source, e.position"
+    "JOIN payloads p ON p.source = e.source AND p.position = e.position "
+    f"WHERE e.source = '{SOURCE}' ORDER BY e.source, e.position"
 )
 
 Streams = dict[str, list[Event]]
@@ -57,6 +60,7 @@ def _of_database(place: Place, kind: str) -> list[Figure]:
     names = [[event.type for event in stream] for stream in streams]
     contenders: dict[str, Callable[[], int]] = {
         SCAN: partial(_scan, engine),
+        REBUILD: partial(_rebuild, database),
         READ_AND_FOLD: partial(_read_and_fold, engine, provider),
         FOLD: partial(_fold, streams),
         EACH: partial(_step, a_machine_each, names),
@@ -69,8 +73,9 @@ def _of_database(place: Place, kind: str) -> list[Figure]:
 
 def _figures(kind: str, database: Filled, rates: dict[str, list[float]]) -> list[Figure]:
     pairs: list[tuple[str, str, float | None]] = [
-        (READ_AND_FOLD, SCAN, OF_SCAN),
-        (READ_AND_FOLD, EACH, OF_MACHINE),
+        (REBUILD, SCAN, OF_SCAN),
+        (REBUILD, EACH, OF_MACHINE),
+        (READ_AND_FOLD, SCAN, None),
         (FOLD, EACH, None),
         (FOLD, SHARED, None),
     ]
@@ -103,6 +108,18 @@ def _scan(engine: Engine) -> int:
 def _rows(engine: Engine) -> Iterator[Row[Any]]:
     with engine.connect() as connection:
         yield from connection.execution_options(yield_per=2_000).execute(_SCAN)
+
+
+def _rebuild(database: Filled) -> int:
+    """What `hookfold replay` does: every stream read, folded and written as a new version, which then serves."""
+    parts = open_parts(load(None, settings_of(database.folder, database.url)))
+    told: list[Progress | Unfolded] = []
+    parts.replay().rebuild(["measurement"], told.append)
+    parts.engine.dispose()
+    last = told[-1]
+    if not isinstance(last, Progress) or last.events < database.events:
+        raise AssertionError(f"{database.events} events are in the log, and not all of them were folded: {last}")
+    return last.events
 
 
 def _read_and_fold(engine: Engine, provider: Provider) -> int:

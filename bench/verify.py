@@ -4,7 +4,7 @@ from collections import Counter
 
 from bench.asking import Asking
 from bench.sender import Sender
-from bench.traffic import FINAL
+from bench.traffic import FINAL, SOURCE
 
 SENT_AGAIN = 200
 
@@ -22,14 +22,16 @@ def verify(sender: Sender) -> str:
 
 def _check_events(sender: Sender, asking: Asking) -> int:
     sent = Counter((message.session, message.sequence) for message in sender.sent)
-    found = Counter((event["session_id"], event["sequence"]) for event in asking.pages("/v1/events?limit=100"))
+    found = Counter(
+        (event["session_id"], event["sequence"]) for event in asking.pages(f"/v1/events?limit=100&source={SOURCE}")
+    )
     _hold(found == sent, f"{len(sent - found)} events are lost, {len(found - sent)} were never sent or are there twice")
     return len(found)
 
 
 def _check_sessions(sender: Sender, asking: Asking) -> int:
     """Events that overtook each other on two connections are told as `late`, which is no error: the state is right."""
-    found = {session["session_id"]: session for session in asking.pages("/v1/sessions?limit=100")}
+    found = {session["session_id"]: session for session in asking.pages(f"/v1/sessions?limit=100&source={SOURCE}")}
     names = {message.session for message in sender.sent}
     _hold(found.keys() == names, f"{len(names)} sessions were sent, {len(found)} are there")
     for name, session in found.items():
