@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from adapters.archive import Exporter, Intake, Tell
 from adapters.audit import Notary, Sealer, SigningKey, Verification, verify_log
-from adapters.cli import Commands, Serving, command_line
+from adapters.cli import Commands, Keeping, Serving, command_line
 from adapters.config import ConfigError, Settings, load
 from adapters.config import Source as Configured
 from adapters.http import Api, Door, create_http, ingest_blueprint
@@ -239,6 +239,7 @@ def commands() -> Commands:
         replay=_replay,
         key=_key,
         notary=_notary,
+        keeping=_keeping,
         verify=_verify,
         export=_export,
         import_=_import,
@@ -305,6 +306,17 @@ def _signing(settings: Settings) -> SigningKey:
 
 def _key(settings: Settings) -> Key:
     return _signing(settings).key
+
+
+@contextmanager
+def _keeping(settings: Settings) -> Iterator[Keeping]:
+    parts = open_parts(settings)
+    log = parts.log()
+    try:
+        yield Keeping(settings, parts.keeper(log), parts.notary(), now)
+    finally:
+        log.close()
+        parts.engine.dispose()
 
 
 @contextmanager

@@ -58,6 +58,10 @@ class Notary:
         """Who signs."""
         return self._signing.key
 
+    def attest(self, text: str) -> str:
+        """A text of ours, signed with the log's key. Raises ValueError where it could be taken for a checkpoint."""
+        return self._signing.attest(text)
+
     def head(self) -> int:
         """The log's last position."""
         return self._tree.head()

@@ -20,6 +20,8 @@ from adapters.cli.commands import (
     settings,
     told_in_a_line,
 )
+from adapters.cli.erase import erase, retract
+from adapters.cli.retain import retain
 from adapters.sql import Hole, Verdict
 from core.note import Checkpoint, Key, to_base64
 
@@ -115,6 +117,10 @@ def proof(
 def key(commands: Commands, config: Path | None) -> None:
     """Print the log's verifier key. Give it to who verifies, by another way than the log itself."""
     click.echo(str(commands.key(settings(config))))
+
+
+for command in (erase, retain, retract):
+    audit.add_command(command)
 
 
 class Progress:

@@ -13,7 +13,8 @@ from adapters import config as configuration
 from adapters.archive import Exporter, Tell
 from adapters.audit import Notary
 from adapters.config import ConfigError, Settings
-from adapters.sql import Outcome, Replay, Unavailable, Verdict
+from adapters.sql import Keeper, Outcome, Replay, Unavailable, Verdict
+from core.event import Instant
 from core.note import Checkpoint, Key
 
 Progress = Callable[[int, int], None]
@@ -26,6 +27,16 @@ class Serving:
 
     host: str = "127.0.0.1"
     processes: int = 1
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What erases, retracts and signs, over one database."""
+
+    settings: Settings
+    keeper: Keeper
+    notary: Notary
+    clock: Callable[[], Instant]
 
 
 def not_wired(*_given: object) -> NoReturn:
@@ -53,6 +64,7 @@ class Commands:
     revision: Callable[[str], tuple[str | None, str | None]]
     key: Callable[[Settings], Key] = not_wired
     notary: Callable[[Settings], AbstractContextManager[Notary]] = not_wired
+    keeping: Callable[[Settings], AbstractContextManager[Keeping]] = not_wired
     replay: Callable[[Settings], AbstractContextManager[Replay]] = not_wired
     verify: Callable[[str, Settings | None, Key, Sequence[Checkpoint], Progress], Verdict] = not_wired
     export: Callable[[Settings], AbstractContextManager[Exporter]] = not_wired

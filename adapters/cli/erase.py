@@ -1,0 +1,114 @@
+"""`hookfold audit erase` and `retract`: what is taken out of the log's keeping, and on record for ever."""
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from adapters.cli.commands import Commands, Failed, Keeping, Wrong, config_option, database_option, json_option
+from adapters.cli.keeping import by_option, certify, counts, dry_option, keeping, progress, reason_option, words
+from adapters.sql import OWN, Found, Unretractable
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@click.command()
+@config_option
+@database_option
+@click.option(
+    "--session", "sessions", multiple=True, metavar="ID", help="A session's id of ours (ses_…); several times."
+)
+@click.option("--stream", "streams", multiple=True, metavar="ID", help="Any id of ours: act_…, dev_…, reg_…, ses_….")
+@click.option("--user", metavar="USER", help="The provider's own id of a user; - reads it from standard input.")
+@click.option("--source", metavar="NAME", help="With --before: what of this source is older.")
+@click.option("--before", metavar="TIME", help="ISO 8601 with a zone. Whole streams, of which nothing came since.")
+@reason_option
+@by_option
+@dry_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where the certificate goes.")
+@json_option
+@click.pass_obj
+def erase(
+    commands: Commands,
+    config: Path | None,
+    database: str | None,
+    sessions: tuple[str, ...],
+    streams: tuple[str, ...],
+    user: str | None,
+    source: str | None,
+    before: str | None,
+    reason: str,
+    by: str | None,
+    dry_run: bool,
+    yes: bool,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Destroy bodies, headers and names, for ever. States, proofs and idempotency keys stay.
+
+    What else names the same ids (a registration, an unreadable body, a rejected one) goes too. The certificate, signed
+    with the log's key, says what was erased, when and why.
+    """
+    _check_choice(sessions + streams, user, source, before)
+    with keeping(commands, config, database) as opened:
+        found = _found(opened, sessions + streams, user, source, before)
+        if not found:
+            raise Failed("nothing is there to be erased")
+        if dry_run:
+            click.echo(json.dumps(counts(found)) if as_json else words(found))
+        elif yes or click.confirm(f"Erase {words(found)} for ever?", err=True):
+            certify(opened, opened.keeper.eraser.erase(found, reason, by, progress), reason, by, output)
+        else:
+            raise Failed("nothing was erased")
+
+
+@click.command()
+@config_option
+@database_option
+@click.argument("position", type=click.IntRange(1))
+@reason_option
+@by_option
+@click.pass_obj
+def retract(
+    commands: Commands, config: Path | None, database: str | None, position: int, reason: str, by: str | None
+) -> None:
+    """Take the event at POSITION back: it stays in the log, and the state is folded without it from now on."""
+    with keeping(commands, config, database) as opened:
+        try:
+            at = opened.keeper.retractor.retract(position, reason, by)
+        except Unretractable as error:
+            raise Failed(f"the event at position {position} cannot be retracted: {error}") from error
+    click.echo(f"retracted, as the event at position {at} tells")
+
+
+def _check_choice(streams: tuple[str, ...], user: str | None, source: str | None, before: str | None) -> None:
+    if (source is None) != (before is None):
+        raise Wrong("--source and --before belong together")
+    if source == OWN:
+        raise Wrong("what Hookfold recorded about itself stays")
+    if sum((bool(streams), user is not None, source is not None)) != 1:
+        raise Wrong("say one: --session or --stream, --user, or --source with --before")
+
+
+def _found(
+    opened: Keeping, streams: tuple[str, ...], user: str | None, source: str | None, before: str | None
+) -> Found:
+    eraser = opened.keeper.eraser
+    if user is not None:
+        return eraser.of_user(sys.stdin.read().strip() if user == "-" else user)
+    if source is not None:
+        return eraser.before(source, _instant(str(before)))
+    return eraser.of_streams(streams)
+
+
+def _instant(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Wrong(f"--before: {text} is no time: write 2026-01-31T00:00:00Z") from error
+    if moment.tzinfo is None:
+        raise Wrong("--before: say the zone too, such as Z for UTC")
+    return (moment - _EPOCH) // timedelta(microseconds=1)

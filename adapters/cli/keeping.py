@@ -1,0 +1,56 @@
+"""What the commands that erase, retract and bundle share: options, what they work on, and the words at the end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from adapters.cli.commands import Commands, Keeping, settings, told_in_a_line
+from adapters.evidence import certificate
+from adapters.sql import Erasure, Found
+
+_SQLITE = "SQLite keeps what it freed. In a quiet hour: sqlite3 FILE 'VACUUM; PRAGMA wal_checkpoint(TRUNCATE);'"
+_POSTGRESQL = (
+    "PostgreSQL keeps old rows until it vacuums. At once: VACUUM FULL payloads, deliveries, projections, streams;"
+)
+_BACKUPS = "Backups, replicas and files that were exported earlier are yours to erase."
+
+reason_option = click.option("--reason", required=True, help="Why. It stays in the log for ever: name nobody.")
+by_option = click.option("--by", metavar="WHO", help="Who does it, for the log.  [default: local]")
+dry_option = click.option("--dry-run", is_flag=True, help="Tell what would be erased, and erase nothing.")
+
+
+@contextmanager
+def keeping(commands: Commands, config: Path | None, database: str | None) -> Iterator[Keeping]:
+    """What the configuration names, as long as the block lasts."""
+    found = settings(config, database)
+    with told_in_a_line(), commands.keeping(found) as opened:
+        yield opened
+
+
+def counts(found: Found) -> dict[str, int]:
+    """What was found, for programs."""
+    return {"streams": len(found.streams), "loose_events": len(found.loose), "rejections": len(found.rejections)}
+
+
+def words(found: Found) -> str:
+    """What was found, for people."""
+    streams, loose, rejections = counts(found).values()
+    return f"{streams} streams, {loose} events of no stream, {rejections} rejected deliveries"
+
+
+def progress(done: int, whole: int) -> None:
+    """Tells on standard error how far an erasure is."""
+    click.echo(f"{done} of {whole} erased", err=True)
+
+
+def certify(opened: Keeping, erasure: Erasure, reason: str, by: str | None, output: Path | None) -> None:
+    """Writes the certificate, and says what the database itself still holds."""
+    note = certificate(opened.notary, erasure, opened.clock(), reason, by)
+    if output is None:
+        click.echo(note, nl=False)
+    else:
+        output.write_text(note, encoding="utf-8")
+    sqlite = opened.settings.database_url.startswith("sqlite")
+    click.echo(f"{_SQLITE if sqlite else _POSTGRESQL}\n{_BACKUPS}", err=True)

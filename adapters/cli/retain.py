@@ -1,0 +1,66 @@
+"""`hookfold audit retain`: erases what is older than its source may be kept."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from adapters.cli.commands import Commands, Keeping, config_option, database_option, json_option
+from adapters.cli.keeping import by_option, certify, counts, dry_option, keeping, progress, words
+from adapters.config import Source
+from adapters.sql import Found
+
+
+@click.command()
+@config_option
+@database_option
+@by_option
+@dry_option
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="NAME.txt: NAME-<source>.txt each."
+)
+@json_option
+@click.pass_obj
+def retain(
+    commands: Commands,
+    config: Path | None,
+    database: str | None,
+    by: str | None,
+    dry_run: bool,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Erase what is older than its source's `keep_for`. Run it daily; it does nothing where nothing is due.
+
+    Whole streams only: of one that still receives events, nothing goes.
+    """
+    told: dict[str, Found] = {}
+    with keeping(commands, config, database) as opened:
+        for name, source in sorted(opened.settings.sources.items()):
+            if source.keep_for is not None:
+                told[name] = _due(opened, source, source.keep_for)
+                if told[name] and not dry_run:
+                    _erase(
+                        opened, told[name], source.keep_for, by, output and output.with_stem(f"{output.stem}-{name}")
+                    )
+    _tell(told, "would be erased" if dry_run else "erased", as_json)
+
+
+def _due(opened: Keeping, source: Source, keep_for: int) -> Found:
+    return opened.keeper.eraser.before(source.name, opened.clock() - keep_for)
+
+
+def _erase(opened: Keeping, found: Found, keep_for: int, by: str | None, output: Path | None) -> None:
+    reason = f"retention: kept for {timedelta(microseconds=keep_for)}"
+    certify(opened, opened.keeper.eraser.erase(found, reason, by, progress), reason, by, output)
+
+
+def _tell(told: dict[str, Found], verb: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({name: counts(found) for name, found in told.items()}))
+        return
+    for name, found in told.items():
+        click.echo(f"{name}: {words(found)} {verb}")
+    if not told:
+        click.echo("no source has a keep_for")
