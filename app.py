@@ -120,9 +120,13 @@ class Parts:
 def open_parts(settings: Settings) -> Parts:
     """Opens and migrates the database. Raises ConfigError where it does not belong to the configuration."""
     engine = open_engine(settings.database_url, pool_size=THREADS)
-    migrate(engine)
     ids = Ids(settings.service.key)
-    _check_claims(engine, ids, settings)
+    try:
+        migrate(engine)
+        _check_claims(engine, ids, settings)
+    except BaseException:
+        engine.dispose()
+        raise
     providers = {name: build(source) for name, source in settings.sources.items()}
     sources = {name: _source(providers[name], configured) for name, configured in settings.sources.items()}
     return Parts(settings, engine, ids, providers, sources)
