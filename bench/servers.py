@@ -17,6 +17,9 @@ BY_DEFAULT = Serving().processes
 """As `make run` serves."""
 
 SERVICE_SECRET = "a secret for benchmarks only, 32"
+SIGNING_KEY = "5a" * 32
+"""The same for all: a copy of a database is served with the key that signed the checkpoints in it."""
+
 HOME = Path(__file__).parents[1]
 PATIENCE = 60.0
 """Seconds until a server has to answer."""
@@ -36,8 +39,9 @@ def settings_of(folder: Path, url: str) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "wms.secret").write_text(SECRET)
     (folder / "service.secret").write_text(SERVICE_SECRET)
+    (folder / "signing.key").write_text(SIGNING_KEY)
     (folder / "hookfold.toml").write_text(
-        f'[service]\nsecret = "file:{folder}/service.secret"\n'
+        f'[service]\nsecret = "file:{folder}/service.secret"\nsigning_key = "file:{folder}/signing.key"\n'
         f'[sources.{SOURCE}]\nprovider = "wms"\nsecrets = ["file:{folder}/wms.secret"]\n'
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFOLD_")}

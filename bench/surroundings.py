@@ -23,6 +23,7 @@ def surroundings(postgres: Durable) -> dict[str, str]:
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "processor": f"{os.cpu_count()} cores, {_processor()}",
+        "load": f"{os.getloadavg()[0]:.1f} processes ran before the run",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
