@@ -12,14 +12,19 @@ T = TypeVar("T")
 
 
 def clocks_of(ask: Ask[Any]) -> Clocks | None:
-    """What the question is about; None for the present."""
+    """What the question is about; None for the present as it is stored.
+
+    Where this code has folded nothing yet, the present is asked of the log: all that is recorded by now.
+    """
     query = ask.query
     asked = {
         "as_of": given(getattr(query, "as_of", None)),
         "known_at": given(getattr(query, "known_at", None)),
         "position": given(getattr(query, "known_at_position", None)),
     }
-    return None if set(asked.values()) == {None} else ask.api.past.clocks(**asked)
+    if set(asked.values()) == {None} and ask.api.current.is_built():
+        return None
+    return ask.api.past.clocks(**asked)
 
 
 def known(kind: str, find: Callable[[], T | None]) -> T:

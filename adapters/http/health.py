@@ -5,11 +5,12 @@ from typing import Any
 import msgspec
 from flask import Response
 
-from adapters.http import queries
+from adapters.http import queries, shapes
 from adapters.http.answers import uncached
-from adapters.http.folded import FINGERPRINTS
 from adapters.http.problems import Busy
 from adapters.http.routes import Ask, Routes
+from adapters.http.times import text_of
+from adapters.sql import VersionStatus
 
 routes = Routes()
 
@@ -20,10 +21,31 @@ class Health(msgspec.Struct):
     status: str
 
 
+class Folding(msgspec.Struct, kw_only=True):
+    """A version of a machine's projections. `own`: this process reads and writes it.
+
+    `status`: unbuilt, building, ready, serving, retired or dropping. `since` is when it came to serve, or its build
+    began, by `built_by`. `waiting` counts streams that it has to catch up with, `failed` those that its code could not
+    fold, which is a fault of ours; `oldest` is when the oldest event that it has not folded was recorded.
+    """
+
+    machine: str
+    version: str
+    own: bool
+    status: str
+    since: shapes.Time | None
+    built_by: str | None
+    waiting: int
+    failed: int
+    oldest: shapes.Time | None
+
+
 class Readiness(msgspec.Struct):
     """The service can take deliveries and answer questions.
 
-    `position`: the log's last one. `lag`: by how many positions the projections are behind it.
+    `status`: `ok`; `unbuilt` where this release has not folded the log yet, so that questions are answered from the log
+    itself, more slowly; `faulty` where it cannot fold some streams. `position`: the log's last one. `lag`: by how many
+    positions the projections that this process reads are behind it.
     """
 
     status: str
@@ -31,6 +53,7 @@ class Readiness(msgspec.Struct):
     migrations: str
     position: int
     lag: int
+    folding: list[Folding]
 
 
 @routes.one("/healthz", queries.Plain, Health)
@@ -45,5 +68,24 @@ def readyz(ask: Ask[Any]) -> Response:
     current, newest = ask.api.reads.revision()
     if current != newest:
         raise Busy(f"the database is at migration {current}, this code knows {newest}: run the migrations")
-    position, lag = ask.api.reads.head(), ask.api.reads.lag(FINGERPRINTS)
-    return uncached(Readiness("ok", "ok", current or "", position, lag))
+    status = ask.api.current.status()
+    own = [one for one in status.versions if one.own]
+    word = "faulty" if any(one.failed for one in own) else "ok"
+    if any(one.status in {"unbuilt", "building"} for one in own):
+        word = "unbuilt"
+    told = [_folding(one) for one in status.versions]
+    return uncached(Readiness(word, "ok", current or "", status.position, status.lag, told))
+
+
+def _folding(one: VersionStatus) -> Folding:
+    return Folding(
+        machine=one.machine,
+        version=one.version,
+        own=one.own,
+        status=one.status,
+        since=text_of(one.started_at if one.status == "building" else one.switched_at),
+        built_by=one.built_by,
+        waiting=one.waiting,
+        failed=one.failed,
+        oldest=text_of(one.oldest_at),
+    )

@@ -117,7 +117,8 @@ def _present(api: Api, name: str) -> Measured:
 
 def _unbuilt(api: Api, name: str) -> Measured:
     asked = WantedMeasurements(fingerprints=(), limit=1, measurements=[name])
-    clocks, following = api.past.clocks(), None
+    clocks = api.past.clocks()
+    following: Any = None
     for _ in range(_PAGES):
         found, following = api.past.measurements(replace(asked, before=following), clocks)
         if found:

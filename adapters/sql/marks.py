@@ -58,6 +58,13 @@ def waiting(cursor: Any, dialect: Dialect, version: str, limit: int) -> list[Wai
     return [Waiting(*row) for row in cursor.fetchall()]
 
 
+def any_waiting(cursor: Any, dialect: Dialect, versions: Sequence[str]) -> bool:
+    """Whether a stream is marked for one of the versions, but for those that their code failed to fold."""
+    some = ", ".join(dialect.mark for _ in versions)
+    cursor.execute(f"SELECT 1 FROM unfolded WHERE version IN ({some}) AND error IS NULL LIMIT 1", list(versions))
+    return cursor.fetchone() is not None
+
+
 def count(cursor: Any, dialect: Dialect, version: str) -> int:
     """How many streams are marked for a version."""
     cursor.execute(_COUNT.replace("?", dialect.mark), (version,))

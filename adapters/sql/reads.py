@@ -1,14 +1,16 @@
 """Reading: what the query API asks of the database. Nothing here writes; every method is one short transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable
 
 from adapters.sql import reads_deliveries, reads_events, reads_past, reads_streams
+from adapters.sql.current import Current
 from adapters.sql.engine import revision
 from adapters.sql.errors import our_errors
+from adapters.sql.projection import Source
 from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded
 from adapters.sql.reads_past import Named, Repeat
@@ -16,6 +18,10 @@ from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, 
 from adapters.sql.stored import Reader, to_event
 from core.clocks import Clocks
 from core.event import Event, Instant
+from core.ids import Ids
+
+_MANY = 500
+"""Positions in one statement."""
 
 
 class Reads:
@@ -28,10 +34,9 @@ class Reads:
         """The log's last position; 0 where it is empty."""
         return int(self._rows(reads_events.HEAD)[0][0])
 
-    def lag(self, fingerprints: Sequence[str]) -> int:
-        """By how many positions the machines of these fingerprints are behind the log's last foldable event."""
-        rows = self._rows(reads_events.newest_folded(fingerprints))
-        return max((position - (folded or 0) for position, folded in rows if position > (folded or 0)), default=0)
+    def current(self, ids: Ids, sources: Mapping[str, Source]) -> Current:
+        """What this code may read of the projections."""
+        return Current(self._engine, ids, sources)
 
     def revision(self) -> tuple[str | None, str | None]:
         """The database's migration and the newest one that this code knows."""
@@ -89,13 +94,17 @@ class Reads:
         """Streams that a question can be about, the newest first; `asked` is that of `reads_past.list_named`."""
         return [Named._make(row) for row in self._rows(reads_past.list_named(clocks, limit, **asked))]
 
-    def histories(self, named: Sequence[Named], position: int) -> list[Any]:
-        """Stored events of these streams up to a position: (source, stream, what `to_event` takes, recorded_at)."""
-        return self._rows(reads_past.histories(named, position))
+    def events_of(self, named: Named, position: int) -> list[Any]:
+        """Stored events of a stream up to a position: (what `to_event` takes, recorded_at, retracted)."""
+        return self._rows(reads_past.history(named, position))
 
-    def repeats(self, named: Sequence[Named], clocks: Clocks) -> list[Repeat]:
-        """How often the keys of these streams' events had come again."""
-        return [Repeat._make(row) for row in self._rows(reads_past.repeats(named, clocks))]
+    def repeats(self, named: Named, clocks: Clocks) -> tuple[list[int], list[Repeat]]:
+        """The positions of a stream's events that a question is about, and how often their keys had come again."""
+        with self._connected() as connection:
+            at = list(connection.scalars(reads_past.positions(named, clocks)))
+            chunks = [at[start : start + _MANY] for start in range(0, len(at), _MANY)]
+            found = [row for chunk in chunks for row in connection.execute(reads_past.repeats(named, chunk, clocks))]
+        return at, [Repeat._make(row) for row in found]
 
     def deliveries(self, asked: Deliveries) -> tuple[list[Delivered], Seen | None]:
         """Deliveries of every verdict, the newest first: events are the `new` ones. And the keyset, if more follow."""

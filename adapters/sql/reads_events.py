@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, func, select, union_all
 
-from adapters.sql.tables import events, payloads, projections, streams
+from adapters.sql.tables import events, payloads, streams
 
 HEAD = select(func.coalesce(func.max(events.c.position), 0))
 
@@ -89,17 +89,3 @@ def history(source: str, stream: str) -> Select[Any]:
         .where(*_of_stream(source, stream))
         .order_by(events.c.position)
     )
-
-
-def newest_folded(fingerprints: Sequence[str]) -> Select[Any]:
-    """The last event that has a stream, and the position up to which its stream is folded (null: not at all)."""
-    newest = (
-        select(events.c.source, events.c.stream, events.c.position)
-        .where(events.c.stream.is_not(None))
-        .order_by(events.c.position.desc())
-        .limit(1)
-        .subquery()
-    )
-    same = and_(projections.c.source == newest.c.source, projections.c.stream == newest.c.stream)
-    folded = and_(same, projections.c.fingerprint.in_(fingerprints))
-    return select(newest.c.position, projections.c.position).outerjoin_from(newest, projections, folded)

@@ -60,6 +60,10 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     machines: dict[str, Own]
     plain: bool
 
+    def is_built(self) -> bool:
+        """Whether this code can read what it folded, of every machine."""
+        return bool(self.machines) and all(own.built for own in self.machines.values())
+
     def versions(self) -> list[str]:
         """The versions of this code."""
         return [own.version for own in self.machines.values()]
@@ -144,18 +148,20 @@ def switch(cursor: Any, dialect: Dialect, version: Version, status: str, now: In
     update(cursor, dialect, version, status=status, builder=None)
 
 
-def standing(cursor: Any, dialect: Dialect, machines: Mapping[str, Kind], versions: Sequence[Version]) -> Standing:
-    """What this code has to do with each machine. Every machine has to be registered."""
+def standing(
+    cursor: Any, dialect: Dialect, machines: Mapping[str, Kind], versions: Sequence[Version], at: str | None = None
+) -> Standing:
+    """What this code has to do with each machine. `at`: the epoch before the versions were read, without the lock."""
     owns = {name: _own(versions, kind) for name, kind in machines.items()}
     alone = all(own.built and not own.others for own in owns.values())
     plain = alone and not any(_is_marked(cursor, dialect, own.version) for own in owns.values())
-    return Standing(epoch(cursor), owns, plain)
+    return Standing(at or epoch(cursor), owns, plain)
 
 
 def _own(versions: Sequence[Version], kind: Kind) -> Own:
     mine = own_version(versions, kind.name, kind.fingerprint)
-    if mine is None:
-        return Own("", built=False)
+    if mine is None:  # not registered yet; the machine's first version will serve at once
+        return Own(kind.fingerprint, built=not any(one.machine == kind.name for one in versions))
     living = [one for one in versions if one.machine == kind.name and one.status != DROPPING]
     others = tuple(one.version for one in living if one.version != mine.version)
     return Own(mine.version, mine.status in BUILT, others)
