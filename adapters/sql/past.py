@@ -3,7 +3,6 @@
 The rows are those of `projections` and `measurements` as they would have been; nobody stored them.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from adapters.sql.reads import Reads
 from adapters.sql.reads_past import Named, Repeat
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.refold import MEASUREMENTS, PROJECTIONS
-from adapters.sql.snapshots import Key, Snapshots
+from adapters.sql.snapshots import Snapshots
 from adapters.sql.stored import to_event
 from core import fold
 from core.clocks import Clocks, covers
@@ -25,9 +24,6 @@ EXAMINED = 500
 """A page of a list looks at no more streams than these, however few of them the filters leave."""
 
 _CHUNK = 50
-
-Where = tuple[str, str]
-"""(source, stream)."""
 
 
 class Arrival(NamedTuple):
@@ -107,10 +103,10 @@ class Past:
     def history(self, name: str, clocks: Clocks) -> History | None:
         """One stream's events; None where nothing was known of it. Raises Erased."""
         for named in self._find(name, clocks):
-            arrivals = self._arrivals([named], clocks)[named.source, named.stream]
+            arrivals = self._arrivals(named, clocks)
             if arrivals is None:
                 raise Erased(named.stream)
-            return History(named, arrivals, self._reads.repeats([named], clocks))
+            return History(named, arrivals, self._reads.repeats(named, clocks)[1])
         return None
 
     def streams(self, wanted: WantedStreams, clocks: Clocks) -> tuple[list[Projected], int | None]:
@@ -184,16 +180,13 @@ class Past:
         return self._reads.named(clocks, 1, kind=None, sources=list(self._sources), names=[name])
 
     def _rows(self, chunk: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, Row | None]]:
-        """Each stream's row; None where it was erased."""
-        conflicts: dict[Where, list[int]] = defaultdict(list)
-        for repeat in self._reads.repeats(chunk, clocks) if chunk else ():
-            if repeat.verdict == "conflict":
-                conflicts[repeat.source, repeat.stream].append(repeat.position)
-        snapshots = self._snapshots_of(chunk, clocks)
+        """The row of each stream that had begun; None where it was erased."""
         for named in chunk:
-            where = (named.source, named.stream)
-            snapshot = snapshots[where]
-            yield named, None if snapshot is None else self._row(named, snapshot, conflicts.get(where, []))
+            positions, repeats = self._reads.repeats(named, clocks)
+            if positions or _was_named(named, clocks):
+                conflicts = [repeat.position for repeat in repeats if repeat.verdict == "conflict"]
+                snapshot = self._snapshot(named, clocks)
+                yield named, None if snapshot is None else self._row(named, snapshot, conflicts)
 
     def _row(self, named: Named, snapshot: bytes, conflicts: Sequence[int]) -> Row:
         machine = self._machine_of(named)
@@ -206,20 +199,16 @@ class Past:
         columns = dict(zip(PROJECTIONS.names, projection_row(self._ids, one), strict=True))
         return Row(named, columns, measurement_rows(self._ids, one))
 
-    def _snapshots_of(self, chunk: Sequence[Named], clocks: Clocks) -> dict[Where, bytes | None]:
-        found = {(one.source, one.stream): self._kept(one, clocks) for one in chunk}
-        missing = [one for one in chunk if found[one.source, one.stream] is None]
-        arrivals = self._arrivals(missing, clocks)
-        for one in missing:
-            held = arrivals[one.source, one.stream]
-            if held is not None:
-                snapshot = found[one.source, one.stream] = self._fold(one, held)
-                self._snapshots.keep(self._key(one, clocks), snapshot)
-        return found
-
-    def _kept(self, named: Named, clocks: Clocks) -> bytes | None:
-        """What was folded before; of an erased stream nothing is taken up that may be older than its erasure."""
-        return None if named.erased is not None else self._snapshots.get(self._key(named, clocks))
+    def _snapshot(self, named: Named, clocks: Clocks) -> bytes | None:
+        """The fold, as it was made before where it was; an erased stream's is made anew, onto what is left."""
+        key = (self._machine_of(named).fingerprint, named.source, named.stream, clocks.position, clocks.as_of)
+        snapshot = None if named.erased is not None else self._snapshots.get(key)
+        if snapshot is None:
+            arrivals = self._arrivals(named, clocks)
+            snapshot = None if arrivals is None else self._fold(named, arrivals)
+            if snapshot is not None:
+                self._snapshots.keep(key, snapshot)
+        return snapshot
 
     def _fold(self, named: Named, arrivals: Sequence[Arrival]) -> bytes:
         machine, settings = self._machine_of(named), self._sources[named.source].settings
@@ -227,27 +216,25 @@ class Past:
         base = named.base()
         return fold.encode(fold.fold(machine, events, settings, base and base.state(machine)))
 
-    def _arrivals(self, chunk: Sequence[Named], clocks: Clocks) -> dict[Where, list[Arrival] | None]:
-        """What the question is about, of each stream; None for one that was erased since, or in between."""
-        told = [one for one in chunk if one.erased is None or (clocks.as_of is None and one.erased <= clocks.position)]
-        found: dict[Where, list[Arrival] | None] = {(one.source, one.stream): None for one in chunk}
-        found |= {(one.source, one.stream): [] for one in told}
-        for source, stream, *stored, recorded_at, retracted in self._stored(told, clocks):
-            held = found[source, stream]
-            if held is not None and stored[-1] is not None:
-                event = to_event(*stored, read=self._sources[source].read)
+    def _arrivals(self, named: Named, clocks: Clocks) -> list[Arrival] | None:
+        """What the question is about; None where what it would need was erased."""
+        if named.erased is not None and (clocks.as_of is not None or clocks.position < named.erased):
+            return None
+        read, found = self._sources[named.source].read, []
+        for *stored, recorded_at, retracted in self._reads.events_of(named, clocks.position):
+            if stored[-1] is not None:
+                event = to_event(*stored, read=read)
                 if covers(clocks, event):
-                    held.append(Arrival(event, recorded_at, stored[-2], retracted))
+                    found.append(Arrival(event, recorded_at, stored[-2], retracted))
         return found
-
-    def _stored(self, chunk: Sequence[Named], clocks: Clocks) -> list[Any]:
-        return self._reads.histories(chunk, clocks.position) if chunk else []
 
     def _machine_of(self, named: Named) -> fold.Kind:
         return self._machines[self._sources[named.source].machine_of(named.kind)]
 
-    def _key(self, named: Named, clocks: Clocks) -> Key:
-        return self._machine_of(named).fingerprint, named.source, named.stream, clocks.position, clocks.as_of
+
+def _was_named(named: Named, clocks: Clocks) -> bool:
+    """Whether a stream without events, such as a device that an action is for, had been named by then."""
+    return clocks.as_of is None or (named.named_at is not None and named.named_at <= clocks.as_of)
 
 
 def _is_wanted(wanted: WantedStreams, columns: Mapping[str, Any]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal, literal_column, select
 
 from adapters.sql.erased import Base
 from adapters.sql.tables import deliveries, erased, events, payloads, retractions, streams
@@ -15,6 +15,7 @@ from core.event import Instant
 class Named(NamedTuple):
     """A stream, which the log first named at `opened`. `provider_id` is None where it was erased.
 
+    `named_at`: when the event happened that first named it, which may be another stream's.
     `erased`: the position of the event that tells of its erasure; `measured` and `snapshot` are what is left.
     """
 
@@ -23,6 +24,7 @@ class Named(NamedTuple):
     kind: str
     provider_id: str | None
     opened: int
+    named_at: Instant | None = None
     erased: int | None = None
     measured: bytes | None = None
     snapshot: bytes | None = None
@@ -37,8 +39,6 @@ class Named(NamedTuple):
 class Repeat(NamedTuple):
     """How often the key of the event at `position` came again, by verdict."""
 
-    source: str
-    stream: str
     position: int
     verdict: str
     times: int
@@ -46,19 +46,16 @@ class Repeat(NamedTuple):
 
 _PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
 _BASE = and_(erased.c.source == streams.c.source, erased.c.stream == streams.c.stream)
-_NAMED = select(
-    *(streams.c.source, streams.c.stream, streams.c.kind, streams.c.provider_id, streams.c.opened),
-    *(erased.c.position, erased.c.measured, erased.c.snapshot),
-).outerjoin_from(streams, erased, _BASE)
 _RETRACTED = and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position)
 _happened: ColumnElement[Instant] = func.coalesce(events.c.occurred_at, events.c.received_at)
-_INDEXED = events.c.position > literal_column("0")
-"""Always true; without it SQLite walks the primary key, all events of the source."""
-
-
-def _up_to(position: int) -> ColumnElement[bool]:
-    """The sum keeps SQLite from walking the primary key up to there."""
-    return events.c.position + literal_column("0") <= position
+_FIRST = events.alias()
+_NAMED = select(
+    *(streams.c.source, streams.c.stream, streams.c.kind, streams.c.provider_id, streams.c.opened),
+    select(func.coalesce(_FIRST.c.occurred_at, _FIRST.c.received_at))
+    .where(_FIRST.c.position == streams.c.opened)
+    .scalar_subquery(),
+    *(erased.c.position, erased.c.measured, erased.c.snapshot),
+).outerjoin_from(streams, erased, _BASE)
 
 
 def recorded_from(position: int) -> Select[Any]:
@@ -84,56 +81,46 @@ def list_named(
         query = query.where(streams.c.stream.in_(names))
     if before is not None:
         query = query.where(streams.c.opened < before)
-    if clocks.as_of is not None:
-        query = query.where(_begun(clocks.as_of, clocks.position))
     return query.order_by(streams.c.opened.desc()).limit(limit)
 
 
-def _begun(as_of: Instant, position: int) -> ColumnElement[bool]:
-    """By then an event of the stream had happened, or the one that first named it."""
-    of_stream = and_(events.c.source == streams.c.source, events.c.opened == streams.c.opened, _INDEXED)
-    known = and_(events.c.stream == streams.c.stream, _up_to(position))
-    own = select(events.c.position).where(of_stream, known, _happened <= as_of)
-    first = select(events.c.position).where(events.c.position == streams.c.opened, _happened <= as_of)
-    return or_(own.exists(), first.exists())
+def positions(named: Named, clocks: Clocks) -> Select[Any]:
+    """The events of a stream that the question is about, as far as their columns tell."""
+    query = select(events.c.position).where(*_of(named, clocks.position)).order_by(events.c.position)
+    return query if clocks.as_of is None else query.where(_happened <= clocks.as_of)
 
 
-def histories(named: Sequence[Named], position: int) -> Select[Any]:
-    """(source, stream, what `stored.to_event` takes, recorded_at, retracted) of these streams' events, in order.
+def history(named: Named, position: int) -> Select[Any]:
+    """What `stored.to_event` takes, recorded_at, retracted: of a stream's events up to a position, in order.
 
     `retracted`: the position of the event that took it back, where that was known at the position too.
-
-    A position opens streams of one source alone: pairs of source and `opened` that do not belong together find nothing.
     """
     taken = (events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by)
-    told = (events.c.recorded_at, retractions.c.retraction)
     return (
-        select(events.c.source, events.c.stream, *taken, payloads.c.body, *told)
+        select(*taken, payloads.c.body, events.c.recorded_at, retractions.c.retraction)
         .outerjoin_from(events, payloads, _PAYLOAD)
         .outerjoin(retractions, and_(_RETRACTED, retractions.c.retraction <= position))
-        .where(*_of(named), _up_to(position))
+        .where(*_of(named, position))
         .order_by(events.c.position)
     )
 
 
-def repeats(named: Sequence[Named], clocks: Clocks) -> Select[Any]:
-    """Columns of Repeat: deliveries that were no event of their own, by the event whose key they had."""
-    same = and_(deliveries.c.source == events.c.source, deliveries.c.position == events.c.position)
-    what = (events.c.source, events.c.stream, events.c.position, deliveries.c.verdict)
-    query = select(*what, func.count()).join_from(events, deliveries, same).where(*_of(named))
-    query = query.where(_up_to(clocks.position), deliveries.c.head <= clocks.position)
-    if clocks.as_of is not None:
-        query = query.where(_happened <= clocks.as_of)
+def repeats(named: Named, at: Sequence[int], clocks: Clocks) -> Select[Any]:
+    """(position, verdict, times): deliveries that had the key of an event at one of these positions."""
+    what = (deliveries.c.position, deliveries.c.verdict)
+    query = select(*what, func.count()).where(deliveries.c.source == named.source, deliveries.c.position.in_(at))
+    query = query.where(deliveries.c.head <= clocks.position)
     if clocks.recorded_at is not None:
         query = query.where(deliveries.c.recorded_at <= clocks.recorded_at)
     return query.group_by(*what)
 
 
-def _of(named: Sequence[Named]) -> tuple[ColumnElement[bool], ...]:
-    sources = sorted({one.source for one in named})
+def _of(named: Named, position: int) -> tuple[ColumnElement[bool], ...]:
+    """The last two keep SQLite from walking the primary key, all events of the source."""
     return (
-        events.c.source.in_(sources),
-        events.c.opened.in_([one.opened for one in named]),
-        events.c.stream.in_([one.stream for one in named]),
-        _INDEXED,
+        events.c.source == named.source,
+        events.c.opened == named.opened,
+        events.c.stream == named.stream,
+        events.c.position > literal_column("0"),
+        events.c.position + literal_column("0") <= literal(position),
     )
