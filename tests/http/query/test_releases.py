@@ -1,0 +1,135 @@
+"""What a release answers while it has folded nothing, after it has, and beside another one."""
+
+import pytest
+
+from adapters.sql import Replay
+from core import fold
+from tests.support.house import House, wms
+from tests.support.releases import changed
+
+SCAN = ["WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_GRANTED", "CAMERA_STARTED", "MEASUREMENT_STARTED"]
+
+
+def recovery(user: str) -> dict[str, str]:
+    times = {"timestamp": "2023-11-14T22:00:00.000Z", "mentraOSWebsocketUrl": "wss://cloud.example.com/app-ws"}
+    return {"type": "session_recovery", "sessionId": f"{user}-com.example.captions", "userId": user, **times}
+
+
+@pytest.fixture
+def houses(database_url, monkeypatch):
+    """An older release that has folded some streams, and a newer one that has folded none."""
+    older = House(database_url)
+    for user in ("ann", "bob", "cy"):
+        older.send("captions", recovery(user))
+    for number, event in enumerate(SCAN):
+        older.send("clinic", wms("scan", number, event))
+    monkeypatch.setitem(fold.MACHINES, "session", changed()["session"])
+    newer = House(database_url)
+    yield older, newer
+    newer.close()
+    older.close()
+
+
+def replay(house: House) -> Replay:
+    return Replay(house.engine, house.ids, house.api.sources, lambda: 10**15)
+
+
+def test_a_release_that_has_folded_nothing_answers_from_the_log(houses):
+    _, newer = houses
+
+    newer.send("captions", recovery("dan"))
+
+    assert [one["state"] for one in newer.get("/v1/sessions", user_id="dan")["data"]] == ["active"]
+    listed = [(one["user_id"], one["state"]) for one in newer.get("/v1/sessions", provider="mentraos")["data"]]
+    assert listed == [("dan", "active"), ("cy", "active"), ("bob", "active"), ("ann", "active")]
+    ready = newer.get("/readyz")
+    assert (ready["status"], ready["lag"]) == ("unbuilt", 9)
+
+
+def test_a_measurement_is_found_by_our_id_before_its_release_has_folded_anything(houses):
+    _, newer = houses
+    (measurement,) = newer.get("/v1/measurements")["data"]
+
+    found = newer.get(f"/v1/measurements/{measurement['id']}")
+
+    assert found == measurement
+    newer.get("/v1/measurements/mea_" + "a" * 26, status=404)
+
+
+def test_after_a_replay_the_same_answers_come_from_what_is_stored(houses):
+    _, newer = houses
+    before = newer.get("/v1/sessions")["data"]
+
+    replay(newer).rebuild((), lambda _: None)
+
+    assert newer.get("/v1/sessions")["data"] == before
+    assert newer.get("/readyz")["status"] == "ok"
+    assert newer.get("/readyz")["lag"] == 0
+
+
+def test_what_another_release_appends_is_folded_before_the_next_answer(houses, monkeypatch):
+    older, newer = houses
+    replay(newer).rebuild((), lambda _: None)
+    assert len(newer.get("/v1/sessions")["data"]) == 4
+    monkeypatch.undo()
+    older.send("captions", recovery("dan"))
+    older.send("captions", recovery("eve"))
+    monkeypatch.setitem(fold.MACHINES, "session", changed()["session"])
+
+    listed = newer.get("/v1/sessions", provider="mentraos")["data"]
+
+    assert [(one["user_id"], one["state"]) for one in listed[:2]] == [("eve", "active"), ("dan", "active")]
+    assert newer.get("/readyz")["lag"] == 0
+
+
+def test_a_rollback_is_refused_while_only_the_older_code_could_catch_its_version_up(houses):
+    from adapters.sql import Refused
+
+    _, newer = houses
+    replay(newer).rebuild((), lambda _: None)
+    newer.send("captions", recovery("dan"))
+
+    with pytest.raises(Refused, match="only the release that has its code"):
+        replay(newer).rollback(("session",))
+
+
+def test_after_a_rollback_by_the_older_release_its_states_are_told_again(houses, monkeypatch):
+    older, newer = houses
+    replay(newer).rebuild((), lambda _: None)
+    newer.send("captions", recovery("dan"))
+    monkeypatch.undo()
+
+    replay(older).rollback(("session",))
+
+    listed = older.get("/v1/sessions", provider="mentraos")["data"]
+    assert [one["state"] for one in listed] == ["recovering"] * 4
+    assert {one["status"] for one in older.get("/readyz")["folding"] if one["own"]} == {"serving"}
+
+
+def test_a_version_that_was_dropped_leaves_no_row(houses):
+    _, newer = houses
+    replay(newer).rebuild((), lambda _: None)
+
+    replay(newer).drop()
+
+    with newer.engine.connect() as connection:
+        left = connection.exec_driver_sql("SELECT DISTINCT fingerprint FROM projections").scalars().all()
+        known = connection.exec_driver_sql("SELECT version FROM versions").scalars().all()
+    assert set(left) <= set(known)
+    assert len(known) == len(fold.MACHINES)
+
+
+def test_one_source_can_be_folded_anew_in_place(houses, monkeypatch):
+    older, _ = houses
+    monkeypatch.undo()
+    with older.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE projections SET state = 'spoiled'")
+    from adapters.sql import Part
+
+    folded = replay(older).again(Part(source="captions"), lambda _: None)
+
+    assert folded == 3
+    assert {one["state"] for one in older.get("/v1/sessions", state="recovering")["data"]} == {"recovering"}
+    with older.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT source, state FROM projections").all()
+    assert {(source, state) for source, state in rows} == {("captions", "recovering"), ("clinic", "spoiled")}
