@@ -1,0 +1,138 @@
+"""`hookfold audit erase`, `retain` and `retract`, as they are typed."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import app
+from adapters.audit import check
+from adapters.cli import command_line
+from adapters.config import Settings, load, write_template
+from adapters.sql import open_engine
+from core import note
+from core.event import SECOND
+
+USER = "anna.secret@example.com"
+START = {
+    "type": "session_request",
+    "sessionId": f"{USER}-com.example.captions",
+    "userId": USER,
+    "timestamp": "2026-01-01T12:00:00.000Z",
+}
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def house(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A service that received one session."""
+    monkeypatch.setenv("HOOKFOLD_DATABASE_URL", database_url)
+    write_template(elsewhere / "hookfold.toml")
+    settings = load(None, os.environ)
+    _send(settings, START)
+    return settings
+
+
+@pytest.fixture
+def run() -> Run:
+    line = command_line(app.commands())
+    return lambda *words, **given: CliRunner().invoke(line, ["audit", *map(str, words)], **given)
+
+
+def test_a_user_is_erased_and_the_certificate_is_signed(house: Settings, run: Run, tmp_path: Path):
+    certificate = tmp_path / "certificate.txt"
+
+    done = run("erase", "--user", "-", "--reason", "asked for", "--yes", "-o", certificate, input=f"{USER}\n")
+
+    assert done.exit_code == 0, done.output
+    opened = note.opened(certificate.read_text(encoding="utf-8"), app.commands().key(house), check)
+    head, document = opened.text.splitlines()
+    told = json.loads(document)
+    assert head == "hookfold erasure certificate v1"
+    assert (told["streams"], told["events"], told["reason"], told["who"]) == (1, 1, "asked for", "local")
+    assert USER not in certificate.read_text(encoding="utf-8")
+    assert _bodies(house, "captions") == [None]
+
+
+def test_verification_is_green_after_an_erasure(house: Settings, run: Run):
+    run("erase", "--user", USER, "--reason", "asked for", "--yes")
+
+    verdict = run("verify", "--json")
+
+    assert verdict.exit_code == 0, verdict.output
+    assert json.loads(verdict.stdout)["erased"] == 1
+
+
+def test_a_dry_run_tells_and_does_nothing(house: Settings, run: Run):
+    told = run("erase", "--user", USER, "--reason", "asked for", "--dry-run", "--json")
+
+    assert json.loads(told.stdout) == {"streams": 1, "loose_events": 0, "rejections": 0}
+    assert _bodies(house, "captions") != [None]
+
+
+def test_who_does_not_say_yes_erases_nothing(house: Settings, run: Run):
+    asked = run("erase", "--user", USER, "--reason", "asked for", input="n\n")
+
+    assert asked.exit_code == 1
+    assert _bodies(house, "captions") != [None]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--reason", "x"),
+        ("--reason", "x", "--source", "clinic"),
+        ("--reason", "x", "--user", "a", "--session", "b"),
+        ("--reason", "x", "--source", "hookfold", "--before", "2026-01-01T00:00:00Z"),
+        ("--reason", "x", "--source", "clinic", "--before", "yesterday"),
+        ("--reason", "x", "--source", "clinic", "--before", "2026-01-01T00:00:00"),
+    ],
+)
+def test_what_is_asked_for_in_two_ways_or_none_is_refused(house: Settings, run: Run, words: tuple[str, ...]):
+    assert run("erase", *words).exit_code == 2
+
+
+def test_what_is_older_than_its_source_may_be_kept_goes(house: Settings, run: Run, monkeypatch: pytest.MonkeyPatch):
+    text = house.path.read_text(encoding="utf-8")
+    house.path.write_text(text.replace("[sources.captions]", '[sources.captions]\nkeep_for = "30d"'), encoding="utf-8")
+    early = run("retain", "--dry-run", "--json")
+    now = app.now()
+    monkeypatch.setattr(app, "now", lambda: now + 31 * 86_400 * SECOND)
+
+    dry, done = run("retain", "--dry-run", "--json"), run("retain")
+
+    assert json.loads(early.stdout)["captions"]["streams"] == 0
+    assert json.loads(dry.stdout)["captions"]["streams"] == 1
+    assert done.exit_code == 0, done.output
+    assert _bodies(house, "captions") == [None]
+
+
+def test_an_event_is_retracted_once(house: Settings, run: Run):
+    first = run("retract", 1, "--reason", "forged")
+    second = run("retract", 1, "--reason", "forged")
+
+    assert (first.exit_code, first.stdout) == (0, "retracted, as the event at position 2 tells\n")
+    assert second.exit_code == 1
+    assert "already, by the event at position 2" in second.output
+
+
+def _send(settings: Settings, document: dict[str, Any]) -> None:
+    parts = app.open_parts(settings)
+    log = parts.log()
+    client: Any = parts.flask(parts.door(), lambda entry: log.append([entry])[0]).test_client()
+    assert client.post("/in/captions", json=document).status_code == 200
+    log.close()
+    parts.engine.dispose()
+
+
+def _bodies(settings: Settings, source: str) -> list[Any]:
+    engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql(f"SELECT body FROM payloads WHERE source = '{source}'").all()
+    engine.dispose()
+    return [body for (body,) in rows]
