@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
+import structlog
 from flask import Flask
 from granian import Granian
 from granian.constants import Interfaces, RuntimeModes
@@ -168,7 +169,10 @@ def write() -> None:
 
 def serve(settings: Settings, serving: Serving) -> None:
     """Serves until it is told to stop. What is wrong with the database is told here, before a process is started."""
-    start(settings).engine.dispose()
+    parts = start(settings)
+    if names := parts.replay().unbuilt():
+        structlog.get_logger().warning("unbuilt", machines=names, mend="hookfold replay, or serve --rebuild-on-start")
+    parts.engine.dispose()
     with writing("from app import write; write()"):
         Granian(
             "app:front",

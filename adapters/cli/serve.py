@@ -10,6 +10,7 @@ import msgspec
 
 from adapters.cli.commands import (
     Commands,
+    Failed,
     Serving,
     Wrong,
     config_option,
@@ -19,7 +20,9 @@ from adapters.cli.commands import (
     told_in_a_line,
 )
 from adapters.cli.hello import hello
+from adapters.cli.meter import Meter
 from adapters.config import Settings
+from adapters.sql import Refused
 
 
 @click.command()
@@ -28,6 +31,7 @@ from adapters.config import Settings
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @port_option
 @click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="They share the port.")
+@click.option("--rebuild-on-start", "rebuild", is_flag=True, help="First fold the log where this release has not.")
 @click.option("--hello", "greet", is_flag=True, help="Print a signed curl to try.")
 @click.pass_obj
 def serve(
@@ -37,6 +41,7 @@ def serve(
     host: str,
     port: int | None,
     processes: int,
+    rebuild: bool,
     greet: bool,
 ) -> None:
     """Receive webhooks, answer questions.
@@ -49,7 +54,19 @@ def serve(
         click.echo(hello(found, time.time()))
     os.environ |= _surroundings(found)
     with told_in_a_line():
+        if rebuild:
+            _rebuild(commands, found)
         commands.serve(found, Serving(host, processes))
+
+
+def _rebuild(commands: Commands, found: Settings) -> None:
+    meter = Meter()
+    try:
+        with commands.replay(found) as opened:
+            opened.rebuild_where_unbuilt(meter.tell)
+    except Refused as error:
+        raise Failed(str(error)) from error
+    meter.end()
 
 
 def _surroundings(found: Settings) -> dict[str, str]:

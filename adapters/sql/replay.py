@@ -66,11 +66,6 @@ class Replay:
         self._machines = machines
         self._clock = clock
 
-    def register(self) -> None:
-        """Makes this code known to the database."""
-        with self._transactions.turn() as cursor:
-            register(cursor, self._dialect, self._machines, self._clock())
-
     def status(self) -> Status:
         """How far everything is, asked of the tables themselves."""
         with self._transactions.reading() as cursor:
@@ -82,9 +77,13 @@ class Replay:
         self._builder.finish(versions, SERVING if serve else READY)
         return versions
 
+    def unbuilt(self) -> list[str]:
+        """The machines that this code has no built version of: what is asked of them is folded from the log."""
+        return [name for name in self._behind() if not self._is_built(name)]
+
     def rebuild_where_unbuilt(self, told: Told) -> list[Version]:
         """Builds what this code has no built version of; nothing where all is built."""
-        names = [name for name in self._behind() if not self._is_built(name)]
+        names = self.unbuilt()
         return self.rebuild(names, told) if names else []
 
     def again(self, part: Part, told: Told) -> int:
