@@ -255,11 +255,19 @@ def commands() -> Commands:
 
 
 def _migrate(url: str) -> None:
-    migrate(open_engine(url))
+    engine = open_engine(url)
+    try:
+        migrate(engine)
+    finally:
+        engine.dispose()
 
 
 def _revision(url: str) -> tuple[str | None, str | None]:
-    return revision(open_engine(url))
+    engine = open_engine(url)
+    try:
+        return revision(engine)
+    finally:
+        engine.dispose()
 
 
 @contextmanager

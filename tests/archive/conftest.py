@@ -12,6 +12,7 @@ from tests.support.postgres import Postgres
 from tests.support.travel import Place
 
 Make = Callable[[str], Place]
+Journey = tuple[Place, Place]
 
 
 @pytest.fixture
@@ -33,10 +34,20 @@ def place(postgres: Postgres, postgresql_template: str, sqlite_template: Path, t
         yield make
 
 
-@pytest.fixture(params=["sqlite to sqlite", "postgresql to postgresql", "sqlite to postgresql", "postgresql to sqlite"])
-def journey(request: pytest.FixtureRequest, place: Make) -> tuple[Place, Place]:
-    """A log with traffic in it, and an empty one."""
-    there, here = (place(kind) for kind in request.param.split(" to "))
+@pytest.fixture(params=["sqlite to postgresql", "postgresql to sqlite"])
+def journey(request: pytest.FixtureRequest, place: Make) -> Journey:
+    """A log with traffic in it, and an empty one on the other database."""
+    return _journey(request.param, place)
+
+
+@pytest.fixture(params=["sqlite to sqlite", "postgresql to postgresql"])
+def short_journey(request: pytest.FixtureRequest, place: Make) -> Journey:
+    """A log with traffic in it, and an empty one on the same database."""
+    return _journey(request.param, place)
+
+
+def _journey(route: str, place: Make) -> Journey:
+    there, here = (place(kind) for kind in route.split(" to "))
     there.busy()
     return there, here
 

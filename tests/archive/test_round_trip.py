@@ -4,11 +4,9 @@ import pytest
 
 from adapters.sql import Misfit, Outcome
 from core.ids import Ids
-from tests.archive.conftest import Make
+from tests.archive.conftest import Journey, Make
 from tests.support.house import wms
 from tests.support.travel import LATER, Place
-
-Journey = tuple[Place, Place]
 
 EVENTS = "SELECT * FROM events ORDER BY position"
 PAYLOADS = "SELECT source, position, type, headers, body, salt FROM payloads ORDER BY position"
@@ -24,6 +22,16 @@ def test_an_export_of_an_import_of_an_export_is_the_same_file(journey: Journey):
 
     assert (outcome.kept, outcome.appended, outcome.deliveries) == (14, 0, 3)
     assert here.export() == file
+
+
+def test_the_same_on_one_kind_of_database(short_journey: Journey):
+    there, here = short_journey
+    file = there.export()
+
+    here.take(file)
+
+    assert here.export() == file
+    assert here.told() == there.told()
 
 
 def test_an_empty_log_takes_over_every_row_as_it_was(journey: Journey):

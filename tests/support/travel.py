@@ -37,9 +37,7 @@ class Place(House):
 
     def own(self) -> None:
         """Something that Hookfold records of itself."""
-        self.log.append(
-            [Entry(OWN, NOON, [], b'{"told": "something"}', None, b"own", Unreadable("of no stream"))]
-        )
+        self.log.append([Entry(OWN, NOON, [], b'{"told": "something"}', None, b"own", Unreadable("of no stream"))])
 
     def export(self, **chosen: Any) -> bytes:
         """The log as a file."""

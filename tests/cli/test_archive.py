@@ -1,0 +1,153 @@
+"""`hookfold export` and `hookfold import`, as they are typed."""
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from adapters.cli import command_line
+from adapters.config import load, write_template
+from adapters.sql import Entry
+from app import commands, open_parts
+from tests.support.house import start
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def typed(elsewhere: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Types a command of the real line, in a folder with a configuration and a log with two events."""
+    monkeypatch.setenv("HOOKFOLD_DATABASE_URL", sqlite_url)
+    write_template(elsewhere / "hookfold.toml")
+    parts = open_parts(load(None, os.environ))
+    log = parts.log()
+    for user in ("ada", "bob"):
+        body = json.dumps(start(user)).encode()
+        entry = parts.door().receive("captions", [("content-type", "application/json")], body)
+        assert isinstance(entry, Entry)
+        log.append([entry])
+    log.close()
+    parts.engine.dispose()
+    return lambda *words, **given: CliRunner().invoke(command_line(commands()), [str(word) for word in words], **given)
+
+
+def test_an_export_goes_into_a_file_that_only_its_owner_reads(typed: Run, elsewhere: Path):
+    result = typed("export", "-o", elsewhere / "log.jsonl")
+
+    assert result.exit_code == 0
+    assert stat.S_IMODE((elsewhere / "log.jsonl").stat().st_mode) == 0o600
+    lines = [json.loads(line) for line in (elsewhere / "log.jsonl").read_text().splitlines()]
+    assert [line["line"] for line in lines] == ["header", "source", "event", "event", "end"]
+    assert [path.name for path in elsewhere.glob(".log*")] == []
+
+
+def test_a_pipe_from_one_database_to_another(typed: Run, elsewhere: Path, postgresql_url: str):
+    file = typed("export").stdout_bytes
+
+    result = typed("import", "-", "--database", postgresql_url, input=file)
+
+    assert (result.exit_code, result.stdout) == (0, "2 events taken over with their positions\n")
+    assert typed("export", "--database", postgresql_url).stdout_bytes == file
+
+
+def test_an_import_again_tells_that_everything_was_here(typed: Run):
+    file = typed("export").stdout_bytes
+
+    result = typed("import", "-", "--json", input=file)
+
+    assert result.exit_code == 0
+    counts = json.loads(result.stdout)
+    assert {name: count for name, count in counts.items() if count} == {"known": 2}
+
+
+def test_new_positions_are_given_where_they_are_asked_for(typed: Run, elsewhere: Path):
+    file = typed("export").stdout_bytes
+
+    result = typed("import", "-", "--append", "--database", f"sqlite:///{elsewhere}/other.db", input=file)
+
+    assert result.stdout == "2 events appended with new positions\n"
+
+
+def test_a_broken_file_is_told_by_its_line_and_exits_with_1(typed: Run, elsewhere: Path):
+    file = typed("export").stdout_bytes.replace(b"bob", b"rob", 1)
+
+    result = typed("import", "-", "--database", f"sqlite:///{elsewhere}/other.db", input=file)
+
+    assert result.exit_code == 1
+    assert "line 4: the hash does not fit" in result.stderr
+    assert "1 events before it were" in result.stderr
+
+
+def test_another_secret_is_refused_before_the_database_is_touched(typed: Run, elsewhere: Path):
+    file = typed("export").stdout_bytes
+    (elsewhere / "var" / "secret").write_text("another secret of a service, long enough for everybody")
+
+    result = typed("import", "-", "--database", f"sqlite:///{elsewhere}/other.db", input=file)
+
+    assert result.exit_code == 1
+    assert "another service secret" in result.stderr
+    assert not (elsewhere / "other.db").exists()
+
+
+def test_an_export_and_an_import_are_on_record_in_the_reserved_source(typed: Run, elsewhere: Path):
+    file = typed("export").stdout_bytes
+    typed("import", "-", "--database", f"sqlite:///{elsewhere}/other.db", input=file)
+
+    here = typed("export", "--with-own").stdout
+    there = typed("export", "--with-own", "--database", f"sqlite:///{elsewhere}/other.db").stdout
+
+    assert own_types(here) == ["exported", "exported"]
+    assert own_types(there) == ["imported", "exported"]
+
+
+def test_a_session_is_named_by_its_id_or_by_ours(typed: Run):
+    by_name = typed("export", "--format", "states", "--session", "ada-com.example.captions").stdout
+    ours = by_name.splitlines()[1].split(",")[1]
+
+    by_ours = typed("export", "--format", "states", "--session", ours).stdout
+
+    assert by_ours == by_name
+    assert len(by_name.splitlines()) == 2
+
+
+@pytest.mark.parametrize("form", ["jsonl", "cloudevents", "states", "timelines"])
+def test_every_form_is_written(typed: Run, form: str):
+    result = typed("export", "--format", form)
+
+    assert result.exit_code == 0
+    assert b"bob" in result.stdout_bytes
+
+
+def test_a_source_that_is_not_there_is_wrong_usage(typed: Run):
+    result = typed("export", "--source", "elswhere")
+
+    assert result.exit_code == 2
+    assert "there is no source elswhere: there are " in result.stderr
+
+
+def test_a_time_that_is_none_is_wrong_usage(typed: Run):
+    assert typed("export", "--since", "yesterday").exit_code == 2
+    assert typed("export", "--since", "2026-11-21").exit_code == 0
+
+
+def test_an_export_of_no_log_is_told(typed: Run, elsewhere: Path):
+    result = typed("export", "--database", f"sqlite:///{elsewhere}/nowhere.db")
+
+    assert result.exit_code == 1
+    assert "the database cannot be used" in result.stderr
+
+
+def test_a_file_that_cannot_be_written_is_told(typed: Run, elsewhere: Path):
+    result = typed("export", "-o", elsewhere / "no" / "such" / "folder.jsonl")
+
+    assert result.exit_code == 1
+    assert "the export cannot be written" in result.stderr
+
+
+def own_types(export: str) -> list[str]:
+    lines = [json.loads(line) for line in export.splitlines()]
+    return [line["type"] for line in lines if line["line"] == "event" and line["source"] == "hookfold"]
