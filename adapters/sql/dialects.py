@@ -4,6 +4,7 @@ The append path speaks to the driver's cursor: compiling a statement for every b
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from typing import Any, Protocol
 
@@ -26,6 +27,9 @@ class Dialect(Protocol):
     def begin_beside(self, cursor: Any) -> None:
         """Begins a transaction that writes nothing of the log: on PostgreSQL the append's writer need not wait."""
 
+    def together(self, connection: Any) -> AbstractContextManager[Any]:
+        """Inside, statements whose rows nobody asks for need not be answered before the next one leaves."""
+
     def insert(self, cursor: Any, into: "Insert", rows: Sequence[Row]) -> None:
         """Inserts all rows, in as few statements as the database takes."""
 
@@ -47,10 +51,13 @@ class Insert:
         self.conflict = conflict
 
     @classmethod
-    def upsert(cls, table: Table) -> "Insert":
-        """Inserts; a row with the same primary key gets the new values."""
+    def upsert(cls, table: Table, keep: Sequence[str] = ()) -> "Insert":
+        """Inserts; a row with the same primary key gets the new values, but for the columns `keep`.
+
+        An index is written again wherever one of its columns is set, though the value be the same.
+        """
         keys = [column.name for column in table.primary_key]
-        new = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.columns if c.name not in keys)
+        new = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.columns if c.name not in {*keys, *keep})
         return cls(table, f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {new}")
 
 
@@ -74,6 +81,9 @@ class Sqlite:
         cursor.execute("BEGIN IMMEDIATE")
 
     begin_beside = begin
+
+    def together(self, connection: Any) -> AbstractContextManager[Any]:  # noqa: ARG002 - nothing travels
+        return nullcontext()
 
     def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None:
         cursor.executemany(f"{into.head} VALUES ({', '.join('?' * len(into.names))}){into.conflict}", rows)
@@ -104,6 +114,10 @@ class Postgresql:
 
     def begin_beside(self, cursor: Any) -> None:
         """The driver begins with the first statement."""
+
+    def together(self, connection: Any) -> AbstractContextManager[Any]:
+        pipeline: AbstractContextManager[Any] = connection.driver_connection.pipeline()
+        return pipeline
 
     def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None:
         arrays = ", ".join(f"%b::{kind}[]" for kind in into.types)

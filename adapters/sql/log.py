@@ -107,10 +107,11 @@ class Log:
         try:
             if self._connection is None:
                 self._connection = self._engine.raw_connection()
-            cursor = self._connection.cursor()
-            self._dialect.begin(cursor)
-            outcome, last = write(cursor)
-            self._connection.commit()
+            with self._dialect.together(self._connection):
+                cursor = self._connection.cursor()
+                self._dialect.begin(cursor)
+                outcome, last = write(cursor)
+                self._connection.commit()
         except BaseException:
             self._abandon()
             raise

@@ -19,8 +19,8 @@ from core.ids import Ids
 
 _logger = structlog.get_logger()
 
-PROJECTIONS = Insert.upsert(tables.projections)
-MEASUREMENTS = Insert.upsert(tables.measurements)
+PROJECTIONS = Insert.upsert(tables.projections, keep=("kind", "machine", "opened", "device"))
+MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream", "opened", "measurement_id"))
 FORGET_MEASUREMENT = "DELETE FROM measurements WHERE source = ? AND measurement = ? AND fingerprint = ?"
 _HISTORY = Lookup(
     "t.source, t.stream, t.position, t.key, t.type, t.received_at, t.verified_by, p.body",

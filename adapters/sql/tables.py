@@ -70,6 +70,7 @@ payloads = Table(
     Column("commitment", LargeBinary, comment="what the leaf covers of an erased payload; null while it is there"),
     Column("erased", BigInteger, comment="position of the event that tells of the erasure"),
     PrimaryKeyConstraint("source", "position"),
+    sqlite_with_rowid=False,
 )
 
 streams = Table(

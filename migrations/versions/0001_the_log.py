@@ -42,10 +42,11 @@ def _log() -> None:
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("position", sa.BigInteger, nullable=False, autoincrement=False),
         sa.Column("type", sa.Text),
-        sa.Column("headers", sa.LargeBinary, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.Column("salt", sa.LargeBinary, nullable=False),
+        sa.Column("headers", sa.LargeBinary),
+        sa.Column("body", sa.LargeBinary),
+        sa.Column("salt", sa.LargeBinary),
         sa.PrimaryKeyConstraint("source", "position", name="pk_payloads"),
+        sqlite_with_rowid=False,
     )
 
 

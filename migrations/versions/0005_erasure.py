@@ -8,11 +8,8 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("payloads") as payloads:
-        for name in ("headers", "body", "salt"):
-            payloads.alter_column(name, existing_type=sa.LargeBinary, nullable=True)
-        payloads.add_column(sa.Column("commitment", sa.LargeBinary))
-        payloads.add_column(sa.Column("erased", sa.BigInteger))
+    op.add_column("payloads", sa.Column("commitment", sa.LargeBinary))
+    op.add_column("payloads", sa.Column("erased", sa.BigInteger))
     with op.batch_alter_table("streams") as streams:
         streams.alter_column("provider_id", existing_type=sa.Text, nullable=True)
     op.create_table(
