@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from adapters.audit.keys import SigningKey, opened
-from adapters.sql import Stored, Tree
+from adapters.sql import Stored, Tree, View
 from core import merkle
 from core.note import Checkpoint, Key, Proof
 
@@ -72,7 +72,8 @@ class Notary:
 
     def newest(self) -> Stored | None:
         """The newest checkpoint that was made."""
-        return self._tree.newest()
+        with self._tree.look() as view:
+            return view.newest()
 
     def checkpoint(self) -> str:
         """A checkpoint of the log as it is now: a new one, or the newest where the log did not grow since.
@@ -86,35 +87,38 @@ class Notary:
 
     def checkpoint_of(self, size: int) -> str | None:
         """The checkpoint over exactly so many positions, if one was made."""
-        stored = self._tree.checkpoint_of(size)
-        return stored.note.decode() if stored else None
+        with self._tree.look() as view:
+            return _text(view.checkpoint_of(size))
 
     def inclusion(self, position: int, size: int | None = None) -> Included:
-        """Proves that an event is in the log: of `size` positions, or of the newest checkpoint that covers it.
+        """Proves that an event is in the log: of `size` positions, or of the newest checkpoint, which has to cover it.
 
         Makes a checkpoint where none covers the position yet. Raises ValueError where the log has no such position.
         """
-        if size is None:
-            newest = self._tree.newest()
-            size = newest.size if newest and newest.size >= position else self._covering(position)
-        note = self.checkpoint_of(size)
-        with self._tree.hashes() as hashes:
-            path = merkle.inclusion(position - 1, size, hashes)
-            return Included(position, size, hashes((0, position - 1)), path, merkle.root(size, hashes), note)
+        with self._tree.look() as view:
+            found = view.newest() if size is None else view.checkpoint_of(size)
+            if size is not None or (found and found.size >= position):
+                return _included(view, position, size or (found.size if found else 0), _text(found))
+            if position > view.head():
+                raise ValueError(f"the log has no position {position} yet")
+        self.checkpoint()
+        return self.inclusion(position)
 
     def consistency(self, first: int, second: int) -> Grown:
         """Proves that the log of `second` positions begins with that of `first`.
 
         Raises ValueError unless 0 < first <= second.
         """
-        with self._tree.hashes() as hashes:
-            path = merkle.consistency(first, second, hashes)
-            return Grown(first, second, merkle.root(first, hashes), merkle.root(second, hashes), path)
-
-    def _covering(self, position: int) -> int:
-        if position > self._tree.head():
-            raise ValueError(f"the log has no position {position} yet")
-        return opened(self.checkpoint(), self.key).size
+        with self._tree.look() as view:
+            return view.prove(
+                lambda hashes: Grown(
+                    first,
+                    second,
+                    merkle.root(first, hashes),
+                    merkle.root(second, hashes),
+                    merkle.consistency(first, second, hashes),
+                )
+            )
 
     def _make(self, newest: Stored | None, size: int, hashes: merkle.Hashes) -> str:
         if newest is not None:
@@ -126,3 +130,17 @@ class Notary:
             raise Contradiction(
                 f"the log does not extend checkpoint {stored.number}: `hookfold audit verify` tells where"
             )
+
+
+def _included(view: View, position: int, size: int, note: str | None) -> Included:
+    index = position - 1
+
+    def work(hashes: merkle.Hashes) -> Included:
+        path = merkle.inclusion(index, size, hashes)
+        return Included(position, size, hashes((0, index)), path, merkle.root(size, hashes), note)
+
+    return view.prove(work)
+
+
+def _text(stored: Stored | None) -> str | None:
+    return stored.note.decode() if stored else None

@@ -4,8 +4,8 @@ from adapters.sql.adopt import Importer
 from adapters.sql.build import Builder, Progress, Refused, Told, Unfolded
 from adapters.sql.claim import claim
 from adapters.sql.configured import Configured, note_configuration
-from adapters.sql.destroy import Found
 from adapters.sql.current import Current
+from adapters.sql.destroy import Found
 from adapters.sql.dialects import dialect_of
 from adapters.sql.engine import migrate, open_engine, revision
 from adapters.sql.entries import Entry, Receipt, Rejection, Unavailable
@@ -27,7 +27,7 @@ from adapters.sql.seal import seal
 from adapters.sql.status import Status, VersionStatus
 from adapters.sql.stored import Reader, to_event
 from adapters.sql.taken import Misfit, Outcome, Repeated, Taken
-from adapters.sql.tree import Hole, Stored, Tree
+from adapters.sql.tree import Hole, Stored, Tree, View
 from adapters.sql.verify import Verdict, recompute
 from adapters.sql.versions import Version
 from adapters.sql.whole import Extent, OpenedStream, Selection, Whole, WholeDelivery, WholeEvent
@@ -37,8 +37,8 @@ __all__ = [
     "OWN",
     "Arrival",
     "Builder",
-    "Current",
     "Configured",
+    "Current",
     "Delivered",
     "Deliveries",
     "Entry",
@@ -86,6 +86,7 @@ __all__ = [
     "Verdict",
     "Version",
     "VersionStatus",
+    "View",
     "WantedMeasurements",
     "WantedStreams",
     "Whole",

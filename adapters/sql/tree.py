@@ -4,9 +4,9 @@ What lies between is at most 15 hashes away and worked out when asked for. Every
 with every eighth one a proof reads a thousand rows, and a forged event is told no closer than within 256.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine, func, insert, select, text
 
@@ -33,6 +33,8 @@ _REMEMBER = text(
     "INSERT INTO service (name, value) VALUES ('checkpoint', :value) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
+
+T = TypeVar("T")
 
 Make = Callable[["Stored | None", int, merkle.Hashes], str]
 """(the newest checkpoint, the log's size, its nodes) -> the next checkpoint, signed."""
@@ -65,21 +67,11 @@ class Tree:
         with self._reading() as connection:
             return int(connection.execute(_HEAD).scalar_one())
 
-    def newest(self) -> Stored | None:
-        """The newest checkpoint."""
-        with self._reading() as connection:
-            return _stored(connection, _NEWEST)
-
-    def checkpoint_of(self, size: int) -> Stored | None:
-        """The checkpoint of exactly this size."""
-        with self._reading() as connection:
-            return _stored(connection, select(checkpoints).where(checkpoints.c.size == size))
-
     @contextmanager
-    def hashes(self) -> Iterator["Tiles"]:
-        """The tree's nodes, as long as the block lasts."""
+    def look(self) -> Iterator["View"]:
+        """What is stored of the tree, as long as the block lasts."""
         with self._reading() as connection:
-            yield Tiles(connection)
+            yield View(connection)
 
     def seal(self) -> int:
         """Appends the nodes that the log completed since; their number. Raises Hole."""
@@ -120,6 +112,37 @@ class Tree:
             connection.commit()
 
 
+class View:
+    """The log, its checkpoints and its nodes over one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def head(self) -> int:
+        """The log's last position."""
+        return int(self._connection.execute(_HEAD).scalar_one())
+
+    def newest(self) -> Stored | None:
+        """The newest checkpoint."""
+        return _stored(self._connection, _NEWEST)
+
+    def checkpoint_of(self, size: int) -> Stored | None:
+        """The checkpoint of exactly this size."""
+        return _stored(self._connection, select(checkpoints).where(checkpoints.c.size == size))
+
+    def prove(self, work: Callable[[merkle.Hashes], T]) -> T:
+        """What `work` makes of the tree's nodes. It is run twice: first to learn which ones it needs."""
+        tiles, wanted = Tiles(self._connection), set[Node]()
+
+        def note(node: Node) -> bytes:
+            wanted.add(node)
+            return b""
+
+        work(note)
+        tiles.load(wanted)
+        return work(tiles)
+
+
 class Tiles:
     """The hash of any complete node, from what is stored. A node that is not sealed yet is worked out from below."""
 
@@ -134,6 +157,16 @@ class Tiles:
         first = place << above
         return merkle.fold([self._at(level - above, first + offset) for offset in range(1 << above)])
 
+    def load(self, wanted: Iterable[Node]) -> None:
+        """Reads the tiles of these nodes at once."""
+        tiles = {(level - level % STEP, place << level % STEP >> STEP) for level, place in wanted}
+        if tiles:
+            self._read([(level, number, number + 1) for level, number in sorted(tiles)])
+
+    def load_leaves(self, start: int, end: int) -> None:
+        """Reads the tiles of leaves from `start` up to `end` at once."""
+        self._read([(0, start, end)])
+
     def _at(self, level: int, place: int) -> bytes:
         tile = self._tile(level, place // WIDTH)
         if place % WIDTH < len(tile):
@@ -145,24 +178,26 @@ class Tiles:
     def _tile(self, level: int, number: int) -> list[bytes]:
         """Up to 16 neighbours of a stored level."""
         if (level, number) not in self._tiles:
-            self.load(level, number, number + 1)
+            self._read([(level, number, number + 1)])
         return self._tiles[level, number]
 
-    def load(self, level: int, start: int, end: int) -> None:
-        """Reads the tiles from `start` up to `end` at once."""
-        for number in range(start, end):
-            self._tiles[level, number] = []
-        range_ = {"level": level, "first": start * WIDTH, "end": end * WIDTH}
-        for place, value in self._connection.execute(_LEAVES if level == 0 else _NODES, range_):
+    def _read(self, ranges: Sequence[tuple[int, int, int]]) -> None:
+        """Ranges of tiles: (level, from, up to)."""
+        for level, start, end in ranges:
+            self._tiles |= {(level, number): [] for number in range(start, end)}
+        arms = [
+            (_LEAVES if level == 0 else _NODES).format(level, start * WIDTH, end * WIDTH)
+            for level, start, end in ranges
+        ]
+        for level, place, value in self._connection.exec_driver_sql(" UNION ALL ".join(arms) + " ORDER BY 1, 2"):
             tile = self._tiles[level, place // WIDTH]
             if len(tile) == place % WIDTH:  # behind a hole, or a second event at one position, nothing is to be trusted
-                tile.append(value)
+                tile.append(bytes(value))
 
 
-_LEAVES = text(
-    "SELECT position - 1, leaf FROM events WHERE position > :first AND position <= :end ORDER BY position"
-).columns(position=events.c.position.type, leaf=events.c.leaf.type)
-_NODES = text("SELECT place, hash FROM nodes WHERE level = :level AND place >= :first AND place < :end ORDER BY place")
+_LEAVES = "SELECT {0} AS level, position - 1 AS place, leaf FROM events WHERE position > {1} AND position <= {2}"
+_NODES = "SELECT level, place, hash FROM nodes WHERE level = {0} AND place >= {1} AND place < {2}"
+"""Numbers only, and ours: as constants they tell PostgreSQL how few rows there will be."""
 
 
 def _seal(connection: Connection, most: int) -> int:
@@ -170,7 +205,7 @@ def _seal(connection: Connection, most: int) -> int:
     sealed, head = int(connection.execute(_SEALED).scalar_one()), int(connection.execute(_HEAD).scalar_one())
     end = min(head // WIDTH, sealed + most)
     tiles = Tiles(connection)
-    tiles.load(0, sealed, end)
+    tiles.load_leaves(sealed, end)
     rows = [
         {"level": level, "place": ((block + 1) * WIDTH >> level) - 1}
         for block in range(sealed, end)

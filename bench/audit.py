@@ -1,0 +1,112 @@
+"""What the tree costs on disk, how long a proof takes, and how fast a whole log is verified."""
+
+import random
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+from adapters.audit import Notary, SigningKey, Verification, verify_log
+from adapters.sql import Tree, open_engine
+from bench.command import Filled, Place, main
+from bench.fill import filled
+from bench.measure import percentile
+from bench.results import Figure
+from core.merkle import includes
+
+BYTES_AT_MOST = 100
+PROOF_AT_MOST = 5.0
+VERIFIED_AT_LEAST = 20_000
+LEAF = 32
+
+_SIGNING = SigningKey(bytes(32), "log.example.com")
+_SQLITE = "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name IN ('nodes', 'checkpoints')"
+_POSTGRESQL = "SELECT pg_total_relation_size('nodes') + pg_total_relation_size('checkpoints')"
+
+
+def audit(place: Place) -> list[Figure]:
+    """Each database on its own, the large log; everything in one process, as `hookfold audit` does it."""
+    return [figure for kind in place.databases for figure in _of(place, kind, filled(place, kind, place.scale.large))]
+
+
+def _of(place: Place, kind: str, database: Filled) -> list[Figure]:
+    engine = open_engine(database.url)
+    notary = Notary(Tree(engine), _SIGNING)
+    settings = {"database": kind, "events": database.events}
+    sealed = _timed(notary.checkpoint)
+    figures = [
+        Figure(name=f"seal {kind}", value=database.events / sealed, unit="events/s", settings=settings),
+        _size(kind, engine, database, settings),
+        _proof(kind, notary, database, place.scale.asked, settings),
+        _verified(kind, engine, settings),
+    ]
+    engine.dispose()
+    return figures
+
+
+def _size(kind: str, engine: Engine, database: Filled, settings: dict[str, Any]) -> Figure:
+    with engine.connect() as connection:
+        tree = _bytes(kind, connection)
+    return Figure(
+        name=f"tree {kind}",
+        value=tree / database.events + LEAF,
+        unit="bytes/event",
+        wanted=BYTES_AT_MOST,
+        less=True,
+        note=f"{LEAF} of them the leaf that stands in the event",
+        settings=settings,
+    )
+
+
+def _bytes(kind: str, connection: Connection) -> int:
+    return int(connection.execute(text(_SQLITE if kind == "sqlite" else _POSTGRESQL)).scalar_one())
+
+
+def _proof(kind: str, notary: Notary, database: Filled, asked: int, settings: dict[str, Any]) -> Figure:
+    """Of positions by chance, each with its root, checked; the first ones are not counted."""
+    chance, taken = random.Random(1), []
+    for number in range(asked + 20):
+        position = chance.randint(1, database.events)
+        before = time.perf_counter()
+        found = notary.inclusion(position)
+        if number >= 20:
+            taken.append((time.perf_counter() - before) * 1_000)
+        if not includes(position - 1, found.size, found.leaf, found.path, found.root):
+            raise AssertionError(f"the proof of {position} does not hold")
+    p50, p99 = median(taken), percentile(taken, 0.99)
+    return Figure(
+        name=f"proof {kind}, p99",
+        value=p99,
+        unit="ms",
+        p50=p50,
+        p99=p99,
+        wanted=PROOF_AT_MOST,
+        less=True,
+        settings=settings,
+    )
+
+
+def _verified(kind: str, engine: Engine, settings: dict[str, Any]) -> Figure:
+    found = []
+    seconds = _timed(lambda: found.append(verify_log(engine, Verification(_SIGNING.key))))
+    if found[0].wrong is not None:
+        raise AssertionError(found[0].wrong)
+    return Figure(
+        name=f"verify {kind}",
+        value=found[0].size / seconds,
+        unit="events/s",
+        wanted=VERIFIED_AT_LEAST,
+        settings=settings,
+    )
+
+
+def _timed(work: Callable[[], object]) -> float:
+    before = time.perf_counter()
+    work()
+    return time.perf_counter() - before
+
+
+if __name__ == "__main__":
+    main({"audit": audit})
