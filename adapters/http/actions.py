@@ -7,10 +7,11 @@ from flask import Response, request
 from adapters.http import queries, shapes
 from adapters.http.answers import uncached
 from adapters.http.api import Api
+from adapters.http.compare import compare_stream
 from adapters.http.folded import common, ids_of, listed, one, state_of, wanted
 from adapters.http.problems import BadRequest
-from adapters.http.routes import Ask, Listing, Routes, listing_of
-from adapters.http.timelines import position_of, timeline
+from adapters.http.routes import Ask, Listing, Routes
+from adapters.http.timelines import FORMS, answer, timeline, title_of
 from adapters.http.why import why_stream
 from adapters.sql import Projected
 from core.event import Instant
@@ -41,16 +42,23 @@ def action(ask: Ask[queries.One]) -> shapes.Action:
     return shape(ask.api, one(ask, "action"), ask.now)
 
 
-@routes.many("/v1/actions/{id}/timeline", queries.TimedListed, shapes.Step)
-def action_timeline(ask: Ask[queries.TimedListed]) -> Listing[shapes.Step]:
+@routes.many("/v1/actions/{id}/timeline", queries.Timeline, shapes.Step, also=FORMS)
+def action_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Response:
     """What each of an action's events did, in canonical order."""
-    return listing_of(timeline(ask, one(ask, "action")), ask.query.limit, ask.after, position_of)
+    row = one(ask, "action")
+    return answer(ask, title_of(row, state_of(row).state), timeline(ask, row))
 
 
 @routes.one("/v1/actions/{id}/why", queries.One, shapes.Why)
 def action_why(ask: Ask[queries.One]) -> shapes.Why:
     """Why an action is in its state: the chain of events, what did not move it, what it waits for."""
     return why_stream(ask, one(ask, "action"))
+
+
+@routes.one("/v1/actions/{id}/compare", queries.Compare, shapes.Compared)
+def action_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
+    """What we learnt of an action between two times, and which events taught it."""
+    return compare_stream(ask, "action", shape)
 
 
 @routes.post("/v1/actions", queries.Told, shapes.Receipt, headers=HEADERS, query=queries.Plain)

@@ -125,6 +125,22 @@ def machine_of(row: Projected | Measured) -> shapes.Machine:
     return shapes.Machine(row.machine, row.fingerprint.partition("-")[0])
 
 
+def runs_of(state: Any) -> list[shapes.Run]:
+    """The runs of a folded state."""
+    return [
+        shapes.Run(
+            run=run.run,
+            started_at=text_of(run.started_at),
+            ended_at=text_of(run.ended_at),
+            ended_by=run.ended_by,
+            reason=run.reason,
+            duration_s=run.duration_s,
+            restarted=run.restarted,
+        )
+        for run in state.runs
+    ]
+
+
 def anomalies_of(found: Sequence[Anomaly], conflicts: str = "") -> list[shapes.Anomaly]:
     """By position, then kind. `conflicts`: positions whose key came again with another body, comma between."""
     told = [shapes.Anomaly(one.kind, one.position, one.detail) for one in found]

@@ -3,13 +3,16 @@
 from dataclasses import replace
 from typing import Any
 
+from flask import Response
+
 from adapters.http import queries, shapes
 from adapters.http.api import Api
 from adapters.http.clocks import clocks_of, known
+from adapters.http.compare import compared, facts_of_record
 from adapters.http.folded import anomalies_of, ids_of, machine_of, our_id, sources_of, state_of
 from adapters.http.problems import NotFound
-from adapters.http.routes import Ask, Listing, Routes, listing_of, page_of
-from adapters.http.timelines import Timeline, position_of, timeline
+from adapters.http.routes import Ask, Listing, Routes, page_of
+from adapters.http.timelines import FORMS, Timeline, answer, timeline, title_of
 from adapters.http.times import text_of
 from adapters.http.why import why_measurement
 from adapters.sql import Measured, WantedMeasurements
@@ -40,12 +43,12 @@ def measurement(ask: Ask[queries.Timed]) -> shapes.Measurement:
     return shape(ask.api, one_measurement(ask))
 
 
-@routes.many("/v1/measurements/{id}/timeline", queries.TimedListed, shapes.Step)
-def measurement_timeline(ask: Ask[queries.TimedListed]) -> Listing[shapes.Step]:
+@routes.many("/v1/measurements/{id}/timeline", queries.Timeline, shapes.Step, also=FORMS)
+def measurement_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Response:
     """What each event of a measurement did, in canonical order."""
     row = one_measurement(ask)
     steps = timeline(ask, row, lambda entry: entry.measurement == row.opened)
-    return listing_of(steps, ask.query.limit, ask.after, position_of)
+    return answer(ask, title_of(row, row.measurement), steps)
 
 
 @routes.one("/v1/measurements/{id}/why", queries.One, shapes.Why)
@@ -53,6 +56,22 @@ def measurement_why(ask: Ask[queries.One]) -> shapes.Why:
     """Why a measurement is in its state: the chain of events, what did not move it, what it waits for."""
     row = one_measurement(ask)
     return why_measurement(ask, row)
+
+
+@routes.one("/v1/measurements/{id}/compare", queries.Compare, shapes.Compared)
+def measurement_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
+    """What we learnt of a measurement between two times, and which events of its session taught it."""
+    present = present_measurement(ask.api, our_id("measurement", ask.path["id"]))
+
+    def at(clocks: Clocks) -> tuple[Measured, shapes.Measurement] | None:
+        row = _earlier(ask.api, present, clocks)
+        return None if row is None else (row, shape(ask.api, row))
+
+    def facts(state: Any) -> dict[str, Any]:
+        own = {record.measurement_id or record.position: record for record in state.measurements}
+        return facts_of_record(own.get(present.measurement_id, own.get(present.opened)))
+
+    return compared(ask, "measurement", at, facts)
 
 
 def shape(api: Api, row: Measured) -> shapes.Measurement:
@@ -100,11 +119,11 @@ def _wanted(ask: Ask[queries.Measurements]) -> WantedMeasurements:
 def one_measurement(ask: Ask[Any]) -> Measured:
     """The measurement that the path's id of ours names, as it is or as it was. Raises NotFound, Gone."""
     clocks, api = clocks_of(ask), ask.api
-    present = _present(api, our_id("measurement", ask.path["id"]))
+    present = present_measurement(api, our_id("measurement", ask.path["id"]))
     return present if clocks is None else known("measurement", lambda: _earlier(api, present, clocks))
 
 
-def _present(api: Api, name: str) -> Measured:
+def present_measurement(api: Api, name: str) -> Measured:
     """The measurement as it is. Where this code has folded nothing yet, the newest sessions are looked through."""
     if not api.current.is_built():
         return _unbuilt(api, name)

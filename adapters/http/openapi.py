@@ -111,7 +111,8 @@ def _query_parameters(route: Route) -> Iterable[Schema]:
 
 def _responses(route: Route, schema_of: Schema) -> Schema:
     schema = {"type": "string", "format": "binary"} if route.answer is None else schema_of[repr(_answer_type(route))]
-    good: Schema = {"description": "As asked.", "content": {route.media: {"schema": schema}}}
+    others = {media: {"schema": {"type": "string"}} for media in route.also}
+    good: Schema = {"description": "As asked.", "content": {route.media: {"schema": schema}, **others}}
     responses: Schema = {"200": good}
     if route.method == "GET" and route.answer is not None:
         responses["304"] = {"description": "The client has it already: `If-None-Match`."}

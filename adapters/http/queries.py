@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from adapters.http.words import AnomalyKind, Moment, Name, ProviderName, ToldState, Verdict
+from adapters.http.words import AnomalyKind, Form, Moment, Name, ProviderName, ToldState, Verdict
 
 HIGHEST = 2**63 - 1
 """No position is higher: both databases count in 64 bits."""
@@ -58,6 +58,14 @@ class One(Timed):
     now: Now = UNSET
 
 
+class Compare(Timed, rename={"with_": "with"}):
+    """Two times at which something was known: `known_at` (or its position) against `with` (or its position)."""
+
+    with_: Annotated[Moment | UnsetType, Meta(description="The later time; else now.")] = UNSET
+    with_position: Annotated[Position | UnsetType, Meta(description="The later position of the log; else now.")] = UNSET
+    limit: Annotated[int, Meta(ge=1, le=100, description="How many of the events that came are told.")] = 100
+
+
 class Listed(Query):
     """A list, in pages."""
 
@@ -70,6 +78,14 @@ class TimedListed(Timed):
 
     limit: Limit = 20
     cursor: Cursor = UNSET
+
+
+class Timeline(TimedListed):
+    """A timeline; as `csv` or `text` it is told whole."""
+
+    format: Annotated[
+        Form | UnsetType, Meta(description="Else as the `Accept` header prefers: JSON, text/csv or text/plain.")
+    ] = UNSET
 
 
 class Folded(TimedListed):

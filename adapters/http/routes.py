@@ -55,7 +55,7 @@ class Page(msgspec.Struct, Generic[T]):
 class Route:
     """One method on one path. `answer`: what a page holds, or the whole answer; None: see `media`.
 
-    `headers`: those that are required, with what they mean.
+    `headers`: those that are required, with what they mean. `also`: other media types of the answer, as text.
     """
 
     method: str
@@ -67,6 +67,7 @@ class Route:
     body: type[msgspec.Struct] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     media: str = "application/json"
+    also: tuple[str, ...] = ()
 
     @property
     def rule(self) -> str:
@@ -93,9 +94,9 @@ class Routes:
         """A decorator: the view answers GET with one thing."""
         return self._add(lambda view: Route("GET", path, view, query, answer, media=media))
 
-    def many(self, path: str, query: type[msgspec.Struct], item: Any) -> Decorator:
-        """A decorator: the view answers GET with a Listing of such items."""
-        return self._add(lambda view: Route("GET", path, view, query, item, paged=True))
+    def many(self, path: str, query: type[msgspec.Struct], item: Any, also: tuple[str, ...] = ()) -> Decorator:
+        """A decorator: the view answers GET with a Listing of such items, or in one of the other media types."""
+        return self._add(lambda view: Route("GET", path, view, query, item, paged=True, also=also))
 
     def post(
         self,

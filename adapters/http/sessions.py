@@ -1,14 +1,14 @@
 """`/v1/sessions`: of glasses and of measurements, folded, with their events, their timeline, their runs."""
 
-from typing import Any
+from flask import Response
 
 from adapters.http import queries, shapes
 from adapters.http.api import Api
+from adapters.http.compare import compare_stream
 from adapters.http.events import events_of
-from adapters.http.folded import common, listed, one, state_of, wanted
+from adapters.http.folded import common, listed, one, runs_of, state_of, wanted
 from adapters.http.routes import Ask, Listing, Routes, listing_of
-from adapters.http.timelines import position_of, timeline
-from adapters.http.times import text_of
+from adapters.http.timelines import FORMS, answer, timeline, title_of
 from adapters.http.why import why_stream
 from adapters.sql import Projected
 from core.event import Instant
@@ -35,16 +35,23 @@ def session_events(ask: Ask[queries.StreamEvents]) -> Listing[shapes.Event]:
     return events_of(ask, [(row.source, row.stream)])
 
 
-@routes.many("/v1/sessions/{id}/timeline", queries.TimedListed, shapes.Step)
-def session_timeline(ask: Ask[queries.TimedListed]) -> Listing[shapes.Step]:
+@routes.many("/v1/sessions/{id}/timeline", queries.Timeline, shapes.Step, also=FORMS)
+def session_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Response:
     """What each of a session's events did, in canonical order: from, to, by which rule, or why nothing moved."""
-    return listing_of(timeline(ask, one(ask, "session")), ask.query.limit, ask.after, position_of)
+    row = one(ask, "session")
+    return answer(ask, title_of(row, state_of(row).state), timeline(ask, row))
 
 
 @routes.one("/v1/sessions/{id}/why", queries.One, shapes.Why)
 def session_why(ask: Ask[queries.One]) -> shapes.Why:
     """Why a session is in its state: the chain of events, what did not move it, what it waits for."""
     return why_stream(ask, one(ask, "session"))
+
+
+@routes.one("/v1/sessions/{id}/compare", queries.Compare, shapes.Compared)
+def session_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
+    """What we learnt of a session between two times, and which events taught it."""
+    return compare_stream(ask, "session", shape)
 
 
 @routes.many("/v1/sessions/{id}/runs", queries.TimedListed, shapes.Run)
@@ -66,19 +73,3 @@ def shape(api: Api, row: Projected, now: Instant) -> shapes.Session:
         runs=runs_of(state),
         data=state.data,
     )
-
-
-def runs_of(state: Any) -> list[shapes.Run]:
-    """The runs of a folded state."""
-    return [
-        shapes.Run(
-            run=run.run,
-            started_at=text_of(run.started_at),
-            ended_at=text_of(run.ended_at),
-            ended_by=run.ended_by,
-            reason=run.reason,
-            duration_s=run.duration_s,
-            restarted=run.restarted,
-        )
-        for run in state.runs
-    ]

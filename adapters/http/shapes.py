@@ -226,6 +226,44 @@ class Why(msgspec.Struct, kw_only=True):
     derived: dict[str, Any]
 
 
+class Change(msgspec.Struct):
+    """A field before and after."""
+
+    before: Any
+    after: Any
+
+
+class Learnt(msgspec.Struct, kw_only=True):
+    """An event that became known in between, and what it changed. `late`: one that comes behind it was known before."""
+
+    position: int
+    type: str
+    sequence: int | None
+    occurred_at: Time | None
+    recorded_at: Time
+    late: bool
+    changed: dict[str, Change]
+
+
+class Compared(msgspec.Struct, kw_only=True):
+    """What became known between two positions of the log; `as_of` bounds both sides.
+
+    `before` and `after` are the thing as it was known at each (null: nothing was), `changed` their fields that differ.
+    `learnt` tells the events that came in between, as they were recorded; `came` counts them, `late` the late ones.
+    """
+
+    id: Ours
+    from_position: int
+    to_position: int
+    as_of: Time | None
+    before: Any
+    after: Any
+    changed: dict[str, Change]
+    came: int
+    late: int
+    learnt: list[Learnt]
+
+
 class Event(msgspec.Struct, kw_only=True):
     """An event of the log. Of the ids it has the one of its stream's kind; `stream` is our id of that.
 

@@ -4,17 +4,23 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from adapters.http import shapes
+from flask import Response
+
+from adapters.http import queries, shapes
 from adapters.http.api import Api
 from adapters.http.clocks import clocks_of, known
 from adapters.http.folded import anomalies_of
-from adapters.http.routes import Ask
+from adapters.http.routes import Ask, Listing, listing_of
+from adapters.http.tables import CSV, TEXT, table, wanted_format
 from adapters.http.times import seconds, text_of, utc
 from adapters.sql import Arrival, Measured, Projected
 from core.clocks import Clocks
 from core.fold import MACHINES
 from core.timeline import Entry, Missing
 from core.timeline import timeline as entries_of
+
+FORMS = (CSV, TEXT)
+"""Media types of a timeline beside JSON."""
 
 Row = Projected | Measured
 Belongs = Callable[[Entry], bool]
@@ -32,7 +38,20 @@ def timeline(ask: Ask[Any], row: Row, belongs: Belongs = lambda _: True) -> list
     return Timeline(ask.api, row, clocks_of(ask) or ask.api.past.clocks()).told(belongs)
 
 
-def position_of(step: shapes.Step) -> list[Any]:
+def title_of(row: Row, what: str) -> str:
+    """What stands above a timeline that is told as text; never a provider's id."""
+    return f"{row.stream}  {row.source}  {row.machine}  {what}"
+
+
+def answer(ask: Ask[queries.Timeline], title: str, steps: list[shapes.Step]) -> Listing[shapes.Step] | Response:
+    """A page of the timeline as JSON; as CSV or text the whole of it."""
+    media = wanted_format(ask.query.format or None)
+    if media is not None:
+        return table(title, steps, media)
+    return listing_of(steps, ask.query.limit, ask.after, _place)
+
+
+def _place(step: shapes.Step) -> list[Any]:
     """What names an entry of a timeline: a gap has the position of the event behind it."""
     return [step.entry, step.position]
 

@@ -90,6 +90,13 @@ class Verdict(Word):
     choices = ("new", "duplicate", "conflict", "rejected")
 
 
+class Form(Word):
+    """A form in which a timeline is told."""
+
+    __slots__ = ()
+    choices = ("json", "csv", "text")
+
+
 class ToldState(Word):
     """A state of an action that an app may tell."""
 

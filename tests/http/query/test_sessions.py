@@ -8,7 +8,8 @@ from tests.support.house import House, pushed, start, stop, wms
 
 FIELDS = {
     *("id", "source", "provider", "session_id", "user_id", "state", "regions", "outcome", "run", "runs", "anomalies"),
-    *("unsigned", "events", "position", "first_at", "last_at", "derived", "machine", "data"),
+    *("unsigned", "events", "position", "first_at", "last_at", "erased", "derived", "machine"),
+    "data",
 }
 
 
@@ -180,7 +181,7 @@ def test_an_id_that_does_not_exist_is_not_found(house: House, path):
         assert house.problem(f"/v1/sessions/{name}{path}", status=404)["title"] == "Not Found"
 
 
-@pytest.mark.parametrize("path", ["why", "evidence"])
+@pytest.mark.parametrize("path", ["evidence"])
 def test_routes_that_come_later_are_absent(one_house: House, path):
     one_house.problem(f"/v1/sessions/ses_{'a' * 26}/{path}", status=404)
 
