@@ -12,9 +12,10 @@ from typing import BinaryIO
 import structlog
 from flask import Flask
 from granian import Granian
-from granian.constants import Interfaces, RuntimeModes
+from granian.constants import HTTPModes, Interfaces, RuntimeModes
 from msgspec import to_builtins
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.archive import Exporter, Intake, Tell
 from adapters.audit import Notary, Sealer, SigningKey, Verification, verify_log
@@ -23,7 +24,7 @@ from adapters.config import ConfigError, Settings, load
 from adapters.config import Source as Configured
 from adapters.http import Api, Door, create_http, ingest_blueprint
 from adapters.providers import TOLD_STATES, Provider, build, read_told, told
-from adapters.server import WRITER, Bridge, Front, Link, write_for_parent, writing
+from adapters.server import CONFIGURATION, WRITER, Bridge, Front, Link, configure_logs, write_for_parent, writing
 from adapters.sql import Configured as Noted
 from adapters.sql import (
     Entry,
@@ -33,6 +34,7 @@ from adapters.sql import (
     Log,
     Outcome,
     Own,
+    Probe,
     Projector,
     Reads,
     Receipt,
@@ -43,6 +45,7 @@ from adapters.sql import (
     Unavailable,
     Verdict,
     Whole,
+    cause_of,
     claim,
     dialect_of,
     keeper,
@@ -56,7 +59,7 @@ from core.event import SECOND, Instant, Reading, Unreadable
 from core.ids import Ids
 from core.note import Checkpoint, Key
 
-Append = Callable[[Entry | Rejection], Receipt]
+Append = Callable[[Entry | Rejection | Probe], Receipt]
 
 THREADS = 8
 """Threads of one process that answer queries."""
@@ -113,25 +116,35 @@ class Parts:
             clock=now,
             threads=THREADS,
             notary=self.notary(),
+            probe=lambda: append(Probe()),
         )
         flask = create_http(api)
         flask.register_blueprint(ingest_blueprint(door, append))
         return flask
 
 
-def open_parts(settings: Settings) -> Parts:
-    """Opens and migrates the database. Raises ConfigError where it does not belong to the configuration."""
+def wire(settings: Settings) -> Parts:
+    """Puts the parts together; nothing is asked of the database yet, which may be away."""
     engine = open_engine(settings.database_url, pool_size=THREADS)
-    ids = Ids(settings.service.key)
-    try:
-        migrate(engine)
-        _check_claims(engine, ids, settings)
-    except BaseException:
-        engine.dispose()
-        raise
     providers = {name: build(source) for name, source in settings.sources.items()}
     sources = {name: _source(providers[name], configured) for name, configured in settings.sources.items()}
-    return Parts(settings, engine, ids, providers, sources)
+    return Parts(settings, engine, Ids(settings.service.key), providers, sources)
+
+
+def open_parts(settings: Settings) -> Parts:
+    """Opens and migrates the database.
+
+    Raises ConfigError where it cannot be used, or does not belong to the configuration.
+    """
+    with _usable():
+        parts = wire(settings)
+        try:
+            migrate(parts.engine)
+            _check_claims(parts.engine, parts.ids, settings)
+        except BaseException:
+            parts.engine.dispose()
+            raise
+    return parts
 
 
 def start(settings: Settings) -> Parts:
@@ -139,21 +152,38 @@ def start(settings: Settings) -> Parts:
     parts = open_parts(settings)
     log = parts.log()
     own = Own(lambda entry: log.append([entry])[0], now, "start")
-    note_configuration(parts.engine, log, own, _noted(settings, parts.ids))
+    with _usable():
+        note_configuration(parts.engine, log, own, _noted(settings, parts.ids))
     log.close()
     return parts
 
 
+@contextmanager
+def _usable() -> Iterator[None]:
+    """A block in which a database that cannot be used is told as the setting that names it, and how to mend that."""
+    try:
+        yield
+    except (Unavailable, SQLAlchemyError, OSError, ValueError) as error:
+        mend = f"the database cannot be used ({cause_of(error)}): start it and let the service write, or name another"
+        raise ConfigError("environment", "HOOKFOLD_DATABASE_URL", mend) from error
+
+
 def create_app(settings: Settings) -> Flask:
     """The WSGI application: everything that the service answers, under any WSGI server. Its threads commit and seal."""
+    if not structlog.is_configured():
+        configure_logs()
     parts = start(settings)
     parts.sealer()
     return parts.flask(parts.door(), GroupCommit(parts.log().append).append)
 
 
 def front() -> Front:
-    """The RSGI application of one serving process, from the environment. The writing process commits."""
-    parts = start(load(None, os.environ))
+    """The RSGI application of one serving process, from the environment. The writing process commits.
+
+    One that is started anew while the database is away answers so: `serve` migrated.
+    """
+    configure_logs()
+    parts = wire(load(None, os.environ))
     door, link = parts.door(), Link(os.environ[WRITER], parts.ids)
     _collect_seldom()
     return Front(door, link, Bridge(parts.flask(door, link.append), THREADS))
@@ -161,7 +191,8 @@ def front() -> Front:
 
 def write() -> None:
     """The writing process, until its parent is gone."""
-    parts = start(load(None, os.environ))
+    configure_logs()
+    parts = wire(load(None, os.environ))
     log, sealer = parts.log(), parts.sealer()
     _collect_seldom()
     write_for_parent(log.append)
@@ -189,10 +220,13 @@ def serve(settings: Settings, serving: Serving) -> None:
             address=serving.host,
             port=settings.port,
             interface=Interfaces.RSGI,
+            http=HTTPModes.http1,
+            websockets=False,
             workers=serving.processes,
             runtime_mode=RuntimeModes.st,
             factory=True,
             log_access=False,
+            log_dictconfig=CONFIGURATION,
             respawn_failed_workers=True,
             workers_kill_timeout=30,
         ).serve()
@@ -245,6 +279,7 @@ def _tell(
 
 def main() -> None:
     """The command line."""
+    configure_logs()
     command_line(commands())()
 
 

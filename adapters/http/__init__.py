@@ -2,7 +2,7 @@
 
 from adapters.http.api import Api
 from adapters.http.create import create_http
-from adapters.http.door import Answer, Door, answer, failure
+from adapters.http.door import Answer, Door, answer, failure, unrecorded
 from adapters.http.ingest import ingest_blueprint
 
-__all__ = ["Answer", "Api", "Door", "answer", "create_http", "failure", "ingest_blueprint"]
+__all__ = ["Answer", "Api", "Door", "answer", "create_http", "failure", "ingest_blueprint", "unrecorded"]

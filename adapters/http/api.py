@@ -37,7 +37,8 @@ class Api:
     """The wiring of the query API; `create_http` takes it.
 
     `record`: the access log. `sources`: the configured ones by name. `clock`: now. `past`: what was, by either clock.
-    `notary`: who signs the log and proves what is in it.
+    `notary`: who signs the log and proves what is in it. `probe`: returns once the log has committed something, and
+    raises Unavailable where it cannot.
     `threads`: how many requests are served at a time, of which a quarter may wait. `patience`: how long, in seconds.
     """
 
@@ -51,6 +52,7 @@ class Api:
     patience: float = 5.0
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     notary: Notary | None = None
+    probe: Callable[[], object] = bool
     past: Past = field(init=False)
     current: Current = field(init=False)
 

@@ -6,13 +6,15 @@ from typing import NamedTuple
 import msgspec
 
 from adapters.providers import Provider, Refused
-from adapters.sql import Entry, Receipt, Rejection, Unavailable
+from adapters.sql import Entry, Receipt, Rejection
 from core.event import Headers, Instant, Unreadable
 
 KEPT_BODY = 4_096
 """Bytes of a rejected body that stay on record."""
 KEPT_HEADER = 1_024
 KEPT_HEADERS = 64
+MOST_BYTES = 2**63 - 1
+"""No size that is told is higher on record: databases count in 64 bits."""
 
 _PREFIX = "/in/"
 _SUFFIX = "/webhook"
@@ -69,15 +71,13 @@ class Door:
         self, source: str, headers: Headers, body: bytes, size: int, status: int, reason: str, hint: str
     ) -> Rejection:
         kept = [(name[:KEPT_HEADER], value[:KEPT_HEADER]) for name, value in headers[:KEPT_HEADERS]]
-        return Rejection(source, self._clock(), kept, body[:KEPT_BODY], size, status, reason, hint)
+        return Rejection(source, self._clock(), kept, body[:KEPT_BODY], min(size, MOST_BYTES), status, reason, hint)
 
 
-def answer(item: Entry | Rejection, outcome: Receipt | Exception | None) -> Answer:
+def answer(item: Entry | Rejection, outcome: Receipt | Exception) -> Answer:
     """What a delivery is answered once its outcome is known."""
     if not isinstance(outcome, Receipt):
-        if isinstance(outcome, Unavailable):
-            return failure(503, "the log cannot commit now: send again", [("retry-after", "2")])
-        return failure(500, "this delivery could not be recorded: send again")
+        return unrecorded()
     if isinstance(item, Rejection):
         return failure(item.status, _MESSAGES.get(item.reason, "signature"))
     return Answer(
@@ -85,6 +85,11 @@ def answer(item: Entry | Rejection, outcome: Receipt | Exception | None) -> Answ
         [_JSON, ("hookfold-verdict", outcome.verdict), ("hookfold-position", str(outcome.position))],
         b'{"status": "success"}',
     )
+
+
+def unrecorded() -> Answer:
+    """To a delivery that could not be recorded, whatever the reason: it is worth sending again."""
+    return failure(503, "the log cannot commit now: send again", [("retry-after", "2")])
 
 
 def failure(status: int, message: str, headers: list[tuple[str, str]] | None = None) -> Answer:

@@ -64,10 +64,11 @@ def healthz(_: Ask[Any]) -> Response:
 
 @routes.one("/readyz", queries.Plain, Readiness)
 def readyz(ask: Ask[Any]) -> Response:
-    """Whether the service can do its work: 503 where the database is away or not migrated."""
+    """Whether the service can do its work: 503 where the database is away, not migrated, or takes no writes."""
     current, newest = ask.api.reads.revision()
     if current != newest:
         raise Busy(f"the database is at migration {current}, this code knows {newest}: run the migrations")
+    ask.api.probe()
     status = ask.api.current.status()
     own = [one for one in status.versions if one.own]
     word = "faulty" if any(one.failed for one in own) else "ok"

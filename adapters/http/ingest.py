@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 
+import structlog
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import ClientDisconnected
 
-from adapters.http.door import Answer, Door, answer
+from adapters.http.door import Answer, Door, answer, failure
 from adapters.sql import Entry, Receipt, Rejection, Unavailable
 from core.event import Headers
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_READ = 65_536
+_logger = structlog.get_logger()
 
 
 def ingest_blueprint(door: Door, append: Callable[[Entry | Rejection], Receipt]) -> Blueprint:
@@ -21,23 +25,41 @@ def ingest_blueprint(door: Door, append: Callable[[Entry | Rejection], Receipt])
         if not isinstance(source, str):
             return _response(source)
         item = _item(door, source)
-        try:
-            return _response(answer(item, append(item)))
-        except Unavailable as error:
-            return _response(answer(item, error))
+        return _response(item if isinstance(item, Answer) else answer(item, _outcome(append, item)))
 
     return blueprint
 
 
-def _item(door: Door, source: str) -> Entry | Rejection:
+def _outcome(append: Callable[[Entry | Rejection], Receipt], item: Entry | Rejection) -> Receipt | Exception:
+    try:
+        return append(item)
+    except Unavailable as error:
+        return error
+    except Exception as error:
+        _logger.exception("delivery_failed")
+        return error
+
+
+def _item(door: Door, source: str) -> Entry | Rejection | Answer:
     headers: Headers = [(name.lower(), value) for name, value in request.headers]
     declared = request.content_length or 0
     if declared > door.max_body:
         return door.refuse_size(source, headers, declared)
-    body = request.stream.read(door.max_body + 1)
+    try:
+        body = _body(door.max_body)
+    except (OSError, ClientDisconnected):
+        return failure(400, "the body broke off")
     if len(body) > door.max_body:
         return door.refuse_size(source, headers, len(body))
     return door.receive(source, headers, body)
+
+
+def _body(limit: int) -> bytes:
+    """The body, or more bytes than the limit of one that is longer. A server may give less than it is asked for."""
+    body = b""
+    while len(body) <= limit and (some := request.stream.read(min(_READ, limit + 1 - len(body)))):
+        body += some
+    return body
 
 
 def _response(given: Answer) -> Response:

@@ -3,7 +3,18 @@
 from adapters.server.bridge import Bridge
 from adapters.server.front import Front
 from adapters.server.link import Link
+from adapters.server.logs import CONFIGURATION, configure_logs
 from adapters.server.process import WRITER, write_for_parent, writing
 from adapters.server.writer import Writer
 
-__all__ = ["WRITER", "Bridge", "Front", "Link", "Writer", "write_for_parent", "writing"]
+__all__ = [
+    "CONFIGURATION",
+    "WRITER",
+    "Bridge",
+    "Front",
+    "Link",
+    "Writer",
+    "configure_logs",
+    "write_for_parent",
+    "writing",
+]

@@ -18,8 +18,8 @@ class Bridge:
         self._application = application
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hookfold-http")
 
-    async def respond(self, scope: Any, protocol: Any, body: bytes | int | None) -> None:
-        """Answers one request. `body` is the number of bytes where there were too many, None where it never came."""
+    async def respond(self, scope: Any, protocol: Any, body: bytes | int) -> None:
+        """Answers one request. `body` is the number of bytes where there were too many."""
         environ = _environ(scope, body)
         status, headers, content = await asyncio.get_running_loop().run_in_executor(self._pool, self._call, environ)
         protocol.response_bytes(status, headers, content)
@@ -43,7 +43,7 @@ class Bridge:
         return started[0], started[1], content
 
 
-def _environ(scope: Any, body: bytes | int | None) -> dict[str, Any]:
+def _environ(scope: Any, body: bytes | int) -> dict[str, Any]:
     """A size instead of a body is declared and not there: Flask refuses it by its own limit."""
     content = body if isinstance(body, bytes) else b""
     host, _, port = scope.server.rpartition(":")

@@ -5,9 +5,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from adapters.sql import Entry, Receipt, Rejection
+from adapters.sql import Entry, Probe, Receipt, Rejection
 
-Item = Entry | Rejection
+Item = Entry | Rejection | Probe
 Outcome = Receipt | str
 """A receipt, or what went wrong: then nothing is known to be committed."""
 

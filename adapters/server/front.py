@@ -7,7 +7,10 @@ A body is read here under a deadline, so that a sender that stalls holds no thre
 from asyncio import AbstractEventLoop
 from typing import Any
 
-from adapters.http import Answer, Door, answer, failure
+import structlog
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # an alias in its package
+
+from adapters.http import Answer, Door, answer, failure, unrecorded
 from adapters.server.bridge import Bridge
 from adapters.server.deadline import Deadline
 from adapters.server.link import Link
@@ -15,6 +18,10 @@ from core.event import Headers
 
 BODY_DEADLINE = 20.0
 """Seconds in which a whole body has to arrive."""
+
+_LATE = failure(408, "the body did not arrive in time", [("connection", "close")])
+_CUT = failure(400, "the body broke off", [("connection", "close")])
+_logger = structlog.get_logger()
 
 
 class Front:
@@ -35,19 +42,27 @@ class Front:
         if scope.proto != "http":
             return
         if scope.path.startswith("/in/"):
-            given = await self._deliver(scope, protocol)
+            given = await self._answer(scope, protocol)
             protocol.response_bytes(given.status, given.headers, given.body)
         else:
             body = await self._read(scope, protocol)
-            await self._bridge.respond(scope, protocol, body)
+            await self._bridge.respond(scope, protocol, b"" if isinstance(body, Answer) else body)
+
+    async def _answer(self, scope: Any, protocol: Any) -> Answer:
+        """Whatever goes wrong with a delivery, its sender is told to send it again."""
+        try:
+            return await self._deliver(scope, protocol)
+        except Exception:
+            _logger.exception("delivery_failed")
+            return unrecorded()
 
     async def _deliver(self, scope: Any, protocol: Any) -> Answer:
         source = self._door.source_of(scope.method, scope.path)
         if not isinstance(source, str):
             return source
         body = await self._read(scope, protocol)
-        if body is None:
-            return failure(408, "the body did not arrive in time", [("connection", "close")])
+        if isinstance(body, Answer):
+            return body
         headers: Headers = scope.headers.items()
         if isinstance(body, int):
             item: Any = self._door.refuse_size(source, headers, body)
@@ -55,20 +70,25 @@ class Front:
             item = self._door.receive(source, headers, body)
         return answer(item, await self._link.commit(item))
 
-    async def _read(self, scope: Any, protocol: Any) -> bytes | int | None:
-        """The body; the number of bytes seen where that is over the limit; None where it did not arrive in time."""
+    async def _read(self, scope: Any, protocol: Any) -> bytes | int | Answer:
+        """The body; the number of bytes seen where that is over the limit; an answer where it did not arrive."""
         declared = scope.headers.get("content-length")
         if declared is not None and int(declared) > self._door.max_body:
             return int(declared)
-        with self._deadline:
-            return await protocol() if declared is not None else await self._read_chunks(protocol)
-        return None
+        try:
+            with self._deadline:
+                return await protocol() if declared is not None else await self._read_chunks(protocol)
+        except ProtocolClosed:
+            return _CUT
+        return _LATE
 
-    async def _read_chunks(self, protocol: Any) -> bytes | int:
-        chunks, size = [], 0
+    async def _read_chunks(self, protocol: Any) -> bytes | int | Answer:
+        """Granian ends a body with one empty chunk, and one that broke off with two: it raises nothing there."""
+        chunks, size, empty = [], 0, 0
         async for chunk in protocol:
             size += len(chunk)
             if size > self._door.max_body:
                 return size
+            empty += not chunk
             chunks.append(chunk)
-        return b"".join(chunks)
+        return _CUT if empty > 1 else b"".join(chunks)

@@ -6,7 +6,7 @@ from collections import deque
 from typing import cast
 
 from adapters.server.frames import Inbox, Item, Outcome, pack
-from adapters.sql import Entry, Receipt, Unavailable, seal
+from adapters.sql import Entry, Receipt, Unavailable, sealed_by
 from core.ids import Ids
 
 _GONE = "the writing process is away"
@@ -33,7 +33,7 @@ class Link(asyncio.Protocol):
         if self._transport is None and not await self._connected():
             return Unavailable(_GONE)
         if isinstance(item, Entry):
-            item.sealed = seal(self._ids, item)
+            item.sealed = sealed_by(self._ids, item)
             item.headers = []
         frame = pack(item)
         future: Future[Receipt | Unavailable] = self._loop.create_future()

@@ -30,6 +30,7 @@ class Writer:
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
         self._selector.register(alive, selectors.EVENT_READ)
+        self._away = False
 
     def run(self) -> None:
         """Returns when the parent is gone, after all that was received is committed and answered."""
@@ -74,11 +75,21 @@ class Writer:
             self._answer(connection, b"".join(map(pack, answered)))
 
     def _outcomes(self, batch: Sequence[Item]) -> Sequence[Outcome]:
+        """One for each. The log is told when the database goes and when it is back, not for every batch in between."""
         try:
-            return self._append(batch)
+            outcomes = self._append(batch)
         except Unavailable as error:
-            _logger.warning("log_unavailable", reason=str(error))
+            if not self._away:
+                _logger.warning("log_unavailable", reason=str(error))
+            self._away = True
             return [str(error)] * len(batch)
+        except Exception as error:
+            _logger.exception("append_failed")
+            return [type(error).__name__] * len(batch)
+        if self._away:
+            _logger.warning("log_available")
+        self._away = False
+        return outcomes
 
     def _answer(self, connection: Any, frames: bytes) -> None:
         """A process that died does not hear what became of its deliveries; their senders send them again."""

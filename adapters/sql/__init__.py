@@ -8,8 +8,9 @@ from adapters.sql.current import Current
 from adapters.sql.destroy import Found
 from adapters.sql.dialects import dialect_of
 from adapters.sql.engine import migrate, open_engine, revision
-from adapters.sql.entries import Entry, Receipt, Rejection, Unavailable
+from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Unavailable
 from adapters.sql.erase import Eraser, Erasure
+from adapters.sql.errors import cause_of
 from adapters.sql.group import GroupCommit
 from adapters.sql.keeper import Keeper, keeper
 from adapters.sql.log import Log
@@ -23,7 +24,7 @@ from adapters.sql.reads_events import Recorded
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.replay import Part, Replay
 from adapters.sql.retract import Retractor, Unretractable
-from adapters.sql.seal import seal
+from adapters.sql.seal import seal as sealed_by
 from adapters.sql.status import Status, VersionStatus
 from adapters.sql.stored import Reader, to_event
 from adapters.sql.taken import Misfit, Outcome, Repeated, Taken
@@ -60,6 +61,7 @@ __all__ = [
     "Own",
     "Part",
     "Past",
+    "Probe",
     "Progress",
     "Projected",
     "Projector",
@@ -93,6 +95,7 @@ __all__ = [
     "WholeDelivery",
     "WholeEvent",
     "Wrong",
+    "cause_of",
     "claim",
     "dialect_of",
     "keeper",
@@ -102,6 +105,6 @@ __all__ = [
     "own_source",
     "recompute",
     "revision",
-    "seal",
+    "sealed_by",
     "to_event",
 ]

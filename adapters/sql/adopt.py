@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from adapters.sql import tables
 from adapters.sql.dialects import Insert, Lookup, Row
 from adapters.sql.entries import Entry, Unavailable
-from adapters.sql.errors import is_for_now
+from adapters.sql.errors import cause_of, is_for_now
 from adapters.sql.log import Log
 from adapters.sql.own import NOBODY, OWN
 from adapters.sql.project import New, Projector
@@ -55,7 +55,7 @@ class Importer(Log):
             self._same, outcome = self._transact(lambda cursor: self._take(cursor, batch))
         except Exception as error:
             if is_for_now(error):
-                raise Unavailable(str(error)) from error
+                raise Unavailable(cause_of(error)) from error
             raise
         return outcome
 

@@ -7,14 +7,18 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, event, make_url
+
+from adapters.sql.entries import Unavailable
+from adapters.sql.errors import our_errors
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    "PRAGMA busy_timeout = 10000",
+    "PRAGMA busy_timeout = 5000",
     "PRAGMA recursive_triggers = ON",
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -65536",
@@ -37,6 +41,7 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
+            hide_parameters=True,
             connect_args={"options": _POSTGRESQL_OPTIONS, "connect_timeout": 10},
         )
     msg = f"{parsed.get_backend_name()!r} is not a database that Hookfold knows: use sqlite:///FILE or postgresql://…"
@@ -51,7 +56,8 @@ def _open_sqlite(url: str, pool_size: int) -> Engine:
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
-        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 10, "cached_statements": 512},
+        hide_parameters=True,
+        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5, "cached_statements": 512},
     )
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
@@ -64,20 +70,23 @@ def _set_pragmas(connection: Any, _record: object) -> None:
 
 
 def migrate(engine: Engine) -> None:
-    """Brings the database to the newest revision; two processes that start at once take turns."""
-    with engine.connect() as connection:
+    """Brings the database to the newest revision; two processes that start at once take turns. Raises Unavailable."""
+    with our_errors(), engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7238701)")
         else:
             connection.exec_driver_sql("ROLLBACK")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-        command.upgrade(_config(connection), "head")
+        try:
+            command.upgrade(_config(connection), "head")
+        except CommandError as error:
+            raise Unavailable("it is at a revision that this release does not know") from error
         connection.commit()
 
 
 def revision(engine: Engine) -> tuple[str | None, str | None]:
-    """The database's revision and the newest one that this code knows."""
-    with engine.connect() as connection:
+    """The database's revision and the newest one that this code knows. Raises Unavailable."""
+    with our_errors(), engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     return current, ScriptDirectory(str(MIGRATIONS)).get_current_head()
 

@@ -45,6 +45,10 @@ class Rejection(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="
     hint: str = ""
 
 
+class Probe(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):
+    """Asks whether the log can commit now: a write of its own goes through, and leaves everything as it is."""
+
+
 class Receipt(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What a committed delivery turned out to be. `position` is that of the event that holds the key; 0: rejected."""
 

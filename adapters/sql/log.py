@@ -10,15 +10,15 @@ from sqlalchemy import Engine
 
 from adapters.sql import tables
 from adapters.sql.dialects import Insert, Lookup, Row, dialect_of
-from adapters.sql.entries import Entry, Receipt, Rejection, Sealed, Unavailable
-from adapters.sql.errors import is_for_now
+from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Sealed, Unavailable
+from adapters.sql.errors import cause_of, is_for_now
 from adapters.sql.project import New, Projector
 from adapters.sql.seal import seal
 from core.event import Instant, Reading, Unreadable
 from core.ids import Ids
 from core.leaf import Columns, leaf
 
-Item = Entry | Rejection
+Item = Entry | Rejection | Probe
 T = TypeVar("T")
 
 _logger = structlog.get_logger()
@@ -35,6 +35,7 @@ _HEAD = (
     "SELECT s.value, e.position, e.recorded_at FROM service s LEFT JOIN "
     "(SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1) e ON 1 = 1 WHERE s.name = 'epoch'"
 )
+_WRITE_NOTHING_NEW = "UPDATE service SET value = value WHERE name = 'epoch'"
 _LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
 _PRUNE = (
     "DELETE FROM deliveries WHERE source = ? AND verdict = 'rejected' AND delivery <= ("
@@ -65,7 +66,7 @@ class Log:
             return self._commit(batch)
         except Exception as error:
             if is_for_now(error):
-                raise Unavailable(str(error)) from error
+                raise Unavailable(cause_of(error)) from error
             if len(batch) > 1:
                 return [receipt for item in batch for receipt in self.append([item])]
             return self._append_raw(batch[0], error)
@@ -76,9 +77,9 @@ class Log:
             self._connection = None
 
     def _append_raw(self, item: Item, error: Exception) -> list[Receipt]:
-        if isinstance(item, Rejection) or isinstance(item.reading, Unreadable):
-            raise Unavailable(str(error)) from error
-        _logger.error("entry_refused", source=item.source, error=repr(error))
+        if not isinstance(item, Entry) or isinstance(item.reading, Unreadable):
+            raise Unavailable(cause_of(error)) from error
+        _logger.error("entry_refused", source=item.source, error=cause_of(error))
         refused = Unreadable(f"what was read could not be recorded: {type(error).__name__}")
         return self.append([msgspec.structs.replace(item, reading=refused)])
 
@@ -96,7 +97,7 @@ class Log:
             return self._transact(write)
         except Exception as error:
             if is_for_now(error):
-                raise Unavailable(str(error)) from error
+                raise Unavailable(cause_of(error)) from error
             raise
 
     def _commit(self, batch: Sequence[Item]) -> list[Receipt]:
@@ -136,6 +137,8 @@ class Log:
         turn.reject([item for item in batch if isinstance(item, Rejection)])
         touched = self._projector.touch(cursor, turn.new, turn.conflicts)
         self._insert(cursor, turn)
+        if any(isinstance(item, Probe) for item in batch):
+            cursor.execute(_WRITE_NOTHING_NEW)
         self._projector.project(cursor, touched, turn.position)
         verdicts = iter(turn.receipts)
         rejected = Receipt("rejected", 0)

@@ -1,0 +1,80 @@
+"""Logs: one JSON line for each event on standard error, ours and the libraries', with nothing personal in it.
+
+JSON writes line ends and control characters out, so that no value can begin a line of its own. Of an exception its kind
+and its places are told, not its words: those may hold what somebody sent.
+"""
+
+import json
+import logging
+import logging.config
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict
+
+LONGEST = 500
+"""Characters of a value that stay."""
+
+_SHARED: list[Any] = [
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+]
+
+
+def configure_logs() -> None:
+    """For this process; to be called before it does anything worth telling."""
+    structlog.configure(
+        processors=[*_SHARED, _kind_and_places, _cut, structlog.processors.JSONRenderer(_line)],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.captureWarnings(capture=True)
+    logging.config.dictConfig(CONFIGURATION)
+
+
+def formatter() -> logging.Formatter:
+    """For what libraries log, Granian first of all."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_SHARED,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _kind_and_places,
+            _cut,
+            structlog.processors.JSONRenderer(_line),
+        ],
+    )
+
+
+CONFIGURATION: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "adapters.server.logs.formatter"}},
+    "handlers": {"stderr": {"formatter": "line", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "_granian": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "granian.access": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+    },
+}
+"""Of `logging.config`; Granian takes it for the processes that it starts."""
+
+
+def _kind_and_places(_logger: object, _method: str, event: EventDict) -> EventDict:
+    given = event.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else given[1] if isinstance(given, tuple) else sys.exc_info()[1]
+    if given and error:
+        frames = traceback.extract_tb(error.__traceback__)
+        event["error"] = type(error).__name__
+        event["frames"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-12:]]
+    return event
+
+
+def _cut(_logger: object, _method: str, event: EventDict) -> Mapping[str, Any]:
+    return {name: value[:LONGEST] if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _line(event: Any, **given: Any) -> str:
+    return json.dumps(event, **given)
