@@ -26,10 +26,7 @@ def appends(request: pytest.FixtureRequest, processes: list[Bench]) -> Iterator[
     if request.param == "alone":
         yield [bench.append for bench in processes]
         return
-    groups = [GroupCommit(bench.log.append) for bench in processes]
-    yield [group.append for group in groups]
-    for group in groups:
-        group.close()
+    yield [GroupCommit(bench.log.append).append for bench in processes]
 
 
 def test_a_writer_that_commits_late_hides_no_event_from_a_follower(processes: list[Bench], appends: list[Append]):
