@@ -22,6 +22,7 @@ from adapters.audit import Notary, Sealer, SigningKey, Verification, verify_log
 from adapters.cli import Commands, Keeping, Serving, command_line
 from adapters.config import ConfigError, Settings, load
 from adapters.config import Source as Configured
+from adapters.evidence import Evidence
 from adapters.http import Api, Door, create_http, ingest_blueprint
 from adapters.providers import TOLD_STATES, Provider, build, read_told, told
 from adapters.server import CONFIGURATION, WRITER, Bridge, Front, Link, configure_logs, write_for_parent, writing
@@ -374,7 +375,9 @@ def _keeping(settings: Settings) -> Iterator[Keeping]:
     parts = open_parts(settings)
     log = parts.log()
     try:
-        yield Keeping(settings, parts.keeper(log), parts.notary(), now)
+        keeper, notary = parts.keeper(log), parts.notary()
+        evidence = Evidence(Reads(parts.engine), notary, parts.sources, keeper.own.record)
+        yield Keeping(settings, keeper, notary, evidence, now)
     finally:
         log.close()
         parts.engine.dispose()

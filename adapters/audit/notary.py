@@ -1,5 +1,6 @@
 """Makes checkpoints of one log, never two that contradict each other, and proofs that lead to them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from adapters.audit.keys import SigningKey, opened
@@ -61,6 +62,11 @@ class Notary:
     def attest(self, text: str) -> str:
         """A text of ours, signed with the log's key. Raises ValueError where it could be taken for a checkpoint."""
         return self._signing.attest(text)
+
+    def paths(self, positions: Sequence[int], size: int) -> list[list[bytes]]:
+        """The inclusion paths of many events in the log of `size` positions."""
+        with self._tree.look() as view:
+            return view.prove(lambda hashes: [merkle.inclusion(at - 1, size, hashes) for at in positions])
 
     def head(self) -> int:
         """The log's last position."""

@@ -21,6 +21,7 @@ from adapters.cli.commands import (
     told_in_a_line,
 )
 from adapters.cli.erase import erase, retract
+from adapters.cli.evidence import bundle
 from adapters.cli.retain import retain
 from adapters.sql import Hole, Verdict
 from core.note import Checkpoint, Key, to_base64
@@ -119,7 +120,7 @@ def key(commands: Commands, config: Path | None) -> None:
     click.echo(str(commands.key(settings(config))))
 
 
-for command in (erase, retain, retract):
+for command in (erase, retain, retract, bundle):
     audit.add_command(command)
 
 

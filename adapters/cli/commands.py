@@ -13,6 +13,7 @@ from adapters import config as configuration
 from adapters.archive import Exporter, Tell
 from adapters.audit import Notary
 from adapters.config import ConfigError, Settings
+from adapters.evidence import Evidence
 from adapters.sql import Keeper, Outcome, Replay, Unavailable, Verdict
 from core.event import Instant
 from core.note import Checkpoint, Key
@@ -31,11 +32,12 @@ class Serving:
 
 @dataclass(frozen=True)
 class Keeping:
-    """What erases, retracts and signs, over one database."""
+    """What erases, retracts, signs and makes bundles, over one database."""
 
     settings: Settings
     keeper: Keeper
     notary: Notary
+    evidence: Evidence
     clock: Callable[[], Instant]
 
 

@@ -15,6 +15,7 @@ from adapters.http import (
     devices,
     docs,
     events,
+    evidence,
     health,
     machines,
     measurements,
@@ -31,7 +32,9 @@ from adapters.http.problems import Busy, Problem, problem_response
 from adapters.http.routes import Route
 from adapters.sql import Unavailable
 
-_MODULES = (sessions, measurements, actions, devices, registrations, events, deliveries, machines, audit, health)
+_MODULES = (
+    *(sessions, measurements, actions, devices, registrations, events, deliveries, machines, audit, evidence, health),
+)
 _KINDS = {404: ("not-found", "no such path"), 405: ("method", "not with this method")}
 
 

@@ -21,6 +21,7 @@ from adapters.sql.projection import Source
 from adapters.sql.reads import Reads
 from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded
+from adapters.sql.reads_evidence import Exhibit
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.replay import Part, Replay
 from adapters.sql.retract import Retractor, Unretractable
@@ -46,6 +47,7 @@ __all__ = [
     "Erased",
     "Eraser",
     "Erasure",
+    "Exhibit",
     "Extent",
     "Found",
     "GroupCommit",

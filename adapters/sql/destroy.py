@@ -22,9 +22,11 @@ _HELD = (
     " JOIN payloads p ON p.source = t.source AND p.position = t.position WHERE t.position > 0 AND p.body IS NOT NULL"
 )
 _OF_STREAMS = Lookup(
-    "t.source, t.position, p.salt, p.headers, p.body", tables.events, ("source", "opened", "stream"), _HELD
+    "t.source, t.position, p.salt, p.headers, p.body, p.origin", tables.events, ("source", "opened", "stream"), _HELD
 )
-_LOOSE = Lookup("t.source, t.position, p.salt, p.headers, p.body", tables.events, ("source", "position"), _HELD)
+_LOOSE = Lookup(
+    "t.source, t.position, p.salt, p.headers, p.body, p.origin", tables.events, ("source", "position"), _HELD
+)
 _ROWS = "SELECT machine, conflicts, snapshot FROM projections WHERE source = ? AND stream = ?"
 _EMPTY = (
     "UPDATE payloads SET type = NULL, headers = NULL, body = NULL, salt = NULL, commitment = ?, erased = ? "

@@ -6,13 +6,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable
 
-from adapters.sql import reads_deliveries, reads_events, reads_past, reads_streams
+from adapters.sql import reads_deliveries, reads_events, reads_evidence, reads_past, reads_streams
 from adapters.sql.current import Current
 from adapters.sql.engine import revision
 from adapters.sql.errors import our_errors
 from adapters.sql.projection import Source
 from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded
+from adapters.sql.reads_evidence import Exhibit
 from adapters.sql.reads_past import Named, Repeat
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.stored import Reader, to_event
@@ -105,6 +106,15 @@ class Reads:
             chunks = [at[start : start + _MANY] for start in range(0, len(at), _MANY)]
             found = [row for chunk in chunks for row in connection.execute(reads_past.repeats(named, chunk, clocks))]
         return at, [Repeat._make(row) for row in found]
+
+    def place_of(self, name: str, sources: Sequence[str]) -> tuple[str, str] | None:
+        """(source, our id of the session) of a session or a measurement by our id."""
+        return next((tuple(row) for row in self._rows(reads_evidence.place_of(name, sources))), None)
+
+    def exhibits(self, source: str, stream: str) -> list[Exhibit]:
+        """A stream's events with all that their leaves cover, and what tells of erasures and retractions in it."""
+        with self._connected() as connection:
+            return reads_evidence.of_a_stream(connection, source, stream)
 
     def deliveries(self, asked: Deliveries) -> tuple[list[Delivered], Seen | None]:
         """Deliveries of every verdict, the newest first: events are the `new` ones. And the keyset, if more follow."""

@@ -56,12 +56,12 @@ def list_events(after: int, limit: int, source: str | None) -> Select[Any]:
 def list_stream_events(after: int, limit: int, streams: Sequence[tuple[str, str]]) -> Select[Any]:
     """Columns of Recorded, of these (source, stream). A stream at a time, because that is how the index is ordered."""
     first = _EVENTS.where(events.c.position > after).order_by(events.c.position).limit(limit)
-    arms = [first.where(*_of_stream(source, stream)).subquery() for source, stream in streams]
+    arms = [first.where(*of_stream(source, stream)).subquery() for source, stream in streams]
     together = union_all(*(select(arm) for arm in arms)).subquery()
     return select(together).order_by(together.c.position).limit(limit)
 
 
-def _of_stream(source: str, stream: str) -> tuple[ColumnElement[bool], ...]:
+def of_stream(source: str, stream: str) -> tuple[ColumnElement[bool], ...]:
     """An event carries the position that opened its stream: the index is ordered by it.
 
     The condition on the position is always true; without it SQLite walks the primary key, all events of the source.
@@ -86,6 +86,6 @@ def history(source: str, stream: str) -> Select[Any]:
     return (
         select(*taken, payloads.c.body)
         .join_from(events, payloads, _PAYLOAD)
-        .where(*_of_stream(source, stream))
+        .where(*of_stream(source, stream))
         .order_by(events.c.position)
     )

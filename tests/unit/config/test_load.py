@@ -120,7 +120,7 @@ WRONG = [
     (
         one("secret = 'x'"),
         "sources.clinic.secret",
-        "take one of node_ascii, provider, secrets",
+        "take one of keep_for, node_ascii, provider, secrets",
     ),
     (one("node_ascii = 'yes'"), "sources.clinic.node_ascii", "make it true or false"),
     (one("event_type = 'WMS_LOADED'"), "sources.clinic.event_type", "unknown key"),

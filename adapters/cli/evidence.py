@@ -1,0 +1,39 @@
+"""`hookfold audit bundle`: the evidence of a session or a measurement, for who does not trust us."""
+
+from pathlib import Path
+
+import click
+
+from adapters.audit import Contradiction
+from adapters.cli.commands import Commands, Failed, config_option, database_option
+from adapters.cli.keeping import by_option, keeping
+from adapters.sql import Hole
+
+
+@click.command()
+@config_option
+@database_option
+@click.argument("name", metavar="ID")
+@by_option
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The zip.  [default: evidence-ID.zip]")
+@click.pass_obj
+def bundle(
+    commands: Commands,
+    config: Path | None,
+    database: str | None,
+    name: str,
+    by: str | None,
+    output: Path | None,
+) -> None:
+    """Write the evidence of ID (ses_… or mea_…): raw bodies, proofs, trace, a report, and verify.py, which checks it.
+
+    It holds everything that the sender sent. That it was made is recorded in the log.
+    """
+    with keeping(commands, config, database) as opened:
+        try:
+            made = opened.evidence.bundle(name, by)
+        except (LookupError, Contradiction, Hole) as error:
+            raise Failed(str(error)) from error
+    path = output or Path(made.name)
+    path.write_bytes(made.content)
+    click.echo(f"wrote {path}: python verify.py {path} checks it with any copy of verify.py, without a network")

@@ -1,0 +1,39 @@
+"""A machine's declaration as data that a stranger's program can step through."""
+
+import re
+from typing import Any
+
+from core.declared import declared
+from core.fold import Kind
+from core.machines import measurement
+from core.order import OUTCOMES, RANKS
+from core.runs import CLOCK_SLACK, UNLOADED
+
+
+def declaration(kind: Kind) -> dict[str, Any]:
+    """Fingerprint, regions with their steps, and what decides the canonical order.
+
+    Steps: "state, trigger" -> rows in order: to, the guard's name, the anomaly, what else happens, why nothing moves.
+    """
+    told = declared(kind)
+    single = len(kind.tables) == 1
+    regions = [
+        {
+            "name": "state" if single else table.name,
+            "initial": table.initial,
+            "triggers": table.triggers,
+            "steps": {step: [_row(row) for row in rows] for step, rows in told["steps"][table.name].items()},
+        }
+        for table in kind.tables
+    ]
+    numbered: dict[str, Any] = {"outcomes": measurement.OUTCOMES, "anew": sorted(measurement.ANEW)}
+    numbered |= {"preparing": sorted(measurement.PREPARING), "unloaded": UNLOADED, "clock_slack": CLOCK_SLACK}
+    timed: dict[str, Any] = {"ranks": RANKS, "handlers": sorted(OUTCOMES)}
+    rest = {"order": "number", **numbered} if kind.name == "measurement" else {"order": "time", **timed}
+    return {"machine": kind.name, "fingerprint": kind.fingerprint, "regions": regions, **rest}
+
+
+def _row(row: list[str | None]) -> list[str | None]:
+    to, guard, *rest = row
+    name = re.search(r"def (\w+)", guard) if guard else None
+    return [to, name[1] if name else guard, *rest]

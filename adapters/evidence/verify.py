@@ -1,0 +1,331 @@
+"""Verifies a bundle of evidence without the service that made it: `python verify.py [ZIP or FOLDER] [--key VKEY]`.
+
+Needs Python 3.10 or newer and the package `cryptography`, and no network. It checks the log's signatures, that every
+event is in the signed log with just these bytes, and steps through the machine again. The key in the bundle proves
+nothing by itself: compare it with the one that you were given by another way, or say it with --key.
+"""
+
+import argparse
+import base64
+import hashlib
+import hmac
+import json
+import sys
+import zipfile
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+try:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+except ImportError:
+    sys.exit("this needs the Python package cryptography: pip install cryptography")
+
+Files = dict[str, bytes]
+
+
+class Wrong(Exception):
+    """What is wrong, and in which file."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name}: {why}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Verifies a bundle of evidence.")
+    parser.add_argument("bundle", nargs="?", default=str(Path(__file__).parent), help="a zip or a folder; else its own")
+    parser.add_argument("--key", help="the log's verifier key as you were given it by another way")
+    given = parser.parse_args()
+    try:
+        for line in verify(read(Path(given.bundle)), given.key):
+            print(line)
+    except Wrong as wrong:
+        sys.exit(f"WRONG  {wrong}")
+
+
+def read(where: Path) -> Files:
+    if where.is_dir():
+        paths = [path for path in sorted(where.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+        return {path.relative_to(where).as_posix(): path.read_bytes() for path in paths}
+    with zipfile.ZipFile(where) as archive:
+        if len(set(archive.namelist())) != len(archive.namelist()):
+            raise Wrong(where.name, "it holds two files of one name")
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def verify(files: Files, expected: str | None) -> list[str]:
+    """What was found to be right. Raises Wrong, which names the file."""
+    key = Key(text_of(files, "key.txt"), expected)
+    check_manifest(files, key)
+    origin, size, root = checkpoint_of(key.opened(text_of(files, "checkpoint.note"), "checkpoint.note"))
+    if origin != key.name:
+        raise Wrong("checkpoint.note", f"it is of the log {origin}")
+    exhibits = json.loads(files["events.json"])
+    for exhibit in exhibits:
+        check_event(files, exhibit, size, root)
+    said = f"{len(exhibits)} events are in the log of {size} positions as they were recorded"
+    lines = [f"signed by {key.text}", said, *fold(files, exhibits)]
+    return lines if expected else [*lines, "the key is the bundle's own: compare it with the one that you were given"]
+
+
+class Key:
+    """A verifier key of c2sp.org/signed-note: NAME+ID+BASE64."""
+
+    def __init__(self, text: str, expected: str | None) -> None:
+        self.text = text.strip()
+        self.name, _, rest = self.text.partition("+")
+        given, _, encoded = rest.partition("+")
+        typed = unbase64(encoded, "key.txt")
+        self.id = hashlib.sha256(self.name.encode() + b"\n" + typed).digest()[:4]
+        if text != self.text + "\n" or typed[:1] != b"\x01" or len(typed) != 33 or self.id.hex() != given:
+            raise Wrong("key.txt", "it is not an Ed25519 verifier key")
+        if expected is not None and expected.strip() != self.text:
+            raise Wrong("key.txt", "it is not the key that you were given")
+        self._public = Ed25519PublicKey.from_public_bytes(typed[1:])
+
+    def opened(self, note: str, name: str) -> str:
+        """The text of a note that this key signed."""
+        text, blank, below = note.rpartition("\n\n")
+        if not blank or not below.endswith("\n"):
+            raise Wrong(name, "it is not a signed note")
+        for line in below[:-1].split("\n"):
+            dash, _, rest = line.partition(" ")
+            signer, _, encoded = rest.partition(" ")
+            value = unbase64(encoded, name)
+            if (dash, signer, value[:4]) == ("\u2014", self.name, self.id):
+                self._check(value[4:], text + "\n", name)
+                return text + "\n"
+        raise Wrong(name, "the log's key did not sign it")
+
+    def _check(self, signature: bytes, text: str, name: str) -> None:
+        try:
+            self._public.verify(signature, text.encode())
+        except InvalidSignature:
+            raise Wrong(name, "it was altered: the signature does not fit") from None
+
+
+def check_manifest(files: Files, key: Key) -> None:
+    """Every file is the one that was signed for, and there is no other."""
+    lines = key.opened(text_of(files, "manifest.note"), "manifest.note").splitlines()
+    if lines[:2] != ["hookfold evidence v1", f"log {key.name}"]:
+        raise Wrong("manifest.note", "it is no manifest of this log")
+    signed = {name: digest for digest, _, name in (line.partition("  ") for line in lines[2:])}
+    for name, digest in signed.items():
+        if name not in files:
+            raise Wrong(name, "it is missing")
+        if hashlib.sha256(files[name]).hexdigest() != digest:
+            raise Wrong(name, "it was altered")
+    for name in files:
+        if name not in signed and name != "manifest.note":
+            raise Wrong(name, "it does not belong to the bundle")
+
+
+def checkpoint_of(text: str) -> tuple[str, int, bytes]:
+    origin, size, root, *_ = [*text.split("\n"), "", ""]
+    if not size.isdigit():
+        raise Wrong("checkpoint.note", "it is no checkpoint")
+    return origin, int(size), unbase64(root, "checkpoint.note")
+
+
+def check_event(files: Files, exhibit: dict[str, Any], size: int, root: bytes) -> None:
+    """RFC 6962: the leaf covers the columns and the commitment to headers and body; the path leads to the root."""
+    columns, position = exhibit["columns"], exhibit["columns"][0]
+    name = f"events/{position:012}"
+    if exhibit["erased"] is None:
+        headers, body = files[f"{name}.headers"], files[f"{name}.body"]
+        origin = bytes.fromhex(exhibit["origin"] or "")
+        before = b"\xff" * 8 + len(origin).to_bytes(8, "big") + origin if origin else b""
+        framed = before + len(headers).to_bytes(8, "big") + headers + body
+        if hmac.new(bytes.fromhex(exhibit["salt"]), framed, "sha256").hexdigest() != columns[-1]:
+            raise Wrong(f"{name}.body", "the log did not commit to these bytes")
+    entry = json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode()
+    found, here, last = hashlib.sha256(b"\0" + entry).digest(), position - 1, size - 1
+    for sibling in map(bytes.fromhex, exhibit["path"]):
+        if here & 1 or here == last:
+            found = hashlib.sha256(b"\1" + sibling + found).digest()
+            while here and not here & 1:
+                here, last = here >> 1, last >> 1
+        else:
+            found = hashlib.sha256(b"\1" + found + sibling).digest()
+        here, last = here >> 1, last >> 1
+    if last != 0 or found != root:
+        raise Wrong("events.json", f"the event at position {position} is not in the signed log")
+
+
+NAMES = "position source stream opened reading type sequence occurred_at received_at recorded_at key".split()
+
+
+class Event:
+    """An event of the stream as the log committed to it, with what its body says of itself."""
+
+    def __init__(self, exhibit: dict[str, Any], body: bytes, provider: str) -> None:
+        held = dict(zip(NAMES, exhibit["columns"], strict=False))
+        self.position, self.key, self.at = held["position"], held["key"], held["occurred_at"]
+        self.type, self.number, self.known = held["type"] or "", held["sequence"] or 0, held["reading"] == "ok"
+        self.second = 1 << 62 if self.at is None else self.at // 1_000_000
+        self.said = json.loads(body)
+        word = self.said.get("event" if provider == "wms" else "type")
+        if self.known and (word != held["type"] or (provider == "wms" and self.said.get("sequence") != self.number)):
+            raise Wrong(f"events/{self.position:012}.body", "it says another type or number than the event")
+
+    def shows(self, guard: str) -> bool:
+        payload = self.said.get("payload")
+        payload = payload if isinstance(payload, dict) else {}
+        seen = [str(payload.get(name, "")).upper() for name in ("state", "visibility")]
+        wanted = {"page_visible": "VISIBLE", "page_hidden": "HIDDEN"}
+        if guard not in wanted:
+            raise Wrong("machine.json", f"this verifier does not know the condition {guard}")
+        return wanted[guard] == str(next((word for word in reversed(seen) if word in wanted.values()), ""))
+
+
+def fold(files: Files, exhibits: list[dict[str, Any]]) -> list[str]:
+    """Steps through the declared machine again and compares every step and the state with what the bundle tells."""
+    machine, state = json.loads(files["machine.json"]), json.loads(files["state.json"])
+    if state["told"] is None:
+        return ["bodies of this stream were erased: its state cannot be folded again, the proofs hold"]
+    own = [one for one in exhibits if one["columns"][2] == state["stream"] and one["retracted"] is None]
+    bodies = [files[f"events/{one['columns'][0]:012}.body"] for one in own]
+    events = [Event(one, body, state["provider"]) for one, body in zip(own, bodies, strict=True)]
+    numbered = machine["order"] == "number"
+    runs = runs_of(events, machine) if numbered else [by_time(events, machine)]
+    steps, final = Machine(machine).walk(runs)
+    for mine, told in zip(steps, state["told"]["steps"], strict=False):
+        for name, value in mine.items():
+            if told[name] != value:
+                raise Wrong("state.json", f"position {mine['position']}: {name} is {value}, not {told[name]}")
+    if len(steps) != len(state["told"]["steps"]) or final != state["told"]["state"]:
+        raise Wrong("state.json", f"the state is {final}, not {state['told']['state']}")
+    where = ", ".join(f"{name} {value}" for name, value in final["regions"].items())
+    return [
+        f"same state: {where}; outcome {final['outcome'] or 'none'}, {final['runs']} runs, {final['events']} events"
+    ]
+
+
+class Machine:
+    """Steps through the rows of machine.json."""
+
+    def __init__(self, declared: dict[str, Any]) -> None:
+        self.declared = declared
+        self.main = declared["regions"][0]["name"]
+        self.state: dict[str, str] = {}
+        self.outcome: str | None = None
+        self.runs = 0
+
+    def walk(self, runs: list[list[Event]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        numbered, steps = self.declared["order"] == "number", []
+        self.state = {region["name"]: region["initial"] for region in self.declared["regions"]}
+        for run in runs:
+            if numbered:
+                self.state = {region["name"]: region["initial"] for region in self.declared["regions"]}
+                self.runs, self.outcome = self.runs + 1, None
+            for event in run:
+                before = dict(self.state)
+                if event.known:
+                    self.step(event)
+                steps.append(
+                    {"position": event.position, "before": before, "after": dict(self.state), "run": self.runs}
+                )
+        events = sum(map(len, runs))
+        return steps, {"regions": self.state, "outcome": self.outcome, "runs": self.runs, "events": events}
+
+    def step(self, event: Event) -> None:
+        for region in self.declared["regions"]:
+            name = region["name"]
+            for to, guard, _, does, _ in region["steps"].get(f"{self.state[name]}, {event.type}", ()):
+                if guard is None or event.shows(guard):
+                    self.runs += does in ("begins a run", "supersedes the run")
+                    if to is not None:
+                        self.settle(name, self.state[name], to)
+                        self.state[name] = to
+                    return
+
+    def settle(self, name: str, before: str, to: str) -> None:
+        if name != self.main or "outcomes" not in self.declared:
+            return
+        withdrawn = to in self.declared["preparing"] and before == "camera_denied"
+        if to in self.declared["anew"] or withdrawn:
+            self.outcome = None
+        self.outcome = self.declared["outcomes"].get(to, self.outcome)
+
+
+def by_time(events: list[Event], machine: dict[str, Any]) -> list[Event]:
+    if any(event.type in machine["handlers"] for event in events):
+        raise Wrong("events.json", "this verifier cannot order what a handler answered")
+    ranks = machine["ranks"]
+    return sorted(events, key=lambda e: (1 << 62 if e.at is None else e.at, ranks.get(e.type, 9), e.key))
+
+
+class Run:
+    """A run of numbered events while it is found."""
+
+    def __init__(self) -> None:
+        self.taken: dict[int, Event] = {}
+        self.peaks: list[tuple[int, int]] = []
+        self.highest = -1
+        self.unloaded: int | None = None
+
+    def add(self, event: Event, unloads: bool) -> None:
+        self.taken[event.number] = event
+        self.highest = max(self.highest, event.number)
+        self.peaks.append((event.second, self.highest))
+        if unloads and (self.unloaded is None or event.number < self.unloaded):
+            self.unloaded = event.number
+
+    def goes_on(self, event: Event) -> bool:
+        return event.number > self.highest and (self.unloaded is None or event.number <= self.unloaded)
+
+    def ends(self, event: Event, slack: int) -> bool:
+        earlier = [highest for second, highest in self.peaks if second < event.second - slack]
+        beyond = self.unloaded is not None and event.number > self.unloaded
+        return event.number in self.taken or beyond or event.number < (earlier[-1] if earlier else -1)
+
+
+def runs_of(events: list[Event], machine: dict[str, Any]) -> list[list[Event]]:
+    """The provider counts from 0 again after a reload: second by second, what goes on first, then the rest."""
+    word, slack, found = machine["unloaded"], machine["clock_slack"], [Run()]
+
+    def unloads(event: Event) -> bool:
+        return bool(event.type == word and event.known)
+
+    walk = sorted(events, key=lambda e: (e.second, e.number, not unloads(e), e.key))
+    for _, group in groupby(walk, lambda e: e.second):
+        pending, follows = list(group), True
+        while pending:
+            rest = []
+            for event in pending:
+                if follows and found[-1].goes_on(event):
+                    found[-1].add(event, unloads(event))
+                else:
+                    rest.append(event)
+            pending, follows = rest, False
+            while pending and not follows:
+                event = pending.pop(0)
+                if found[-1].ends(event, slack):
+                    found.append(Run())
+                    follows = True
+                found[-1].add(event, unloads(event))
+    return [[run.taken[number] for number in sorted(run.taken)] for run in found if run.taken]
+
+
+def text_of(files: Files, name: str) -> str:
+    try:
+        return files[name].decode()
+    except KeyError:
+        raise Wrong(name, "it is missing") from None
+    except UnicodeDecodeError:
+        raise Wrong(name, "it was altered: it is no text") from None
+
+
+def unbase64(text: str, name: str) -> bytes:
+    try:
+        value = base64.b64decode(text.encode(), validate=True)
+    except ValueError:
+        value = b""
+    if not value or base64.b64encode(value).decode() != text:
+        raise Wrong(name, "it was altered: it is not base64 in its canonical form")
+    return value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Statements for evidence: events with all that their leaves cover, and what was done with them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, and_, select
+
+from adapters.sql.reads_events import of_stream
+from adapters.sql.tables import events, measurements, payloads, retractions, streams
+from core.leaf import Columns, commitment
+
+
+class Exhibit(NamedTuple):
+    """An event as it was recorded. Salt, headers and body are None once erased: the commitment in `columns` is left.
+
+    `retraction`, `erased`: positions of our own events that tell of them.
+    """
+
+    columns: Columns
+    leaf: bytes
+    salt: bytes | None
+    headers: bytes | None
+    body: bytes | None
+    origin: bytes | None
+    erased: int | None
+    retraction: int | None
+
+
+_COLUMNS = [events.c[name] for name in Columns.__struct_fields__ if name != "commitment"]
+_KEY = Columns.__struct_fields__.index("key")
+_EXHIBITS = (
+    select(
+        *(*_COLUMNS, events.c.leaf, payloads.c.salt, payloads.c.headers, payloads.c.body, payloads.c.origin),
+        *(payloads.c.commitment, payloads.c.erased, retractions.c.retraction),
+    )
+    .join_from(events, payloads, and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position))
+    .outerjoin(retractions, and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position))
+    .order_by(events.c.position)
+)
+
+
+def place_of(name: str, sources: Sequence[str]) -> Select[Any]:
+    """(source, our id of the session) of a session or a measurement by our id, whichever version found it."""
+    if name.startswith("mea_"):
+        query = select(measurements.c.source, measurements.c.stream)
+        return query.where(measurements.c.source.in_(sources), measurements.c.measurement == name).limit(1)
+    query = select(streams.c.source, streams.c.stream)
+    return query.where(streams.c.source.in_(sources), streams.c.stream == name, streams.c.kind == "session").limit(1)
+
+
+def of_a_stream(connection: Connection, source: str, stream: str) -> list[Exhibit]:
+    """A stream's events, with our own events that tell of erasures and retractions among them."""
+    found = list(_exhibits(connection, _EXHIBITS.where(*of_stream(source, stream))))
+    told = {place for one in found for place in (one.erased, one.retraction) if place is not None}
+    return [*found, *at(connection, sorted(told))]
+
+
+def at(connection: Connection, positions: Sequence[int]) -> Iterator[Exhibit]:
+    """Events by position."""
+    for start in range(0, len(positions), 500):
+        yield from _exhibits(connection, _EXHIBITS.where(events.c.position.in_(positions[start : start + 500])))
+
+
+def _exhibits(connection: Connection, query: Select[Any]) -> Iterator[Exhibit]:
+    for *columns, leaf, salt, headers, body, origin, sealed, erased, retraction in connection.execute(query):
+        columns[_KEY] = bytes(columns[_KEY]).hex()
+        kept = sealed if body is None else commitment(salt, headers, body, origin)
+        yield Exhibit(Columns(*[*columns, kept.hex()]), leaf, salt, headers, body, origin, erased, retraction)

@@ -1,0 +1,273 @@
+"""A bundle of evidence: what is in it, and that its verifier needs nothing of ours."""
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.audit import Notary, SigningKey
+from adapters.evidence import Evidence
+from adapters.sql import Reads, Tree
+from tests.support.erasing import Erasing
+from tests.support.logs import wms
+
+SIGNING = SigningKey(b"k" * 32, "example.com/log")
+USER = "anna@example.com"
+M: Any = {"measurementId": "m-1"}
+SCAN: list[dict[str, Any]] = [
+    wms("s-1", 0),
+    wms("s-1", 1, "CONFIGURATION_LOADED"),
+    wms("s-1", 3, "CAMERA_STARTED"),
+    wms("s-1", 2, "CAMERA_PERMISSION_GRANTED"),
+    wms("s-1", 4, "MEASUREMENT_STARTED"),
+    wms("s-1", 5, "MEASUREMENT_CREATED", **M),
+    wms("s-1", 6, "PAGE_VISIBILITY_CHANGE", state="hidden"),
+    wms("s-1", 8, "INTERMEDIATE_RESULTS", snr=3.5, **M),
+    wms("s-1", 9, "SCAN_COMPLETED", **M),
+    wms("s-1", 10, "RESULTS_RECEIVED", **M),
+    wms("s-1", 11, "SOMETHING_NEW"),
+    wms("s-1", 12, "PAGE_UNLOADED"),
+    wms("s-1", 0, "WMS_LOADED", 60),
+    wms("s-1", 1, "CONFIGURATION_LOADED", 61),
+]
+GLASSES: list[dict[str, Any]] = [
+    {"type": kind, "sessionId": f"{USER}-com.example.captions", "userId": USER, "timestamp": at, **more}
+    for kind, at, more in (
+        ("session_request", "2023-07-18T12:00:00.000Z", {}),
+        ("stop_request", "2023-07-18T12:10:00.000Z", {"reason": "user_disabled"}),
+        ("session_request", "2023-07-18T12:10:00.400Z", {}),
+    )
+]
+
+
+@pytest.fixture
+def bench(database_url: str) -> Iterator[Erasing]:
+    bench = Erasing(database_url)
+    yield bench
+    bench.close()
+
+
+def send(bench: Erasing, source: str, documents: list[dict[str, Any]]) -> None:
+    for document in documents:
+        bench.append(bench.entry(source, document))
+
+
+def evidence(bench: Erasing) -> Evidence:
+    return Evidence(Reads(bench.engine), Notary(Tree(bench.engine), SIGNING), bench.views, bench.own.record)
+
+
+def unpacked(content: bytes, where: Path) -> Path:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(where)
+    return where
+
+
+def verified(where: Path, *words: str) -> tuple[int, str]:
+    """What the bundle's own verifier says, with this interpreter."""
+    run = [sys.executable, "-I", str(where / "verify.py"), *words]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, cwd=where.parent)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_verifier_comes_to_the_same_state_of_a_scan(bench: Erasing, tmp_path: Path):
+    send(bench, "clinic", SCAN)
+
+    made = evidence(bench).bundle(bench.stream("session", "clinic", "s-1"))
+
+    code, said = verified(unpacked(made.content, tmp_path / "bundle"), "--key", str(SIGNING.key))
+    assert code == 0, said
+    assert f"signed by {SIGNING.key}" in said
+    assert "14 events are in the log of 15 positions as they were recorded" in said
+    assert "same state: measurement configured, connection unknown, visibility unknown; outcome none, 2 runs" in said
+
+
+def test_the_verifier_comes_to_the_same_state_of_glasses(bench: Erasing, tmp_path: Path):
+    send(bench, "captions", GLASSES)
+
+    made = evidence(bench).bundle(bench.stream("session", "captions", f"{USER}-com.example.captions"))
+
+    code, said = verified(unpacked(made.content, tmp_path / "bundle"))
+    assert code == 0, said
+    assert "same state: state active; outcome none, 2 runs, 3 events" in said
+    assert "compare it with the one that you were given" in said
+
+
+def test_a_measurement_comes_with_its_whole_session(bench: Erasing, tmp_path: Path):
+    send(bench, "clinic", SCAN)
+    ((name,),) = bench.rows("SELECT measurement FROM measurements")
+
+    made = evidence(bench).bundle(name)
+
+    files = unpacked(made.content, tmp_path / "bundle")
+    assert made.name == f"evidence-{name}.zip"
+    assert json.loads((files / "state.json").read_bytes())["subject"] == name
+    assert verified(files)[0] == 0
+
+
+def test_that_a_bundle_was_made_is_recorded_before_it_is(bench: Erasing):
+    send(bench, "clinic", SCAN[:1])
+    stream = bench.stream("session", "clinic", "s-1")
+
+    evidence(bench).bundle(stream, by="the auditor")
+
+    ((kind, body),) = bench.rows(
+        "SELECT e.type, p.body FROM events e JOIN payloads p ON p.source = e.source AND p.position = e.position "
+        "WHERE e.source = 'hookfold'"
+    )
+    told = json.loads(body)
+    assert (kind, told["of"], told["who"]) == ("evidence_made", stream, "the auditor")
+
+
+def test_a_retracted_event_is_shown_and_passed_by(bench: Erasing, tmp_path: Path):
+    send(bench, "clinic", [wms("s-1", 0), wms("s-1", 1, "GENERAL_ERROR")])
+    bench.retractor.retract(2, "forged")
+
+    made = evidence(bench).bundle(bench.stream("session", "clinic", "s-1"))
+
+    files = unpacked(made.content, tmp_path / "bundle")
+    code, said = verified(files)
+    assert code == 0, said
+    assert "same state: measurement loaded" in said
+    assert "retracted by the event at position 3" in (files / "report.html").read_text(encoding="utf-8")
+    assert (files / "events" / "000000000003.body").exists()
+
+
+def test_of_an_erased_stream_the_proofs_hold_and_no_state_is_claimed(bench: Erasing, tmp_path: Path):
+    send(bench, "clinic", SCAN)
+    stream = bench.stream("session", "clinic", "s-1")
+    bench.erase(stream)
+
+    made = evidence(bench).bundle(stream)
+
+    files = unpacked(made.content, tmp_path / "bundle")
+    code, said = verified(files)
+    assert code == 0, said
+    assert "bodies of this stream were erased: its state cannot be folded again, the proofs hold" in said
+    assert "erased, as the event at position 15 tells" in (files / "report.html").read_text(encoding="utf-8")
+    assert b"s-1" not in b"".join(path.read_bytes() for path in files.rglob("*.json"))
+
+
+def test_a_wrong_key_is_told(bench: Erasing, tmp_path: Path):
+    send(bench, "clinic", SCAN[:1])
+    made = evidence(bench).bundle(bench.stream("session", "clinic", "s-1"))
+
+    code, said = verified(unpacked(made.content, tmp_path / "bundle"), "--key", str(SigningKey(b"x" * 32).key))
+
+    assert (code, said) == (1, "WRONG  key.txt: it is not the key that you were given\n")
+
+
+def test_altering_any_file_makes_the_verifier_say_which(one_bundle: Path):
+    for path in sorted(path for path in one_bundle.rglob("*") if path.is_file()):
+        name, whole = path.relative_to(one_bundle).as_posix(), path.read_bytes()
+        for altered in (whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:], whole + b"\n", whole[:-1]):
+            path.write_bytes(altered)
+            if name == "verify.py":  # who alters the verifier needs one that was not altered
+                code, said = checked_by(one_bundle.parent / "other" / "verify.py", one_bundle)
+            else:
+                code, said = verified(one_bundle)
+            assert code == 1, (name, said)
+            assert said.startswith(f"WRONG  {name}: "), (name, said)
+        path.write_bytes(whole)
+    assert verified(one_bundle)[0] == 0
+
+
+def test_a_missing_file_and_a_foreign_one_are_told(one_bundle: Path):
+    body = one_bundle / "events" / "000000000001.body"
+    body.rename(one_bundle / "elsewhere")
+
+    assert verified(one_bundle)[1] == "WRONG  events/000000000001.body: it is missing\n"
+    (one_bundle / "elsewhere").rename(body)
+    (one_bundle / "more.txt").write_text("more", encoding="utf-8")
+    assert verified(one_bundle)[1] == "WRONG  more.txt: it does not belong to the bundle\n"
+
+
+def test_a_lie_that_the_operator_signs_is_found_by_folding_again(bench: Erasing, tmp_path: Path):
+    send(bench, "clinic", SCAN)
+    files = unpacked(evidence(bench).bundle(bench.stream("session", "clinic", "s-1")).content, tmp_path / "bundle")
+    told = json.loads((files / "state.json").read_bytes())
+    told["told"]["steps"][9]["after"]["measurement"] = "failed"
+    (files / "state.json").write_text(json.dumps(told), encoding="utf-8")
+    sign_again(files)
+
+    code, said = verified(files)
+
+    assert code == 1
+    assert said.startswith("WRONG  state.json: position 10: after is ")
+
+
+def test_it_runs_in_a_bare_environment_without_a_network(one_bundle: Path, tmp_path: Path):
+    python = bare_environment(tmp_path / "bare")
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted(path for path in one_bundle.rglob("*") if path.is_file()):
+            archive.write(path, path.relative_to(one_bundle).as_posix())
+
+    run = [str(python), str(one_bundle / "verify.py"), str(packed)]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, cwd=tmp_path, env={})
+
+    assert done.returncode == 0, done.stderr
+    assert "same state" in done.stdout
+
+
+def test_without_cryptography_it_says_what_it_needs(one_bundle: Path, tmp_path: Path):
+    venv.create(tmp_path / "empty", with_pip=False)
+
+    run = [str(tmp_path / "empty" / "bin" / "python"), str(one_bundle / "verify.py")]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, env={})
+
+    assert (done.returncode, done.stderr) == (
+        1,
+        "this needs the Python package cryptography: pip install cryptography\n",
+    )
+
+
+@pytest.fixture
+def one_bundle(sqlite_url: str, tmp_path: Path) -> Path:
+    """An unpacked bundle, and beside it another copy of the verifier."""
+    bench = Erasing(sqlite_url)
+    send(bench, "clinic", SCAN)
+    content = evidence(bench).bundle(bench.stream("session", "clinic", "s-1")).content
+    bench.close()
+    unpacked(content, tmp_path / "other")
+    return unpacked(content, tmp_path / "bundle")
+
+
+def checked_by(verifier: Path, bundle: Path) -> tuple[int, str]:
+    run = [sys.executable, "-I", str(verifier), str(bundle)]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def sign_again(files: Path) -> None:
+    """What an operator who lies would do: the manifest fits the files again."""
+    names = sorted(path.relative_to(files).as_posix() for path in files.rglob("*") if path.is_file())
+    lines = [
+        f"{hashlib.sha256((files / name).read_bytes()).hexdigest()}  {name}\n"
+        for name in names
+        if "manifest" not in name
+    ]
+    text = SIGNING.attest(f"hookfold evidence v1\nlog {SIGNING.key.name}\n{''.join(lines)}")
+    (files / "manifest.note").write_text(text, encoding="utf-8")
+
+
+def bare_environment(where: Path) -> Path:
+    """A virtual environment with cryptography and what that needs, and with no sockets."""
+    venv.create(where, with_pip=False)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(where)}))
+    ours = Path(sysconfig.get_path("purelib"))
+    for name in ("cryptography", "cffi", "pycparser"):
+        if (ours / name).exists():
+            (packages / name).symlink_to(ours / name)
+    for library in ours.glob("_cffi_backend*"):
+        (packages / library.name).symlink_to(library)
+    (packages / "sitecustomize.py").write_text("import socket\nsocket.socket = None\n", encoding="utf-8")
+    return where / "bin" / "python"
