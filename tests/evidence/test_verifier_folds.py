@@ -1,0 +1,53 @@
+"""The bundle's verifier steps through the declarations as the fold does, whatever the history."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from adapters.evidence import verify
+from adapters.evidence.bundle import _json, _state
+from adapters.evidence.declaration import declaration
+from core.event import Event
+from core.fold import MACHINES, fold, trace
+from tests.support.random_streams import streams
+
+HANDLERS = {"handler_succeeded", "handler_failed"}
+
+
+@pytest.mark.parametrize(("machine", "provider"), [("measurement", "wms"), ("session", "mentraos")])
+@given(data=st.data())
+def test_the_verifier_and_the_fold_agree_on_every_step(machine: str, provider: str, data: st.DataObject):
+    drawn = data.draw(streams(machine))
+    events = [event if event.known else replace(event, type="something_new") for event in drawn]
+    assume(not any(event.type in HANDLERS for event in events))
+
+    said = verify.fold(_files(machine, provider, events), [_exhibit(event) for event in events])
+
+    assert said[0].startswith("same state: ")
+
+
+def _files(machine: str, provider: str, events: list[Event]) -> dict[str, bytes]:
+    kind = MACHINES[machine]
+    story = {"state": _state(fold(kind, events)), "steps": trace(kind, events)}
+    bodies = {f"events/{event.position:012}.body": json.dumps(_body(provider, event)).encode() for event in events}
+    told = {"machine.json": _json(declaration(kind)), "state.json": b""}
+    told["state.json"] = _json({"stream": "ses_x", "provider": provider, "told": story})
+    return told | bodies
+
+
+def _body(provider: str, event: Event) -> dict[str, Any]:
+    if provider == "wms":
+        payload = {"state": event.data["visible"]} if "visible" in event.data else None
+        return {"event": event.type, "sequence": event.sequence, "payload": payload}
+    return {"type": event.type}
+
+
+def _exhibit(event: Event) -> dict[str, Any]:
+    read = ("ok", event.type) if event.known else ("unknown_type", None)
+    clocks = (event.occurred_at, event.received_at, event.received_at)
+    columns = [event.position, "x", "ses_x", 1, *read, event.sequence, *clocks, event.key.hex(), None, ""]
+    return {"columns": columns, "erased": None, "retracted": None}
