@@ -8,19 +8,17 @@ folded under the append lock, the switch.
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 from sqlalchemy import Engine
 
-from adapters.sql.dialects import Row
 from adapters.sql.folders import Chunk, fold_chunk, fold_chunks
-from adapters.sql.marks import Waiting, count_failed, waiting
+from adapters.sql.marks import count_failed, waiting
 from adapters.sql.projection import Source
 from adapters.sql.refold import Failed, Refolder
-from adapters.sql.status import KIND_OF
 from adapters.sql.transactions import Transactions
 from adapters.sql.versions import (
     BUILDING,
@@ -36,12 +34,10 @@ from adapters.sql.versions import (
     switch,
     update,
 )
+from adapters.sql.walk import CHUNK, Walk
 from core import fold
 from core.event import SECOND, Instant
 from core.ids import Ids
-
-CHUNK = 200
-"""Streams of one transaction."""
 
 FEW = 50
 """With so many marks left, the switch folds them itself."""
@@ -49,13 +45,6 @@ FEW = 50
 ALIVE: Instant = 15 * SECOND
 """A build on another host that has told nothing for so long is taken for dead."""
 
-_NEXT = (
-    "SELECT source, stream, kind, provider_id, opened FROM streams "
-    "WHERE kind = ? AND opened > ? AND opened <= ? AND source IN ({}) "
-    "ORDER BY opened LIMIT ?"
-)
-_COUNT = "SELECT count(*) FROM streams WHERE kind = ? AND opened > ? AND opened <= ? AND source IN ({})"
-_HEAD = "SELECT coalesce(max(position), 0) FROM events"
 _STILL_MINE = (
     "UPDATE versions SET reached = ?, folded = folded + ?, progressed_at = ? "
     "WHERE machine = ? AND version = ? AND builder = ? AND status = 'building'"
@@ -100,6 +89,7 @@ class Builder:
     ) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
+        self._walk = Walk(self._transactions, sources)
         self._refolder = Refolder(self._dialect, ids, sources, machines)
         self._sources = sources
         self._machines = machines
@@ -190,10 +180,11 @@ class Builder:
             raise Refused(f"{version.machine}: {version.built_by} is building; stop it, or wait until it is done")
 
     def _first_pass(self, version: Version, told: Told) -> None:
-        done, events, end = version.folded, 0, self._head()
-        total = done + self._count(version, end)
+        done, events, end = version.folded, 0, self._walk.head()  # what is opened behind it carries marks
+        total = done + self._walk.count(version.machine, version.reached, end)
         told(Progress(version.machine, version.version, done, total, events))
-        for chunk in fold_chunks(self._transactions, self._refolder, self._chunks(version, end)):
+        streams = self._walk.chunks(version.machine, version.version, version.reached, end)
+        for chunk in fold_chunks(self._transactions, self._refolder, streams):
             self._write(version, chunk)
             done, events = done + len(chunk.streams), events + chunk.events
             _tell_failed(chunk, told)
@@ -207,36 +198,6 @@ class Builder:
             if cursor.rowcount != 1:
                 raise Refused(f"{version.machine}: another process has taken over the build")
             self._refolder.write(cursor, chunk.folded, clear_marks=False)
-
-    def _head(self) -> int:
-        """The log's last position. Streams that are opened behind it carry marks, for the build has begun."""
-        with self._transactions.reading() as cursor:
-            cursor.execute(_HEAD)
-            return int(cursor.fetchone()[0])
-
-    def _chunks(self, version: Version, end: int) -> Iterator[list[Waiting]]:
-        """The machine's streams in the order in which they were opened."""
-        reached = version.reached
-        while rows := self._ask(_NEXT, version.machine, reached, end, CHUNK):
-            reached = rows[-1][4]
-            yield [
-                Waiting(source, stream, kind, name, opened, version.version)
-                for source, stream, kind, name, opened in rows
-            ]
-
-    def _count(self, version: Version, end: int) -> int:
-        return sum(count for (count,) in self._ask(_COUNT, version.machine, version.reached, end))
-
-    def _ask(self, sql: str, machine: str, reached: int, end: int, *rest: int) -> list[Row]:
-        """Asks about the streams that a machine folds; nothing where no source has such streams."""
-        kind = KIND_OF.get(machine, machine)
-        sources = [name for name, source in self._sources.items() if source.machine_of(kind) == machine]
-        if not sources:
-            return []
-        marks = ", ".join("?" * len(sources))
-        with self._transactions.reading() as cursor:
-            cursor.execute(sql.format(marks).replace("?", self._dialect.mark), (kind, reached, end, *sources, *rest))
-            return list(cursor.fetchall())
 
     def catch_up(self, version: str, told: Told) -> None:
         """Folds marked streams, outside of the append lock, until few are left."""

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine
 
-from adapters.sql.build import CHUNK, Builder, Refused, Told
+from adapters.sql.build import Builder, Refused, Told
 from adapters.sql.dialects import Row
 from adapters.sql.marks import count, mark
 from adapters.sql.projection import Source
@@ -27,6 +27,7 @@ from adapters.sql.versions import (
     switch,
     update,
 )
+from adapters.sql.walk import CHUNK
 from core import fold
 from core.event import Instant
 from core.ids import Ids
