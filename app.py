@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.archive import Exporter, Intake, Tell
 from adapters.audit import Notary, Sealer, SigningKey, Verification, verify_log
-from adapters.cli import Commands, Keeping, Serving, command_line
+from adapters.cli import Asked, Commands, Keeping, Serving, command_line
 from adapters.config import ConfigError, Settings, load
 from adapters.config import Source as Configured
 from adapters.evidence import Evidence
@@ -46,6 +46,7 @@ from adapters.sql import (
     Unavailable,
     Verdict,
     Whole,
+    carrying,
     cause_of,
     claim,
     dialect_of,
@@ -196,7 +197,8 @@ def write() -> None:
     parts = wire(load(None, os.environ))
     log, sealer = parts.log(), parts.sealer()
     _collect_seldom()
-    write_for_parent(log.append)
+    with carrying(parts.engine):
+        write_for_parent(log.append)
     sealer.close()
     log.close()
     parts.engine.dispose()
@@ -295,6 +297,7 @@ def commands() -> Commands:
         notary=_notary,
         keeping=_keeping,
         verify=_verify,
+        asking=_asking,
         export=_export,
         import_=_import,
     )
@@ -317,11 +320,36 @@ def _revision(url: str) -> tuple[str | None, str | None]:
 
 
 @contextmanager
-def _export(settings: Settings) -> Iterator[Exporter]:
-    """The database has to be there: an export of a log that was never made would be a mistake that nobody sees."""
+def _asking(settings: Settings) -> Iterator[Asked]:
+    """The query API in this process; nothing can be appended through it."""
+    _check_there(settings)
+    parts = open_parts(settings)
+    client = parts.flask(parts.door(), _refuse).test_client()
+
+    def ask(path: str, parameters: dict[str, str]) -> tuple[int, str]:
+        answer = client.get(path, query_string=parameters)
+        return answer.status_code, answer.get_data(as_text=True)
+
+    try:
+        yield ask
+    finally:
+        parts.engine.dispose()
+
+
+def _refuse(_: Entry | Rejection | Probe) -> Receipt:
+    raise Unavailable("this command only reads")
+
+
+def _check_there(settings: Settings) -> None:
     current, newest = _revision(settings.database_url)
     if current != newest:
         raise Unavailable(f"it is at revision {current or 'none'}, this code knows {newest}")
+
+
+@contextmanager
+def _export(settings: Settings) -> Iterator[Exporter]:
+    """The database has to be there: an export of a log that was never made would be a mistake that nobody sees."""
+    _check_there(settings)
     parts = open_parts(settings)
     with _recording(parts) as own:
         yield Exporter(Whole(parts.engine), parts.ids, parts.sources, own.record)

@@ -28,11 +28,12 @@ from adapters.sql.retract import Retractor, Unretractable
 from adapters.sql.seal import seal as sealed_by
 from adapters.sql.status import Status, VersionStatus
 from adapters.sql.stored import Reader, to_event
-from adapters.sql.taken import Misfit, Outcome, Repeated, Taken
+from adapters.sql.taken import Left, Misfit, Outcome, Repeated, Taken
 from adapters.sql.tree import Hole, Stored, Tree, View
 from adapters.sql.verify import Verdict, recompute
 from adapters.sql.versions import Version
-from adapters.sql.whole import Extent, OpenedStream, Selection, Whole, WholeDelivery, WholeEvent
+from adapters.sql.wal import carrying
+from adapters.sql.whole import Extent, Selection, Whole, WholeDelivery, WholeEvent, WholeStream
 from adapters.sql.wrong import Wrong
 
 __all__ = [
@@ -55,10 +56,10 @@ __all__ = [
     "Hole",
     "Importer",
     "Keeper",
+    "Left",
     "Log",
     "Measured",
     "Misfit",
-    "OpenedStream",
     "Outcome",
     "Own",
     "Part",
@@ -96,7 +97,9 @@ __all__ = [
     "Whole",
     "WholeDelivery",
     "WholeEvent",
+    "WholeStream",
     "Wrong",
+    "carrying",
     "cause_of",
     "claim",
     "dialect_of",
