@@ -361,8 +361,7 @@ def _import(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcom
     sources = {name: _source(build(source), source) for name, source in settings.sources.items()}
     intake = Intake(file, ids, sources)
     parts = open_parts(settings)
-    projector = Projector(dialect_of(parts.engine), ids, sources)
-    importer = Importer(parts.engine, ids, projector, now, whole=intake.whole and not append)
+    importer = Importer(parts.engine, ids, sources, now, whole=intake.whole and not append)
     with _recording(parts) as own:
         try:
             intake.into(importer, tell, outcome)

@@ -23,6 +23,7 @@ from adapters.cli.commands import (
 from adapters.cli.erase import erase, retract
 from adapters.cli.evidence import bundle
 from adapters.cli.retain import retain
+from adapters.cli.timeline import completeness, timeline
 from adapters.sql import Hole, Verdict
 from core.note import Checkpoint, Key, to_base64
 
@@ -120,7 +121,7 @@ def key(commands: Commands, config: Path | None) -> None:
     click.echo(str(commands.key(settings(config))))
 
 
-for command in (erase, retain, retract, bundle):
+for command in (erase, retain, retract, bundle, timeline, completeness):
     audit.add_command(command)
 
 

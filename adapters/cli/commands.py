@@ -41,6 +41,10 @@ class Keeping:
     clock: Callable[[], Instant]
 
 
+Asked = Callable[[str, dict[str, str]], tuple[int, str]]
+"""(a path of the query API, its parameters) -> (status, body): the same answer as over HTTP."""
+
+
 def not_wired(*_given: object) -> NoReturn:
     """A command of a line that was put together without it."""
     raise Wrong("this command is not part of this command line")
@@ -57,6 +61,7 @@ class Commands:
     `replay` opens what rebuilds projections, for a block.
     `key` gives the log's verifier key, `notary` opens who signs and proves, for a block; `verify` verifies the log of a
     database (URL, settings or None, key, checkpoints kept elsewhere, progress) and writes nothing.
+    `asking` opens the query API over a database, for a block.
     `export` opens what writes the log to files, for a block; `import_` takes a file over (with new positions, where
     told so) and counts in the outcome what is committed, also when it raises adapters.sql.Misfit.
     """
@@ -69,6 +74,7 @@ class Commands:
     keeping: Callable[[Settings], AbstractContextManager[Keeping]] = not_wired
     replay: Callable[[Settings], AbstractContextManager[Replay]] = not_wired
     verify: Callable[[str, Settings | None, Key, Sequence[Checkpoint], Progress], Verdict] = not_wired
+    asking: Callable[[Settings], AbstractContextManager[Asked]] = not_wired
     export: Callable[[Settings], AbstractContextManager[Exporter]] = not_wired
     import_: Callable[[Settings, BinaryIO, bool, Tell, Outcome], None] = not_wired
 

@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from adapters.http import (
     actions,
     audit,
+    completeness,
     deliveries,
     devices,
     docs,
@@ -33,7 +34,8 @@ from adapters.http.routes import Route
 from adapters.sql import Unavailable
 
 _MODULES = (
-    *(sessions, measurements, actions, devices, registrations, events, deliveries, machines, audit, evidence, health),
+    *(sessions, measurements, actions, devices, registrations, events, deliveries, machines, audit, evidence),
+    *(completeness, health),
 )
 _KINDS = {404: ("not-found", "no such path"), 405: ("method", "not with this method")}
 

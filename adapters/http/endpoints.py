@@ -12,7 +12,7 @@ from adapters.http.api import Api
 from adapters.http.cursors import Cursors, Place
 from adapters.http.parameters import as_document, as_query, read_query
 from adapters.http.problems import BadRequest, NotJson, TooLarge
-from adapters.http.routes import Ask, Listing, Page, Route
+from adapters.http.routes import Ask, Listing, Route
 from adapters.http.waiting import Waiting
 
 LARGEST_BODY = 16_384
@@ -61,9 +61,9 @@ class Endpoints:
         if not isinstance(result, Listing):
             return json_answer(result, request)
         if result.following is None:
-            return json_answer(Page(result.items, None), request)
+            return json_answer(result.answer(None), request)
         cursor = self._cursors.seal(request.path, Place(parameters, result.following))
-        return json_answer(Page(result.items, cursor), request, f"{request.path}?cursor={cursor}")
+        return json_answer(result.answer(cursor), request, f"{request.path}?cursor={cursor}")
 
 
 def read_document(asked: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:

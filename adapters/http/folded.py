@@ -68,13 +68,17 @@ def wanted(ask: Ask[queries.Folded], kind: str, *, name: str | None = None, devi
 
 def listed(ask: Ask[queries.Folded], asked: WantedStreams, shape: Callable[[Api, Projected, Instant], T]) -> Listing[T]:
     """A page of streams, as they are or as they were."""
-    clocks = clocks_of(ask)
-    if clocks is None:
-        asked = replace(asked, fingerprints=ask.api.current.versions)
-        rows, following = page_of(ask.api.reads.streams(asked), ask.query.limit, lambda row: row.opened)
-    else:
-        rows, following = ask.api.past.streams(replace(asked, limit=ask.query.limit), clocks)
+    rows, following = rows_of(ask, asked)
     return Listing([shape(ask.api, row, ask.now) for row in rows], following)
+
+
+def rows_of(ask: Ask[Any], asked: WantedStreams) -> tuple[Sequence[Projected], int | None]:
+    """One row less than `asked.limit` at most, and the `opened` before which the next page goes on."""
+    clocks, limit = clocks_of(ask), asked.limit - 1
+    if clocks is not None:
+        return ask.api.past.streams(replace(asked, limit=limit), clocks)
+    asked = replace(asked, fingerprints=ask.api.current.versions)
+    return page_of(ask.api.reads.streams(asked), limit, lambda row: row.opened)
 
 
 def one(ask: Ask[Any], kind: str) -> Projected:

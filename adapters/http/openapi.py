@@ -122,4 +122,6 @@ def _responses(route: Route, schema_of: Schema) -> Schema:
 
 
 def _answer_type(route: Route) -> Any:
+    if route.page is not None:
+        return route.page
     return Page[route.answer] if route.paged else route.answer  # type: ignore[name-defined]

@@ -11,6 +11,7 @@ HIGHEST = 2**63 - 1
 """No position is higher: both databases count in 64 bits."""
 
 Position = Annotated[int, Meta(ge=0, le=HIGHEST)]
+Seconds = Annotated[int, Meta(ge=1, le=10**9)]
 Limit = Annotated[int, Meta(ge=1, le=100, description="How many items a page holds.")]
 Session = Annotated[Name | UnsetType, Meta(description="The provider's own id of the session.")]
 Source = Annotated[Name | UnsetType, Meta(description="The source, by its name in the configuration.")]
@@ -78,6 +79,18 @@ class TimedListed(Timed):
 
     limit: Limit = 20
     cursor: Cursor = UNSET
+
+
+class Completeness(TimedListed):
+    """What is not whole. A page may hold fewer than `limit`, even none, with more to follow."""
+
+    source: Source = UNSET
+    provider: Provider = UNSET
+    session_id: Session = UNSET
+    now: Now = UNSET
+    silent_after: Annotated[
+        Seconds | UnsetType, Meta(description="Seconds after which a source counts as silent; else a day.")
+    ] = UNSET
 
 
 class Timeline(TimedListed):

@@ -38,10 +38,15 @@ class Ask(Generic[Q_co]):
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
-    """A page: its items, and the key of the last one where more follow."""
+    """A page: its items, and the key of the last one where more follow. `page` makes the answer of items and cursor."""
 
     items: list[T]
     following: Any = None
+    page: Callable[[list[T], str | None], Any] | None = None
+
+    def answer(self, cursor: str | None) -> Any:
+        """The whole answer."""
+        return (self.page or Page)(self.items, cursor)
 
 
 class Page(msgspec.Struct, Generic[T]):
@@ -56,6 +61,7 @@ class Route:
     """One method on one path. `answer`: what a page holds, or the whole answer; None: see `media`.
 
     `headers`: those that are required, with what they mean. `also`: other media types of the answer, as text.
+    `page`: what holds the items and the cursor, where it has more than these.
     """
 
     method: str
@@ -68,6 +74,7 @@ class Route:
     headers: Mapping[str, str] = field(default_factory=dict)
     media: str = "application/json"
     also: tuple[str, ...] = ()
+    page: type[msgspec.Struct] | None = None
 
     @property
     def rule(self) -> str:
@@ -94,9 +101,9 @@ class Routes:
         """A decorator: the view answers GET with one thing."""
         return self._add(lambda view: Route("GET", path, view, query, answer, media=media))
 
-    def many(self, path: str, query: type[msgspec.Struct], item: Any, also: tuple[str, ...] = ()) -> Decorator:
-        """A decorator: the view answers GET with a Listing of such items, or in one of the other media types."""
-        return self._add(lambda view: Route("GET", path, view, query, item, paged=True, also=also))
+    def many(self, path: str, query: type[msgspec.Struct], item: Any, **more: Any) -> Decorator:
+        """A decorator: the view answers GET with a Listing of such items; `more` are fields of Route."""
+        return self._add(lambda view: Route("GET", path, view, query, item, paged=True, **more))
 
     def post(
         self,

@@ -264,6 +264,54 @@ class Compared(msgspec.Struct, kw_only=True):
     learnt: list[Learnt]
 
 
+class Finding(msgspec.Struct, kw_only=True):
+    """One thing that is not whole; `measurement` is our id of the one that it belongs to.
+
+    `what`: missing, late, doubled, conflict, overlap, undecodable, unknown_type, never_ended, overdue or
+    presumed_ended. `position`: of the event that shows it; `since`: since when it is due.
+    """
+
+    what: str
+    detail: str
+    position: int | None
+    since: Time | None
+    measurement: Ours | None
+    measurement_id: str | None
+
+
+class Incomplete(msgspec.Struct, kw_only=True):
+    """A session or an action of which something is not whole."""
+
+    kind: str
+    id: Ours
+    source: str
+    provider: str | None
+    session_id: str | UnsetType | None = UNSET
+    action_id: str | UnsetType | None = UNSET
+    state: str
+    findings: list[Finding]
+
+
+class SourceHealth(msgspec.Struct, kw_only=True):
+    """When a source was heard last. `position`: of its last event; `delay_s`: from its clock to ours, at that event."""
+
+    source: str
+    provider: str | None
+    position: int | None
+    last_received_at: Time | None
+    silent_for_s: float | None
+    silent: bool
+    delay_s: float | None
+
+
+class Completeness(msgspec.Struct):
+    """Every source, and a page of what is not whole."""
+
+    sources: list[SourceHealth]
+    data: list[Incomplete]
+    next_cursor: str | None
+
+
 class Event(msgspec.Struct, kw_only=True):
     """An event of the log. Of the ids it has the one of its stream's kind; `stream` is our id of that.
 

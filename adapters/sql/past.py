@@ -109,6 +109,12 @@ class Past:
             return History(named, arrivals, self._reads.repeats(named, clocks)[1])
         return None
 
+    def doubled(self, row: Projected, clocks: Clocks) -> dict[int, int]:
+        """How often the keys of a stream's events came again with the same body, by position."""
+        named = Named(row.source, row.stream, row.kind, row.provider_id, row.opened)
+        repeats = self._reads.repeats(named, clocks)[1]
+        return {repeat.position: repeat.times for repeat in repeats if repeat.verdict == "duplicate"}
+
     def streams(self, wanted: WantedStreams, clocks: Clocks) -> tuple[list[Projected], int | None]:
         """A page, and the `opened` before which the next one goes on; None at the list's end.
 

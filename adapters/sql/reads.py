@@ -95,6 +95,10 @@ class Reads:
         """Streams that a question can be about, the newest first; `asked` is that of `reads_past.list_named`."""
         return [Named._make(row) for row in self._rows(reads_past.list_named(clocks, limit, **asked))]
 
+    def last_of(self, source: str, position: int) -> tuple[int, Instant, Instant | None] | None:
+        """Position, received_at and occurred_at of a source's last event up to a position."""
+        return next((tuple(row) for row in self._rows(reads_past.last_of(source, position))), None)
+
     def events_of(self, named: Named, position: int) -> list[Any]:
         """Stored events of a stream up to a position: (what `to_event` takes, recorded_at, retracted)."""
         return self._rows(reads_past.history(named, position))

@@ -64,6 +64,13 @@ def recorded_from(position: int) -> Select[Any]:
     return query.order_by(events.c.position).limit(1)
 
 
+def last_of(source: str, position: int) -> Select[Any]:
+    """(position, received_at, occurred_at) of a source's last event up to a position."""
+    query = select(events.c.position, events.c.received_at, events.c.occurred_at)
+    query = query.where(events.c.source == source, events.c.position <= position)
+    return query.order_by(events.c.position.desc()).limit(1)
+
+
 def list_named(
     clocks: Clocks,
     limit: int,

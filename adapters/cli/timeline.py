@@ -1,0 +1,123 @@
+"""`hookfold audit timeline` and `hookfold audit completeness`: the query API's answers, in the terminal."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from adapters.cli.commands import (
+    Asked,
+    Commands,
+    Failed,
+    Wrong,
+    config_option,
+    database_option,
+    json_option,
+    settings,
+    told_in_a_line,
+)
+
+_PATHS = {"ses": "sessions", "mea": "measurements", "act": "actions"}
+_AS_OF = click.option("--as-of", metavar="TIME", help="Only what had happened by then, by the provider's clock.")
+_KNOWN_AT = click.option("--known-at", metavar="TIME", help="Only what had been recorded here by then.")
+_POSITION = click.option("--known-at-position", metavar="N", help="Only what had been recorded up to this position.")
+
+
+@click.command()
+@config_option
+@database_option
+@click.argument("name", metavar="ID")
+@_AS_OF
+@_KNOWN_AT
+@_POSITION
+@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text", show_default=True)
+@click.pass_obj
+def timeline(
+    commands: Commands, /, config: Path | None, database: str | None, name: str, form: str, **clocks: str | None
+) -> None:
+    """Print the timeline of ID (ses_…, mea_… or act_…): what each event did, what never came, what came again."""
+    path = f"/v1/{_path_of(name)}/{name}/timeline"
+    given = {key: value for key, value in clocks.items() if value is not None}
+    with told_in_a_line(), commands.asking(settings(config, database)) as ask:
+        if form == "json":
+            steps = [step for page in _pages(ask, path, given) for step in page["data"]]
+            click.echo(json.dumps(steps, indent=2))
+        else:
+            click.echo(_answer(ask, path, given | {"format": form}), nl=False)
+
+
+@click.command()
+@config_option
+@database_option
+@click.option("--source", help="Of this source alone.")
+@click.option("--session-id", metavar="ID", help="Of the session that the provider calls so.")
+@click.option("--now", metavar="TIME", help="The time by which something is overdue.  [default: now]")
+@click.option("--silent-after", metavar="SECONDS", help="When a source counts as silent.  [default: a day]")
+@_AS_OF
+@_KNOWN_AT
+@_POSITION
+@json_option
+@click.pass_obj
+def completeness(
+    commands: Commands, /, config: Path | None, database: str | None, as_json: bool, **asked: str | None
+) -> None:
+    """Tell what is missing, late, doubled, contradicted or overdue, and silent sources; exit code 1 for any."""
+    given = {key: value for key, value in asked.items() if value is not None}
+    with told_in_a_line(), commands.asking(settings(config, database)) as ask:
+        sources: list[Any] = []
+        count = 0
+        for page in _pages(ask, "/v1/audit/completeness", given | {"limit": "100"}):
+            sources = page["sources"]
+            count += len(page["data"])
+            for item in page["data"]:
+                click.echo("\n".join(_lines(item, as_json=as_json)))
+    silent = [one for one in sources if one["silent"]]
+    for one in sources if as_json else silent:
+        click.echo(json.dumps(one) if as_json else f"source {one['source']}  {_heard(one)}")
+    if count or silent:
+        raise Failed(f"{count} sessions and actions are not whole, {len(silent)} sources are silent")
+
+
+def _path_of(name: str) -> str:
+    kind = _PATHS.get(name.partition("_")[0])
+    if kind is None:
+        raise Wrong(f"{name}: expected our id of a session, a measurement or an action (ses_…, mea_…, act_…)")
+    return kind
+
+
+def _pages(ask: Asked, path: str, given: dict[str, str]) -> Iterator[dict[str, Any]]:
+    page = json.loads(_answer(ask, path, given))
+    yield page
+    while page["next_cursor"]:
+        page = json.loads(_answer(ask, path, {"cursor": page["next_cursor"]}))
+        yield page
+
+
+def _answer(ask: Asked, path: str, given: dict[str, str]) -> str:
+    status, body = ask(path, given)
+    if status == 200:
+        return body
+    problem = json.loads(body)
+    if status == 400:
+        option = str(problem.get("parameter", "")).replace("_", "-")
+        raise Wrong(f"--{option}: {problem['detail'].partition(': ')[2]}")
+    raise Failed(problem["detail"])
+
+
+def _lines(item: dict[str, Any], *, as_json: bool) -> Iterator[str]:
+    if as_json:
+        yield json.dumps(item)
+        return
+    yield f"{item['id']}  {item['source']}  {item['state']}"
+    for found in item["findings"]:
+        place = "" if found["position"] is None else f" at {found['position']}"
+        since = "" if found["since"] is None else f", since {found['since']}"
+        owner = f"  ({found['measurement']})" if found["measurement"] else ""
+        yield f"  {found['what']}{place}: {found['detail']}{since}{owner}"
+
+
+def _heard(one: dict[str, Any]) -> str:
+    last = one["last_received_at"]
+    return "silent: it never sent anything" if last is None else f"silent since {last}"

@@ -1,0 +1,82 @@
+"""What is missing, late, doubled or contradicted in a stream, and what began and never ended. `now` is given."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from core.deadlines import Deadline, deadline
+from core.event import SECOND, Instant
+from core.fold import Settings, State
+
+SOURCE_SILENT_AFTER: Instant = 86_400 * SECOND
+"""A source that sent nothing for a day is told as silent, where the question names no other time."""
+
+_ANOMALIES = {
+    "gap": "missing",
+    "late": "late",
+    "conflict": "conflict",
+    "overlap": "overlap",
+    "undecodable": "undecodable",
+    "unknown_type": "unknown_type",
+}
+_TOLD = frozenset({"overdue", "presumed_ended"})
+"""Deadlines that say something: no cloud was seen to send heartbeats, so a silent registration proves nothing."""
+
+
+class Finding(msgspec.Struct, frozen=True, gc=False):
+    """One thing that is not whole.
+
+    `what`: missing, late, doubled, conflict, overlap, undecodable, unknown_type, never_ended, overdue or
+    presumed_ended. `position`: of the event that shows it; `since`: since when it is due; `measurement`: the first
+    position of the measurement that it belongs to.
+    """
+
+    what: str
+    detail: str
+    position: int | None = None
+    since: Instant | None = None
+    measurement: int | None = None
+
+
+def findings(
+    machine: str,
+    state: State,
+    now: Instant,
+    settings: Settings,
+    conflicts: Iterable[int] = (),
+    doubled: Mapping[int, int] | None = None,
+) -> list[Finding]:
+    """What is not whole of a stream. `conflicts`: positions of keys with two bodies; `doubled`: how often keys came."""
+    due = deadline(machine, state, settings)
+    passed = due if due is not None and due.what in _TOLD and due.passed(now) else None
+    found = [*_irregular(state), *(Finding("conflict", "its key came with another body", one) for one in conflicts)]
+    again = sorted((doubled or {}).items())
+    found += [Finding("doubled", f"its key came {times} times more", position) for position, times in again]
+    found += _never_ended(state, passed)
+    if passed is not None:
+        found.append(Finding(passed.what, f"silent in state {state.state}", None, passed.at))
+    return found
+
+
+def _irregular(state: State) -> Iterator[Finding]:
+    owners = {(one.kind, one.position): record.position for record in _records(state) for one in record.anomalies}
+    for one in state.anomalies:
+        if one.kind in _ANOMALIES:
+            owner = owners.get((one.kind, one.position))
+            yield Finding(_ANOMALIES[one.kind], one.detail, one.position, None, owner)
+
+
+def _never_ended(state: State, passed: Deadline | None) -> Iterator[Finding]:
+    """Measurements without an outcome that nothing goes on with: by now, or ever."""
+    records = _records(state)
+    for record in records:
+        left = record.run < state.run or record is not records[-1] or state.runs[-1].ended_by is not None
+        if record.outcome is None and (left or passed is not None):
+            since = passed.at if passed is not None and not left else record.started_at
+            detail = f"it began and is still {record.state}"
+            yield Finding("never_ended", detail, record.position, since, record.position)
+
+
+def _records(state: State) -> list[Any]:
+    return getattr(state, "measurements", [])

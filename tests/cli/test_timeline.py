@@ -1,0 +1,93 @@
+"""`hookfold audit timeline` and `hookfold audit completeness`, as they are typed."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import app
+from adapters.cli import command_line
+from adapters.config import load, write_template
+from adapters.sql import Entry
+
+Run = Callable[..., Result]
+DAY = 1_700_000_000
+
+
+@pytest.fixture
+def session(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Our id of a session with a hole in it."""
+    monkeypatch.setenv("HOOKFOLD_DATABASE_URL", database_url)
+    write_template(elsewhere / "hookfold.toml")
+    parts = app.open_parts(load(None, os.environ))
+    log = parts.log()
+    for number, event in [(0, "WMS_LOADED"), (3, "MEASUREMENT_STARTED")]:
+        log.append([_entry(parts, {"sequence": number, "event": event, "timestamp": DAY + number})])
+    log.close()
+    parts.engine.dispose()
+    return parts.ids.of("session", "clinic", "scan")
+
+
+def _entry(parts: app.Parts, document: dict[str, Any]) -> Entry:
+    body, provider = json.dumps({"sessionId": "scan", **document}).encode(), parts.providers["clinic"]
+    reading = provider.read(body)
+    identity = provider.identity([], body, reading)
+    return Entry("clinic", DAY * 1_000_000, [], body, "file:x", identity, reading, provider.keyed_by_body)
+
+
+@pytest.fixture
+def run() -> Run:
+    line = command_line(app.commands())
+    return lambda *words: CliRunner().invoke(line, ["audit", *map(str, words)])
+
+
+def test_a_timeline_is_printed(run: Run, session: str):
+    printed = run("timeline", session)
+
+    assert printed.exit_code == 0, printed.output
+    assert session in printed.stdout
+    assert "sequence 1-2 never came" in printed.stdout
+    assert "waiting -> loaded" in printed.stdout
+
+
+def test_a_timeline_as_csv_as_json_and_of_the_past(run: Run, session: str):
+    table = run("timeline", session, "--format", "csv").stdout
+    steps = json.loads(run("timeline", session, "--format", "json", "--known-at-position", 1).stdout)
+
+    assert table.startswith("entry,position,type")
+    assert [step["position"] for step in steps] == [1]
+
+
+def test_who_asks_wrongly_is_told_in_a_line(run: Run, session: str):
+    unknown = run("timeline", "ses_" + "a" * 26)
+    nonsense = run("timeline", "x")
+    time = run("timeline", session, "--as-of", "yesterday")
+
+    assert (unknown.exit_code, nonsense.exit_code, time.exit_code) == (1, 2, 2)
+    assert "no such session" in unknown.stderr
+    assert "expected our id" in nonsense.stderr
+    assert "--as-of: expected a time" in time.stderr.replace("\n", " ")
+
+
+def test_completeness_is_told_and_exits_with_1_where_anything_is_wrong(run: Run, session: str):
+    told = run("completeness", "--source", "clinic", "--now", "2023-11-14T23:00:00Z")
+    lines = [json.loads(line) for line in run("completeness", "--source", "clinic", "--json").stdout.splitlines()]
+    whole = run("completeness", "--source", "clinic", "--known-at-position", 1, "--now", "2023-11-14T22:14:00Z")
+
+    assert told.exit_code == 1
+    assert "missing at 2: sequence 1-2 missing" in told.stdout
+    assert "1 sessions and actions are not whole, 0 sources are silent" in told.stderr
+    assert lines[0]["id"] == session
+    assert lines[-1]["source"] == "clinic"
+    assert (whole.exit_code, whole.stdout) == (0, "")
+
+
+def test_a_database_that_was_never_made_is_not_made_by_asking(run: Run, session: str, tmp_path: Path):
+    asked = run("timeline", session, "--database", f"sqlite:///{tmp_path}/other.db")
+
+    assert asked.exit_code == 1
+    assert "the database cannot be used" in asked.stderr
