@@ -1,8 +1,12 @@
 """A machine's declaration as plain data, kept with what it folded: a later build can tell which rows changed."""
 
 import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from core.fold import Step
 from core.machines.state import Kind
 from core.machines.table import On, Table
 
@@ -19,6 +23,44 @@ def declared(kind: Kind) -> dict[str, Any]:
 def step_key(state: str, trigger: str) -> str:
     """How a step is named among the steps of a region."""
     return f"{state}, {trigger}"
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """The event whose step another declaration would have made otherwise, and the step's rows there and here.
+
+    Both are None where the declarations agree on every step: then a guard's helper, an effect or a reading differs.
+    """
+
+    position: int
+    type: str
+    was: str | None
+    now: str | None
+
+
+def cause(kind: Kind, steps: Sequence[Step], types: Mapping[int, str], before: Mapping[str, Any]) -> Cause | None:
+    """The first of the steps that the declaration `before` lists with other rows. `types`: of events, by position."""
+    here, there = declared(kind)["steps"], before.get("steps", {})
+    for step in steps:
+        kind_of_event = types[step.position]
+        table = next((one for one in kind.tables if kind_of_event in one.triggers), None)
+        if table is None:
+            continue
+        key = step_key(step.before.get(table.name) or step.before["state"], kind_of_event)
+        was, now = there.get(table.name, {}).get(key), here[table.name].get(key)
+        if was != now:
+            return Cause(step.position, kind_of_event, _told(was), _told(now))
+    return None
+
+
+def _told(rows: list[list[str | None]] | None) -> str:
+    """Rows in words: `-> active (unexpected), else nothing moves`."""
+    return ", else ".join(_told_row(*row) for row in rows) if rows else "no row"
+
+
+def _told_row(to: str | None, guard: str | None, marks: str | None, does: str | None, why: str | None) -> str:
+    text = f"-> {to}" if to else f"nothing moves{f', {why}' if why else ''}"
+    more = [word for word in ("guarded" if guard else None, marks, does) if word]
+    return f"{text} ({', '.join(more)})" if more else text
 
 
 def _steps(table: Table) -> dict[str, list[list[str | None]]]:

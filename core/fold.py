@@ -91,9 +91,9 @@ def advance(kind: Kind, state: Any, event: Event, settings: Settings = NOTHING_S
     return True
 
 
-def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET) -> list[Step]:
-    """What each event did, in canonical order."""
-    state = kind.State()
+def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, onto: Any = None) -> list[Step]:
+    """What each event did, in canonical order; `onto` is that of `fold`."""
+    state = kind.State() if onto is None else onto
     steps = [_traced(kind, state, event, notes, settings) for event, notes in _walk(kind, state, events)]
     names = {record.position: record.measurement_id for record in getattr(state, "measurements", ())}
     for step in steps:

@@ -22,11 +22,17 @@ def join(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
+def rise(hashes: Sequence[bytes], levels: int) -> list[bytes]:
+    """The nodes so many levels above neighbouring nodes that fill them."""
+    for _ in range(levels):
+        pairs = zip(hashes[::2], hashes[1::2], strict=True)
+        hashes = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+    return list(hashes)
+
+
 def fold(hashes: Sequence[bytes]) -> bytes:
     """The root over a power of two of neighbouring nodes of one level."""
-    while len(hashes) > 1:
-        hashes = [join(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
-    return hashes[0]
+    return rise(hashes, len(hashes).bit_length() - 1)[0]
 
 
 def split(start: int, end: int) -> list[Node]:

@@ -1,6 +1,7 @@
 """A trace for people: what each event did, how long after the one before, and in its place what never came."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
@@ -56,10 +57,10 @@ class Happened(msgspec.Struct, gc=False):
 Entry = Happened | Missing
 
 
-def timeline(kind: Kind, events: Iterable[Event], settings: Settings) -> list[Entry]:
-    """The entries in canonical order. A hole stands in front of the event that shows it."""
+def timeline(kind: Kind, events: Iterable[Event], settings: Settings, onto: Any = None) -> list[Entry]:
+    """The entries in canonical order. A hole stands in front of the event that shows it. `onto` is that of `fold`."""
     by_position = {event.position: event for event in events}
-    steps = trace(kind, by_position.values(), settings)
+    steps = trace(kind, by_position.values(), settings, onto)
     return list(_entries(kind, by_position, steps))
 
 

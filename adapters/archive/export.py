@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterator
 from heapq import merge
 from typing import Any
 
+import msgspec
+
 from adapters.archive.lines import (
     FORMAT,
     DeliveryLine,
     End,
+    ErasedLine,
     EventLine,
     Header,
     Seal,
@@ -15,7 +18,7 @@ from adapters.archive.lines import (
     body_fields,
     raw,
 )
-from adapters.sql import Extent, Selection, Whole, WholeDelivery, WholeEvent
+from adapters.sql import Base, Extent, Selection, Whole, WholeDelivery, WholeEvent, WholeStream
 from core.ids import Ids
 
 Tell = Callable[[int, int | None], None]
@@ -34,6 +37,9 @@ def export_lines(whole: Whole, ids: Ids, chosen: Selection, tell: Tell) -> Itera
             yield seal.close(SourceLine(source=line.source, provider=providers.get(line.source)))
         counts[type(line)] += 1
         yield seal.close(line)
+    for left in whole.erased(chosen, extent):
+        if left.base is not None:
+            yield seal.close(_left(left, left.base))
     yield seal.close(End(events=counts[EventLine], deliveries=counts[DeliveryLine]))
 
 
@@ -78,7 +84,20 @@ def _event(row: WholeEvent) -> EventLine:
         origin=raw(row.origin),
         commitment=None if row.commitment is None else row.commitment.hex(),
         erased=row.erased,
+        retracted=row.retracted,
         **body_fields(row.body),
+    )
+
+
+def _left(row: WholeStream, base: Base) -> ErasedLine:
+    return ErasedLine(
+        source=row.source,
+        stream=row.stream,
+        kind=row.kind,
+        opened=row.opened,
+        position=base.position,
+        measured=msgspec.Raw(msgspec.json.encode(base.measured)),
+        snapshot=base.snapshot,
     )
 
 

@@ -11,6 +11,7 @@ from adapters.archive.lines import (
     Broken,
     DeliveryLine,
     End,
+    ErasedLine,
     EventLine,
     Header,
     Line,
@@ -20,7 +21,7 @@ from adapters.archive.lines import (
     decode,
     stored,
 )
-from adapters.sql import OWN, Entry, Importer, Misfit, Outcome, Repeated, Source, Taken
+from adapters.sql import OWN, Entry, Importer, Left, Misfit, Outcome, Repeated, Source, Taken
 from core.event import Note, Reading, Unreadable
 from core.ids import PREFIXES, Ids
 from core.leaf import Columns, commitment, leaf
@@ -31,7 +32,7 @@ LONGEST = 64 * 1024 * 1024
 MOST_ROWS, MOST_BYTES = 512, 8 * 1024 * 1024
 """A batch ends with whichever it reaches first."""
 
-Item = Taken | Repeated
+Item = Taken | Repeated | Left
 
 
 class Intake:
@@ -102,6 +103,8 @@ class Intake:
                     yield self._delivery(line)
                 case SourceLine():
                     self._source(line)
+                case ErasedLine():
+                    yield self._left(line)
                 case End():
                     self._end(line)
                     return
@@ -163,12 +166,24 @@ class Intake:
         columns = _columns(line, self._sealed(line, headers, body, salt))
         if len(key) != 32 or leaf(columns) != found:
             raise self._misfit("its leaf hash does not fit: the log that it comes from was changed")
-        if line.erased is None:
-            self._check_stream(line)
-        reading = _reading(line, self._sources, body or b"")
+        reading = self._reading(line, body)
         entry = Entry(line.source, line.received_at, [], body or b"", line.verified_by, b"", reading)
         origin = stored(line.origin)
-        return Taken(self._line, entry, columns, key, found, headers, salt, line.sent, origin, line.erased)
+        return Taken(
+            self._line,
+            entry,
+            columns,
+            key,
+            found,
+            headers,
+            salt,
+            line.kind,
+            line.id,
+            line.sent,
+            origin,
+            line.erased,
+            line.retracted,
+        )
 
     def _sealed(self, line: EventLine, headers: bytes | None, body: bytes | None, salt: bytes | None) -> str:
         """What the leaf covers of headers, body and origin, hex; they may have been erased, but not in part."""
@@ -200,13 +215,24 @@ class Intake:
             body=body_of(line),
         )
 
-    def _check_stream(self, line: EventLine) -> None:
-        if line.stream is None:
-            return
-        if line.id is None or line.kind not in PREFIXES:
-            raise self._misfit("the name of its stream is missing")
-        if self._ids.of(line.kind, line.source, line.id) != line.stream:
+    def _left(self, line: ErasedLine) -> Left:
+        self._checked(line.source)
+        named = (line.source, line.stream, line.kind, line.opened, line.position)
+        return Left(self._line, *named, bytes(line.measured), line.snapshot)
+
+    def _reading(self, line: EventLine, body: bytes | None) -> Reading | Unreadable:
+        """What this code reads in the body; which stream it is of was decided when it was recorded."""
+        source = self._sources.get(line.source)
+        if source is None or line.stream is None or body is None:
+            return Unreadable("of no stream, or erased")
+        reading = source.read(line.type, body)
+        name = line.id if line.id is not None or isinstance(reading, Unreadable) else reading.provider_id
+        if name is None or line.kind not in PREFIXES or self._ids.of(line.kind, line.source, name) != line.stream:
             raise self._misfit("its stream is not the one that its id stands for")
+        if isinstance(reading, Unreadable):
+            notes = (Note("undecodable", reading.reason),)
+            return Reading(line.kind, name, line.type or "", None, None, {}, known=False, notes=notes)
+        return msgspec.structs.replace(reading, kind=line.kind, provider_id=name)
 
     def _bytes(self, text: str) -> bytes:
         try:
@@ -229,18 +255,8 @@ def _columns(line: EventLine, sealed: str) -> Columns:
     )
 
 
-def _reading(line: EventLine, sources: Mapping[str, Source], body: bytes) -> Reading | Unreadable:
-    """What this code reads in the body; which stream it is of was decided when it was recorded."""
-    source = sources.get(line.source)
-    if source is None or line.stream is None or line.kind is None or line.id is None or line.erased is not None:
-        return Unreadable("of no stream, or erased")
-    reading = source.read(line.type, body)
-    if isinstance(reading, Unreadable):
-        notes = (Note("undecodable", reading.reason),)
-        return Reading(line.kind, line.id, line.type or "", None, None, {}, known=False, notes=notes)
-    return msgspec.structs.replace(reading, kind=line.kind, provider_id=line.id)
-
-
 def _size(item: Item) -> int:
+    if isinstance(item, Left):
+        return len(item.snapshot)
     body = item.entry.body if isinstance(item, Taken) else item.body
     return len(body or b"") + len(item.headers or b"")

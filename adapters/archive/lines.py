@@ -47,7 +47,8 @@ class EventLine(_Line, tag="event", kw_only=True):
     """An event. Instants are microseconds since 1970; bytes are hex, but for the body: text, else base64.
 
     `kind` and `id` are those of the stream, the id being the provider's; `sent` is an unknown type as sent. An erased
-    one has no headers, body and salt; `commitment` is what its leaf covers of them, `erased` the position that tells.
+    one has no headers, body and salt; `commitment` is what its leaf covers of them. `erased` and `retracted` are the
+    positions of the events that tell of it.
     """
 
     position: int
@@ -73,6 +74,7 @@ class EventLine(_Line, tag="event", kw_only=True):
     origin: Document = UNSET
     commitment: str | None = None
     erased: int | None = None
+    retracted: int | None = None
 
 
 class DeliveryLine(_Line, tag="delivery", kw_only=True):
@@ -97,6 +99,18 @@ class DeliveryLine(_Line, tag="delivery", kw_only=True):
     base64: bytes | None = None
 
 
+class ErasedLine(_Line, tag="erased", kw_only=True):
+    """What is left of a stream whose bodies were erased, behind all events. `position`: of the event that tells."""
+
+    source: str
+    stream: str
+    kind: str
+    opened: int
+    position: int
+    measured: msgspec.Raw
+    snapshot: bytes
+
+
 class End(_Line, tag="end", kw_only=True):
     """The last line: a file without it was cut off."""
 
@@ -104,7 +118,7 @@ class End(_Line, tag="end", kw_only=True):
     deliveries: int
 
 
-Line = Header | SourceLine | EventLine | DeliveryLine | End
+Line = Header | SourceLine | EventLine | DeliveryLine | ErasedLine | End
 
 
 class Broken(ValueError):

@@ -3,20 +3,21 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from adapters.archive.export import Tell
 from adapters.archive.instants import text_of
-from adapters.sql import Extent, OpenedStream, Selection, Source, Whole, to_event
+from adapters.sql import Extent, Selection, Source, Whole, WholeStream, to_event
 from core.event import Anomaly, Event
-from core.fold import MACHINES, Kind, Step, fold, trace
+from core.fold import MACHINES, Kind, Measurement, Step, fold, trace
 from core.ids import Ids
 
 KINDS = ("session", "action", "device", "registration")
 
 STATES = (
     *("kind", "id", "source", "provider", "provider_id", "session", "user_id", "state", "outcome", "run", "events"),
-    *("unsigned", "position", "first_at", "last_at", "anomalies", "machine", "fingerprint"),
+    *("unsigned", "position", "first_at", "last_at", "anomalies", "erased", "machine", "fingerprint"),
 )
 TIMELINES = (
     *("kind", "id", "source", "provider", "provider_id", "position", "type", "sequence", "occurred_at", "received_at"),
@@ -56,13 +57,11 @@ class Sheets:
         """A source that the configuration no longer names has nobody who reads its bodies: no state."""
         done = 0
         for kind in KINDS:
-            for one in self._whole.streams(chosen, kind, extent):
+            for one in chain.from_iterable(self._whole.streams(chosen, kind, extent)):
                 done += 1
                 tell(done, None)
                 source = self._sources.get(one.source)
-                rows = self._whole.history(one, extent) if source else []
-                events = [to_event(*row, read=source.read) for row in rows] if source else []
-                yield _Told(one, source, events, self._whole.conflicts(one, extent))
+                yield _Told(one, source, [to_event(*row, read=source.read) for row in one.events] if source else [])
 
     def _state_rows(self, told: "_Told", _: Selection) -> Iterator[Row]:
         one, source = told.stream, told.source
@@ -70,20 +69,25 @@ class Sheets:
             yield (one.kind, one.stream, one.source, None, one.provider_id)
             return
         machine = told.machine(source)
-        state = fold(machine, told.events, source.settings)
-        named = (machine.name, machine.fingerprint)
+        state = fold(machine, told.events, source.settings, one.base and one.base.state(machine))
+        named = (one.base and one.base.position, machine.name, machine.fingerprint)
         yield (
             *(one.kind, one.stream, one.source, source.provider, one.provider_id, None, state.user_id, state.state),
             *(state.outcome, state.run, state.events, state.unsigned, state.position),
-            *(text_of(state.first_at), text_of(state.last_at), _anomalies(state.anomalies, told.conflicts), *named),
+            *(text_of(state.first_at), text_of(state.last_at), _anomalies(state.anomalies, one.conflicts), *named),
         )
         for record in getattr(state, "measurements", ()):
-            ours = self._ids.measurement(one.source, one.provider_id or "", record.measurement_id, record.key)
+            ours = self._measurement(one, record)
             yield (
                 *("measurement", ours, one.source, source.provider, record.measurement_id, one.stream, None),
                 *(record.state, record.outcome, record.run, None, None, record.position),
                 *(text_of(record.started_at), text_of(record.ended_at), _anomalies(record.anomalies), *named),
             )
+
+    def _measurement(self, one: WholeStream, record: Measurement) -> str:
+        """Our id of it: of an erased session, nobody can derive it again."""
+        kept = one.base.measured.get(record.position) if one.base else None
+        return kept or self._ids.measurement(one.source, one.provider_id or "", record.measurement_id, record.key)
 
     @staticmethod
     def _timeline_rows(told: "_Told", chosen: Selection) -> Iterator[Row]:
@@ -101,13 +105,12 @@ class Sheets:
 class _Told:
     """A stream, and all that the log tells of it."""
 
-    __slots__ = ("conflicts", "events", "source", "stream")
+    __slots__ = ("events", "source", "stream")
 
-    def __init__(self, stream: OpenedStream, source: Source | None, events: list[Event], conflicts: list[int]) -> None:
+    def __init__(self, stream: WholeStream, source: Source | None, events: list[Event]) -> None:
         self.stream = stream
         self.source = source
         self.events = events
-        self.conflicts = conflicts
 
     def machine(self, source: Source) -> Kind:
         return MACHINES[source.machine_of(self.stream.kind)]

@@ -17,8 +17,9 @@ from adapters.cli.commands import (
     settings,
     told_in_a_line,
 )
-from adapters.cli.meter import Meter
-from adapters.sql import Part, Refused, Replay, Status, VersionStatus
+from adapters.cli.meter import EVERY, Meter
+from adapters.sql import Difference, Part, Refused, Replay, Status, VersionStatus
+from core.declared import Cause
 from core.event import SECOND, Instant
 
 KINDS = ("session", "registration", "action", "device")
@@ -29,6 +30,9 @@ KINDS = ("session", "registration", "action", "device")
 @database_option
 @click.option("--machine", "machines", multiple=True, metavar="NAME", help="Only this machine. Also several times.")
 @click.option("--status", "mode", flag_value="status", help="Tell what serves, what is built, and what waits.")
+@click.option(
+    "--diff", "mode", flag_value="diff", help="Tell what would change, write nothing; exit code 1 if anything."
+)
 @click.option("--rollback", "mode", flag_value="rollback", help="Let the version serve that served before.")
 @click.option("--drop", "mode", flag_value="drop", help="Remove the retired versions and what they folded.")
 @click.option("--no-switch", is_flag=True, help="Build, and let the old version serve on: the next replay switches.")
@@ -61,6 +65,8 @@ def replay(
         try:
             if mode == "status":
                 _status(opened.status(), as_json)
+            elif mode == "diff":
+                _difference(opened, machines, as_json)
             elif mode is not None:
                 _change(opened, mode, machines)
             elif part != Part():
@@ -82,6 +88,43 @@ def _rebuild(opened: Replay, machines: tuple[str, ...], *, serve: bool) -> None:
     click.echo(f"{meter.streams} streams in {time.monotonic() - started:.1f} s")
     if serve:
         click.echo("the versions before can be gone back to with --rollback; --drop removes them")
+
+
+def _difference(opened: Replay, machines: tuple[str, ...], as_json: bool) -> None:
+    told = time.monotonic()
+    found: Difference | None = None
+    for found in opened.compare(machines):
+        if time.monotonic() - told >= EVERY:
+            told = time.monotonic()
+            click.echo(f"{found.compared} streams compared, {len(found.changes)} kinds of change", err=True)
+    if found is None:
+        return
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        _tell_difference(found)
+    if found.changes or found.failed:
+        raise SystemExit(1)
+
+
+def _tell_difference(found: Difference) -> None:
+    click.echo(f"{found.compared} streams compared up to position {found.position}")
+    for change in found.changes:
+        click.echo(f"{change.kind}: {change.what} {change.was or 'none'} -> {change.now or 'none'}: {change.count}")
+        for example in change.examples:
+            click.echo(f"  {example.id} ({example.source}): {_because(example.cause)}")
+    for stream in found.failed:
+        click.echo(f"{stream}: CANNOT BE FOLDED by this code")
+    if found.behind:
+        click.echo(f"{found.behind} streams were left out: what serves has not folded them to their end")
+    if not found.changes and not found.failed:
+        click.echo("nothing would change")
+
+
+def _because(cause: Cause | None) -> str:
+    if cause is None:
+        return "no row of the machine differs: an effect of a row, or how bodies are read"
+    return f"position {cause.position}, {cause.type}: was {cause.was}; now {cause.now}"
 
 
 def _again(opened: Replay, part: Part) -> None:

@@ -43,7 +43,7 @@ def compared(ask: Ask[queries.Compare], kind: str, at: At, facts_of: FactsOf) ->
     row, now = known(kind, lambda: at(after))
     then = at(before)
     history = known(kind, lambda: ask.api.past.history(row.stream, after))
-    arrivals = {one.event.position: one for one in history.arrivals if one.retracted is None}
+    arrivals = {one.event.position: one for one in history.arrivals if one.foldable}
     came = [position for position in arrivals if position > before.position]
     events, machine = [one.event for one in arrivals.values()], MACHINES[row.machine]
     settings = settings_of(ask.api, row.source)

@@ -147,7 +147,7 @@ class Measurement(msgspec.Struct, kw_only=True):
 
 
 class Step(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
-    """An entry of a timeline: an `event`, a `gap` or a `retracted` event.
+    """An entry of a timeline: an `event`, a `gap`, an `erased` or a `retracted` event.
 
     An event moved `region` from `from` to `to` by `rule`; where nothing moved, `reason` says why. `before` and `after`
     have every region, `guards` what each condition that was asked said. `after_s`: since the event before, `delay_s`:
@@ -156,7 +156,7 @@ class Step(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
     A gap tells the numbers that never came before the event at `position`.
     """
 
-    entry: Literal["event", "gap", "retracted"]
+    entry: Literal["event", "gap", "erased", "retracted"]
     position: int
     type: str | None
     sequence: int | None

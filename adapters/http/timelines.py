@@ -25,6 +25,7 @@ FORMS = (CSV, TEXT)
 Row = Projected | Measured
 Belongs = Callable[[Entry], bool]
 
+_ERASED = "its body was erased: what it did stands in the state that is left"
 _RETRACTED = "retracted by the event at position {}: the fold passes it by"
 
 
@@ -66,13 +67,17 @@ class Timeline:
         for repeat in history.repeats:
             self._repeats[repeat.position, repeat.verdict] += repeat.times
         self._machine = MACHINES[row.machine]
-        events = [one.event for one in history.arrivals if one.retracted is None]
-        self.entries = entries_of(self._machine, events, api.sources[row.source].settings)
+        base = history.named.base()
+        onto = base.state(self._machine) if base else None
+        events = [one.event for one in history.arrivals if one.foldable]
+        self.entries = entries_of(self._machine, events, api.sources[row.source].settings, onto)
 
     def told(self, belongs: Belongs) -> list[shapes.Step]:
-        """The entries that belong; what was retracted stands behind them, in no state."""
-        retracted = [self._retracted(one) for one in self._arrivals.values() if one.retracted is not None]
-        return [self.shape(entry) for entry in self.entries if belongs(entry)] + retracted
+        """The entries that belong. What was erased stands before them, what was retracted behind: in no state."""
+        erased = [self._apart(one, "erased", _ERASED) for one in self._arrivals.values() if one.erased]
+        back = [one for one in self._arrivals.values() if one.retracted is not None and not one.erased]
+        retracted = [self._apart(one, "retracted", _RETRACTED.format(one.retracted)) for one in back]
+        return [*erased, *(self.shape(entry) for entry in self.entries if belongs(entry)), *retracted]
 
     def shape(self, entry: Entry) -> shapes.Step:
         """An entry as it is told."""
@@ -98,11 +103,10 @@ class Timeline:
             anomalies=anomalies_of(step.anomalies),
         )
 
-    def _retracted(self, arrival: Arrival) -> shapes.Step:
-        reason = _RETRACTED.format(arrival.retracted)
+    def _apart(self, arrival: Arrival, entry: str, reason: str) -> shapes.Step:
         nothing: dict[str, Any] = dict.fromkeys(("after_s", "measurement_id", "region", "from_", "to", "rule"))
         plain: dict[str, Any] = {"before": {}, "after": {}, "guards": {}, "anomalies": []}
-        return self._happened(arrival, entry="retracted", run=0, reason=reason, **nothing, **plain)
+        return self._happened(arrival, entry=entry, run=0, reason=reason, **nothing, **plain)
 
     def _happened(self, arrival: Arrival, **told: Any) -> shapes.Step:
         event = arrival.event

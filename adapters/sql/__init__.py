@@ -7,9 +7,11 @@ from adapters.sql.configured import Configured, note_configuration
 from adapters.sql.current import Current
 from adapters.sql.destroy import Found
 from adapters.sql.dialects import dialect_of
+from adapters.sql.difference import Change, Difference
 from adapters.sql.engine import migrate, open_engine, revision
 from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Unavailable
 from adapters.sql.erase import Eraser, Erasure
+from adapters.sql.erased import Base
 from adapters.sql.errors import cause_of
 from adapters.sql.group import GroupCommit
 from adapters.sql.keeper import Keeper, keeper
@@ -39,11 +41,14 @@ from adapters.sql.wrong import Wrong
 __all__ = [
     "OWN",
     "Arrival",
+    "Base",
     "Builder",
+    "Change",
     "Configured",
     "Current",
     "Delivered",
     "Deliveries",
+    "Difference",
     "Entry",
     "Erased",
     "Eraser",

@@ -5,24 +5,25 @@ clocks, salt and leaf. From the first difference on, it is appended as new, and 
 """
 
 import hashlib
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import Engine
 
 from adapters.sql import tables
-from adapters.sql.dialects import Insert, Lookup, Row
-from adapters.sql.entries import Entry, Unavailable
+from adapters.sql.afresh import Afresh
+from adapters.sql.dialects import Insert, Lookup, Row, dialect_of
+from adapters.sql.entries import Unavailable
 from adapters.sql.errors import cause_of, is_for_now
 from adapters.sql.log import Log
-from adapters.sql.own import NOBODY, OWN
-from adapters.sql.project import New, Projector
-from adapters.sql.taken import Misfit, Outcome, Repeated, Taken
-from core.event import Instant, Unreadable
+from adapters.sql.own import OWN
+from adapters.sql.place import Place, placeholder
+from adapters.sql.project import Projector
+from adapters.sql.projection import Source
+from adapters.sql.taken import Left, Outcome, Repeated, Taken
+from core.event import Instant
 from core.ids import Ids
-from core.leaf import Columns, commitment, leaf
+from core.leaf import Columns
 
 MOST_LEFT_OUT = 10_000
 """So many positions in a row may be filled with placeholders; where more are missing, the export is a selection."""
@@ -30,6 +31,10 @@ MOST_LEFT_OUT = 10_000
 _EVENTS = Insert(tables.events)
 _PAYLOADS = Insert(tables.payloads)
 _DELIVERIES = Insert(tables.deliveries)
+_STREAMS = Insert(tables.streams, " ON CONFLICT DO NOTHING")
+_NAMELESS = Insert.upsert(tables.streams)
+_RETRACTIONS = Insert(tables.retractions)
+_LEFT = Insert(tables.erased, " ON CONFLICT DO NOTHING")
 _LEAVES = Lookup("t.position, t.leaf", tables.events, ("position",))
 _NUMBERED = Lookup("t.source, t.delivery, t.verdict, t.received_at", tables.deliveries, ("source", "delivery"))
 _LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
@@ -37,16 +42,18 @@ _SAME_DELIVERY = (
     "SELECT body FROM deliveries WHERE source = ? AND position = ? AND verdict = ? AND received_at = ? AND size = ?"
 )
 
-Item = Taken | Repeated
+Item = Taken | Repeated | Left
 
 
 class Importer(Log):
     """The writer of an import. `whole`: the export is one of a whole log, so that positions can be kept."""
 
     def __init__(
-        self, engine: Engine, ids: Ids, projector: Projector, clock: Callable[[], Instant], *, whole: bool
+        self, engine: Engine, ids: Ids, sources: Mapping[str, Source], clock: Callable[[], Instant], *, whole: bool
     ) -> None:
+        projector = Projector(dialect_of(engine), ids, sources)
         super().__init__(engine, ids, projector, clock)
+        self._afresh = Afresh(self._dialect, ids, sources)
         self._same = whole
 
     def take(self, batch: Sequence[Item]) -> Outcome:
@@ -61,18 +68,21 @@ class Importer(Log):
 
     def _take(self, cursor: Any, batch: Sequence[Item]) -> tuple[tuple[bool, Outcome], int]:
         position, recorded_at = self._head(cursor)
-        turn = _Turn(self, cursor, position, recorded_at, same=self._same)
+        turn = Turn(self, cursor, position, recorded_at, same=self._same)
         turn.look(batch)
         for item in batch:
-            if isinstance(item, Taken):
-                turn.event(item)
-            else:
-                turn.delivery(item)
+            match item:
+                case Taken():
+                    turn.event(item)
+                case Repeated():
+                    turn.delivery(item)
+                case Left():
+                    turn.left(item)
         self._record(cursor, turn)
         return (turn.same, turn.outcome), turn.position
 
-    def _record(self, cursor: Any, turn: "_Turn") -> None:
-        whole = [place.new for place in turn.places if place.taken.erased is None]
+    def _record(self, cursor: Any, turn: "Turn") -> None:
+        whole = [place.new for place in turn.places if place.taken.folded]
         touched = self._projector.touch(cursor, whole, turn.conflicts)
         if turn.places:
             rows = [place.rows() for place in turn.places]
@@ -81,6 +91,28 @@ class Importer(Log):
         if turn.deliveries:
             self._dialect.insert(cursor, _DELIVERIES, turn.deliveries)
         self._projector.project(cursor, touched, turn.position)
+        self._take_back(cursor, turn)
+
+    def _take_back(self, cursor: Any, turn: "Turn") -> None:
+        """What was retracted or erased there is not folded here; its stream is, onto what is left of it."""
+        retracted = [place.taken for place in turn.places if place.taken.retracted]
+        rows = [
+            (one.columns.source, one.columns.stream, one.kind, one.name, one.columns.opened)
+            for one in retracted
+            if one.columns.stream
+        ]
+        erased = [(one.source, one.stream, one.kind, None, one.opened) for one in turn.lefts]
+        for into, values in (
+            (_RETRACTIONS, [(one.columns.source, one.columns.position, one.retracted) for one in retracted]),
+            (_LEFT, [(one.source, one.stream, one.position, one.measured, one.snapshot) for one in turn.lefts]),
+            (_STREAMS, rows),
+            (_NAMELESS, erased),
+        ):
+            if values:
+                self._dialect.insert(cursor, into, values)
+        if rows or erased:
+            streams = self._afresh.streams(cursor, [row[:2] for row in rows + erased])
+            self._afresh.refold(cursor, streams, turn.position)
 
     def now(self) -> Instant:
         """The clock's time."""
@@ -113,43 +145,7 @@ class Importer(Log):
         return self._ids.key(OWN, b"left out:%d" % position)
 
 
-class _Place:
-    """An event that gets a place here: as it was (`kept`), or as a new one."""
-
-    __slots__ = ("kept", "new", "recorded_at", "taken")
-
-    def __init__(self, taken: Taken, position: int, recorded_at: Instant, *, kept: bool) -> None:
-        self.taken = taken
-        self.kept = kept
-        self.recorded_at = recorded_at
-        self.new = New(position, taken.entry, taken.key, taken.columns.stream)
-        if taken.erased is not None:
-            self.new.opened = taken.columns.opened
-
-    def rows(self) -> tuple[Row, Row]:
-        """The rows of `events` and `payloads`."""
-        taken, columns, found, origin = self.taken, self.taken.columns, self.taken.leaf, self.taken.origin
-        if not self.kept:
-            origin = origin or _origin(columns)
-            sealed = commitment(taken.salt or b"", taken.headers or b"", taken.entry.body, origin).hex()
-            here = {"position": self.new.position, "opened": self.new.opened, "recorded_at": self.recorded_at}
-            columns = msgspec.structs.replace(columns, commitment=sealed, **here)
-            found = leaf(columns)
-        elif columns.opened != self.new.opened:
-            why = f"its stream began at {columns.opened} there and at {self.new.opened} here: import with new positions"
-            raise Misfit(taken.line, why)
-        source, position = columns.source, columns.position
-        event = (
-            *(source, position, columns.stream, columns.opened, columns.reading, columns.type, columns.sequence),
-            *(columns.occurred_at, columns.received_at, columns.recorded_at, taken.key, columns.verified_by, found),
-        )
-        payload: Row = (taken.headers, taken.entry.body, taken.salt, origin, None, None)
-        if taken.erased is not None:
-            payload = (None, None, None, origin, bytes.fromhex(columns.commitment), taken.erased)
-        return event, (source, position, taken.sent, *payload)
-
-
-class _Turn:
+class Turn:
     """One writer's turn: what becomes of a batch while nobody else can append."""
 
     def __init__(self, log: Importer, cursor: Any, position: int, recorded_at: Instant, *, same: bool) -> None:
@@ -159,9 +155,10 @@ class _Turn:
         self.position = position
         self.recorded_at = recorded_at
         self.same = same
-        self.places: list[_Place] = []
+        self.places: list[Place] = []
         self.conflicts: list[tuple[str, int]] = []
         self.deliveries: list[Row] = []
+        self.lefts: list[Left] = []
         self.outcome = Outcome()
         self._seen: set[Row] = set()
         cursor.execute(_LAST_DELIVERY)
@@ -191,10 +188,15 @@ class _Turn:
             self._held(taken, at)
             return
         self.same = self.same and columns.recorded_at >= self.recorded_at and self._fill(columns.position - 1, columns)
-        if self.same or taken.erased is None:
+        if self.same or taken.folded:
             self._place(taken, kept=self.same)
         else:
             self.outcome.erased += 1
+
+    def left(self, found: Left) -> None:
+        """Takes over what is left of an erased stream, where its events were."""
+        if self.same:
+            self.lefts.append(found)
 
     def delivery(self, found: Repeated) -> None:
         """Records a delivery that made no event, unless it is on record."""
@@ -219,7 +221,7 @@ class _Turn:
         self.position += 1
         self.recorded_at = taken.columns.recorded_at if kept else max(self.recorded_at, self._log.now())
         self._holders[taken.columns.source, taken.key] = self.position
-        self.places.append(_Place(taken, self.position, self.recorded_at, kept=kept))
+        self.places.append(Place(taken, self.position, self.recorded_at, kept=kept))
         if kept:
             self.outcome.kept += 1
         else:
@@ -232,8 +234,8 @@ class _Turn:
             return False
         at = self.recorded_at or (following.recorded_at if following else self._log.now())
         for position in range(self.position + 1, until + 1):
-            taken = _placeholder(position, at, self._log.left_out_key(position))
-            self.places.append(_Place(taken, position, at, kept=True))
+            taken = placeholder(position, at, self._log.left_out_key(position))
+            self.places.append(Place(taken, position, at, kept=True))
             self.position, self.recorded_at = position, at
             self.outcome.placeholders += 1
         return True
@@ -284,17 +286,3 @@ class _Turn:
                 *(found.status, found.reason, found.hint, found.size, found.headers, found.body),
             )
         )
-
-
-def _origin(columns: Columns) -> bytes:
-    return msgspec.json.encode({"position": columns.position, "recorded_at": columns.recorded_at})
-
-
-def _placeholder(position: int, at: Instant, key: bytes) -> Taken:
-    """What stands for an entry of Hookfold's own that the export left out: positions have no holes."""
-    body = msgspec.json.encode({"type": "left_out", "who": NOBODY, "through": "import", "at": at})
-    headers, salt = b"[]", os.urandom(16)
-    sealed = commitment(salt, headers, body).hex()
-    columns = Columns(position, OWN, None, None, "ok", "left_out", None, None, at, at, key.hex(), None, sealed)
-    entry = Entry(OWN, at, [], body, None, b"", Unreadable("nothing of a stream"))
-    return Taken(0, entry, columns, key, leaf(columns), headers, salt)

@@ -29,13 +29,19 @@ _CHUNK = 50
 class Arrival(NamedTuple):
     """An event, when it was recorded, and the secret that verified it (None: unsigned).
 
-    `retracted`: the position of the event that took it back; the fold passes it by.
+    `retracted`: the position of the event that took it back. `erased`: its body is gone, and with it all data. The fold
+    passes both by: what erased events did stands in the state that is left of their stream.
     """
 
     event: Event
     recorded_at: Instant
     verified_by: str | None
     retracted: int | None
+    erased: bool = False
+
+    @property
+    def foldable(self) -> bool:
+        return self.retracted is None and not self.erased
 
 
 class History(NamedTuple):
@@ -218,7 +224,7 @@ class Past:
 
     def _fold(self, named: Named, arrivals: Sequence[Arrival]) -> bytes:
         machine, settings = self._machine_of(named), self._sources[named.source].settings
-        events = [one.event for one in arrivals if one.retracted is None]
+        events = [one.event for one in arrivals if one.foldable]
         base = named.base()
         return fold.encode(fold.fold(machine, events, settings, base and base.state(machine)))
 
@@ -226,13 +232,18 @@ class Past:
         """What the question is about; None where what it would need was erased."""
         if named.erased is not None and (clocks.as_of is not None or clocks.position < named.erased):
             return None
-        read, found = self._sources[named.source].read, []
-        for *stored, recorded_at, retracted in self._reads.events_of(named, clocks.position):
-            if stored[-1] is not None:
-                event = to_event(*stored, read=read)
-                if covers(clocks, event):
-                    found.append(Arrival(event, recorded_at, stored[-2], retracted))
-        return found
+        found = [self._arrival(named.source, *row) for row in self._reads.events_of(named, clocks.position)]
+        return [one for one in found if covers(clocks, one.event)]
+
+    def _arrival(self, source: str, *row: Any) -> Arrival:
+        *stored, recorded_at, retracted, sequence, occurred_at = row
+        position, key, kind, received_at, verified_by, body = stored
+        if body is not None:
+            event = to_event(*stored, read=self._sources[source].read)
+            return Arrival(event, recorded_at, verified_by, retracted)
+        signed = verified_by is not None
+        gone = Event(position, key, kind or "", sequence, occurred_at, received_at, signed, {}, known=False)
+        return Arrival(gone, recorded_at, verified_by, retracted, erased=True)
 
     def _machine_of(self, named: Named) -> fold.Kind:
         return self._machines[self._sources[named.source].machine_of(named.kind)]

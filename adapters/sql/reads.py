@@ -72,7 +72,8 @@ class Reads:
 
     def body(self, position: int) -> bytes | None:
         """An event's raw body; None where there is no such event, or its payload was erased."""
-        return next((bytes(body) for (body,) in self._rows(reads_events.one_body(position))), None)
+        rows = self._rows(reads_events.one_body(position))
+        return next((bytes(body) for (body,) in rows if body is not None), None)
 
     def history(self, source: str, stream: str, read: Reader) -> list[Event]:
         """Every event of a stream as the fold takes it, read from the raw bodies."""
@@ -100,7 +101,7 @@ class Reads:
         return next((tuple(row) for row in self._rows(reads_past.last_of(source, position))), None)
 
     def events_of(self, named: Named, position: int) -> list[Any]:
-        """Stored events of a stream up to a position: (what `to_event` takes, recorded_at, retracted)."""
+        """Stored events of a stream up to a position, as `reads_past.history` tells them."""
         return self._rows(reads_past.history(named, position))
 
     def repeats(self, named: Named, clocks: Clocks) -> tuple[list[int], list[Repeat]]:

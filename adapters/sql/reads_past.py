@@ -98,13 +98,14 @@ def positions(named: Named, clocks: Clocks) -> Select[Any]:
 
 
 def history(named: Named, position: int) -> Select[Any]:
-    """What `stored.to_event` takes, recorded_at, retracted: of a stream's events up to a position, in order.
+    """What `stored.to_event` takes, recorded_at, retracted, sequence, occurred_at: of a stream's events, in order.
 
     `retracted`: the position of the event that took it back, where that was known at the position too.
     """
     taken = (events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by)
+    told = (events.c.recorded_at, retractions.c.retraction, events.c.sequence, events.c.occurred_at)
     return (
-        select(*taken, payloads.c.body, events.c.recorded_at, retractions.c.retraction)
+        select(*taken, payloads.c.body, *told)
         .outerjoin_from(events, payloads, _PAYLOAD)
         .outerjoin(retractions, and_(_RETRACTED, retractions.c.retraction <= position))
         .where(*_of(named, position))

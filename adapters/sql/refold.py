@@ -63,6 +63,11 @@ class Folded(msgspec.Struct, gc=False):
     row: Row
     measured: dict[Row, Row]
 
+    @property
+    def key(self) -> Row:
+        """The primary key of its row."""
+        return self.stream.source, self.stream.stream, self.stream.version
+
 
 class Failed(msgspec.Struct, gc=False):
     """A stream that this code cannot fold: a fault of ours. `error` names its kind and place, and nothing personal."""
@@ -70,6 +75,11 @@ class Failed(msgspec.Struct, gc=False):
     stream: Waiting
     position: int
     error: str
+
+    @property
+    def key(self) -> Row:
+        """The primary key of the row that it has not got."""
+        return self.stream.source, self.stream.stream, self.stream.version
 
 
 class Refolder:

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from adapters.sql.build import Builder, Refused, Told
 from adapters.sql.dialects import Row
+from adapters.sql.difference import Differ, Difference
 from adapters.sql.marks import count, mark
 from adapters.sql.projection import Source
 from adapters.sql.status import Status, status_of
@@ -64,6 +65,7 @@ class Replay:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
         self._builder = Builder(engine, ids, sources, clock, machines)
+        self._differ = Differ(engine, ids, sources, machines)
         self._machines = machines
         self._clock = clock
 
@@ -86,6 +88,10 @@ class Replay:
         """Builds what this code has no built version of; nothing where all is built."""
         names = self.unbuilt()
         return self.rebuild(names, told) if names else []
+
+    def compare(self, names: Sequence[str]) -> Iterator[Difference]:
+        """What a rebuild with this code would change, after every chunk of streams; the last is the whole."""
+        yield from self._differ.compare(names)
 
     def again(self, part: Part, told: Told) -> int:
         """Folds the selected streams anew, in place; how many. One that is killed leaves marks, which others fold."""

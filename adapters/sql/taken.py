@@ -10,8 +10,9 @@ from core.leaf import Columns
 class Taken(msgspec.Struct, gc=False):
     """An event of another log, from one line of its export. `headers` and `origin` are JSON, as they are stored.
 
-    `entry` is what this code reads in it; its stream is that of the columns. `sent` is an unknown type as sent. Of an
-    erased one, headers, body and salt are gone; `erased` is the position of the event that tells of it.
+    `entry` is what this code reads in it; its stream is that of the columns, of a `kind` and with the provider's `name`
+    for it. `sent` is an unknown type as sent. Of an erased one, headers, body and salt are gone; `erased` and
+    `retracted` are the positions of the events that tell of it.
     """
 
     line: int
@@ -21,9 +22,17 @@ class Taken(msgspec.Struct, gc=False):
     leaf: bytes
     headers: bytes | None
     salt: bytes | None
+    kind: str | None = None
+    name: str | None = None
     sent: str | None = None
     origin: bytes | None = None
     erased: int | None = None
+    retracted: int | None = None
+
+    @property
+    def folded(self) -> bool:
+        """False where nothing of it moves a machine any more."""
+        return self.erased is None and self.retracted is None
 
 
 class Repeated(msgspec.Struct, gc=False):
@@ -45,13 +54,26 @@ class Repeated(msgspec.Struct, gc=False):
     body: bytes | None
 
 
+class Left(msgspec.Struct, gc=False):
+    """What is left of a stream whose bodies were erased there; `measured` is JSON."""
+
+    line: int
+    source: str
+    stream: str
+    kind: str
+    opened: int
+    position: int
+    measured: bytes
+    snapshot: bytes
+
+
 class Outcome(msgspec.Struct):
     """What an import came to.
 
     `kept` events have their old positions, `appended` ones new ones; `known` were here before, and so was the key of a
-    `conflicts` one, with another body. `erased` ones are left out where positions cannot be kept. `placeholders` stand
-    where the export left entries out. Of the deliveries, `strangers` are left out: rejections at another door, and
-    those that hit an event which is not here.
+    `conflicts` one, with another body. `erased` or retracted ones are left out where positions cannot be kept.
+    `placeholders` stand where the export left entries out. Of the deliveries, `strangers` are left out: rejections at
+    another door, and those that hit an event which is not here.
     """
 
     kept: int = 0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Engine, func, insert, select, text
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text
 
 from adapters.sql.errors import our_errors
 from adapters.sql.tables import checkpoints, events, nodes
@@ -27,7 +27,7 @@ _SEALING_LOCK = 7238703
 """Names the advisory lock of who appends nodes and checkpoints."""
 
 _HEAD = select(func.coalesce(func.max(events.c.position), 0))
-_SEALED = select(func.coalesce(func.max(nodes.c.place) + 1, 0)).where(nodes.c.level == STEP)
+_SEALED = select(func.coalesce(func.max(nodes.c.place) + 1, 0)).where(nodes.c.level == bindparam("level"))
 _NEWEST = select(checkpoints).order_by(checkpoints.c.number.desc()).limit(1)
 _REMEMBER = text(
     "INSERT INTO service (name, value) VALUES ('checkpoint', :value) "
@@ -163,10 +163,6 @@ class Tiles:
         if tiles:
             self._read([(level, number, number + 1) for level, number in sorted(tiles)])
 
-    def load_leaves(self, start: int, end: int) -> None:
-        """Reads the tiles of leaves from `start` up to `end` at once."""
-        self._read([(0, start, end)])
-
     def _at(self, level: int, place: int) -> bytes:
         tile = self._tile(level, place // WIDTH)
         if place % WIDTH < len(tile):
@@ -200,29 +196,40 @@ _NODES = "SELECT level, place, hash FROM nodes WHERE level = {0} AND place >= {1
 """Numbers only, and ours: as constants they tell PostgreSQL how few rows there will be."""
 
 
+def _arm(level: int, start: int, end: int) -> str:
+    """Selects (level, place, hash) from `start` up to `end`."""
+    return (_LEAVES if level == 0 else _NODES).format(level, start, end)
+
+
 def _seal(connection: Connection, most: int) -> int:
     """Appends at most so many nodes of the lowest stored level, and those above that they complete."""
-    sealed, head = int(connection.execute(_SEALED).scalar_one()), int(connection.execute(_HEAD).scalar_one())
-    end = min(head // WIDTH, sealed + most)
-    tiles = Tiles(connection)
-    tiles.load_leaves(sealed, end)
-    rows = [
-        {"level": level, "place": ((block + 1) * WIDTH >> level) - 1}
-        for block in range(sealed, end)
-        for level in _completed((block + 1) * WIDTH)
-    ]
-    if rows:
-        full = [row | {"hash": tiles((row["level"], row["place"]))} for row in rows]
-        connection.execute(insert(nodes), full)
+    sealed = _count(connection, STEP)
+    end = min(int(connection.execute(_HEAD).scalar_one()) // WIDTH, sealed + most)
+    level, start, last = STEP, sealed, end
+    while start < last:
+        below = _run(connection, level - STEP, start * WIDTH, last * WIDTH)
+        above = merkle.rise(below, STEP)
+        rows = [{"level": level, "place": place, "hash": value} for place, value in enumerate(above, start)]
+        connection.execute(insert(nodes), rows)
+        level, last = level + STEP, last // WIDTH
+        start = _count(connection, level)
     return end - sealed
 
 
-def _completed(size: int) -> Iterator[int]:
-    """The stored levels whose node ends with leaf `size`."""
-    level = STEP
-    while size % (1 << level) == 0:
-        yield level
-        level += STEP
+def _count(connection: Connection, level: int) -> int:
+    """How many nodes of a level are stored."""
+    return int(connection.execute(_SEALED, {"level": level}).scalar_one())
+
+
+def _run(connection: Connection, level: int, start: int, end: int) -> list[bytes]:
+    """The hashes of a level from `start` up to `end`. Raises Hole where one is missing."""
+    found = connection.exec_driver_sql(f"{_arm(level, start, end)} ORDER BY 2").all()
+    for place, row in zip(range(start, end), found, strict=False):
+        if row[1] != place:
+            raise Hole((place << level) + 1)
+    if len(found) != end - start:
+        raise Hole((start + len(found) << level) + 1)
+    return [row[2] for row in found]
 
 
 def _append(connection: Connection, stored: Stored) -> Stored:

@@ -4,15 +4,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import ColumnElement, Engine, Select, and_, func, literal_column, select
 
 from adapters.sql.dialects import Row
+from adapters.sql.erased import Base
 from adapters.sql.errors import our_errors
 from adapters.sql.own import OWN
-from adapters.sql.tables import deliveries, events, payloads, service, streams
+from adapters.sql.tables import deliveries, erased, events, payloads, retractions, service, streams
 
 CHUNK = 256
 """Rows of one statement: a body may be 256 KiB."""
+
+
+STREAMS = 64
+"""Streams whose events are read in one statement."""
 
 
 class WholeEvent(NamedTuple):
@@ -38,6 +44,7 @@ class WholeEvent(NamedTuple):
     origin: bytes | None
     commitment: bytes | None
     erased: int | None
+    retracted: int | None
     kind: str | None
     provider_id: str | None
 
@@ -60,14 +67,21 @@ class WholeDelivery(NamedTuple):
     body: bytes | None
 
 
-class OpenedStream(NamedTuple):
-    """A stream and the position that first named it."""
+class WholeStream(NamedTuple):
+    """A stream, the position that first named it, and its events as `to_event` takes them, by position.
+
+    Only what is folded: not what was erased or retracted; `base` is what is left of an erased stream. `conflicts`:
+    positions of events whose key came again with another body.
+    """
 
     source: str
     stream: str
     kind: str
     provider_id: str | None
     opened: int
+    base: Base | None
+    events: list[Row]
+    conflicts: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,26 +109,43 @@ class Extent(NamedTuple):
 
 _PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
 _STREAM = and_(streams.c.source == events.c.source, streams.c.stream == events.c.stream)
+_RETRACTION = and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position)
+_ERASED = and_(erased.c.source == streams.c.source, erased.c.stream == streams.c.stream)
 _HELD = and_(events.c.source == deliveries.c.source, events.c.position == deliveries.c.position)
 
 _EVENTS = (
     select(
         *(events.c[name] for name in WholeEvent._fields[:13]),
         *(payloads.c.type.label("sent"), payloads.c.headers, payloads.c.body, payloads.c.salt, payloads.c.origin),
-        *(payloads.c.commitment, payloads.c.erased),
+        *(payloads.c.commitment, payloads.c.erased, retractions.c.retraction),
         *(streams.c.kind, streams.c.provider_id),
     )
     .outerjoin_from(events, payloads, _PAYLOAD)
+    .outerjoin(retractions, _RETRACTION)
     .outerjoin(streams, _STREAM)
 )
 _DELIVERIES = select(
     *(deliveries.c.source, deliveries.c.delivery, deliveries.c.verdict, deliveries.c.head, events.c.key),
     *(deliveries.c[name] for name in WholeDelivery._fields[5:]),
 ).outerjoin_from(deliveries, events, _HELD)
-_HISTORY = select(
-    *(events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by, payloads.c.body)
-).join_from(events, payloads, _PAYLOAD)
-_STREAMS = select(*(streams.c[name] for name in OpenedStream._fields))
+_HISTORY = (
+    select(
+        *(events.c.source, events.c.stream),
+        *(events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by, payloads.c.body),
+    )
+    .join_from(events, payloads, _PAYLOAD)
+    .outerjoin(retractions, _RETRACTION)
+    .where(payloads.c.body.is_not(None), retractions.c.position.is_(None))
+)
+_STREAMS: Select[Any] = select(
+    *(streams.c[name] for name in WholeStream._fields[:5]), erased.c.position, erased.c.measured, erased.c.snapshot
+).outerjoin_from(streams, erased, _ERASED)
+_CONFLICTS = (
+    select(events.c.source, events.c.stream, events.c.position)
+    .join_from(events, deliveries, _HELD)
+    .where(deliveries.c.verdict == "conflict")
+    .distinct()
+)
 _EXTENT = select(
     select(func.coalesce(func.max(events.c.position), 0)).scalar_subquery(),
     select(func.coalesce(func.max(deliveries.c.delivery), 0)).scalar_subquery(),
@@ -150,27 +181,34 @@ class Whole:
         for rows in self._chunks(query, number, 1):
             yield from map(WholeDelivery._make, rows)
 
-    def streams(self, chosen: Selection, kind: str, extent: Extent) -> Iterator[OpenedStream]:
-        """The chosen streams of a kind, in the order in which the log first named them; two of one position by id."""
-        query = _STREAMS.where(streams.c.kind == kind, streams.c.opened <= extent.position).limit(CHUNK)
-        query = _chosen_streams(query.order_by(streams.c.opened, streams.c.stream), chosen)
+    def streams(self, chosen: Selection, kind: str, extent: Extent) -> Iterator[list[WholeStream]]:
+        """The chosen streams of a kind, some at a time, in the order in which the log first named them."""
+        query = _STREAMS.where(streams.c.kind == kind, streams.c.opened <= extent.position)
+        for found in self._in_order(_chosen_streams(query, chosen)):
+            yield self._with_events(found, extent)
+
+    def erased(self, chosen: Selection, extent: Extent) -> Iterator[WholeStream]:
+        """What is left of the chosen streams that were erased, without events, in the same order."""
+        for found in self._in_order(_chosen_streams(_STREAMS.where(erased.c.position <= extent.position), chosen)):
+            yield from found
+
+    def _in_order(self, query: Select[Any]) -> Iterator[list[WholeStream]]:
+        query = query.order_by(streams.c.opened, streams.c.stream).limit(STREAMS)
         rows = self._rows(query)
         while rows:
-            yield from map(OpenedStream._make, rows)
-            last = OpenedStream._make(rows[-1])
-            same = and_(streams.c.opened == last.opened, streams.c.stream > last.stream)
-            rows = self._rows(query.where((streams.c.opened > last.opened) | same))
+            yield [_stream(row) for row in rows]
+            rows = self._rows(query.where(_behind(rows[-1].opened, rows[-1].stream)))
 
-    def history(self, one: OpenedStream, extent: Extent) -> list[Row]:
-        """Every event of a stream as `to_event` takes it, by position."""
-        return [tuple(row) for row in self._rows(_HISTORY.where(*_of(one, extent)).order_by(events.c.position))]
-
-    def conflicts(self, one: OpenedStream, extent: Extent) -> list[int]:
-        """The positions of the stream's events whose key came again with another body."""
-        of_stream = select(events.c.position).where(*_of(one, extent))
-        conflict = and_(deliveries.c.source == one.source, deliveries.c.verdict == "conflict")
-        query = select(deliveries.c.position).where(conflict, deliveries.c.position.in_(of_stream)).distinct()
-        return sorted(position for (position,) in self._rows(query.where(deliveries.c.delivery <= extent.delivery)))
+    def _with_events(self, found: list[WholeStream], extent: Extent) -> list[WholeStream]:
+        by_name = {(one.source, one.stream): one for one in found}
+        for source, stream, *row in self._rows(_HISTORY.where(*_of(found, extent)).order_by(events.c.position)):
+            if (source, stream) in by_name:
+                by_name[source, stream].events.append(tuple(row))
+        hit = _CONFLICTS.where(*_of(found, extent), deliveries.c.delivery <= extent.delivery)
+        for source, stream, position in self._rows(hit.order_by(events.c.position)):
+            if (source, stream) in by_name:
+                by_name[source, stream].conflicts.append(position)
+        return found
 
     def _chunks(self, query: Select[Any], number: Any, place: int) -> Iterator[Sequence[Any]]:
         """Chunk after chunk. `number` is the column that orders the rows, `place` where it stands in a row."""
@@ -213,11 +251,26 @@ def _chosen_streams(query: Select[Any], chosen: Selection) -> Select[Any]:
     return query.where(select(events.c.position).where(_STREAM, own, *within).exists())
 
 
-def _of(one: OpenedStream, extent: Extent) -> list[ColumnElement[bool]]:
-    """A stream's events. The lower bound is always kept; without it SQLite walks all events of the source."""
+def _stream(row: Any) -> WholeStream:
+    source, stream, kind, provider_id, opened, position, measured, snapshot = row
+    base = None if position is None else Base(position, msgspec.json.decode(measured, type=dict[int, str]), snapshot)
+    return WholeStream(source, stream, kind, provider_id, opened, base, [], [])
+
+
+def _behind(opened: int, stream: str) -> ColumnElement[bool]:
+    """One event may have named two streams: those go by id."""
+    same = and_(streams.c.opened == opened, streams.c.stream > stream)
+    return (streams.c.opened > opened) | same
+
+
+def _of(found: Sequence[WholeStream], extent: Extent) -> list[ColumnElement[bool]]:
+    """The streams' events, and of such as begin with them. An event carries the position that opened its stream.
+
+    The lower bound is always kept; without it SQLite walks all events of the source.
+    """
+    sources, opened = sorted({one.source for one in found}), sorted({one.opened for one in found})
     number = events.c.position
-    same = [events.c.source == one.source, events.c.opened == one.opened, events.c.stream == one.stream]
-    return [*same, number > 0, number <= extent.position]
+    return [events.c.source.in_(sources), events.c.opened.in_(opened), number > 0, number <= extent.position]
 
 
 def _openings(chosen: Sequence[tuple[str, str]]) -> Any:

@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 
 from adapters.archive import Intake, export_lines
-from adapters.sql import Entry, Importer, Outcome, Projector, Selection, Whole, dialect_of
+from adapters.sql import Entry, Importer, Outcome, Selection, Whole
 from tests.archive.conftest import Make
 from tests.support.house import NOON, wms
 from tests.support.travel import LATER, Place
@@ -47,8 +47,7 @@ def export(place: Place) -> None:
 
 
 def take(place: Place, file: bytes) -> None:
-    projector = Projector(dialect_of(place.engine), place.ids, place.api.sources)
-    importer = Importer(place.engine, place.ids, projector, lambda: LATER, whole=True)
+    importer = Importer(place.engine, place.ids, place.api.sources, lambda: LATER, whole=True)
     Intake(BytesIO(file), place.ids, place.api.sources).into(importer, lambda *_: None, Outcome())
     importer.close()
 

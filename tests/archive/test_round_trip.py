@@ -224,3 +224,46 @@ def test_the_importing_clock_never_goes_back_behind_what_was_taken(journey: Jour
     recorded = [at for (at,) in here.rows("SELECT recorded_at FROM events ORDER BY position")]
     assert recorded == sorted(recorded)
     assert recorded[0] < LATER <= recorded[1]
+
+
+def test_what_was_retracted_stays_retracted(journey: Journey):
+    there, here = journey
+    there.keeper().retractor.retract(3, "sent by mistake")
+    file = there.export()
+
+    here.take(file)
+
+    assert here.told() == there.told()
+    assert here.export() == file
+    assert here.send("clinic", wms("s-1", 9))[0] == there.send("clinic", wms("s-1", 9))[0] == "new"
+    assert here.get("/v1/sessions", session_id="s-1") == there.get("/v1/sessions", session_id="s-1")
+
+
+def test_what_was_erased_stays_erased_with_the_state_that_it_had(journey: Journey):
+    there, here = journey
+    for kind, source, name in (("session", "captions", "=ada-com.example.captions"), ("session", "clinic", "s-2")):
+        eraser = there.keeper().eraser
+        eraser.erase(eraser.of_streams([there.ids.of(kind, source, name)]), "asked for")
+    file = there.export()
+    assert b"=ada" not in file
+
+    outcome = here.take(file)
+
+    assert outcome.kept == 14
+    assert here.told() == there.told()
+    assert here.rows(EVENTS)[:14] == there.rows(EVENTS)[:14]
+    assert here.export() == file
+    assert here.take(file).kept == 0
+
+
+def test_a_living_log_takes_nothing_of_what_was_erased_or_retracted(journey: Journey):
+    there, here = journey
+    eraser = there.keeper().eraser
+    eraser.erase(eraser.of_streams([there.ids.of("session", "clinic", "s-2")]), "asked for")
+    there.keeper().retractor.retract(1, "sent by mistake")
+    here.send("clinic", wms("here", 0))
+
+    outcome = here.take(there.export())
+
+    assert (outcome.erased, outcome.appended) == (3, 11)
+    assert here.get("/v1/sessions", session_id="s-2")["data"] == []

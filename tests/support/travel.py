@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any
 
 from adapters.archive import Intake, export_lines
-from adapters.sql import OWN, Entry, Importer, Outcome, Projector, Selection, Whole, dialect_of
+from adapters.sql import OWN, Entry, Importer, Keeper, Outcome, Selection, Whole, keeper
 from core.event import Unreadable
 from core.ids import Ids
 from tests.support.house import NOON, SECOND, House, pushed, start, stop, wms
@@ -39,6 +39,10 @@ class Place(House):
         """Something that Hookfold records of itself."""
         self.log.append([Entry(OWN, NOON, [], b'{"told": "something"}', None, b"own", Unreadable("of no stream"))])
 
+    def keeper(self) -> Keeper:
+        """What erases and retracts in this log."""
+        return keeper(self.engine, self.ids, self.api.sources, self.log, lambda: LATER, "command line")
+
     def export(self, **chosen: Any) -> bytes:
         """The log as a file."""
         return b"".join(export_lines(Whole(self.engine), self.ids, Selection(**chosen), lambda *_: None))
@@ -46,9 +50,8 @@ class Place(House):
     def take(self, file: bytes, *, ids: Ids | None = None, outcome: Outcome | None = None) -> Outcome:
         """Imports a file; what was taken before a Misfit stands in `outcome`."""
         ids, outcome, ticks = ids or self.ids, outcome or Outcome(), count(LATER, 1_000)
-        projector = Projector(dialect_of(self.engine), ids, self.api.sources)
         intake = Intake(BytesIO(file), ids, self.api.sources)
-        importer = Importer(self.engine, ids, projector, lambda: next(ticks), whole=intake.whole)
+        importer = Importer(self.engine, ids, self.api.sources, lambda: next(ticks), whole=intake.whole)
         try:
             intake.into(importer, lambda *_: None, outcome)
         finally:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.house import House, pushed, start, stop, wms
+from adapters.sql import keeper
+from tests.support.house import NOON, House, pushed, start, stop, wms
 
 MADE = "f0c8ca8d-111d-4dcf-a69d-46ed39a2db06"
 
@@ -262,3 +263,22 @@ def test_compare_refuses_what_makes_no_sense_by_name(house: House, scan):
     assert (
         house.get(f"{scan}/compare", known_at="2023-11-14T00:00:00Z", **{"with": "2030-01-01T00:00:00Z"})["came"] == 5
     )
+
+
+def test_what_was_erased_and_what_was_retracted_keep_their_entries_without_a_word_of_the_sender(house: House):
+    house.send("captions", start("ann@example.com", "22:00:00"))
+    name = house.ids.of("session", "captions", "ann@example.com-com.example.captions")
+    house.send("captions", stop("ann@example.com", "22:05:00"))
+    kept = keeper(house.engine, house.ids, house.api.sources, house.log, lambda: NOON, "command line")
+    kept.eraser.erase(kept.eraser.of_streams([name]), "asked for")
+    house.send("captions", start("ann@example.com", "22:20:00"))
+
+    steps = house.get(f"/v1/sessions/{name}/timeline")["data"]
+
+    assert [(step["entry"], step["type"], step["data"]) for step in steps[:2]] == [
+        ("erased", "session_request", {}),
+        ("erased", "stop_request", {}),
+    ]
+    assert steps[0]["occurred_at"] == "2023-11-14T22:00:00.000000Z"
+    assert (steps[2]["entry"], steps[2]["from"], steps[2]["to"]) == ("event", "stopped", "active")
+    assert house.get(f"/v1/sessions/{name}", known_at_position=4)["state"] == "active"

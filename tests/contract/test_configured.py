@@ -1,0 +1,80 @@
+"""Changes of the configuration are recorded in the log, each once, whoever starts first."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from adapters.sql import Configured, note_configuration
+from tests.support.erasing import Erasing
+
+BEFORE = {
+    "clinic": Configured("wms", {"env:OLD": "1", "env:NEW": "2"}),
+    "energy": Configured("amps", {"file:amps": "3"}),
+}
+
+
+@pytest.fixture
+def bench(database_url: str) -> Iterator[Erasing]:
+    bench = Erasing(database_url)
+    yield bench
+    bench.close()
+
+
+def noted(bench: Erasing, sources: dict[str, Configured]) -> list[dict[str, Any]]:
+    return note_configuration(bench.engine, bench.log, bench.own, sources)
+
+
+def recorded(bench: Erasing) -> list[Any]:
+    rows = bench.rows("SELECT body FROM payloads WHERE source = 'hookfold' ORDER BY position")
+    return [msgspec.json.decode(body) for (body,) in rows]
+
+
+def test_the_first_start_is_no_change(bench: Erasing):
+    assert noted(bench, BEFORE) == []
+    assert noted(bench, BEFORE) == []
+    assert recorded(bench) == []
+
+
+def test_every_change_is_told_by_source_and_reference(bench: Erasing):
+    noted(bench, BEFORE)
+
+    changes = noted(
+        bench,
+        {
+            "clinic": Configured("wms", {"env:NEW": "2"}, node_ascii=True),
+            "energy": Configured("amps", {"file:amps": "another"}, keep_for=86_400_000_000),
+            "notes": Configured("augmentos"),
+        },
+    )
+
+    assert changes == [
+        {"source": "clinic", "change": "secret_removed", "secret": "env:OLD"},
+        {"source": "clinic", "change": "node_ascii_on"},
+        {"source": "energy", "change": "secret_removed", "secret": "file:amps"},
+        {"source": "energy", "change": "secret_added", "secret": "file:amps"},
+        {"source": "energy", "change": "keep_for", "seconds": 86_400},
+        {"source": "notes", "change": "source_added"},
+    ]
+    (event,) = recorded(bench)
+    assert (event["type"], event["changes"]) == ("configuration_changed", changes)
+
+
+def test_a_source_that_is_gone_is_told(bench: Erasing):
+    noted(bench, BEFORE)
+
+    changes = noted(bench, {"clinic": BEFORE["clinic"]})
+
+    assert {"source": "energy", "change": "source_removed"} in changes
+
+
+def test_two_processes_that_start_together_record_a_change_once(bench: Erasing, database_url: str):
+    other = Erasing(database_url)
+    noted(bench, BEFORE)
+
+    assert noted(bench, {"clinic": BEFORE["clinic"]}) != []
+    assert noted(other, {"clinic": BEFORE["clinic"]}) == []
+
+    assert len(recorded(bench)) == 1
+    other.close()

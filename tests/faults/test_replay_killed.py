@@ -1,0 +1,173 @@
+"""A rebuild that is killed three times while deliveries go on: no request fails, and the states are those of a fold.
+
+`HOOKFOLD_REPLAY_EVENTS=100000` makes the log as large as the promise says; a tenth of it shows the same in seconds.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.config import load
+from adapters.sql import Entry, Status, to_event
+from app import Parts, open_parts
+from core import fold
+from tests.support.logs import wms
+from tests.support.service import CONFIGURATION, SECRETS, Service, running
+
+EVENTS = int(os.environ.get("HOOKFOLD_REPLAY_EVENTS", "10000"))
+RATE = 200
+SENDERS = 4
+STEPS = ["WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_GRANTED", "CAMERA_STARTED", "MEASUREMENT_STARTED"]
+KILLED_AT = (0.1, 0.4, 0.7)
+"""Shares of the build at which its process is killed."""
+
+
+@dataclass
+class Sending:
+    """Deliveries at a steady rate, half of them to each service; some go to sessions that the rebuild has folded."""
+
+    services: list[Service]
+    statuses: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, sender: int) -> None:
+        number, due = 0, time.monotonic()
+        while not self.stopped.wait(max(0, due - time.monotonic())):
+            due += SENDERS / RATE
+            session = f"old{(number * SENDERS + sender) % 1_000}" if number % 2 else f"new{sender}-{number // 10}"
+            document = wms(session, 10 + number, "INTERMEDIATE_RESULTS", at=10_000 + 7 * number, measurementId="m1")
+            answer = self.services[number % 2].wms(document)
+            self.statuses.append(answer.status)
+            self.positions.append(int(answer.headers["hookfold-position"]))
+            number += 1
+
+
+@pytest.fixture
+def parts(database_url: str, tmp_path: Path) -> Iterator[Parts]:
+    """A log with many events of many sessions, and what a process of the service has."""
+    folder = tmp_path / "service"
+    folder.mkdir()
+    (folder / "hookfold.toml").write_text(CONFIGURATION)
+    env = {**SECRETS, "HOOKFOLD_CONFIG": str(folder / "hookfold.toml"), "HOOKFOLD_DATABASE_URL": database_url}
+    parts = open_parts(load(None, env))
+    _fill(parts)
+    yield parts
+    parts.engine.dispose()
+
+
+def test_a_rebuild_killed_three_times_under_load_misses_nothing(parts: Parts, database_url: str, tmp_path: Path):
+    folder = tmp_path / "service"
+    with running(database_url, folder) as one, running(database_url, folder) as other:
+        sending = Sending([one, other])
+        senders = [threading.Thread(target=sending.run, args=(number,)) for number in range(SENDERS)]
+        for sender in senders:
+            sender.start()
+        try:
+            killed = [_killed(parts, database_url, folder, share) for share in KILLED_AT]
+            done = subprocess.run(
+                _replay(), env=_env(database_url, folder), check=False, capture_output=True, text=True
+            )
+            time.sleep(0.5)  # deliveries behind the switch, too
+        finally:
+            sending.stopped.set()
+            for sender in senders:
+                sender.join()
+        listed = one.get("/v1/sessions?limit=1")["data"]
+
+    assert done.returncode == 0, done.stderr
+    assert all(killed), "a rebuild was over before it could be killed"
+    assert set(sending.statuses) == {200}
+    assert len(sending.positions) == len(set(sending.positions))
+    assert _positions(parts) >= set(sending.positions)
+    assert listed
+    assert _serving(parts).endswith("-2")
+    assert _stored(parts) == _folded(parts)
+
+
+def _fill(parts: Parts) -> None:
+    log, provider = parts.log(), parts.providers["clinic"]
+    entries: list[Any] = []
+    for number in range(EVENTS):
+        session, at = divmod(number, len(STEPS))
+        body = wms_bytes(wms(f"old{session}", at, STEPS[at]))
+        reading = provider.read(body)
+        identity = provider.identity([], body, reading)
+        entries.append(Entry("clinic", reading.occurred_at, [], body, "env:WMS_SECRET", identity, reading, True))  # noqa: FBT003
+        if len(entries) == 2_000 or number == EVENTS - 1:
+            log.append(entries)
+            entries = []
+    log.close()
+
+
+def wms_bytes(document: dict[str, Any]) -> bytes:
+    import json
+
+    return json.dumps(document).encode()
+
+
+def _killed(parts: Parts, url: str, folder: Path, share: float) -> bool:
+    """Starts a rebuild, and kills it when it has folded so much of the log; whether it was still at work."""
+    process = subprocess.Popen(_replay(), env=_env(url, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and _built(parts.replay().status()) < share * EVENTS / len(STEPS):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+def _built(status: Status) -> int:
+    return sum(one.folded for one in status.versions if one.status == "building" and one.machine == "measurement")
+
+
+def _replay() -> list[str]:
+    return [sys.executable, "-c", "from app import main; main()", "replay", "--machine", "measurement"]
+
+
+def _env(url: str, folder: Path) -> dict[str, str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFOLD_")}
+    return env | SECRETS | {"HOOKFOLD_CONFIG": str(folder / "hookfold.toml"), "HOOKFOLD_DATABASE_URL": url}
+
+
+def _serving(parts: Parts) -> str:
+    (version,) = [
+        one.version
+        for one in parts.replay().status().versions
+        if one.machine == "measurement" and one.status == "serving"
+    ]
+    return version
+
+
+def _positions(parts: Parts) -> set[int]:
+    with parts.engine.connect() as connection:
+        return set(connection.exec_driver_sql("SELECT position FROM events").scalars())
+
+
+def _stored(parts: Parts) -> dict[str, bytes]:
+    version = _serving(parts)
+    with parts.engine.connect() as connection:
+        rows = connection.exec_driver_sql(f"SELECT stream, snapshot FROM projections WHERE fingerprint = '{version}'")
+        return {stream: bytes(snapshot) for stream, snapshot in rows}
+
+
+def _folded(parts: Parts) -> dict[str, bytes]:
+    """Every session folded here, from nothing but the events and their bodies."""
+    read, streams = parts.sources["clinic"].read, defaultdict(list)
+    with parts.engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT e.stream, e.position, e.key, e.type, e.received_at, e.verified_by, p.body FROM events e "
+            "JOIN payloads p ON p.source = e.source AND p.position = e.position WHERE e.source = 'clinic'"
+        )
+        for stream, *stored in rows:
+            streams[stream].append(to_event(*stored, read=read))
+    kind = fold.MACHINES["measurement"]
+    return {stream: fold.encode(fold.fold(kind, events)) for stream, events in streams.items()}

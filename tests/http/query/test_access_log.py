@@ -1,0 +1,141 @@
+"""What is done with the log is an event of our own; what was erased or retracted is told as such."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from adapters.audit import Notary, SigningKey
+from adapters.sql import Tree, keeper
+from tests.support.house import NOON, House, start, wms
+
+ANN = "ann@example.com-com.example.captions"
+
+
+@pytest.fixture
+def house(database_url: str) -> Iterator[House]:
+    house = House(database_url)
+    object.__setattr__(house.api, "notary", Notary(Tree(house.engine), SigningKey(b"k" * 32)))
+    yield house
+    house.close()
+
+
+def kept(house: House) -> Any:
+    return keeper(house.engine, house.ids, house.api.sources, house.log, lambda: NOON, "command line")
+
+
+def erase(house: House, stream: str) -> None:
+    eraser = kept(house).eraser
+    eraser.erase(eraser.of_streams([stream]), "asked for")
+
+
+def test_reading_a_raw_body_is_recorded_before_it_is_answered(house: House):
+    house.send("clinic", wms("s", 0))
+
+    house.client.get("/v1/events/1/body")
+
+    told = house.get("/v1/events/2")
+    assert (told["source"], told["type"], told["stream"]) == ("hookfold", "body_read", None)
+    assert told["data"] == {"who": "local", "through": "http", "position": 1}
+
+
+def test_reading_what_is_not_there_or_what_we_recorded_ourselves_is_not_recorded(house: House):
+    house.send("clinic", wms("s", 0))
+    house.client.get("/v1/events/1/body")
+
+    house.client.get("/v1/events/2/body")
+    house.client.get("/v1/events/9/body")
+
+    assert house.get("/readyz")["position"] == 2
+
+
+def test_our_own_events_are_listed_by_source_and_are_no_deliveries(house: House):
+    house.send("clinic", wms("s", 0))
+    house.client.get("/v1/events/1/body")
+
+    assert [event["type"] for event in house.get("/v1/events", source="hookfold")["data"]] == ["body_read"]
+    assert [delivery["source"] for delivery in house.get("/v1/deliveries")["data"]] == ["clinic"]
+
+
+def test_an_erased_session_is_told_as_it_was_folded_and_marked(house: House):
+    house.send("captions", start("ann@example.com"))
+    session = house.ids.of("session", "captions", ANN)
+    before = house.get(f"/v1/sessions/{session}")
+    assert before["erased"] is None
+
+    erase(house, session)
+
+    after = house.get(f"/v1/sessions/{session}")
+    same = ("id", "state", "run", "events", "position", "first_at", "last_at", "unsigned", "anomalies")
+    assert {name: after[name] for name in same} == {name: before[name] for name in same}
+    assert (after["erased"], after["session_id"], after["user_id"], after["data"]) == (2, None, None, {})
+    assert house.get("/v1/sessions", user_id="ann@example.com")["data"] == []
+
+
+def test_an_erased_measurement_keeps_its_address(house: House):
+    for number, event in enumerate(("WMS_LOADED", "MEASUREMENT_STARTED", "MEASUREMENT_CREATED")):
+        house.send("clinic", wms("s", number, event, measurementId="m-1"))
+    (before,) = house.get("/v1/measurements")["data"]
+
+    erase(house, house.ids.of("session", "clinic", "s"))
+
+    after = house.get(f"/v1/measurements/{before['id']}")
+    assert (after["state"], after["measurement_id"], after["erased"]) == (before["state"], None, 4)
+
+
+def test_what_an_erased_event_said_is_gone_and_that_it_happened_is_not(house: House):
+    house.send("captions", start("ann@example.com"))
+    erase(house, house.ids.of("session", "captions", ANN))
+
+    event = house.get("/v1/events/1")
+
+    assert (event["type"], event["session_id"], event["data"]) == ("session_request", None, {})
+    house.problem("/v1/events/1/body", 404)
+
+
+def test_the_past_of_an_erased_stream_is_gone_even_if_it_was_asked_for_before(house: House):
+    house.send("captions", start("ann@example.com"))
+    session = house.ids.of("session", "captions", ANN)
+    assert house.get(f"/v1/sessions/{session}", known_at_position=1)["user_id"] == "ann@example.com"
+
+    erase(house, session)
+
+    gone = house.client.get(f"/v1/sessions/{session}", query_string={"known_at_position": 1})
+    assert gone.status_code == 410
+    assert b"ann@" not in gone.data
+
+
+def test_a_retracted_event_stays_in_the_timeline_as_such(house: House):
+    house.send("clinic", wms("s", 0))
+    house.send("clinic", wms("s", 1, "GENERAL_ERROR"))
+    kept(house).retractor.retract(2, "forged")
+    session = house.ids.of("session", "clinic", "s")
+
+    timeline = house.get(f"/v1/sessions/{session}/timeline")["data"]
+
+    assert house.get(f"/v1/sessions/{session}")["state"] == "loaded"
+    assert [(step["position"], step["entry"]) for step in timeline] == [(1, "event"), (2, "retracted")]
+    assert house.get(f"/v1/sessions/{session}", known_at_position=2)["state"] == "failed"
+
+
+def test_evidence_is_a_zip_and_its_making_is_recorded(house: House):
+    house.send("clinic", wms("s", 0))
+    session = house.ids.of("session", "clinic", "s")
+
+    answer = house.client.get(f"/v1/sessions/{session}/evidence")
+
+    assert (answer.status_code, answer.content_type) == (200, "application/zip")
+    names = zipfile.ZipFile(io.BytesIO(answer.data)).namelist()
+    assert {"verify.py", "manifest.note", "report.html", "events/000000000001.body"} <= set(names)
+    assert [event["type"] for event in house.get("/v1/events", source="hookfold")["data"]] == ["evidence_made"]
+
+
+def test_there_is_no_evidence_of_what_is_not_there(house: House):
+    missing = house.ids.of("session", "clinic", "nobody")
+
+    house.problem(f"/v1/sessions/{missing}/evidence", 404)
+    house.problem("/v1/measurements/mea_x/evidence", 404)
+
+    assert house.get("/readyz")["position"] == 0
