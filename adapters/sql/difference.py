@@ -115,10 +115,10 @@ class Differ:
         keys = [(one.source, one.stream, one.version) for one in chunk.streams]
         with self._transactions.reading() as cursor:
             behind = marked(cursor, self._dialect, keys)
-            stored = {(row[0], row[1], row[2]): row for row in self._dialect.lookup(cursor, _STREAMS, keys)}
+            stored = {tuple(row[:3]): row for row in self._dialect.lookup(cursor, _STREAMS, keys)}
             measured: dict[Row, dict[str, Row]] = defaultdict(dict)
-            for row in self._dialect.lookup(cursor, _MEASUREMENTS, keys):
-                measured[row[0], row[_STREAM]][row[1]] = row
+            for found_row in self._dialect.lookup(cursor, _MEASUREMENTS, keys):
+                measured[found_row[0], found_row[_STREAM]][found_row[1]] = found_row
         for one in chunk.folded:
             where: Row = (one.stream.source, one.stream.stream)
             row: Row | None = stored.get(one.key)
