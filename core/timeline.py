@@ -61,15 +61,16 @@ def timeline(kind: Kind, events: Iterable[Event], settings: Settings, onto: Any 
     """The entries in canonical order. A hole stands in front of the event that shows it. `onto` is that of `fold`."""
     by_position = {event.position: event for event in events}
     steps = trace(kind, by_position.values(), settings, onto)
-    return list(_entries(kind, by_position, steps))
+    return list(_entries(kind, by_position, steps, whole=onto is None))
 
 
-def _entries(kind: Kind, events: dict[int, Event], steps: Iterable[Step]) -> Iterator[Entry]:
+def _entries(kind: Kind, events: dict[int, Event], steps: Iterable[Step], *, whole: bool) -> Iterator[Entry]:
+    """`whole`: no earlier events are gone, so that a hole before the first one is a hole."""
     before: Step | None = None
     for step in steps:
         event = events[step.position]
         earlier = events[before.position] if before is not None else None
-        if kind.name == NUMBERED:
+        if kind.name == NUMBERED and (whole or before is not None):
             same_run = before is not None and before.run == step.run
             yield from _hole(step, event, earlier if same_run else None)
         yield Happened(event, step, _between(earlier, event), _delay(event))

@@ -8,7 +8,7 @@ import msgspec
 from adapters.http import queries, shapes
 from adapters.http.clocks import given, known
 from adapters.http.folded import our_id, runs_of, settings_of
-from adapters.http.problems import BadRequest
+from adapters.http.problems import BadRequest, Gone
 from adapters.http.routes import Ask
 from adapters.http.times import text_of, utc
 from adapters.sql import Arrival, Measured, Projected
@@ -43,6 +43,8 @@ def compared(ask: Ask[queries.Compare], kind: str, at: At, facts_of: FactsOf) ->
     row, now = known(kind, lambda: at(after))
     then = at(before)
     history = known(kind, lambda: ask.api.past.history(row.stream, after))
+    if history.named.erased is not None:
+        raise Gone(f"the {kind} was erased: what was learnt of it cannot be told any more")
     arrivals = {one.event.position: one for one in history.arrivals if one.foldable}
     came = [position for position in arrivals if position > before.position]
     events, machine = [one.event for one in arrivals.values()], MACHINES[row.machine]
