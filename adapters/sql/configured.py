@@ -13,7 +13,7 @@ from adapters.sql.tables import service
 
 _NAME = "configuration"
 _FIRST = text("INSERT INTO service (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING")
-_SWAP = "UPDATE service SET value = ? WHERE name = 'configuration' AND value = ?"
+_SWAP = "UPDATE service SET value = ? WHERE name = 'configuration' AND value = ? RETURNING name"
 
 
 class Configured(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ def _held(engine: Engine, new: str) -> str:
 
 def _swap(engine: Engine, cursor: Any, new: str, old: str) -> None:
     cursor.execute(_SWAP.replace("?", dialect_of(engine).mark), (new, old))
-    if cursor.rowcount != 1:
+    if cursor.fetchone() is None:
         raise _Overtaken
 
 
