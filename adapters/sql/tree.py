@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text
 
+from adapters.sql.dialects import Insert, dialect_of
 from adapters.sql.errors import our_errors
 from adapters.sql.tables import checkpoints, events, nodes
 from core import merkle
@@ -29,6 +30,7 @@ _SEALING_LOCK = 7238703
 _HEAD = select(func.coalesce(func.max(events.c.position), 0))
 _SEALED = select(func.coalesce(func.max(nodes.c.place) + 1, 0)).where(nodes.c.level == bindparam("level"))
 _NEWEST = select(checkpoints).order_by(checkpoints.c.number.desc()).limit(1)
+_INSERT = Insert(nodes)
 _REMEMBER = text(
     "INSERT INTO service (name, value) VALUES ('checkpoint', :value) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -209,8 +211,8 @@ def _seal(connection: Connection, most: int) -> int:
     while start < last:
         below = _run(connection, level - STEP, start * WIDTH, last * WIDTH)
         above = merkle.rise(below, STEP)
-        rows = [{"level": level, "place": place, "hash": value} for place, value in enumerate(above, start)]
-        connection.execute(insert(nodes), rows)
+        rows = [(level, place, value) for place, value in enumerate(above, start)]
+        dialect_of(connection.engine).insert(connection.connection.cursor(), _INSERT, rows)
         level, last = level + STEP, last // WIDTH
         start = _count(connection, level)
     return end - sealed
