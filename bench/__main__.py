@@ -1,6 +1,7 @@
 """All benchmarks, or some of them: `python -m bench [NAME ...]`."""
 
 from bench.append import append
+from bench.audit import audit
 from bench.command import main
 from bench.ingest import ingest
 from bench.query import query
@@ -8,4 +9,4 @@ from bench.replay import replay
 from bench.storage import storage
 
 if __name__ == "__main__":
-    main({"ingest": ingest, "append": append, "storage": storage, "replay": replay, "query": query})
+    main({"ingest": ingest, "append": append, "storage": storage, "replay": replay, "query": query, "audit": audit})
