@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from flask import Response
 
@@ -29,14 +30,22 @@ _ERASED = "its body was erased: what it did stands in the state that is left"
 _RETRACTED = "retracted by the event at position {}: the fold passes it by"
 
 
-def timeline(ask: Ask[Any], row: Row, belongs: Belongs = lambda _: True) -> list[shapes.Step]:
+class Line(NamedTuple):
+    """A line of a timeline: what names it, and how it comes to be told. A gap has the position of what is behind it."""
+
+    entry: str
+    position: int
+    told: Callable[[], shapes.Step]
+
+
+def timeline(ask: Ask[Any], row: Row, belongs: Belongs = lambda _: True) -> list[Line]:
     """The entries of a stream that belong; none where the configuration no longer says how its source is read.
 
     Raises Gone where the bodies were erased.
     """
     if row.source not in ask.api.sources:
         return []
-    return Timeline(ask.api, row, clocks_of(ask) or ask.api.past.clocks()).told(belongs)
+    return Timeline(ask.api, row, clocks_of(ask) or ask.api.past.clocks()).lines(belongs)
 
 
 def title_of(row: Row, what: str) -> str:
@@ -44,17 +53,13 @@ def title_of(row: Row, what: str) -> str:
     return f"{row.stream}  {row.source}  {row.machine}  {what}"
 
 
-def answer(ask: Ask[queries.Timeline], title: str, steps: list[shapes.Step]) -> Listing[shapes.Step] | Response:
+def answer(ask: Ask[queries.Timeline], title: str, lines: list[Line]) -> Listing[shapes.Step] | Response:
     """A page of the timeline as JSON; as CSV or text the whole of it."""
     media = wanted_format(ask.query.format or None)
     if media is not None:
-        return table(title, steps, media)
-    return listing_of(steps, ask.query.limit, ask.after, _place)
-
-
-def _place(step: shapes.Step) -> list[Any]:
-    """What names an entry of a timeline: a gap has the position of the event behind it."""
-    return [step.entry, step.position]
+        return table(title, [line.told() for line in lines], media)
+    page = listing_of(lines, ask.query.limit, ask.after, lambda line: [line.entry, line.position])
+    return Listing([line.told() for line in page.items], page.following)
 
 
 class Timeline:
@@ -72,12 +77,15 @@ class Timeline:
         events = [one.event for one in history.arrivals if one.foldable]
         self.entries = entries_of(self._machine, events, api.sources[row.source].settings, onto)
 
-    def told(self, belongs: Belongs) -> list[shapes.Step]:
+    def lines(self, belongs: Belongs) -> list[Line]:
         """The entries that belong. What was erased stands before them, what was retracted behind: in no state."""
         erased = [self._apart(one, "erased", _ERASED) for one in self._arrivals.values() if one.erased]
         back = [one for one in self._arrivals.values() if one.retracted is not None and not one.erased]
         retracted = [self._apart(one, "retracted", _RETRACTED.format(one.retracted)) for one in back]
-        return [*erased, *(self.shape(entry) for entry in self.entries if belongs(entry)), *retracted]
+        return [*erased, *(self._line(entry) for entry in self.entries if belongs(entry)), *retracted]
+
+    def _line(self, entry: Entry) -> Line:
+        return Line("gap" if isinstance(entry, Missing) else "event", entry.position, partial(self.shape, entry))
 
     def shape(self, entry: Entry) -> shapes.Step:
         """An entry as it is told."""
@@ -103,10 +111,11 @@ class Timeline:
             anomalies=anomalies_of(step.anomalies),
         )
 
-    def _apart(self, arrival: Arrival, entry: str, reason: str) -> shapes.Step:
+    def _apart(self, arrival: Arrival, entry: str, reason: str) -> Line:
         nothing: dict[str, Any] = dict.fromkeys(("after_s", "measurement_id", "region", "from_", "to", "rule"))
         plain: dict[str, Any] = {"before": {}, "after": {}, "guards": {}, "anomalies": []}
-        return self._happened(arrival, entry=entry, run=0, reason=reason, **nothing, **plain)
+        told = partial(self._happened, arrival, entry=entry, run=0, reason=reason, **nothing, **plain)
+        return Line(entry, arrival.event.position, told)
 
     def _happened(self, arrival: Arrival, **told: Any) -> shapes.Step:
         event = arrival.event
