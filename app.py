@@ -54,6 +54,7 @@ from adapters.sql import (
     migrate,
     note_configuration,
     open_engine,
+    probe,
     revision,
 )
 from core import fold
@@ -118,7 +119,7 @@ class Parts:
             clock=now,
             threads=THREADS,
             notary=self.notary(),
-            probe=lambda: append(Probe()),
+            probe=partial(probe, append),
         )
         flask = create_http(api)
         flask.register_blueprint(ingest_blueprint(door, append))

@@ -1,5 +1,6 @@
 """The event log and its projections in SQL."""
 
+from adapters.sql.ability import probe
 from adapters.sql.adopt import Importer
 from adapters.sql.build import Builder, Progress, Refused, Told, Unfolded
 from adapters.sql.claim import claim
@@ -113,6 +114,7 @@ __all__ = [
     "note_configuration",
     "open_engine",
     "own_source",
+    "probe",
     "recompute",
     "revision",
     "sealed_by",

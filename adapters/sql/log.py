@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import Engine
 
 from adapters.sql import tables
+from adapters.sql.ability import Ability
 from adapters.sql.dialects import Insert, Lookup, Row, dialect_of
 from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Sealed, Unavailable
 from adapters.sql.errors import cause_of, is_for_now
@@ -36,6 +37,7 @@ _HEAD = (
     "(SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1) e ON 1 = 1 WHERE s.name = 'epoch'"
 )
 _WRITE_NOTHING_NEW = "UPDATE service SET value = value WHERE name = 'epoch'"
+_REJECTED = Receipt("rejected", 0)
 _LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
 _PRUNE = (
     "DELETE FROM deliveries WHERE source = ? AND verdict = 'rejected' AND delivery <= ("
@@ -55,6 +57,7 @@ class Log:
         self._dialect = dialect_of(engine)
         self._connection: Any = None
         self._last = 0
+        self._ability = Ability(clock)
 
     def append(self, batch: Sequence[Item]) -> list[Receipt]:
         """Commits the batch and tells each one's verdict, in order.
@@ -63,13 +66,16 @@ class Log:
         others: the batch is then committed one by one, and what fails alone is recorded raw, as `undecodable`.
         """
         try:
-            return self._commit(batch)
+            receipts = self._commit(batch)
         except Exception as error:
             if is_for_now(error):
+                self._ability.failed(batch)
                 raise Unavailable(cause_of(error)) from error
             if len(batch) > 1:
                 return [receipt for item in batch for receipt in self.append([item])]
             return self._append_raw(batch[0], error)
+        self._ability.worked(batch)
+        return receipts
 
     def close(self) -> None:
         if self._connection is not None:
@@ -141,8 +147,10 @@ class Log:
             cursor.execute(_WRITE_NOTHING_NEW)
         self._projector.project(cursor, touched, turn.position)
         verdicts = iter(turn.receipts)
-        rejected = Receipt("rejected", 0)
-        return [next(verdicts) if isinstance(item, Entry) else rejected for item in batch], turn.position
+        return [next(verdicts) if isinstance(item, Entry) else self._outside(item) for item in batch], turn.position
+
+    def _outside(self, item: Rejection | Probe) -> Receipt:
+        return self._ability.receipt() if isinstance(item, Probe) else _REJECTED
 
     def _head(self, cursor: Any) -> tuple[int, Instant]:
         cursor.execute(_HEAD)

@@ -26,6 +26,16 @@ class Postgres:
         self._run("SELECT pg_reload_conf()")
         return self
 
+    def stop(self) -> None:
+        """Stops the server as an operator does, whoever is connected."""
+        self._admin.close()
+        self._server.stop()
+
+    def start(self) -> None:
+        """Starts it again."""
+        self._server.ensure_postgres_running()
+        self._admin = psycopg.connect(self._server.get_uri(), autocommit=True)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

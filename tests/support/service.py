@@ -34,9 +34,19 @@ package_name = "com.example.captions"
 
 [sources.older]
 provider = "augmentos"
+
+[sources.browser]
+provider = "wms"
+secrets = ["env:WMS_SECRET"]
+node_ascii = true
 """
 SECRETS = {"WMS_SECRET": WMS_SECRET, "OLD_SECRET": OLD_SECRET, "AMPS_SECRET": AMPS_SECRET}
 PATIENCE = 30.0
+FRONTS = {
+    "rsgi": "from app import main; main()",
+    "wsgi": "from tests.support.plain import main; main()",
+}
+"""What a service is run with: `hookfold serve`, or `create_app` under a server of another make."""
 
 
 @dataclass
@@ -54,14 +64,14 @@ class Answer:
 
 @dataclass
 class Service:
-    """A running `hookfold serve`."""
+    """A running `hookfold serve`, or the same application under a plain WSGI server."""
 
     port: int
     process: subprocess.Popen[bytes]
     log: Path
 
     def send(self, method: str, path: str, body: bytes = b"", headers: Any = ()) -> Answer:
-        """One request over a connection of its own. `headers` may repeat a name. Raises OSError where nobody answers."""
+        """One request over a connection of its own. `headers` may repeat a name. Raises OSError if nobody answers."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
@@ -85,6 +95,11 @@ class Service:
         """A signed Amps delivery."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         return self.send("POST", "/in/energy", body, sign_svix(AMPS_SECRET, message, at or int(time.time()), body))
+
+    def glasses(self, document: Any, source: str = "captions") -> Answer:
+        """An unsigned delivery."""
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        return self.send("POST", f"/in/{source}", body)
 
     def get(self, path: str) -> Any:
         """The JSON of a successful GET."""
@@ -115,14 +130,13 @@ class Service:
 
 
 @contextmanager
-def running(url: str, folder: Path, processes: int = 1, port: int | None = None) -> Iterator[Service]:
-    """A service on a free port; stopped in the end, with all that belongs to it."""
-    folder.mkdir(exist_ok=True)
-    (folder / "hookfold.toml").write_text(CONFIGURATION)
+def running(
+    url: str, folder: Path, processes: int = 1, port: int | None = None, front: str = "rsgi", before: str = ""
+) -> Iterator[Service]:
+    """A service on a free port; stopped in the end, with all that belongs to it. `before`: Python to run first."""
     port = port or free_port()
-    env = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFOLD_")} | SECRETS
-    env |= {"HOOKFOLD_CONFIG": str(folder / "hookfold.toml"), "HOOKFOLD_DATABASE_URL": url, "HOOKFOLD_PORT": str(port)}
-    command = [sys.executable, "-c", "from app import main; main()", "serve", "--processes", str(processes)]
+    env = surroundings(url, folder) | {"HOOKFOLD_PORT": str(port)}
+    command = [sys.executable, "-c", before + FRONTS[front], "serve", "--processes", str(processes)]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
     service = Service(port, process, folder / "log")
@@ -131,6 +145,14 @@ def running(url: str, folder: Path, processes: int = 1, port: int | None = None)
         yield service
     finally:
         stop(service)
+
+
+def surroundings(url: str, folder: Path, configuration: str = CONFIGURATION) -> dict[str, str]:
+    """The environment of a service; its configuration is written into the folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / "hookfold.toml").write_text(configuration)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFOLD_")} | SECRETS
+    return env | {"HOOKFOLD_CONFIG": str(folder / "hookfold.toml"), "HOOKFOLD_DATABASE_URL": url}
 
 
 def stop(service: Service) -> None:

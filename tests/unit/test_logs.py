@@ -1,0 +1,56 @@
+"""Log lines: one for each event, whatever is in it, and nothing of what somebody sent."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from adapters.server.logs import LONGEST
+
+SETUP = """
+import logging, structlog
+from adapters.server import configure_logs
+configure_logs()
+log = structlog.get_logger()
+"""
+HOSTILE = "one\r\ntwo\x1b[31m\u2028\u0085\x00"
+
+
+def logged(code: str) -> list[dict[str, Any]]:
+    """What a process that runs the code logs."""
+    ended = subprocess.run([sys.executable, "-c", SETUP + code], capture_output=True, check=True)
+    assert ended.stdout == b""
+    return [json.loads(line) for line in ended.stderr.decode("ascii").splitlines()]
+
+
+def test_control_characters_and_line_ends_stay_inside_of_the_line():
+    (line,) = logged(f"log.warning('odd', agent={HOSTILE!r})")
+
+    assert (line["event"], line["level"], line["agent"]) == ("odd", "warning", HOSTILE)
+
+
+def test_a_long_value_is_cut():
+    (line,) = logged("log.warning('long', agent='a' * 1_000_000)")
+
+    assert len(line["agent"]) == LONGEST
+
+
+def test_an_exception_is_told_by_kind_and_place_without_its_words():
+    code = "\ntry:\n    raise ValueError('ann@example.com')\nexcept ValueError:\n    "
+
+    ours, theirs = logged(code + "log.exception('failed'); logging.getLogger('_granian').exception('failed too')")
+
+    for line in (ours, theirs):
+        assert line["error"] == "ValueError"
+        assert line["frames"] == ["<string>:8 <module>"]
+        assert "ann" not in json.dumps(line)
+
+
+def test_what_libraries_log_has_the_same_shape():
+    granian, other = logged(
+        f"logging.getLogger('_granian').info('Started %s', {HOSTILE!r}); logging.getLogger('other').warning('odd')"
+    )
+
+    assert granian["event"] == f"Started {HOSTILE}"
+    assert (other["event"], other["level"]) == ("odd", "warning")
+    assert granian.keys() == other.keys() == {"event", "level", "at"}
