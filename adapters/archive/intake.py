@@ -21,7 +21,7 @@ from adapters.archive.lines import (
     decode,
     stored,
 )
-from adapters.sql import OWN, Entry, Importer, Left, Misfit, Outcome, Repeated, Source, Taken
+from adapters.sql import OWN, Entry, Importer, Left, Misfit, Outcome, Reach, Repeated, Source, Taken
 from core.event import Note, Reading, Unreadable
 from core.ids import PREFIXES, Ids
 from core.leaf import Columns, commitment, leaf
@@ -32,7 +32,7 @@ LONGEST = 64 * 1024 * 1024
 MOST_ROWS, MOST_BYTES = 512, 8 * 1024 * 1024
 """A batch ends with whichever it reaches first."""
 
-Item = Taken | Repeated | Left
+Item = Taken | Repeated | Left | Reach
 
 
 class Intake:
@@ -45,7 +45,7 @@ class Intake:
         self._seal = Seal(ids)
         self._line = 0
         self._events = self._deliveries = 0
-        self._position = self._recorded_at = 0
+        self._position = self._recorded_at = self._reach = 0
         self._known: set[str] = set()
         self.header = self._header()
 
@@ -106,6 +106,7 @@ class Intake:
                 case ErasedLine():
                     yield self._left(line)
                 case End():
+                    yield Reach(self._line, self._reach)
                     self._end(line)
                     return
                 case _:
@@ -159,6 +160,7 @@ class Intake:
         if line.position <= self._position or line.recorded_at < self._recorded_at:
             raise self._misfit("positions and recorded_at have to ascend")
         self._position, self._recorded_at = line.position, line.recorded_at
+        self._reach = max(self._reach, line.erased or 0, line.retracted or 0)
         self._events += 1
         headers = stored(line.headers)
         salt = None if line.salt is None else self._bytes(line.salt)
@@ -256,7 +258,7 @@ def _columns(line: EventLine, sealed: str) -> Columns:
 
 
 def _size(item: Item) -> int:
-    if isinstance(item, Left):
-        return len(item.snapshot)
+    if isinstance(item, Left | Reach):
+        return len(item.snapshot) if isinstance(item, Left) else 0
     body = item.entry.body if isinstance(item, Taken) else item.body
     return len(body or b"") + len(item.headers or b"")

@@ -31,7 +31,7 @@ from adapters.sql.retract import Retractor, Unretractable
 from adapters.sql.seal import seal as sealed_by
 from adapters.sql.status import Status, VersionStatus
 from adapters.sql.stored import Reader, to_event
-from adapters.sql.taken import Left, Misfit, Outcome, Repeated, Taken
+from adapters.sql.taken import Left, Misfit, Outcome, Reach, Repeated, Taken
 from adapters.sql.tree import Hole, Stored, Tree, View
 from adapters.sql.verify import Verdict, recompute
 from adapters.sql.versions import Version
@@ -74,6 +74,7 @@ __all__ = [
     "Progress",
     "Projected",
     "Projector",
+    "Reach",
     "Reader",
     "Reads",
     "Receipt",

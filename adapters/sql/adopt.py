@@ -20,7 +20,7 @@ from adapters.sql.own import OWN
 from adapters.sql.place import Place, placeholder
 from adapters.sql.project import Projector
 from adapters.sql.projection import Source
-from adapters.sql.taken import Left, Outcome, Repeated, Taken
+from adapters.sql.taken import Left, Outcome, Reach, Repeated, Taken
 from core.event import Instant
 from core.ids import Ids
 from core.leaf import Columns
@@ -42,7 +42,7 @@ _SAME_DELIVERY = (
     "SELECT body FROM deliveries WHERE source = ? AND position = ? AND verdict = ? AND received_at = ? AND size = ?"
 )
 
-Item = Taken | Repeated | Left
+Item = Taken | Repeated | Left | Reach
 
 
 class Importer(Log):
@@ -78,6 +78,8 @@ class Importer(Log):
                     turn.delivery(item)
                 case Left():
                     turn.left(item)
+                case Reach():
+                    turn.reach(item.position)
         self._record(cursor, turn)
         return (turn.same, turn.outcome), turn.position
 
@@ -195,8 +197,13 @@ class Turn:
 
     def left(self, found: Left) -> None:
         """Takes over what is left of an erased stream, where its events were."""
-        if self.same:
+        if self.same and self._fill(found.position, None):
             self.lefts.append(found)
+
+    def reach(self, position: int) -> None:
+        """Holds the places up to a position: no later event must stand where another one is said to be."""
+        if self.same:
+            self._fill(position, None)
 
     def delivery(self, found: Repeated) -> None:
         """Records a delivery that made no event, unless it is on record."""

@@ -67,6 +67,13 @@ class Left(msgspec.Struct, gc=False):
     snapshot: bytes
 
 
+class Reach(msgspec.Struct, gc=False):
+    """The highest position that anything tells of: an entry of Hookfold's own may stand behind all events."""
+
+    line: int
+    position: int
+
+
 class Outcome(msgspec.Struct):
     """What an import came to.
 

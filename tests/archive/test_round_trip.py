@@ -235,7 +235,7 @@ def test_what_was_retracted_stays_retracted(journey: Journey):
 
     assert here.told() == there.told()
     assert here.export() == file
-    assert here.send("clinic", wms("s-1", 9))[0] == there.send("clinic", wms("s-1", 9))[0] == "new"
+    assert here.send("clinic", wms("s-1", 9)) == there.send("clinic", wms("s-1", 9)) == ("new", 16)
     assert here.get("/v1/sessions", session_id="s-1") == there.get("/v1/sessions", session_id="s-1")
 
 
