@@ -11,6 +11,9 @@ from adapters.http.problems import Problem
 from tests.support.house import House
 
 
+EXPLAINED = ("timeline", "why", "compare")
+
+
 @pytest.fixture
 def document(one_house: House) -> Any:
     return one_house.get("/openapi.json")
@@ -28,7 +31,8 @@ def test_every_path_of_the_contract_is_documented_and_served(one_house: House, d
         *("/v1/sessions/{id}/runs", "/v1/measurements", "/v1/measurements/{id}", "/v1/measurements/{id}/timeline"),
         *("/v1/actions", "/v1/actions/{id}", "/v1/devices", "/v1/devices/{id}/actions", "/v1/registrations"),
         *("/v1/events", "/v1/events/{position}", "/v1/events/{position}/body", "/v1/deliveries", "/v1/rejections"),
-        *("/v1/machines", "/v1/machines/{name}"),
+        *("/v1/machines", "/v1/machines/{name}", "/v1/audit/completeness"),
+        *(f"/v1/{kind}/{{id}}/{what}" for kind in ("sessions", "measurements", "actions") for what in EXPLAINED),
     } <= documented
 
 
