@@ -35,7 +35,7 @@ _EMPTY = (
 _OF_EVENT = "UPDATE deliveries SET headers = NULL, body = NULL, hint = NULL WHERE source = ? AND position = ?"
 _REJECTED = "UPDATE deliveries SET headers = NULL, body = NULL, hint = NULL WHERE source = ? AND delivery = ?"
 _NAMELESS = "UPDATE streams SET provider_id = NULL WHERE source = ? AND stream = ?"
-_FORGET = "DELETE FROM {} WHERE source = ? AND stream = ? AND fingerprint <> ?"
+_FORGET = "DELETE FROM {} WHERE source = ? AND stream = ?"
 
 
 class Found(msgspec.Struct):
@@ -117,7 +117,7 @@ class Destroyer:
         own = now.machines[one.machine.name]
         where, one.version = (one.source, one.stream), own.version
         for table in ("projections", "measurements"):
-            self._run(cursor, _FORGET.format(table), [(*where, own.version if own.built else "")])
+            self._run(cursor, _FORGET.format(table), [where])
         if own.built:
             stream = Waiting(*where, one.kind, one.provider_id, one.opened, own.version)
             row, measured = projection_row(self._afresh.ids, one), measurement_rows(self._afresh.ids, one)
