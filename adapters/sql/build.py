@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from adapters.sql.folders import Chunk, fold_chunk, fold_chunks
-from adapters.sql.marks import count_failed, waiting
+from adapters.sql.marks import count, count_failed, waiting
 from adapters.sql.projection import Source
 from adapters.sql.refold import Failed, Refolder
 from adapters.sql.transactions import Transactions
@@ -200,17 +200,31 @@ class Builder:
             self._refolder.write(cursor, chunk.folded, clear_marks=False)
 
     def catch_up(self, version: str, told: Told) -> None:
-        """Folds marked streams, outside of the append lock, until few are left."""
-        while True:
-            with self._transactions.reading() as cursor:
-                streams = waiting(cursor, self._dialect, version, CHUNK)
-            chunk = fold_chunk(self._transactions, self._refolder, streams)
-            with self._transactions.turn() as cursor:
-                self._refolder.write(cursor, chunk.folded)
-            _tell_failed(chunk, told)
-            if len(streams) < FEW:
+        """Folds marked streams outside of the append lock, until few are left, or no fewer than before.
+
+        Appends may mark them as fast as they are folded; what is left then is folded under the lock, by the switch.
+        """
+        left = self._count_marks(version)
+        while left:
+            for _ in range(-(-left // CHUNK)):
+                self._catch_up_some(version, told)
+            before, left = left, self._count_marks(version)
+            if left < FEW or left > before // 2:
                 return
-            time.sleep(0.01)  # appends wait for the same turn
+
+    def _catch_up_some(self, version: str, told: Told) -> None:
+        with self._transactions.reading() as cursor:
+            streams = waiting(cursor, self._dialect, version, CHUNK)
+        chunk = fold_chunk(self._transactions, self._refolder, streams)
+        with self._transactions.turn() as cursor:
+            self._refolder.write(cursor, chunk.folded)
+        _tell_failed(chunk, told)
+        time.sleep(0.005)  # appends wait for the same turn
+
+    def _count_marks(self, version: str) -> int:
+        """Of streams that are not known to be beyond this code."""
+        with self._transactions.reading() as cursor:
+            return count(cursor, self._dialect, version) - count_failed(cursor, self._dialect, version)
 
 
 def _tell_failed(chunk: Chunk, told: Told) -> None:

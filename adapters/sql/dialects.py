@@ -3,6 +3,8 @@
 The append path speaks to the driver's cursor: compiling a statement for every batch would cost more than running it.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
@@ -24,8 +26,17 @@ class Dialect(Protocol):
     def begin(self, cursor: Any) -> None:
         """Begins the transaction of the only writer: whoever comes next waits until it ended."""
 
-    def begin_beside(self, cursor: Any) -> None:
-        """Begins a transaction that writes nothing of the log: on PostgreSQL the append's writer need not wait."""
+    def using(self, index: str) -> str:
+        """What follows a table's name to have it read by that index.
+
+        SQLite, without statistics, prefers the beginning of the primary key, however little it tells.
+        """
+
+    def begin_beside(self, cursor: Any, *, turn: bool) -> None:
+        """Begins a transaction of who comes seldom, between those of busy writers.
+
+        Without `turn` it writes nothing of the log: on PostgreSQL no writer has to wait for it then.
+        """
 
     def together(self, connection: Any) -> AbstractContextManager[Any]:
         """Inside, statements whose rows nobody asks for need not be answered before the next one leaves."""
@@ -62,10 +73,18 @@ class Insert:
 
 
 class Lookup:
-    """Finds rows by many keys at once: `columns` and `joins` are SQL over the table `t`; a key is a tuple."""
+    """Finds rows by many keys at once: `columns` and `rest` are SQL over the table `t`; a key is a tuple.
 
-    def __init__(self, columns: str, table: Table, key: Sequence[str], rest: str = "") -> None:
-        self.select = f"SELECT {columns} FROM k JOIN {table.name} t ON " + " AND ".join(f"t.{c} = k.{c}" for c in key)
+    `index`: the one to take, where SQLite would walk the primary key.
+    """
+
+    def __init__(
+        self, columns: str, table: Table, key: Sequence[str], rest: str = "", index: str | None = None
+    ) -> None:
+        self.head = f"SELECT {columns} FROM k JOIN {table.name} t"
+        self.on = " ON " + " AND ".join(f"t.{c} = k.{c}" for c in key)
+        self.select = self.head + self.on
+        self.index = index
         self.rest = rest
         self.key = key
         self.types = [_array_type(table.c[c].type) for c in key]
@@ -80,7 +99,28 @@ class Sqlite:
     def begin(self, cursor: Any) -> None:
         cursor.execute("BEGIN IMMEDIATE")
 
-    begin_beside = begin
+    def using(self, index: str) -> str:
+        return f" INDEXED BY {index}"
+
+    def begin_beside(self, cursor: Any, *, turn: bool) -> None:  # noqa: ARG002 - there is one lock
+        """Looks for the lock every half millisecond: SQLite's own waiting sleeps longer and longer, past every gap."""
+        (timeout,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+        cursor.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._seize(cursor, time.monotonic() + timeout / 1_000)
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {timeout}")
+
+    def _seize(self, cursor: Any, deadline: float) -> None:
+        while True:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.0005)
+            else:
+                return
 
     def together(self, connection: Any) -> AbstractContextManager[Any]:  # noqa: ARG002 - nothing travels
         return nullcontext()
@@ -90,10 +130,11 @@ class Sqlite:
 
     def lookup(self, cursor: Any, find: Lookup, keys: Sequence[Row]) -> Iterator[Row]:
         one = f"({', '.join('?' * len(find.key))})"
+        select = find.head + self.using(find.index) + find.on if find.index else find.select
         for start in range(0, len(keys), self._MOST):
             some = self._padded(keys[start : start + self._MOST])
             head = f"WITH k ({', '.join(find.key)}) AS (VALUES {', '.join([one] * len(some))}) "
-            yield from cursor.execute(head + find.select + find.rest, list(chain.from_iterable(some)))
+            yield from cursor.execute(head + select + find.rest, list(chain.from_iterable(some)))
 
     def contains(self, column: str) -> str:
         return f"instr({column}, ?) > 0"
@@ -112,8 +153,13 @@ class Postgresql:
     def begin(self, cursor: Any) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_APPEND_LOCK,))
 
-    def begin_beside(self, cursor: Any) -> None:
+    def using(self, index: str) -> str:  # noqa: ARG002 - it has statistics
+        return ""
+
+    def begin_beside(self, cursor: Any, *, turn: bool) -> None:
         """The driver begins with the first statement."""
+        if turn:
+            self.begin(cursor)
 
     def together(self, connection: Any) -> AbstractContextManager[Any]:
         pipeline: AbstractContextManager[Any] = connection.driver_connection.pipeline()

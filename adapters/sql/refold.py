@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -19,23 +20,30 @@ from core.ids import Ids
 
 _logger = structlog.get_logger()
 
-PROJECTIONS = Insert.upsert(tables.projections, keep=("kind", "machine", "opened", "device"))
-MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream", "opened", "measurement_id"))
+PROJECTIONS = Insert.upsert(tables.projections, keep=("kind", "machine", "opened"))
+MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream", "measurement_id"))
 FORGET_MEASUREMENT = "DELETE FROM measurements WHERE source = ? AND measurement = ? AND fingerprint = ?"
 _HISTORY = Lookup(
     "t.source, t.stream, t.position, t.key, t.type, t.received_at, t.verified_by, p.body",
     tables.events,
     ("source", "opened", "stream"),
-    " JOIN payloads p ON p.source = t.source AND p.position = t.position "
-    f"WHERE t.position > 0 AND {FOLDABLE} ORDER BY t.position",
+    f" JOIN payloads p ON p.source = t.source AND p.position = t.position WHERE {FOLDABLE}",
+    index="ix_events_source_opened_position",
 )
-_CONFLICTS = Lookup(
-    "t.source, t.stream, t.position",
+_PLACES = Lookup(
+    "t.source, t.position, t.stream",
     tables.events,
     ("source", "opened", "stream"),
-    " JOIN deliveries d ON d.source = t.source AND d.position = t.position AND d.verdict = 'conflict'"
-    " WHERE t.position > 0",
+    index="ix_events_source_opened_position",
 )
+_CONFLICTS = Lookup(
+    "t.source, t.position",
+    tables.deliveries,
+    ("source", "position"),
+    " WHERE t.verdict = 'conflict'",
+    index="ix_deliveries_source_position",
+)
+_ANY_CONFLICT = "SELECT 1 FROM deliveries{} WHERE source = ? AND verdict = 'conflict' LIMIT 1"
 _MEASURED = Lookup(
     "t.source, t.measurement, t.fingerprint",
     tables.measurements,
@@ -109,12 +117,30 @@ class Refolder:
         events: dict[Row, list[Row]] = defaultdict(list)
         for source, stream, *stored in self._dialect.lookup(cursor, _HISTORY, keys):
             events[source, stream].append(tuple(stored))
-        conflicts: dict[Row, list[int]] = defaultdict(list)
-        for source, stream, position in self._dialect.lookup(cursor, _CONFLICTS, keys):
-            conflicts[source, stream].append(position)
+        for stored_rows in events.values():
+            stored_rows.sort(key=itemgetter(0))
+        conflicts = self._conflicts(cursor, keys)
         places = [(one, (one.source, one.stream)) for one in streams]
         left = bases(cursor, self._dialect, [place for _, place in places])
         return [History(one, events.get(place, []), conflicts.get(place, []), left.get(place)) for one, place in places]
+
+    def _conflicts(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, list[int]]:
+        """Positions of each (source, stream) whose key came again with another body."""
+        sources = {source for source in {source for source, _, _ in keys} if self._has_conflicts(cursor, source)}
+        found: dict[Row, list[int]] = defaultdict(list)
+        some = [key for key in keys if key[0] in sources]
+        if not some:
+            return found
+        places = {(source, at): stream for source, at, stream in self._dialect.lookup(cursor, _PLACES, some)}
+        if places:
+            for source, position in self._dialect.lookup(cursor, _CONFLICTS, list(places)):
+                found[source, places[source, position]].append(position)
+        return found
+
+    def _has_conflicts(self, cursor: Any, source: str) -> bool:
+        sql = _ANY_CONFLICT.format(self._dialect.using("ix_deliveries_source_verdict_delivery"))
+        cursor.execute(sql.replace("?", self._dialect.mark), (source,))
+        return cursor.fetchone() is not None
 
     def fold(self, history: History) -> Folded | Failed:
         """The stream's rows. A fault of the fold, or of a reading, is logged and told: it must stop nothing."""

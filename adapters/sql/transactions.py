@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine
@@ -22,13 +23,13 @@ class Transactions:
     @contextmanager
     def turn(self) -> Iterator[Any]:
         """The turn of the only writer: nothing is appended, by any process, until the block has ended."""
-        with self._transaction(self.dialect.begin) as cursor:
+        with self._transaction(partial(self.dialect.begin_beside, turn=True)) as cursor:
             yield cursor
 
     @contextmanager
     def beside(self) -> Iterator[Any]:
         """Writes what is not of the log: on PostgreSQL appends go on."""
-        with self._transaction(self.dialect.begin_beside) as cursor:
+        with self._transaction(partial(self.dialect.begin_beside, turn=False)) as cursor:
             yield cursor
 
     @contextmanager

@@ -12,10 +12,10 @@ CHUNK = 200
 """Streams that are read, folded and written together."""
 
 _NEXT = (
-    "SELECT source, stream, kind, provider_id, opened FROM streams "
+    "SELECT source, stream, kind, provider_id, opened FROM streams{} "
     "WHERE kind = ? AND opened > ? AND opened <= ? AND source IN ({}) ORDER BY opened LIMIT ?"
 )
-_COUNT = "SELECT count(*) FROM streams WHERE kind = ? AND opened > ? AND opened <= ? AND source IN ({})"
+_COUNT = "SELECT count(*) FROM streams{} WHERE kind = ? AND opened > ? AND opened <= ? AND source IN ({})"
 _HEAD = "SELECT coalesce(max(position), 0) FROM events"
 
 
@@ -53,6 +53,7 @@ class Walk:
             return []
         marks = ", ".join("?" * len(sources))
         with self._transactions.reading() as cursor:
-            sql = sql.format(marks).replace("?", self._transactions.dialect.mark)
-            cursor.execute(sql, (kind, after, until, *sources, *rest))
+            dialect = self._transactions.dialect
+            asked = sql.format(dialect.using("ix_streams_kind_opened"), marks).replace("?", dialect.mark)
+            cursor.execute(asked, (kind, after, until, *sources, *rest))
             return list(cursor.fetchall())
