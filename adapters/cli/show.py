@@ -33,7 +33,8 @@ def _step(step: dict[str, Any]) -> Sequence[object]:
     moved = f"{step['from']} > {step['to']}" if step["from"] != step["to"] else ""
     region = f"{step['region']}: " if moved and step["region"] else ""
     at = (step["occurred_at"] or "")[11:19]
-    return step["sequence"], at, step["type"] or step["reason"], _told(step["data"]), region + moved, kinds(step["anomalies"])
+    what = step["type"] or step["reason"]
+    return step["sequence"], at, what, _told(step["data"]), region + moved, kinds(step["anomalies"])
 
 
 def _told(data: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from adapters.sql import Unavailable
-from tests.support.house import House, pushed
+from tests.support.house import NOON, SECOND, House, pushed
 
 TOLD = {"source": "energy", "action_id": "a-1", "state": "acknowledged", "occurred_at": "2023-11-14T21:59:00Z"}
 
@@ -209,3 +209,10 @@ def test_while_the_log_cannot_commit_nothing_is_acknowledged(sqlite_url):
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     house.close()
+
+
+def test_an_action_whose_device_is_learnt_later_is_found_by_it(house: House):
+    house.tell(source="energy", key="k", action_id="a-1", state="acknowledged", occurred_at=NOON - 3600 * SECOND)
+    house.send("energy", pushed("a-1"), key="m-1")
+
+    assert [one["action_id"] for one in house.get("/v1/actions", device_id="car-1")["data"]] == ["a-1"]

@@ -107,3 +107,13 @@ def test_events_that_name_no_measurement_belong_to_the_one_that_goes_on(house: H
 def test_an_id_that_does_not_exist_is_not_found(house: House):
     for path in ["", "/timeline"]:
         house.problem(f"/v1/measurements/mea_{'a' * 26}{path}", status=404)
+
+
+def test_a_beginning_that_comes_late_is_the_measurements_first_event_from_then_on(house: House):
+    for number in (5, 4, 6):
+        house.send("clinic", wms("scan", number, *SCAN[number][:1], **SCAN[number][1]))
+
+    (measurement,) = house.get("/v1/measurements")["data"]
+
+    assert (measurement["position"], measurement["measurement_id"], measurement["state"]) == (2, MADE, "scanning")
+    assert house.get(f"/v1/measurements/{measurement['id']}") == measurement

@@ -10,7 +10,6 @@ from adapters.http.docs import PROBLEMS
 from adapters.http.problems import Problem
 from tests.support.house import House
 
-
 EXPLAINED = ("timeline", "why", "compare")
 
 
