@@ -102,7 +102,8 @@ def test_the_command_itself_ends_with_code_2_and_without_a_traceback(configured:
     (configured / "hookfold.toml").write_text(AMPS)
     env = os.environ | {"AMPS_SECRET": AMPS_SECRET, "HOOKFOLD_DATABASE_URL": NOBODY_LISTENS}
     house = Path(__file__).parents[2]
-    command = [sys.executable, "-c", "from app import main; main()", "serve", "--config", configured / "hookfold.toml"]
+    command = [sys.executable, "-c", "from app import main; main()", "serve", "--config"]
+    command.append(str(configured / "hookfold.toml"))
 
     ended = subprocess.run(command, env=env, cwd=house, capture_output=True, text=True, check=False)
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def test_a_process_killed_under_load_loses_and_doubles_nothing(service: Service,
     with ThreadPoolExecutor(SENDERS + 1) as pool:
         senders = [pool.submit(_send_all, service, sender, acknowledged) for sender in range(SENDERS)]
         for share in (0.2, 0.4, 0.6):
-            _await(lambda share=share: len(acknowledged) > share * SENDERS * EACH)
+            _await(partial(_more_than, acknowledged, share * SENDERS * EACH))
             os.kill(service.children()[victim][0], signal.SIGKILL)
         for sender in senders:
             sender.result()
@@ -65,7 +66,11 @@ def _send_all(service: Service, sender: int, acknowledged: list[int]) -> None:
     """Each delivery until it is acknowledged, as a sender retries."""
     for number in range(EACH):
         document = wms(f"s{sender}", number)
-        _await(lambda document=document: _sent(service, document, acknowledged))
+        _await(partial(_sent, service, document, acknowledged))
+
+
+def _more_than(acknowledged: list[int], count: float) -> bool:
+    return len(acknowledged) > count
 
 
 def _sent(service: Service, document: dict[str, Any], acknowledged: list[int]) -> bool:

@@ -258,11 +258,10 @@ def test_compare_of_one_time_with_itself_is_empty(house: House, scan):
 def test_compare_refuses_what_makes_no_sense_by_name(house: House, scan):
     assert house.problem(f"{scan}/compare")["parameter"] == "known_at"
     assert house.problem(f"{scan}/compare", known_at_position=4, with_position=3)["parameter"] == "with"
-    assert house.problem(f"{scan}/compare", known_at_position=1, **{"with": "x"})["parameter"] == "with"
+    assert house.problem(f"{scan}/compare?known_at_position=1&with=x")["parameter"] == "with"
     house.problem(f"/v1/sessions/ses_{'a' * 26}/compare", status=404, known_at_position=0)
-    assert (
-        house.get(f"{scan}/compare", known_at="2023-11-14T00:00:00Z", **{"with": "2030-01-01T00:00:00Z"})["came"] == 5
-    )
+    span = {"known_at": "2023-11-14T00:00:00Z", "with": "2030-01-01T00:00:00Z"}
+    assert house.get(f"{scan}/compare", 200, **span)["came"] == 5
 
 
 def test_what_was_erased_and_what_was_retracted_keep_their_entries_without_a_word_of_the_sender(house: House):
