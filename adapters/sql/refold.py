@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -114,11 +113,10 @@ class Refolder:
         keys = list({(one.source, one.opened, one.stream) for one in streams})
         if not keys:
             return []
-        events: dict[Row, list[Row]] = defaultdict(list)
-        for source, stream, *stored in self._dialect.lookup(cursor, _HISTORY, keys):
-            events[source, stream].append(tuple(stored))
-        for stored_rows in events.values():
-            stored_rows.sort(key=itemgetter(0))
+        stored: dict[Row, dict[int, Row]] = defaultdict(dict)
+        for source, stream, position, *rest in self._dialect.lookup(cursor, _HISTORY, keys):
+            stored[source, stream][position] = (position, *rest)
+        events = {place: [rows[at] for at in sorted(rows)] for place, rows in stored.items()}
         conflicts = self._conflicts(cursor, keys)
         places = [(one, (one.source, one.stream)) for one in streams]
         left = bases(cursor, self._dialect, [place for _, place in places])
