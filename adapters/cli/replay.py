@@ -21,6 +21,7 @@ from adapters.cli.meter import EVERY, Meter
 from adapters.sql import Difference, Part, Refused, Replay, Status, VersionStatus
 from core.declared import Cause
 from core.event import SECOND, Instant
+from core.story import Story
 
 KINDS = ("session", "registration", "action", "device")
 
@@ -33,6 +34,9 @@ KINDS = ("session", "registration", "action", "device")
 @click.option(
     "--diff", "mode", flag_value="diff", help="Tell what would change, write nothing; exit code 1 if anything."
 )
+@click.option("--capture", metavar="ID", help="Write a stream as a golden history, with everything personal replaced.")
+@click.option("--why", default="Captured.", help="With --capture: what the history is there for.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="With --capture: the file.")
 @click.option("--rollback", "mode", flag_value="rollback", help="Let the version serve that served before.")
 @click.option("--drop", "mode", flag_value="drop", help="Remove the retired versions and what they folded.")
 @click.option("--no-switch", is_flag=True, help="Build, and let the old version serve on: the next replay switches.")
@@ -48,6 +52,9 @@ def replay(
     database: str | None,
     machines: tuple[str, ...],
     mode: str | None,
+    capture: str | None,
+    why: str,
+    output: Path | None,
     no_switch: bool,
     source: str | None,
     stream: str | None,
@@ -63,7 +70,9 @@ def replay(
     part = Part(source=source, stream=stream, kind=kind, since=_instant(since))
     with told_in_a_line(), commands.replay(found) as opened:
         try:
-            if mode == "status":
+            if capture is not None:
+                _capture(opened.capture(capture, why), output)
+            elif mode == "status":
                 _status(opened.status(), as_json)
             elif mode == "diff":
                 _difference(opened, machines, as_json)
@@ -88,6 +97,15 @@ def _rebuild(opened: Replay, machines: tuple[str, ...], *, serve: bool) -> None:
     click.echo(f"{meter.streams} streams in {time.monotonic() - started:.1f} s")
     if serve:
         click.echo("the versions before can be gone back to with --rollback; --drop removes them")
+
+
+def _capture(story: Story, output: Path | None) -> None:
+    text = msgspec.json.format(msgspec.json.encode(story), indent=2).decode() + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+        click.echo(f"{len(story.events)} events in {output}: read it before it is anybody else's")
 
 
 def _difference(opened: Replay, machines: tuple[str, ...], as_json: bool) -> None:

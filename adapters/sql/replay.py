@@ -9,8 +9,9 @@ from sqlalchemy import Engine
 from adapters.sql.build import Builder, Refused, Told
 from adapters.sql.dialects import Row
 from adapters.sql.difference import Differ, Difference
-from adapters.sql.marks import count, mark
+from adapters.sql.marks import Waiting, count, mark
 from adapters.sql.projection import Source
+from adapters.sql.refold import Refolder
 from adapters.sql.status import Status, status_of
 from adapters.sql.transactions import Transactions
 from adapters.sql.versions import (
@@ -32,8 +33,10 @@ from adapters.sql.walk import CHUNK
 from core import fold
 from core.event import Instant
 from core.ids import Ids
+from core.story import Story, Untellable, captured
 
 KINDS = ("session", "registration", "action", "device")
+_ONE = "SELECT source, stream, kind, provider_id, opened FROM streams WHERE stream = ?"
 _DROP = (
     "DELETE FROM {table} WHERE fingerprint = ? AND source = ? AND {key} IN "
     "(SELECT {key} FROM {table} WHERE source = ? AND fingerprint = ? ORDER BY {key} LIMIT 1000)"
@@ -66,6 +69,8 @@ class Replay:
         self._dialect = self._transactions.dialect
         self._builder = Builder(engine, ids, sources, clock, machines)
         self._differ = Differ(engine, ids, sources, machines)
+        self._refolder = Refolder(self._dialect, ids, sources, machines)
+        self._sources = sources
         self._machines = machines
         self._clock = clock
 
@@ -92,6 +97,23 @@ class Replay:
     def compare(self, names: Sequence[str]) -> Iterator[Difference]:
         """What a rebuild with this code would change, after every chunk of streams; the last is the whole."""
         yield from self._differ.compare(names)
+
+    def capture(self, stream: str, why: str) -> Story:
+        """A stream, by our id, as a golden history with everything personal replaced."""
+        with self._transactions.reading() as cursor:
+            cursor.execute(_ONE.replace("?", self._dialect.mark), (stream,))
+            rows = [row for row in cursor.fetchall() if row[0] in self._sources]
+            found = [Waiting(source, one, kind, name or "", opened, "") for source, one, kind, name, opened in rows]
+            histories = self._refolder.read(cursor, found)
+        for one, history in zip(found, histories, strict=True):
+            kind, settings = self._refolder.machine_of(one.source, one.kind), self._sources[one.source].settings
+            if history.base is not None:
+                raise Refused("bodies of this stream were erased: what is left is no history")
+            try:
+                return captured(why, kind, self._refolder.events(history), settings)
+            except Untellable as error:
+                raise Refused(str(error)) from error
+        raise Refused(f"no stream {stream} of a configured source")
 
     def again(self, part: Part, told: Told) -> int:
         """Folds the selected streams anew, in place; how many. One that is killed leaves marks, which others fold."""
