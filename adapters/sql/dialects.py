@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
+from select import POLLIN, POLLOUT, poll
 from typing import Any, Protocol
 
 from sqlalchemy import BigInteger, Engine, Integer, LargeBinary, Table, Text
@@ -169,15 +170,34 @@ class Postgresql:
         arrays = ", ".join(f"%b::{kind}[]" for kind in into.types)
         sql = f"{into.head} SELECT * FROM unnest({arrays}){into.conflict}"
         cursor.execute(sql, [list(column) for column in zip(*rows, strict=True)], prepare=True)
+        _see_off(cursor.connection.pgconn)
 
     def lookup(self, cursor: Any, find: Lookup, keys: Sequence[Row]) -> Iterator[Row]:
         arrays = ", ".join(f"%b::{kind}[]" for kind in find.types)
         sql = f"WITH k ({', '.join(find.key)}) AS (SELECT * FROM unnest({arrays})) {find.select}{find.rest}"
         cursor.execute(sql, [list(column) for column in zip(*keys, strict=True)], prepare=True)
+        _see_off(cursor.connection.pgconn)
         yield from cursor
 
     def contains(self, column: str) -> str:
         return f"position(? in {column}) > 0"
+
+
+def _see_off(connection: Any) -> None:
+    """Returns once everything has left for the server, and a short statement can follow at once.
+
+    While statements leave together, the driver flushes once and then waits for answers alone: what is larger than the
+    socket's buffer would stay behind, and both sides would wait for ever (libpq, "Asynchronous Command Processing").
+    """
+    ready = poll()
+    ready.register(connection.socket, POLLIN | POLLOUT)
+    while True:
+        unsent = connection.flush()
+        events = ready.poll()[0][1]
+        if not unsent and events & ~POLLIN:
+            return
+        if events & POLLIN:
+            connection.consume_input()
 
 
 _DIALECTS: dict[str, Dialect] = {"sqlite": Sqlite(), "postgresql": Postgresql()}

@@ -66,6 +66,15 @@ def test_a_conflict_in_one_batch_is_told_like_any_other(bench: Bench):
     assert bench.rows("SELECT state, conflicts FROM projections WHERE kind = 'action'") == [("completed", "1")]
 
 
+def test_a_batch_larger_than_every_buffer_is_committed(bench: Bench):
+    batch = [bench.entry("clinic", wms("s", number, note="x" * 200_000)) for number in range(40)]
+
+    receipts = bench.log.append(batch)
+
+    assert [receipt.position for receipt in receipts] == list(range(1, 41))
+    assert bench.rows("SELECT sum(length(body)) FROM payloads")[0][0] > 8_000_000
+
+
 def test_one_key_in_two_sources_is_two_events(bench: Bench):
     document = {
         "type": "stop_request",
