@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
+import msgspec
 import structlog
 from flask import Flask
 from granian import Granian
@@ -41,6 +42,7 @@ from adapters.sql import (
     Receipt,
     Rejection,
     Replay,
+    Rereader,
     Source,
     Tree,
     Unavailable,
@@ -294,6 +296,7 @@ def commands() -> Commands:
         migrate=_migrate,
         revision=_revision,
         replay=_replay,
+        rereader=_rereader,
         key=_key,
         notary=_notary,
         keeping=_keeping,
@@ -386,8 +389,28 @@ def _recording(parts: Parts) -> Iterator[Own]:
 @contextmanager
 def _replay(settings: Settings) -> Iterator[Replay]:
     parts = open_parts(settings)
-    yield parts.replay()
-    parts.engine.dispose()
+    try:
+        yield parts.replay()
+    finally:
+        parts.engine.dispose()
+
+
+@contextmanager
+def _rereader(settings: Settings) -> Iterator[Rereader]:
+    parts = open_parts(settings)
+    log = parts.log()
+    try:
+        own = parts.keeper(log).own
+        yield Rereader(parts.engine, parts.ids, parts.sources, partial(_received_again, parts.providers), log, own)
+    finally:
+        log.close()
+        parts.engine.dispose()
+
+
+def _received_again(providers: Mapping[str, Provider], entry: Entry) -> Entry:
+    provider = providers[entry.source]
+    identity = provider.identity(entry.headers, entry.body, entry.reading)
+    return msgspec.structs.replace(entry, identity=identity, keyed_by_body=provider.keyed_by_body)
 
 
 def _signing(settings: Settings) -> SigningKey:

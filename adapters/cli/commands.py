@@ -14,7 +14,7 @@ from adapters.archive import Exporter, Tell
 from adapters.audit import Notary
 from adapters.config import ConfigError, Settings
 from adapters.evidence import Evidence
-from adapters.sql import Keeper, Outcome, Replay, Unavailable, Verdict
+from adapters.sql import Keeper, Outcome, Replay, Rereader, Unavailable, Verdict
 from core.event import Instant
 from core.note import Checkpoint, Key
 
@@ -58,7 +58,7 @@ class Commands:
     `migrate` brings a database (a URL) to the newest revision;
     `revision` gives its revision and the newest one. Each raises Unavailable (or OSError) where the database cannot be
     used, and `serve` raises ConfigError where settings and database do not belong together.
-    `replay` opens what rebuilds projections, for a block.
+    `replay` opens what rebuilds projections, for a block, `rereader` what reads again what could not be read.
     `key` gives the log's verifier key, `notary` opens who signs and proves, for a block; `verify` verifies the log of a
     database (URL, settings or None, key, checkpoints kept elsewhere, progress) and writes nothing.
     `asking` opens the query API over a database, for a block.
@@ -73,6 +73,7 @@ class Commands:
     notary: Callable[[Settings], AbstractContextManager[Notary]] = not_wired
     keeping: Callable[[Settings], AbstractContextManager[Keeping]] = not_wired
     replay: Callable[[Settings], AbstractContextManager[Replay]] = not_wired
+    rereader: Callable[[Settings], AbstractContextManager[Rereader]] = not_wired
     verify: Callable[[str, Settings | None, Key, Sequence[Checkpoint], Progress], Verdict] = not_wired
     asking: Callable[[Settings], AbstractContextManager[Asked]] = not_wired
     export: Callable[[Settings], AbstractContextManager[Exporter]] = not_wired

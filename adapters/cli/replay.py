@@ -18,6 +18,7 @@ from adapters.cli.commands import (
     told_in_a_line,
 )
 from adapters.cli.meter import EVERY, Meter
+from adapters.config import Settings
 from adapters.sql import Difference, Part, Refused, Replay, Status, VersionStatus
 from core.declared import Cause
 from core.event import SECOND, Instant
@@ -34,6 +35,7 @@ KINDS = ("session", "registration", "action", "device")
 @click.option(
     "--diff", "mode", flag_value="diff", help="Tell what would change, write nothing; exit code 1 if anything."
 )
+@click.option("--reread", "mode", flag_value="reread", help="Read again what could not be read: as new events.")
 @click.option("--capture", metavar="ID", help="Write a stream as a golden history, with everything personal replaced.")
 @click.option("--why", default="Captured.", help="With --capture: what the history is there for.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="With --capture: the file.")
@@ -67,6 +69,9 @@ def replay(
     A replay that was killed goes on where it stood. The version before is kept for --rollback, until --drop.
     """
     found = settings(config, database)
+    if mode == "reread":
+        _reread(commands, found, source)
+        return
     part = Part(source=source, stream=stream, kind=kind, since=_instant(since))
     with told_in_a_line(), commands.replay(found) as opened:
         try:
@@ -106,6 +111,16 @@ def _capture(story: Story, output: Path | None) -> None:
     else:
         output.write_text(text, encoding="utf-8")
         click.echo(f"{len(story.events)} events in {output}: read it before it is anybody else's")
+
+
+def _reread(commands: Commands, found: Settings, source: str | None) -> None:
+    if source is not None and source not in found.sources:
+        raise Wrong(f"--source: {found.path} names no source {source}")
+    with told_in_a_line(), commands.rereader(found) as opened:
+        again = opened.reread(source)
+    for before, now in again.read.items():
+        click.echo(f"position {before} is read now, as the event at position {now}")
+    click.echo(f"{len(again.read)} of {again.looked_at} events that belonged to no stream can be read now")
 
 
 def _difference(opened: Replay, machines: tuple[str, ...], as_json: bool) -> None:

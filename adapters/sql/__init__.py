@@ -27,6 +27,7 @@ from adapters.sql.reads_events import Recorded
 from adapters.sql.reads_evidence import Exhibit
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.replay import Part, Replay
+from adapters.sql.reread import Reread, Rereader
 from adapters.sql.retract import Retractor, Unretractable
 from adapters.sql.seal import seal as sealed_by
 from adapters.sql.status import Status, VersionStatus
@@ -83,6 +84,8 @@ __all__ = [
     "Rejection",
     "Repeated",
     "Replay",
+    "Reread",
+    "Rereader",
     "Retractor",
     "Seen",
     "Selection",
