@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 import structlog
@@ -51,6 +51,7 @@ from adapters.sql import (
     carrying,
     cause_of,
     claim,
+    claimed_sources,
     dialect_of,
     keeper,
     migrate,
@@ -93,9 +94,12 @@ class Parts:
         """What erases, retracts, and records what the command line did."""
         return keeper(self.engine, self.ids, self.sources, log, now, "command line")
 
-    def replay(self) -> Replay:
-        """What builds projections anew."""
-        return Replay(self.engine, self.ids, self.sources, now)
+    def replay(self, record: Callable[..., Any] | None = None) -> Replay:
+        """What builds projections anew, also of sources that the configuration no longer names."""
+        claimed = claimed_sources(self.engine).items()
+        gone = {name: Configured(name, provider) for name, provider in claimed if name not in self.sources}
+        sources = {name: _source(build(source), source) for name, source in gone.items()}
+        return Replay(self.engine, self.ids, {**sources, **self.sources}, now, record=record)
 
     def door(self) -> Door:
         """What deliveries come through."""
@@ -389,9 +393,11 @@ def _recording(parts: Parts) -> Iterator[Own]:
 @contextmanager
 def _replay(settings: Settings) -> Iterator[Replay]:
     parts = open_parts(settings)
+    log = parts.log()
     try:
-        yield parts.replay()
+        yield parts.replay(parts.keeper(log).own.record)
     finally:
+        log.close()
         parts.engine.dispose()
 
 

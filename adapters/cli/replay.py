@@ -22,6 +22,7 @@ from adapters.config import Settings
 from adapters.sql import Difference, Part, Refused, Replay, Status, VersionStatus
 from core.declared import Cause
 from core.event import SECOND, Instant
+from core.fold import MACHINES
 from core.story import Story
 
 KINDS = ("session", "registration", "action", "device")
@@ -30,7 +31,13 @@ KINDS = ("session", "registration", "action", "device")
 @click.command()
 @config_option
 @database_option
-@click.option("--machine", "machines", multiple=True, metavar="NAME", help="Only this machine. Also several times.")
+@click.option(
+    "--machine",
+    "machines",
+    multiple=True,
+    type=click.Choice(sorted(MACHINES)),
+    help="Only this. Also several times.",
+)
 @click.option("--status", "mode", flag_value="status", help="Tell what serves, what is built, and what waits.")
 @click.option(
     "--diff", "mode", flag_value="diff", help="Tell what would change, write nothing; exit code 1 if anything."

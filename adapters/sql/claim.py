@@ -6,6 +6,15 @@ from sqlalchemy import Engine, select, text
 
 from adapters.sql.tables import service
 
+_SOURCE = "source:"
+
+
+def claimed_sources(engine: Engine) -> dict[str, str]:
+    """Every source that the log ever had, with its provider, also those that the configuration no longer names."""
+    with engine.connect() as connection:
+        held = dict(connection.execute(select(service.c.name, service.c.value)).all())
+    return {name.removeprefix(_SOURCE): value for name, value in held.items() if name.startswith(_SOURCE)}
+
 
 def claim(engine: Engine, facts: Mapping[str, str]) -> dict[str, str]:
     """Records each fact that the database has none of; gives those that it holds otherwise, with what it holds."""

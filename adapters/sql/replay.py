@@ -1,7 +1,7 @@
 """What `hookfold replay` does with the versions of the projections, apart from printing."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy import Engine
@@ -54,8 +54,17 @@ class Part(msgspec.Struct, kw_only=True, frozen=True):
     since: Instant | None = None
 
 
+class Record(Protocol):
+    """Records in the log what was done with it: a type of adapters.sql.Own and what belongs to it."""
+
+    def __call__(self, kind: str, /, **what: Any) -> Any: ...
+
+
 class Replay:
-    """Every method raises Unavailable while the database is away, and Refused where it cannot do what it is for."""
+    """Every method raises Unavailable while the database is away, and Refused where it cannot do what it is for.
+
+    `record`: the access log; None records nothing.
+    """
 
     def __init__(
         self,
@@ -64,6 +73,7 @@ class Replay:
         sources: Mapping[str, Source],
         clock: Callable[[], Instant],
         machines: Mapping[str, fold.Kind] = fold.MACHINES,
+        record: Record | None = None,
     ) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
@@ -71,6 +81,7 @@ class Replay:
         self._differ = Differ(engine, ids, sources, machines)
         self._refolder = Refolder(self._dialect, ids, sources, machines)
         self._sources = sources
+        self._record = record or (lambda _kind, **_what: None)
         self._machines = machines
         self._clock = clock
 
@@ -83,6 +94,7 @@ class Replay:
         """Builds a version of each machine and switches. Without names: of those that do not serve yet, else of all."""
         versions = self._builder.build(names or self._behind() or list(self._machines), told)
         self._builder.finish(versions, SERVING if serve else READY)
+        self._record("switched" if serve else "replayed", versions=_names(versions))
         return versions
 
     def unbuilt(self) -> list[str]:
@@ -128,6 +140,7 @@ class Replay:
             if own is not None:
                 self._builder.catch_up(own.version, told)
         self._raise_epoch()
+        self._record("replayed", streams=marked, part=msgspec.structs.asdict(part))
         return marked
 
     def rollback(self, names: Sequence[str]) -> list[Version]:
@@ -145,6 +158,7 @@ class Replay:
             raise_epoch(cursor, self._dialect)
         if not switched:
             raise Refused("no version served before the one that serves")
+        self._record("switched", versions=_names(switched))
         return switched
 
     def drop(self) -> list[Version]:
@@ -239,6 +253,10 @@ _SINCE = (
     "EXISTS (SELECT 1 FROM events e WHERE e.source = s.source AND e.opened = s.opened AND e.stream = s.stream "
     "AND e.position > 0 AND e.recorded_at >= ?)"
 )
+
+
+def _names(versions: Sequence[Version]) -> list[str]:
+    return [version.version for version in versions]
 
 
 def _served_last(versions: Sequence[Version], machine: str) -> Version | None:

@@ -1,0 +1,107 @@
+"""`hookfold replay` as it is typed."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from adapters.cli import Commands, command_line
+from adapters.config import write_template
+from app import _replay, _rereader
+
+
+@pytest.fixture
+def typed(elsewhere: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Types the command in a folder with a configuration and an empty log."""
+    monkeypatch.setenv("HOOKFOLD_DATABASE_URL", sqlite_url)
+    write_template(elsewhere / "hookfold.toml")
+    nothing: Any = None
+    line = command_line(Commands(serve=nothing, migrate=nothing, revision=nothing, replay=_replay, rereader=_rereader))
+    return lambda *words: CliRunner().invoke(line, ["replay", *words])
+
+
+def test_a_replay_switches_and_tells_how_to_go_back(typed):
+    result = typed()
+
+    assert result.exit_code == 0
+    assert result.stdout.count(" serves\n") == 5
+    assert "--rollback" in result.stdout
+
+
+def test_the_status_tells_every_version_to_people_and_to_programs(typed):
+    typed()
+
+    told, data = typed("--status").stdout, json.loads(typed("--status", "--json").stdout)
+
+    assert "the log is at position 1" in told  # which tells of the switch
+    assert {one["status"] for one in data["versions"]} == {"serving", "retired"}
+    assert data["lag"] == 0
+
+
+def test_there_and_back_and_away(typed):
+    typed()
+
+    assert typed("--rollback").stdout.count("serves again") == 5
+    assert typed("--drop").stdout.count("is gone") == 5
+    assert typed("--rollback").exit_code == 1
+
+
+def test_a_version_that_is_only_built_waits_for_the_next_replay(typed):
+    typed("--no-switch", "--machine", "device")
+    data = json.loads(typed("--status", "--json").stdout)
+    assert sorted(one["status"] for one in data["versions"] if one["machine"] == "device") == ["ready", "serving"]
+
+    typed("--machine", "device")
+
+    data = json.loads(typed("--status", "--json").stdout)
+    assert sorted(one["status"] for one in data["versions"] if one["machine"] == "device") == ["retired", "serving"]
+
+
+def test_nothing_would_change_is_exit_code_0(typed):
+    typed()
+
+    result = typed("--diff")
+
+    assert (result.exit_code, "nothing would change" in result.stdout) == (0, True)
+    assert json.loads(typed("--diff", "--json").stdout)["changes"] == []
+
+
+@pytest.mark.parametrize("words", [("--since", "yesterday"), ("--reread", "--source", "nobody"), ("--machine", "x")])
+def test_what_cannot_be_asked_for_is_told(typed, words):
+    assert typed(*words).exit_code == 2
+
+
+def test_there_may_be_nothing_to_read_again(typed):
+    assert "0 of 0 events" in typed("--reread").stdout
+
+
+def test_a_switch_is_recorded_in_the_log(typed):
+    typed("--machine", "device")
+
+    assert json.loads(typed("--status", "--json").stdout)["position"] == 1
+
+
+def test_a_source_that_the_configuration_no_longer_names_is_folded_all_the_same(typed, elsewhere):
+    from adapters.config import load
+    from adapters.sql import Entry
+    from app import open_parts
+
+    parts = open_parts(load(None, dict(os.environ)))
+    provider = parts.providers["captions"]
+    body = b'{"type": "session_request", "sessionId": "u-p", "userId": "u", "timestamp": "2026-01-01T00:00:00Z"}'
+    reading = provider.read(body)
+    parts.log().append([Entry("captions", 10**15, [], body, None, provider.identity([], body, reading), reading)])
+    parts.engine.dispose()
+    configuration = elsewhere / "hookfold.toml"
+    head, _, rest = configuration.read_text().partition("[sources.captions]")
+    configuration.write_text(head + rest[rest.index("[sources.") if "[sources." in rest else len(rest) :])
+
+    typed()
+
+    data = json.loads(typed("--status", "--json").stdout)
+    assert {
+        one["folded"] for one in data["versions"] if one["machine"] == "session" and one["status"] == "serving"
+    } == {1}
