@@ -36,6 +36,7 @@ from adapters.sql import (
     Log,
     Outcome,
     Own,
+    Plans,
     Probe,
     Projector,
     Reads,
@@ -115,17 +116,18 @@ class Parts:
 
     def flask(self, door: Door, append: Append) -> Flask:
         """The Flask application; `append` returns after the commit."""
-        tell = partial(_tell, append)
+        tell, own = partial(_tell, append), Own(append, now, "http")
         api = Api(
             reads=Reads(self.engine),
             ids=self.ids,
             sources=self.sources,
             tell=tell,
-            record=Own(append, now, "http").record,
+            record=own.record,
             clock=now,
             threads=THREADS,
             notary=self.notary(),
             probe=partial(probe, append),
+            plans=Plans(self.engine, partial(self.replay, own.record), now),
         )
         flask = create_http(api)
         flask.register_blueprint(ingest_blueprint(door, append))

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 
 from adapters.audit import Notary
-from adapters.sql import Current, Past, Reads, Source
+from adapters.sql import Current, Past, Plans, Reads, Source
 from core.event import Instant
 from core.ids import Ids
 
@@ -38,7 +38,7 @@ class Api:
 
     `record`: the access log. `sources`: the configured ones by name. `clock`: now. `past`: what was, by either clock.
     `notary`: who signs the log and proves what is in it. `probe`: returns once the log has committed something, and
-    raises Unavailable where it cannot.
+    raises Unavailable where it cannot. `plans`: replays that are asked for over HTTP.
     `threads`: how many requests are served at a time, of which a quarter may wait. `patience`: how long, in seconds.
     """
 
@@ -53,6 +53,7 @@ class Api:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     notary: Notary | None = None
     probe: Callable[[], object] = bool
+    plans: Plans | None = None
     past: Past = field(init=False)
     current: Current = field(init=False)
 

@@ -22,6 +22,7 @@ from adapters.http import (
     measurements,
     openapi,
     registrations,
+    replays,
     sessions,
 )
 from adapters.http.answers import add_safe_headers
@@ -34,7 +35,7 @@ from adapters.http.routes import Route
 from adapters.sql import Unavailable
 
 _MODULES = (
-    *(sessions, measurements, actions, devices, registrations, events, deliveries, machines, audit, evidence),
+    *(sessions, measurements, actions, devices, registrations, events, deliveries, machines, replays, audit, evidence),
     *(completeness, health),
 )
 _KINDS = {404: ("not-found", "no such path"), 405: ("method", "not with this method")}

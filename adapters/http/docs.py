@@ -12,6 +12,7 @@ PROBLEMS = {
     "parameter": "A parameter, header or field cannot be understood: `parameter` names it, `detail` says why.",
     "not-found": "There is no such path, or nothing with this id or position.",
     "gone": "What is asked for was erased: that it was there, and its proof, are all that is left.",
+    "conflict": "What is asked for does not go with how things are by now: `detail` says how they are.",
     "method": "The path knows other methods: see the `Allow` header.",
     "too-large": "The body is larger than the query API takes.",
     "not-json": "The body has another content type than JSON, or is encoded.",

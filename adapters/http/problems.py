@@ -64,6 +64,13 @@ class NotFound(Problem):
     kind = "not-found"
 
 
+class Conflict(Problem):
+    """What is asked for does not go with how things are."""
+
+    status = HTTPStatus.CONFLICT
+    kind = "conflict"
+
+
 class Gone(Problem):
     """What is asked for was erased."""
 

@@ -19,6 +19,7 @@ from adapters.sql.keeper import Keeper, keeper
 from adapters.sql.log import Log
 from adapters.sql.own import OWN, Own, own_source
 from adapters.sql.past import Arrival, Erased, History, Past
+from adapters.sql.plans import Plan, Plans
 from adapters.sql.project import Projector
 from adapters.sql.projection import Source
 from adapters.sql.reads import Reads
@@ -71,6 +72,8 @@ __all__ = [
     "Own",
     "Part",
     "Past",
+    "Plan",
+    "Plans",
     "Probe",
     "Progress",
     "Projected",

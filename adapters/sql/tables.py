@@ -242,3 +242,16 @@ unfolded = Table(
     PrimaryKeyConstraint("source", "stream", "version"),
     Index(None, "version", "position"),
 )
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("machines", Text, nullable=False, comment="names with spaces between; empty: all"),
+    Column("status", Text, nullable=False, comment="planning, planned, replaying, done or failed"),
+    Column("told_by", Text, nullable=False, comment="pid@host of the process at work"),
+    Column("report", LargeBinary, comment="JSON: what would change"),
+    Column("error", Text),
+    PrimaryKeyConstraint("id"),
+)

@@ -35,6 +35,17 @@ def upgrade() -> None:
         sa.Column("error", sa.Text),
         sa.PrimaryKeyConstraint("source", "stream", "version", name="pk_unfolded"),
     )
+    op.create_table(
+        "replays",
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("asked_at", sa.BigInteger, nullable=False),
+        sa.Column("machines", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("told_by", sa.Text, nullable=False),
+        sa.Column("report", sa.LargeBinary),
+        sa.Column("error", sa.Text),
+        sa.PrimaryKeyConstraint("id", name="pk_replays"),
+    )
     op.create_index("ix_unfolded_version_position", "unfolded", ["version", "position"])
     op.create_index("ix_streams_kind_opened", "streams", ["kind", "opened"])
     op.execute("INSERT INTO service (name, value) VALUES ('epoch', '1')")

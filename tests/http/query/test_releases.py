@@ -1,8 +1,10 @@
 """What a release answers while it has folded nothing, after it has, and beside another one."""
 
+import time
+
 import pytest
 
-from adapters.sql import Replay
+from adapters.sql import Plans, Replay
 from core import fold
 from tests.support.house import House, wms
 from tests.support.releases import changed
@@ -133,3 +135,56 @@ def test_one_source_can_be_folded_anew_in_place(houses, monkeypatch):
     with older.engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT source, state FROM projections").all()
     assert {(source, state) for source, state in rows} == {("captions", "recovering"), ("clinic", "spoiled")}
+
+
+@pytest.fixture
+def planning(houses):
+    """The newer release, with replays over HTTP; waits until a plan is in one of some states."""
+    _, newer = houses
+    object.__setattr__(newer.api, "plans", Plans(newer.engine, lambda: replay(newer), lambda: 10**15))
+
+    def until(plan: str, *statuses: str):
+        deadline = time.monotonic() + 20
+        while (found := newer.get(f"/v1/replays/{plan}"))["status"] not in statuses:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.01)
+        return found
+
+    return newer, until
+
+
+def test_a_replay_over_http_is_planned_then_confirmed(planning):
+    newer, until = planning
+
+    asked = newer.client.post("/v1/replays", json={"machines": ["session"]}).json
+    planned = until(asked["id"], "planned", "failed")
+    confirmed = newer.client.post(f"/v1/replays/{asked['id']}/confirm", json={})
+    done = until(asked["id"], "done", "failed")
+
+    (change,) = planned["changes"]["changes"]
+    assert (change["kind"], change["was"], change["now"], change["count"]) == ("session", "recovering", "active", 3)
+    assert change["examples"][0]["cause"]["type"] == "session_recovery"
+    assert confirmed.status_code == 200
+    assert (done["status"], done["error"]) == ("done", None)
+    assert newer.get("/readyz")["status"] == "ok"
+    assert [one["id"] for one in newer.get("/v1/replays")["data"]] == [asked["id"]]
+
+
+def test_a_plan_is_confirmed_once(planning):
+    newer, until = planning
+    asked = newer.client.post("/v1/replays", json={}).json
+    until(asked["id"], "planned")
+    newer.client.post(f"/v1/replays/{asked['id']}/confirm", json={})
+
+    again = newer.client.post(f"/v1/replays/{asked['id']}/confirm", json={})
+
+    assert (again.status_code, again.content_type) == (409, "application/problem+json")
+    until(asked["id"], "done")
+
+
+def test_a_replay_of_a_machine_that_is_none_is_no_replay(planning):
+    newer, _ = planning
+
+    assert newer.client.post("/v1/replays", json={"machines": ["nobody"]}).status_code == 404
+    assert newer.client.post("/v1/replays/nothing/confirm", json={}).status_code == 404
+    newer.get("/v1/replays/nothing", status=404)
