@@ -26,7 +26,17 @@ from adapters.config import Source as Configured
 from adapters.evidence import Evidence
 from adapters.http import Api, Door, create_http, ingest_blueprint
 from adapters.providers import TOLD_STATES, Provider, build, read_told, told
-from adapters.server import CONFIGURATION, WRITER, Bridge, Front, Link, configure_logs, write_for_parent, writing
+from adapters.server import (
+    CONFIGURATION,
+    WRITER,
+    Bridge,
+    Front,
+    Link,
+    configure_logs,
+    end_with_parent,
+    write_for_parent,
+    writing,
+)
 from adapters.sql import Configured as Noted
 from adapters.sql import (
     Entry,
@@ -194,6 +204,7 @@ def front() -> Front:
     One that is started anew while the database is away answers so: `serve` migrated.
     """
     configure_logs()
+    end_with_parent()
     parts = wire(load(None, os.environ))
     door, link = parts.door(), Link(os.environ[WRITER], parts.ids)
     _collect_seldom()

@@ -4,7 +4,7 @@ from adapters.server.bridge import Bridge
 from adapters.server.front import Front
 from adapters.server.link import Link
 from adapters.server.logs import CONFIGURATION, configure_logs
-from adapters.server.process import WRITER, write_for_parent, writing
+from adapters.server.process import WRITER, end_with_parent, write_for_parent, writing
 from adapters.server.writer import Writer
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Link",
     "Writer",
     "configure_logs",
+    "end_with_parent",
     "write_for_parent",
     "writing",
 ]

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ WRITER = "HOOKFOLD_WRITER"
 _LISTENER = "HOOKFOLD_WRITER_FD"
 _BACKLOG = 128
 _PAUSE = 0.2
+_LOOK = 1.0
 _logger = structlog.get_logger()
 
 
@@ -30,6 +32,22 @@ def write_for_parent(append: Callable[[Sequence[Item]], Sequence[Receipt]]) -> N
     """Runs the writer on the socket that `writing` hands over, until the parent's end of standard input closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; whoever serves stops first
     Writer(socket.socket(fileno=int(os.environ[_LISTENER])), sys.stdin, append).run()
+
+
+def end_with_parent() -> None:
+    """Ends this process as an operator does, soon after its parent was killed: else it would serve on, unsupervised.
+
+    The writing process ends then, too: nobody is left who holds its standard input.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK)
+        _logger.error("parent_died")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=watch, name="hookfold-parent", daemon=True).start()
 
 
 @contextmanager

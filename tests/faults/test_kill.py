@@ -53,6 +53,7 @@ def test_the_whole_service_killed_comes_back_on_the_same_port_with_all_it_acknow
         acknowledged = [first.wms(wms("s", number)) for number in range(20)]
         os.kill(first.process.pid, signal.SIGKILL)
         first.process.wait()
+        _await(lambda: not _answers(first))
 
         with running(database_url, tmp_path / "service", port=first.port) as second:
             again = [second.wms(wms("s", number)) for number in range(20)]
@@ -82,6 +83,13 @@ def _sent(service: Service, document: dict[str, Any], acknowledged: list[int]) -
     if answer.status == 200:
         acknowledged.append(int(answer.headers["hookfold-position"]))
     return answer.status == 200
+
+
+def _answers(service: Service) -> bool:
+    try:
+        return service.send("GET", "/healthz").status == 200
+    except (OSError, HTTPException):
+        return False
 
 
 def _await(condition: Callable[[], bool]) -> None:
