@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from threading import Event
 
@@ -87,27 +88,23 @@ def own_postgres() -> Iterator[Postgres]:
 
 
 def test_postgresql_stopped_under_load_and_started_again(own_postgres: Postgres, tmp_path: Path):
-    with both(own_postgres.url(own_postgres.create()), tmp_path) as log, ThreadPoolExecutor(8) as pool:
-        done = Event()
-        load = [pool.submit(_load, log, log.services[at % 2], f"load-{at}", done) for at in range(8)]
-        await_(lambda: len(log.acknowledged) > 100)
+    with both(own_postgres.url(own_postgres.create()), tmp_path) as log:
+        with _load(log, 8):
+            await_(lambda: len(log.acknowledged) > 100)
 
-        own_postgres.stop()
-        await_(lambda: log.deliver("away") == [503, 503])
-        assert log.state() == [(200, 503)] * 2
-        os.kill(log.services[0].children()["serving"][0], signal.SIGKILL)
-        os.kill(log.services[0].children()["writer"][0], signal.SIGKILL)
-        await_(lambda: _health(log.services[0]) == 200)
-        assert log.deliver("away") == [503, 503]
-        assert log.state() == [(200, 503)] * 2
+            own_postgres.stop()
+            await_(lambda: log.deliver("away") == [503, 503])
+            assert log.state() == [(200, 503)] * 2
+            os.kill(log.services[0].children()["serving"][0], signal.SIGKILL)
+            os.kill(log.services[0].children()["writer"][0], signal.SIGKILL)
+            await_(lambda: _health(log.services[0]) == 200)
+            assert log.deliver("away") == [503, 503]
+            assert log.state() == [(200, 503)] * 2
 
-        own_postgres.start()
-        log.await_recovery("back")
-        before = len(log.acknowledged)
-        await_(lambda: len(log.acknowledged) > before + 100)
-        done.set()
-        for one in load:
-            one.result()
+            own_postgres.start()
+            log.await_recovery("back")
+            before = len(log.acknowledged)
+            await_(lambda: len(log.acknowledged) > before + 100)
 
         found = log.everything()
         assert len(set(found)) == len(found)
@@ -178,13 +175,27 @@ def test_a_database_file_and_folder_that_may_not_be_written(sqlite_template: Pat
         assert log.everything() == sorted(set(log.acknowledged))
 
 
-def _load(log: Both, service: Service, session: str, done: Event) -> None:
-    """Deliveries one after the other, each until it is acknowledged."""
+@contextmanager
+def _load(log: Both, senders: int) -> Iterator[None]:
+    """Deliveries to both, by so many senders, until the block ends."""
+    done = Event()
+    with ThreadPoolExecutor(senders) as pool:
+        load = [pool.submit(_send_on, log, log.services[at % 2], f"load-{at}", done) for at in range(senders)]
+        try:
+            yield
+        finally:
+            done.set()
+        for one in load:
+            one.result()
+
+
+def _send_on(log: Both, service: Service, session: str, done: Event) -> None:
+    """One delivery after the other, each until it is acknowledged."""
     number = 0
     while not done.is_set():
         try:
             number += log.send(service, session, number).status == 200
-        except OSError:
+        except (OSError, HTTPException):
             continue
 
 
@@ -242,7 +253,7 @@ def _read_only(folder: Path) -> Iterator[None]:
 def _health(service: Service) -> int:
     try:
         return service.send("GET", "/healthz").status
-    except OSError:
+    except (OSError, HTTPException):
         return 0
 
 
