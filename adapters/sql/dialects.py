@@ -97,13 +97,13 @@ class Sqlite:
     mark = "?"
     _MOST = 64
 
-    def begin(self, cursor: Any) -> None:
-        cursor.execute("BEGIN IMMEDIATE")
-
     def using(self, index: str) -> str:
         return f" INDEXED BY {index}"
 
     def begin_beside(self, cursor: Any, *, turn: bool) -> None:  # noqa: ARG002 - there is one lock
+        self.begin(cursor)
+
+    def begin(self, cursor: Any) -> None:
         """Looks for the lock every half millisecond: SQLite's own waiting sleeps longer and longer, past every gap."""
         (timeout,) = cursor.execute("PRAGMA busy_timeout").fetchone()
         cursor.execute("PRAGMA busy_timeout = 0")
