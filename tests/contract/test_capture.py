@@ -9,7 +9,7 @@ from core.fold import MACHINES, fold, trace
 from core.story import line_of, plain, stream
 from tests.support.house import House, pushed, start, stop, wms
 
-ANN = "ann@example.org"
+ANN = "ann.wearer@example.com"
 
 
 @pytest.fixture
