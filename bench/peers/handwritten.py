@@ -72,7 +72,10 @@ def _durable(connection: Any, _record: object) -> None:
 
 engine: Engine = create_engine(URL)
 event.listen(engine, "connect", _durable)
-Base.metadata.create_all(engine)
+with engine.begin() as starting:
+    if engine.dialect.name == "postgresql":
+        starting.exec_driver_sql("SELECT pg_advisory_xact_lock(1)")  # the workers start at once
+    Base.metadata.create_all(starting)
 app = Flask(__name__)
 
 
