@@ -65,9 +65,9 @@ class Measured(Base):
 
 def _durable(connection: Any, _record: object) -> None:
     if URL.startswith("sqlite"):
+        connection.execute("PRAGMA busy_timeout = 10000")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA busy_timeout = 10000")
 
 
 engine: Engine = create_engine(URL)
