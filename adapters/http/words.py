@@ -111,11 +111,11 @@ def parse(kind: type, value: Any) -> Any:
     """Msgspec's hook for values of these kinds."""
     if issubclass(kind, _KINDS):
         return kind.parse(value)
-    raise NotImplementedError(kind)
+    raise NotImplementedError(kind)  # how a hook tells msgspec that it does not know the type
 
 
 def describe(kind: type) -> dict[str, Any]:
     """Msgspec's hook for their JSON schema."""
     if issubclass(kind, _KINDS):
         return kind.describe()
-    raise NotImplementedError(kind)
+    raise NotImplementedError(kind)  # how a hook tells msgspec that it does not know the type

@@ -51,7 +51,7 @@ class Glasses:
         return cls()
 
     @staticmethod
-    def key_of(secret: str) -> bytes:  # noqa: ARG004
+    def key_of(secret: str) -> bytes:  # noqa: ARG004 - there is no key
         """Raises ValueError: nothing that this provider sends is signed."""
         raise ValueError("this provider signs nothing")
 
