@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
@@ -29,6 +29,7 @@ from adapters.http import Api, Door, create_http, ingest_blueprint
 from adapters.providers import TOLD_STATES, Provider, build, read_told, told
 from adapters.server import (
     CONFIGURATION,
+    SHARED,
     WRITER,
     Bridge,
     Front,
@@ -82,6 +83,9 @@ Append = Callable[[Entry | Rejection | Probe], Receipt]
 THREADS = 8
 """Threads of one process that answer queries."""
 
+SELDOM = (50_000, 20, 100)
+"""The collector's thresholds where very many objects are made and no cycles."""
+
 
 def now() -> Instant:
     """The wall clock."""
@@ -106,12 +110,15 @@ class Parts:
         """What erases, retracts, and records what the command line did."""
         return keeper(self.engine, self.ids, self.sources, log, now, "command line")
 
-    def replay(self, record: Callable[..., Any] | None = None) -> Replay:
-        """What builds projections anew, also of sources that the configuration no longer names."""
+    def replay(self, record: Callable[..., Any] | None = None, helpers: int = 0) -> Replay:
+        """What builds projections anew, also of sources that the configuration no longer names.
+
+        `helpers`: processes that fold too; none where others serve meanwhile, or where this process has threads.
+        """
         claimed = claimed_sources(self.engine).items()
         gone = {name: Configured(name, provider) for name, provider in claimed if name not in self.sources}
         sources = {name: _source(build(source), source) for name, source in gone.items()}
-        return Replay(self.engine, self.ids, {**sources, **self.sources}, now, record=record)
+        return Replay(self.engine, self.ids, {**sources, **self.sources}, now, record=record, helpers=helpers)
 
     def door(self) -> Door:
         """What deliveries come through."""
@@ -172,11 +179,8 @@ def open_parts(settings: Settings) -> Parts:
 def start(settings: Settings) -> Parts:
     """The same for who receives deliveries: what was changed since the last start is recorded in the log."""
     parts = open_parts(settings)
-    log = parts.log()
-    own = Own(lambda entry: log.append([entry])[0], now, "start")
-    with _usable():
-        note_configuration(parts.engine, log, own, _noted(settings, parts.ids))
-    log.close()
+    with closing(parts.log()) as log, _usable():
+        note_configuration(parts.engine, log, _own(log, "start"), _noted(settings, parts.ids))
     return parts
 
 
@@ -213,11 +217,16 @@ def front() -> Front:
 
 
 def write() -> None:
-    """The writing process, until its parent is gone."""
+    """The writing process, until its parent is gone.
+
+    Its busy thread gives the interpreter away at every statement. Who computes beside it keeps it for a short time, or
+    a commit would wait the usual five milliseconds at each of them.
+    """
     configure_logs()
     parts = wire(load(None, os.environ))
     log, sealer = parts.log(), parts.sealer()
     _tune()
+    sys.setswitchinterval(SHARED)
     with carrying(parts.engine):
         write_for_parent(log.append)
     sealer.close()
@@ -228,14 +237,11 @@ def write() -> None:
 def _tune() -> None:
     """Sets the interpreter up for one busy thread beside others that have time.
 
-    What stands now stays, and what comes is freed by its last reference: looking for cycles often finds nothing. And
-    whoever waits for the interpreter gets it soon: the busy thread gives it away at every statement, and would wait the
-    usual five milliseconds each time that another one computes.
+    What stands now stays, and what comes is freed by its last reference: looking for cycles often finds nothing.
     """
-    sys.setswitchinterval(0.0002)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(*SELDOM)
 
 
 def serve(settings: Settings, serving: Serving) -> None:
@@ -331,45 +337,62 @@ def commands() -> Commands:
     )
 
 
-def _migrate(url: str) -> None:
+@contextmanager
+def _database(url: str) -> Iterator[Engine]:
     engine = open_engine(url)
     try:
-        migrate(engine)
-    finally:
-        engine.dispose()
-
-
-def _revision(url: str) -> tuple[str | None, str | None]:
-    engine = open_engine(url)
-    try:
-        return revision(engine)
+        yield engine
     finally:
         engine.dispose()
 
 
 @contextmanager
-def _asking(settings: Settings) -> Iterator[Asked]:
-    """The query API in this process; nothing can be appended through it."""
-    _check_there(settings)
+def _opened(settings: Settings) -> Iterator[Parts]:
+    """The parts of one command."""
     parts = open_parts(settings)
-    client = parts.flask(parts.door(), _refuse).test_client()
-
-    def ask(path: str, parameters: dict[str, str]) -> tuple[int, str]:
-        answer = client.get(path, query_string=parameters)
-        return answer.status_code, answer.get_data(as_text=True)
-
     try:
-        yield ask
+        yield parts
     finally:
         parts.engine.dispose()
+
+
+@contextmanager
+def _appending(settings: Settings) -> Iterator[tuple[Parts, Log]]:
+    """The parts of a command that appends, if only what it did."""
+    with _opened(settings) as parts, closing(parts.log()) as log:
+        yield parts, log
+
+
+def _migrate(url: str) -> None:
+    with _database(url) as engine:
+        migrate(engine)
+
+
+def _revision(url: str) -> tuple[str | None, str | None]:
+    with _database(url) as engine:
+        return revision(engine)
+
+
+@contextmanager
+def _asking(settings: Settings) -> Iterator[Asked]:
+    """The query API in this process; nothing can be appended through it."""
+    _check_there(settings.database_url)
+    with _opened(settings) as parts:
+        client = parts.flask(parts.door(), _refuse).test_client()
+
+        def ask(path: str, parameters: dict[str, str]) -> tuple[int, str]:
+            answer = client.get(path, query_string=parameters)
+            return answer.status_code, answer.get_data(as_text=True)
+
+        yield ask
 
 
 def _refuse(_: Entry | Rejection | Probe) -> Receipt:
     raise Unavailable("this command only reads")
 
 
-def _check_there(settings: Settings) -> None:
-    current, newest = _revision(settings.database_url)
+def _check_there(url: str) -> None:
+    current, newest = _revision(url)
     if current != newest:
         raise Unavailable(f"it is at revision {current or 'none'}, this code knows {newest}")
 
@@ -377,10 +400,9 @@ def _check_there(settings: Settings) -> None:
 @contextmanager
 def _export(settings: Settings) -> Iterator[Exporter]:
     """The database has to be there: an export of a log that was never made would be a mistake that nobody sees."""
-    _check_there(settings)
-    parts = open_parts(settings)
-    with _recording(parts) as own:
-        yield Exporter(Whole(parts.engine), parts.ids, parts.sources, own.record)
+    _check_there(settings.database_url)
+    with _appending(settings) as (parts, log):
+        yield Exporter(Whole(parts.engine), parts.ids, parts.sources, _own(log).record)
 
 
 def _import(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcome: Outcome) -> None:
@@ -388,49 +410,50 @@ def _import(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcom
     ids = Ids(settings.service.key)
     sources = {name: _source(build(source), source) for name, source in settings.sources.items()}
     intake = Intake(file, ids, sources)
-    parts = open_parts(settings)
-    importer = Importer(parts.engine, ids, sources, now, whole=intake.whole and not append)
-    with _recording(parts) as own:
+    with _appending(settings) as (parts, log):
+        importer = Importer(parts.engine, ids, sources, now, whole=intake.whole and not append)
         try:
             intake.into(importer, tell, outcome)
         finally:
             importer.close()
             if outcome.kept or outcome.appended:
-                own.record("imported", **to_builtins(outcome))
+                _own(log).record("imported", **to_builtins(outcome))
+
+
+def _own(log: Log, through: str = "command line") -> Own:
+    """Records in the log what is done with it."""
+    return Own(lambda entry: log.append([entry])[0], now, through)
+
+
+def _spare_cores() -> int:
+    """How many processes can help this one with a replay: with more than three, it would be the one they wait for."""
+    return min(3, len(os.sched_getaffinity(0)) - 1) if sys.platform == "linux" else 0
 
 
 @contextmanager
-def _recording(parts: Parts) -> Iterator[Own]:
-    """Records in the log what the command line does with it."""
-    log = parts.log()
+def _seldom_collecting() -> Iterator[None]:
+    """A block that makes very many rows and no cycles: to look for cycles among them costs a tenth of a replay."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(*SELDOM)
     try:
-        yield Own(lambda entry: log.append([entry])[0], now, "command line")
+        yield
     finally:
-        log.close()
-        parts.engine.dispose()
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextmanager
 def _replay(settings: Settings) -> Iterator[Replay]:
-    parts = open_parts(settings)
-    log = parts.log()
-    try:
-        yield parts.replay(parts.keeper(log).own.record)
-    finally:
-        log.close()
-        parts.engine.dispose()
+    with _appending(settings) as (parts, log), _seldom_collecting():
+        yield parts.replay(_own(log).record, _spare_cores())
 
 
 @contextmanager
 def _rereader(settings: Settings) -> Iterator[Rereader]:
-    parts = open_parts(settings)
-    log = parts.log()
-    try:
-        own = parts.keeper(log).own
-        yield Rereader(parts.engine, parts.ids, parts.sources, partial(_received_again, parts.providers), log, own)
-    finally:
-        log.close()
-        parts.engine.dispose()
+    with _appending(settings) as (parts, log):
+        again = partial(_received_again, parts.providers)
+        yield Rereader(parts.engine, parts.ids, parts.sources, again, log, _own(log))
 
 
 def _received_again(providers: Mapping[str, Provider], entry: Entry) -> Entry:
@@ -449,37 +472,24 @@ def _key(settings: Settings) -> Key:
 
 @contextmanager
 def _keeping(settings: Settings) -> Iterator[Keeping]:
-    parts = open_parts(settings)
-    log = parts.log()
-    try:
+    with _appending(settings) as (parts, log):
         keeper, notary = parts.keeper(log), parts.notary()
         evidence = Evidence(Reads(parts.engine), notary, parts.sources, keeper.own.record)
         yield Keeping(settings, keeper, notary, evidence, now)
-    finally:
-        log.close()
-        parts.engine.dispose()
 
 
 @contextmanager
 def _notary(settings: Settings) -> Iterator[Notary]:
-    parts = open_parts(settings)
-    try:
+    with _opened(settings) as parts:
         yield parts.notary()
-    finally:
-        parts.engine.dispose()
 
 
 def _verify(
     url: str, settings: Settings | None, key: Key, kept: Sequence[Checkpoint], progress: Callable[[int, int], None]
 ) -> Verdict:
     """Writes nothing: the database may be somebody's copy, and is not even migrated."""
-    engine = open_engine(url)
-    try:
-        current, newest = revision(engine)
-        if current != newest:
-            raise Unavailable(f"it is at revision {current}, this code knows {newest}")
-        sources = {} if settings is None else settings.sources
-        readers = {name: partial(_read, build(source)) for name, source in sources.items()}
+    _check_there(url)
+    sources = {} if settings is None else settings.sources
+    readers = {name: partial(_read, build(source)) for name, source in sources.items()}
+    with _database(url) as engine:
         return verify_log(engine, Verification(key, kept, readers), progress)
-    finally:
-        engine.dispose()

@@ -1,34 +1,42 @@
-"""What the tree costs on disk, how long a proof takes, and how fast a whole log is verified."""
+"""What the tree costs on disk and beside appends, how long a proof takes, and how fast a whole log is verified."""
 
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from adapters.audit import Notary, SigningKey, Verification, verify_log
+from adapters.audit import Notary, Sealer, SigningKey, Verification, verify_log
 from adapters.sql import Tree, open_engine
+from bench.append import MANY_CALLERS, Callers
 from bench.command import Filled, Place, main
 from bench.fill import filled
-from bench.measure import percentile
-from bench.results import Figure
+from bench.measure import interleaved, percentile, ratios, say
+from bench.own import Own
+from bench.results import Figure, rate
+from bench.servers import SIGNING_KEY
 from core.merkle import includes
 
 BYTES_AT_MOST = 100
 PROOF_AT_MOST = 5.0
 VERIFIED_AT_LEAST = 20_000
+APPENDS_KEPT = 0.9
 LEAF = 32
 
-_SIGNING = SigningKey(bytes(32), "log.example.com")
+_SIGNING = SigningKey(bytes.fromhex(SIGNING_KEY), None)
+"""As services sign here: the databases may have been served."""
+
 _SQLITE = "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name IN ('nodes', 'checkpoints')"
 _POSTGRESQL = "SELECT pg_total_relation_size('nodes') + pg_total_relation_size('checkpoints')"
 
 
 def audit(place: Place) -> list[Figure]:
     """Each database on its own, the large log; everything in one process, as `hookfold audit` does it."""
-    return [figure for kind in place.databases for figure in _of(place, kind, filled(place, kind, place.scale.large))]
+    of_large = [one for kind in place.databases for one in _of(place, kind, filled(place, kind, place.scale.large))]
+    return of_large + [_beside_appends(place, kind) for kind in place.databases]
 
 
 def _of(place: Place, kind: str, database: Filled) -> list[Figure]:
@@ -100,6 +108,48 @@ def _verified(kind: str, engine: Engine, settings: dict[str, Any]) -> Figure:
         wanted=VERIFIED_AT_LEAST,
         settings=settings,
     )
+
+
+def _beside_appends(place: Place, kind: str) -> Figure:
+    """Appends with a sealer in the same process, against the same without one, to one log, slice by slice.
+
+    It looks more often than it does in a service, so that every slice has what its own events cost. Many rounds: one
+    slice tells nothing of ten per cent.
+    """
+    scale, name = place.scale, f"audit-{kind}"
+    say(f"  {kind}, appends with and without a sealer")
+    with place.database(kind, f"{name}-log") as url:
+        store, engine = Own(place.folder / name, url), open_engine(url)
+        callers, notary = Callers("s", store), Notary(Tree(engine), _SIGNING)
+        slices = {"alone": partial(callers.slice, MANY_CALLERS, scale.seconds)}
+        slices["sealed"] = partial(_sealed, notary, slices["alone"], scale.seconds / 8)
+        slices["alone"]()  # connections are made, caches filled
+        rates = interleaved(4 * scale.rounds, slices)
+        callers.verify()
+        engine.dispose()
+        store.close()
+    return rate(
+        f"seal {kind}, appends of {MANY_CALLERS} callers beside it",
+        rates["sealed"],
+        unit="events/s",
+        reference="nobody seals",
+        reference_value=median(rates["alone"]),
+        ratio=ratios(rates["sealed"], rates["alone"]),
+        wanted=APPENDS_KEPT,
+        settings={"database": kind, "callers": MANY_CALLERS},
+    )
+
+
+def _sealed(notary: Notary, load: Callable[[], float], tick: float) -> float:
+    """What a load comes to beside a sealer that begins with nothing to do."""
+    notary.seal()
+    sealer = Sealer(notary, every=60, tick=tick)
+    try:
+        return load()
+    finally:
+        sealer.close()
+        if sealer.faults:
+            raise AssertionError("the sealer could not do its work")
 
 
 def _timed(work: Callable[[], object]) -> float:

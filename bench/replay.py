@@ -14,11 +14,11 @@ from sqlalchemy import Engine, Row, text
 from adapters.config import load
 from adapters.providers import Provider, build
 from adapters.sql import Progress, Unfolded, open_engine
-from app import open_parts
+from app import commands
 from bench.command import Filled, Place, main
 from bench.fill import filled
 from bench.measure import interleaved, ratios, say
-from bench.peers.stepping import a_machine_each, one_machine
+from bench.peers.stepping import a_machine_each, a_machine_each_event, one_machine
 from bench.results import Figure, rate
 from bench.servers import settings_of
 from bench.traffic import SOURCE
@@ -29,13 +29,16 @@ OF_SCAN = 0.5
 OF_MACHINE = 20.0
 STEPPED = 500
 """Sessions that are stepped through machines, in memory: more would take long and tell no more."""
+FEW = 50
+"""The same, where a machine is built for each event."""
 
 REBUILD = "rebuild"
 READ_AND_FOLD = "read and fold"
 FOLD = "fold, in memory"
 SCAN = "scan and decode"
-EACH = "a Machine each, in memory"
-SHARED = "one Machine, in memory"
+EACH_EVENT = "a Machine for each event, in memory"
+EACH = "a Machine for each stream, in memory"
+SHARED = "one Machine for all, in memory"
 
 _SCAN = text(
     "SELECT e.source, e.stream, e.position, e.key, e.type, e.received_at, e.verified_by, p.body FROM events e "
@@ -63,6 +66,7 @@ def _of_database(place: Place, kind: str) -> list[Figure]:
         REBUILD: partial(_rebuild, database),
         READ_AND_FOLD: partial(_read_and_fold, engine, provider),
         FOLD: partial(_fold, streams),
+        EACH_EVENT: partial(_step, a_machine_each_event, names[:FEW]),
         EACH: partial(_step, a_machine_each, names),
         SHARED: partial(_step, one_machine, names),
     }
@@ -74,7 +78,9 @@ def _of_database(place: Place, kind: str) -> list[Figure]:
 def _figures(kind: str, database: Filled, rates: dict[str, list[float]]) -> list[Figure]:
     pairs: list[tuple[str, str, float | None]] = [
         (REBUILD, SCAN, OF_SCAN),
+        (REBUILD, EACH_EVENT, OF_MACHINE),
         (REBUILD, EACH, OF_MACHINE),
+        (REBUILD, SHARED, OF_MACHINE),
         (READ_AND_FOLD, SCAN, None),
         (FOLD, EACH, None),
         (FOLD, SHARED, None),
@@ -112,10 +118,9 @@ def _rows(engine: Engine) -> Iterator[Row[Any]]:
 
 def _rebuild(database: Filled) -> int:
     """What `hookfold replay` does: every stream read, folded and written as a new version, which then serves."""
-    parts = open_parts(load(None, settings_of(database.folder, database.url)))
     told: list[Progress | Unfolded] = []
-    parts.replay().rebuild(["measurement"], told.append)
-    parts.engine.dispose()
+    with commands().replay(load(None, settings_of(database.folder, database.url))) as opened:
+        opened.rebuild(["measurement"], told.append)
     last = told[-1]
     if not isinstance(last, Progress) or last.events < database.events:
         raise AssertionError(f"{database.events} events are in the log, and not all of them were folded: {last}")

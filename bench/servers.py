@@ -35,14 +35,17 @@ class Server:
 
 
 def settings_of(folder: Path, url: str) -> dict[str, str]:
-    """The environment of a Hookfold with one WMS source, its configuration written into the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "wms.secret").write_text(SECRET)
+    """The environment of a Hookfold with one WMS source, its configuration written into the folder.
+
+    The source's secret has the name that `hookfold init` gives it: each event tells by it what verified it.
+    """
+    (folder / "var").mkdir(parents=True, exist_ok=True)
+    (folder / f"var/{SOURCE}.secret").write_text(SECRET)
     (folder / "service.secret").write_text(SERVICE_SECRET)
     (folder / "signing.key").write_text(SIGNING_KEY)
     (folder / "hookfold.toml").write_text(
         f'[service]\nsecret = "file:{folder}/service.secret"\nsigning_key = "file:{folder}/signing.key"\n'
-        f'[sources.{SOURCE}]\nprovider = "wms"\nsecrets = ["file:{folder}/wms.secret"]\n'
+        f'[sources.{SOURCE}]\nprovider = "wms"\nsecrets = ["file:var/{SOURCE}.secret"]\n'
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFOLD_")}
     return kept | {"HOOKFOLD_CONFIG": f"{folder}/hookfold.toml", "HOOKFOLD_DATABASE_URL": url}

@@ -26,6 +26,12 @@ FINAL = ("closed", "completed", len(STEPS))
 AT_ONCE = 256
 """Sessions that are open at a time: an event's predecessor was answered long before, as it is with real visitors."""
 
+PAUSE = 3
+"""Seconds of the provider's clock between two events of a visitor; all visitors have the same time."""
+
+_PAST = 2 * 86_400
+"""Seconds by which the clock begins behind ours: an event that is ahead of us is an anomaly."""
+
 _GONE = object()
 _FIRST_ID = 5
 _FIRST_CHUNK = STEPS.index("INTERMEDIATE_RESULTS")
@@ -77,7 +83,7 @@ class Traffic:
 
     def __init__(self, name: str, at_once: int = AT_ONCE, most: float = math.inf) -> None:
         self._name = name
-        self._began = int(time.time()) - 3_600  # in the past: an event that is ahead of our clock is an anomaly
+        self._began = self._now = int(time.time()) - _PAST
         self._at_once = at_once
         self._most = most
         self._closed = False
@@ -85,7 +91,10 @@ class Traffic:
 
     def __iter__(self) -> Iterator[Message]:
         visitors = deque(self._visitor(number % len(STEPS)) for number in range(self._at_once))
-        while visitors:
+        for turn in itertools.count():
+            if not visitors:
+                return
+            self._now = self._began + PAUSE * turn // self._at_once
             visitor = visitors.popleft()
             message = next(visitor, _GONE)
             if message is not _GONE:
@@ -113,7 +122,7 @@ class Traffic:
                 chunk = sequence - _FIRST_CHUNK + 1
                 told = f'{payload[:-1]},"snr":{9 + chunk / 4},"sequence":{chunk}}}'
             body = (
-                f'{{"timestamp":{self._began + number + 3 * sequence},"sessionId":"{session}","sequence":{sequence},'
+                f'{{"timestamp":{self._now},"sessionId":"{session}","sequence":{sequence},'
                 f'"event":"{event}","severity":"INFO","payload":{told}}}'
             )
             yield Message(session, sequence, body.encode())

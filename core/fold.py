@@ -124,14 +124,16 @@ def _walk(kind: Kind, state: State, events: Iterable[Event]) -> Iterator[tuple[E
 
 def _late(stretches: list[Stretch]) -> set[int]:
     """Positions of the events that arrived after one that comes behind them."""
+    positions = [event.position for stretch in stretches for event in stretch.events]
     late: set[int] = set()
+    if positions == sorted(positions):
+        return late
     earliest = NEVER
-    for stretch in reversed(stretches):
-        for event in reversed(stretch.events):
-            if event.position > earliest:
-                late.add(event.position)
-            else:
-                earliest = event.position
+    for position in reversed(positions):
+        if position > earliest:
+            late.add(position)
+        else:
+            earliest = position
     return late
 
 
@@ -158,7 +160,8 @@ def _observe(state: State, event: Event) -> None:
     """What every event tells, whatever it means."""
     state.events += 1
     state.position = max(state.position, event.position)
-    state.unsigned = state.unsigned or not event.signed
+    if not event.signed:
+        state.unsigned = True
     user_id = event.data.get("user_id")
     if user_id is not None and event.known and isinstance(user_id, str):
         state.user_id = user_id

@@ -4,13 +4,16 @@ A provider's id may be an e-mail address; what we make of it may stand in paths 
 nobody without the secret can guess it back.
 """
 
-import hmac
 from base64 import b32encode
 from functools import lru_cache
 
 from core.event import SECOND, Instant
+from core.mac import mac
 
 PREFIXES = {"session": "ses", "measurement": "mea", "action": "act", "device": "dev", "registration": "reg"}
+
+KEY_BYTES = (16, 21)
+"""How long a key is: without the second before it, and with it."""
 
 
 class Ids:
@@ -31,13 +34,13 @@ class Ids:
         return self.of("measurement", source, session, *names)
 
     def key(self, source: str, identity: bytes, at: Instant | None = None) -> bytes:
-        """The 32 bytes that stand for an idempotency key in the log.
+        """What stands for an idempotency key in the log: the first half of an HMAC-SHA256 (RFC 2104, 5), 16 bytes.
 
-        They begin with the second of `at` (5 bytes), where the identity determines it: keys of one time then lie side
-        by side in the index, and an append touches one page of it instead of one for each event.
+        Before them stands the second of `at` (5 bytes), where the identity determines it: keys of one time then lie
+        side by side in the index, and an append touches one page of it instead of one for each event.
         """
-        digest = self._mac(b"key", source.encode(), identity)
-        return digest if at is None or at < 0 else (at // SECOND).to_bytes(5) + digest[:27]
+        half = self._mac(b"key", source.encode(), identity)[:16]
+        return half if at is None or at < 0 else (at // SECOND).to_bytes(5) + half
 
     def subkey(self, purpose: str) -> bytes:
         """32 bytes for another use of the secret, unrelated to every id, key and other purpose."""
@@ -49,4 +52,4 @@ class Ids:
 
     def _mac(self, *parts: bytes) -> bytes:
         framed = b"".join(len(part).to_bytes(4) + part for part in parts)
-        return hmac.digest(self._secret, framed, "sha256")
+        return mac(self._secret, framed)

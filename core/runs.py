@@ -9,7 +9,7 @@ arrival plays no part. Of two events with one number in one second the PAGE_UNLO
 from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import groupby
-from operator import itemgetter
+from operator import ge, itemgetter
 
 from core.event import SECOND, Event
 
@@ -92,12 +92,25 @@ class FoundRun:
         index = bisect_left(self._peaks, (second, -1))
         return self._peaks[index - 1][1] if index else -1
 
+    @classmethod
+    def of_all(cls, walk: list[Walked]) -> "FoundRun | None":
+        """The only run, where each event continues it: most sessions are so. None where they have to be walked."""
+        numbers = [walked[1] for walked in walk]
+        if any(map(ge, numbers, numbers[1:])) or any(walked[4].type == UNLOADED for walked in walk[:-1]):
+            return None
+        run = cls(walk[0][0])
+        for walked in walk:
+            run.add(walked)
+        return run
+
 
 def runs(events: Iterable[Event]) -> list[FoundRun]:
     """The runs in the order in which they opened, a pure function of the set of events (of one key each)."""
     walk = sorted((second_of(e), number_of(e), e.type != UNLOADED or not e.known, e.key, e) for e in events)
     if not walk:
         return []
+    if (only := FoundRun.of_all(walk)) is not None:
+        return [only]
     found = [FoundRun(walk[0][0])]
     for _, second in groupby(walk, itemgetter(0)):
         _walk_second(found, list(second))

@@ -17,6 +17,8 @@ from adapters.archive.lines import (
     SourceLine,
     body_fields,
     raw,
+    text_of,
+    unsealed_text_of,
 )
 from adapters.sql import Base, Extent, Selection, Whole, WholeDelivery, WholeEvent, WholeStream
 from core.ids import Ids
@@ -26,7 +28,7 @@ Tell = Callable[[int, int | None], None]
 
 
 def export_lines(whole: Whole, ids: Ids, chosen: Selection, tell: Tell) -> Iterator[bytes]:
-    """The lines of an export. The same log gives the same bytes. Raises Unavailable while the database is away."""
+    """The lines of an export. The same log gives the same bytes. Raises Altered; Unavailable without the database."""
     seal, extent, providers = Seal(ids), whole.extent(), whole.providers()
     yield seal.close(Header(format=FORMAT, secret=ids.fingerprint(), own=chosen.own, chosen=_said(chosen)))
     known: set[str] = set()
@@ -80,7 +82,7 @@ def _event(row: WholeEvent) -> EventLine:
         key=row.key.hex(),
         salt=None if row.salt is None else row.salt.hex(),
         leaf=row.leaf.hex(),
-        headers=raw(row.headers),
+        headers=text_of(row.headers),
         origin=raw(row.origin),
         commitment=None if row.commitment is None else row.commitment.hex(),
         erased=row.erased,
@@ -114,6 +116,6 @@ def _delivery(row: WholeDelivery) -> DeliveryLine:
         reason=row.reason,
         hint=row.hint,
         size=row.size,
-        headers=raw(row.headers),
+        headers=unsealed_text_of(row.headers, f"delivery {row.delivery} of {row.source}"),
         **body_fields(row.body),
     )

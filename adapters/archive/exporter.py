@@ -39,7 +39,7 @@ class Exporter:
         return Selection(sources=list(sources) or None, streams=streams, since=since, until=until, own=own)
 
     def write(self, form: str, chosen: Selection, tell: Tell) -> Iterator[bytes]:
-        """The pieces of an export in one of FORMATS. Raises adapters.sql.Unavailable while the database is away."""
+        """The pieces of an export in one of FORMATS. Raises Altered; adapters.sql.Unavailable without the database."""
         streams = None if chosen.streams is None else [stream for _, stream in chosen.streams]
         limits = {"sources": chosen.sources, "streams": streams, "since": chosen.since, "until": chosen.until}
         given = {name: limit for name, limit in limits.items() if limit is not None}

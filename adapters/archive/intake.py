@@ -18,12 +18,13 @@ from adapters.archive.lines import (
     Seal,
     SourceLine,
     body_of,
+    bytes_of,
     decode,
     stored,
 )
 from adapters.sql import OWN, Entry, Importer, Left, Misfit, Outcome, Reach, Repeated, Source, Taken
 from core.event import Note, Reading, Unreadable
-from core.ids import PREFIXES, Ids
+from core.ids import KEY_BYTES, PREFIXES, Ids
 from core.leaf import Columns, commitment, leaf
 
 LONGEST = 64 * 1024 * 1024
@@ -162,11 +163,11 @@ class Intake:
         self._position, self._recorded_at = line.position, line.recorded_at
         self._reach = max(self._reach, line.erased or 0, line.retracted or 0)
         self._events += 1
-        headers = stored(line.headers)
+        headers = bytes_of(line.headers)
         salt = None if line.salt is None else self._bytes(line.salt)
         body, key, found = body_of(line), self._bytes(line.key), self._bytes(line.leaf)
         columns = _columns(line, self._sealed(line, headers, body, salt))
-        if len(key) != 32 or leaf(columns) != found:
+        if len(key) not in KEY_BYTES or leaf(columns) != found:
             raise self._misfit("its leaf hash does not fit: the log that it comes from was changed")
         reading = self._reading(line, body)
         entry = Entry(line.source, line.received_at, [], body or b"", line.verified_by, b"", reading)
@@ -198,7 +199,7 @@ class Intake:
     def _delivery(self, line: DeliveryLine) -> Repeated:
         self._checked(line.source)
         self._deliveries += 1
-        headers = stored(line.headers)
+        headers = bytes_of(line.headers)
         key = None if line.key is None else self._bytes(line.key)
         return Repeated(
             line=self._line,

@@ -46,9 +46,9 @@ class SourceLine(_Line, tag="source", kw_only=True):
 class EventLine(_Line, tag="event", kw_only=True):
     """An event. Instants are microseconds since 1970; bytes are hex, but for the body: text, else base64.
 
-    `kind` and `id` are those of the stream, the id being the provider's; `sent` is an unknown type as sent. An erased
-    one has no headers, body and salt; `commitment` is what its leaf covers of them. `erased` and `retracted` are the
-    positions of the events that tell of it.
+    `headers` are the field lines that are stored. `kind` and `id` are those of the stream, the id being the
+    provider's; `sent` is an unknown type as sent. An erased one has no headers, body and salt; `commitment` is what its
+    leaf covers of them. `erased` and `retracted` are the positions of the events that tell of it.
     """
 
     position: int
@@ -68,7 +68,7 @@ class EventLine(_Line, tag="event", kw_only=True):
     key: str
     salt: str | None = None
     leaf: str
-    headers: Document = UNSET
+    headers: str | None = None
     body: str | None = None
     base64: bytes | None = None
     origin: Document = UNSET
@@ -94,7 +94,7 @@ class DeliveryLine(_Line, tag="delivery", kw_only=True):
     reason: str | None = None
     hint: str | None = None
     size: int
-    headers: Document = UNSET
+    headers: str | None = None
     body: str | None = None
     base64: bytes | None = None
 
@@ -123,6 +123,10 @@ Line = Header | SourceLine | EventLine | DeliveryLine | ErasedLine | End
 
 class Broken(ValueError):
     """A line whose hash does not fit."""
+
+
+class Altered(ValueError):
+    """A row that holds what was never written, and has no leaf that tells of it. The text says which."""
 
 
 class Seal:
@@ -171,6 +175,24 @@ def body_fields(body: bytes | None) -> dict[str, Any]:
         return {"body": body.decode()}
     except UnicodeDecodeError:
         return {"base64": body}
+
+
+def text_of(headers: bytes | None) -> str | None:
+    """An event's stored headers as they go into a line. What is no text was altered: its leaf will not fit."""
+    return None if headers is None else headers.decode(errors="replace")
+
+
+def unsealed_text_of(headers: bytes | None, what: str) -> str | None:
+    """The same for what no leaf covers: nobody behind the line could see that it was altered. Raises Altered."""
+    try:
+        return None if headers is None else headers.decode()
+    except UnicodeDecodeError as error:
+        raise Altered(f"{what}: its headers are no text, so they were altered in the database") from error
+
+
+def bytes_of(headers: str | None) -> bytes | None:
+    """A line's headers as they are stored."""
+    return None if headers is None else headers.encode()
 
 
 def raw(document: bytes | None) -> Document:

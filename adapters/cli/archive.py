@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import BinaryIO
 import click
 import msgspec
 
-from adapters.archive import FORMATS
+from adapters.archive import FORMATS, Altered
 from adapters.cli.commands import (
     Commands,
     Failed,
@@ -23,12 +22,10 @@ from adapters.cli.commands import (
     settings,
     told_in_a_line,
 )
+from adapters.cli.pace import Pace
 from adapters.providers import iso
 from adapters.sql import Misfit, Outcome
 from core.event import Instant
-
-EVERY = 2.0
-"""Seconds between two lines of progress."""
 
 _LINES = {
     "kept": "events taken over with their positions",
@@ -36,6 +33,7 @@ _LINES = {
     "known": "events that were here before",
     "conflicts": "events whose key is here with another body: kept as conflicts",
     "erased": "erased events left out",
+    "whole": "streams erased there and whole here: erase them here, too (hookfold audit erase)",
     "placeholders": "positions held for entries that the export left out",
     "deliveries": "repeated or rejected deliveries put on record",
     "known_deliveries": "deliveries that were on record before",
@@ -90,9 +88,12 @@ def export(
             chosen = exporter.choose(sources, session, since, until, own=with_own)
         except LookupError as error:
             raise Wrong(str(error.args[0])) from error
-        with _written(output) as file:
-            for piece in exporter.write(form, chosen, tell):
-                file.write(piece)
+        try:
+            with _written(output) as file:
+                for piece in exporter.write(form, chosen, tell):
+                    file.write(piece)
+        except Altered as error:
+            raise Failed(str(error)) from error
 
 
 @click.command("import")
@@ -125,14 +126,12 @@ class Progress:
 
     def __init__(self, verb: str) -> None:
         self._verb = verb
-        self._started = self._told = time.monotonic()
+        self._pace = Pace()
 
     def __call__(self, done: int, size: int | None) -> None:
-        now = time.monotonic()
-        if now - self._told < EVERY:
+        if not self._pace.due():
             return
-        self._told = now
-        rate = done / (now - self._started)
+        rate = done / self._pace.seconds
         rest = f" of {size}, {(size - done) / rate:.0f} s to go" if size else ""
         click.echo(f"{done}{rest} {self._verb}, {rate:.0f} a second", err=True)
 

@@ -22,13 +22,11 @@ from adapters.cli.commands import (
 )
 from adapters.cli.erase import erase, retract
 from adapters.cli.evidence import bundle
+from adapters.cli.pace import Pace
 from adapters.cli.retain import retain
 from adapters.cli.timeline import completeness, timeline
 from adapters.sql import Hole, Verdict
 from core.note import Checkpoint, Key, to_base64
-
-EVERY = 2.0
-"""Seconds between two lines of progress."""
 
 
 @click.group()
@@ -129,13 +127,11 @@ class Progress:
     """Tells on standard error every two seconds how far a verification is."""
 
     def __init__(self) -> None:
-        self._started = self._told = time.monotonic()
+        self._pace = Pace()
 
     def __call__(self, done: int, size: int) -> None:
-        now = time.monotonic()
-        if now - self._told >= EVERY:
-            self._told = now
-            click.echo(f"{done} of {size} positions, {done / (now - self._started):.0f} a second", err=True)
+        if self._pace.due():
+            click.echo(f"{done} of {size} positions, {done / self._pace.seconds:.0f} a second", err=True)
 
 
 @contextmanager

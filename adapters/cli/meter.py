@@ -5,10 +5,8 @@ import time
 
 import click
 
+from adapters.cli.pace import EVERY
 from adapters.sql import Progress, Unfolded
-
-EVERY = 2.0
-"""Seconds between two plain lines."""
 
 OFTEN = 0.2
 """Seconds between two changes of the line on a terminal."""

@@ -1,13 +1,9 @@
 """Tells on standard error how far long work is, and the first refusals in full."""
 
-import time
-
 import click
 
+from adapters.cli.pace import Pace
 from adapters.simulator import Answer
-
-EVERY = 2.0
-"""Seconds between two lines."""
 
 REFUSALS = 3
 """So many are shown; the others are counted."""
@@ -17,7 +13,7 @@ class Progress:
     """One line every two seconds."""
 
     def __init__(self) -> None:
-        self._started = self._told = time.monotonic()
+        self._pace = Pace()
         self._sent = 0
         self._refused = 0
 
@@ -25,10 +21,8 @@ class Progress:
         self._sent += 1
         if answer.status >= 400:
             self._refuse(answer)
-        now = time.monotonic()
-        if now - self._told >= EVERY:
-            self._told = now
-            click.echo(f"{self._sent} sent, {self._sent / (now - self._started):.0f} a second", err=True)
+        if self._pace.due():
+            click.echo(f"{self._sent} sent, {self._sent / self._pace.seconds:.0f} a second", err=True)
 
     def _refuse(self, answer: Answer) -> None:
         self._refused += 1

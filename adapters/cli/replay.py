@@ -17,7 +17,8 @@ from adapters.cli.commands import (
     settings,
     told_in_a_line,
 )
-from adapters.cli.meter import EVERY, Meter
+from adapters.cli.meter import Meter
+from adapters.cli.pace import Pace
 from adapters.config import Settings
 from adapters.sql import Difference, Part, Refused, Replay, Status, VersionStatus
 from core.declared import Cause
@@ -131,11 +132,10 @@ def _reread(commands: Commands, found: Settings, source: str | None) -> None:
 
 
 def _difference(opened: Replay, machines: tuple[str, ...], as_json: bool) -> None:
-    told = time.monotonic()
+    pace = Pace()
     found: Difference | None = None
     for found in opened.compare(machines):
-        if time.monotonic() - told >= EVERY:
-            told = time.monotonic()
+        if pace.due():
             click.echo(f"{found.compared} streams compared, {len(found.changes)} kinds of change", err=True)
     if found is None:
         return

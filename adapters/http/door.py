@@ -1,6 +1,7 @@
 """The door: what a delivery is answered, decided in one order for every server in front of it."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from adapters.providers import Provider, Refused
 from adapters.sql import Entry, Receipt, Rejection
 from core.event import Headers, Instant, Unreadable
+from core.headers import misnamed
 
 KEPT_BODY = 4_096
 """Bytes of a rejected body that stay on record."""
@@ -70,7 +72,8 @@ class Door:
     def _reject(
         self, source: str, headers: Headers, body: bytes, size: int, status: int, reason: str, hint: str
     ) -> Rejection:
-        kept = [(name[:KEPT_HEADER], value[:KEPT_HEADER]) for name, value in headers[:KEPT_HEADERS]]
+        named = [one for one in headers[:KEPT_HEADERS] if misnamed([one]) is None]
+        kept = [(name[:KEPT_HEADER], value[:KEPT_HEADER]) for name, value in named]
         return Rejection(source, self._clock(), kept, body[:KEPT_BODY], min(size, MOST_BYTES), status, reason, hint)
 
 
@@ -102,6 +105,7 @@ _MESSAGES = {
     "too_large": "the body is too large",
     "content_encoding": "send the body as it is, without a content encoding",
     "content_type": "send JSON",
+    "header_name": "a header has a name that is none",
     "empty": "the body is empty",
     "undecodable": "the body cannot be read as one of this provider's webhooks",
 }
@@ -109,15 +113,21 @@ _MESSAGES = {
 
 
 def _transport(headers: Headers, body: bytes) -> tuple[int, str, str] | None:
-    """Status, reason and hint where the request itself is wrong: 415 before an empty 400."""
+    """Status, reason and hint where the request itself is wrong: 415 before a 400.
+
+    A name that is none, which no server should have let through, could not be recorded however often it is sent.
+    """
     for name, value in headers:
         if name == "content-encoding" and value.strip().lower() not in ("", "identity"):
             return 415, "content_encoding", value[:KEPT_HEADER]
         if name == "content-type" and _is_refused(value):
             return 415, "content_type", value[:KEPT_HEADER]
+    if (misname := misnamed(headers)) is not None:
+        return 400, "header_name", misname[:KEPT_HEADER]
     return None if body else (400, "empty", "no body")
 
 
+@lru_cache(maxsize=64)
 def _is_refused(content_type: str) -> bool:
     kind = content_type.partition(";")[0].strip().lower()
     return kind.startswith(_REFUSED_TYPES) or kind.endswith(("/xml", "+xml"))

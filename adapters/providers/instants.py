@@ -11,8 +11,8 @@ _ISO = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - every difference below is taken in UTC
 _MICROSECOND = timedelta(microseconds=1)
-_FIRST: Instant = (datetime.min - _EPOCH) // _MICROSECOND  # noqa: DTZ901
-_LAST: Instant = (datetime.max - _EPOCH) // _MICROSECOND  # noqa: DTZ901
+_FIRST: Instant = (datetime.min - _EPOCH) // _MICROSECOND  # noqa: DTZ901 - as above
+_LAST: Instant = (datetime.max - _EPOCH) // _MICROSECOND  # noqa: DTZ901 - as above
 _MILLISECONDS_ABOVE = 100_000_000_000
 
 
@@ -27,8 +27,9 @@ def iso(text: str) -> tuple[Instant, bool] | None:
         return None
     year, month, day, hour, minute, second, fraction, zulu, sign, off_hours, off_minutes = match.groups()
     leap = second == "60"
+    last = 59 if leap else int(second)
     try:
-        local = datetime(int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second))  # noqa: DTZ001
+        local = datetime(int(year), int(month), int(day), int(hour), int(minute), last)  # noqa: DTZ001 - as above
     except ValueError:
         return None
     instant = (local - _EPOCH) // _MICROSECOND + (SECOND if leap else int((fraction or "0").ljust(6, "0")[:6]))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from adapters.providers.port import Refused, Verified
 from core.event import SECOND, Headers, Instant
+from core.mac import mac
 
 TOLERANCE: Instant = 300 * SECOND
 """How far a Svix timestamp may be from our clock, both ways."""
@@ -104,7 +105,7 @@ def _signer(keys: Sequence[Key], message: bytes, tokens: Sequence[str]) -> str |
 
 
 def _svix_token(key: bytes, message: bytes) -> str:
-    return "v1," + b64encode(hmac.digest(key, message, "sha256")).decode()
+    return "v1," + b64encode(mac(key, message)).decode()
 
 
 def _in_time(sent: Instant, now: Instant | None) -> Refused | None:
@@ -137,7 +138,7 @@ def verify_wms(keys: Sequence[Key], headers: Headers, body: bytes, *, node_ascii
 
 def _maker(keys: Sequence[Key], message: bytes, sent: bytes) -> str | None:
     for key in keys:
-        if hmac.compare_digest(hmac.digest(key.value, message, "sha256"), sent):
+        if hmac.compare_digest(mac(key.value, message), sent):
             return key.ref
     return None
 
@@ -171,4 +172,4 @@ def sign_svix(secret: str, message_id: str, timestamp: int, body: bytes) -> dict
 
 def sign_wms(secret: str, body: bytes) -> dict[str, str]:
     """The header of a delivery, its MAC over the raw bytes."""
-    return {WMS: "hmac-sha256=" + hmac.digest(wms_key(secret), body, "sha256").hex()}
+    return {WMS: "hmac-sha256=" + mac(wms_key(secret), body).hex()}

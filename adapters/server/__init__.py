@@ -1,6 +1,6 @@
 """What serves: Granian's RSGI in front, Flask behind it, and one process that writes."""
 
-from adapters.server.bridge import Bridge
+from adapters.server.bridge import SHARED, Bridge
 from adapters.server.front import Front
 from adapters.server.link import Link
 from adapters.server.logs import CONFIGURATION, configure_logs
@@ -9,6 +9,7 @@ from adapters.server.writer import Writer
 
 __all__ = [
     "CONFIGURATION",
+    "SHARED",
     "WRITER",
     "Bridge",
     "Front",

@@ -5,10 +5,16 @@ import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from threading import Lock
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+SHARED = 0.0002
+"""Seconds for which a thread keeps the interpreter while another one that serves wants it, too."""
+
+_ALONE = sys.getswitchinterval()
 
 
 class Bridge:
@@ -17,12 +23,29 @@ class Bridge:
     def __init__(self, application: Wsgi, threads: int) -> None:
         self._application = application
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hookfold-http")
+        self._running = 0
+        self._counting = Lock()
 
     async def respond(self, scope: Any, protocol: Any, body: bytes | int) -> None:
         """Answers one request. `body` is the number of bytes where there were too many."""
         environ = _environ(scope, body)
-        status, headers, content = await asyncio.get_running_loop().run_in_executor(self._pool, self._call, environ)
+        status, headers, content = await asyncio.get_running_loop().run_in_executor(self._pool, self._run, environ)
         protocol.response_bytes(status, headers, content)
+
+    def _run(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+        self._count(1)
+        try:
+            return self._call(environ)
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        """The event loop waits for the interpreter behind threads that answer, so they keep it for short; without any,
+        nobody takes it from the loop in the middle of its work.
+        """
+        with self._counting:
+            self._running += change
+            sys.setswitchinterval(SHARED if self._running else _ALONE)
 
     def _call(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
         started: list[Any] = []

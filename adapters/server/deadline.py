@@ -1,44 +1,44 @@
 """A deadline for many short waits: one look a second over all of them, instead of a timer for each."""
 
 import asyncio
-from types import TracebackType
-from typing import Any
+from typing import Protocol
+
+
+class Waiting(Protocol):
+    """What is waited for: a task, a future, or what a server gives for one."""
+
+    def cancel(self) -> object: ...
 
 
 class Deadline:
-    """`with deadline:` around an await ends it after `seconds` (and up to one more), and leaves the block silently."""
+    """Cancels what is waited for longer than `seconds` (and up to one more). Belongs to one event loop."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: int) -> None:
         self._seconds = seconds
-        self._waiting: dict[asyncio.Task[Any], float] = {}
-        self._overdue: set[asyncio.Task[Any]] = set()
+        self._now = 0
+        self._ends: dict[Waiting, int] = {}
         self._looking = False
 
-    def __enter__(self) -> None:
-        loop = asyncio.get_running_loop()
-        task: Any = asyncio.current_task()
-        self._waiting[task] = loop.time() + self._seconds
+    def begin(self, waiting: Waiting) -> None:
+        """Counts from now on, until `end`."""
+        self._ends[waiting] = self._now + self._seconds
         if not self._looking:
             self._looking = True
-            loop.call_later(1.0, self._look, loop)
+            asyncio.get_running_loop().call_later(1.0, self._look)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        task: Any = asyncio.current_task()
-        del self._waiting[task]
-        if kind is not asyncio.CancelledError or task not in self._overdue:
-            return False
-        self._overdue.discard(task)
-        task.uncancel()
-        return True
+    def is_over(self, waiting: Waiting) -> bool:
+        """True where a wait that has not ended was cancelled by its deadline."""
+        return self._ends[waiting] < self._now
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
-        for task, end in self._waiting.items():
-            if end <= now:
-                self._overdue.add(task)
-                task.cancel()
-        self._looking = bool(self._waiting)
+    def end(self, waiting: Waiting) -> None:
+        """Has to be called however the wait ended."""
+        del self._ends[waiting]
+
+    def _look(self) -> None:
+        self._now += 1
+        for waiting, end in self._ends.items():
+            if end < self._now:
+                waiting.cancel()
+        self._looking = bool(self._ends)
         if self._looking:
-            loop.call_later(1.0, self._look, loop)
+            asyncio.get_running_loop().call_later(1.0, self._look)

@@ -1,6 +1,6 @@
 """What goes over the socket between the processes that serve and the one that writes: a length, then MessagePack."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -13,34 +13,38 @@ Outcome = Receipt | str
 
 Content = TypeVar("Content")
 
-_LENGTH = 4
-_encoder = msgspec.msgpack.Encoder()
+_LENGTH = 8
+_ARRAY = b"\xdd"
+_encode = msgspec.msgpack.Encoder().encode
 
 
 def pack(content: Item | Outcome) -> bytes:
-    """One frame."""
-    body = _encoder.encode(content)
-    return len(body).to_bytes(_LENGTH) + body
+    """One content of a frame. Raises where it cannot be encoded, before it is among others."""
+    return _encode(content)
+
+
+def frame(packed: Sequence[bytes]) -> bytes:
+    """All of them as one frame: a MessagePack array behind its length."""
+    array = b"".join((_ARRAY, len(packed).to_bytes(4), *packed))
+    return len(array).to_bytes(_LENGTH) + array
 
 
 class Inbox(Generic[Content]):
     """Puts frames of one kind of content together from what a socket gives."""
 
     def __init__(self, content: type[Content]) -> None:
-        self._decoder = msgspec.msgpack.Decoder(content)
-        self._rest = b""
+        self._decode = msgspec.msgpack.Decoder(list[content]).decode  # type: ignore[valid-type]  # known when it runs
+        self._rest = bytearray()
 
     def whole(self, data: bytes) -> list[Content]:
         """The contents of all frames that are whole by now."""
-        decode = self._decoder.decode
-        return [decode(frame) for frame in self._frames(self._rest + data)]
+        self._rest += data
+        contents: list[Content] = []
+        while (end := self._end()) <= len(self._rest):
+            contents += self._decode(self._rest[_LENGTH:end])
+            del self._rest[:end]
+        return contents
 
-    def _frames(self, data: bytes) -> Iterator[memoryview]:
-        view, start = memoryview(data), 0
-        while start + _LENGTH <= len(data):
-            end = start + _LENGTH + int.from_bytes(view[start : start + _LENGTH])
-            if end > len(data):
-                break
-            yield view[start + _LENGTH : end]
-            start = end
-        self._rest = data[start:]
+    def _end(self) -> int:
+        """Of the first frame; of its length, while that is not there."""
+        return _LENGTH + int.from_bytes(self._rest[:_LENGTH]) if len(self._rest) >= _LENGTH else _LENGTH

@@ -4,7 +4,9 @@ A body is read here under a deadline, so that a sender that stalls holds no thre
 (its specification: `docs/spec/RSGI.md` in Granian's repository).
 """
 
-from asyncio import AbstractEventLoop
+import asyncio
+from asyncio import AbstractEventLoop, CancelledError
+from collections.abc import Awaitable
 from typing import Any
 
 import structlog
@@ -16,7 +18,7 @@ from adapters.server.deadline import Deadline
 from adapters.server.link import Link
 from core.event import Headers
 
-BODY_DEADLINE = 20.0
+BODY_DEADLINE = 20
 """Seconds in which a whole body has to arrive."""
 
 _LATE = failure(408, "the body did not arrive in time", [("connection", "close")])
@@ -37,50 +39,53 @@ class Front:
         """Granian's call, before the first request."""
         self._link.tie(loop)
 
-    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+    def __rsgi__(self, scope: Any, protocol: Any) -> Awaitable[None]:
         """Granian's call for each request."""
-        if scope.proto != "http":
-            return
-        if scope.path.startswith("/in/"):
-            given = await self._answer(scope, protocol)
-            protocol.response_bytes(given.status, given.headers, given.body)
-        else:
-            body = await self._read(scope, protocol)
-            await self._bridge.respond(scope, protocol, b"" if isinstance(body, Answer) else body)
+        return self._deliver(scope, protocol) if scope.path.startswith("/in/") else self._ask(scope, protocol)
 
-    async def _answer(self, scope: Any, protocol: Any) -> Answer:
+    async def _ask(self, scope: Any, protocol: Any) -> None:
+        body = await self._read(protocol, scope.headers.get("content-length"))
+        await self._bridge.respond(scope, protocol, b"" if isinstance(body, Answer) else body)
+
+    async def _deliver(self, scope: Any, protocol: Any) -> None:
         """Whatever goes wrong with a delivery, its sender is told to send it again."""
         try:
-            return await self._deliver(scope, protocol)
+            given = await self._answer(scope, protocol)
         except Exception:
             _logger.exception("delivery_failed")
-            return unrecorded()
+            given = unrecorded()
+        protocol.response_bytes(given.status, given.headers, given.body)
 
-    async def _deliver(self, scope: Any, protocol: Any) -> Answer:
+    async def _answer(self, scope: Any, protocol: Any) -> Answer:
         source = self._door.source_of(scope.method, scope.path)
         if not isinstance(source, str):
             return source
-        body = await self._read(scope, protocol)
+        headers: Headers = scope.headers.items()
+        body = await self._read(protocol, scope.headers.get("content-length"))
         if isinstance(body, Answer):
             return body
-        headers: Headers = scope.headers.items()
         if isinstance(body, int):
             item: Any = self._door.refuse_size(source, headers, body)
         else:
             item = self._door.receive(source, headers, body)
         return answer(item, await self._link.commit(item))
 
-    async def _read(self, scope: Any, protocol: Any) -> bytes | int | Answer:
+    async def _read(self, protocol: Any, declared: str | None) -> bytes | int | Answer:
         """The body; the number of bytes seen where that is over the limit; an answer where it did not arrive."""
-        declared = scope.headers.get("content-length")
         if declared is not None and int(declared) > self._door.max_body:
             return int(declared)
+        reading = protocol() if declared is not None else asyncio.ensure_future(self._read_chunks(protocol))
+        self._deadline.begin(reading)
         try:
-            with self._deadline:
-                return await protocol() if declared is not None else await self._read_chunks(protocol)
+            return await reading
         except ProtocolClosed:
             return _CUT
-        return _LATE
+        except CancelledError:
+            if self._deadline.is_over(reading):
+                return _LATE
+            raise
+        finally:
+            self._deadline.end(reading)
 
     async def _read_chunks(self, protocol: Any) -> bytes | int | Answer:
         """Granian ends a body with one empty chunk, and one that broke off with two: it raises nothing there."""

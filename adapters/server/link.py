@@ -5,7 +5,7 @@ from asyncio import AbstractEventLoop, Future, Transport
 from collections import deque
 from typing import cast
 
-from adapters.server.frames import Inbox, Item, Outcome, pack
+from adapters.server.frames import Inbox, Item, Outcome, frame, pack
 from adapters.sql import Entry, Receipt, Unavailable, sealed_by
 from core.ids import Ids
 
@@ -13,7 +13,7 @@ _GONE = "the writing process is away"
 
 
 class Link(asyncio.Protocol):
-    """Belongs to one event loop. Deliveries of one turn of the loop travel together; outcomes come in their order.
+    """Belongs to one event loop. Deliveries of one turn of the loop are one frame; outcomes come in their order.
 
     What can be made of a delivery before the writer's turn is made here: the writer is what everybody waits for.
     """
@@ -28,37 +28,41 @@ class Link(asyncio.Protocol):
         self._outgoing: list[bytes] = []
         self._pending: deque[Future[Receipt | Unavailable]] = deque()
 
-    async def commit(self, item: Item) -> Receipt | Unavailable:
-        """The outcome of a delivery, once it is known."""
-        if self._transport is None and not await self._connected():
-            return Unavailable(_GONE)
+    def commit(self, item: Item) -> Future[Receipt | Unavailable]:
+        """Hands a delivery in. The future tells its outcome, once it is known; who no longer waits may cancel it."""
         if isinstance(item, Entry):
             item.sealed = sealed_by(self._ids, item)
             item.headers = []
-        frame = pack(item)
-        future: Future[Receipt | Unavailable] = self._loop.create_future()
-        if not self._outgoing:
+        self._outgoing.append(pack(item))
+        if len(self._outgoing) == 1:
             self._loop.call_soon(self._send)
-        self._outgoing.append(frame)
+        future: Future[Receipt | Unavailable] = self._loop.create_future()
         self._pending.append(future)
-        return await future
+        return future
 
     def append(self, item: Item) -> Receipt:
         """The same for a thread that may wait. Raises Unavailable."""
-        outcome = asyncio.run_coroutine_threadsafe(self.commit(item), self._loop).result()
+        outcome = asyncio.run_coroutine_threadsafe(self._committed(item), self._loop).result()
         if isinstance(outcome, Unavailable):
             raise outcome
         return outcome
+
+    async def _committed(self, item: Item) -> Receipt | Unavailable:
+        return await self.commit(item)
 
     def tie(self, loop: AbstractEventLoop) -> None:
         """Ties the link to its loop, before anything is handed in."""
         self._loop = loop
 
-    async def _connected(self) -> bool:
-        if self._connecting is None:
-            self._connecting = asyncio.ensure_future(self._connect())
-        await self._connecting
-        return self._transport is not None
+    def _send(self) -> None:
+        """Without a connection, what is to go waits for one."""
+        if not self._outgoing:
+            return
+        if self._transport is not None:
+            self._transport.write(frame(self._outgoing))
+            self._outgoing.clear()
+        elif self._connecting is None:
+            self._connecting = self._loop.create_task(self._connect())
 
     async def _connect(self) -> None:
         try:
@@ -67,15 +71,13 @@ class Link(asyncio.Protocol):
             self._transport = None
         finally:
             self._connecting = None
-
-    def _send(self) -> None:
-        frames, self._outgoing = self._outgoing, []
-        if self._transport is not None:
-            self._transport.write(b"".join(frames))
+            if self._transport is None:
+                self._give_up()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio's call."""
         self._transport = cast(Transport, transport)
+        self._send()
 
     def data_received(self, data: bytes) -> None:
         """Asyncio's call."""
@@ -86,7 +88,11 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Asyncio's call: nothing is known of what was under way."""
-        self._transport, self._inbox, self._outgoing = None, _inbox(), []
+        self._transport, self._inbox = None, _inbox()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        self._outgoing.clear()
         pending, self._pending = self._pending, deque()
         for future in pending:
             if not future.done():

@@ -24,7 +24,9 @@ WRITER = "HOOKFOLD_WRITER"
 _LISTENER = "HOOKFOLD_WRITER_FD"
 _BACKLOG = 128
 _PAUSE = 0.2
+"""Seconds before a writer that died is started anew: one that dies at once must not spin."""
 _LOOK = 1.0
+"""Seconds between two looks whether the parent is there: nothing tells of its death."""
 _logger = structlog.get_logger()
 
 

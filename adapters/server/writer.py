@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from adapters.server.frames import Inbox, Item, Outcome, pack
+from adapters.server.frames import Inbox, Item, Outcome, frame, pack
 from adapters.sql import Receipt, Unavailable
 
 MOST_PER_COMMIT = 256
@@ -72,7 +72,7 @@ class Writer:
         ]
         for connection, items in sent:
             answered, outcomes = outcomes[: len(items)], outcomes[len(items) :]
-            self._answer(connection, b"".join(map(pack, answered)))
+            self._answer(connection, frame([*map(pack, answered)]))
 
     def _outcomes(self, batch: Sequence[Item]) -> Sequence[Outcome]:
         """One for each. The log is told when the database goes and when it is back, not for every batch in between."""

@@ -12,13 +12,13 @@ from sqlalchemy import Engine
 
 from adapters.sql import tables
 from adapters.sql.afresh import Afresh
-from adapters.sql.dialects import Insert, Lookup, Row, dialect_of
+from adapters.sql.dialects import Insert, Lookup, Row, Writes, dialect_of
 from adapters.sql.entries import Unavailable
 from adapters.sql.errors import cause_of, is_for_now
-from adapters.sql.log import Log
+from adapters.sql.log import EVENTS, Log
 from adapters.sql.own import OWN
 from adapters.sql.place import Place, placeholder
-from adapters.sql.project import Projector
+from adapters.sql.project import HOT, Projector
 from adapters.sql.projection import Source
 from adapters.sql.taken import Left, Outcome, Reach, Repeated, Taken
 from core.event import Instant
@@ -28,7 +28,6 @@ from core.leaf import Columns
 MOST_LEFT_OUT = 10_000
 """So many positions in a row may be filled with placeholders; where more are missing, the export is a selection."""
 
-_EVENTS = Insert(tables.events)
 _PAYLOADS = Insert(tables.payloads)
 _DELIVERIES = Insert(tables.deliveries)
 _STREAMS = Insert(tables.streams, " ON CONFLICT DO NOTHING")
@@ -42,11 +41,19 @@ _SAME_DELIVERY = (
     "SELECT body FROM deliveries WHERE source = ? AND position = ? AND verdict = ? AND received_at = ? AND size = ?"
 )
 
+_WHOLE = (
+    "SELECT 1 FROM events e JOIN payloads p ON p.source = e.source AND p.position = e.position WHERE e.source = ? "
+    "AND e.opened = ? AND e.stream = ? AND e.position > 0 AND e.position < ? AND p.body IS NOT NULL LIMIT 1"
+)
+"""The condition on the position's lower end is always true: see `adapters.sql.stored`."""
+
 Item = Taken | Repeated | Left | Reach
 
 
 class Importer(Log):
     """The writer of an import. `whole`: the export is one of a whole log, so that positions can be kept."""
+
+    hot = (EVENTS, _PAYLOADS, _DELIVERIES, *HOT)
 
     def __init__(
         self, engine: Engine, ids: Ids, sources: Mapping[str, Source], clock: Callable[[], Instant], *, whole: bool
@@ -86,13 +93,12 @@ class Importer(Log):
     def _record(self, cursor: Any, turn: "Turn") -> None:
         whole = [place.new for place in turn.places if place.taken.folded]
         touched = self._projector.touch(cursor, whole, turn.conflicts)
-        if turn.places:
-            rows = [place.rows() for place in turn.places]
-            self._dialect.insert(cursor, _EVENTS, [event for event, _ in rows])
-            self._dialect.insert(cursor, _PAYLOADS, [payload for _, payload in rows])
-        if turn.deliveries:
-            self._dialect.insert(cursor, _DELIVERIES, turn.deliveries)
-        self._projector.project(cursor, touched, turn.position)
+        writes, rows = Writes(self._dialect, cursor), [place.rows() for place in turn.places]
+        writes.add(EVENTS, [event for event, _ in rows])
+        writes.add(_PAYLOADS, [payload for _, payload in rows])
+        writes.add(_DELIVERIES, turn.deliveries)
+        self._projector.project(writes, touched, turn.position)
+        writes.flush()
         self._take_back(cursor, turn)
 
     def _take_back(self, cursor: Any, turn: "Turn") -> None:
@@ -120,9 +126,9 @@ class Importer(Log):
         """The clock's time."""
         return self._clock()
 
-    def holders(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, int]:
+    def holders(self, keys: Sequence[Row]) -> dict[Row, int]:
         """Which position holds a (source, key)."""
-        return self._holders(cursor, list(dict.fromkeys(keys)))
+        return dict(self._held(list(dict.fromkeys(keys))))
 
     def body(self, cursor: Any, source: str, position: int) -> bytes | None:
         """An event's body."""
@@ -141,6 +147,12 @@ class Importer(Log):
         """The bodies of the deliveries that (source, position, verdict, received_at, size) names."""
         cursor.execute(_SAME_DELIVERY.replace("?", self._dialect.mark), wanted)
         return [None if body is None else bytes(body) for (body,) in cursor.fetchall()]
+
+    def is_whole(self, cursor: Any, left: Left) -> bool:
+        """Whether bodies are here of what was erased there."""
+        key = (left.source, left.opened, left.stream, left.position)
+        cursor.execute(_WHOLE.replace("?", self._dialect.mark), key)
+        return cursor.fetchone() is not None
 
     def left_out_key(self, position: int) -> bytes:
         """The key of a placeholder."""
@@ -172,7 +184,7 @@ class Turn:
         events = [item for item in batch if isinstance(item, Taken)]
         others = [item for item in batch if isinstance(item, Repeated)]
         keys = [(one.columns.source, one.key) for one in events]
-        self._holders = log.holders(cursor, keys + [(one.source, one.key) for one in others if one.key])
+        self._holders = log.holders(keys + [(one.source, one.key) for one in others if one.key])
         positions = [one.columns.position for one in events if one.columns.position <= self._head]
         self._leaves = log.leaves(cursor, positions) if self.same else {}
         self._numbered = log.numbered(cursor, [(one.source, one.delivery) for one in others]) if self.same else {}
@@ -196,8 +208,10 @@ class Turn:
             self.outcome.erased += 1
 
     def left(self, found: Left) -> None:
-        """Takes over what is left of an erased stream, where its events were."""
-        if self.same and self._fill(found.position, None):
+        """Takes over what is left of an erased stream, where its events were. What is whole here stays as it is."""
+        if self.same and self._log.is_whole(self._cursor, found):
+            self.outcome.whole += 1
+        elif self.same and self._fill(found.position, None):
             self.lefts.append(found)
 
     def reach(self, position: int) -> None:

@@ -9,6 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 from uuid import uuid4
 
@@ -86,6 +87,7 @@ class Builder:
         sources: Mapping[str, Source],
         clock: Callable[[], Instant],
         machines: Mapping[str, fold.Kind] = fold.MACHINES,
+        helpers: int = 0,
     ) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
@@ -94,6 +96,7 @@ class Builder:
         self._sources = sources
         self._machines = machines
         self._clock = clock
+        self._helpers = helpers
         self._me = uuid4().hex
 
     def machine_of(self, source: str, kind: str) -> fold.Kind | None:
@@ -184,11 +187,12 @@ class Builder:
         total = done + self._walk.count(version.machine, version.reached, end)
         told(Progress(version.machine, version.version, done, total, events))
         streams = self._walk.chunks(version.machine, version.version, version.reached, end)
-        for chunk in fold_chunks(self._transactions, self._refolder, streams):
-            self._write(version, chunk)
-            done, events = done + len(chunk.streams), events + chunk.events
-            _tell_failed(chunk, told)
-            told(Progress(version.machine, version.version, done, max(total, done), events))
+        with closing(fold_chunks(self._transactions, self._refolder, streams, self._helpers)) as chunks:
+            for chunk in chunks:
+                self._write(version, chunk)
+                done, events = done + len(chunk.streams), events + chunk.events
+                _tell_failed(chunk, told)
+                told(Progress(version.machine, version.version, done, max(total, done), events))
 
     def _write(self, version: Version, chunk: Chunk) -> None:
         progress = (chunk.streams[-1].opened, len(chunk.streams), self._clock())

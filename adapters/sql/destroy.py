@@ -29,8 +29,8 @@ _LOOSE = Lookup(
 )
 _ROWS = "SELECT machine, conflicts, snapshot FROM projections WHERE source = ? AND stream = ?"
 _EMPTY = (
-    "UPDATE payloads SET type = NULL, headers = NULL, body = NULL, salt = NULL, commitment = ?, erased = ? "
-    "WHERE source = ? AND position = ?"
+    "UPDATE payloads SET type = NULL, headers = NULL, body = NULL, salt = NULL, origin = NULL, "
+    "commitment = ?, erased = ? WHERE source = ? AND position = ?"
 )
 _OF_EVENT = "UPDATE deliveries SET headers = NULL, body = NULL, hint = NULL WHERE source = ? AND position = ?"
 _REJECTED = "UPDATE deliveries SET headers = NULL, body = NULL, hint = NULL WHERE source = ? AND delivery = ?"

@@ -5,6 +5,7 @@ Nothing is written.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -89,6 +90,7 @@ class Differ:
         ids: Ids,
         sources: Mapping[str, Source],
         machines: Mapping[str, fold.Kind] = fold.MACHINES,
+        helpers: int = 0,
     ) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
@@ -96,6 +98,7 @@ class Differ:
         self._walk = Walk(self._transactions, sources)
         self._sources = sources
         self._machines = machines
+        self._helpers = helpers
 
     def compare(self, names: Sequence[str] = ()) -> Iterator[Difference]:
         """The difference so far, after every chunk of streams; the last is the whole. Without names: all machines."""
@@ -106,9 +109,10 @@ class Differ:
             before = serving(versions, name)
             if before is not None:
                 streams = self._walk.chunks(name, before.version, 0, found.position)
-                for chunk in fold_chunks(self._transactions, self._refolder, streams):
-                    self._compare_chunk(before, chunk, found)
-                    yield found
+                with closing(fold_chunks(self._transactions, self._refolder, streams, self._helpers)) as chunks:
+                    for chunk in chunks:
+                        self._compare_chunk(before, chunk, found)
+                        yield found
         yield found
 
     def _compare_chunk(self, before: Version, chunk: Chunk, found: Difference) -> None:

@@ -50,8 +50,8 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
 
 def _open_sqlite(url: str, pool_size: int) -> Engine:
     database = make_url(url).database
-    if database:
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    if database and database != ":memory:":
+        _make_private(Path(database))
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -62,6 +62,13 @@ def _open_sqlite(url: str, pool_size: int) -> Engine:
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine
+
+
+def _make_private(path: Path) -> None:
+    """A new file holds what is nobody's business but the service's; SQLite gives its companions the same mode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:

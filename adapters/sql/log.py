@@ -1,8 +1,8 @@
 """Appends deliveries to the log: verdicts, positions, payloads and projections in one transaction for a whole batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 import structlog
@@ -10,12 +10,14 @@ from sqlalchemy import Engine
 
 from adapters.sql import tables
 from adapters.sql.ability import Ability
-from adapters.sql.dialects import Insert, Lookup, Row, dialect_of
+from adapters.sql.dialects import Insert, Lookup, Row, Writes, dialect_of
 from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Sealed, Unavailable
 from adapters.sql.errors import cause_of, is_for_now
-from adapters.sql.project import New, Projector
+from adapters.sql.project import HOT, Projector
 from adapters.sql.seal import seal
+from adapters.sql.touch import New
 from core.event import Instant, Reading, Unreadable
+from core.headers import to_lines
 from core.ids import Ids
 from core.leaf import Columns, leaf
 
@@ -27,10 +29,10 @@ _logger = structlog.get_logger()
 KEPT_REJECTIONS = 1_000
 """Rejections on record per source: the newest ones."""
 
-_EVENTS = Insert(tables.events)
+EVENTS = Insert(tables.events)
 _PAYLOADS = Insert(tables.payloads, without=("origin", "commitment", "erased"))
 _DELIVERIES = Insert(tables.deliveries)
-_HOLDERS = Lookup("t.source, t.key, t.position", tables.events, ("source", "key"))
+_HOLDERS = Lookup("t.source, t.key, t.position", tables.events, ("source", "key"), unique=True)
 _BODIES = Lookup("t.source, t.position, t.body", tables.payloads, ("source", "position"))
 _HEAD = (
     "SELECT s.value, e.position, e.recorded_at FROM service s LEFT JOIN "
@@ -47,7 +49,12 @@ _PRUNE = (
 
 
 class Log:
-    """The writer of one process. Not for several threads at once: `GroupCommit` stands in front."""
+    """The writer of one process. Not for several threads at once: `GroupCommit` stands in front.
+
+    `hot` are the inserts of nearly every batch.
+    """
+
+    hot: ClassVar[tuple[Insert, ...]] = (EVENTS, _PAYLOADS, *HOT)
 
     def __init__(self, engine: Engine, ids: Ids, projector: Projector, clock: Callable[[], Instant]) -> None:
         self._engine = engine
@@ -78,8 +85,9 @@ class Log:
         return receipts
 
     def close(self) -> None:
+        """Gives the connection up: settled for appends alone, it is nothing for others."""
         if self._connection is not None:
-            self._connection.close()
+            self._connection.invalidate()
             self._connection = None
 
     def _append_raw(self, item: Item, error: Exception) -> list[Receipt]:
@@ -113,7 +121,7 @@ class Log:
         """Runs `write` as the only writer. It gives what comes of it, and the log's last position by then."""
         try:
             if self._connection is None:
-                self._connection = self._engine.raw_connection()
+                self._connection = self._connected()
             with self._dialect.together(self._connection):
                 cursor = self._connection.cursor()
                 self._dialect.begin(cursor)
@@ -125,6 +133,11 @@ class Log:
         self._last = last
         return outcome
 
+    def _connected(self) -> Any:
+        connection = self._engine.raw_connection()
+        self._dialect.settle(connection, self.hot)
+        return connection
+
     def _abandon(self) -> None:
         """What the projector remembers may be ahead of the log now, and the connection may be broken: begin anew."""
         self._projector.forget()
@@ -135,17 +148,20 @@ class Log:
             connection.invalidate()
 
     def _write(self, cursor: Any, batch: Sequence[Item]) -> tuple[list[Receipt], int]:
-        turn = Turn(*self._head(cursor), clock=self._clock)
         entries = [item for item in batch if isinstance(item, Entry)]
         seals = [entry.sealed or seal(self._ids, entry) for entry in entries]
         keys = [(entry.source, sealed.key) for entry, sealed in zip(entries, seals, strict=True)]
-        turn.judge(entries, seals, self._holders(cursor, keys), lambda at: self._bodies(cursor, at), self._stream)
+        held = self._held(keys)
+        turn = Turn(*self._head(cursor), clock=self._clock)
+        turn.judge(entries, seals, dict(held), lambda at: self._bodies(cursor, at), self._stream)
         turn.reject([item for item in batch if isinstance(item, Rejection)])
         touched = self._projector.touch(cursor, turn.new, turn.conflicts)
-        self._insert(cursor, turn)
+        writes = Writes(self._dialect, cursor)
+        self._insert(writes, turn)
         if any(isinstance(item, Probe) for item in batch):
             cursor.execute(_WRITE_NOTHING_NEW)
-        self._projector.project(cursor, touched, turn.position)
+        self._projector.project(writes, touched, turn.position)
+        writes.flush()
         verdicts = iter(turn.receipts)
         return [next(verdicts) if isinstance(item, Entry) else self._outside(item) for item in batch], turn.position
 
@@ -161,8 +177,10 @@ class Log:
             self._projector.forget_changed(cursor, self._last)
         return position or 0, recorded_at or 0
 
-    def _holders(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, int]:
-        return {(source, key): at for source, key, at in self._dialect.lookup(cursor, _HOLDERS, keys)} if keys else {}
+    def _held(self, keys: Sequence[Row]) -> Iterator[tuple[Row, int]]:
+        """Which position holds a (source, key). The question leaves at once; who reads the answer waits for it."""
+        rows = self._dialect.lookup(self._connection.cursor(), _HOLDERS, keys) if keys else ()
+        return (((source, key), at) for source, key, at in rows)
 
     def _bodies(self, cursor: Any, at: Sequence[Row]) -> dict[Row, bytes | None]:
         return {(source, position): body for source, position, body in self._dialect.lookup(cursor, _BODIES, at)}
@@ -172,17 +190,19 @@ class Log:
             return None
         return self._ids.of(reading.kind, source, reading.provider_id)
 
-    def _insert(self, cursor: Any, turn: "Turn") -> None:
-        if turn.new:
-            rows = [_rows(*one, turn.recorded_at) for one in zip(turn.new, turn.seals, strict=True)]
-            self._dialect.insert(cursor, _EVENTS, [event for event, _ in rows])
-            self._dialect.insert(cursor, _PAYLOADS, [payload for _, payload in rows])
+    def _insert(self, writes: Writes, turn: "Turn") -> None:
+        rows = [_rows(*one, turn.recorded_at) for one in zip(turn.new, turn.seals, strict=True)]
+        writes.add(EVENTS, [event for event, _ in rows])
+        writes.add(_PAYLOADS, [payload for _, payload in rows])
         if turn.deliveries:
-            cursor.execute(_LAST_DELIVERY)
-            first = (cursor.fetchone()[0] or 0) + 1
-            self._dialect.insert(cursor, _DELIVERIES, turn.delivery_rows(first))
-            for source in turn.rejected_sources:
-                cursor.execute(_PRUNE.replace("?", self._dialect.mark), (source, source))
+            self._insert_deliveries(writes.cursor, turn)
+
+    def _insert_deliveries(self, cursor: Any, turn: "Turn") -> None:
+        cursor.execute(_LAST_DELIVERY)
+        first = (cursor.fetchone()[0] or 0) + 1
+        self._dialect.insert(cursor, _DELIVERIES, turn.delivery_rows(first))
+        for source in turn.rejected_sources:
+            cursor.execute(_PRUNE.replace("?", self._dialect.mark), (source, source))
 
 
 class Turn:
@@ -247,7 +267,7 @@ class Turn:
 def _rejected(rejection: Rejection, recorded_at: Instant) -> Row:
     """The columns of `deliveries` from received_at on."""
     told = (rejection.status, rejection.reason, rejection.hint, rejection.size)
-    return (rejection.received_at, recorded_at, *told, msgspec.json.encode(rejection.headers), rejection.body)
+    return (rejection.received_at, recorded_at, *told, to_lines(rejection.headers), rejection.body)
 
 
 def _rows(new: New, sealed: Sealed, recorded_at: Instant) -> tuple[Row, Row]:

@@ -7,8 +7,8 @@ import msgspec
 from adapters.sql.dialects import Row
 from adapters.sql.entries import Entry
 from adapters.sql.own import NOBODY, OWN
-from adapters.sql.project import New
 from adapters.sql.taken import Misfit, Taken
+from adapters.sql.touch import New
 from core.event import Instant, Unreadable
 from core.leaf import Columns, commitment, leaf
 
@@ -45,7 +45,7 @@ class Place:
         )
         payload: Row = (taken.headers, taken.entry.body, taken.salt, origin, None, None)
         if taken.erased is not None:
-            payload = (None, None, None, origin, bytes.fromhex(columns.commitment), taken.erased)
+            payload = (None, None, None, None, bytes.fromhex(columns.commitment), taken.erased)
         return event, (source, position, taken.sent, *payload)
 
 
@@ -56,7 +56,7 @@ def _origin(columns: Columns) -> bytes:
 def placeholder(position: int, at: Instant, key: bytes) -> Taken:
     """What stands for an entry of Hookfold's own that the export left out: positions have no holes."""
     body = msgspec.json.encode({"type": "left_out", "who": NOBODY, "through": "import", "at": at})
-    headers, salt = b"[]", os.urandom(16)
+    headers, salt = b"", os.urandom(16)
     sealed = commitment(salt, headers, body).hex()
     columns = Columns(position, OWN, None, None, "ok", "left_out", None, None, at, at, key.hex(), None, sealed)
     entry = Entry(OWN, at, [], body, None, b"", Unreadable("nothing of a stream"))

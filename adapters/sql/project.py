@@ -1,24 +1,24 @@
 """Folds what an append brought into the projections, in the append's own transaction."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 import structlog
 
 from adapters.sql import tables
-from adapters.sql.dialects import Dialect, Insert, Lookup, Row
-from adapters.sql.entries import Entry
+from adapters.sql.dialects import Dialect, Insert, Lookup, Row, Writes
 from adapters.sql.erased import bases
 from adapters.sql.errors import is_from_driver
 from adapters.sql.marks import Waiting, mark, marked
 from adapters.sql.projection import Projection, Source, measurement_rows, projection_row, with_conflicts
-from adapters.sql.refold import FORGET_MEASUREMENT, MEASUREMENTS, PROJECTIONS, Refolder, fault
+from adapters.sql.refold import FORGET_MEASUREMENT, PROJECTIONS, Refolder, fault
 from adapters.sql.stored import stream_rows, to_event
+from adapters.sql.touch import New, Touch, event_of
 from adapters.sql.versions import Own, Standing, raise_epoch, register, standing
 from core import fold
-from core.event import Event, Instant, Reading, Unreadable
+from core.event import Instant, Unreadable
 from core.ids import Ids
 
 _logger = structlog.get_logger()
@@ -27,40 +27,25 @@ _REMEMBERED = 4_096
 _MOST_FOREIGN = 10_000
 
 _STREAMS = Insert(tables.streams, " ON CONFLICT DO NOTHING")
+_MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream", "measurement_id", "opened"))
+HOT = (PROJECTIONS, _MEASUREMENTS)
+"""What nearly every batch inserts."""
+
+_KEPT = slice(_MEASUREMENTS.names.index("stream"), _MEASUREMENTS.names.index("measurement_id") + 1)
+"""Of a row of measurements, what an upsert keeps."""
+
 _LOAD = Lookup(
     "t.source, t.stream, t.opened, t.conflicts, t.snapshot, e.position",
     tables.projections,
     ("source", "stream", "fingerprint"),
     " LEFT JOIN erased e ON e.source = t.source AND e.stream = t.stream",
 )
+_FORGET_MEASURED = "DELETE FROM measurements WHERE source = ? AND stream = ? AND fingerprint = ?"
 _NAME_AGAIN = "UPDATE streams SET provider_id = ? WHERE source = ? AND stream = ? AND provider_id IS NULL"
-_STREAM_OF = Lookup("t.source, t.position, t.stream", tables.events, ("source", "position"))
+_STREAM_OF = Lookup("t.source, t.position, t.stream", tables.events, ("source", "position"), unique=True)
 _KIND_OF = Lookup("t.source, t.stream, t.kind, t.provider_id", tables.streams, ("source", "stream"))
 _OPENED = Lookup("t.source, t.stream, t.opened", tables.streams, ("source", "stream"))
 _CHANGED = "SELECT DISTINCT source, stream FROM events WHERE position > ?"
-
-
-class New(msgspec.Struct, gc=False):
-    """An entry that became an event, its position, its key's hash, its stream and the position that opened that."""
-
-    position: int
-    entry: Entry
-    key: bytes
-    stream: str | None
-    opened: int | None = None
-
-
-class Touch:
-    """What one batch does to one stream."""
-
-    __slots__ = ("conflicts", "events", "kind", "opened", "provider_id")
-
-    def __init__(self, kind: str, provider_id: str, opened: int) -> None:
-        self.kind = kind
-        self.provider_id = provider_id
-        self.opened = opened
-        self.events: list[Event] = []
-        self.conflicts: list[int] = []
 
 
 class Projector:
@@ -117,32 +102,38 @@ class Projector:
                     one.opened = self._remembered[one.entry.source, one.stream].opened
         return touched
 
-    def project(self, cursor: Any, touched: dict[Row, Touch], head: int) -> None:
-        """Writes the projections of touched streams, whose new events are in the log by now. `head`: its last position.
+    def project(self, writes: Writes, touched: dict[Row, Touch], head: int) -> None:
+        """Adds the projections of touched streams to the writes, where their new events are. `head`: the last position.
 
         Streams that this code has no built version for are marked, as every stream is for the versions of others.
         """
         if not touched:
             return
         if not self._standing.plain:
-            touched = self._leave_marks(cursor, touched, head)
-        rows: list[Row] = []
-        measured: list[Row] = []
-        gone: list[Row] = []
-        for where, touch in touched.items():
-            one = self._remembered[where]
-            try:
-                rows.append(self._fold(cursor, one, touch, measured, gone))
-            except Exception as error:
-                if is_from_driver(error):
-                    raise
-                self._give_up(cursor, one, head, fault(error))
-        if rows:
-            self._dialect.insert(cursor, PROJECTIONS, rows)
-        for row in gone:
-            cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), row)
-        if measured:
-            self._dialect.insert(cursor, MEASUREMENTS, measured)
+            writes.flush()
+            touched = self._leave_marks(writes.cursor, touched, head)
+        attempt = partial(self._attempt, writes.cursor, head)
+        places = [(self._remembered[where], touch) for where, touch in touched.items()]
+        behind = [one for one, touch in places if attempt(one, self._advance, touch) is False]
+        if behind:
+            writes.flush()
+        for one in behind:
+            attempt(one, self._refold, writes.cursor)
+        for one, touch in places:
+            if self._remembered.get((one.source, one.stream)) is one:
+                attempt(one, self._add, touch, writes)
+
+    def _attempt(self, cursor: Any, head: int, one: Projection, act: Callable[..., Any], *arguments: Any) -> Any:
+        """What `act` gives. What it raises, the driver's errors apart, is a fault of ours: the stream is given up.
+
+        It must not write what others wait for: their error would be taken for the stream's.
+        """
+        try:
+            return act(one, *arguments)
+        except Exception as error:
+            if is_from_driver(error):
+                raise
+            self._give_up(cursor, one, head, fault(error))
 
     def _touched(self, new: Sequence[New]) -> dict[Row, Touch]:
         touched: dict[Row, Touch] = {}
@@ -224,10 +215,16 @@ class Projector:
             if was_erased:
                 erased.append(one)
             elif (source, stream, one.version) not in stale:
-                with suppress(msgspec.DecodeError):  # what cannot be taken up is folded anew
-                    one.state = fold.decode(one.machine, snapshot)
+                self._take_up(one, snapshot)
         if erased:
             self._take_up_erased(cursor, erased)
+
+    def _take_up(self, one: Projection, snapshot: bytes) -> None:
+        try:
+            one.state = fold.decode(one.machine, snapshot)
+            one.measured = measurement_rows(self._ids, one)
+        except Exception:  # noqa: BLE001 - it is folded anew, and what is wrong with our code is told there
+            one.state = None
 
     def _take_up_erased(self, cursor: Any, erased: Sequence[Projection]) -> None:
         """Who sends again under an erased name is named again; what comes is folded onto what is left."""
@@ -272,26 +269,32 @@ class Projector:
         self._refolder.catch_up(cursor, stale)
         return mine
 
-    def _fold(self, cursor: Any, one: Projection, touch: Touch, measured: list[Row], gone: list[Row]) -> Row:
-        """Folds what touches the stream; its row. What this raises, the driver's errors apart, is a fault of ours."""
-        before = measurement_rows(self._ids, one) if one.state is not None else {}
+    def _advance(self, one: Projection, touch: Touch) -> bool:
+        """Whether the stream's state could be moved on by the new events; else it has to be folded anew."""
         settings = self._sources[one.source].settings
-        if one.state is None or not all(fold.advance(one.machine, one.state, new, settings) for new in touch.events):
-            self._refold(cursor, one)
+        return one.state is not None and all(
+            fold.advance(one.machine, one.state, new, settings) for new in touch.events
+        )
+
+    def _add(self, one: Projection, touch: Touch, writes: Writes) -> None:
         if touch.conflicts:
             one.conflicts = with_conflicts(one.conflicts, touch.conflicts)
-        after = measurement_rows(self._ids, one)
-        row = projection_row(self._ids, one)
-        measured.extend(new for key, new in after.items() if before.get(key) != new)
-        gone.extend(key for key in before if key not in after)
-        return row
+        row, measured = projection_row(self._ids, one), measurement_rows(self._ids, one)
+        for key in _outdated(one.measured, measured):
+            writes.cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), key)
+        writes.add(PROJECTIONS, [row])
+        writes.add(_MEASUREMENTS, [new for key, new in measured.items() if one.measured.get(key) != new])
+        one.measured = measured
 
-    def _refold(self, cursor: Any, one: Projection) -> None:
+    def _refold(self, one: Projection, cursor: Any) -> None:
         source = self._sources[one.source]
         rows = stream_rows(cursor, self._dialect, one.source, one.stream, one.opened)
         events = [to_event(*row, read=source.read) for row in rows]
         base = one.base and one.base.state(one.machine)
-        one.state = fold.fold(one.machine, events, source.settings, base)
+        state = fold.fold(one.machine, events, source.settings, base)
+        if one.state is None:  # nobody knows which rows are there
+            cursor.execute(_FORGET_MEASURED.replace("?", self._dialect.mark), (one.source, one.stream, one.version))
+        one.state = state
 
     def _give_up(self, cursor: Any, one: Projection, head: int, error: str) -> None:
         """The stream waits for other code, or for its next event; every process has to know that its row is old."""
@@ -302,20 +305,9 @@ class Projector:
         self.epoch = raise_epoch(cursor, self._dialect)
 
 
-def event_of(new: New, reading: Reading) -> Event:
-    """The event as the fold takes it."""
-    return Event(
-        new.position,
-        new.key,
-        reading.type,
-        reading.sequence,
-        reading.occurred_at,
-        new.entry.received_at,
-        new.entry.verified_by is not None,
-        reading.data,
-        reading.known,
-        reading.notes,
-    )
+def _outdated(stored: Mapping[Row, Row], now: Mapping[Row, Row]) -> list[Row]:
+    """Keys of rows that must go first: what is gone, and what is another where an upsert keeps it."""
+    return [key for key, row in stored.items() if key not in now or now[key][_KEPT] != row[_KEPT]]
 
 
 def _named(touch: Touch) -> tuple[str, str]:

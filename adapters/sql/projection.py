@@ -27,11 +27,12 @@ class Source(msgspec.Struct):
 class Projection:
     """A stream's fold in memory, as it stands in its row of `version`. `state` is None where nothing is folded yet.
 
-    `base`: what is left of it, where it was erased.
+    `base`: what is left of it, where it was erased. `measured`: its rows of `measurements` by their primary keys.
     """
 
     __slots__ = (
-        *("base", "conflicts", "kind", "machine", "opened", "provider_id", "source", "state", "stream", "version"),
+        *("base", "conflicts", "kind", "machine", "measured", "opened", "provider_id"),
+        *("source", "state", "stream", "version"),
     )
 
     def __init__(self, source: str, stream: str, kind: str, provider_id: str, machine: fold.Kind, version: str) -> None:
@@ -45,6 +46,7 @@ class Projection:
         self.conflicts = ""
         self.state: Any = None
         self.base: Base | None = None
+        self.measured: dict[Row, Row] = {}
 
 
 def projection_row(ids: Ids, one: Projection) -> Row:

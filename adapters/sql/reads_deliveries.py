@@ -11,8 +11,9 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, null, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, null, select
 
+from adapters.sql.arms import merged
 from adapters.sql.tables import deliveries, events, payloads
 
 
@@ -78,10 +79,9 @@ def _rows(connection: Connection, arm: "_Arm", asked: Deliveries) -> list[Delive
     if not asked.sources:
         return []
     newest_of = arm.query.order_by(arm.number.desc()).limit(asked.limit + 1)
-    arms = [newest_of.where(arm.source == name).subquery() for name in asked.sources]
-    together = union_all(*(select(one) for one in arms)).subquery()
-    newest_first = select(together).order_by(together.c.place.desc(), together.c.delivery.desc()).limit(asked.limit + 1)
-    return [Delivered._make(row) for row in connection.execute(newest_first)]
+    arms = (newest_of.where(arm.source == name) for name in asked.sources)
+    found = merged(arms, "-place", "-delivery").limit(asked.limit + 1)
+    return [Delivered._make(row) for row in connection.execute(found)]
 
 
 class _Arm(NamedTuple):

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, func, select
 
+from adapters.sql.arms import merged
 from adapters.sql.tables import events, payloads, streams
 
 HEAD = select(func.coalesce(func.max(events.c.position), 0))
@@ -56,9 +57,8 @@ def list_events(after: int, limit: int, source: str | None) -> Select[Any]:
 def list_stream_events(after: int, limit: int, streams: Sequence[tuple[str, str]]) -> Select[Any]:
     """Columns of Recorded, of these (source, stream). A stream at a time, because that is how the index is ordered."""
     first = _EVENTS.where(events.c.position > after).order_by(events.c.position).limit(limit)
-    arms = [first.where(*of_stream(source, stream)).subquery() for source, stream in streams]
-    together = union_all(*(select(arm) for arm in arms)).subquery()
-    return select(together).order_by(together.c.position).limit(limit)
+    arms = (first.where(*of_stream(source, stream)) for source, stream in streams)
+    return merged(arms, "position").limit(limit)
 
 
 def of_stream(source: str, stream: str) -> tuple[ColumnElement[bool], ...]:

@@ -1,11 +1,12 @@
 """Statements on projections: streams and measurements, newest first, by keyset."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, null, select
 
+from adapters.sql.arms import merged
 from adapters.sql.tables import erased, measurements, projections, streams
 
 
@@ -114,6 +115,9 @@ _MEASUREMENTS: Conditions = {
 }
 
 
+# SQLite would find a source's measurements by an index that knows nothing of their order, and sort them all.
+_IN_ORDER: Conditions = _MEASUREMENTS | {"sources": func.coalesce(measurements.c.source, null()).in_}
+
 _STREAM_ROWS = (
     select(
         *(projections.c.source, projections.c.stream, projections.c.kind, projections.c.machine),
@@ -147,7 +151,13 @@ _MEASUREMENT_ROWS = (
 
 
 def list_streams(wanted: WantedStreams) -> Select[Any]:
-    """Columns of Projected. An id implies its kind: said again, SQLite would walk all of the kind to find one id."""
+    """Columns of Projected. An id implies its kind: said again, SQLite would walk all of the kind to find one id.
+
+    A device at a time, because that is how the index is ordered.
+    """
+    if wanted.devices and len(wanted.devices) > 1:
+        arms = (list_streams(replace(wanted, devices=[device])) for device in wanted.devices)
+        return merged(arms, "-opened").limit(wanted.limit)
     query = _STREAM_ROWS.where(projections.c.fingerprint.in_(wanted.fingerprints))
     if wanted.streams is None and wanted.devices is None:
         query = query.where(projections.c.kind == wanted.kind)
@@ -158,7 +168,8 @@ def list_measurements(wanted: WantedMeasurements) -> Select[Any]:
     """Columns of Measured."""
     query = _MEASUREMENT_ROWS.where(measurements.c.fingerprint.in_(wanted.fingerprints))
     newest = (measurements.c.opened.desc(), measurements.c.measurement.desc())
-    return _asked(query, _MEASUREMENTS, wanted).order_by(*newest).limit(wanted.limit)
+    conditions = _IN_ORDER if wanted.measurements is None and wanted.streams is None else _MEASUREMENTS
+    return _asked(query, conditions, wanted).order_by(*newest).limit(wanted.limit)
 
 
 def _asked(query: Select[Any], conditions: Conditions, wanted: object) -> Select[Any]:

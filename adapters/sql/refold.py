@@ -1,7 +1,8 @@
 """Folds streams anew from the log: for a version that is built, or that another release's appends left behind."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from adapters.sql.dialects import Dialect, Insert, Lookup, Row
 from adapters.sql.erased import Base, bases
 from adapters.sql.marks import Waiting, clear, mark
 from adapters.sql.projection import Projection, Source, measurement_rows, projection_row, with_conflicts
-from adapters.sql.stored import FOLDABLE, to_event
+from adapters.sql.stored import FOLDABLE, THERE, to_event
 from core import fold
 from core.event import Event
 from core.ids import Ids
@@ -20,15 +21,22 @@ from core.ids import Ids
 _logger = structlog.get_logger()
 
 PROJECTIONS = Insert.upsert(tables.projections, keep=("kind", "machine", "opened"))
-MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream", "measurement_id"))
+MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream",))
 FORGET_MEASUREMENT = "DELETE FROM measurements WHERE source = ? AND measurement = ? AND fingerprint = ?"
-_HISTORY = Lookup(
-    "t.source, t.stream, t.position, t.key, t.type, t.received_at, t.verified_by, p.body",
-    tables.events,
-    ("source", "opened", "stream"),
-    f" JOIN payloads p ON p.source = t.source AND p.position = t.position WHERE {FOLDABLE}",
-    index="ix_events_source_opened_position",
-)
+
+
+def _history(foldable: str) -> Lookup:
+    return Lookup(
+        "t.source, t.stream, t.position, t.key, t.type, t.received_at, t.verified_by, p.body",
+        tables.events,
+        ("source", "opened", "stream"),
+        f" JOIN payloads p ON p.source = t.source AND p.position = t.position WHERE {foldable}",
+        index="ix_events_source_opened_position",
+    )
+
+
+_HISTORY, _HISTORY_WITHOUT_RETRACTIONS = _history(FOLDABLE), _history(THERE)
+_ANY_RETRACTION = "SELECT 1 FROM retractions WHERE source = ? LIMIT 1"
 _PLACES = Lookup(
     "t.source, t.position, t.stream",
     tables.events,
@@ -51,7 +59,7 @@ _MEASURED = Lookup(
 )
 
 
-class History(msgspec.Struct, gc=False):
+class History(msgspec.Struct, gc=False, array_like=True):
     """A stream as the log has it: stored events by position, and positions whose key came again with another body.
 
     `base`: what is left of the events that were erased.
@@ -63,7 +71,7 @@ class History(msgspec.Struct, gc=False):
     base: Base | None = None
 
 
-class Folded(msgspec.Struct, gc=False):
+class Folded(msgspec.Struct, gc=False, array_like=True, tag=True):
     """A folded stream: its row of `projections`, and those of `measurements` by their primary keys."""
 
     stream: Waiting
@@ -76,7 +84,7 @@ class Folded(msgspec.Struct, gc=False):
         return self.stream.source, self.stream.stream, self.stream.version
 
 
-class Failed(msgspec.Struct, gc=False):
+class Failed(msgspec.Struct, gc=False, array_like=True, tag=True):
     """A stream that this code cannot fold: a fault of ours. `error` names its kind and place, and nothing personal."""
 
     stream: Waiting
@@ -113,14 +121,23 @@ class Refolder:
         keys = list({(one.source, one.opened, one.stream) for one in streams})
         if not keys:
             return []
-        stored: dict[Row, dict[int, Row]] = defaultdict(dict)
-        for source, stream, position, *rest in self._dialect.lookup(cursor, _HISTORY, keys):
-            stored[source, stream][position] = (position, *rest)
-        events = {place: [rows[at] for at in sorted(rows)] for place, rows in stored.items()}
+        events = self._stored(cursor, keys)
         conflicts = self._conflicts(cursor, keys)
         places = [(one, (one.source, one.stream)) for one in streams]
         left = bases(cursor, self._dialect, [place for _, place in places])
         return [History(one, events.get(place, []), conflicts.get(place, []), left.get(place)) for one, place in places]
+
+    def _stored(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, list[Row]]:
+        """The foldable events of each (source, stream), by position, as `to_event` takes them."""
+        retracted = any(self._has_retractions(cursor, source) for source in {source for source, _, _ in keys})
+        stored: dict[Row, list[Row]] = defaultdict(list)
+        for row in self._dialect.lookup(cursor, _HISTORY if retracted else _HISTORY_WITHOUT_RETRACTIONS, keys):
+            stored[row[:2]].append(row[2:])
+        return {place: _by_position(rows) for place, rows in stored.items()}
+
+    def _has_retractions(self, cursor: Any, source: str) -> bool:
+        cursor.execute(_ANY_RETRACTION.replace("?", self._dialect.mark), (source,))
+        return cursor.fetchone() is not None
 
     def _conflicts(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, list[int]]:
         """Positions of each (source, stream) whose key came again with another body."""
@@ -196,6 +213,11 @@ class Refolder:
         for row in known:
             if tuple(row) not in measured:
                 cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), tuple(row))
+
+
+def _by_position(rows: Iterable[Row]) -> list[Row]:
+    """Each row once: a lookup may give it more than once."""
+    return list({row[0]: row for row in sorted(rows, key=itemgetter(0))}.values())
 
 
 def fault(error: BaseException) -> str:

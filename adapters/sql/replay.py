@@ -63,7 +63,8 @@ class Record(Protocol):
 class Replay:
     """Every method raises Unavailable while the database is away, and Refused where it cannot do what it is for.
 
-    `record`: the access log; None records nothing.
+    `record`: the access log; None records nothing. `helpers`: processes that fold too, where a whole log is folded;
+    they are forked, so there must be no other thread then.
     """
 
     def __init__(
@@ -74,11 +75,12 @@ class Replay:
         clock: Callable[[], Instant],
         machines: Mapping[str, fold.Kind] = fold.MACHINES,
         record: Record | None = None,
+        helpers: int = 0,
     ) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
-        self._builder = Builder(engine, ids, sources, clock, machines)
-        self._differ = Differ(engine, ids, sources, machines)
+        self._builder = Builder(engine, ids, sources, clock, machines, helpers)
+        self._differ = Differ(engine, ids, sources, machines, helpers)
         self._refolder = Refolder(self._dialect, ids, sources, machines)
         self._sources = sources
         self._record = record or (lambda _kind, **_what: None)
@@ -162,12 +164,14 @@ class Replay:
         return switched
 
     def drop(self) -> list[Version]:
-        """Removes the retired versions and what they folded, a little at a time."""
+        """Removes the retired versions and what they folded, a little at a time; on record before any of it goes."""
         with self._transactions.turn() as cursor:
             gone = [one for one in all_versions(cursor) if one.status in {RETIRED, DROPPING}]
             for version in gone:
                 update(cursor, self._dialect, version, status=DROPPING)
             raise_epoch(cursor, self._dialect)
+        if gone:
+            self._record("dropped", versions=_names(gone))
         for version in gone:
             self._drop(version)
         self._raise_epoch()

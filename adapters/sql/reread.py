@@ -14,6 +14,7 @@ from adapters.sql.projection import Source
 from adapters.sql.seal import seal
 from adapters.sql.transactions import Transactions
 from core.event import Unreadable
+from core.headers import from_lines
 from core.ids import Ids
 
 CHUNK = 200
@@ -29,7 +30,6 @@ _UNREAD = (
 )
 _HEAD = "SELECT coalesce(max(position), 0) FROM events"
 _HELD = Lookup("t.source, t.key", tables.events, ("source", "key"))
-_headers = msgspec.json.Decoder(list[tuple[str, str]])
 
 
 class Reread(msgspec.Struct):
@@ -101,7 +101,7 @@ class Rereader:
         reading = self._sources[source].read(None, body)
         if isinstance(reading, Unreadable) or not reading.provider_id:
             return None
-        entry = self._receive(Entry(source, received_at, _headers.decode(headers), body, verified_by, b"", reading))
+        entry = self._receive(Entry(source, received_at, from_lines(headers), body, verified_by, b"", reading))
         entry.sealed = seal(self._ids, entry)
         if entry.sealed.key == held:  # what could not be read had the same identity, and keeps the key
             entry.identity = b"reread:" + held

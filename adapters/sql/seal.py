@@ -2,10 +2,9 @@
 
 import os
 
-import msgspec
-
 from adapters.sql.entries import Entry, Sealed
 from core.event import Reading
+from core.headers import to_lines
 from core.ids import Ids
 from core.leaf import commitment
 
@@ -15,7 +14,7 @@ SALT = 16
 
 def seal(ids: Ids, entry: Entry) -> Sealed:
     """The entry's key, its headers as they are stored, a salt, and the commitment to headers and body under it."""
-    headers, salt = msgspec.json.encode(entry.headers), os.urandom(SALT)
+    headers, salt = to_lines(entry.headers), os.urandom(SALT)
     reading = entry.reading
     at = reading.occurred_at if entry.keyed_by_body and isinstance(reading, Reading) else None
     key = ids.key(entry.source, entry.identity, at)

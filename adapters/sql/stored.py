@@ -3,30 +3,37 @@
 from collections.abc import Callable
 from typing import Any
 
-from adapters.sql.dialects import Dialect, Row
+from adapters.sql import tables
+from adapters.sql.dialects import Dialect, Lookup, Row
 from core.event import Event, Note, Reading, Unreadable
 
 Reader = Callable[[str | None, bytes], Reading | Unreadable]
 """(the event's documented type or None, raw body) -> what the body says."""
 
 _STREAM = (
-    "SELECT e.position, e.key, e.type, e.received_at, e.verified_by, p.body FROM events e "
-    "JOIN payloads p ON p.source = e.source AND p.position = e.position "
-    "WHERE e.source = ? AND e.opened = ? AND e.stream = ? AND e.position > 0 AND {} ORDER BY e.position"
+    "SELECT position, key, type, received_at, verified_by FROM events "
+    "WHERE source = ? AND opened = ? AND stream = ? AND position > 0 ORDER BY position"
 )
 """The condition on the position is always true; without it SQLite walks the primary key, all events of the source."""
 
-FOLDABLE = (
-    "p.body IS NOT NULL AND NOT EXISTS "
-    "(SELECT 1 FROM retractions r WHERE r.source = p.source AND r.position = p.position)"
+THERE = "p.body IS NOT NULL"
+"""Of payloads `p`: what was not erased."""
+
+FOLDABLE = f"{THERE} AND NOT EXISTS (SELECT 1 FROM retractions r WHERE r.source = p.source AND r.position = p.position)"
+"""What a fold takes: neither erased nor retracted."""
+
+_BODIES = Lookup(
+    "t.position, t.body", tables.payloads, ("source", "position"), f" AND {FOLDABLE.replace('p.', 't.')}", unique=True
 )
-"""Of payloads `p`: what a fold takes. The others were erased or retracted."""
 
 
 def stream_rows(cursor: Any, dialect: Dialect, source: str, stream: str, opened: int) -> list[Row]:
     """A stream's foldable events by position, as `to_event` takes them. `opened`: the position that first named it."""
-    cursor.execute(_STREAM.format(FOLDABLE).replace("?", dialect.mark), (source, opened, stream))
-    return list(cursor.fetchall())
+    cursor.execute(_STREAM.replace("?", dialect.mark), (source, opened, stream))
+    events = cursor.fetchall()
+    keys = [(source, event[0]) for event in events]
+    bodies: dict[int, bytes] = dict(dialect.lookup(cursor, _BODIES, keys)) if keys else {}
+    return [(*event, bodies[event[0]]) for event in events if event[0] in bodies]
 
 
 def to_event(

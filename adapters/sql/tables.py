@@ -63,7 +63,7 @@ payloads = Table(
     Column("source", Text, nullable=False),
     Column("position", BigInteger, nullable=False, autoincrement=False),
     Column("type", Text, comment="an unknown type as sent, made safe; null for documented ones"),
-    Column("headers", LargeBinary, comment="JSON: [[name, value], ...] as the server handed them over; null: erased"),
+    Column("headers", LargeBinary, comment="field lines (core/headers.py); null: erased"),
     Column("body", LargeBinary, comment="null: erased"),
     Column("salt", LargeBinary, comment="null: erased"),
     Column("origin", LargeBinary, comment="JSON: place and time in the log that an imported event was taken from"),
@@ -207,8 +207,14 @@ measurements = Table(
     Column("anomalies", Integer, nullable=False),
     PrimaryKeyConstraint("source", "measurement", "fingerprint"),
     Index(None, "opened"),
-    Index(None, "measurement_id"),
-    Index(None, "source", "stream"),
+    Index(None, "stream"),
+    Index(
+        "ix_measurements_measurement_id",
+        "measurement_id",
+        "opened",
+        sqlite_where=text("measurement_id IS NOT NULL"),
+        postgresql_where=text("measurement_id IS NOT NULL"),
+    ),
 )
 
 versions = Table(

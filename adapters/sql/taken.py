@@ -8,7 +8,7 @@ from core.leaf import Columns
 
 
 class Taken(msgspec.Struct, gc=False):
-    """An event of another log, from one line of its export. `headers` and `origin` are JSON, as they are stored.
+    """An event of another log, from one line of its export. `headers` and `origin` are as they are stored.
 
     `entry` is what this code reads in it; its stream is that of the columns, of a `kind` and with the provider's `name`
     for it. `sent` is an unknown type as sent. Of an erased one, headers, body and salt are gone; `erased` and
@@ -79,6 +79,7 @@ class Outcome(msgspec.Struct):
 
     `kept` events have their old positions, `appended` ones new ones; `known` were here before, and so was the key of a
     `conflicts` one, with another body. `erased` or retracted ones are left out where positions cannot be kept.
+    `whole` counts streams that were erased there and not here, where they stay until somebody erases them.
     `placeholders` stand where the export left entries out. Of the deliveries, `strangers` are left out: rejections at
     another door, and those that hit an event which is not here.
     """
@@ -88,6 +89,7 @@ class Outcome(msgspec.Struct):
     known: int = 0
     conflicts: int = 0
     erased: int = 0
+    whole: int = 0
     placeholders: int = 0
     deliveries: int = 0
     known_deliveries: int = 0

@@ -187,7 +187,7 @@ class Tiles:
             (_LEAVES if level == 0 else _NODES).format(level, start * WIDTH, end * WIDTH)
             for level, start, end in ranges
         ]
-        for level, place, value in self._connection.exec_driver_sql(" UNION ALL ".join(arms) + " ORDER BY 1, 2"):
+        for level, place, value in sorted(map(tuple, self._connection.exec_driver_sql(" UNION ALL ".join(arms)))):
             tile = self._tiles[level, place // WIDTH]
             if len(tile) == place % WIDTH:  # behind a hole, or a second event at one position, nothing is to be trusted
                 tile.append(bytes(value))
@@ -199,8 +199,8 @@ _NODES = "SELECT level, place, hash FROM nodes WHERE level = {0} AND place >= {1
 
 
 def _arm(level: int, start: int, end: int) -> str:
-    """Selects (level, place, hash) from `start` up to `end`."""
-    return (_LEAVES if level == 0 else _NODES).format(level, start, end)
+    """Selects (level, place, hash) from `start` up to `end`, in order."""
+    return (_LEAVES + " ORDER BY position" if level == 0 else _NODES + " ORDER BY place").format(level, start, end)
 
 
 def _seal(connection: Connection, most: int) -> int:
@@ -225,7 +225,7 @@ def _count(connection: Connection, level: int) -> int:
 
 def _run(connection: Connection, level: int, start: int, end: int) -> list[bytes]:
     """The hashes of a level from `start` up to `end`. Raises Hole where one is missing."""
-    found = connection.exec_driver_sql(f"{_arm(level, start, end)} ORDER BY 2").all()
+    found = connection.exec_driver_sql(_arm(level, start, end)).all()
     for place, row in zip(range(start, end), found, strict=False):
         if row[1] != place:
             raise Hole((place << level) + 1)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 from sqlalchemy import Connection, func, select, text
 
-from adapters.sql.own import OWN
 from adapters.sql.stored import Reader
 from adapters.sql.tables import checkpoints, events, nodes
 from adapters.sql.tree import STEP, Stored
+from adapters.sql.verify_erased import check_erasures
 from adapters.sql.verify_events import Events
 from adapters.sql.wrong import Found, Wrong
 from core.merkle import Growing
@@ -83,11 +83,6 @@ _FOREIGN_EVENTS = text("SELECT position FROM events WHERE position < 1 ORDER BY 
 _FOREIGN_PAYLOADS = text(
     "SELECT min(p.position) FROM payloads p WHERE NOT EXISTS "
     "(SELECT 1 FROM events e WHERE e.source = p.source AND e.position = p.position)"
-)
-
-_UNTOLD_ERASURES = text(
-    "SELECT min(p.position) FROM payloads p WHERE p.erased IS NOT NULL AND NOT EXISTS "
-    "(SELECT 1 FROM events e WHERE e.source = :own AND e.position = p.erased AND e.position > p.position)"
 )
 
 
@@ -218,9 +213,9 @@ class _Walk:
         position = self._connection.execute(_FOREIGN_PAYLOADS).scalar_one()
         if position is not None:
             raise Found(position, "payload", "it belongs to no event")
-        position = self._connection.execute(_UNTOLD_ERASURES, {"own": OWN}).scalar_one()
-        if position is not None:
-            raise Found(position, "payload", "it is erased, and no event tells of that")
+        if self._events.erased:
+            for after in range(0, self.head, CHUNK):
+                check_erasures(self._connection, after, min(after + CHUNK, self.head))
 
     def _miss(self, size: int) -> None:
         raise Found(self._agreed + 1, "checkpoint", f"checkpoint {self._checkpoints + 1} is missing", until=size)

@@ -78,7 +78,7 @@ class Events:
         if held is None:
             raise Found(position, "payload", "it is missing")
         if erased is not None:
-            self._check_erased(position, sealed, (headers, body, salt))
+            self._check_erased(position, sealed, (kind, headers, body, salt, origin))
         elif sealed is not None:
             raise Found(position, "payload", "it is there and sealed as if it were erased")
         try:

@@ -19,17 +19,17 @@ URL = os.environ["HANDWRITTEN_URL"]
 STATES = ["waiting", "loaded", "configured", "camera_granted", "camera_on", "started", "created", "scanning"]
 STATES += ["analyzing", "completed", "canceled", "failed", "redirecting", "closed"]
 TRANSITIONS: list[Any] = [
-    ("WMS_LOADED", "waiting", "loaded"),
-    ("CONFIGURATION_LOADED", "loaded", "configured"),
-    ("CAMERA_PERMISSION_GRANTED", "configured", "camera_granted"),
-    ("CAMERA_STARTED", "camera_granted", "camera_on"),
-    ("MEASUREMENT_STARTED", "camera_on", "started"),
-    ("MEASUREMENT_CREATED", "started", "created"),
-    ("INTERMEDIATE_RESULTS", ["created", "scanning"], "scanning"),
-    ("SCAN_COMPLETED", "scanning", "analyzing"),
-    ("RESULTS_RECEIVED", "analyzing", "completed"),
-    ("REDIRECTING_TO_CALLBACK", "completed", "redirecting"),
-    ("PAGE_UNLOADED", "*", "closed"),
+    ["WMS_LOADED", "waiting", "loaded"],
+    ["CONFIGURATION_LOADED", "loaded", "configured"],
+    ["CAMERA_PERMISSION_GRANTED", "configured", "camera_granted"],
+    ["CAMERA_STARTED", "camera_granted", "camera_on"],
+    ["MEASUREMENT_STARTED", "camera_on", "started"],
+    ["MEASUREMENT_CREATED", "started", "created"],
+    ["INTERMEDIATE_RESULTS", ["created", "scanning"], "scanning"],
+    ["SCAN_COMPLETED", "scanning", "analyzing"],
+    ["RESULTS_RECEIVED", "analyzing", "completed"],
+    ["REDIRECTING_TO_CALLBACK", "completed", "redirecting"],
+    ["PAGE_UNLOADED", "*", "closed"],
 ]
 
 
@@ -73,14 +73,14 @@ def _durable(connection: Any, _record: object) -> None:
 engine: Engine = create_engine(URL)
 event.listen(engine, "connect", _durable)
 with engine.begin() as starting:
-    if engine.dialect.name == "postgresql":
-        starting.exec_driver_sql("SELECT pg_advisory_xact_lock(1)")  # the workers start at once
+    alone = "SELECT pg_advisory_xact_lock(1)" if engine.dialect.name == "postgresql" else "BEGIN IMMEDIATE"
+    starting.exec_driver_sql(alone)  # the workers start at once
     Base.metadata.create_all(starting)
 app = Flask(__name__)
 
 
 @app.post("/in/<source>")
-def deliver(source: str) -> tuple[Response, int]:  # noqa: ARG001
+def deliver(source: str) -> tuple[Response, int]:  # noqa: ARG001 - the path has it
     body = request.get_data()
     expected = "hmac-sha256=" + hmac.new(SECRET, body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(request.headers.get("X-WMS-Content-MAC", ""), expected):

@@ -1,4 +1,4 @@
-"""Stepping `transitions` machines as its documentation shows it: one machine an object, or one machine for all."""
+"""Stepping `transitions` machines in memory: one for all objects, one for each, or one for each event that comes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -34,6 +34,20 @@ def one_machine(histories: Iterable[list[str]]) -> list[str]:
     return [_stepped(_added(shared, Visit()), history) for history in histories]
 
 
+def a_machine_each_event(histories: Iterable[list[str]]) -> list[str]:
+    """The same with a machine built around the stored state for each event: what a receiver by hand does a webhook."""
+    return [_stored(history) for history in histories]
+
+
+def _stored(history: list[str]) -> str:
+    state: str = measurement.sequence.initial
+    for name in history:
+        visit = Visit()
+        visit.state = state
+        state = _stepped(_with_its_machine(visit), [name])
+    return state
+
+
 def _with_its_machine(visit: Visit) -> Visit:
     _machine(visit)
     return visit
@@ -49,7 +63,7 @@ def _machine(model: Visit | None) -> Machine:
         model=model,
         states=STATES,
         transitions=TRANSITIONS,
-        initial=measurement.sequence.initial,
+        initial=getattr(model, "state", measurement.sequence.initial),
         ignore_invalid_triggers=True,
         auto_transitions=False,
     )

@@ -96,6 +96,8 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     def keep(self, names: frozenset[str], event: Event) -> None:
         """Takes the named fields of the event as the latest ones."""
+        if names.isdisjoint(event.data):
+            return
         for name, value in event.data.items():
             if name in names and value is not None:
                 self.data[name] = value

@@ -114,9 +114,9 @@ def _projections() -> None:
         sa.PrimaryKeyConstraint("source", "stream", "fingerprint", name="pk_projections"),
     )
     op.create_index("ix_projections_kind_opened", "projections", ["kind", "opened"])
-    _partial_index("anomalous", ["kind", "opened"], "anomalies <> 0")
-    _partial_index("user_id", ["user_id", "opened"], "user_id IS NOT NULL")
-    _partial_index("device", ["device", "opened"], "device IS NOT NULL")
+    _partial_index("projections", "anomalous", ["kind", "opened"], "anomalies <> 0")
+    _partial_index("projections", "user_id", ["user_id", "opened"], "user_id IS NOT NULL")
+    _partial_index("projections", "device", ["device", "opened"], "device IS NOT NULL")
     op.create_table(
         "measurements",
         sa.Column("source", sa.Text, nullable=False),
@@ -131,15 +131,13 @@ def _projections() -> None:
         sa.PrimaryKeyConstraint("source", "measurement", "fingerprint", name="pk_measurements"),
     )
     op.create_index("ix_measurements_opened", "measurements", ["opened"])
-    op.create_index("ix_measurements_measurement_id", "measurements", ["measurement_id"])
-    op.create_index("ix_measurements_source_stream", "measurements", ["source", "stream"])
+    op.create_index("ix_measurements_stream", "measurements", ["stream"])
+    _partial_index("measurements", "measurement_id", ["measurement_id", "opened"], "measurement_id IS NOT NULL")
 
 
-def _partial_index(name: str, columns: list[str], where: str) -> None:
+def _partial_index(table: str, name: str, columns: list[str], where: str) -> None:
     condition = sa.text(where)
-    op.create_index(
-        f"ix_projections_{name}", "projections", columns, sqlite_where=condition, postgresql_where=condition
-    )
+    op.create_index(f"ix_{table}_{name}", table, columns, sqlite_where=condition, postgresql_where=condition)
 
 
 # SQLite: REPLACE deletes without firing a delete trigger, so the insert itself is refused where it would replace.

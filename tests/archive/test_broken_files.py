@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.archive.lines import Broken, End, Seal
+from adapters.archive.lines import Altered, Broken, End, Seal
 from adapters.sql import Misfit, Outcome
 from core.ids import Ids
 from tests.archive.conftest import Make
@@ -98,6 +98,15 @@ def test_an_event_that_was_changed_in_the_log_itself_is_refused_by_its_leaf(here
 
     with pytest.raises(Misfit, match="its leaf hash does not fit"):
         here.take(there.export())
+
+
+def test_a_rejection_whose_headers_were_altered_in_the_log_is_named_and_no_file_is_made_of_it(busy: Place):
+    altered = {"sqlite": "CAST(x'ff' AS BLOB)", "postgresql": "'\\xff'::bytea"}[busy.engine.dialect.name]
+    with busy.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE deliveries SET headers = {altered} WHERE verdict = 'rejected'")
+
+    with pytest.raises(Altered, match=r"^delivery \d+ of clinic: its headers are no text"):
+        busy.export()
 
 
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=5))

@@ -256,6 +256,25 @@ def test_what_was_erased_stays_erased_with_the_state_that_it_had(journey: Journe
     assert here.take(file).kept == 0
 
 
+def test_what_is_whole_here_stays_whole_when_it_comes_erased_and_can_be_erased_here(journey: Journey):
+    there, here = journey
+    here.take(there.export())
+    told = here.told()
+    erasing, stream = there.keeper().eraser, there.ids.of("session", "clinic", "s-2")
+    erasing.erase(erasing.of_streams([stream]), "asked for")
+
+    outcome = here.take(there.export())
+
+    assert (outcome.whole, outcome.kept, outcome.placeholders) == (1, 0, 1)
+    assert here.told() == told
+    assert here.rows("SELECT count(*) FROM erased") == [(0,)]
+    erasing = here.keeper().eraser
+    erasing.erase(erasing.of_streams([stream]), "asked for here")
+    assert here.rows("SELECT count(*) FROM payloads WHERE source = 'clinic' AND body IS NOT NULL") == there.rows(
+        "SELECT count(*) FROM payloads WHERE source = 'clinic' AND body IS NOT NULL"
+    )
+
+
 def test_a_living_log_takes_nothing_of_what_was_erased_or_retracted(journey: Journey):
     there, here = journey
     eraser = there.keeper().eraser

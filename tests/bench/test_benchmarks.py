@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bench.audit import audit
 from bench.command import Place
 from bench.ingest import ingest
 from bench.query import query
@@ -42,6 +43,13 @@ def test_storage_and_replay_measure_one_log_on_both_databases(place):
     assert {figure.settings["database"] for figure in figures} == {"sqlite", "postgresql"}
     assert all(figure.ratio and figure.reference for figure in figures)
     assert [one.events for one in place.filled.values()] == [640, 640]
+
+
+def test_what_the_tree_costs_is_told_of_its_bytes_its_proofs_and_the_appends_beside_it(place):
+    figures = audit(replace(place, databases=["sqlite"]))
+
+    assert {figure.unit for figure in figures} == {"events/s", "bytes/event", "ms"}
+    assert [figure.reference for figure in figures if figure.ratio] == ["nobody seals"]
 
 
 def test_what_is_asked_of_a_small_log_is_asked_of_a_large_one_that_begins_with_it(place):

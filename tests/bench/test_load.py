@@ -1,5 +1,6 @@
 """The load generator tells what came back, and what it did not send it leaves."""
 
+import sqlite3
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from bench.load import closed_loop, open_loop
 from bench.servers import raw
-from bench.traffic import Traffic
+from bench.traffic import SECRET, Traffic
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,19 @@ def test_in_an_open_loop_requests_leave_at_their_own_rate(port, requests):
 
     assert len(result.latencies) == 40
     assert result.seconds >= 39 / 200
+
+
+def test_the_hand_written_receiver_does_its_work(tmp_path: Path, requests):
+    from bench.servers import peer
+
+    settings = {"WMS_MAC_SECRET": SECRET, "HANDWRITTEN_URL": f"sqlite:///{tmp_path}/peer.db"}
+    with peer("handwritten", tmp_path, 1, settings) as server:
+        result = closed_loop(server.port, requests, connections=1, seconds=60)
+
+    with sqlite3.connect(tmp_path / "peer.db") as database:
+        states = database.execute("SELECT state, count(*) FROM measured GROUP BY state").fetchall()
+    assert result.statuses == {200: 48}
+    assert states == [("closed", 3)]
 
 
 def test_servers_that_do_not_start_say_why(tmp_path: Path):

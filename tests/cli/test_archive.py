@@ -134,6 +134,22 @@ def test_a_time_that_is_none_is_wrong_usage(typed: Run):
     assert typed("export", "--since", "2026-11-21").exit_code == 0
 
 
+def test_what_was_altered_in_the_database_is_told_and_leaves_no_file(typed: Run, elsewhere: Path):
+    parts = open_parts(load(None, os.environ))
+    log = parts.log()
+    log.append([parts.door().receive("captions", [], b"")])
+    log.close()
+    with parts.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET headers = x'ff'")
+    parts.engine.dispose()
+
+    result = typed("export", "-o", elsewhere / "log.jsonl")
+
+    assert result.exit_code == 1
+    assert "delivery 1 of captions: its headers are no text" in result.stderr
+    assert list(elsewhere.glob("*log.jsonl*")) == []
+
+
 def test_an_export_of_no_log_is_told(typed: Run, elsewhere: Path):
     result = typed("export", "--database", f"sqlite:///{elsewhere}/nowhere.db")
 

@@ -192,7 +192,7 @@ def test_a_database_of_another_release_is_told_in_a_line(log: Audited, empty_dat
     result = audit("verify", "--database", empty_database_url)
 
     assert result.exit_code == 1
-    assert "it is at revision None" in result.output
+    assert "it is at revision none" in result.output
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from tests.support.logs import wms
 
 SIGNING = SigningKey(b"k" * 32, "example.com/log")
 USER = "anna@example.com"
+HEADERS = [("content-type", "application/json"), ("x-note", "folded\r\n here")]
 M: Any = {"measurementId": "m-1"}
 SCAN: list[dict[str, Any]] = [
     wms("s-1", 0),
@@ -58,7 +59,7 @@ def bench(database_url: str) -> Iterator[Erasing]:
 
 def send(bench: Erasing, source: str, documents: list[dict[str, Any]]) -> None:
     for document in documents:
-        bench.append(bench.entry(source, document))
+        bench.append(bench.entry(source, document, HEADERS))
 
 
 def evidence(bench: Erasing) -> Evidence:

@@ -7,9 +7,13 @@ import msgspec
 from sqlalchemy import Connection
 
 from adapters.audit import Notary, SigningKey, Verification, opened, verify_log
-from adapters.sql import Entry, Tree, Verdict, recompute
+from adapters.sql import Entry, Importer, Taken, Tree, Verdict, recompute
+from adapters.sql.seal import seal
+from core.event import Reading
+from core.leaf import Columns, leaf
 from core.note import Checkpoint
-from tests.support.logs import Bench, wms
+from tests.support.erasing import Erasing
+from tests.support.logs import IDS, NOON, wms
 
 SIGNING = SigningKey(bytes(range(32)), "log.example.com")
 
@@ -20,7 +24,7 @@ _TRIGGERS = {
 }
 
 
-class Audited(Bench):
+class Audited(Erasing):
     """A log with a notary."""
 
     def __init__(self, url: str) -> None:
@@ -45,6 +49,13 @@ class Audited(Bench):
         """Appends known and unknown types, what cannot be read, with and without headers and sequence."""
         for number in range(start, end):
             self.log.append([self._one_of_every_kind(number)])
+
+    def take(self, start: int, end: int) -> None:
+        """Imports events of another log, behind what is here: they keep where they come from."""
+        importer = Importer(self.engine, IDS, self.views, lambda: NOON, whole=False)
+        outcome = importer.take([self._of_another_log(number) for number in range(start, end)])
+        importer.close()
+        assert outcome.appended == end - start
 
     def verify(self, *kept: Checkpoint, connection: Connection | None = None) -> Verdict:
         """Verifies the log: as it is committed, or as it is inside of a transaction."""
@@ -80,6 +91,17 @@ class Audited(Bench):
         )
         entry: Entry = kinds[number % len(kinds)]()
         return entry
+
+    def _of_another_log(self, number: int) -> Taken:
+        entry = self.entry("clinic", wms("elsewhere", number))
+        assert isinstance(entry.reading, Reading)
+        sealed, stream = seal(IDS, entry), self.stream("session", "clinic", "elsewhere")
+        columns = Columns(
+            *(number + 1, "clinic", stream, 1, "ok", "WMS_LOADED", number, entry.reading.occurred_at, NOON, NOON),
+            *(sealed.key.hex(), entry.verified_by, sealed.commitment.hex()),
+        )
+        taken = (sealed.key, leaf(columns), sealed.headers, sealed.salt, "session", "elsewhere")
+        return Taken(number, entry, columns, *taken)
 
     def _undecodable(self, body: bytes) -> Entry:
         entry, provider = self.entry("clinic", {}), self.sources["clinic"]

@@ -19,14 +19,14 @@ ACTIVE, RECOVERING = session.Session.ACTIVE, session.Session.RECOVERING
 class Release(Bench):
     """A process of a release. `heard`: what its builds told."""
 
-    def __init__(self, url: str, machines: Mapping[str, fold.Kind] = fold.MACHINES) -> None:
+    def __init__(self, url: str, machines: Mapping[str, fold.Kind] = fold.MACHINES, helpers: int = 0) -> None:
         super().__init__(url)
         self.machines = machines
         self.projector = Projector(dialect_of(self.engine), IDS, self.views, machines)
         self.log._projector = self.projector
         self.heard: list[Progress | Unfolded] = []
         ticks = count(NOON + 10**9)
-        self.builder = Builder(self.engine, IDS, self.views, lambda: next(ticks), machines)
+        self.builder = Builder(self.engine, IDS, self.views, lambda: next(ticks), machines, helpers)
 
     def rebuild(self, *names: str) -> None:
         """`hookfold replay`."""

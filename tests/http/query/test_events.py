@@ -27,7 +27,7 @@ def test_every_event_is_told_with_the_id_of_its_streams_kind(house: House):
     assert (set(action), action["action_id"]) == (FIELDS | {"action_id"}, "a-1")
     assert (set(device), device["device_id"]) == (FIELDS | {"device_id"}, "car-1")
     assert (set(registration), registration["registration_id"]) == (FIELDS | {"registration_id"}, "r")
-    assert len(scan["key"]) == 64
+    assert len(scan["key"]) == 42
 
 
 def test_the_feed_goes_on_behind_a_position(house: House):

@@ -121,6 +121,20 @@ def test_a_version_that_was_dropped_leaves_no_row(houses):
     assert len(known) == len(fold.MACHINES)
 
 
+def test_every_change_of_what_serves_is_on_record(houses):
+    _, newer = houses
+    given = (newer.engine, newer.ids, newer.api.sources, lambda: 10**15)
+    recorded = Replay(*given, record=newer.diary.record)
+
+    recorded.rebuild((), lambda _: None)
+    recorded.rollback(("session",))
+    recorded.drop()
+    recorded.drop()
+
+    told = newer.get("/v1/events", source="hookfold")["data"]
+    assert [one["type"] for one in told] == ["switched", "switched", "dropped"]
+
+
 def test_one_source_can_be_folded_anew_in_place(houses, monkeypatch):
     older, _ = houses
     monkeypatch.undo()

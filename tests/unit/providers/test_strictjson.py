@@ -1,10 +1,12 @@
 """One strict object, or a reason."""
 
+import json
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adapters.providers.strictjson import DEEPEST, loads
+from adapters.providers.strictjson import DEEPEST, carefully, loads, plain
 from core.event import Unreadable
 
 REFUSED = {
@@ -100,3 +102,94 @@ def test_no_bytes_make_it_raise(body):
 @given(st.text('[]{}",:\\ntrue0123456789.eE+-u ', max_size=80))
 def test_nothing_that_looks_like_json_makes_it_raise(text):
     assert isinstance(loads(b"{" + text.encode() + b"}"), dict | Unreadable)
+
+
+NUMBERS = ["0", "-0", "-0.0", "1.0", "1e5", "1E-400", "1e400", "01", "2.5e-324", "123456789012345678901e-5"]
+BOUNDARIES = [str(2**bits + more) for bits in (53, 63, 64, 70) for more in (-1, 0, 1)]
+PARTS = ["a", "b", "\\u0061", ":", "{", "[", '\\"', "\\\\", "\\u0000", "\\ud800", "\x00", "\n", "é", "\x7f"]
+strings = st.lists(st.sampled_from(PARTS), max_size=3).map(lambda parts: f'"{"".join(parts)}"')
+numbers = st.sampled_from([*NUMBERS, *BOUNDARIES, *(f"-{number}" for number in BOUNDARIES)])
+spaces = st.sampled_from(["", "", "", " ", "\n\t", "\x0c", "\xa0"])
+leaves = strings | numbers | st.floats().map(repr) | st.sampled_from(["null", "true", "false", "NaN", "nul", "", "'a'"])
+
+
+def lists(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.lists(values, max_size=3).map(lambda inner: f"[{','.join(inner)}]")
+
+
+def objects(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    members = st.tuples(spaces, strings, spaces, values).map(lambda parts: "{}{}{}:{}".format(*parts))
+    return st.lists(members, max_size=4).map(lambda inner: f"{{{','.join(inner)}}}")
+
+
+almost_json = objects(st.recursive(leaves, lambda values: lists(values) | objects(values), max_leaves=8))
+
+
+def encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+@given((almost_json | st.text()).map(encoded))
+def test_a_body_that_is_read_quickly_is_read_as_carefully(body: bytes):
+    assert repr(loads(body)) == repr(carefully(body))  # repr: -0.0 is not 0, and 1 is not 1.0
+
+
+@pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED.keys())
+def test_nothing_that_is_refused_is_read_quickly(body: bytes):
+    assert plain(body) is None
+
+
+def test_a_webhook_is_read_quickly():
+    body = b'{"timestamp":1790000000,"sessionId":"a","event":"API_ERROR","payload":{"codes":[1,{"b":null}],"snr":-1.5}}'
+
+    assert plain(body) == carefully(body)
+
+
+ANY_NUMBER = st.one_of(
+    st.integers(-(2**65), 2**65),
+    st.floats(allow_nan=False),
+    st.sampled_from([2**63 - 1, 2**63, -(2**63), -(2**63) - 1]),
+)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), ANY_NUMBER, st.text(max_size=8)),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=3), inner, max_size=4)),
+    max_leaves=8,
+)
+COMPACT = (",", ":")
+
+
+@st.composite
+def plainly_written(draw):
+    """Compact JSON, sometimes with another notation of a number, a name twice, or a byte that does not belong there."""
+    document = draw(st.dictionaries(st.text(max_size=3), VALUES, max_size=4))
+    body = json.dumps(document, separators=COMPACT, ensure_ascii=draw(st.booleans())).encode()
+    members = [b'"a":%s' % draw(st.sampled_from([b"1", b"-0", b"1e5", b"1E400", b"NaN", b'"\\ud800"', b"9" * 19]))]
+    members *= draw(st.sampled_from([0, 0, 0, 1, 2]))
+    body = b"{%s}" % b",".join([*members, body[1:-1]] if body != b"{}" else members)
+    at = draw(st.integers(0, len(body)))
+    stray = draw(st.sampled_from([*[b""] * 8, b'"', b"\x80", b"\xed\xa0\x80", b"0", b"\\", b"\n"]))
+    return body[:at] + stray + body[at:]
+
+
+@given(plainly_written())
+@example(b'{"a":18446744073709551615}')
+@example(b'{"a":-9223372036854775809}')
+@example(b'{"a":1,"a":1}')
+@example(b'{"a":10.0,"b":-0.0,"c":1e300}')
+@example(b'{"":"\xc3\xa9\x7f/"}')
+def test_a_plainly_written_body_means_what_a_careful_look_says(body):
+    assert repr(loads(body)) == repr(carefully(body))
+
+
+@pytest.mark.parametrize(("bodies", "least"), [(plainly_written(), 0.2), (almost_json.map(encoded), 0.05)])
+def test_many_of_the_bodies_that_are_compared_are_read_quickly(bodies, least):
+    quickly = []
+
+    @settings(derandomize=True, database=None)
+    @given(bodies)
+    def read(body):
+        quickly.append(plain(body) is not None)
+
+    read()
+
+    assert sum(quickly) >= least * len(quickly)

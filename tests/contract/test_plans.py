@@ -1,0 +1,241 @@
+"""No statement of a hot path reads the whole of a table that grows, or sorts it: the database is asked as they run."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from adapters.audit import Notary, SigningKey
+from adapters.sql import Builder, Entry, Tree
+from core.fold import MACHINES
+from tests.support.house import NOON, House, pushed, start, wms
+from tests.support.plans import GROWING, Plans, reads_too_much
+
+SESSIONS = 2_000
+BATCH = 500
+AT = "2023-11-14T22:20:00Z"
+FOREIGN = {
+    "erased": "INSERT INTO erased VALUES ('gone', :name, :number, :blob, :blob)",
+    "retractions": "INSERT INTO retractions VALUES ('gone', :number, :number)",
+    "unfolded": "INSERT INTO unfolded VALUES ('gone', :name, :version, :number, :number, NULL)",
+}
+NAMES = ("name", "number", "blob", "version")
+
+LISTS: dict[str, list[dict[str, Any]]] = {
+    "sessions": [
+        {},
+        {"source": "clinic"},
+        {"provider": "wms"},
+        {"state": "created"},
+        {"anomaly": "gap"},
+        {"since": "2023-11-14T00:00:00Z"},
+        {"until": "2033-11-14T00:00:00Z"},
+        {"changed_after": 5},
+        {"user_id": "u5"},
+        {"session_id": "s5"},
+        {"as_of": AT},
+        {"known_at": AT},
+        {"known_at_position": 100},
+    ],
+    "measurements": [
+        {},
+        {"source": "clinic"},
+        {"provider": "wms"},
+        {"measurement_id": "m4"},
+        {"session_id": "s5"},
+        {"state": "created"},
+        {"outcome": "canceled"},
+        {"anomaly": "gap"},
+        {"known_at_position": 100},
+    ],
+    "actions": [{}, {"action_id": "a5"}, {"device_id": "car-3"}, {"state": "completed"}, {"source": "energy"}],
+    "devices": [{}, {"device_id": "car-3"}],
+    "registrations": [{}, {"source": "captions"}],
+    "events": [{}, {"after": 50}, {"source": "clinic", "after": 50}, {"session_id": "s5"}, {"device_id": "car-3"}],
+    "deliveries": [
+        {},
+        {"source": "clinic"},
+        {"verdict": "duplicate"},
+        {"verdict": "new"},
+        {"verdict": "rejected"},
+        {"position": 5},
+        {"source": "clinic", "verdict": "conflict"},
+    ],
+    "rejections": [{}, {"source": "clinic"}],
+    "audit/completeness": [{}, {"source": "clinic"}, {"session_id": "s5"}],
+}
+
+
+@pytest.fixture
+def house(database_url: str) -> Iterator[House]:
+    house = House(database_url)
+    if house.engine.dialect.name == "postgresql":
+        with house.engine.begin() as connection:
+            for table in GROWING:  # statistics are there when a test says so
+                connection.execute(text(f"ALTER TABLE {table} SET (autovacuum_enabled = false)"))
+    yield house
+    house.close()
+
+
+def fill(house: House) -> None:
+    """Thousands of events of every kind of stream, and as many rows in every other table that grows."""
+    entries = [entry for number in range(SESSIONS) for entry in _of_one(house, number)]
+    for start_at in range(0, len(entries), BATCH):
+        house.log.append(entries[start_at : start_at + BATCH])
+    house.log.append(entries[:BATCH])
+    house.log.append([_entry(house, "energy", pushed(f"a{number}", result=0), f"k{number}") for number in range(BATCH)])
+    for _ in range(BATCH):
+        house.reject()
+    given = [(f"s{number}", number, b"{}", f"v{number % 100}") for number in range(SESSIONS)]
+    with house.engine.begin() as connection:
+        for statement in FOREIGN.values():
+            connection.execute(text(statement), [dict(zip(NAMES, one, strict=True)) for one in given])
+    _notary(house).checkpoint()
+
+
+def gather_statistics(house: House) -> None:
+    with house.engine.begin() as connection:
+        connection.execute(text("ANALYZE"))
+
+
+def watched(house: House, *, as_if_large: bool = True) -> Plans:
+    """From now on, all over new connections."""
+    house.log.close()
+    return Plans(house.engine, as_if_large=as_if_large)
+
+
+def too_much(plans: Plans) -> dict[str, list[str]]:
+    told = plans.told()
+    assert len(told) > 5
+    return {sql: steps for sql, steps in told.items() if reads_too_much(sql, steps)}
+
+
+def append_everything(house: House) -> None:
+    """New, late, duplicate, conflict, rejected, a first event, an action with its device; with and without memory."""
+    for sequence in (3, 3, 9, 5):
+        house.send("clinic", wms("s1", sequence, "WEBSOCKET_RECONNECTED"))
+    house.send("clinic", wms("s3", 3, "NEVER_HEARD_OF"))
+    house.send("energy", pushed("a2", "car-2", result={"ok": False}), key="k2")
+    house.send("energy", pushed("a-new", "car-new"), key="k-new")
+    house.send("energy", b"{not json", key="k-raw")
+    house.send("captions", start("new"))
+    house.reject()
+    house.log._projector.forget()
+    house.send("clinic", wms("s1", 10, "PAGE_UNLOADED"))
+    house.send("energy", pushed("a1", "car-1", result={"ok": False}), key="k1")
+
+
+WHOLE = ["SELECT position FROM events ORDER BY position", "SELECT count(*) FROM events e WHERE e.type = 'WMS_LOADED'"]
+PART = [
+    "SELECT position FROM events ORDER BY position LIMIT 5",
+    "SELECT max(position) FROM events",
+    "SELECT e.type FROM events e WHERE e.position > 5 AND e.position < 9",
+]
+
+
+@pytest.mark.parametrize(("statements", "expected"), [(WHOLE, True), (PART, False)])
+def test_an_index_that_is_read_from_end_to_end_is_found_out(house: House, statements: list[str], expected: bool):
+    plans = watched(house)
+
+    with house.engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+    told = plans.told()
+    assert {sql: reads_too_much(sql, told[sql]) for sql in statements} == dict.fromkeys(statements, expected)
+
+
+@pytest.mark.parametrize("analysed", [True, False])
+def test_an_append_looks_at_what_it_touches_alone(house: House, analysed: bool):
+    fill(house)
+    if analysed:
+        gather_statistics(house)
+    plans = watched(house, as_if_large=False)
+
+    append_everything(house)
+
+    assert too_much(plans) == {}
+
+
+def test_an_append_to_a_new_database_does_what_it_does_in_a_large_one(house: House):
+    plans = watched(house, as_if_large=False)
+
+    append_everything(house)
+
+    assert too_much(plans) == {}
+
+
+def test_the_sealer_reads_on_where_it_stopped(house: House):
+    fill(house)
+    append_everything(house)
+    gather_statistics(house)
+    plans, notary = watched(house), _notary(house)
+
+    notary.seal()
+    notary.checkpoint()
+    notary.newest()
+    notary.inclusion(7)
+    notary.consistency(100, 5_000)
+
+    assert too_much(plans) == {}
+
+
+def test_a_question_reads_no_more_than_its_answer_holds(house: House):
+    fill(house)
+    gather_statistics(house)
+    plans = watched(house)
+
+    for path, asked in LISTS.items():
+        for filters in asked:
+            if following := house.get(f"/v1/{path}", **filters)["next_cursor"]:
+                house.get(f"/v1/{path}", cursor=following)
+    for path in _paths_of_one(house):
+        house.get(path)
+    house.client.get("/readyz")
+
+    assert too_much(plans) == {}
+
+
+def test_a_rebuild_reads_each_stream_by_itself(house: House):
+    fill(house)
+    gather_statistics(house)
+    plans = watched(house)
+
+    builder = Builder(house.engine, house.ids, house.api.sources, lambda: 2 * NOON)
+    builder.finish(builder.build(list(MACHINES), lambda _: None))
+
+    assert too_much(plans) == {}
+
+
+def _of_one(house: House, number: int) -> Iterator[Entry]:
+    yield _entry(house, "clinic", wms(f"s{number}", 0))
+    yield _entry(house, "clinic", wms(f"s{number}", 1, "MEASUREMENT_CREATED", measurementId=f"m{number}"))
+    if number % 2:
+        yield _entry(house, "clinic", wms(f"s{number}", 2, "MEASUREMENT_CANCELED", measurementId=f"m{number}"))
+    yield _entry(house, "energy", pushed(f"a{number}", f"car-{number % 50}"), f"k{number}")
+    yield _entry(house, "captions", start(f"u{number}"))
+
+
+def _entry(house: House, source: str, document: dict[str, Any], key: str = "") -> Entry:
+    provider, body = house.providers[source], json.dumps(document).encode()
+    headers, reading = [("svix-id", key)], provider.read(body)
+    identity = provider.identity(headers, body, reading)
+    by = "env:SECRET" if provider.signed else None
+    return Entry(source, NOON, headers, body, by, identity, reading, provider.keyed_by_body)
+
+
+def _notary(house: House) -> Notary:
+    return Notary(Tree(house.engine), SigningKey(b"k" * 32))
+
+
+def _paths_of_one(house: House) -> Iterator[str]:
+    every = {"timeline", "why", "compare?known_at_position=100"}
+    more = {"sessions": every | {"events", "runs"}, "measurements": every - {"compare"}, "actions": every}
+    for kind in ("sessions", "measurements", "actions", "devices", "registrations"):
+        found = house.get(f"/v1/{kind}")["data"]
+        if found:
+            path = f"/v1/{kind}/{found[0]['id']}"
+            yield from (path, f"{path}?known_at_position=100000", *(f"{path}/{one}" for one in more.get(kind, ())))
+    yield "/v1/events/5"

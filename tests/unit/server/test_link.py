@@ -1,0 +1,92 @@
+"""A link gives each delivery its own outcome, whoever still waits for it."""
+
+import asyncio
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from adapters.server import Link
+from adapters.server.frames import Inbox, Item, frame, pack
+from adapters.sql import Receipt, Rejection, Unavailable
+from core.ids import Ids
+
+Receive = Callable[[StreamReader, StreamWriter], Awaitable[None]]
+
+
+async def answer_sizes(reader: StreamReader, writer: StreamWriter) -> None:
+    """Stands in for the writer: a delivery's position is its size."""
+    inbox = Inbox[Item](Item)  # type: ignore[arg-type]  # a union
+    while data := await reader.read(1 << 16):
+        receipts = [Receipt("rejected", item.size) for item in inbox.whole(data) if isinstance(item, Rejection)]
+        writer.write(frame([*map(pack, receipts)]))
+    writer.close()
+
+
+async def hang_up(_: StreamReader, writer: StreamWriter) -> None:
+    writer.close()
+
+
+def delivery(size: int) -> Rejection:
+    return Rejection("clinic", 0, [], b"", size, 400, "empty")
+
+
+def linked(folder: Path, receive: Receive, use: Callable[[Link], Awaitable[None]]) -> None:
+    """Runs `use` with a link to a listener whose connections are given to `receive`."""
+
+    connections: list[StreamWriter] = []
+
+    async def accept(reader: StreamReader, writer: StreamWriter) -> None:
+        connections.append(writer)
+        await receive(reader, writer)
+
+    async def run() -> None:
+        link = Link(str(folder / "writer"), Ids(b"secret"))
+        link.tie(asyncio.get_running_loop())
+        server = await asyncio.start_unix_server(accept, folder / "writer")
+        await use(link)
+        server.close()
+        for connection in connections:
+            connection.close()
+        assert isinstance(await link.commit(delivery(0)), Unavailable)  # it saw that its connection is gone
+
+    asyncio.run(run())
+
+
+def test_deliveries_handed_in_before_there_is_a_connection_get_their_outcomes(tmp_path: Path):
+    async def use(link: Link) -> None:
+        outcomes = await asyncio.gather(*(link.commit(delivery(size)) for size in range(5)))
+
+        assert outcomes == [Receipt("rejected", size) for size in range(5)]
+
+    linked(tmp_path, answer_sizes, use)
+
+
+def test_who_gave_up_waiting_takes_nobodys_outcome(tmp_path: Path):
+    async def use(link: Link) -> None:
+        first, left, last = (link.commit(delivery(size)) for size in (1, 2, 3))
+        left.cancel()
+
+        assert [await first, await last] == [Receipt("rejected", 1), Receipt("rejected", 3)]
+        assert await link.commit(delivery(4)) == Receipt("rejected", 4)
+
+    linked(tmp_path, answer_sizes, use)
+
+
+def test_a_writer_that_goes_away_leaves_nobody_waiting(tmp_path: Path):
+    async def use(link: Link) -> None:
+        outcomes = await asyncio.gather(*(link.commit(delivery(size)) for size in (1, 2)))
+
+        assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+
+    linked(tmp_path, hang_up, use)
+
+
+def test_without_a_writer_nothing_is_committed(tmp_path: Path):
+    async def wait_for_nobody() -> None:
+        link = Link(str(tmp_path / "nobody"), Ids(b"secret"))
+        link.tie(asyncio.get_running_loop())
+
+        assert isinstance(await link.commit(delivery(1)), Unavailable)
+        assert isinstance(await link.commit(delivery(2)), Unavailable)
+
+    asyncio.run(wait_for_nobody())
