@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -175,7 +175,8 @@ def free_port() -> int:
 def _children(process: int) -> list[int]:
     found = []
     for listed in Path(f"/proc/{process}/task").glob("*/children"):
-        found += [int(child) for child in listed.read_text().split()]
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended since it was listed
+            found += [int(child) for child in listed.read_text().split()]
     return found
 
 
