@@ -1,4 +1,4 @@
-"""The composition root: what is wired with what. `create_app` is the WSGI application, `front` what Granian serves."""
+"""The composition root: what is wired with what. `create_app` is the WSGI application, `serve` the whole service."""
 
 import gc
 import os
@@ -13,8 +13,6 @@ from typing import Any, BinaryIO
 import msgspec
 import structlog
 from flask import Flask
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces, RuntimeModes
 from msgspec import to_builtins
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,14 +26,16 @@ from adapters.evidence import Evidence
 from adapters.http import Api, Door, create_http, ingest_blueprint
 from adapters.providers import TOLD_STATES, Provider, build, read_told, told
 from adapters.server import (
-    CONFIGURATION,
     SHARED,
     WRITER,
     Bridge,
     Front,
     Link,
     configure_logs,
-    end_with_parent,
+    listener,
+    serve_for_parent,
+    serving,
+    wait_for_end,
     write_for_parent,
     writing,
 )
@@ -203,17 +203,18 @@ def create_app(settings: Settings) -> Flask:
     return parts.flask(parts.door(), GroupCommit(parts.log().append).append)
 
 
-def front() -> Front:
-    """The RSGI application of one serving process, from the environment. The writing process commits.
+def answer() -> None:
+    """One serving process, until its parent is gone. The writing process commits.
 
     One that is started anew while the database is away answers so: `serve` migrated.
     """
     configure_logs()
-    end_with_parent()
-    parts = wire(load(None, os.environ))
+    parts, listening = wire(load(None, os.environ)), listener()
     door, link = parts.door(), Link(os.environ[WRITER], parts.ids)
+    bridge = Bridge(parts.flask(door, link.append), THREADS, listening.getsockname()[:2])
     _tune()
-    return Front(door, link, Bridge(parts.flask(door, link.append), THREADS))
+    serve_for_parent(Front(door, link, bridge), link, door.max_body, listening)
+    parts.engine.dispose()
 
 
 def write() -> None:
@@ -244,28 +245,17 @@ def _tune() -> None:
     gc.set_threshold(*SELDOM)
 
 
-def serve(settings: Settings, serving: Serving) -> None:
+def serve(settings: Settings, asked: Serving) -> None:
     """Serves until it is told to stop. What is wrong with the database is told here, before a process is started."""
     parts = start(settings)
     if names := parts.replay().unbuilt():
         structlog.get_logger().warning("unbuilt", machines=names, mend="hookfold replay, or serve --rebuild-on-start")
     parts.engine.dispose()
-    with writing("from app import write; write()"):
-        Granian(
-            "app:front",
-            address=serving.host,
-            port=settings.port,
-            interface=Interfaces.RSGI,
-            http=HTTPModes.http1,
-            websockets=False,
-            workers=serving.processes,
-            runtime_mode=RuntimeModes.st,
-            factory=True,
-            log_access=False,
-            log_dictconfig=CONFIGURATION,
-            respawn_failed_workers=True,
-            workers_kill_timeout=30,
-        ).serve()
+    with (
+        writing("from app import write; write()"),
+        serving("from app import answer; answer()", asked.host, settings.port, asked.processes),
+    ):
+        wait_for_end()
 
 
 def _noted(settings: Settings, ids: Ids) -> dict[str, Noted]:

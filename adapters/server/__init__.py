@@ -1,14 +1,14 @@
-"""What serves: Granian's RSGI in front, Flask behind it, and one process that writes."""
+"""What serves: HTTP in the event loop, Flask in threads behind it, and one process that writes."""
 
 from adapters.server.bridge import SHARED, Bridge
 from adapters.server.front import Front
 from adapters.server.link import Link
-from adapters.server.logs import CONFIGURATION, configure_logs
-from adapters.server.process import WRITER, end_with_parent, write_for_parent, writing
+from adapters.server.logs import configure_logs
+from adapters.server.loop import serve_for_parent
+from adapters.server.process import WRITER, listener, serving, wait_for_end, write_for_parent, writing
 from adapters.server.writer import Writer
 
 __all__ = [
-    "CONFIGURATION",
     "SHARED",
     "WRITER",
     "Bridge",
@@ -16,7 +16,10 @@ __all__ = [
     "Link",
     "Writer",
     "configure_logs",
-    "end_with_parent",
+    "listener",
+    "serve_for_parent",
+    "serving",
+    "wait_for_end",
     "write_for_parent",
     "writing",
 ]

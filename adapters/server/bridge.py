@@ -1,13 +1,21 @@
-"""Runs a WSGI application (PEP 3333) for RSGI requests whose body has been read, in a bounded pool of threads."""
+"""Runs a WSGI application (PEP 3333) for requests that have arrived whole, in a bounded pool of threads."""
 
 import asyncio
 import sys
+from asyncio import Future
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from threading import Lock
 from typing import Any
 from urllib.parse import unquote_to_bytes
+
+import structlog
+
+from adapters.http import Answer, failure
+from adapters.server.connection import Respond
+from adapters.server.reader import Request
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -15,24 +23,31 @@ SHARED = 0.0002
 """Seconds for which a thread keeps the interpreter while another one that serves wants it, too."""
 
 _ALONE = sys.getswitchinterval()
+_FAILED = failure(500, "this server has a fault: its log tells more")
+_logger = structlog.get_logger()
 
 
 class Bridge:
-    """`threads` requests run at a time; the others wait their turn."""
+    """`threads` requests run at a time; the others wait their turn. `address`: host and port that are served."""
 
-    def __init__(self, application: Wsgi, threads: int) -> None:
+    def __init__(self, application: Wsgi, threads: int, address: tuple[str, int]) -> None:
         self._application = application
+        self._address = address
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hookfold-http")
         self._running = 0
         self._counting = Lock()
 
-    async def respond(self, scope: Any, protocol: Any, body: bytes | int) -> None:
-        """Answers one request. `body` is the number of bytes where there were too many."""
-        environ = _environ(scope, body)
-        status, headers, content = await asyncio.get_running_loop().run_in_executor(self._pool, self._run, environ)
-        protocol.response_bytes(status, headers, content)
+    def answer(self, request: Request, respond: Respond) -> None:
+        """Answers one request, in the event loop, once a thread has run it."""
+        environ = self._environ(request)
+        running = asyncio.get_running_loop().run_in_executor(self._pool, self._run, environ)
+        running.add_done_callback(partial(_answer, respond))
 
-    def _run(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+    def close(self) -> None:
+        """Waits for the threads."""
+        self._pool.shutdown()
+
+    def _run(self, environ: dict[str, Any]) -> Answer:
         self._count(1)
         try:
             return self._call(environ)
@@ -47,7 +62,7 @@ class Bridge:
             self._running += change
             sys.setswitchinterval(SHARED if self._running else _ALONE)
 
-    def _call(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _call(self, environ: dict[str, Any]) -> Answer:
         started: list[Any] = []
 
         def start_response(
@@ -63,35 +78,49 @@ class Bridge:
             close = getattr(result, "close", None)
             if close:
                 close()
-        return started[0], started[1], content
+        return Answer(started[0], started[1], content)
+
+    def _environ(self, request: Request) -> dict[str, Any]:
+        """A size instead of a body is declared and not there: Flask refuses it by its own limit."""
+        body = request.body if isinstance(request.body, bytes) else b""
+        path, _, query = _of_origin(request.target).partition("?")
+        host, port = self._address
+        environ = {
+            "REQUEST_METHOD": request.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+            "QUERY_STRING": query,
+            "SERVER_NAME": host,
+            "SERVER_PORT": str(port),
+            "SERVER_PROTOCOL": f"HTTP/{request.version}",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": BytesIO(body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            "wsgi.run_once": False,
+        }
+        for name, value in request.headers:
+            key = "HTTP_" + name.upper().replace("-", "_")
+            environ[key] = f"{environ[key]},{value}" if key in environ else value
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        environ["CONTENT_LENGTH"] = str(request.body if isinstance(request.body, int) else len(body))
+        environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
+        environ.pop("HTTP_CONTENT_LENGTH", None)
+        return environ
 
 
-def _environ(scope: Any, body: bytes | int) -> dict[str, Any]:
-    """A size instead of a body is declared and not there: Flask refuses it by its own limit."""
-    content = body if isinstance(body, bytes) else b""
-    host, _, port = scope.server.rpartition(":")
-    environ = {
-        "REQUEST_METHOD": scope.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(scope.path).decode("latin-1"),
-        "QUERY_STRING": scope.query_string,
-        "SERVER_NAME": host,
-        "SERVER_PORT": port,
-        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
-        "REMOTE_ADDR": scope.client.rpartition(":")[0],
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope.scheme,
-        "wsgi.input": BytesIO(content),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-    }
-    for name, value in scope.headers.items():
-        key = "HTTP_" + name.upper().replace("-", "_")
-        environ[key] = f"{environ[key]},{value}" if key in environ else value
-    environ.pop("HTTP_TRANSFER_ENCODING", None)
-    environ["CONTENT_LENGTH"] = str(body if isinstance(body, int) else len(content))
-    environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
-    environ.pop("HTTP_CONTENT_LENGTH", None)
-    return environ
+def _answer(respond: Respond, run: "Future[Answer]") -> None:
+    error = run.exception()
+    if error is not None:
+        _logger.error("request_failed", exc_info=error)
+    respond(_FAILED if error is not None else run.result())
+
+
+def _of_origin(target: str) -> str:
+    """The path and query of a target, also of an absolute one (RFC 9112, 3.2.2)."""
+    scheme, found, rest = target.partition("://")
+    if not found or scheme.startswith("/"):
+        return target
+    return "/" + rest.partition("/")[2]

@@ -1,13 +1,17 @@
 """A serving process's link to the one that writes: in the event loop, and for threads."""
 
 import asyncio
-from asyncio import AbstractEventLoop, Future, Transport
+from asyncio import AbstractEventLoop, Transport
 from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import cast
 
 from adapters.server.frames import Inbox, Item, Outcome, frame, pack
 from adapters.sql import Entry, Receipt, Unavailable, sealed_by
 from core.ids import Ids
+
+Tell = Callable[[Receipt | Unavailable], None]
 
 _GONE = "the writing process is away"
 
@@ -26,29 +30,32 @@ class Link(asyncio.Protocol):
         self._connecting: asyncio.Task[None] | None = None
         self._inbox = _inbox()
         self._outgoing: list[bytes] = []
-        self._pending: deque[Future[Receipt | Unavailable]] = deque()
+        self._pending: deque[Tell] = deque()
 
-    def commit(self, item: Item) -> Future[Receipt | Unavailable]:
-        """Hands a delivery in. The future tells its outcome, once it is known; who no longer waits may cancel it."""
+    def commit(self, item: Item, tell: Tell) -> None:
+        """Hands a delivery in; `tell` is given its outcome, in the event loop, once that is known."""
         if isinstance(item, Entry):
             item.sealed = sealed_by(self._ids, item)
             item.headers = []
         self._outgoing.append(pack(item))
         if len(self._outgoing) == 1:
             self._loop.call_soon(self._send)
-        future: Future[Receipt | Unavailable] = self._loop.create_future()
-        self._pending.append(future)
-        return future
+        self._pending.append(tell)
 
     def append(self, item: Item) -> Receipt:
         """The same for a thread that may wait. Raises Unavailable."""
-        outcome = asyncio.run_coroutine_threadsafe(self._committed(item), self._loop).result()
+        waiting: Future[Receipt | Unavailable] = Future()
+        self._loop.call_soon_threadsafe(self._commit_for, item, waiting)
+        outcome = waiting.result()
         if isinstance(outcome, Unavailable):
             raise outcome
         return outcome
 
-    async def _committed(self, item: Item) -> Receipt | Unavailable:
-        return await self.commit(item)
+    def _commit_for(self, item: Item, waiting: "Future[Receipt | Unavailable]") -> None:
+        try:
+            self.commit(item, waiting.set_result)
+        except Exception as error:  # noqa: BLE001 - the thread that waits raises it
+            waiting.set_exception(error)
 
     def tie(self, loop: AbstractEventLoop) -> None:
         """Ties the link to its loop, before anything is handed in."""
@@ -82,9 +89,7 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Asyncio's call."""
         for outcome in self._inbox.whole(data):
-            future = self._pending.popleft()
-            if not future.done():
-                future.set_result(Unavailable(outcome) if isinstance(outcome, str) else outcome)
+            self._pending.popleft()(Unavailable(outcome) if isinstance(outcome, str) else outcome)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Asyncio's call: nothing is known of what was under way."""
@@ -94,9 +99,8 @@ class Link(asyncio.Protocol):
     def _give_up(self) -> None:
         self._outgoing.clear()
         pending, self._pending = self._pending, deque()
-        for future in pending:
-            if not future.done():
-                future.set_result(Unavailable(_GONE))
+        for tell in pending:
+            tell(Unavailable(_GONE))
 
 
 def _inbox() -> Inbox[Outcome]:

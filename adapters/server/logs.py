@@ -32,11 +32,11 @@ def configure_logs() -> None:
         cache_logger_on_first_use=True,
     )
     logging.captureWarnings(capture=True)
-    logging.config.dictConfig(CONFIGURATION)
+    logging.config.dictConfig(_CONFIGURATION)
 
 
 def formatter() -> logging.Formatter:
-    """For what libraries log, Granian first of all."""
+    """For what libraries log."""
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
         processors=[
@@ -48,18 +48,13 @@ def formatter() -> logging.Formatter:
     )
 
 
-CONFIGURATION: dict[str, Any] = {
+_CONFIGURATION: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "adapters.server.logs.formatter"}},
     "handlers": {"stderr": {"formatter": "line", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {
-        "_granian": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "granian.access": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-    },
 }
-"""Of `logging.config`; Granian takes it for the processes that it starts."""
 
 
 def _kind_and_places(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -10,12 +10,12 @@ import pytest
 from tests.support.postgres import Postgres
 from tests.support.service import Service, running
 
-ALL = ["rsgi-sqlite", "rsgi-postgresql", "wsgi-sqlite", "wsgi-postgresql"]
+ALL = ["serve-sqlite", "serve-postgresql", "wsgi-sqlite", "wsgi-postgresql"]
 _numbers = count(1)
 
 
 class Services(dict[str, Service]):
-    """Services by name, such as `rsgi-sqlite`."""
+    """Services by name, such as `serve-sqlite`."""
 
     def __init__(self, stack: ExitStack, folder: Path, postgres: Postgres, template: str) -> None:
         self._stack, self._folder, self._postgres, self._template = stack, folder, postgres, template

@@ -236,7 +236,7 @@ def test_a_client_that_leaves_before_its_answer_is_recorded_all_the_same(door: S
 
 
 def test_senders_that_stall_are_cut_off_and_hold_up_nobody(services, name: str):
-    door = services["rsgi-sqlite"]
+    door = services["serve-sqlite"]
     body = padded(name, 300)
     silent = [request("/in/captions", body[:200], length=300), chunked("/in/captions", body, size=150)[:-80]] * 20
     stalled = [connected(door.port) for _ in silent]

@@ -43,7 +43,7 @@ node_ascii = true
 SECRETS = {"WMS_SECRET": WMS_SECRET, "OLD_SECRET": OLD_SECRET, "AMPS_SECRET": AMPS_SECRET}
 PATIENCE = 30.0
 FRONTS = {
-    "rsgi": "from app import main; main()",
+    "serve": "from app import main; main()",
     "wsgi": "from tests.support.plain import main; main()",
 }
 """What a service is run with: `hookfold serve`, or `create_app` under a server of another make."""
@@ -131,7 +131,7 @@ class Service:
 
 @contextmanager
 def running(
-    url: str, folder: Path, processes: int = 1, port: int | None = None, front: str = "rsgi", before: str = ""
+    url: str, folder: Path, processes: int = 1, port: int | None = None, front: str = "serve", before: str = ""
 ) -> Iterator[Service]:
     """A service on a free port; stopped in the end, with all that belongs to it. `before`: Python to run first."""
     port = port or free_port()

@@ -1,9 +1,11 @@
 """A link gives each delivery its own outcome, whoever still waits for it."""
 
 import asyncio
-from asyncio import StreamReader, StreamWriter
+from asyncio import Future, StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+import pytest
 
 from adapters.server import Link
 from adapters.server.frames import Inbox, Item, frame, pack
@@ -30,6 +32,12 @@ def delivery(size: int) -> Rejection:
     return Rejection("clinic", 0, [], b"", size, 400, "empty")
 
 
+async def committed(link: Link, item: Item) -> Receipt | Unavailable:
+    told: Future[Receipt | Unavailable] = asyncio.get_running_loop().create_future()
+    link.commit(item, told.set_result)
+    return await told
+
+
 def linked(folder: Path, receive: Receive, use: Callable[[Link], Awaitable[None]]) -> None:
     """Runs `use` with a link to a listener whose connections are given to `receive`."""
 
@@ -47,34 +55,40 @@ def linked(folder: Path, receive: Receive, use: Callable[[Link], Awaitable[None]
         server.close()
         for connection in connections:
             connection.close()
-        assert isinstance(await link.commit(delivery(0)), Unavailable)  # it saw that its connection is gone
+        assert isinstance(await committed(link, delivery(0)), Unavailable)  # it saw that its connection is gone
 
     asyncio.run(run())
 
 
 def test_deliveries_handed_in_before_there_is_a_connection_get_their_outcomes(tmp_path: Path):
     async def use(link: Link) -> None:
-        outcomes = await asyncio.gather(*(link.commit(delivery(size)) for size in range(5)))
+        outcomes = await asyncio.gather(*(committed(link, delivery(size)) for size in range(5)))
 
         assert outcomes == [Receipt("rejected", size) for size in range(5)]
 
     linked(tmp_path, answer_sizes, use)
 
 
-def test_who_gave_up_waiting_takes_nobodys_outcome(tmp_path: Path):
+def test_a_thread_waits_for_its_outcome(tmp_path: Path):
     async def use(link: Link) -> None:
-        first, left, last = (link.commit(delivery(size)) for size in (1, 2, 3))
-        left.cancel()
+        outcomes = await asyncio.gather(*(asyncio.to_thread(link.append, delivery(size)) for size in range(5)))
 
-        assert [await first, await last] == [Receipt("rejected", 1), Receipt("rejected", 3)]
-        assert await link.commit(delivery(4)) == Receipt("rejected", 4)
+        assert outcomes == [Receipt("rejected", size) for size in range(5)]
+
+    linked(tmp_path, answer_sizes, use)
+
+
+def test_a_thread_is_told_what_cannot_be_handed_over(tmp_path: Path):
+    async def use(link: Link) -> None:
+        with pytest.raises(TypeError):
+            await asyncio.to_thread(link.append, object())  # type: ignore[arg-type]  # a fault of ours
 
     linked(tmp_path, answer_sizes, use)
 
 
 def test_a_writer_that_goes_away_leaves_nobody_waiting(tmp_path: Path):
     async def use(link: Link) -> None:
-        outcomes = await asyncio.gather(*(link.commit(delivery(size)) for size in (1, 2)))
+        outcomes = await asyncio.gather(*(committed(link, delivery(size)) for size in (1, 2)))
 
         assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
 
@@ -86,7 +100,7 @@ def test_without_a_writer_nothing_is_committed(tmp_path: Path):
         link = Link(str(tmp_path / "nobody"), Ids(b"secret"))
         link.tie(asyncio.get_running_loop())
 
-        assert isinstance(await link.commit(delivery(1)), Unavailable)
-        assert isinstance(await link.commit(delivery(2)), Unavailable)
+        assert isinstance(await committed(link, delivery(1)), Unavailable)
+        assert isinstance(await committed(link, delivery(2)), Unavailable)
 
     asyncio.run(wait_for_nobody())

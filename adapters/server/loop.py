@@ -1,0 +1,36 @@
+"""Runs one process that serves: its event loop, from the first connection to the last answer."""
+
+import asyncio
+import signal
+import socket
+import sys
+
+import uvloop
+
+from adapters.server.connection import Connection, Site
+from adapters.server.front import Front
+from adapters.server.link import Link
+
+PATIENCE = 30.0
+"""Seconds for what is under way when the service is told to stop."""
+
+
+def serve_for_parent(front: Front, link: Link, max_body: int, listening: socket.socket) -> None:
+    """Serves on the socket until the parent's end of standard input closes, or SIGTERM comes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this process
+    uvloop.run(_serve(front, link, Site(front.answer, max_body), listening))
+
+
+async def _serve(front: Front, link: Link, site: Site, listening: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    link.tie(loop)
+    site.begin(loop)
+    told = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, told.set)
+    loop.add_reader(sys.stdin, told.set)
+    server = await loop.create_server(lambda: Connection(site), sock=listening)
+    await told.wait()
+    loop.remove_reader(sys.stdin)
+    server.close()
+    await site.close(PATIENCE)
+    front.close()

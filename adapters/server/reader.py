@@ -1,0 +1,174 @@
+"""Puts HTTP/1.1 requests (RFC 9112) together from what a connection gives; no input or output of its own.
+
+The parser is `httptools` (llhttp, as strict as it is delivered). What it leaves to its user stands here: how long a
+head and a body may be, which requests end a connection, and what an offer to upgrade comes to: it is declined.
+"""
+
+from functools import lru_cache
+
+import msgspec
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from core.event import Headers
+
+MOST_HEAD = 65_536
+"""Bytes of a request line and headers behind which they have to end with what is read at once."""
+
+_VERSIONS = ("1.1", "1.0")
+
+
+class Request(msgspec.Struct, gc=False):
+    """A whole request. `target` is as it came, names of headers are in lower case, values as Latin-1.
+
+    `body` is the number of bytes, as declared or as far as it was read, where there were too many. `last`: what comes
+    behind it on its connection is not read.
+    """
+
+    method: str
+    target: str
+    version: str
+    headers: Headers
+    body: bytes | int
+    last: bool
+
+
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """What is no request, and the status that says why. Nothing behind it is read."""
+
+    status: int
+    message: str
+
+
+class Reader:
+    """Reads one connection. `receiving`: a request has begun; `expects`: and its sender waits for a go-on (100)."""
+
+    def __init__(self, max_body: int) -> None:
+        self.receiving = False
+        self.expects = False
+        self._max_body = max_body
+        self._parser = HttpRequestParser(self)
+        self._whole: list[Request | Refusal] = []
+        self._ended = False
+        self._in_head = False
+        self._head = 0
+        self._target = b""
+        self._headers: Headers = []
+        self._offered: Headers | None = None
+        self._body: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[Request | Refusal]:
+        """The requests that are whole by now, in their order."""
+        if not self._ended:
+            self._feed(data)
+        whole, self._whole = self._whole, []
+        return whole
+
+    def _feed(self, data: bytes) -> None:
+        unfinished = self._headers if self._in_head else None
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._decline(data[upgrade.args[0] :])
+        except HttpParserCallbackError:
+            if not self._ended:
+                raise
+        except HttpParserError as error:
+            self._refuse(400, f"this is no HTTP/1.1: {error}")
+        if self._in_head and self._headers is unfinished:
+            self._head += len(data)
+            if self._head > MOST_HEAD:
+                self._refuse(431, f"the head of a request has more than {MOST_HEAD} bytes")
+
+    def _decline(self, rest: bytes) -> None:
+        """Reads on as if nothing were offered (RFC 9110, 7.8): the parser would take the body for another protocol."""
+        if self._parser.get_method() == b"CONNECT":
+            self._refuse(400, "this is no proxy")
+            return
+        offered = self._headers
+        kept = [f"{name}:{value}\r\n" for name, value in offered if name != "upgrade"]
+        head = f"{self._parser.get_method().decode()} {self._target.decode()} HTTP/1.1\r\n{''.join(kept)}\r\n"
+        self._parser = HttpRequestParser(self)
+        self._offered = offered
+        self._feed(head.encode("latin-1") + rest)
+
+    def _stop(self, message: str) -> None:
+        self._refuse(400, message)
+        raise _EndedError
+
+    def _refuse(self, status: int, message: str) -> None:
+        if not self._ended:
+            self._end(Refusal(status, message))
+
+    def _end(self, item: Request | Refusal) -> None:
+        self._whole.append(item)
+        self._ended, self._in_head, self.receiving, self.expects = True, False, False, False
+
+    def on_message_begin(self) -> None:
+        """The parser's call, as are all that begin so."""
+        self.receiving = self._in_head = True
+        self._head, self._target, self._headers = 0, b"", []
+        self._size, self._body = 0, []
+
+    def on_url(self, target: bytes) -> None:
+        self._target += target
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # else it is a trailer, of which nobody has asked
+            self._headers.append((_name(name), value.strip(b" \t").decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._parser.should_upgrade():
+            return
+        if self._offered is not None:
+            self._headers, self._offered = self._offered, None
+        hosts = 0
+        for name, value in self._headers:
+            if name == "host":
+                hosts += 1
+            elif name == "content-length" and int(value) > self._max_body:
+                self._give_up(int(value))
+            elif name == "expect" and value.lower() == "100-continue":
+                self.expects = True
+        version = self._parser.get_http_version()
+        if version not in _VERSIONS:
+            self._stop(f"this server speaks HTTP/1.1, not {version}")
+        if hosts != 1 and version == "1.1":
+            self._stop("a request names one host")
+
+    def on_body(self, some: bytes) -> None:
+        self._size += len(some)
+        if self._size > self._max_body:
+            self._give_up(self._size)
+        self._body.append(some)
+
+    def on_message_complete(self) -> None:
+        if self._parser.should_upgrade():
+            return
+        self.receiving = self.expects = False
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        request = self._request(body, last=not self._parser.should_keep_alive())
+        if request.last:
+            self._end(request)
+        else:
+            self._whole.append(request)
+
+    def _give_up(self, size: int) -> None:
+        """The rest of this body is not read."""
+        self._end(self._request(size, last=True))
+        raise _EndedError
+
+    def _request(self, body: bytes | int, *, last: bool) -> Request:
+        parser = self._parser
+        method, version = parser.get_method().decode(), parser.get_http_version()
+        return Request(method, self._target.decode("latin-1"), version, self._headers, body, last or version != "1.1")
+
+
+class _EndedError(Exception):
+    """Stops the parser where nothing more is to be read."""
+
+
+@lru_cache(maxsize=1024)
+def _name(name: bytes) -> str:
+    return name.decode("latin-1").lower()

@@ -1,0 +1,247 @@
+"""Each client gets its answers in the order of its requests, and none may keep others, or the process, waiting."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import pytest
+
+from adapters.http import Answer
+from adapters.server.connection import IDLE, LINGER, MOST_WAITING, RECEIVE, Connection, Respond, Site
+from adapters.server.reader import Request
+
+GET = b"GET /%d HTTP/1.1\r\nHost: example.com\r\n\r\n"
+LARGE = 8_000_000
+
+Test = Callable[["Client"], Awaitable[None]]
+
+
+class Client:
+    """The other end of a connection to a site whose answers are held back until they are let go."""
+
+    def __init__(self, site: Site, asked: list[tuple[Request, Respond]]) -> None:
+        self.site = site
+        self.asked = asked
+        self.reader: asyncio.StreamReader
+        self.writer: asyncio.StreamWriter
+
+    async def connect(self, port: int) -> None:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def send(self, data: bytes) -> None:
+        """Sends, and lets it arrive."""
+        self.writer.write(data)
+        await self.writer.drain()
+        await asyncio.sleep(0.02)
+
+    def answer(self, body: bytes = b"", status: int = 200) -> str:
+        """Lets the oldest answer go; the target that was asked for."""
+        request, respond = self.asked.pop(0)
+        respond(Answer(status, [("content-type", "text/plain")], body))
+        return request.target
+
+    async def receive(self) -> tuple[int, bytes]:
+        """Status and body of the next answer."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or b"0")
+        return int(head.split()[1]), await self.reader.readexactly(length)
+
+    async def wait(self, seconds: int) -> None:
+        """Lets so much of the site's time pass."""
+        self.site.now += seconds
+        await asyncio.sleep(0)
+        for connection in [one for one in self.site.connections if one.due < self.site.now]:
+            connection.overdue()
+        await asyncio.sleep(0.02)
+
+    @property
+    def is_closed(self) -> bool:
+        return not self.site.connections
+
+
+def connected(test: Test) -> None:
+    """Runs a test with a client of a site that takes bodies of 100 bytes."""
+
+    async def run() -> None:
+        asked: list[tuple[Request, Respond]] = []
+        site = Site(lambda request, respond: asked.append((request, respond)), 100)
+        server = await asyncio.get_running_loop().create_server(partial(Connection, site), "127.0.0.1", 0)
+        client = Client(site, asked)
+        await client.connect(server.sockets[0].getsockname()[1])
+        await asyncio.sleep(0.02)
+        try:
+            await test(client)
+        finally:
+            client.writer.transport.abort()
+            server.close()
+            await site.close(0)
+            await asyncio.sleep(0.02)
+
+    asyncio.run(run())
+
+
+def test_requests_sent_at_once_are_answered_one_after_the_other():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1 + GET % 2)
+
+        assert len(client.asked) == 1
+        assert client.answer(b"one") == "/1"
+        assert client.answer(b"two") == "/2"
+        assert [await client.receive(), await client.receive()] == [(200, b"one"), (200, b"two")]
+
+    connected(test)
+
+
+def test_thousands_of_requests_at_once_are_answered_without_reading_all_of_them_ahead():
+    async def test(client: Client) -> None:
+        client.site.answer = lambda request, respond: respond(Answer(404, [], request.target.encode()))
+        count = 100 * MOST_WAITING
+
+        sending = asyncio.create_task(client.send(b"".join(GET % number for number in range(count))))
+
+        assert [await client.receive() for _ in range(count)] == [(404, b"/%d" % number) for number in range(count)]
+        await sending
+
+    connected(test)
+
+
+def test_a_request_that_does_not_arrive_in_time_is_answered_so_and_its_connection_ends():
+    async def test(client: Client) -> None:
+        await client.send(b"POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: 9\r\n\r\na")
+        await client.wait(RECEIVE // 2)
+        await client.send(b"b")
+
+        await client.wait(RECEIVE // 2 + 1)
+
+        assert (await client.receive())[0] == 408
+        assert await client.reader.read() == b""
+
+    connected(test)
+
+
+def test_a_silent_client_is_let_go_and_one_that_waits_for_its_answer_is_not():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        await client.wait(10 * IDLE)
+        client.answer(b"late")
+        assert await client.receive() == (200, b"late")
+
+        await client.wait(IDLE + 1)
+
+        assert client.is_closed
+
+    connected(test)
+
+
+def test_a_client_that_does_not_take_its_answer_is_let_go():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        client.answer(b"a" * LARGE)
+
+        await client.wait(RECEIVE + 1)
+
+        assert client.is_closed
+
+    connected(test)
+
+
+def test_behind_the_last_answer_a_client_is_heard_out_for_a_while():
+    async def test(client: Client) -> None:
+        await client.send(b"POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: 5000\r\n\r\n" + b"a" * 1_000)
+        request, _ = client.asked[0]
+        client.answer(status=413)
+        await client.send(b"a" * 4_000)
+
+        assert request.body == 5_000
+        assert (await client.receive())[0] == 413
+        assert not client.is_closed
+        await client.wait(LINGER + 1)
+        assert client.is_closed
+
+    connected(test)
+
+
+def test_a_client_that_has_said_all_gets_its_answer():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1 + b"GET")
+        client.writer.write_eof()
+        await asyncio.sleep(0.02)
+        client.answer(b"one")
+
+        assert await client.receive() == (200, b"one")
+        assert (await client.receive())[0] == 400
+        assert await client.reader.read() == b""
+
+    connected(test)
+
+
+def test_a_client_that_has_left_gets_none_and_disturbs_nobody():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        client.writer.transport.abort()
+        await asyncio.sleep(0.02)
+
+        client.answer(b"one")
+        await asyncio.sleep(0.02)
+
+        assert client.is_closed
+
+    connected(test)
+
+
+def test_a_site_that_closes_answers_first_and_lets_the_silent_go_at_once():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        closing = asyncio.create_task(client.site.close(5))
+        await asyncio.sleep(0.02)
+        client.answer(b"one")
+
+        head = await client.reader.read()
+        client.writer.close()
+        await closing
+
+        assert b"connection: close" in head
+        assert client.is_closed
+
+    connected(test)
+
+
+@pytest.mark.parametrize(("method", "status"), [(b"HEAD", 200), (b"GET", 204), (b"GET", 304)])
+def test_an_answer_without_a_body_has_none(method: bytes, status: int):
+    async def test(client: Client) -> None:
+        await client.send(method + b" / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n")
+        client.answer(b"body" if method == b"HEAD" else b"", status)
+
+        answer = await client.reader.read()
+
+        assert answer.endswith(b"\r\n\r\n")
+        assert (b"content-length: 4" in answer) == (method == b"HEAD")
+
+    connected(test)
+
+
+def test_an_answer_may_be_longer_than_a_socket_takes():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1 + GET % 2)
+        client.answer(b"a" * LARGE)
+
+        assert await client.receive() == (200, b"a" * LARGE)
+        await asyncio.sleep(0.02)
+        assert client.answer(b"two") == "/2"
+        assert await client.receive() == (200, b"two")
+
+    connected(test)
+
+
+def test_what_waits_for_a_go_on_gets_it_in_its_turn():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1 + b"POST /2 HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+        client.answer(b"one")
+
+        assert await client.receive() == (200, b"one")
+        assert (await client.receive())[0] == 100
+        await client.send(b"a")
+        assert client.answer(b"two") == "/2"
+        assert await client.receive() == (200, b"two")
+
+    connected(test)

@@ -1,0 +1,138 @@
+"""Requests arrive whole, however the connection cuts them; what is none is refused, and ends the connection."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.server.reader import MOST_HEAD, Reader, Refusal, Request
+
+LIMIT = 100
+HOST = ("host", "example.com")
+STREAM = (
+    b"POST /in/clinic HTTP/1.1\r\nHost: example.com\r\nX-Odd:  caf\xc3\xa9 \r\nEmpty:\r\nContent-Length: 3\r\n\r\nabc"
+    b"GET /v1/sessions?limit=1 HTTP/1.1\r\nHost: example.com\r\n\r\n"
+    b"POST /in/clinic HTTP/1.1\r\nHost: example.com\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2\r\nab\r\n1\r\nc\r\n0\r\nX-Trailer: not a header\r\n\r\n"
+    b"POST /in/clinic HTTP/1.1\r\nHost: example.com\r\n"
+    b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nhi"
+    b"HEAD / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n"
+)
+REQUESTS = [
+    Request(
+        *("POST", "/in/clinic", "1.1"),
+        [HOST, ("x-odd", "caf\xc3\xa9"), ("empty", ""), ("content-length", "3")],
+        *(b"abc", False),
+    ),
+    Request("GET", "/v1/sessions?limit=1", "1.1", [HOST], b"", last=False),
+    Request("POST", "/in/clinic", "1.1", [HOST, ("transfer-encoding", "chunked")], b"abc", last=False),
+    Request(
+        *("POST", "/in/clinic", "1.1"),
+        [HOST, ("connection", "Upgrade"), ("upgrade", "h2c"), ("content-length", "2")],
+        *(b"hi", False),
+    ),
+    Request("HEAD", "/", "1.1", [HOST, ("connection", "close")], b"", last=True),
+]
+
+
+def read(*pieces: bytes) -> list[Request | Refusal]:
+    reader = Reader(LIMIT)
+    return [item for piece in pieces for item in reader.feed(piece)]
+
+
+def refused(stream: bytes) -> int:
+    """The status of the one refusal that a stream ends with."""
+    (refusal,) = read(stream)
+    assert isinstance(refusal, Refusal)
+    return refusal.status
+
+
+@given(st.lists(st.integers(0, len(STREAM))))
+def test_requests_cut_anywhere_arrive_whole_and_in_their_order(cuts: list[int]):
+    places = sorted({0, len(STREAM), *cuts})
+
+    assert read(*(STREAM[start:end] for start, end in pairwise(places))) == REQUESTS
+
+
+def test_nothing_is_read_behind_the_last_request():
+    assert read(STREAM, b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n", b"\x00") == REQUESTS
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: 101\r\n\r\n" + b"a" * 101,
+        b"Content-Length: 101\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n65\r\n" + b"a" * 101 + b"\r\n0\r\n\r\n",
+    ],
+)
+def test_of_a_body_over_the_limit_only_its_size_is_told(framing: bytes):
+    (request,) = read(b"POST /in/clinic HTTP/1.1\r\nHost: example.com\r\n" + framing)
+
+    assert isinstance(request, Request)
+    assert (request.body, request.last) == (101, True)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"GET /in/x\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: example.com\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: example.com\r\nHost: example.org\r\n\r\n",
+        b"CONNECT example.com:80 HTTP/1.1\r\nHost: example.com\r\n\r\n",
+        b"BREW / HTTP/1.1\r\nHost: example.com\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: example.com\r\nTransfer-Encoding: chunked, identity\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: example.com\r\nFolded: a\r\n b\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: example.com\n\n",
+        b"\x16\x03\x01\x02\x00",
+    ],
+)
+def test_what_is_no_request_is_refused(stream: bytes):
+    assert refused(stream) == 400
+
+
+def test_what_was_sent_before_something_that_is_no_request_is_taken():
+    first = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
+
+    request, refusal = read(first + b"\x00" + first)
+
+    assert isinstance(request, Request)
+    assert isinstance(refusal, Refusal)
+
+
+@pytest.mark.parametrize("piece", [1_000, 10_000_000])
+def test_a_head_without_end_is_refused_as_soon_as_it_is_too_long(piece: int):
+    reader = Reader(LIMIT)
+    fed, items = 0, reader.feed(b"GET / HTTP/1.1\r\nHost: example.com\r\nX: ")
+
+    while not items:
+        fed, items = fed + piece, reader.feed(b"a" * piece)
+
+    assert [item.status for item in items if isinstance(item, Refusal)] == [431]
+    assert fed <= MOST_HEAD + 2 * piece
+
+
+def test_the_heads_of_many_requests_at_once_are_not_added_up():
+    one = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
+    reader = Reader(LIMIT)
+
+    items = reader.feed(one[:9])
+    for _ in range(5):
+        items += reader.feed(one[9:] + one * 5_000 + one[:9])
+
+    assert len(items) == 5 * 5_001
+    assert not any(isinstance(item, Refusal) for item in items)
+
+
+def test_it_tells_whether_a_request_has_begun_and_whether_its_sender_waits():
+    reader = Reader(LIMIT)
+    told = []
+
+    for piece in (b"POST / HT", b"TP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\n", b"a"):
+        reader.feed(piece)
+        told.append((reader.receiving, reader.expects))
+
+    assert told == [(True, False), (True, True), (False, False)]
