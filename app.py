@@ -152,9 +152,9 @@ class Parts:
         return flask
 
 
-def wire(settings: Settings) -> Parts:
-    """Puts the parts together; nothing is asked of the database yet, which may be away."""
-    engine = open_engine(settings.database_url, pool_size=THREADS)
+def wire(settings: Settings, *, idle: bool = True) -> Parts:
+    """Puts the parts together; nothing is asked of the database yet, which may be away. `idle`: see `open_engine`."""
+    engine = open_engine(settings.database_url, pool_size=THREADS, idle=idle)
     providers = {name: build(source) for name, source in settings.sources.items()}
     sources = {name: _source(providers[name], configured) for name, configured in settings.sources.items()}
     return Parts(settings, engine, Ids(settings.service.key), providers, sources)
@@ -224,12 +224,12 @@ def write() -> None:
     a commit would wait the usual five milliseconds at each of them.
     """
     configure_logs()
-    parts = wire(load(None, os.environ))
+    parts = wire(load(None, os.environ), idle=False)
     log, sealer = parts.log(), parts.sealer()
     _tune()
     sys.setswitchinterval(SHARED)
     with carrying(parts.engine):
-        write_for_parent(log.append)
+        write_for_parent(log)
     sealer.close()
     log.close()
     parts.engine.dispose()

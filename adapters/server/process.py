@@ -10,16 +10,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
 import structlog
 
-from adapters.server.frames import Item
-from adapters.server.writer import Writer
-from adapters.sql import Receipt
+from adapters.server.writer import Appends, Writer
 
 WRITER = "HOOKFOLD_WRITER"
 """Names, to our own processes, the socket on which the writing process listens."""
@@ -33,14 +31,14 @@ _PAUSE = 0.2
 _logger = structlog.get_logger()
 
 
-def write_for_parent(append: Callable[[Sequence[Item]], Sequence[Receipt]]) -> None:
+def write_for_parent(log: Appends) -> None:
     """Runs the writer on the socket that `writing` hands over, until the parent's end of standard input closes.
 
     Who stops a whole service at once reaches this process too: the parent ends it, behind those that still answer.
     """
     for ignored in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)
-    Writer(listener(), sys.stdin, append).run()
+    Writer(listener(), sys.stdin, log).run()
 
 
 def listener() -> socket.socket:

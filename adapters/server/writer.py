@@ -5,8 +5,11 @@ While it commits, deliveries pile up in the sockets of the processes that serve;
 
 import selectors
 import socket
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Protocol
 
 import structlog
 
@@ -14,39 +17,68 @@ from adapters.server.frames import Inbox, Item, Outcome, frame, pack
 from adapters.sql import Receipt, Unavailable
 
 MOST_PER_COMMIT = 256
+MOST_UNDER_WAY = 2
+"""Batches that are not answered yet: while the database works on one, the next one is made and leaves."""
+
 _READ = 1 << 20
 _logger = structlog.get_logger()
 
 
-class Writer:
-    """Commits what connected processes send. `append` commits a batch; `alive` closes with our parent."""
+class Appends(Protocol):
+    """What commits (`Log`). `socket`: can be read once the outcome of the oldest batch under way has come."""
 
-    def __init__(
-        self, listener: socket.socket, alive: Any, append: Callable[[Sequence[Item]], Sequence[Receipt]]
-    ) -> None:
-        self._append = append
+    @property
+    def socket(self) -> int | None: ...
+
+    def begin(self, batch: Sequence[Item]) -> Any: ...
+
+    def finish(self, sent: Any) -> Sequence[Receipt]: ...
+
+
+class Writer:
+    """Commits what connected processes send. `alive` closes with our parent."""
+
+    def __init__(self, listener: socket.socket, alive: Any, log: Appends) -> None:
+        self._log = log
         self._listener = listener
         self._alive = alive
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
         self._selector.register(alive, selectors.EVENT_READ)
+        self._watched: int | None = None
+        self._under_way: deque[tuple[list[Any], list[Item], Any]] = deque()
         self._away = False
 
     def run(self) -> None:
         """Returns when the parent is gone, after all that was received is committed and answered."""
         while True:
             ready = [key for key, _ in self._selector.select()]
-            sent = [(key.fileobj, items) for key in ready if key.data and (items := self._receive(key))]
-            if sent:
-                self._commit(sent)
+            if any(key.fileobj == self._watched for key in ready):
+                self._finish()
+            self._begin([(key.fileobj, item) for key in ready if key.data for item in self._receive(key)])
+            while self._under_way and self._log.socket is None:
+                self._finish()
+            self._watch()
             if any(key.fileobj is self._listener for key in ready):
                 self._accept()
             if any(key.fileobj is self._alive for key in ready):
-                return
+                break
+        while self._under_way:
+            self._finish()
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
         self._selector.register(connection, selectors.EVENT_READ, Inbox[Item](Item))  # type: ignore[arg-type]  # a union
+
+    def _watch(self) -> None:
+        """Looks for the outcome of what is under way, if it is to come."""
+        wanted = self._log.socket
+        if wanted != self._watched:
+            if self._watched is not None:
+                self._selector.unregister(self._watched)
+            if wanted is not None:
+                self._selector.register(wanted, selectors.EVENT_READ)
+            self._watched = wanted
 
     def _receive(self, key: selectors.SelectorKey) -> list[Item]:
         connection: Any = key.fileobj
@@ -63,21 +95,25 @@ class Writer:
         self._selector.unregister(connection)
         connection.close()
 
-    def _commit(self, sent: Sequence[tuple[Any, list[Item]]]) -> None:
-        batch = [item for _, items in sent for item in items]
-        outcomes = [
-            outcome
-            for start in range(0, len(batch), MOST_PER_COMMIT)
-            for outcome in self._outcomes(batch[start : start + MOST_PER_COMMIT])
-        ]
-        for connection, items in sent:
-            answered, outcomes = outcomes[: len(items)], outcomes[len(items) :]
-            self._answer(connection, frame([*map(pack, answered)]))
+    def _begin(self, received: Sequence[tuple[Any, Item]]) -> None:
+        for start in range(0, len(received), MOST_PER_COMMIT):
+            some = received[start : start + MOST_PER_COMMIT]
+            while len(self._under_way) >= MOST_UNDER_WAY:
+                self._finish()
+            batch = [item for _, item in some]
+            self._under_way.append(([connection for connection, _ in some], batch, self._log.begin(batch)))
 
-    def _outcomes(self, batch: Sequence[Item]) -> Sequence[Outcome]:
+    def _finish(self) -> None:
+        """Answers the oldest batch under way, once its outcome is known."""
+        connections, batch, sent = self._under_way.popleft()
+        answers = zip(connections, map(pack, self._outcomes(batch, sent)), strict=True)
+        for connection, some in groupby(answers, itemgetter(0)):
+            self._answer(connection, frame([packed for _, packed in some]))
+
+    def _outcomes(self, batch: Sequence[Item], sent: Any) -> Sequence[Outcome]:
         """One for each. The log is told when the database goes and when it is back, not for every batch in between."""
         try:
-            outcomes = self._append(batch)
+            outcomes = self._log.finish(sent)
         except Unavailable as error:
             if not self._away:
                 _logger.warning("log_unavailable", reason=str(error))
@@ -96,4 +132,5 @@ class Writer:
         try:
             connection.sendall(frames)
         except OSError:
-            self._forget(connection)
+            if connection.fileno() >= 0:
+                self._forget(connection)

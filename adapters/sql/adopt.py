@@ -15,12 +15,12 @@ from adapters.sql.afresh import Afresh
 from adapters.sql.dialects import Insert, Lookup, Row, Writes, dialect_of
 from adapters.sql.entries import Unavailable
 from adapters.sql.errors import cause_of, is_for_now
-from adapters.sql.log import EVENTS, Log
 from adapters.sql.own import OWN
 from adapters.sql.place import Place, placeholder
 from adapters.sql.project import HOT, Projector
 from adapters.sql.projection import Source
 from adapters.sql.taken import Left, Outcome, Reach, Repeated, Taken
+from adapters.sql.turns import EVENTS, Head, Turns
 from core.event import Instant
 from core.ids import Ids
 from core.leaf import Columns
@@ -50,7 +50,7 @@ _WHOLE = (
 Item = Taken | Repeated | Left | Reach
 
 
-class Importer(Log):
+class Importer(Turns):
     """The writer of an import. `whole`: the export is one of a whole log, so that positions can be kept."""
 
     hot = (EVENTS, _PAYLOADS, _DELIVERIES, *HOT)
@@ -73,9 +73,9 @@ class Importer(Log):
             raise
         return outcome
 
-    def _take(self, cursor: Any, batch: Sequence[Item]) -> tuple[tuple[bool, Outcome], int]:
-        position, recorded_at = self._head(cursor)
-        turn = Turn(self, cursor, position, recorded_at, same=self._same)
+    def _take(self, cursor: Any, batch: Sequence[Item]) -> tuple[tuple[bool, Outcome], Head]:
+        head = self._look(cursor)
+        turn = Turn(self, cursor, head.position, head.recorded_at, same=self._same)
         turn.look(batch)
         for item in batch:
             match item:
@@ -88,7 +88,7 @@ class Importer(Log):
                 case Reach():
                     turn.reach(item.position)
         self._record(cursor, turn)
-        return (turn.same, turn.outcome), turn.position
+        return (turn.same, turn.outcome), Head(turn.position)
 
     def _record(self, cursor: Any, turn: "Turn") -> None:
         whole = [place.new for place in turn.places if place.taken.folded]

@@ -11,9 +11,28 @@ from sqlalchemy import Engine
 
 from adapters.sql.postgresql import Postgresql
 from adapters.sql.sqlite import Sqlite
-from adapters.sql.statements import Insert, Lookup, Row
+from adapters.sql.statements import Delete, Guarded, Insert, Lookup, Row, Write
 
-__all__ = ["Dialect", "Insert", "Lookup", "Row", "Writes", "dialect_of"]
+__all__ = ["Ahead", "Delete", "Dialect", "Guarded", "Insert", "Lookup", "Row", "Write", "Writes", "dialect_of"]
+
+
+class Ahead(Protocol):
+    """Appends on their way to the database: each is done whole, or not at all where its guard refuses it.
+
+    `socket` can be read once an answer has come.
+    """
+
+    @property
+    def socket(self) -> int: ...
+
+    def send(self, epoch: str, leaf: bytes, writes: Mapping[Write, Sequence[Row]]) -> None:
+        """Sends one. `epoch` and `leaf`: what the guard has to find. Raises the driver's errors."""
+
+    def receive(self) -> bool:
+        """Waits for the oldest one's answer: whether it is committed. Raises the driver's errors: nobody knows then."""
+
+    def rest(self) -> None:
+        """Lets others speak to the connection again; every answer has to be there."""
 
 
 class Dialect(Protocol):
@@ -21,8 +40,11 @@ class Dialect(Protocol):
 
     mark: str
 
-    def settle(self, connection: Any, hot: Iterable[Insert]) -> None:
-        """Readies a connection that from now on only appends; the inserts `hot` will come in every batch."""
+    def settle(self, connection: Any, hot: Iterable[Write]) -> None:
+        """Readies a connection that from now on only appends; the writes `hot` will come in nearly every batch."""
+
+    def ahead(self, connection: Any, guarded: Guarded) -> Ahead | None:
+        """What sends appends of a settled connection without waiting for answers. None where that gains nothing."""
 
     def begin(self, cursor: Any) -> None:
         """Begins the transaction of the only writer: whoever comes next waits until it ended."""

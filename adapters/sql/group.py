@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 
 from adapters.sql.entries import Receipt, Unavailable
-from adapters.sql.log import Item
+from adapters.sql.turns import Item
 
 
 class _Slot:

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
-from select import POLLIN, POLLOUT, poll
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from psycopg.errors import InsufficientPrivilege
 
 from adapters.sql.composite import Composites, CompositesDumper, encode
-from adapters.sql.statements import Insert, Lookup, Row
+from adapters.sql.pipeline import Pipeline, see_off
+from adapters.sql.statements import Guarded, Insert, Lookup, Row, Write
 
 _APPEND_LOCK = 7238702
 """Names the one advisory lock under which positions are given out."""
@@ -32,10 +32,10 @@ class Postgresql:
     mark = "%s"
 
     def __init__(self) -> None:
-        self._composites: WeakKeyDictionary[Any, dict[Insert, int]] = WeakKeyDictionary()
+        self._composites: WeakKeyDictionary[Any, dict[Write, int]] = WeakKeyDictionary()
 
-    def settle(self, connection: Any, hot: Iterable[Insert]) -> None:
-        """Each hot insert gets a composite type of this session: another release may have other columns.
+    def settle(self, connection: Any, hot: Iterable[Write]) -> None:
+        """Each hot write gets a composite type of this session: another release may have other columns.
 
         Who may not make temporary types sends a column as an array, which takes longer.
         """
@@ -49,6 +49,14 @@ class Postgresql:
             connection.commit()
         except InsufficientPrivilege:
             connection.rollback()
+
+    def ahead(self, connection: Any, guarded: Guarded) -> Pipeline | None:
+        driver = connection.driver_connection
+        composites = self._composites.get(driver, {})
+        if not composites.keys() >= set(guarded.writes):
+            return None
+        turn = f"SELECT pg_advisory_xact_lock({_APPEND_LOCK})"
+        return Pipeline(driver, turn, _guarded(guarded), {into: composites[into] for into in guarded.writes})
 
     def begin(self, cursor: Any) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_APPEND_LOCK,))
@@ -75,15 +83,33 @@ class Postgresql:
         else:
             for into, rows in inserts.items():
                 cursor.execute(_insert(into, _arrays(into.types)), _columns(rows), prepare=True)
-        _see_off(cursor.connection.pgconn)
+        see_off(cursor.connection.pgconn)
 
     def lookup(self, cursor: Any, find: Lookup, keys: Sequence[Row]) -> Iterator[Row]:
         cursor.execute(_lookup(find), _columns(keys), prepare=True, binary=True)
-        _see_off(cursor.connection.pgconn)
+        see_off(cursor.connection.pgconn)
         return iter(cursor)
 
     def contains(self, column: str) -> str:
         return f"position(? in {column}) > 0"
+
+
+@cache
+def _guarded(guarded: Guarded) -> str:
+    """Does everything, or nothing where the guard finds another log than the batch was made for."""
+    rows = {into: f"unnest(${number}::{_composite(into)}[])" for number, into in enumerate(guarded.writes, 3)}
+    free = [f"NOT EXISTS (SELECT 1 FROM {_first(rows[into], into.table, key)})" for into, key in guarded.free]
+    sure = " AND ".join([f"({guarded.epoch}) = $1", f"coalesce(({guarded.leaf}), '') = $2::bytea", *free])
+    writes = [_write(into, f"sure CROSS JOIN {rows[into]}") for into in guarded.writes]
+    beside = "".join(f", w{number} AS ({write})" for number, write in enumerate(writes))
+    return f"WITH sure AS MATERIALIZED (SELECT 1 WHERE {sure}){beside} SELECT 1 FROM sure"
+
+
+def _write(into: Write, rows: str) -> str:
+    if isinstance(into, Insert):
+        return f"{into.head} SELECT n.* FROM {rows} n{into.conflict}"
+    same = " AND ".join(f"t.{column} = n.{column}" for column in into.names)
+    return f"DELETE FROM {into.table} t USING {rows} n WHERE {same}"
 
 
 @cache
@@ -98,33 +124,35 @@ def _insert(into: Insert, values: str) -> str:
     return f"{into.head} SELECT * FROM unnest({values}){into.conflict}"
 
 
-def _created(cursor: Any, into: Insert) -> int:
+def _created(cursor: Any, into: Write) -> int:
     columns = ", ".join(f"{name} {kind}" for name, kind in zip(into.names, into.types, strict=True))
     cursor.execute(f"CREATE TYPE {_composite(into)} AS ({columns})")
     cursor.execute(f"SELECT '{_composite(into)}'::regtype::oid")
     return int(cursor.fetchone()[0])
 
 
-def _composite(into: Insert) -> str:
-    return f"pg_temp.{into.table}_row"
+def _composite(into: Write) -> str:
+    return f"pg_temp.{into.name}"
 
 
 @cache
 def _lookup(find: Lookup) -> str:
     keys = f"WITH k ({', '.join(find.key)}) AS (SELECT * FROM unnest({_arrays(find.types)}))"
-    rows = _of_one_row(find) if find.unique else f"SELECT {find.columns} FROM k JOIN {find.table} t{find.on}"
+    one = f"SELECT {find.columns} FROM {_first('k', find.table, find.key)}"
+    rows = one if find.unique else f"SELECT {find.columns} FROM k JOIN {find.table} t{find.on}"
     return f"{keys} {rows}{find.rest}"
 
 
-def _of_one_row(find: Lookup) -> str:
-    """The first row from the key on, in the key's order: no other index has that, whatever the statistics say.
+def _first(keys: str, table: str, key: Sequence[str]) -> str:
+    """The keys `n` with their rows `t`: each the first one from the key on, in the key's order.
 
-    Of a table that was empty when the plan was made, all indexes that begin alike seem to cost the same.
+    No other index has that order, whatever the statistics say: of a table that was empty when the plan was made, all
+    indexes that begin alike seem to cost the same.
     """
-    *equal, last = find.key
-    same = " AND ".join(f"{column} = k.{column}" for column in equal)
-    first = f"SELECT * FROM {find.table} WHERE {same} AND {last} >= k.{last} ORDER BY {last} LIMIT 1"
-    return f"SELECT {find.columns} FROM k CROSS JOIN LATERAL ({first}) t WHERE t.{last} = k.{last}"
+    *equal, last = key
+    same = " AND ".join(f"{column} = n.{column}" for column in equal)
+    first = f"SELECT * FROM {table} WHERE {same} AND {last} >= n.{last} ORDER BY {last} LIMIT 1"
+    return f"{keys} n CROSS JOIN LATERAL ({first}) t WHERE t.{last} = n.{last}"
 
 
 def _arrays(types: Sequence[str]) -> str:
@@ -133,20 +161,3 @@ def _arrays(types: Sequence[str]) -> str:
 
 def _columns(rows: Sequence[Row]) -> list[Any]:
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _see_off(connection: Any) -> None:
-    """Returns once everything has left for the server, and a short statement can follow at once.
-
-    While statements leave together, the driver flushes once and then waits for answers alone: what is larger than the
-    socket's buffer would stay behind, and both sides would wait for ever (libpq, "Asynchronous Command Processing").
-    """
-    ready = poll()
-    ready.register(connection.socket, POLLIN | POLLOUT)
-    while True:
-        unsent = connection.flush()
-        events = ready.poll()[0][1]
-        if not unsent and events & ~POLLIN:
-            return
-        if events & POLLIN:
-            connection.consume_input()

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-from adapters.sql.statements import Insert, Lookup, Row
+from adapters.sql.statements import Guarded, Insert, Lookup, Row, Write
 
 _MOST = 64
 """Keys in one look-up."""
@@ -25,8 +25,11 @@ class Sqlite:
 
     mark = "?"
 
-    def settle(self, connection: Any, hot: Iterable[Insert]) -> None:  # noqa: ARG002 - the driver keeps what it prepared
+    def settle(self, connection: Any, hot: Iterable[Write]) -> None:  # noqa: ARG002 - the driver keeps what it prepared
         connection.cursor().execute("PRAGMA busy_timeout = 0")
+
+    def ahead(self, connection: Any, guarded: Guarded) -> None:  # noqa: ARG002 - nothing travels
+        return None
 
     def begin(self, cursor: Any) -> None:
         """Looks for the lock every half millisecond: SQLite's own waiting sleeps longer and longer, past every gap."""

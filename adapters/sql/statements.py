@@ -16,6 +16,7 @@ class Insert:
     def __init__(self, table: Table, conflict: str = "", without: Sequence[str] = ()) -> None:
         columns = [column for column in table.columns if column.name not in without]
         self.table = table.name
+        self.name = f"{table.name}_row"
         self.names = [column.name for column in columns]
         self.head = f"INSERT INTO {table.name} ({', '.join(self.names)})"
         self.types = [_type_name(column.type) for column in columns]
@@ -30,6 +31,20 @@ class Insert:
         keys = [column.name for column in table.primary_key]
         new = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.columns if c.name not in {*keys, *keep})
         return cls(table, f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {new}")
+
+
+class Delete:
+    """Deletes the rows of a table that have one of many primary keys."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table.name
+        self.name = f"{table.name}_key"
+        self.names = [column.name for column in table.primary_key]
+        self.types = [_type_name(column.type) for column in table.primary_key]
+
+
+Write = Insert | Delete
+"""What takes rows; `names` and `types` are those of a row's columns, `name` is that of its shape."""
 
 
 class Lookup:
@@ -57,6 +72,21 @@ class Lookup:
         self.rest = rest
         self.key = key
         self.types = [_type_name(table.c[c].type) for c in key]
+
+
+class Guarded:
+    """Writes that are done together or not at all: `epoch` and `leaf` are SQL for one value each, to be as expected.
+
+    `free`: inserts with the columns by which none of their rows may be there yet. No two writes touch the same row.
+    """
+
+    def __init__(
+        self, epoch: str, leaf: str, writes: Sequence[Write], free: Sequence[tuple[Insert, Sequence[str]]]
+    ) -> None:
+        self.epoch = epoch
+        self.leaf = leaf
+        self.writes = writes
+        self.free = free
 
 
 def _type_name(kind: Any) -> str:

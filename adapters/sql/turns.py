@@ -1,0 +1,197 @@
+"""Appends deliveries to the log: verdicts, positions, payloads and projections in one transaction for a whole batch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+import structlog
+from sqlalchemy import Engine
+
+from adapters.sql import tables
+from adapters.sql.ability import Ability
+from adapters.sql.dialects import Insert, Lookup, Row, Write, Writes, dialect_of
+from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Unavailable
+from adapters.sql.errors import cause_of, is_for_now
+from adapters.sql.project import HOT, Projector
+from adapters.sql.seal import seal
+from adapters.sql.turn import Turn
+from core.event import Instant, Reading, Unreadable
+from core.ids import Ids
+
+Item = Entry | Rejection | Probe
+T = TypeVar("T")
+
+_logger = structlog.get_logger()
+
+KEPT_REJECTIONS = 1_000
+"""Rejections on record per source: the newest ones."""
+
+EVENTS = Insert(tables.events)
+PAYLOADS = Insert(tables.payloads, without=("origin", "commitment", "erased"))
+_DELIVERIES = Insert(tables.deliveries)
+_HOLDERS = Lookup("t.source, t.key, t.position", tables.events, ("source", "key"), unique=True)
+_BODIES = Lookup("t.source, t.position, t.body", tables.payloads, ("source", "position"))
+_HEAD = (
+    "SELECT s.value, e.position, e.recorded_at, e.leaf FROM service s LEFT JOIN "
+    "(SELECT position, recorded_at, leaf FROM events ORDER BY position DESC LIMIT 1) e ON 1 = 1 WHERE s.name = 'epoch'"
+)
+_WRITE_NOTHING_NEW = "UPDATE service SET value = value WHERE name = 'epoch'"
+_REJECTED = Receipt("rejected", 0)
+_LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
+_PRUNE = (
+    "DELETE FROM deliveries WHERE source = ? AND verdict = 'rejected' AND delivery <= ("
+    "SELECT delivery FROM deliveries WHERE source = ? AND verdict = 'rejected' "
+    f"ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT_REJECTIONS})"
+)
+
+
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """The log's last event. `leaf` is None where it is not known; of an empty log all is nothing."""
+
+    position: int = 0
+    recorded_at: Instant = 0
+    leaf: bytes | None = None
+
+
+class Turns:
+    """One process's turns as the only writer, one after the other; each asks the database before it writes.
+
+    `hot` are the writes of nearly every batch.
+    """
+
+    hot: ClassVar[tuple[Write, ...]] = (EVENTS, PAYLOADS, *HOT)
+
+    def __init__(self, engine: Engine, ids: Ids, projector: Projector, clock: Callable[[], Instant]) -> None:
+        self._engine = engine
+        self._ids = ids
+        self._projector = projector
+        self._clock = clock
+        self._dialect = dialect_of(engine)
+        self._connection: Any = None
+        self._head = Head()
+        self._alone = False
+        self._ability = Ability(clock)
+
+    def close(self) -> None:
+        """Gives the connection up: settled for appends alone, it is nothing for others."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection = None
+
+    def _append(self, batch: Sequence[Item]) -> list[Receipt]:
+        try:
+            receipts = self._commit(batch)
+        except Exception as error:
+            if is_for_now(error):
+                self._ability.failed(batch)
+                raise Unavailable(cause_of(error)) from error
+            if len(batch) > 1:
+                return [receipt for item in batch for receipt in self._append([item])]
+            return self._append_raw(batch[0], error)
+        self._ability.worked(batch)
+        return receipts
+
+    def _append_raw(self, item: Item, error: Exception) -> list[Receipt]:
+        if not isinstance(item, Entry) or isinstance(item.reading, Unreadable):
+            raise Unavailable(cause_of(error)) from error
+        _logger.error("entry_refused", source=item.source, error=cause_of(error))
+        refused = Unreadable(f"what was read could not be recorded: {type(error).__name__}")
+        return self._append([msgspec.structs.replace(item, reading=refused)])
+
+    def _commit(self, batch: Sequence[Item]) -> list[Receipt]:
+        return self._transact(lambda cursor: self._write(cursor, batch))
+
+    def _transact(self, write: Callable[[Any], tuple[T, Head]]) -> T:
+        """Runs `write` as the only writer, while nothing is under way. It gives what comes of it, and the new head."""
+        try:
+            if self._connection is None:
+                self._connection = self._connected()
+            with self._dialect.together(self._connection):
+                cursor = self._connection.cursor()
+                self._dialect.begin(cursor)
+                outcome, head = write(cursor)
+                self._connection.commit()
+        except BaseException:
+            self._abandon()
+            raise
+        self._head = head
+        return outcome
+
+    def _connected(self) -> Any:
+        connection = self._engine.raw_connection()
+        self._dialect.settle(connection, self.hot)
+        return connection
+
+    def _abandon(self) -> None:
+        """What the projector remembers may be ahead of the log now, and the connection may be broken: begin anew."""
+        self._projector.forget()
+        self._alone = False
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):  # a connection that is gone cannot roll back; the database did
+                connection.rollback()
+            connection.invalidate()
+
+    def _write(self, cursor: Any, batch: Sequence[Item]) -> tuple[list[Receipt], Head]:
+        entries = [item for item in batch if isinstance(item, Entry)]
+        seals = [entry.sealed or seal(self._ids, entry) for entry in entries]
+        keys = [(entry.source, sealed.key) for entry, sealed in zip(entries, seals, strict=True)]
+        held = self._held(keys)
+        head = self._look(cursor)
+        turn = Turn(head.position, head.recorded_at, clock=self._clock)
+        turn.judge(entries, seals, dict(held), lambda at: self._bodies(cursor, at), self._stream)
+        turn.reject([item for item in batch if isinstance(item, Rejection)])
+        touched = self._projector.touch(cursor, turn.new, turn.conflicts)
+        writes = Writes(self._dialect, cursor)
+        head = self._insert(writes, turn, head)
+        if any(isinstance(item, Probe) for item in batch):
+            cursor.execute(_WRITE_NOTHING_NEW)
+        self._projector.project(writes, touched, turn.position)
+        writes.flush()
+        verdicts = iter(turn.receipts)
+        return [next(verdicts) if isinstance(item, Entry) else self._outside(item) for item in batch], head
+
+    def _outside(self, item: Rejection | Probe) -> Receipt:
+        return self._ability.receipt() if isinstance(item, Probe) else _REJECTED
+
+    def _look(self, cursor: Any) -> Head:
+        """The log's last event, under the lock. What others have done since the last look is forgotten."""
+        cursor.execute(_HEAD)
+        epoch, position, recorded_at, leaf = cursor.fetchone()
+        head = Head(position or 0, recorded_at or 0, bytes(leaf or b""))
+        self._alone = epoch == self._projector.epoch and head.position == self._head.position
+        if epoch != self._projector.epoch:
+            self._projector.renew(cursor, self._clock())
+        elif head.position != self._head.position:
+            self._projector.forget_changed(cursor, self._head.position)
+        return head
+
+    def _held(self, keys: Sequence[Row]) -> Iterator[tuple[Row, int]]:
+        """Which position holds a (source, key). The question leaves at once; who reads the answer waits for it."""
+        rows = self._dialect.lookup(self._connection.cursor(), _HOLDERS, keys) if keys else ()
+        return (((source, key), at) for source, key, at in rows)
+
+    def _bodies(self, cursor: Any, at: Sequence[Row]) -> dict[Row, bytes | None]:
+        return {(source, position): body for source, position, body in self._dialect.lookup(cursor, _BODIES, at)}
+
+    def _stream(self, source: str, reading: Reading | Unreadable) -> str | None:
+        if isinstance(reading, Unreadable) or not reading.provider_id:
+            return None
+        return self._ids.of(reading.kind, source, reading.provider_id)
+
+    def _insert(self, writes: Writes, turn: Turn, head: Head) -> Head:
+        """Adds what came to the writes; the head behind it."""
+        events, payloads = turn.event_rows()
+        writes.add(EVENTS, events)
+        writes.add(PAYLOADS, payloads)
+        if turn.deliveries:
+            self._insert_deliveries(writes.cursor, turn)
+        return Head(turn.position, turn.recorded_at, events[-1][-1]) if events else head
+
+    def _insert_deliveries(self, cursor: Any, turn: Turn) -> None:
+        cursor.execute(_LAST_DELIVERY)
+        first = (cursor.fetchone()[0] or 0) + 1
+        self._dialect.insert(cursor, _DELIVERIES, turn.delivery_rows(first))
+        for source in turn.rejected_sources:
+            cursor.execute(_PRUNE.replace("?", self._dialect.mark), (source, source))

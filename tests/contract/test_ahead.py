@@ -1,0 +1,202 @@
+"""Batches that are handed in before the ones in front of them are answered end as if each had waited for its turn."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import make_url
+
+from adapters.sql import Entry, Receipt
+from core.event import Reading
+from tests.support.logs import Bench, wms
+
+FOLDED = "SELECT stream, state, position FROM projections ORDER BY opened"
+HAPPY = (
+    *("WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_GRANTED", "CAMERA_STARTED", "MEASUREMENT_STARTED"),
+    *("MEASUREMENT_CREATED", "INTERMEDIATE_RESULTS", "SCAN_COMPLETED", "RESULTS_RECEIVED", "PAGE_UNLOADED"),
+)
+
+
+class Flight:
+    """A writer with what it has handed in and not asked for."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self._sent: list[Any] = []
+        self.receipts: list[Receipt] = []
+
+    def begin(self, *batch: Entry) -> None:
+        self._sent.append(self.bench.log.begin(batch))
+
+    def finish(self) -> None:
+        if self._sent:
+            self.receipts += self.bench.log.finish(self._sent.pop(0))
+
+    def land(self) -> list[Receipt]:
+        """Every receipt, in the order in which the entries were handed in."""
+        while self._sent:
+            self.finish()
+        return self.receipts
+
+
+@pytest.fixture
+def flight(database_url: str) -> Iterator[Flight]:
+    """A writer that is alone: it has committed before."""
+    bench = Bench(database_url)
+    bench.append(bench.entry("clinic", wms("first", 0)))
+    bench.append(bench.entry("clinic", wms("first", 1, "CONFIGURATION_LOADED")))
+    yield Flight(bench)
+    bench.close()
+
+
+@pytest.fixture
+def other(database_url: str) -> Iterator[Bench]:
+    """Another process on the same database."""
+    bench = Bench(database_url)
+    yield bench
+    bench.close()
+
+
+def scan(bench: Bench, session: str, number: int) -> Entry:
+    payload: dict[str, Any] = {"measurementId": "m1"} if number >= HAPPY.index("MEASUREMENT_CREATED") else {}
+    return bench.entry("clinic", wms(session, number, HAPPY[number], **payload))
+
+
+def test_batches_under_way_get_the_positions_of_their_order(flight: Flight):
+    for number in range(len(HAPPY)):
+        flight.begin(scan(flight.bench, "a", number), scan(flight.bench, "b", number))
+
+    receipts = flight.land()
+
+    assert receipts == [Receipt("new", position) for position in range(3, 3 + 2 * len(HAPPY))]
+    assert [row[1] for row in flight.bench.rows(FOLDED)] == ["configured", "closed", "closed"]
+    assert flight.bench.rows("SELECT measurement_id, state FROM measurements") == [("m1", "closed")] * 2
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_on_a_server_they_are_under_way_at_the_same_time(flight: Flight):
+    flight.begin(scan(flight.bench, "a", 0))
+    flight.begin(scan(flight.bench, "a", 1))
+
+    assert [sent.decided for sent in flight._sent] == [False, False]
+    assert flight.bench.log.socket is not None
+    flight.land()
+    assert flight.bench.log.socket is None
+
+
+def test_an_event_of_another_writer_in_between_makes_them_begin_anew(flight: Flight, other: Bench):
+    flight.begin(scan(flight.bench, "a", 0))
+    foreign = other.append(scan(other, "a", 2))
+    flight.begin(scan(flight.bench, "a", 1))
+    flight.begin(scan(flight.bench, "a", 3))
+
+    receipts = flight.land()
+
+    assert [receipt.verdict for receipt in receipts] == ["new"] * 3
+    assert sorted([foreign.position, *(receipt.position for receipt in receipts)]) == [3, 4, 5, 6]
+    assert flight.bench.rows(FOLDED)[1][1:] == ("camera_on", 6)
+
+
+def test_what_is_sent_twice_is_one_event_wherever_the_first_one_is(flight: Flight):
+    entry = scan(flight.bench, "a", 0)
+    flight.begin(entry)
+    flight.begin(entry, scan(flight.bench, "a", 1))
+    flight.begin(entry, entry)
+    flight.finish()
+    flight.begin(scan(flight.bench, "a", 2), entry)
+
+    receipts = flight.land()
+
+    assert [(receipt.verdict, receipt.position) for receipt in receipts if receipt.position == 3] == [
+        ("new", 3),
+        *[("duplicate", 3)] * 4,
+    ]
+    assert flight.bench.rows("SELECT count(*) FROM events") == [(5,)]
+    assert flight.bench.rows("SELECT count(*) FROM deliveries") == [(4,)]
+
+
+def test_an_event_that_comes_late_finds_its_place(flight: Flight):
+    for number in (0, 1, 3, 2):
+        flight.begin(scan(flight.bench, "a", number))
+
+    flight.land()
+
+    assert flight.bench.rows(FOLDED)[1][1:] == ("camera_on", 6)
+
+
+def test_a_row_that_the_database_refuses_fails_no_other(flight: Flight):
+    refused = scan(flight.bench, "a", 1)
+    assert isinstance(refused.reading, Reading)
+    refused.reading = msgspec.structs.replace(refused.reading, sequence=2**70)
+    flight.begin(scan(flight.bench, "a", 0))
+    flight.begin(refused, scan(flight.bench, "b", 0))
+    flight.begin(scan(flight.bench, "a", 2))
+
+    receipts = flight.land()
+
+    assert [receipt.verdict for receipt in receipts] == ["new"] * 4
+    assert flight.bench.rows("SELECT position, reading FROM events WHERE reading <> 'ok'") == [(4, "undecodable")]
+    assert [row[1] for row in flight.bench.rows(FOLDED)] == ["configured", "camera_granted", "loaded"]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_connection_that_breaks_loses_and_doubles_nothing(flight: Flight, database_url: str):
+    for number in range(2):
+        flight.begin(scan(flight.bench, "a", number))
+    with psycopg.connect(make_url(database_url).render_as_string(hide_password=False), autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    for number in range(2, 4):
+        flight.begin(scan(flight.bench, "a", number))
+
+    receipts = flight.land()
+
+    assert {receipt.verdict for receipt in receipts} <= {"new", "duplicate"}
+    assert sorted(receipt.position for receipt in receipts) == [3, 4, 5, 6]
+    assert flight.bench.rows(FOLDED)[1][1:] == ("camera_on", 6)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.lists(st.integers(0, len(HAPPY) - 1), max_size=3), st.booleans()), max_size=12
+    )
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+def test_two_writers_with_batches_under_way_come_to_what_one_would(
+    flight: Flight, other: Bench, steps: list[tuple[int, list[int], bool]]
+):
+    flights, session = [flight, Flight(other)], f"s{flight.bench.rows('SELECT count(*) FROM events')[0][0]}"
+    for turn, numbers, finish in steps:
+        writer = flights[turn]
+        writer.begin(*(scan(writer.bench, session, number) for number in numbers))
+        if finish:
+            writer.finish()
+
+    receipts = [receipt for one in flights for receipt in one.land()]
+
+    sent = [number for _, numbers, _ in steps for number in numbers]
+    assert len(receipts) >= len(sent)
+    stream = flight.bench.log._ids.of("session", "clinic", session)
+    stored = flight.bench.rows(f"SELECT sequence FROM events WHERE stream = '{stream}' ORDER BY sequence")
+    assert [row[0] for row in stored] == sorted(set(sent))
+    if sent:
+        alone = one_after_the_other(flight.bench, f"{session}-alone", sorted(set(sent)))
+        found = flight.bench.rows(f"SELECT state FROM projections WHERE stream = '{stream}'")
+        assert found == [(alone,)]
+    for one in flights:
+        one.receipts.clear()
+
+
+def one_after_the_other(bench: Bench, session: str, numbers: list[int]) -> str:
+    """The state that a session comes to whose events arrive in order, each alone."""
+    for number in numbers:
+        bench.append(scan(bench, session, number))
+    stream = bench.log._ids.of("session", "clinic", session)
+    state: str = bench.rows(f"SELECT state FROM projections WHERE stream = '{stream}'")[0][0]
+    return state
