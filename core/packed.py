@@ -7,13 +7,16 @@ its own, and has no rest. So a byte becomes no more than the longest word, whoev
 There is one way to pack something: bytes that do not come back from what they say were never packed, and are refused.
 """
 
-from binascii import unhexlify
+import re
+from binascii import hexlify, unhexlify
 from collections.abc import Sequence
 
 _END = b"\n"
 _PLAIN, _MAC = b"\x00", b"\x01"
 _FIRST_NAME, _FIRST_LINE = 2, 0x80
 _SIGNED, _SCHEME, _MAC_SIZE = b"x-wms-content-mac", b"hmac-sha256=", 32
+# without the `?` a missing line feed would have every byte looked at again from every other one: it is refused later
+_PART = re.compile(rb"(?s)([\x80-\xff])|\x01(.{32})|(.)([^\n]*)\n?")
 
 # fmt: off
 _NAMES = [
@@ -61,15 +64,11 @@ class Packing:
 
     def unpack(self, packed: bytes) -> bytes:
         """The lines. Raises ValueError for what `pack` never gave."""
-        lines, at = [], len(self._version)
-        while at < len(packed):
-            code, at = packed[at : at + 1], at + 1
-            rest, at = _rest(code, packed, at)
-            lines.append(self._words.get(code, b"") + rest)
-        found = _END.join(lines)
-        if self.pack(found) != packed:
+        word, parts = self._words.get, _PART.findall(packed, len(self._version))
+        lines = _END.join([word(whole or code or _MAC, b"") + hexlify(mac) + rest for whole, mac, code, rest in parts])
+        if self.pack(lines) != packed:
             raise ValueError(_NEVER_PACKED)
-        return found
+        return lines
 
 
 def _packed_mac(value: bytes) -> bytes | None:
@@ -81,16 +80,6 @@ def _packed_mac(value: bytes) -> bytes | None:
         return _MAC + unhexlify(digits)
     except ValueError:
         return None
-
-
-def _rest(code: bytes, packed: bytes, at: int) -> tuple[bytes, int]:
-    """What follows a word, and where the next one is."""
-    if code[0] >= _FIRST_LINE:
-        return b"", at
-    if code == _MAC:
-        return packed[at : at + _MAC_SIZE].hex().encode(), at + _MAC_SIZE
-    end = packed.index(_END, at)
-    return packed[at:end], end + 1
 
 
 _NEVER_PACKED = "it was never packed"
