@@ -1,4 +1,4 @@
-"""Headers as they are stored and committed to: field lines in UTF-8, `name:value`, with a line feed between two.
+"""Headers as they are committed to and, packed, stored: field lines in UTF-8, `name:value`, a line feed between two.
 
 A value that was handed over with a line feed in it (a folded line: RFC 9112, 5.2) goes on behind a line feed and a
 space. No name holds a colon or white space (RFC 9110, 5.1): one with a colon, a space or a line feed in it would be

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from core.event import Instant
 from core.ids import Ids
+from core.packed import as_stored, unpack
 
 FORMAT = 1
 
@@ -46,7 +47,7 @@ class SourceLine(_Line, tag="source", kw_only=True):
 class EventLine(_Line, tag="event", kw_only=True):
     """An event. Instants are microseconds since 1970; bytes are hex, but for the body: text, else base64.
 
-    `headers` are the field lines that are stored. `kind` and `id` are those of the stream, the id being the
+    `headers` are field lines. `kind` and `id` are those of the stream, the id being the
     provider's; `sent` is an unknown type as sent. An erased one has no headers, body and salt; `commitment` is what its
     leaf covers of them. `erased` and `retracted` are the positions of the events that tell of it.
     """
@@ -179,19 +180,19 @@ def body_fields(body: bytes | None) -> dict[str, Any]:
 
 def text_of(headers: bytes | None) -> str | None:
     """An event's stored headers as they go into a line. What is no text was altered: its leaf will not fit."""
-    return None if headers is None else headers.decode(errors="replace")
+    return None if headers is None else as_stored(headers).decode(errors="replace")
 
 
 def unsealed_text_of(headers: bytes | None, what: str) -> str | None:
     """The same for what no leaf covers: nobody behind the line could see that it was altered. Raises Altered."""
     try:
-        return None if headers is None else headers.decode()
-    except UnicodeDecodeError as error:
+        return None if headers is None else unpack(headers).decode()
+    except ValueError as error:
         raise Altered(f"{what}: its headers are no text, so they were altered in the database") from error
 
 
 def bytes_of(headers: str | None) -> bytes | None:
-    """A line's headers as they are stored."""
+    """A line's headers as the leaf covers them."""
     return None if headers is None else headers.encode()
 
 

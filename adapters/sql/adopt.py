@@ -24,6 +24,7 @@ from adapters.sql.turns import EVENTS, Head, Turns
 from core.event import Instant
 from core.ids import Ids
 from core.leaf import Columns
+from core.packed import pack
 
 MOST_LEFT_OUT = 10_000
 """So many positions in a row may be filled with placeholders; where more are missing, the export is a selection."""
@@ -304,6 +305,7 @@ class Turn:
         self.deliveries.append(
             (
                 *(found.source, number, found.verdict, head, at, found.received_at, recorded_at),
-                *(found.status, found.reason, found.hint, found.size, found.headers, found.body),
+                *(found.status, found.reason, found.hint, found.size),
+                *(None if found.headers is None else pack(found.headers), found.body),
             )
         )

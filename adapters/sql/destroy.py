@@ -16,6 +16,7 @@ from adapters.sql.refold import Folded, History
 from adapters.sql.versions import Standing, raise_epoch
 from core import fold
 from core.leaf import commitment
+from core.packed import as_stored
 from core.redact import redact
 
 _HELD = (
@@ -134,7 +135,7 @@ class Destroyer:
         if loose:
             rows += self._dialect.lookup(cursor, _LOOSE, loose)
         whole = {(source, position): rest for source, position, *rest in rows}
-        emptied = [(commitment(*rest), at, *where) for where, rest in whole.items()]
+        emptied = [(_covered(*rest), at, *where) for where, rest in whole.items()]
         self._run(cursor, _EMPTY, emptied)
         self._run(cursor, _OF_EVENT, [(source, position) for _, _, source, position in emptied])
         return len(emptied)
@@ -142,6 +143,11 @@ class Destroyer:
     def _run(self, cursor: Any, sql: str, rows: Sequence[Row]) -> None:
         if rows:
             cursor.executemany(sql.replace("?", self._dialect.mark), rows)
+
+
+def _covered(salt: bytes, headers: bytes, body: bytes, origin: bytes | None) -> bytes:
+    """What the leaf covers of a payload. Where its headers were altered, no leaf covers it: that stays to be seen."""
+    return commitment(salt, as_stored(headers), body, origin)
 
 
 _OURS, _POSITION = (list(tables.measurements.c.keys()).index(name) for name in ("measurement", "opened"))

@@ -11,6 +11,7 @@ from adapters.sql.taken import Misfit, Taken
 from adapters.sql.touch import New
 from core.event import Instant, Unreadable
 from core.leaf import Columns, commitment, leaf
+from core.packed import pack
 
 
 class Place:
@@ -43,7 +44,7 @@ class Place:
             *(source, position, columns.stream, columns.opened, columns.reading, columns.type, columns.sequence),
             *(columns.occurred_at, columns.received_at, columns.recorded_at, taken.key, columns.verified_by, found),
         )
-        payload: Row = (taken.headers, taken.entry.body, taken.salt, origin, None, None)
+        payload: Row = (pack(taken.headers or b""), taken.entry.body, taken.salt, origin, None, None)
         if taken.erased is not None:
             payload = (None, None, None, None, bytes.fromhex(columns.commitment), taken.erased)
         return event, (source, position, taken.sent, *payload)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, and_, select
 from adapters.sql.reads_events import of_stream
 from adapters.sql.tables import events, measurements, payloads, retractions, streams
 from core.leaf import Columns, commitment
+from core.packed import as_stored
 
 
 class Exhibit(NamedTuple):
@@ -64,5 +65,6 @@ def at(connection: Connection, positions: Sequence[int]) -> Iterator[Exhibit]:
 def _exhibits(connection: Connection, query: Select[Any]) -> Iterator[Exhibit]:
     for *columns, leaf, salt, headers, body, origin, sealed, erased, retraction in connection.execute(query):
         columns[_KEY] = bytes(columns[_KEY]).hex()
-        kept = sealed if body is None else commitment(salt, headers, body, origin)
-        yield Exhibit(Columns(*[*columns, kept.hex()]), leaf, salt, headers, body, origin, erased, retraction)
+        lines: Any = None if headers is None else as_stored(headers)
+        kept = sealed if body is None else commitment(salt, lines, body, origin)
+        yield Exhibit(Columns(*[*columns, kept.hex()]), leaf, salt, lines, body, origin, erased, retraction)

@@ -16,6 +16,7 @@ from adapters.sql.transactions import Transactions
 from core.event import Unreadable
 from core.headers import from_lines
 from core.ids import Ids
+from core.packed import unpack
 
 CHUNK = 200
 
@@ -101,7 +102,7 @@ class Rereader:
         reading = self._sources[source].read(None, body)
         if isinstance(reading, Unreadable) or not reading.provider_id:
             return None
-        entry = self._receive(Entry(source, received_at, from_lines(headers), body, verified_by, b"", reading))
+        entry = self._receive(Entry(source, received_at, from_lines(unpack(headers)), body, verified_by, b"", reading))
         entry.sealed = seal(self._ids, entry)
         if entry.sealed.key == held:  # what could not be read had the same identity, and keeps the key
             entry.identity = b"reread:" + held

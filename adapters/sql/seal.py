@@ -7,6 +7,7 @@ from core.event import Reading
 from core.headers import to_lines
 from core.ids import Ids
 from core.leaf import commitment
+from core.packed import pack
 
 SALT = 16
 """Bytes of the salt under which headers and body are committed to."""
@@ -14,8 +15,8 @@ SALT = 16
 
 def seal(ids: Ids, entry: Entry) -> Sealed:
     """The entry's key, its headers as they are stored, a salt, and the commitment to headers and body under it."""
-    headers, salt = to_lines(entry.headers), os.urandom(SALT)
+    lines, salt = to_lines(entry.headers), os.urandom(SALT)
     reading = entry.reading
     at = reading.occurred_at if entry.keyed_by_body and isinstance(reading, Reading) else None
     key = ids.key(entry.source, entry.identity, at)
-    return Sealed(key, headers, salt, commitment(salt, headers, entry.body))
+    return Sealed(key, pack(lines), salt, commitment(salt, lines, entry.body))

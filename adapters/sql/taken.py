@@ -8,7 +8,7 @@ from core.leaf import Columns
 
 
 class Taken(msgspec.Struct, gc=False):
-    """An event of another log, from one line of its export. `headers` and `origin` are as they are stored.
+    """An event of another log, from one line of its export. `headers` are field lines, `origin` is as it is stored.
 
     `entry` is what this code reads in it; its stream is that of the columns, of a `kind` and with the provider's `name`
     for it. `sent` is an unknown type as sent. Of an erased one, headers, body and salt are gone; `erased` and

@@ -8,6 +8,7 @@ from adapters.sql.touch import New
 from core.event import Instant, Reading, Unreadable
 from core.headers import to_lines
 from core.leaf import Columns, leaf
+from core.packed import pack
 
 
 class Turn:
@@ -77,7 +78,7 @@ class Turn:
 def _rejected(rejection: Rejection, recorded_at: Instant) -> Row:
     """The columns of `deliveries` from received_at on."""
     told = (rejection.status, rejection.reason, rejection.hint, rejection.size)
-    return (rejection.received_at, recorded_at, *told, to_lines(rejection.headers), rejection.body)
+    return (rejection.received_at, recorded_at, *told, pack(to_lines(rejection.headers)), rejection.body)
 
 
 def _rows(new: New, sealed: Sealed, recorded_at: Instant) -> tuple[Row, Row]:

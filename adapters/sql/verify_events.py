@@ -10,6 +10,7 @@ from adapters.sql.tables import events, payloads
 from adapters.sql.wrong import Found
 from core.event import Reading
 from core.leaf import Columns, commitment, leaf
+from core.packed import unpack
 
 _COLUMNS = [events.c[name] for name in Columns.__struct_fields__ if name != "commitment"]
 _POSITION, _SOURCE, _READING, _KEY = map(Columns.__struct_fields__.index, ("position", "source", "reading", "key"))
@@ -82,7 +83,8 @@ class Events:
         elif sealed is not None:
             raise Found(position, "payload", "it is there and sealed as if it were erased")
         try:
-            recomputed = _leaf_of(columns, commitment(salt, headers, body, origin) if sealed is None else sealed)
+            covered = commitment(salt, unpack(headers), body, origin) if sealed is None else sealed
+            recomputed = _leaf_of(columns, covered)
         except Exception as error:  # a value of another type than was ever written, whatever that raises
             raise Found(position, "event", f"it holds what was never written: {type(error).__name__}") from error
         if recomputed != stored:

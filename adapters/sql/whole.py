@@ -22,7 +22,7 @@ STREAMS = 64
 
 
 class WholeEvent(NamedTuple):
-    """An event with all that is stored of it. `headers`, `body` and `salt` are None once they were erased."""
+    """An event with all that is stored of it, its headers packed. `headers`, `body` and `salt` are None once erased."""
 
     position: int
     source: str

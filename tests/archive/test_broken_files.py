@@ -5,9 +5,11 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from adapters.archive.lines import Altered, Broken, End, Seal
 from adapters.sql import Misfit, Outcome
+from adapters.sql.tables import payloads
 from core.ids import Ids
 from tests.archive.conftest import Make
 from tests.support.travel import Place
@@ -95,6 +97,19 @@ def test_an_event_that_was_changed_in_the_log_itself_is_refused_by_its_leaf(here
     there.busy()
     with there.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE payloads SET body = CAST('{}' AS BLOB) WHERE position = 6")
+
+    with pytest.raises(Misfit, match="its leaf hash does not fit"):
+        here.take(there.export())
+
+
+@pytest.mark.parametrize("altered", [b"", b"\xff", b"\x01\x80\xff", b"\x01\x00x-own:1"])
+def test_an_event_whose_headers_were_altered_in_the_log_itself_is_refused_by_its_leaf(
+    here: Place, place: Make, altered: bytes
+):
+    there = place("sqlite")
+    there.busy()
+    with there.engine.begin() as connection:
+        connection.execute(update(payloads).where(payloads.c.position == 6).values(headers=altered))
 
     with pytest.raises(Misfit, match="its leaf hash does not fit"):
         here.take(there.export())

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from adapters.sql import verify
 from adapters.sql.tables import events, payloads
 from core.leaf import Columns, commitment, leaf
+from core.packed import unpack
 from tests.support.audited import Audited
 from tests.support.logs import wms
 
@@ -30,7 +31,7 @@ def test_an_event_that_tells_of_an_erasure_and_is_emptied_itself_tells_of_nothin
     payload = _row(erased, payloads)
     gone = {"headers": None, "body": None, "salt": None, "erased": TELLS + 1}
 
-    _change(erased, payloads, **gone, commitment=commitment(payload.salt, payload.headers, payload.body))
+    _change(erased, payloads, **gone, commitment=commitment(payload.salt, unpack(payload.headers), payload.body))
 
     assert _wrong(erased) == (FIRST, "payload")
 
@@ -38,7 +39,7 @@ def test_an_event_that_tells_of_an_erasure_and_is_emptied_itself_tells_of_nothin
 @pytest.mark.parametrize("body", [b"", b"{", b'{"streams":1}', b'{"streams":["\xff"]}', b"{}"])
 def test_an_event_that_was_forged_so_that_it_cannot_be_read_tells_of_nothing(erased: Audited, body: bytes):
     payload, event = _row(erased, payloads), _row(erased, events)
-    sealed = commitment(payload.salt, payload.headers, body).hex()
+    sealed = commitment(payload.salt, unpack(payload.headers), body).hex()
     columns = event._asdict() | {"key": event.key.hex(), "commitment": sealed}
     forged = Columns(**{name: columns[name] for name in Columns.__struct_fields__})
 

@@ -298,9 +298,10 @@ def _cut(connection: Connection, size: int) -> None:
 def _leaf(log: Audited, row: Any) -> bytes:
     """The leaf as a forger would make it, for another `verified_by`."""
     from core.leaf import commitment, leaf
+    from core.packed import unpack
 
     payload = next(found for found in _rows(log, payloads) if found.position == row.position)
-    sealed = commitment(payload.salt, payload.headers, payload.body).hex()
+    sealed = commitment(payload.salt, unpack(payload.headers), payload.body).hex()
     columns = row._asdict() | {"verified_by": "nobody", "key": row.key.hex(), "commitment": sealed}
     return leaf(Columns(**{name: columns[name] for name in Columns.__struct_fields__}))
 

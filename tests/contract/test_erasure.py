@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, update
 
 from adapters.audit import SigningKey, Verification, verify_log
+from adapters.sql.tables import payloads
 from core import fold
 from tests.support.erasing import Erasing
 from tests.support.logs import NOON, SECOND, rejection, wms
@@ -102,6 +103,20 @@ def test_our_ids_of_measurements_survive_although_nobody_can_derive_them_any_mor
 
     assert bench.rows("SELECT measurement, state, opened FROM measurements") == before
     assert bench.rows("SELECT measurement_id FROM measurements") == [(None,)]
+
+
+@pytest.mark.parametrize("altered", [b"", b"host:a", b"\x01\x80\xff"])
+def test_headers_that_were_altered_stop_no_erasure_and_stay_to_be_seen(bench: Erasing, altered: bytes):
+    send(bench, "clinic", wms("s-1", 0))
+    with bench.engine.begin() as connection:
+        connection.execute(update(payloads).values(headers=altered))
+
+    bench.erase(bench.stream("session", "clinic", "s-1"))
+
+    assert bench.rows("SELECT headers, body FROM payloads WHERE position = 1") == [(None, None)]
+    verdict = verify_log(bench.engine, Verification(SigningKey(b"k" * 32).key, (), {}))
+    assert verdict.wrong is not None
+    assert verdict.wrong.position == 1
 
 
 def test_an_erased_key_stays_a_duplicate_and_nothing_is_kept_of_it_again(bench: Erasing):

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from adapters.audit import Notary, SigningKey
 from adapters.evidence import Evidence
 from adapters.sql import Reads, Tree
+from adapters.sql.tables import payloads
 from tests.support.erasing import Erasing
 from tests.support.logs import wms
 
@@ -155,6 +157,19 @@ def test_of_an_erased_stream_the_proofs_hold_and_no_state_is_claimed(bench: Eras
     assert "bodies of this stream were erased: its state cannot be folded again, the proofs hold" in said
     assert "erased, as the event at position 15 tells" in (files / "report.html").read_text(encoding="utf-8")
     assert b"s-1" not in b"".join(path.read_bytes() for path in files.rglob("*.json"))
+
+
+@pytest.mark.parametrize("altered", [b"", b"\x01\x80\xff", b"\x01\x00x-note:a"])
+def test_headers_that_were_altered_in_the_log_fit_no_leaf(bench: Erasing, tmp_path: Path, altered: bytes):
+    send(bench, "clinic", SCAN)
+    with bench.engine.begin() as connection:
+        connection.execute(update(payloads).where(payloads.c.position == 3).values(headers=altered))
+
+    made = evidence(bench).bundle(bench.stream("session", "clinic", "s-1"))
+
+    code, said = verified(unpacked(made.content, tmp_path / "bundle"))
+    assert code == 1
+    assert "the event at position 3 is not in the signed log" in said
 
 
 def test_a_wrong_key_is_told(bench: Erasing, tmp_path: Path):

@@ -12,6 +12,7 @@ from adapters.sql.seal import seal
 from core.event import Reading
 from core.leaf import Columns, leaf
 from core.note import Checkpoint
+from core.packed import unpack
 from tests.support.erasing import Erasing
 from tests.support.logs import IDS, NOON, wms
 
@@ -100,7 +101,7 @@ class Audited(Erasing):
             *(number + 1, "clinic", stream, 1, "ok", "WMS_LOADED", number, entry.reading.occurred_at, NOON, NOON),
             *(sealed.key.hex(), entry.verified_by, sealed.commitment.hex()),
         )
-        taken = (sealed.key, leaf(columns), sealed.headers, sealed.salt, "session", "elsewhere")
+        taken = (sealed.key, leaf(columns), unpack(sealed.headers), sealed.salt, "session", "elsewhere")
         return Taken(number, entry, columns, *taken)
 
     def _undecodable(self, body: bytes) -> Entry:

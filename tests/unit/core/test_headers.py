@@ -1,4 +1,4 @@
-"""Headers as they are stored."""
+"""Headers as they are committed to."""
 
 from string import ascii_lowercase
 
