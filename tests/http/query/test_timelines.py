@@ -169,6 +169,14 @@ def test_why_it_stopped_is_told_as_far_as_it_can_be_known(house: House):
     assert words("eve").startswith("no stop came: a new start took over")
 
 
+def test_why_of_a_session_that_only_a_stop_tells_of_knows_no_run(house: House):
+    house.send("captions", stop("ann@example.com"))
+
+    told = why(house, "session", "captions", "ann@example.com-com.example.captions")
+
+    assert (told["state"], told["run"], told["stops"]) == ("stopped", 0, [])
+
+
 def test_why_tells_what_did_not_move_it_and_which_condition_refused(house: House):
     house.send("energy", pushed("a-1"), key="m-1")
     house.send("energy", {"actionId": "a-1", "errorCode": "x", "failedAt": "2023-11-14T22:00:05Z"}, key="m-2")
