@@ -104,7 +104,7 @@ def test_the_csv_has_a_line_for_every_entry(house: House, scan):
 
     assert [row["sequence"] for row in rows] == ["0", "", "4", "5", "6", "7"]
     assert rows[1]["reason"] == "sequence 1-3 never came"
-    assert rows[4]["snr"] == "4.5"
+    assert (rows[4]["snr"], rows[4]["result_sequence"]) == ("4.5", "1")
     assert rows[0]["delay_s"] == "-1.0"
 
 
@@ -129,12 +129,33 @@ def test_the_text_reads_in_a_terminal_and_no_sender_can_steer_it(house: House, s
 
     assert "sequence 1-3 never came" in text
     assert "loaded -> started" in text
-    assert "snr 4.5" in text
+    assert "snr 4.5 in chunk 1" in text
     assert "1 duplicate" in text
     assert "env:SECRET" in text
     assert "\x1b" not in unsigned
     assert "nothing" in unsigned
     assert "ann@example.com" not in unsigned.partition("\n")[0]
+
+
+def test_the_text_has_three_clocks_every_region_and_the_rule_side_by_side(house: House, scan):
+    lines = house.client.get(f"{scan}/timeline?format=text").get_data(as_text=True).splitlines()[2:]
+
+    head, hidden = lines[0], lines[-1]
+    assert (
+        head.split()
+        == (
+            "position occurred received recorded after delay run seq event measurement connection visibility "
+            "verified by remarks"
+        ).split()
+    )
+    assert hidden.split()[:3] == ["5", "2023-11-14T22:13:30.000000Z", "22:13:20.000000Z"]
+    assert hidden.split()[3].startswith("22:13:20.")
+    assert [hidden[head.index(name) :].split("  ")[0] for name in ("measurement", "connection", "visibility")] == [
+        "scanning",
+        "unknown",
+        "unknown -> hidden",
+    ]
+    assert hidden.endswith("; by PAGE_VISIBILITY_CHANGE [page hidden]: unknown, visible, hidden -> hidden")
 
 
 def why(house: House, kind: str, source: str, name: str, **query: Any) -> Any:
