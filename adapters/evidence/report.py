@@ -18,6 +18,8 @@ code { font-size: .85em; overflow-wrap: anywhere } @page { size: A4 landscape; m
 @media print { body { margin: 0; max-width: none } }
 """
 
+_POLICY = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+
 _HOW = (
     "Run <code>python verify.py</code> in this folder: it needs Python, the package <code>cryptography</code> and no "
     "network. Compare the key below with the one that the log's operator gave you by another way. A log proves that "
@@ -51,7 +53,7 @@ def report(
         "<h2>Checkpoint</h2><pre>" + escape(files["checkpoint.note"].decode()) + "</pre><h2>Files</h2>",
         _table(("File", "SHA-256"), [[_cell(name), _code(content)] for name, content in sorted(files.items())]),
     ]
-    head = f'<meta charset="utf-8"><title>Evidence of {escape(subject)}</title><style>{_STYLE}</style>'
+    head = f'<meta charset="utf-8">{_POLICY}<title>Evidence of {escape(subject)}</title><style>{_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en">\n{head}\n{"".join(parts)}\n</html>\n'
 
 
