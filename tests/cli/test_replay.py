@@ -36,7 +36,7 @@ def test_the_status_tells_every_version_to_people_and_to_programs(typed):
 
     told, data = typed("--status").stdout, json.loads(typed("--status", "--json").stdout)
 
-    assert "the log is at position 2" in told  # which tells of the switch
+    assert "the log is at position 2" in told  # which tells of the switch, behind one that tells of the replay
     assert {one["status"] for one in data["versions"]} == {"serving", "retired"}
     assert data["lag"] == 0
 
