@@ -18,8 +18,8 @@ _COLUMNS = (
     *("run", "measurement_id", "region", "from", "to", "before", "after", "rule", "reason", "guards", "anomalies"),
     *("snr", "result_sequence", "duplicates", "conflicts", "verified_by"),
 )
-_COMPUTED = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet computes text that begins so."""
+_COMPUTED = tuple("=+-@\t\r\n＝＋－＠")
+"""A spreadsheet computes text that begins so; it may take the wide ones for the others."""
 
 _HEAD = ("position", "occurred", "received", "recorded", "after", "delay", "run", "seq", "event")
 _BEHIND = ("verified by", "remarks")

@@ -108,7 +108,7 @@ def test_the_csv_has_a_line_for_every_entry(house: House, scan):
     assert rows[0]["delay_s"] == "-1.0"
 
 
-@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
 def test_no_cell_is_computed_by_a_spreadsheet(house: House, begin):
     house.send("captions", {**start("ann@example.com"), "type": f"{begin}cmd|' /C calc'!A0"})
     (session,) = house.get("/v1/sessions")["data"]
