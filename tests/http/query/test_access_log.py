@@ -117,6 +117,7 @@ def test_a_retracted_event_stays_in_the_timeline_as_such(house: House):
 
     assert house.get(f"/v1/sessions/{session}")["state"] == "loaded"
     assert [(step["position"], step["entry"]) for step in timeline] == [(1, "event"), (2, "retracted")]
+    assert timeline[1]["reason"] == "retracted by the event at position 3 (local: forged): the fold passes it by"
     assert house.get(f"/v1/sessions/{session}", known_at_position=2)["state"] == "failed"
 
 
