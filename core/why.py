@@ -86,8 +86,8 @@ def _cause(run: Run, after: Run | None) -> str:
         return f"restart: start came {_gap(run, after)} s later; {said} does not mean the user"
     window = RESTART_WITHIN // SECOND
     if run.reason == "user_disabled":
-        return f"no start followed within {window} s; {said} is what the cloud always says, whoever stopped it"
-    return f"no start followed within {window} s; {said} is as sent"
+        return f"no start is known within {window} s; {said} is what the cloud always says, whoever stopped it"
+    return f"no start is known within {window} s; {said} is as sent"
 
 
 def _gap(run: Run, after: Run | None) -> str:

@@ -185,8 +185,8 @@ def test_why_it_stopped_is_told_as_far_as_it_can_be_known(house: House):
     def words(user: str) -> str:
         return str(why(house, "session", "captions", f"{user}-com.example.captions")["stops"][0]["words"])
 
-    assert words("ann").startswith("no start followed within 10 s; `user_disabled` is what the cloud always says")
-    assert words("bob") == "no start followed within 10 s; `error` is as sent"
+    assert words("ann").startswith("no start is known within 10 s; `user_disabled` is what the cloud always says")
+    assert words("bob") == "no start is known within 10 s; `error` is as sent"
     assert words("eve").startswith("no stop came: a new start took over")
 
 
