@@ -197,7 +197,7 @@ class Event:
         self.type, self.number, self.known = held["type"] or "", held["sequence"] or 0, held["reading"] == "ok"
         self.second = 1 << 62 if self.at is None else self.at // 1_000_000
         self.said = json.loads(body)
-        word = self.said.get("event" if provider == "wms" else "type")
+        self.word = word = self.said.get("event" if provider == "wms" else "type")
         if self.known and (word != held["type"] or (provider == "wms" and self.said.get("sequence") != self.number)):
             raise Wrong(f"events/{self.position:012}.body", "it says another type or number than the event")
 
@@ -287,7 +287,7 @@ def by_time(events: list[Event], machine: dict[str, Any]) -> list[Event]:
     if any(event.type in machine["handlers"] for event in events):
         raise Wrong("events.json", "this verifier cannot order what a handler answered")
     ranks = machine["ranks"]
-    return sorted(events, key=lambda e: (1 << 62 if e.at is None else e.at, ranks.get(e.type, 9), e.key))
+    return sorted(events, key=lambda e: (1 << 62 if e.at is None else e.at, ranks.get(e.word, 9), e.key))
 
 
 class Run:
