@@ -280,6 +280,19 @@ def test_nothing_that_a_sender_says_is_alive_in_the_report(bench: Erasing, hosti
     assert "default-src 'none'; style-src 'unsafe-inline'" in report
 
 
+def test_the_report_says_which_secret_verified_an_event_or_that_nothing_did(bench: Erasing):
+    send(bench, "clinic", [wms("s-1", 0)])
+    send(bench, "captions", GLASSES)
+
+    def report(kind: str, source: str, name: str) -> str:
+        made = evidence(bench).bundle(bench.stream(kind, source, name))
+        return zipfile.ZipFile(io.BytesIO(made.content)).read("report.html").decode()
+
+    ((secret,),) = bench.rows("SELECT verified_by FROM events WHERE position = 1")
+    assert f"<td>{secret}</td>" in report("session", "clinic", "s-1")
+    assert "<td>nothing</td>" in report("session", "captions", f"{USER}-com.example.captions")
+
+
 def test_it_runs_in_a_bare_environment_without_a_network(one_bundle: Path, tmp_path: Path):
     python = bare_environment(tmp_path / "bare")
 
