@@ -1,6 +1,7 @@
 """Verifies that an event of ours tells of every event that the fold skips, and that it skips every one so told of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -33,7 +34,7 @@ def check_retractions(connection: Connection, head: int) -> None:
     Where an import left out what told of a retraction, its placeholder says nothing, and the retraction stands.
     """
     asked = {"own": OWN, "head": head}
-    told = {at: _target(kind, body) for at, kind, body in connection.execute(_TELLING, asked)}
+    told = dict(_told(connection.execute(_TELLING, asked).all()))
     skipped = {position: (at, there) for position, at, there in connection.execute(_SKIPPED, asked)}
     wrong = [*_untold(skipped, told), *_unskipped(skipped, told)]
     if wrong:
@@ -53,6 +54,11 @@ def _unskipped(skipped: dict[int, Any], told: dict[int, int | None]) -> Iterator
             yield position, f"the event at position {at} retracts it, and it is not retracted"
 
 
-def _target(kind: str, body: bytes) -> int | None:
-    """None where it is a placeholder: our own events are never erased, and their leaves were found to be right."""
-    return None if kind == "left_out" else msgspec.json.decode(body, type=_Told).position
+def _told(rows: Sequence[Any]) -> Iterator[tuple[int, int | None]]:
+    """(position, what it retracts; None for a placeholder) of each event that can be read: others tell nothing."""
+    for at, kind, body in rows:
+        if kind == "left_out":
+            yield at, None
+        elif body is not None:
+            with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                yield at, msgspec.json.decode(body, type=_Told).position
