@@ -39,8 +39,8 @@ from adapters.server import (
     write_for_parent,
     writing,
 )
-from adapters.sql import Configured as Noted
 from adapters.sql import (
+    OWN,
     Entry,
     GroupCommit,
     Importer,
@@ -73,6 +73,7 @@ from adapters.sql import (
     probe,
     revision,
 )
+from adapters.sql import Configured as Noted
 from core import fold
 from core.event import SECOND, Instant, Reading, Unreadable
 from core.ids import Ids
@@ -260,15 +261,17 @@ def serve(settings: Settings, asked: Serving) -> None:
 
 def _noted(settings: Settings, ids: Ids) -> dict[str, Noted]:
     """The configuration as far as its changes are recorded: secrets as keyed hashes, by reference."""
-    return {
+    noted = {
         name: Noted(
             source.provider,
             {secret.ref: ids.key(name, b"secret:" + secret.value.encode()).hex()[:16] for secret in source.secrets},
             source.node_ascii,
             source.keep_for,
+            source.others(),
         )
         for name, source in settings.sources.items()
     }
+    return noted | {OWN: Noted(OWN, settings=settings.service.others())}
 
 
 def _check_claims(engine: Engine, ids: Ids, settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Why a stream is in its state: the events that brought it there, those that did not move it, what it waits for now."""
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 import msgspec
 
@@ -66,8 +67,7 @@ def stops(kind: Kind, state: State) -> list[Stop]:
     """How the runs of a session of glasses ended, as far as it can be known: these clouds always blame the user."""
     if kind.name != "session":
         return []
-    following: list[Run | None] = [*state.runs[1:], None]
-    ended = [(run, after) for run, after in zip(state.runs, following, strict=True) if run.ended_by is not None]
+    ended = [(run, after) for run, after in zip_longest(state.runs, state.runs[1:]) if run.ended_by is not None]
     return [Stop(run.run, _cause(run, after)) for run, after in ended[-MOST:]]
 
 
@@ -86,8 +86,8 @@ def _cause(run: Run, after: Run | None) -> str:
         return f"restart: start came {_gap(run, after)} s later; {said} does not mean the user"
     window = RESTART_WITHIN // SECOND
     if run.reason == "user_disabled":
-        return f"no start followed within {window} s; {said} is what the cloud always says, whoever stopped it"
-    return f"no start followed within {window} s; {said} is as sent"
+        return f"no start is known within {window} s; {said} is what the cloud always says, whoever stopped it"
+    return f"no start is known within {window} s; {said} is as sent"
 
 
 def _gap(run: Run, after: Run | None) -> str:

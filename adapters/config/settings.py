@@ -43,6 +43,14 @@ class Source(msgspec.Struct, frozen=True):
     presumed_ended_after: Instant | None = None
     keep_for: Instant | None = None
 
+    def others(self) -> dict[str, str | float]:
+        """What only some providers take, by name, where it is set; durations in seconds."""
+        words = {"event_type": self.event_type, "package_name": self.package_name}
+        durations = {"overdue_after": self.overdue_after, "presumed_ended_after": self.presumed_ended_after}
+        return {name: word for name, word in words.items() if word is not None} | {
+            name: duration / SECOND for name, duration in durations.items() if duration is not None
+        }
+
 
 class Service(msgspec.Struct, frozen=True):
     """What belongs to no source: the secret that keys our ids (32 bytes when made here), the largest body in bytes.
@@ -66,6 +74,10 @@ class Service(msgspec.Struct, frozen=True):
     def seed(self) -> bytes:
         """The 32 bytes of the private key."""
         return bytes.fromhex(self.signing_key.value)
+
+    def others(self) -> dict[str, str | float]:
+        """What the log itself does not hold to, by name; durations in seconds."""
+        return {"checkpoint_every": self.checkpoint_every / SECOND, "max_body": self.max_body}
 
 
 class Settings(msgspec.Struct, frozen=True):

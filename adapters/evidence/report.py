@@ -18,6 +18,8 @@ code { font-size: .85em; overflow-wrap: anywhere } @page { size: A4 landscape; m
 @media print { body { margin: 0; max-width: none } }
 """
 
+_POLICY = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+
 _HOW = (
     "Run <code>python verify.py</code> in this folder: it needs Python, the package <code>cryptography</code> and no "
     "network. Compare the key below with the one that the log's operator gave you by another way. A log proves that "
@@ -46,12 +48,13 @@ def report(
         _table((), [[_cell(name), f"<code>{escape(value)}</code>"] for name, value in facts]),
         f"<p>{_HOW}</p><h2>What happened</h2>",
         _table(
-            ("Position", "Run", "Event", "Occurred", "Received", "Recorded", "From, to", "Why"), _steps(exhibits, story)
+            ("Position", "Run", "Event", "Occurred", "Received", "Recorded", "Verified by", "From, to", "Why"),
+            _steps(exhibits, story),
         ),
         "<h2>Checkpoint</h2><pre>" + escape(files["checkpoint.note"].decode()) + "</pre><h2>Files</h2>",
         _table(("File", "SHA-256"), [[_cell(name), _code(content)] for name, content in sorted(files.items())]),
     ]
-    head = f'<meta charset="utf-8"><title>Evidence of {escape(subject)}</title><style>{_STYLE}</style>'
+    head = f'<meta charset="utf-8">{_POLICY}<title>Evidence of {escape(subject)}</title><style>{_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en">\n{head}\n{"".join(parts)}\n</html>\n'
 
 
@@ -85,8 +88,9 @@ def _step(one: Exhibit, step: Any) -> list[str]:
         why += "".join(f"; {anomaly.kind}: {anomaly.detail}" for anomaly in step.anomalies)
     clocks = [_cell(_time(at)) for at in (held.occurred_at, held.received_at, held.recorded_at)]
     number = "" if held.sequence is None else f" {held.sequence}"
-    kind = f"{held.type or held.reading}{number}"
-    return [_cell(str(held.position)), _cell(run), _cell(kind), *clocks, _cell(moved), _cell(why)]
+    told = (f"{held.type or held.reading}{number}", held.verified_by or "nothing", moved, why)
+    kind, verified, *rest = map(_cell, told)
+    return [_cell(str(held.position)), _cell(run), kind, *clocks, verified, *rest]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

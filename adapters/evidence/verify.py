@@ -12,6 +12,7 @@ import hmac
 import json
 import sys
 import zipfile
+import zlib
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,27 @@ def read(where: Path) -> Files:
     if where.is_dir():
         paths = [path for path in sorted(where.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
         return {path.relative_to(where).as_posix(): path.read_bytes() for path in paths}
-    with zipfile.ZipFile(where) as archive:
-        if len(set(archive.namelist())) != len(archive.namelist()):
-            raise Wrong(where.name, "it holds two files of one name")
-        return {name: archive.read(name) for name in archive.namelist()}
+    try:
+        with zipfile.ZipFile(where) as archive:
+            return unpacked(where.name, archive)
+    except FileNotFoundError:
+        raise Wrong(where.name, "there is no such file") from None
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise Wrong(where.name, f"it is not a whole zip: {error}") from None
+
+
+def unpacked(name: str, archive: zipfile.ZipFile) -> Files:
+    names = archive.namelist()
+    if len(set(names)) != len(names):
+        raise Wrong(name, "it holds two files of one name")
+    return {name: packed(archive, name) for name in names}
+
+
+def packed(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError) as error:
+        raise Wrong(name, f"it was altered: the zip does not give it back ({error})") from None
 
 
 def verify(files: Files, expected: str | None) -> list[str]:
@@ -61,9 +79,10 @@ def verify(files: Files, expected: str | None) -> list[str]:
     origin, size, root = checkpoint_of(key.opened(text_of(files, "checkpoint.note"), "checkpoint.note"))
     if origin != key.name:
         raise Wrong("checkpoint.note", f"it is of the log {origin}")
-    exhibits = json.loads(files["events.json"])
+    exhibits = json.loads(text_of(files, "events.json"))
     for exhibit in exhibits:
         check_event(files, exhibit, size, root)
+        check_telling(files, exhibit, {one["columns"][0]: one for one in exhibits})
     said = f"{len(exhibits)} events are in the log of {size} positions as they were recorded"
     lines = [f"signed by {key.text}", said, *fold(files, exhibits)]
     return lines if expected else [*lines, "the key is the bundle's own: compare it with the one that you were given"]
@@ -133,7 +152,7 @@ def check_event(files: Files, exhibit: dict[str, Any], size: int, root: bytes) -
     columns, position = exhibit["columns"], exhibit["columns"][0]
     name = f"events/{position:012}"
     if exhibit["erased"] is None:
-        headers, body = files[f"{name}.headers"], files[f"{name}.body"]
+        headers, body = held(files, f"{name}.headers"), held(files, f"{name}.body")
         origin = bytes.fromhex(exhibit["origin"] or "")
         before = b"\xff" * 8 + len(origin).to_bytes(8, "big") + origin if origin else b""
         framed = before + len(headers).to_bytes(8, "big") + headers + body
@@ -153,6 +172,26 @@ def check_event(files: Files, exhibit: dict[str, Any], size: int, root: bytes) -
         raise Wrong("events.json", f"the event at position {position} is not in the signed log")
 
 
+def check_telling(files: Files, exhibit: dict[str, Any], by_position: dict[int, dict[str, Any]]) -> None:
+    """What the fold passes by was erased or retracted as an event of the log's own tells, which is in it too."""
+    position = exhibit["columns"][0]
+    for word, at in (("erased", exhibit["erased"]), ("retracted", exhibit["retracted"])):
+        if at is None:
+            continue
+        columns = by_position[at]["columns"] if at in by_position else [at, None, None, None, None, None]
+        if columns[1] != "hookfold" or columns[5] not in (word, "left_out"):
+            raise Wrong("events.json", f"no event tells that the one at position {position} was {word}")
+        if columns[5] == "retracted" and target_of(held(files, f"events/{at:012}.body")) != position:
+            raise Wrong("events.json", f"the event at position {at} retracts another one than that at {position}")
+
+
+def target_of(body: bytes) -> Any:
+    try:
+        return json.loads(body)["position"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 NAMES = "position source stream opened reading type sequence occurred_at received_at recorded_at key".split()
 
 
@@ -165,7 +204,7 @@ class Event:
         self.type, self.number, self.known = held["type"] or "", held["sequence"] or 0, held["reading"] == "ok"
         self.second = 1 << 62 if self.at is None else self.at // 1_000_000
         self.said = json.loads(body)
-        word = self.said.get("event" if provider == "wms" else "type")
+        self.word = word = self.said.get("event" if provider == "wms" else "type")
         if self.known and (word != held["type"] or (provider == "wms" and self.said.get("sequence") != self.number)):
             raise Wrong(f"events/{self.position:012}.body", "it says another type or number than the event")
 
@@ -181,11 +220,13 @@ class Event:
 
 def fold(files: Files, exhibits: list[dict[str, Any]]) -> list[str]:
     """Steps through the declared machine again and compares every step and the state with what the bundle tells."""
-    machine, state = json.loads(files["machine.json"]), json.loads(files["state.json"])
+    machine, state = json.loads(text_of(files, "machine.json")), json.loads(text_of(files, "state.json"))
     if state["told"] is None:
+        if all(one["erased"] is None for one in exhibits):
+            raise Wrong("state.json", "it tells no state, and nothing was erased")
         return ["bodies of this stream were erased: its state cannot be folded again, the proofs hold"]
     own = [one for one in exhibits if one["columns"][2] == state["stream"] and one["retracted"] is None]
-    bodies = [files[f"events/{one['columns'][0]:012}.body"] for one in own]
+    bodies = [held(files, f"events/{one['columns'][0]:012}.body") for one in own]
     events = [Event(one, body, state["provider"]) for one, body in zip(own, bodies, strict=True)]
     numbered = machine["order"] == "number"
     runs = runs_of(events, machine) if numbered else [by_time(events, machine)]
@@ -253,7 +294,7 @@ def by_time(events: list[Event], machine: dict[str, Any]) -> list[Event]:
     if any(event.type in machine["handlers"] for event in events):
         raise Wrong("events.json", "this verifier cannot order what a handler answered")
     ranks = machine["ranks"]
-    return sorted(events, key=lambda e: (1 << 62 if e.at is None else e.at, ranks.get(e.type, 9), e.key))
+    return sorted(events, key=lambda e: (1 << 62 if e.at is None else e.at, ranks.get(e.word, 9), e.key))
 
 
 class Run:
@@ -308,11 +349,15 @@ def runs_of(events: list[Event], machine: dict[str, Any]) -> list[list[Event]]:
     return [[run.taken[number] for number in sorted(run.taken)] for run in found if run.taken]
 
 
+def held(files: Files, name: str) -> bytes:
+    if name not in files:
+        raise Wrong(name, "it is missing")
+    return files[name]
+
+
 def text_of(files: Files, name: str) -> str:
     try:
-        return files[name].decode()
-    except KeyError:
-        raise Wrong(name, "it is missing") from None
+        return held(files, name).decode()
     except UnicodeDecodeError:
         raise Wrong(name, "it was altered: it is no text") from None
 

@@ -41,10 +41,10 @@ def compared(ask: Ask[queries.Compare], kind: str, at: At, facts_of: FactsOf) ->
     """The comparison of one thing. Raises BadRequest, NotFound, Gone."""
     before, after = _both(ask)
     row, now = known(kind, lambda: at(after))
-    then = at(before)
     history = known(kind, lambda: ask.api.past.history(row.stream, after))
     if history.named.erased is not None:
         raise Gone(f"the {kind} was erased: what was learnt of it cannot be told any more")
+    then = at(before)
     arrivals = {one.event.position: one for one in history.arrivals if one.foldable}
     came = [position for position in arrivals if position > before.position]
     events, machine = [one.event for one in arrivals.values()], MACHINES[row.machine]

@@ -16,12 +16,15 @@ _FORMATS = {"csv": CSV, "text": TEXT}
 _COLUMNS = (
     *("entry", "position", "type", "sequence", "occurred_at", "received_at", "recorded_at", "after_s", "delay_s"),
     *("run", "measurement_id", "region", "from", "to", "before", "after", "rule", "reason", "guards", "anomalies"),
-    *("snr", "duplicates", "conflicts", "verified_by"),
+    *("snr", "result_sequence", "duplicates", "conflicts", "verified_by"),
 )
-_COMPUTED = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet computes text that begins so."""
+_COMPUTED = tuple("=+-@\t\r\n＝＋－＠")
+"""A spreadsheet computes text that begins so; it may take the wide ones for the others."""
 
-_HEAD = ("position", "occurred", "after", "delay", "seq", "event", "step", "verified by", "remarks")
+_HEAD = ("position", "occurred", "received", "recorded", "after", "delay", "run", "seq", "event")
+_BEHIND = ("verified by", "remarks")
+_GAP = ("", "", "", "", "", "", "", "", "-- gap --")
+_DATE = len("2023-11-14T")
 
 
 def wanted_format(asked: str | None) -> str | None:
@@ -45,7 +48,7 @@ def as_csv(steps: Iterable[shapes.Step]) -> str:
     writer.writerow(_COLUMNS)
     for step in steps:
         told = msgspec.to_builtins(step)
-        told["snr"] = step.data.get("snr")
+        told |= {name: step.data.get(name) for name in ("snr", "result_sequence")}
         writer.writerow([_cell(told[name]) for name in _COLUMNS])
     return written.getvalue()
 
@@ -70,40 +73,58 @@ def _word(value: Any) -> str:
 
 def as_text(title: str, steps: Sequence[shapes.Step]) -> str:
     """One line an entry, columns aligned; control characters of senders are shown, never sent to a terminal."""
-    rows = [_HEAD, *(_row(step) for step in steps)]
+    regions = list(next((step.before for step in steps if step.before), ()))
+    rows = [(*_HEAD, *regions, *_BEHIND), *(_row(step, regions) for step in steps)]
     rows = [tuple(_shown(cell) for cell in row) for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([_shown(title), "", *lines, ""])
 
 
-def _row(step: shapes.Step) -> tuple[str, ...]:
+def _row(step: shapes.Step, regions: Sequence[str]) -> tuple[str, ...]:
     if step.entry == "gap":
-        return ("", "", "", "", "", "-- gap --", "", "", step.reason or "")
+        return (*_GAP, *("" for _ in regions), "", step.reason or "")
     sequence = "" if step.sequence is None else str(step.sequence)
-    places = (
-        str(step.position),
-        step.occurred_at or "unknown",
-        _seconds(step.after_s, "+"),
-        _seconds(step.delay_s, ""),
-    )
-    verified = step.verified_by or "nothing"
-    return (*places, sequence, step.type or "", _step(step), verified, "; ".join(_remarks(step)))
+    durations = (_seconds(step.after_s, "+"), _seconds(step.delay_s, ""))
+    what = (str(step.run or ""), sequence, step.type or "")
+    moves = (_move(step, region) for region in regions)
+    return (str(step.position), *_clocks(step), *durations, *what, *moves, _verified(step), "; ".join(_remarks(step)))
 
 
-def _step(step: shapes.Step) -> str:
-    if step.from_ is None or step.to is None:
-        return ""
-    return f"{step.from_} -> {step.to}" if step.from_ != step.to else f"{step.to}"
+def _clocks(step: shapes.Step) -> tuple[str, str, str]:
+    """Side by side. A day stands once, where the clocks agree on it."""
+    occurred, received, recorded = step.occurred_at or "", step.received_at or "", step.recorded_at or ""
+    return occurred or "unknown", _without_day_of(occurred, received), _without_day_of(received, recorded)
+
+
+def _without_day_of(before: str, time: str) -> str:
+    return time[_DATE:] if time[:_DATE] == before[:_DATE] else time
+
+
+def _move(step: shapes.Step, region: str) -> str:
+    before, after = step.before.get(region, ""), step.after.get(region, "")
+    return after if before == after else f"{before} -> {after}"
+
+
+def _verified(step: shapes.Step) -> str:
+    return step.verified_by or "nothing"
 
 
 def _remarks(step: shapes.Step) -> list[str]:
     told = [step.reason] if step.reason else []
     told += [f"{guard}: {_word(said)}" for guard, said in step.guards.items()]
     told += [f"{anomaly.kind}: {anomaly.detail}" for anomaly in step.anomalies]
-    told += [f"snr {step.data['snr']}"] if "snr" in step.data else []
+    told += _chunk(step.data)
     counts = (("duplicate", step.duplicates), ("conflict", step.conflicts))
-    return told + [f"{count} {word}{'s' * (count > 1)}" for word, count in counts if count]
+    told += [f"{count} {word}{'s' * (count > 1)}" for word, count in counts if count]
+    return [*told, f"by {step.rule}"] if step.rule else told
+
+
+def _chunk(data: dict[str, Any]) -> list[str]:
+    if "snr" not in data:
+        return []
+    number = data.get("result_sequence")
+    return [f"snr {data['snr']}" if number is None else f"snr {data['snr']} in chunk {number}"]
 
 
 def _seconds(value: float | None, sign: str) -> str:

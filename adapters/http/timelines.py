@@ -14,8 +14,9 @@ from adapters.http.folded import anomalies_of
 from adapters.http.routes import Ask, Listing, listing_of
 from adapters.http.tables import CSV, TEXT, table, wanted_format
 from adapters.http.times import seconds, text_of, utc
-from adapters.sql import Arrival, Measured, Projected
+from adapters.sql import Arrival, Measured, Projected, own_source
 from core.clocks import Clocks
+from core.event import Reading
 from core.fold import MACHINES
 from core.timeline import Entry, Missing
 from core.timeline import timeline as entries_of
@@ -27,7 +28,7 @@ Row = Projected | Measured
 Belongs = Callable[[Entry], bool]
 
 _ERASED = "its body was erased: what it did stands in the state that is left"
-_RETRACTED = "retracted by the event at position {}: the fold passes it by"
+_RETRACTED = "retracted by the event at position {}{}: the fold passes it by"
 
 
 class Line(NamedTuple):
@@ -71,6 +72,7 @@ class Timeline:
         self._repeats: Counter[tuple[int, str]] = Counter()
         for repeat in history.repeats:
             self._repeats[repeat.position, repeat.verdict] += repeat.times
+        self._body = api.reads.body
         self._machine = MACHINES[row.machine]
         base = history.named.base()
         onto = base.state(self._machine) if base else None
@@ -79,9 +81,9 @@ class Timeline:
 
     def lines(self, belongs: Belongs) -> list[Line]:
         """The entries that belong. What was erased stands before them, what was retracted behind: in no state."""
-        erased = [self._apart(one, "erased", _ERASED) for one in self._arrivals.values() if one.erased]
+        erased = [self._line_apart(one, "erased") for one in self._arrivals.values() if one.erased]
         back = [one for one in self._arrivals.values() if one.retracted is not None and not one.erased]
-        retracted = [self._apart(one, "retracted", _RETRACTED.format(one.retracted)) for one in back]
+        retracted = [self._line_apart(one, "retracted") for one in back]
         return [*erased, *(self._line(entry) for entry in self.entries if belongs(entry)), *retracted]
 
     def _line(self, entry: Entry) -> Line:
@@ -111,11 +113,20 @@ class Timeline:
             anomalies=anomalies_of(step.anomalies),
         )
 
-    def _apart(self, arrival: Arrival, entry: str, reason: str) -> Line:
+    def _line_apart(self, arrival: Arrival, entry: str) -> Line:
+        return Line(entry, arrival.event.position, partial(self._apart, arrival, entry))
+
+    def _apart(self, arrival: Arrival, entry: str) -> shapes.Step:
+        reason = _ERASED if arrival.retracted is None or arrival.erased else self._taken_back(arrival.retracted)
         nothing: dict[str, Any] = dict.fromkeys(("after_s", "measurement_id", "region", "from_", "to", "rule"))
         plain: dict[str, Any] = {"before": {}, "after": {}, "guards": {}, "anomalies": []}
-        told = partial(self._happened, arrival, entry=entry, run=0, reason=reason, **nothing, **plain)
-        return Line(entry, arrival.event.position, told)
+        return self._happened(arrival, entry=entry, run=0, reason=reason, **nothing, **plain)
+
+    def _taken_back(self, at: int) -> str:
+        """Who took it back and why; nothing of that where an import left out the event that tells of it."""
+        told = own_source().read(None, self._body(at) or b"")
+        said = told.data if isinstance(told, Reading) else {}
+        return _RETRACTED.format(at, f" ({said['who']}: {said['reason']})" if "reason" in said else "")
 
     def _happened(self, arrival: Arrival, **told: Any) -> shapes.Step:
         event = arrival.event

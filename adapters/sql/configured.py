@@ -1,6 +1,6 @@
 """What was configured when the service last started: what differs from it now is recorded in the log."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -8,21 +8,31 @@ from sqlalchemy import Engine, select, text
 
 from adapters.sql.dialects import dialect_of
 from adapters.sql.log import Log
-from adapters.sql.own import Own
+from adapters.sql.own import OWN, Own
 from adapters.sql.tables import service
 
 _NAME = "configuration"
 _FIRST = text("INSERT INTO service (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING")
 _SWAP = "UPDATE service SET value = ? WHERE name = 'configuration' AND value = ? RETURNING name"
+_COMPLETE = text("UPDATE service SET value = :new WHERE name = :name AND value = :old")
 
 
 class Configured(msgspec.Struct, frozen=True):
-    """A source as far as its changes are recorded. `secrets`: a hash keyed by the service's secret, by reference."""
+    """A source as far as its changes are recorded. `secrets`: a hash keyed by the service's secret, by reference.
+
+    `settings`: all others that are set, by name, durations in seconds; None where they were not noted at that start.
+    Those of the service itself stand under our own source's name.
+    """
 
     provider: str
     secrets: dict[str, str] = {}
     node_ascii: bool = False
     keep_for: int | None = None
+    settings: Mapping[str, str | float] | None = None
+
+
+_ABSENT = Configured("", settings={})
+_OURS = {OWN: Configured(OWN)}
 
 
 class _Overtaken(Exception):
@@ -36,6 +46,7 @@ def note_configuration(engine: Engine, log: Log, own: Own, sources: Mapping[str,
         held = _held(engine, new)
         changes = _changes(msgspec.json.decode(held, type=dict[str, Configured]), sources)
         if not changes:
+            _complete(engine, new, held)
             return []
         try:
             entry = own.entry("configuration_changed", changes=changes)
@@ -51,6 +62,13 @@ def _held(engine: Engine, new: str) -> str:
         return str(connection.execute(select(service.c.value).where(service.c.name == _NAME)).scalar_one())
 
 
+def _complete(engine: Engine, new: str, old: str) -> None:
+    """Nothing changed, but there may be more in it than there was to note at the last start."""
+    if new != old:
+        with engine.begin() as connection:
+            connection.execute(_COMPLETE, {"name": _NAME, "new": new, "old": old})
+
+
 def _swap(engine: Engine, cursor: Any, new: str, old: str) -> None:
     cursor.execute(_SWAP.replace("?", dialect_of(engine).mark), (new, old))
     if cursor.fetchone() is None:
@@ -61,21 +79,36 @@ def _changes(old: Mapping[str, Configured], new: Mapping[str, Configured]) -> li
     """Each change as the name of the source, what happened, and to what."""
     changes: list[dict[str, Any]] = []
     for name in sorted({*old, *new}):
-        before, after = old.get(name), new.get(name)
+        before, after = (held.get(name, _OURS.get(name)) for held in (old, new))
         if before is None:
             changes.append({"source": name, "change": "source_added"})
         if after is None:
             changes.append({"source": name, "change": "source_removed"})
-        gone, come = before or Configured(""), after or Configured("")
-        secrets = {"secret_removed": gone.secrets.items() - come.secrets.items()}
-        secrets["secret_added"] = come.secrets.items() - gone.secrets.items()
-        for change, refs in secrets.items():
-            changes += [{"source": name, "change": change, "secret": ref} for ref, _ in sorted(refs)]
-        if gone.node_ascii != come.node_ascii:
-            changes.append({"source": name, "change": "node_ascii_on" if come.node_ascii else "node_ascii_off"})
-        if gone.keep_for != come.keep_for:
-            changes.append({"source": name, "change": "keep_for", "seconds": _seconds(come.keep_for)})
+        changes += [{"source": name, **change} for change in _changes_within(before or _ABSENT, after or _ABSENT)]
     return changes
+
+
+def _changes_within(gone: Configured, come: Configured) -> Iterator[dict[str, Any]]:
+    secrets = {"secret_removed": gone.secrets.items() - come.secrets.items()}
+    secrets["secret_added"] = come.secrets.items() - gone.secrets.items()
+    for change, refs in secrets.items():
+        yield from ({"change": change, "secret": ref} for ref, _ in sorted(refs))
+    if gone.node_ascii != come.node_ascii:
+        yield {"change": "node_ascii_on" if come.node_ascii else "node_ascii_off"}
+    if gone.keep_for != come.keep_for:
+        yield {"change": "keep_for", "seconds": _seconds(come.keep_for)}
+    for setting, to in _others(gone, come):
+        yield {"change": setting, "to": to}
+
+
+def _others(gone: Configured, come: Configured) -> Iterator[tuple[str, str | float | None]]:
+    """The settings that differ, and what they are now; None where one is no longer set."""
+    if gone.settings is None or come.settings is None:
+        return
+    for setting in sorted({*gone.settings, *come.settings}):
+        to = come.settings.get(setting)
+        if to != gone.settings.get(setting):
+            yield setting, to
 
 
 def _seconds(duration: int | None) -> int | None:

@@ -1,6 +1,7 @@
 """Erasure: finds what is somebody's or too old, and destroys it part by part, each with the event that tells of it."""
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ PART = 200
 """Streams, events or rejections of one transaction: deliveries wait meanwhile."""
 
 _NEEDLES = 20
+_ESCAPE = re.compile(r"\\u([0-9a-f]{4})")
 
 _NAMES = "SELECT source, stream, provider_id FROM streams WHERE stream = ? AND provider_id IS NOT NULL"
 _OF_USER = "SELECT DISTINCT source, stream FROM projections WHERE user_id = ?"
@@ -162,8 +164,10 @@ class Eraser:
 
 
 def _needles(name: str) -> set[bytes]:
-    """How a JSON document may write the name: as it is, or in ASCII."""
-    return {json.dumps(name, ensure_ascii=ascii_only).encode("utf-8", "replace") for ascii_only in (False, True)}
+    """How JSON may be expected to write the name: as it is or in ASCII, hex in either case, a slash escaped or not."""
+    plain, ascii_ = (json.dumps(name, ensure_ascii=only) for only in (False, True))
+    written = {plain, ascii_, _ESCAPE.sub(lambda one: f"\\u{one[1].upper()}", ascii_)}
+    return {text.encode("utf-8", "replace") for one in written for text in (one, one.replace("/", "\\/"))}
 
 
 def _add(found: Found, source: str, stream: str | None, position: int) -> None:

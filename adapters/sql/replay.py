@@ -93,10 +93,16 @@ class Replay:
             return status_of(cursor, self._dialect, self._machines)
 
     def rebuild(self, names: Sequence[str], told: Told, *, serve: bool = True) -> list[Version]:
-        """Builds a version of each machine and switches. Without names: of those that do not serve yet, else of all."""
-        versions = self._builder.build(names or self._behind() or list(self._machines), told)
+        """Builds a version of each machine and switches. Without names: of those that do not serve yet, else of all.
+
+        Both are on record before they are done, so that one that is killed is on record too.
+        """
+        wanted = list(names) or self._behind() or list(self._machines)
+        self._record("replayed", machines=wanted)
+        versions = self._builder.build(wanted, told)
+        if serve:
+            self._record("switched", versions=_names(versions))
         self._builder.finish(versions, SERVING if serve else READY)
-        self._record("switched" if serve else "replayed", versions=_names(versions))
         return versions
 
     def unbuilt(self) -> list[str]:
@@ -131,6 +137,7 @@ class Replay:
 
     def again(self, part: Part, told: Told) -> int:
         """Folds the selected streams anew, in place; how many. One that is killed leaves marks, which others fold."""
+        self._record("replayed", part=msgspec.structs.asdict(part))
         with self._transactions.turn() as cursor:
             versions = register(cursor, self._dialect, self._machines, self._clock())
         marked = 0
@@ -142,11 +149,15 @@ class Replay:
             if own is not None:
                 self._builder.catch_up(own.version, told)
         self._raise_epoch()
-        self._record("replayed", streams=marked, part=msgspec.structs.asdict(part))
         return marked
 
     def rollback(self, names: Sequence[str]) -> list[Version]:
         """Lets the version that served before serve again. It has to be caught up, which only its own code can do."""
+        with self._transactions.reading() as cursor:
+            last = [_served_last(all_versions(cursor), name) for name in names or self._machines]
+        if not any(last):
+            raise Refused("no version served before the one that serves")
+        self._record("switched", versions=_names([one for one in last if one is not None]))
         switched = []
         with self._transactions.turn() as cursor:
             versions = all_versions(cursor)
@@ -158,9 +169,6 @@ class Replay:
                 switch(cursor, self._dialect, before, SERVING, self._clock())
                 switched.append(before)
             raise_epoch(cursor, self._dialect)
-        if not switched:
-            raise Refused("no version served before the one that serves")
-        self._record("switched", versions=_names(switched))
         return switched
 
     def drop(self) -> list[Version]:

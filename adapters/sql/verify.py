@@ -15,6 +15,7 @@ from adapters.sql.tables import checkpoints, events, nodes
 from adapters.sql.tree import STEP, Stored
 from adapters.sql.verify_erased import check_erasures
 from adapters.sql.verify_events import Events
+from adapters.sql.verify_retractions import check_retractions
 from adapters.sql.wrong import Found, Wrong
 from core.merkle import Growing
 from core.note import Checkpoint
@@ -216,6 +217,7 @@ class _Walk:
         if self._events.erased:
             for after in range(0, self.head, CHUNK):
                 check_erasures(self._connection, after, min(after + CHUNK, self.head))
+        check_retractions(self._connection, self.head)
 
     def _miss(self, size: int) -> None:
         raise Found(self._agreed + 1, "checkpoint", f"checkpoint {self._checkpoints + 1} is missing", until=size)

@@ -6,7 +6,7 @@ import msgspec
 class Wrong(msgspec.Struct, frozen=True):
     """The first position that is wrong, or the first of those among which it is (`until`: the last of them).
 
-    `what`: event, payload, node, checkpoint, or log where something is missing or too much.
+    `what`: event, payload, node, checkpoint, retraction, or log where something is missing or too much.
     """
 
     position: int

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Column, Connection, LargeBinary, Table, Text, and_, cast, delete, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from adapters.sql.tables import checkpoints, events, nodes, payloads
+from adapters.sql.tables import checkpoints, events, nodes, payloads, retractions
 from core.leaf import Columns
 from core.note import Checkpoint
 from tests.support.audited import SIGNING, Audited
@@ -142,6 +142,27 @@ def test_rows_that_are_put_in(log: Audited):
     ]
 
     assert _undetected(log, changes) == []
+
+
+def test_a_retraction_that_no_event_tells_of_and_one_that_is_told_of_and_gone(log: Audited):
+    log.retractor.retract(4, "forged")
+    log.retractor.retract(9, "forged")
+    log.notary.checkpoint()
+    assert log.verify().wrong is None
+    skip = insert(retractions).values(source="clinic", position=6, retraction=COUNT + 1)
+    changes = [
+        Change("an event is skipped", skip, *_at(6)),
+        Change("as another event tells", skip.values(retraction=3), *_at(6)),
+        Change("as none tells", skip.values(retraction=COUNT), *_at(6)),
+        Change("one of no source", skip.values(source="nobody"), *_at(6)),
+        Change("one is not skipped any more", delete(retractions).where(retractions.c.position == 9), *_at(9)),
+        Change("none is", delete(retractions), *_at(4)),
+    ]
+
+    bytes_ = [change for row in _rows(log, retractions) for change in _altered(retractions, row, COUNT)]
+
+    assert _undetected(log, changes) == []
+    assert _undetected(log, _within(iter(bytes_), -SINGLE, COUNT)) == []
 
 
 def test_an_event_that_was_forged_with_its_leaf_is_told_by_the_next_node_or_checkpoint(log: Audited):

@@ -36,7 +36,7 @@ def test_the_status_tells_every_version_to_people_and_to_programs(typed):
 
     told, data = typed("--status").stdout, json.loads(typed("--status", "--json").stdout)
 
-    assert "the log is at position 1" in told  # which tells of the switch
+    assert "the log is at position 2" in told  # which tells of the switch, behind one that tells of the replay
     assert {one["status"] for one in data["versions"]} == {"serving", "retired"}
     assert data["lag"] == 0
 
@@ -78,10 +78,10 @@ def test_there_may_be_nothing_to_read_again(typed):
     assert "0 of 0 events" in typed("--reread").stdout
 
 
-def test_a_switch_is_recorded_in_the_log(typed):
+def test_a_replay_and_its_switch_are_recorded_in_the_log(typed):
     typed("--machine", "device")
 
-    assert json.loads(typed("--status", "--json").stdout)["position"] == 1
+    assert json.loads(typed("--status", "--json").stdout)["position"] == 2
 
 
 def test_a_source_that_the_configuration_no_longer_names_is_folded_all_the_same(typed, elsewhere):

@@ -61,6 +61,41 @@ def test_every_change_is_told_by_source_and_reference(bench: Erasing):
     assert (event["type"], event["changes"]) == ("configuration_changed", changes)
 
 
+def test_every_other_setting_that_changes_is_told_with_what_it_is_now(bench: Erasing):
+    own = {"max_body": 1.0, "checkpoint_every": 60.0}
+    before = Configured("mentraos", settings={"package_name": "com.example.old", "presumed_ended_after": 60.0})
+    noted(bench, {"captions": before, "hookfold": Configured("hookfold", settings=own)})
+
+    changes = noted(
+        bench,
+        {
+            "captions": Configured("mentraos", settings={"package_name": "com.example.new"}),
+            "energy": Configured("amps", settings={"overdue_after": 600.0}),
+            "hookfold": Configured("hookfold", settings=own | {"checkpoint_every": 5.0}),
+        },
+    )
+
+    assert changes == [
+        {"source": "captions", "change": "package_name", "to": "com.example.new"},
+        {"source": "captions", "change": "presumed_ended_after", "to": None},
+        {"source": "energy", "change": "source_added"},
+        {"source": "energy", "change": "overdue_after", "to": 600.0},
+        {"source": "hookfold", "change": "checkpoint_every", "to": 5.0},
+    ]
+    assert [event["changes"] for event in recorded(bench)] == [changes]
+
+
+def test_what_the_last_start_did_not_note_is_no_change_and_is_noted_now(bench: Erasing):
+    captions = Configured("mentraos", settings={"package_name": "com.example.old"})
+    own = {"hookfold": Configured("hookfold", settings={"max_body": 1.0})}
+    noted(bench, {"captions": Configured("mentraos")})
+
+    unknown = noted(bench, {"captions": captions, **own})
+    known = noted(bench, {"captions": Configured("mentraos", settings={}), **own})
+
+    assert (unknown, known) == ([], [{"source": "captions", "change": "package_name", "to": None}])
+
+
 def test_a_source_that_is_gone_is_told(bench: Erasing):
     noted(bench, BEFORE)
 

@@ -164,6 +164,20 @@ def test_what_cannot_be_read_but_names_the_erased_goes_too(bench: Erasing):
     assert bench.rows("SELECT count(*) FROM payloads WHERE source = 'captions' AND body IS NOT NULL") == [(0,)]
 
 
+@pytest.mark.parametrize(
+    "written", ["é/a@example.com", r"\u00e9/a@example.com", r"\u00E9\/a@example.com", r"é\/a@example.com"]
+)
+def test_a_name_is_found_however_its_sender_escapes_it(bench: Erasing, written: str):
+    send(bench, "captions", start("é/a@example.com"))
+    forged = rejection("captions")
+    forged.body = f'{{"userId": "{written}"}}'.encode()
+    bench.log.append([forged])
+
+    found = bench.eraser.of_user("é/a@example.com")
+
+    assert len(found.rejections) == 1
+
+
 def test_a_user_is_found_in_every_stream_that_names_them_and_nobody_else_is_touched(bench: Erasing):
     other = "bert@example.com"
     registration = {

@@ -9,6 +9,7 @@ import sysconfig
 import venv
 import zipfile
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from sqlalchemy import update
 
 from adapters.audit import Notary, SigningKey
-from adapters.evidence import Evidence
+from adapters.evidence import Evidence, verify
 from adapters.sql import Reads, Tree
 from adapters.sql.tables import payloads
 from tests.support.erasing import Erasing
@@ -220,14 +221,97 @@ def test_a_lie_that_the_operator_signs_is_found_by_folding_again(bench: Erasing,
     assert said.startswith("WRONG  state.json: position 10: after is ")
 
 
+def test_a_retraction_that_no_event_tells_of_is_a_lie(bench: Erasing, tmp_path: Path):
+    send(bench, "clinic", [wms("s-1", 0), wms("s-1", 1, "GENERAL_ERROR"), wms("s-1", 2)])
+    bench.retractor.retract(3, "forged")
+    files = unpacked(evidence(bench).bundle(bench.stream("session", "clinic", "s-1")).content, tmp_path / "bundle")
+
+    def said_of(retracted: int) -> str:
+        exhibits = json.loads((files / "events.json").read_bytes())
+        exhibits[1]["retracted"] = retracted
+        (files / "events.json").write_text(json.dumps(exhibits), encoding="utf-8")
+        sign_again(files)
+        return verified(files)[1]
+
+    assert said_of(4) == "WRONG  events.json: the event at position 4 retracts another one than that at 2\n"
+    assert said_of(3) == "WRONG  events.json: no event tells that the one at position 2 was retracted\n"
+    assert said_of(9) == "WRONG  events.json: no event tells that the one at position 2 was retracted\n"
+
+
+def test_a_state_that_is_left_out_though_nothing_was_erased_is_a_lie(one_bundle: Path):
+    told = json.loads((one_bundle / "state.json").read_bytes())
+    (one_bundle / "state.json").write_text(json.dumps(told | {"told": None}), encoding="utf-8")
+    sign_again(one_bundle)
+
+    assert verified(one_bundle)[1] == "WRONG  state.json: it tells no state, and nothing was erased\n"
+
+
+def test_what_the_operator_left_out_of_the_manifest_too_is_missing(one_bundle: Path):
+    for name in ("events/000000000001.body", "events.json", "state.json"):
+        whole = (one_bundle / name).read_bytes()
+        (one_bundle / name).unlink()
+        sign_again(one_bundle)
+
+        assert verified(one_bundle)[1] == f"WRONG  {name}: it is missing\n"
+        (one_bundle / name).write_bytes(whole)
+
+
+def test_altering_a_zip_anywhere_is_told_in_a_line_with_the_file(one_bundle: Path, tmp_path: Path):
+    whole = packed(one_bundle, tmp_path / "whole.zip").read_bytes()
+    named = set()
+    for at in range(0, len(whole), 97):
+        (tmp_path / "altered.zip").write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+
+        try:
+            verify.verify(verify.read(tmp_path / "altered.zip"), None)
+        except verify.Wrong as wrong:
+            named.add(str(wrong).partition(":")[0])
+
+    files = {path.relative_to(one_bundle).as_posix() for path in one_bundle.rglob("*") if path.is_file()}
+    assert {"verify.py", "report.html", "machine.json", "events.json"} <= named & files
+
+
+def test_what_is_no_zip_and_what_is_not_there_is_told_in_a_line(one_bundle: Path, tmp_path: Path):
+    (tmp_path / "no.zip").write_bytes(b"no zip")
+
+    assert verified(one_bundle, str(tmp_path / "no.zip")) == (
+        1,
+        "WRONG  no.zip: it is not a whole zip: File is not a zip file\n",
+    )
+    assert verified(one_bundle, str(tmp_path / "absent.zip")) == (1, "WRONG  absent.zip: there is no such file\n")
+
+
+@pytest.mark.parametrize(
+    "hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "javascript:alert(1)"]
+)
+def test_nothing_that_a_sender_says_is_alive_in_the_report(bench: Erasing, hostile: str):
+    send(bench, "clinic", [wms("s-1", 0), wms("s-1", 1, hostile)])
+
+    made = evidence(bench).bundle(bench.stream("session", "clinic", "s-1"))
+
+    report = zipfile.ZipFile(io.BytesIO(made.content)).read("report.html").decode()
+    assert escape(hostile) in report
+    assert [tag for tag in ("<script", "<img", "<a ", "href=") if tag in report] == []
+    assert "default-src 'none'; style-src 'unsafe-inline'" in report
+
+
+def test_the_report_says_which_secret_verified_an_event_or_that_nothing_did(bench: Erasing):
+    send(bench, "clinic", [wms("s-1", 0)])
+    send(bench, "captions", GLASSES)
+
+    def report(kind: str, source: str, name: str) -> str:
+        made = evidence(bench).bundle(bench.stream(kind, source, name))
+        return zipfile.ZipFile(io.BytesIO(made.content)).read("report.html").decode()
+
+    ((secret,),) = bench.rows("SELECT verified_by FROM events WHERE position = 1")
+    assert f"<td>{secret}</td>" in report("session", "clinic", "s-1")
+    assert "<td>nothing</td>" in report("session", "captions", f"{USER}-com.example.captions")
+
+
 def test_it_runs_in_a_bare_environment_without_a_network(one_bundle: Path, tmp_path: Path):
     python = bare_environment(tmp_path / "bare")
-    packed = tmp_path / "packed.zip"
-    with zipfile.ZipFile(packed, "w") as archive:
-        for path in sorted(path for path in one_bundle.rglob("*") if path.is_file()):
-            archive.write(path, path.relative_to(one_bundle).as_posix())
 
-    run = [str(python), str(one_bundle / "verify.py"), str(packed)]
+    run = [str(python), str(one_bundle / "verify.py"), str(packed(one_bundle, tmp_path / "packed.zip"))]
     done = subprocess.run(run, capture_output=True, text=True, check=False, cwd=tmp_path, env={})
 
     assert done.returncode == 0, done.stderr
@@ -255,6 +339,13 @@ def one_bundle(sqlite_url: str, tmp_path: Path) -> Path:
     bench.close()
     unpacked(content, tmp_path / "other")
     return unpacked(content, tmp_path / "bundle")
+
+
+def packed(bundle: Path, where: Path) -> Path:
+    with zipfile.ZipFile(where, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(path for path in bundle.rglob("*") if path.is_file()):
+            archive.write(path, path.relative_to(bundle).as_posix())
+    return where
 
 
 def checked_by(verifier: Path, bundle: Path) -> tuple[int, str]:

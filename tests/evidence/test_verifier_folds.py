@@ -14,6 +14,7 @@ from adapters.evidence.declaration import declaration
 from core.event import Event
 from core.fold import MACHINES, fold, trace
 from tests.support.random_streams import streams
+from tests.support.streams import stream
 
 HANDLERS = {"handler_succeeded", "handler_failed"}
 
@@ -21,11 +22,24 @@ HANDLERS = {"handler_succeeded", "handler_failed"}
 @pytest.mark.parametrize(("machine", "provider"), [("measurement", "wms"), ("session", "mentraos")])
 @given(data=st.data())
 def test_the_verifier_and_the_fold_agree_on_every_step(machine: str, provider: str, data: st.DataObject):
-    drawn = data.draw(streams(machine))
-    events = [event if event.known else replace(event, type="something_new") for event in drawn]
+    drawn, word = (
+        data.draw(streams(machine)),
+        data.draw(st.sampled_from(["something_new", "acknowledged", "scheduled"])),
+    )
+    events = [event if event.known else replace(event, type=word) for event in drawn]
     assume(not any(event.type in HANDLERS for event in events))
 
     said = verify.fold(_files(machine, provider, events), [_exhibit(event) for event in events])
+
+    assert said[0].startswith("same state: ")
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_another_providers_word_stands_where_the_fold_puts_it(order: tuple[int, int]):
+    first, second = stream("session_request @0", "acknowledged @0 known=false")
+    events = [replace(first, key=bytes([order[0]])), replace(second, key=bytes([order[1]]))]
+
+    said = verify.fold(_files("session", "mentraos", events), [_exhibit(event) for event in events])
 
     assert said[0].startswith("same state: ")
 

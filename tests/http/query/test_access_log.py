@@ -107,6 +107,19 @@ def test_the_past_of_an_erased_stream_is_gone_even_if_it_was_asked_for_before(ho
     assert b"ann@" not in gone.data
 
 
+@pytest.mark.parametrize(
+    "then", [{"known_at_position": 1}, {"known_at_position": 1, "with_position": 1}, {"known_at_position": 2}]
+)
+def test_what_was_learnt_of_an_erased_stream_is_gone(house: House, then: dict[str, int]):
+    house.send("captions", start("ann@example.com"))
+    session = house.ids.of("session", "captions", ANN)
+
+    erase(house, session)
+
+    gone = house.client.get(f"/v1/sessions/{session}/compare", query_string=then)
+    assert gone.status_code == 410
+
+
 def test_a_retracted_event_stays_in_the_timeline_as_such(house: House):
     house.send("clinic", wms("s", 0))
     house.send("clinic", wms("s", 1, "GENERAL_ERROR"))
@@ -117,6 +130,7 @@ def test_a_retracted_event_stays_in_the_timeline_as_such(house: House):
 
     assert house.get(f"/v1/sessions/{session}")["state"] == "loaded"
     assert [(step["position"], step["entry"]) for step in timeline] == [(1, "event"), (2, "retracted")]
+    assert timeline[1]["reason"] == "retracted by the event at position 3 (local: forged): the fold passes it by"
     assert house.get(f"/v1/sessions/{session}", known_at_position=2)["state"] == "failed"
 
 

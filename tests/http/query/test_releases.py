@@ -1,10 +1,11 @@
 """What a release answers while it has folded nothing, after it has, and beside another one."""
 
 import time
+from typing import Any
 
 import pytest
 
-from adapters.sql import Plans, Replay
+from adapters.sql import Part, Plans, Replay, Unavailable
 from core import fold
 from tests.support.house import House, wms
 from tests.support.releases import changed
@@ -132,7 +133,37 @@ def test_every_change_of_what_serves_is_on_record(houses):
     recorded.drop()
 
     told = newer.get("/v1/events", source="hookfold")["data"]
-    assert [one["type"] for one in told] == ["switched", "switched", "dropped"]
+    assert [one["type"] for one in told] == ["replayed", "switched", "switched", "dropped"]
+
+
+@pytest.mark.parametrize("act", ["rebuild", "rollback", "again", "drop"])
+def test_what_cannot_be_recorded_is_not_done(houses, act):
+    _, newer = houses
+    given = (newer.engine, newer.ids, newer.api.sources, lambda: 10**15)
+    Replay(*given).rebuild((), lambda _: None)
+    acts = {
+        "rebuild": lambda replay: replay.rebuild(("session",), lambda _: None),
+        "rollback": lambda replay: replay.rollback(("session",)),
+        "again": lambda replay: replay.again(Part(kind="session"), lambda _: None),
+        "drop": lambda replay: replay.drop(),
+    }
+
+    def refused(_kind: str, /, **_what: Any) -> None:
+        raise Unavailable("nobody records")
+
+    before = served(newer)
+    with pytest.raises(Unavailable):
+        acts[act](Replay(*given, record=refused))
+
+    assert served(newer) == before
+
+
+def served(house: House) -> list[Any]:
+    with house.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT fingerprint, count(*) FROM projections GROUP BY 1 ORDER BY 1")
+        marked = connection.exec_driver_sql("SELECT source, stream, version FROM unfolded ORDER BY 1, 2, 3")
+        state = connection.exec_driver_sql("SELECT version FROM versions WHERE status = 'serving' ORDER BY 1")
+        return [list(rows), list(marked), list(state)]
 
 
 def test_one_source_can_be_folded_anew_in_place(houses, monkeypatch):

@@ -104,11 +104,11 @@ def test_the_csv_has_a_line_for_every_entry(house: House, scan):
 
     assert [row["sequence"] for row in rows] == ["0", "", "4", "5", "6", "7"]
     assert rows[1]["reason"] == "sequence 1-3 never came"
-    assert rows[4]["snr"] == "4.5"
+    assert (rows[4]["snr"], rows[4]["result_sequence"]) == ("4.5", "1")
     assert rows[0]["delay_s"] == "-1.0"
 
 
-@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
 def test_no_cell_is_computed_by_a_spreadsheet(house: House, begin):
     house.send("captions", {**start("ann@example.com"), "type": f"{begin}cmd|' /C calc'!A0"})
     (session,) = house.get("/v1/sessions")["data"]
@@ -129,12 +129,33 @@ def test_the_text_reads_in_a_terminal_and_no_sender_can_steer_it(house: House, s
 
     assert "sequence 1-3 never came" in text
     assert "loaded -> started" in text
-    assert "snr 4.5" in text
+    assert "snr 4.5 in chunk 1" in text
     assert "1 duplicate" in text
     assert "env:SECRET" in text
     assert "\x1b" not in unsigned
     assert "nothing" in unsigned
     assert "ann@example.com" not in unsigned.partition("\n")[0]
+
+
+def test_the_text_has_three_clocks_every_region_and_the_rule_side_by_side(house: House, scan):
+    lines = house.client.get(f"{scan}/timeline?format=text").get_data(as_text=True).splitlines()[2:]
+
+    head, hidden = lines[0], lines[-1]
+    assert (
+        head.split()
+        == (
+            "position occurred received recorded after delay run seq event measurement connection visibility "
+            "verified by remarks"
+        ).split()
+    )
+    assert hidden.split()[:3] == ["5", "2023-11-14T22:13:30.000000Z", "22:13:20.000000Z"]
+    assert hidden.split()[3].startswith("22:13:20.")
+    assert [hidden[head.index(name) :].split("  ")[0] for name in ("measurement", "connection", "visibility")] == [
+        "scanning",
+        "unknown",
+        "unknown -> hidden",
+    ]
+    assert hidden.endswith("; by PAGE_VISIBILITY_CHANGE [page hidden]: unknown, visible, hidden -> hidden")
 
 
 def why(house: House, kind: str, source: str, name: str, **query: Any) -> Any:
@@ -164,9 +185,17 @@ def test_why_it_stopped_is_told_as_far_as_it_can_be_known(house: House):
     def words(user: str) -> str:
         return str(why(house, "session", "captions", f"{user}-com.example.captions")["stops"][0]["words"])
 
-    assert words("ann").startswith("no start followed within 10 s; `user_disabled` is what the cloud always says")
-    assert words("bob") == "no start followed within 10 s; `error` is as sent"
+    assert words("ann").startswith("no start is known within 10 s; `user_disabled` is what the cloud always says")
+    assert words("bob") == "no start is known within 10 s; `error` is as sent"
     assert words("eve").startswith("no stop came: a new start took over")
+
+
+def test_why_of_a_session_that_only_a_stop_tells_of_knows_no_run(house: House):
+    house.send("captions", stop("ann@example.com"))
+
+    told = why(house, "session", "captions", "ann@example.com-com.example.captions")
+
+    assert (told["state"], told["run"], told["stops"]) == ("stopped", 0, [])
 
 
 def test_why_tells_what_did_not_move_it_and_which_condition_refused(house: House):

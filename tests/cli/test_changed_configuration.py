@@ -1,0 +1,71 @@
+"""What was changed in hookfold.toml between two starts is an event of our own."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import app
+from adapters.config import load, write_template
+from adapters.sql import open_engine
+
+
+@pytest.fixture
+def file(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The configuration of a service that started once."""
+    monkeypatch.setenv("HOOKFOLD_DATABASE_URL", database_url)
+    path = elsewhere / "hookfold.toml"
+    write_template(path)
+    _start()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "change"),
+    [
+        ("[sources.clinic]", "[sources.clinic]\nnode_ascii = true", {"source": "clinic", "change": "node_ascii_on"}),
+        (
+            '"file:var/secret"',
+            '"file:var/secret"\nmax_body = 2048',
+            {"source": "hookfold", "change": "max_body", "to": 2048},
+        ),
+        ('"10m"', '"1h"', {"source": "energy", "change": "overdue_after", "to": 3600.0}),
+        (".captions]", '.captions]\npresumed_ended_after = "12h"', {"change": "presumed_ended_after", "to": 43200.0}),
+        ("com.example.captions", "com.example.other", {"change": "package_name", "to": "com.example.other"}),
+        ('["file:var/energy.secret"]', '["file:var/energy.secret"]\nevent_type = "push.failed"', {"to": "push.failed"}),
+    ],
+)
+def test_a_setting_that_was_changed_is_recorded_once(
+    file: Path, database_url: str, line: str, instead: str, change: dict[str, Any]
+):
+    text = file.read_text(encoding="utf-8")
+    assert line in text
+    file.write_text(text.replace(line, instead, 1), encoding="utf-8")
+
+    _start()
+    _start()
+
+    (event,) = _recorded(database_url)
+    (told,) = event["changes"]
+    assert (event["type"], event["who"]) == ("configuration_changed", "local")
+    assert told.items() >= change.items()
+
+
+def test_a_start_with_the_same_configuration_records_nothing(file: Path, database_url: str):
+    _start()
+
+    assert _recorded(database_url) == []
+
+
+def _start() -> None:
+    app.start(load(None, os.environ)).engine.dispose()
+
+
+def _recorded(url: str) -> list[dict[str, Any]]:
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT body FROM payloads WHERE source = 'hookfold'").all()
+    engine.dispose()
+    return [json.loads(bytes(body)) for (body,) in rows]
