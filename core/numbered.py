@@ -12,7 +12,7 @@ OVERLAP = Note("overlap", "its number came before, and no run begins with it: tw
 
 def by_number(events: Iterable[Event]) -> list[Stretch]:
     """A stretch for each run, in the order in which they opened."""
-    return [Stretch(run.events, opened=run.opened, until=run.until, overlap=run.overlap) for run in runs(events)]
+    return runs(events)
 
 
 def begin_run(state: MeasurementState, stretch: Stretch) -> None:

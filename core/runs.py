@@ -9,9 +9,10 @@ arrival plays no part. Of two events with one number in one second the PAGE_UNLO
 from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import groupby
-from operator import ge, itemgetter
+from operator import ge, gt, itemgetter
 
 from core.event import SECOND, Event
+from core.machines.state import Stretch
 
 CLOCK_SLACK = 5
 """Seconds that the sender's clock may step back inside one run."""
@@ -92,25 +93,32 @@ class FoundRun:
         index = bisect_left(self._peaks, (second, -1))
         return self._peaks[index - 1][1] if index else -1
 
-    @classmethod
-    def of_all(cls, walk: list[Walked]) -> "FoundRun | None":
-        """The only run, where each event continues it: most sessions are so. None where they have to be walked."""
-        numbers = [walked[1] for walked in walk]
-        if any(map(ge, numbers, numbers[1:])) or any(walked[4].type == UNLOADED for walked in walk[:-1]):
-            return None
-        run = cls(walk[0][0])
-        for walked in walk:
-            run.add(walked)
-        return run
+    @property
+    def stretch(self) -> Stretch:
+        """The run as the fold takes it."""
+        return Stretch(self.events, opened=self.opened, until=self.until, overlap=self.overlap)
 
 
-def runs(events: Iterable[Event]) -> list[FoundRun]:
+def runs(events: Iterable[Event]) -> list[Stretch]:
     """The runs in the order in which they opened, a pure function of the set of events (of one key each)."""
-    walk = sorted((second_of(e), number_of(e), e.type != UNLOADED or not e.known, e.key, e) for e in events)
-    if not walk:
-        return []
-    if (only := FoundRun.of_all(walk)) is not None:
+    listed = sorted(events, key=number_of)
+    if (only := _only_run(listed)) is not None:
         return [only]
+    walk = sorted((second_of(e), number_of(e), e.type != UNLOADED or not e.known, e.key, e) for e in listed)
+    return [run.stretch for run in _walked(walk)] if walk else []
+
+
+def _only_run(events: list[Event]) -> Stretch | None:
+    """The events, sorted by number, where each continues one run: most sessions are so. None: they must be walked."""
+    numbers, seconds = [number_of(event) for event in events], [second_of(event) for event in events]
+    if not events or any(map(ge, numbers, numbers[1:])) or any(map(gt, seconds, seconds[1:])):
+        return None
+    if UNLOADED in [event.type for event in events[:-1]]:
+        return None
+    return Stretch(events, opened=seconds[0], until=seconds[-1])
+
+
+def _walked(walk: list[Walked]) -> list[FoundRun]:
     found = [FoundRun(walk[0][0])]
     for _, second in groupby(walk, itemgetter(0)):
         _walk_second(found, list(second))

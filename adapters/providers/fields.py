@@ -11,6 +11,9 @@ from core.event import Instant, Note, Reading, Unreadable
 
 Document = dict[str, Any]
 
+LONGEST_WORD = 512
+"""Characters of the longest type that is taken."""
+
 
 class UnusableFieldError(ValueError):
     """A body that cannot be read; the text says which field is wrong and how."""
@@ -55,8 +58,8 @@ def text(document: Document, name: str) -> str:
 def type_word(document: Document, name: str) -> str:
     """The event's type: a string of at most 512 characters."""
     value = text(document, name)
-    if len(value) > 512:
-        raise UnusableFieldError(f"{name} is longer than 512 characters")
+    if len(value) > LONGEST_WORD:
+        raise UnusableFieldError(f"{name} is longer than {LONGEST_WORD} characters")
     return value
 
 

@@ -6,7 +6,7 @@ The nesting limit is ours and fixed, so that a body reads the same however deep 
 
 import json
 import re
-from typing import Any, Never
+from typing import Any, Never, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ _INT64 = range(-(2**63), 2**63)
 _SHAPE = bytes.maketrans(b"0123456789{", b"0000000000[")
 _LONG_INTEGER = b"0" * 19
 """What has as many digits as the first integer beyond 64 bits, in a body's shape."""
+
+Shape = TypeVar("Shape")
 
 _plainly = msgspec.json.Decoder(dict[str, Any])
 _written = msgspec.json.encode
@@ -39,14 +41,22 @@ def loads(body: bytes) -> dict[str, Any] | Unreadable:
 def plain(body: bytes) -> dict[str, Any] | None:
     """The object of a body that is, byte for byte, how its only meaning is written: most senders' bodies are.
 
-    A name that stood twice, a float beyond the range or bytes that are no UTF-8 would not be written so. None: look
-    carefully.
+    None: look carefully.
+    """
+    return as_written(_plainly, body)
+
+
+def as_written(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape | None:
+    """What a decoder makes of a body that is, byte for byte, how that is written; else None.
+
+    A name that stood twice, a float beyond the range or bytes that are no UTF-8 would not be written so; nor would, of
+    a Struct, a name that it has not got, or names in another order.
     """
     shape = body.translate(_SHAPE)
     if _LONG_INTEGER in shape or shape.count(b"[") > DEEPEST:
         return None
     try:
-        document = _plainly.decode(body)
+        document = decoder.decode(body)
     except ValueError:
         return None
     return document if _written(document) == body else None

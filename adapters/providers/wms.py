@@ -8,9 +8,13 @@ API's error code are looked for under `code`, `constraint`, `errorCode` and `err
 
 import hashlib
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
+
+import msgspec
+from msgspec import Meta
 
 from adapters.providers.fields import (
+    LONGEST_WORD,
     Document,
     UnusableFieldError,
     body_identity,
@@ -22,6 +26,8 @@ from adapters.providers.fields import (
 from adapters.providers.instants import unix
 from adapters.providers.port import Refused, Sender, Verified
 from adapters.providers.signatures import Key, verify_wms, wms_key
+from adapters.providers.strictjson import as_written
+from adapters.providers.texts import LONGEST_ID
 from core.event import Headers, Instant, Reading, Unreadable
 
 _TELLING_OF_A_MEASUREMENT = frozenset(
@@ -49,6 +55,7 @@ _OTHERS = frozenset(
     }
 )
 _CODES = ("code", "constraint", "errorCode", "error")
+_DETAILS = frozenset({"snr", "sequence", "details", "state", "visibility", *_CODES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class Wms:
 
     def read(self, body: bytes) -> Reading | Unreadable:
         """Reads any of the 21 events, and unknown ones that are numbered and timed like them."""
-        return read_with(_read, body)
+        return _read_as_documented(body) or read_with(_read, body)
 
     def identity(self, headers: Headers, body: bytes, reading: Reading | Unreadable) -> bytes:  # noqa: ARG002
         """Session, sequence and body: a reload uses a number again, for another body."""
@@ -95,6 +102,35 @@ class Wms:
         return b"event:" + framed + hashlib.sha256(body).digest()
 
 
+class _Documented(msgspec.Struct, omit_defaults=True, gc=False):
+    """A body with the documented fields in the documented order, each as it has to be, and none of them null."""
+
+    timestamp: int | float
+    sessionId: Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]  # noqa: N815 - the provider's name
+    sequence: Annotated[int, Meta(ge=0)]
+    event: Annotated[str, Meta(max_length=LONGEST_WORD)]
+    severity: Any = None
+    payload: Any = None
+
+
+_documented = msgspec.json.Decoder(_Documented)
+
+
+def _read_as_documented(body: bytes) -> Reading | None:
+    """The reading of a body that is as documented, in three quarters of the time; None: look carefully.
+
+    Where nothing is escaped, nothing has to be made safe for text columns.
+    """
+    sent = None if b"\\" in body else as_written(_documented, body)
+    instant = None if sent is None else unix(sent.timestamp)
+    if sent is None or instant is None:
+        return None
+    try:
+        return _reading(sent.sessionId, sent.event, sent.sequence, instant, sent.payload, sent.severity)
+    except UnusableFieldError:
+        return None
+
+
 def _read(document: Document) -> Reading:
     session_id = identifier(document, "sessionId")
     word = type_word(document, "event")
@@ -102,11 +138,17 @@ def _read(document: Document) -> Reading:
     if type(sequence) is not int or sequence < 0:
         raise UnusableFieldError("sequence is not an integer from 0")
     occurred_at = _occurred_at(document.get("timestamp"))
-    data = _payload(document.get("payload"))
+    return _reading(session_id, word, sequence, occurred_at, document.get("payload"), document.get("severity"))
+
+
+def _reading(
+    session_id: str, word: str, sequence: int, occurred_at: Instant, payload: object, severity: object
+) -> Reading:
+    data = _payload(payload)
     if "measurement_id" not in data and word in _TELLING_OF_A_MEASUREMENT:
         raise UnusableFieldError("payload has no measurementId")
-    if document.get("severity") is not None:
-        data["severity"] = document["severity"]
+    if severity is not None:
+        data["severity"] = severity
     if word in Wms.types:
         return Reading("session", session_id, word, sequence, occurred_at, data)
     return Reading("session", session_id, word, sequence, occurred_at, data, known=False, notes=unknown_type(word))
@@ -127,7 +169,8 @@ def _payload(payload: object) -> Document:
     if type(payload) is dict:
         if payload.get("measurementId") is not None:
             data["measurement_id"] = identifier(payload, "measurementId")
-        _details(payload, data)
+        if not _DETAILS.isdisjoint(payload):
+            _details(payload, data)
     return data
 
 

@@ -201,7 +201,7 @@ class Builder:
             cursor.execute(_STILL_MINE.replace("?", self._dialect.mark), (*progress, *mine))
             if cursor.rowcount != 1:
                 raise Refused(f"{version.machine}: another process has taken over the build")
-            self._refolder.write(cursor, chunk.folded, clear_marks=False)
+            self._refolder.write(cursor, chunk.folded, first=True)
 
     def catch_up(self, version: str, told: Told) -> None:
         """Folds marked streams outside of the append lock, until few are left, or no fewer than before.

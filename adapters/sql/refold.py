@@ -183,26 +183,32 @@ class Refolder:
     def events(self, history: History) -> list[Event]:
         """A stream's events as the fold takes them, read from the raw bodies."""
         read = self._sources[history.stream.source].read
-        return [to_event(*stored, read=read) for stored in history.events]
+        return [
+            to_event(position, key, kind, received_at, verified_by, body, read=read)  # faster than `*stored`
+            for position, key, kind, received_at, verified_by, body in history.events
+        ]
 
-    def write(self, cursor: Any, folded: Sequence[Folded | Failed], *, clear_marks: bool = True) -> None:
-        """Writes the rows, and clears the marks that the streams had when they were read."""
+    def write(self, cursor: Any, folded: Sequence[Folded | Failed], *, first: bool = False) -> None:
+        """Writes the rows, and clears the marks that the streams had when they were read.
+
+        `first`: the version has no rows of these streams yet, and their marks, if they have any, stay.
+        """
         good = [one for one in folded if isinstance(one, Folded)]
         if good:
-            self._write(cursor, good)
-            if clear_marks:
-                clear(cursor, self._dialect, [one.stream for one in good])
+            self._write(cursor, good, first=first)
         for failed in folded:
             if isinstance(failed, Failed):
                 one = failed.stream
                 mark(cursor, self._dialect, [(one.source, one.stream, one.version, failed.position)], failed.error)
 
-    def _write(self, cursor: Any, folded: Sequence[Folded]) -> None:
+    def _write(self, cursor: Any, folded: Sequence[Folded], *, first: bool) -> None:
         self._dialect.insert(cursor, PROJECTIONS, [one.row for one in folded])
         measured: dict[Row, Row] = {}
         for one in folded:
             measured |= one.measured
-        self._forget_measurements(cursor, [one.stream for one in folded], measured)
+        if not first:
+            self._forget_measurements(cursor, [one.stream for one in folded], measured)
+            clear(cursor, self._dialect, [one.stream for one in folded])
         if measured:
             self._dialect.insert(cursor, MEASUREMENTS, list(measured.values()))
 

@@ -138,6 +138,7 @@ ANEW = frozenset(state.value for state in MEASURING)
 PREPARING = frozenset(
     state.value for state in [S.WAITING, S.LOADED, S.CONFIGURED, S.CAMERA_DENIED, S.CAMERA_GRANTED, S.CAMERA_ON]
 )
+DENIED: str = S.CAMERA_DENIED.value
 IN_SEQUENCE = frozenset(sequence.triggers)
 BESIDE = {trigger: table for table in (connection, visibility) for trigger in table.triggers}
 KEPT = frozenset({"code", "details"})
@@ -164,7 +165,7 @@ def _step_in_sequence(state: MeasurementState, event: Event) -> Arm:
 def _settle_outcome(state: MeasurementState, before: str, to: str) -> None:
     if to in PREPARING:
         state.current = -1
-    if to in ANEW or (to in PREPARING and before == S.CAMERA_DENIED.value):
+    if to in ANEW or (to in PREPARING and before == DENIED):
         state.outcome = None
     state.outcome = OUTCOMES.get(to, state.outcome)
 

@@ -3,7 +3,11 @@
 import json
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from adapters.providers import wms as module
+from adapters.providers.fields import read_with
 from adapters.providers.wms import Wms
 from core.event import Note, Reading, Unreadable
 from tests.support.deliveries import wms
@@ -226,3 +230,46 @@ def test_what_cannot_be_read_is_identified_by_its_body():
 def test_a_session_is_folded_as_a_sequence_of_measurements():
     assert wms().machine_of("session") == "measurement"
     assert wms().signed
+
+
+WRITTEN = {
+    "timestamp": ["1689684577", "1689684577.5", "1689684577.0", "1689684577500", "-1", "-0", "1e9", "true", '"1"'],
+    "sessionId": ['"session-1"', '""', f'"{"x" * 512}"', f'"{"😀" * 513}"', '"a\\u0000b"', '"\\u0061"', "5", "null"],
+    "sequence": ["3", "0", "-0", "-1", "3.0", "3e0", "true", '"3"', "null", str(2**63 - 1), str(2**63), str(2**64)],
+    "event": ['"WMS_LOADED"', '"SCAN_COMPLETED"', '"PAUSED"', '"é"', '""', f'"{"x" * 513}"', '"\\ud800"', "null"],
+    "severity": ['"INFO"', '""', "0", "false", "null", "{}", "NaN", "1e400"],
+    "payload": [
+        *("{}", "null", "[]", '""', '"text"', "0", '{"measurementId":"m"}', '{"measurementId":""}', '{"error":1.0}'),
+        *('{"measurementId":"m","snr":9.25,"sequence":1}', '{"snr":1,"snr":1}', '{"details":"a","code":null}'),
+        *('{"state":"hidden","visibility":"VISIBLE"}', '{"a":18446744073709551615}', f"{'[' * 64}{']' * 64}"),
+    ],
+}
+"""Values as they are written, of each field in the documented order; the first of each is as documented."""
+
+
+@st.composite
+def nearly_as_documented(draw):
+    """A body without spaces, most of it as documented; one field may stand elsewhere, or there may be another one."""
+    fields = [f'"{name}":{draw(st.just(values[0]) | st.sampled_from(values))}' for name, values in WRITTEN.items()]
+    fields = fields[: draw(st.sampled_from([6, 6, 6, 5, 4, 3]))]
+    more = draw(st.sampled_from(['"extra":1', '"sequence":3', '"payload":{}', *fields[:1]]))
+    where = draw(st.sampled_from([None, None, None, 0, 3, len(fields)]))
+    fields[where or 0 : where or 0] = [] if where is None else [more]
+    return f"{{{','.join(fields)}}}".encode()
+
+
+@given(nearly_as_documented())
+@example(b'{"timestamp":0,"sessionId":"s","sequence":0,"event":"WMS_LOADED","severity":"INFO","payload":{}}')
+def test_a_body_as_documented_means_what_a_careful_look_says(sent):
+    assert repr(wms().read(sent)) == repr(read_with(module._read, sent))  # repr: 1 is not 1.0
+
+
+@pytest.mark.parametrize("fields", [6, 5, 4])
+@pytest.mark.parametrize("session", ["session-1", "😀"])
+def test_a_body_as_documented_needs_no_careful_look(fields, session, monkeypatch):
+    document = {"timestamp": 1689684577, "sessionId": session, "sequence": 0, "event": "WMS_LOADED", "severity": "INFO"}
+    named = list((document | {"payload": {"measurementId": MEASUREMENT, "snr": 9.25}}).items())[:fields]
+    sent = json.dumps(dict(named), separators=(",", ":"), ensure_ascii=False).encode()
+    monkeypatch.setattr(module, "read_with", None)
+
+    assert isinstance(wms().read(sent), Reading)
