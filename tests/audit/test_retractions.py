@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 
 from adapters.sql.tables import events, payloads
 from core.leaf import Columns, commitment, leaf
+from core.packed import unpack
 from tests.support.audited import Audited
 from tests.support.logs import wms
 
@@ -43,7 +44,7 @@ def test_a_placeholder_of_an_import_says_nothing_against_a_retraction(retracted:
 def forge(log: Audited, body: bytes, **columns: Any) -> None:
     """Another body, and a leaf that fits it."""
     held, payload = row(log, events)._asdict() | columns, row(log, payloads)
-    held |= {"key": held["key"].hex(), "commitment": commitment(payload.salt, payload.headers, body).hex()}
+    held |= {"key": held["key"].hex(), "commitment": commitment(payload.salt, unpack(payload.headers), body).hex()}
     fitting = leaf(Columns(**{name: held[name] for name in Columns.__struct_fields__}))
     with log.engine.begin() as connection:
         connection.execute(update(payloads).where(payloads.c.position == TELLS).values(body=body))

@@ -167,7 +167,7 @@ def plainly_written(draw):
     members *= draw(st.sampled_from([0, 0, 0, 1, 2]))
     body = b"{%s}" % b",".join([*members, body[1:-1]] if body != b"{}" else members)
     at = draw(st.integers(0, len(body)))
-    stray = draw(st.sampled_from([*[b""] * 8, b'"', b"\x80", b"\xed\xa0\x80", b"0", b"\\", b"\n"]))
+    stray = draw(st.sampled_from([*[b""] * 24, b'"', b"\x80", b"\xed\xa0\x80", b"0", b"\\", b"\n"]))
     return body[:at] + stray + body[at:]
 
 
