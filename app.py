@@ -26,7 +26,6 @@ from adapters.evidence import Evidence
 from adapters.http import Api, Door, create_http, ingest_blueprint
 from adapters.providers import TOLD_STATES, Provider, build, read_told, told
 from adapters.server import (
-    SHARED,
     WRITER,
     Bridge,
     Front,
@@ -153,9 +152,9 @@ class Parts:
         return flask
 
 
-def wire(settings: Settings, *, idle: bool = True) -> Parts:
-    """Puts the parts together; nothing is asked of the database yet, which may be away. `idle`: see `open_engine`."""
-    engine = open_engine(settings.database_url, pool_size=THREADS, idle=idle)
+def wire(settings: Settings) -> Parts:
+    """Puts the parts together; nothing is asked of the database yet, which may be away."""
+    engine = open_engine(settings.database_url, pool_size=THREADS)
     providers = {name: build(source) for name, source in settings.sources.items()}
     sources = {name: _source(providers[name], configured) for name, configured in settings.sources.items()}
     return Parts(settings, engine, Ids(settings.service.key), providers, sources)
@@ -221,23 +220,20 @@ def answer() -> None:
 def write() -> None:
     """The writing process, until its parent is gone.
 
-    Its busy thread gives the interpreter away at every statement. Who computes beside it keeps it for a short time, or
-    a commit would wait the usual five milliseconds at each of them.
+    It has one thread and one connection. All connections of a process to one SQLite file share what the first of them
+    found, such as that nothing may be written: who writes could not recover from that while another one is kept.
     """
     configure_logs()
-    parts = wire(load(None, os.environ), idle=False)
-    log, sealer = parts.log(), parts.sealer()
+    parts = wire(load(None, os.environ))
+    log = parts.log()
     _tune()
-    sys.setswitchinterval(SHARED)
-    with carrying(parts.engine):
-        write_for_parent(log)
-    sealer.close()
+    write_for_parent(log)
     log.close()
     parts.engine.dispose()
 
 
 def _tune() -> None:
-    """Sets the interpreter up for one busy thread beside others that have time.
+    """Sets the interpreter up for one busy thread.
 
     What stands now stays, and what comes is freed by its last reference: looking for cycles often finds nothing.
     """
@@ -247,16 +243,22 @@ def _tune() -> None:
 
 
 def serve(settings: Settings, asked: Serving) -> None:
-    """Serves until it is told to stop. What is wrong with the database is told here, before a process is started."""
+    """Serves until it is told to stop. What is wrong with the database is told here, before a process is started.
+
+    This process seals, and carries SQLite's write-ahead log over: those that serve and write share their interpreters
+    with nobody.
+    """
     parts = start(settings)
     if names := parts.replay().unbuilt():
         structlog.get_logger().warning("unbuilt", machines=names, mend="hookfold replay, or serve --rebuild-on-start")
-    parts.engine.dispose()
     with (
+        carrying(parts.engine),
+        closing(parts.sealer()),
         writing("from app import write; write()"),
         serving("from app import answer; answer()", asked.host, settings.port, asked.processes),
     ):
         wait_for_end()
+    parts.engine.dispose()
 
 
 def _noted(settings: Settings, ids: Ids) -> dict[str, Noted]:

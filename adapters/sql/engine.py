@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import Engine, create_engine, event, make_url
 
 from adapters.sql.entries import Unavailable
 from adapters.sql.errors import our_errors
@@ -30,17 +30,11 @@ _POSTGRESQL_OPTIONS = (
 )
 
 
-def open_engine(url: str, *, pool_size: int = 8, idle: bool = True) -> Engine:
-    """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3). Nothing is connected yet.
-
-    Without `idle`, SQLite's connections are closed after use. All of a process share what the first one found, such as
-    that nothing may be written: who writes could not recover from that while another one is kept.
-    """
+def open_engine(url: str, *, pool_size: int = 8) -> Engine:
+    """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3). Nothing is connected yet."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(
-            url, {"pool_size": pool_size, "max_overflow": pool_size} if idle else {"poolclass": NullPool}
-        )
+        return _open_sqlite(url, pool_size)
     if parsed.get_backend_name() == "postgresql":
         return create_engine(
             parsed.set(drivername="postgresql+psycopg"),
@@ -54,13 +48,14 @@ def open_engine(url: str, *, pool_size: int = 8, idle: bool = True) -> Engine:
     raise ValueError(msg)
 
 
-def _open_sqlite(url: str, pool: dict[str, Any]) -> Engine:
+def _open_sqlite(url: str, pool_size: int) -> Engine:
     database = make_url(url).database
     if database and database != ":memory:":
         _make_private(Path(database))
     engine = create_engine(
         url,
-        **pool,
+        pool_size=pool_size,
+        max_overflow=pool_size,
         hide_parameters=True,
         connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5, "cached_statements": 512},
     )

@@ -1,7 +1,7 @@
 """The streams that a writer folded last, and what it knows of the versions: what an append need not ask for."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from core import fold
 from core.event import Instant
 from core.ids import Ids
 
-_REMEMBERED = 4_096
+_REMEMBERED = 8_192
 _MOST_FOREIGN = 10_000
 
 STREAMS = Insert(tables.streams, " ON CONFLICT DO NOTHING")
@@ -42,7 +42,7 @@ class Memory:
         self._ids = ids
         self._sources = sources
         self._machines = machines
-        self._streams: dict[Row, Projection] = {}
+        self._streams: OrderedDict[Row, Projection] = OrderedDict()
         self.standing = Standing("", {}, plain=True)
         self.epoch = ""
 
@@ -93,7 +93,7 @@ class Memory:
 
     def load(self, cursor: Any, touched: Mapping[Row, Touch], new: Sequence[New]) -> None:
         """Remembers the streams that are touched, opens those that nobody has met; events learn what opened theirs."""
-        self._make_room()
+        self._make_room(touched)
         missing = [stream for stream in touched if stream not in self._streams]
         if missing:
             self._recall(cursor, missing, touched)
@@ -101,7 +101,7 @@ class Memory:
 
     def suppose(self, touched: Mapping[Row, Touch], new: Sequence[New]) -> list[Row]:
         """The same without asking: streams that are not remembered are taken for new ones; the rows that open them."""
-        self._make_room()
+        self._make_room(touched)
         begun = [self._remember(stream, touch) for stream, touch in touched.items() if stream not in self._streams]
         for one in begun:
             _begin(one, touched[one.source, one.stream])
@@ -113,10 +113,13 @@ class Memory:
             if one.stream is not None:
                 one.opened = self._streams[one.entry.source, one.stream].opened
 
-    def _make_room(self) -> None:
-        """The streams that were met first go, so that not all are asked for again at once."""
-        if len(self._streams) > _REMEMBERED:
-            self.forget_streams(list(islice(self._streams, _REMEMBERED // 2)))
+    def _make_room(self, touched: Iterable[Row]) -> None:
+        """The streams go that were touched longest ago."""
+        for stream in touched:
+            if stream in self._streams:
+                self._streams.move_to_end(stream)
+        while len(self._streams) > _REMEMBERED:
+            self._streams.popitem(last=False)
 
     def _remember(self, stream: Row, touch: Touch) -> Projection:
         source, name = stream

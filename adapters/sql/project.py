@@ -97,8 +97,8 @@ class Projector:
         return rows
 
     def _foreseen(self, new: Sequence[New], touched: dict[Row, Touch]) -> dict[Write, list[Row]] | None:
-        rows: dict[Write, list[Row]] = {STREAMS: self._memory.suppose(touched, new)}
-        rows |= {PROJECTIONS: [], _MEASUREMENTS: [], _GONE: []}
+        begun = self._memory.suppose(touched, new)
+        rows: dict[Write, list[Row]] = {STREAMS: begun, PROJECTIONS: [], _MEASUREMENTS: [], _GONE: []}
         for stream, touch in touched.items():
             one = self._memory[stream]
             if not self._advance(one, touch):
@@ -111,6 +111,8 @@ class Projector:
             rows[PROJECTIONS].append(projection_row(self._ids, one))
             rows[_MEASUREMENTS] += _changed(one.measured, measured)
             one.measured = measured
+        if any(self._memory[row[:2]].state.anomalies for row in begun):  # begun long ago, more likely, and forgotten
+            return None
         return rows
 
     def project(self, writes: Writes, touched: dict[Row, Touch], head: int) -> None:

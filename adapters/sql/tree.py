@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text
 
-from adapters.sql.dialects import Insert, dialect_of
+from adapters.sql.dialects import Insert, Row, dialect_of
 from adapters.sql.errors import our_errors
 from adapters.sql.tables import checkpoints, events, nodes
 from core import merkle
@@ -22,7 +22,7 @@ STEP = 4
 WIDTH = 1 << STEP
 
 _BLOCKS_AT_A_TIME = 256
-"""Nodes of the lowest level in one turn: SQLite's writers wait meanwhile, some ten milliseconds."""
+"""Nodes of the lowest level that are made before they are stored together."""
 
 _SEALING_LOCK = 7238703
 """Names the advisory lock of who appends nodes and checkpoints."""
@@ -76,13 +76,18 @@ class Tree:
             yield View(connection)
 
     def seal(self) -> int:
-        """Appends the nodes that the log completed since; their number. Raises Hole."""
+        """Appends the nodes that the log completed since; their number of the lowest level. Raises Hole.
+
+        They are worked out before the turn: on SQLite, nobody else can write meanwhile.
+        """
         made = 0
         while True:
-            with self._turn() as connection:
-                new = _seal(connection, _BLOCKS_AT_A_TIME)
-            made += new
-            if new < _BLOCKS_AT_A_TIME:
+            with self._reading() as connection:
+                new = _complete(connection, _BLOCKS_AT_A_TIME)
+            if new.number:
+                with self._turn() as connection:
+                    made += _keep(connection, new)
+            if new.number < _BLOCKS_AT_A_TIME:
                 return made
 
     def checkpoint(self, make: Make) -> Stored | None:
@@ -92,7 +97,7 @@ class Tree:
             newest, head = _stored(connection, _NEWEST), connection.execute(_HEAD).scalar_one()
             if head == (newest.size if newest else 0):
                 return newest
-            _seal(connection, head // WIDTH)
+            _keep(connection, _complete(connection, head // WIDTH))
             note = make(newest, head, Tiles(connection)).encode()
             return _append(connection, Stored(newest.number + 1 if newest else 1, head, note))
 
@@ -203,19 +208,41 @@ def _arm(level: int, start: int, end: int) -> str:
     return (_LEAVES + " ORDER BY position" if level == 0 else _NODES + " ORDER BY place").format(level, start, end)
 
 
-def _seal(connection: Connection, most: int) -> int:
-    """Appends at most so many nodes of the lowest stored level, and those above that they complete."""
+class _New(NamedTuple):
+    """Nodes that are not stored yet: `number` of the lowest level behind the first `sealed`, and those above."""
+
+    sealed: int
+    number: int
+    rows: list[Row]
+
+
+def _complete(connection: Connection, most: int) -> _New:
+    """At most so many nodes of the lowest stored level that the log completed, and those above that they complete."""
     sealed = _count(connection, STEP)
     end = min(int(connection.execute(_HEAD).scalar_one()) // WIDTH, sealed + most)
-    level, start, last = STEP, sealed, end
-    while start < last:
-        below = _run(connection, level - STEP, start * WIDTH, last * WIDTH)
-        above = merkle.rise(below, STEP)
-        rows = [(level, place, value) for place, value in enumerate(above, start)]
-        dialect_of(connection.engine).insert(connection.connection.cursor(), _INSERT, rows)
-        level, last = level + STEP, last // WIDTH
-        start = _count(connection, level)
-    return end - sealed
+    rows: list[Row] = []
+    level, start, below = STEP, sealed, _run(connection, 0, sealed * WIDTH, end * WIDTH)
+    while below:
+        made = merkle.rise(below, STEP)
+        rows += [(level, place, value) for place, value in enumerate(made, start)]
+        level, start, below = _next_level(connection, level, start, made)
+    return _New(sealed, end - sealed, rows)
+
+
+def _next_level(connection: Connection, level: int, start: int, made: list[bytes]) -> tuple[int, int, list[bytes]]:
+    """The level above, its first node that is not stored, and the hashes beneath all that can be by now."""
+    above = _count(connection, level + STEP)
+    before = _run(connection, level, above * WIDTH, start)
+    whole = (start + len(made)) // WIDTH * WIDTH - above * WIDTH
+    return level + STEP, above, [*before, *made][:whole]
+
+
+def _keep(connection: Connection, new: _New) -> int:
+    """Stores them, unless somebody else was first; how many of the lowest level."""
+    if not new.rows or _count(connection, STEP) != new.sealed:
+        return 0
+    dialect_of(connection.engine).insert(connection.connection.cursor(), _INSERT, new.rows)
+    return new.number
 
 
 def _count(connection: Connection, level: int) -> int:
