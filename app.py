@@ -86,6 +86,9 @@ THREADS = 8
 SELDOM = (50_000, 20, 100)
 """The collector's thresholds where very many objects are made and no cycles."""
 
+SHORT = (5_000, 1_000, 10)
+"""The same where nobody may wait for long."""
+
 
 def now() -> Instant:
     """The wall clock."""
@@ -235,11 +238,12 @@ def write() -> None:
 def _tune() -> None:
     """Sets the interpreter up for one busy thread.
 
-    What stands now stays, and what comes is freed by its last reference: looking for cycles often finds nothing.
+    What stands now stays, and what comes is freed by its last reference: who looks for cycles finds next to nothing.
+    Each look is short, and the long ones come after millions of objects: somebody waits for an answer meanwhile.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*SELDOM)
+    gc.set_threshold(*SHORT)
 
 
 def serve(settings: Settings, asked: Serving) -> None:

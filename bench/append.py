@@ -1,9 +1,10 @@
 """The log without HTTP, with concurrent callers of one event each, against the `eventsourcing` library."""
 
+import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from statistics import median
@@ -19,8 +20,11 @@ from bench.traffic import Message, Traffic
 OF_THE_LIBRARY = 5.0
 MANY_CALLERS = 16
 BY_DEFAULT = "writing process"
-SAME_WORK = "aggregates"
-"""The library keeps a state too; `event store` is less work, and told beside it."""
+"""Callers in an event loop, as `make run` has them."""
+IN_THREADS, ALONE = "writing process, from threads", "threads commit"
+SAME_WORK, STORE_ALONE = "aggregates", "event store"
+"""The library keeps a state too; its event store alone is less work, and told beside it."""
+PAIRS = ((BY_DEFAULT, SAME_WORK), (BY_DEFAULT, STORE_ALONE), (IN_THREADS, SAME_WORK), (ALONE, SAME_WORK))
 
 
 class Store(Protocol):
@@ -39,7 +43,7 @@ class Store(Protocol):
 class Callers:
     """Threads that append to one store, one message at a time each."""
 
-    def __init__(self, name: str, store: Store) -> None:
+    def __init__(self, name: str, store: "Store") -> None:
         self.store = store
         self.traffic = Traffic(name)
         self._messages = iter(self.traffic)
@@ -51,26 +55,32 @@ class Callers:
     def slice(self, callers: int, seconds: float) -> float:
         """Appends a second."""
         wanted = int(2 * self._highest * seconds) + callers
-        self._ready.extend(itertools.islice(self._messages, max(0, wanted - len(self._ready))))
+        self._ready.extend(_signed(itertools.islice(self._messages, max(0, wanted - len(self._ready)))))
         before, began = len(self.appended), time.perf_counter()
-        threads = [Thread(target=self._call, args=(began + seconds,)) for _ in range(callers)]
+        self._call_all(callers, began + seconds)
+        found = (len(self.appended) - before) / (time.perf_counter() - began)
+        self._highest = max(self._highest, int(found))
+        return found
+
+    def _call_all(self, callers: int, until: float) -> None:
+        threads = [Thread(target=self._call, args=(until,)) for _ in range(callers)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        found = (len(self.appended) - before) / (time.perf_counter() - began)
-        self._highest = max(self._highest, int(found))
-        return found
 
     def _call(self, until: float) -> None:
         now = time.perf_counter()
         while now < until and self._ready:
             message = self._ready.popleft()
             self.store.append(message)
-            self.appended.append(message)
-            done = time.perf_counter()
-            self.latencies.append(done - now)
-            now = done
+            now = self._appended(message, now)
+
+    def _appended(self, message: Message, since: float) -> float:
+        self.appended.append(message)
+        now = time.perf_counter()
+        self.latencies.append(now - since)
+        return now
 
     def verify(self) -> None:
         """Raises AssertionError where the store does not hold as many events as were appended."""
@@ -78,6 +88,34 @@ class Callers:
         wanted, found = self.store.events_of(len(self.appended), sessions), self.store.stored
         if wanted != found:
             raise AssertionError(f"{wanted} events were appended, {found} are there")
+
+
+class LoopCallers(Callers):
+    """Callers in one event loop, as what serves HTTP has them."""
+
+    def __init__(self, name: str, store: Written) -> None:
+        super().__init__(name, store)
+        self._written = store
+
+    def _call_all(self, callers: int, until: float) -> None:
+        self._written.run(self._together(callers, until))
+
+    async def _together(self, callers: int, until: float) -> None:
+        await asyncio.gather(*(self._call_in_loop(until) for _ in range(callers)))
+
+    async def _call_in_loop(self, until: float) -> None:
+        now = time.perf_counter()
+        while now < until and self._ready:
+            message = self._ready.popleft()
+            await self._written.hand_in(message)
+            now = self._appended(message, now)
+
+
+def _signed(messages: Iterable[Message]) -> Iterator[Message]:
+    """Signed beforehand: that is the sender's work, and the library is not given it."""
+    for message in messages:
+        assert message.headers
+        yield message
 
 
 def append(place: Place) -> list[Figure]:
@@ -96,10 +134,7 @@ def _of_database(place: Place, database: str) -> list[Figure]:
                 one.latencies.clear()
             slices = {name: partial(one.slice, callers, scale.seconds) for name, one in stores.items()}
             rates = interleaved(scale.rounds, slices)
-            figures += [
-                _figure(database, callers, rates, (own, peer), stores[own].latencies)
-                for own, peer in ((BY_DEFAULT, SAME_WORK), (BY_DEFAULT, "event store"), ("threads commit", SAME_WORK))
-            ]
+            figures += [_figure(database, callers, rates, (own, peer), stores[own].latencies) for own, peer in PAIRS]
         for one in stores.values():
             one.verify()
     return figures
@@ -129,16 +164,17 @@ def _stores(place: Place, database: str) -> Iterator[dict[str, Callers]]:
     from bench.peers.library import ThroughAggregates, ThroughStore
 
     with ExitStack() as opened:
-        urls = [opened.enter_context(place.database(database, f"append-{database}-{name}")) for name in "wsao"]
-        stores: dict[str, Store] = {
-            BY_DEFAULT: Written(place.folder / f"append-{database}-w", urls[0]),
-            "threads commit": Own(place.folder / f"append-{database}-o", urls[3]),
-            "event store": ThroughStore(urls[1]),
-            SAME_WORK: ThroughAggregates(urls[2]),
-        }
-        for store in stores.values():
+        urls = [opened.enter_context(place.database(database, f"append-{database}-{name}")) for name in "wosa"]
+        written = Written(place.folder / f"append-{database}-w", urls[0])
+        own = Own(place.folder / f"append-{database}-o", urls[1])
+        others: dict[str, Store] = {STORE_ALONE: ThroughStore(urls[2]), SAME_WORK: ThroughAggregates(urls[3])}
+        for store in (written, own, *others.values()):
             opened.callback(store.close)
-        yield {name: Callers(name[0], store) for name, store in stores.items()}
+        threads = Callers("t", written)
+        loop = LoopCallers("w", written)
+        loop.appended = threads.appended  # one store holds both
+        peers = {name: Callers(name[0], store) for name, store in others.items()}
+        yield {BY_DEFAULT: loop, IN_THREADS: threads, ALONE: Callers("o", own), **peers}
 
 
 if __name__ == "__main__":

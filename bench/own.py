@@ -2,16 +2,18 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
+import uvloop
 from sqlalchemy import text
 
 from adapters.config import load
 from adapters.server import WRITER, Link, writing
-from adapters.sql import Entry, GroupCommit, Receipt, Rejection
+from adapters.sql import Entry, GroupCommit, Receipt, Rejection, Unavailable
 from app import open_parts
 from bench.servers import settings_of
 from bench.traffic import SOURCE, Message
@@ -60,14 +62,14 @@ class Own:
 
 
 class Written(Own):
-    """Threads that hand their events to the writing process: as `make run` serves."""
+    """What hands events to the writing process, as `make run` does: in an event loop, or from threads that wait."""
 
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder, url)
         self._running = ExitStack()
         os.environ |= {name: value for name, value in settings_of(folder, url).items() if name.startswith("HOOKFOLD_")}
         self._running.enter_context(writing("from app import write; write()"))
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._link = Link(os.environ[WRITER], self._parts.ids)
@@ -75,6 +77,18 @@ class Written(Own):
 
     def _commit(self, item: Entry | Rejection) -> Receipt:
         return self._link.append(item)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs it in the event loop, to its end."""
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def hand_in(self, message: Message) -> None:
+        """The same as `append`, for a caller in the event loop."""
+        outcome: asyncio.Future[Receipt | Unavailable] = self._loop.create_future()
+        self._link.commit(self._door.receive(SOURCE, message.headers, message.body), outcome.set_result)
+        receipt = await outcome
+        if not isinstance(receipt, Receipt) or receipt.verdict != "new":
+            raise AssertionError(f"{message} was found to be {receipt}")
 
     def close(self) -> None:
         self._running.close()

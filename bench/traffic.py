@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 SOURCE = "clinic"
 SECRET = "wms-test-secret-0123456789abcdef"
@@ -37,7 +38,7 @@ _FIRST_ID = 5
 _FIRST_CHUNK = STEPS.index("INTERMEDIATE_RESULTS")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """One webhook: its session's id, its number in the session, its raw body."""
 
@@ -45,7 +46,7 @@ class Message:
     sequence: int
     body: bytes
 
-    @property
+    @cached_property
     def headers(self) -> list[tuple[str, str]]:
         """The headers as a server hands them over."""
         mac = hmac.digest(SECRET.encode(), self.body, hashlib.sha256).hex()
