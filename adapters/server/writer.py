@@ -25,10 +25,13 @@ _logger = structlog.get_logger()
 
 
 class Appends(Protocol):
-    """What commits (`Log`). `socket`: can be read once the outcome of the oldest batch under way has come."""
+    """What commits (`Log`). `socket` can be read once the outcome of the oldest batch has come, or it is `answered`."""
 
     @property
     def socket(self) -> int | None: ...
+
+    @property
+    def answered(self) -> bool: ...
 
     def begin(self, batch: Sequence[Item]) -> Any: ...
 
@@ -46,6 +49,7 @@ class Writer:
         self._selector.register(listener, selectors.EVENT_READ)
         self._selector.register(alive, selectors.EVENT_READ)
         self._watched: int | None = None
+        self._waiting: list[tuple[Any, Item]] = []
         self._under_way: deque[tuple[list[Any], list[Item], Any]] = deque()
         self._away = False
 
@@ -55,9 +59,9 @@ class Writer:
             ready = [key for key, _ in self._selector.select()]
             if any(key.fileobj == self._watched for key in ready):
                 self._finish()
-            self._begin([(key.fileobj, item) for key in ready if key.data for item in self._receive(key)])
-            while self._under_way and self._log.socket is None:
-                self._finish()
+                self._finish_answered()
+            self._waiting += [(key.fileobj, item) for key in ready if key.data for item in self._receive(key)]
+            self._begin()
             self._watch()
             if any(key.fileobj is self._listener for key in ready):
                 self._accept()
@@ -65,6 +69,7 @@ class Writer:
                 break
         while self._under_way:
             self._finish()
+            self._begin()
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
@@ -95,13 +100,17 @@ class Writer:
         self._selector.unregister(connection)
         connection.close()
 
-    def _begin(self, received: Sequence[tuple[Any, Item]]) -> None:
-        for start in range(0, len(received), MOST_PER_COMMIT):
-            some = received[start : start + MOST_PER_COMMIT]
-            while len(self._under_way) >= MOST_UNDER_WAY:
-                self._finish()
+    def _begin(self) -> None:
+        """Begins what waits, as far as there may be more under way."""
+        while self._waiting and len(self._under_way) < MOST_UNDER_WAY:
+            some, self._waiting = self._waiting[:MOST_PER_COMMIT], self._waiting[MOST_PER_COMMIT:]
             batch = [item for _, item in some]
             self._under_way.append(([connection for connection, _ in some], batch, self._log.begin(batch)))
+            self._finish_answered()
+
+    def _finish_answered(self) -> None:
+        while self._under_way and self._log.answered:
+            self._finish()
 
     def _finish(self) -> None:
         """Answers the oldest batch under way, once its outcome is known."""

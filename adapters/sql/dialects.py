@@ -19,11 +19,14 @@ __all__ = ["Ahead", "Delete", "Dialect", "Guarded", "Insert", "Lookup", "Row", "
 class Ahead(Protocol):
     """Appends on their way to the database: each is done whole, or not at all where its guard refuses it.
 
-    `socket` can be read once an answer has come.
+    `socket` can be read once an answer has come, unless that is `answered` already.
     """
 
     @property
     def socket(self) -> int: ...
+
+    @property
+    def answered(self) -> bool: ...
 
     def send(self, epoch: str, leaf: bytes, writes: Mapping[Write, Sequence[Row]]) -> None:
         """Sends one. `epoch` and `leaf`: what the guard has to find. Raises the driver's errors."""

@@ -94,8 +94,13 @@ class Log(Turns):
 
     @property
     def socket(self) -> int | None:
-        """Can be read once the outcome of a batch that is under way has come. None where none is."""
+        """Can be read once the outcome of the oldest batch has come, unless it is `answered`. None: none is under way."""
         return self._ahead.socket if self._ahead is not None and self._under_way else None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the outcome of the oldest batch under way need not be waited for."""
+        return self._ahead is None or not self._under_way or self._ahead.answered
 
     def _send(self, sent: Sent) -> bool:
         """Sends a batch ahead of the answer to the one before it, if that can be."""

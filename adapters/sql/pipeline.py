@@ -38,6 +38,11 @@ class Pipeline:
         """Can be read once an answer has come."""
         return int(self._connection.socket)
 
+    @property
+    def answered(self) -> bool:
+        """Whether the oldest answer is here: one that came along with another is not seen at the socket any more."""
+        return not self._connection.is_busy()
+
     def send(self, epoch: str, leaf: bytes, writes: Mapping[Write, Sequence[Row]]) -> None:
         """Sends one append, for whose answer nobody waits yet. Raises psycopg.Error."""
         if not self._in_mode:

@@ -1,5 +1,7 @@
 """Batches that are handed in before the ones in front of them are answered end as if each had waited for its turn."""
 
+import select
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,6 +88,22 @@ def test_on_a_server_they_are_under_way_at_the_same_time(flight: Flight):
     assert flight.bench.log.socket is not None
     flight.land()
     assert flight.bench.log.socket is None
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_an_outcome_that_came_along_with_another_need_not_be_waited_for(flight: Flight):
+    flight.begin(scan(flight.bench, "a", 0))
+    flight.begin(scan(flight.bench, "a", 1))
+    while flight.bench.rows("SELECT count(*) FROM events") != [(4,)]:
+        pass
+    time.sleep(0.05)  # from the commit to its answer
+
+    flight.finish()
+
+    socket = flight.bench.log.socket
+    assert socket is not None
+    assert select.select([socket], [], [], 0)[0] == []
+    assert flight.bench.log.answered
 
 
 def test_an_event_of_another_writer_in_between_makes_them_begin_anew(flight: Flight, other: Bench):
