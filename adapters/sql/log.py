@@ -94,7 +94,7 @@ class Log(Turns):
 
     @property
     def socket(self) -> int | None:
-        """Can be read once the outcome of the oldest batch has come, unless it is `answered`. None: none is under way."""
+        """Can be read once the outcome of the oldest batch has come, unless it is `answered`; None where none is."""
         return self._ahead.socket if self._ahead is not None and self._under_way else None
 
     @property
