@@ -13,6 +13,9 @@ from core.ids import Ids
 
 Tell = Callable[[Receipt | Unavailable], None]
 
+ENOUGH = 8
+"""Deliveries that leave without waiting for the others of their turn: the writer has work meanwhile."""
+
 _GONE = "the writing process is away"
 
 
@@ -38,9 +41,11 @@ class Link(asyncio.Protocol):
             item.sealed = sealed_by(self._ids, item)
             item.headers = []
         self._outgoing.append(pack(item))
+        self._pending.append(tell)
         if len(self._outgoing) == 1:
             self._loop.call_soon(self._send)
-        self._pending.append(tell)
+        elif len(self._outgoing) == ENOUGH:
+            self._send()
 
     def append(self, item: Item) -> Receipt:
         """The same for a thread that may wait. Raises Unavailable."""

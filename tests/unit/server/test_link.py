@@ -62,18 +62,18 @@ def linked(folder: Path, receive: Receive, use: Callable[[Link], Awaitable[None]
 
 def test_deliveries_handed_in_before_there_is_a_connection_get_their_outcomes(tmp_path: Path):
     async def use(link: Link) -> None:
-        outcomes = await asyncio.gather(*(committed(link, delivery(size)) for size in range(5)))
+        outcomes = await asyncio.gather(*(committed(link, delivery(size)) for size in range(20)))
 
-        assert outcomes == [Receipt("rejected", size) for size in range(5)]
+        assert outcomes == [Receipt("rejected", size) for size in range(20)]
 
     linked(tmp_path, answer_sizes, use)
 
 
 def test_a_thread_waits_for_its_outcome(tmp_path: Path):
     async def use(link: Link) -> None:
-        outcomes = await asyncio.gather(*(asyncio.to_thread(link.append, delivery(size)) for size in range(5)))
+        outcomes = await asyncio.gather(*(asyncio.to_thread(link.append, delivery(size)) for size in range(20)))
 
-        assert outcomes == [Receipt("rejected", size) for size in range(5)]
+        assert outcomes == [Receipt("rejected", size) for size in range(20)]
 
     linked(tmp_path, answer_sizes, use)
 
