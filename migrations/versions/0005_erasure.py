@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
+revision = "0005_packed"  # a log at "0005" has longer headers and keys, and must not be taken for one of these
 down_revision = "0004"
 
 
