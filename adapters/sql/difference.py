@@ -36,6 +36,10 @@ _STREAMS = Lookup(", ".join(f"t.{name}" for name in PROJECTIONS.names), tables.p
 _MEASUREMENTS = Lookup(
     ", ".join(f"t.{name}" for name in MEASUREMENTS.names), tables.measurements, _OF_STREAM, " WHERE t.opened > 0"
 )
+_STREAMLESS = (
+    "SELECT p.source, p.stream FROM projections p WHERE p.fingerprint = ? AND NOT EXISTS "
+    "(SELECT 1 FROM streams s WHERE s.source = p.source AND s.stream = p.stream)"
+)
 _POSITION = PROJECTIONS.names.index("position")
 _STREAM = MEASUREMENTS.names.index("stream")
 _COMPARED = ("state", "outcome", "user_id", "first_at", "last_at", "anomalies")
@@ -113,7 +117,19 @@ class Differ:
                     for chunk in chunks:
                         self._compare_chunk(before, chunk, found)
                         yield found
+                self._find_streamless(before, found)
         yield found
+
+    def _find_streamless(self, before: Version, found: Difference) -> None:
+        """Rows that no stream stands behind: none should be there, and a replay would not make them."""
+        with self._transactions.reading() as cursor:
+            cursor.execute(_STREAMLESS.replace("?", self._dialect.mark), (before.version,))
+            rows = cursor.fetchall()
+        for source, stream in rows:
+            group = _group(found, before.machine, "row", "there", None)
+            _count(group, stream)
+            if group.count <= EXAMPLES:
+                group.examples.append(Example(id=stream, source=source, stream=stream, cause=None))
 
     def _compare_chunk(self, before: Version, chunk: Chunk, found: Difference) -> None:
         keys = [(one.source, one.stream, one.version) for one in chunk.streams]
@@ -143,9 +159,7 @@ class Differ:
         changed += [(name, "measurement", change) for name, change in _measurement_changes(measured, now)]
         for name, of, (what, was, will) in changed:
             group = _group(found, of, what, was, will)
-            group.count += 1
-            if group.count <= LISTED:
-                group.ids.append(name)
+            _count(group, name)
             if group.count <= EXAMPLES:
                 group.examples.append(self._example(before, kind, stream, name))
 
@@ -165,6 +179,12 @@ def _group(found: Difference, kind: str, what: str, was: str | None, now: str | 
             return change
     found.changes.append(Change(kind=kind, what=what, was=was, now=now))
     return found.changes[-1]
+
+
+def _count(group: Change, name: str) -> None:
+    group.count += 1
+    if group.count <= LISTED:
+        group.ids.append(name)
 
 
 def _stream_changes(kind: fold.Kind, was: Row | None, now: Row) -> Iterator[Told]:

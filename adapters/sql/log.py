@@ -11,6 +11,7 @@ from adapters.sql.entries import Entry, Receipt, Unavailable
 from adapters.sql.errors import cause_of, is_for_now, is_from_driver
 from adapters.sql.memory import STREAMS
 from adapters.sql.project import HOT, Projector
+from adapters.sql.refold import PROJECTIONS
 from adapters.sql.seal import seal
 from adapters.sql.turn import Turn
 from adapters.sql.turns import EVENTS, PAYLOADS, Head, Item, Turns
@@ -116,7 +117,7 @@ class Log(Turns):
         rows[EVENTS], rows[PAYLOADS] = turn.event_rows()
         head = Head(turn.position, turn.recorded_at, rows[EVENTS][-1][-1])
         sent.before, sent.receipts = self._head, turn.receipts
-        sent.streams = [(one.entry.source, one.stream) for one in turn.new]
+        sent.streams = [row[:2] for row in rows[PROJECTIONS]]
         try:
             self._ahead.send(self._projector.epoch, self._head.leaf, rows)
         except Exception as error:  # noqa: BLE001 - it is told by whoever tries again

@@ -17,6 +17,8 @@ from core.event import Reading
 from tests.support.logs import Bench, wms
 
 FOLDED = "SELECT stream, state, position FROM projections ORDER BY opened"
+STREAMLESS = """SELECT p.stream FROM projections p LEFT JOIN streams s
+    ON s.source = p.source AND s.stream = p.stream AND s.opened = p.opened WHERE s.stream IS NULL"""
 HAPPY = (
     *("WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_GRANTED", "CAMERA_STARTED", "MEASUREMENT_STARTED"),
     *("MEASUREMENT_CREATED", "INTERMEDIATE_RESULTS", "SCAN_COMPLETED", "RESULTS_RECEIVED", "PAGE_UNLOADED"),
@@ -68,6 +70,11 @@ def scan(bench: Bench, session: str, number: int) -> Entry:
     return bench.entry("clinic", wms(session, number, HAPPY[number], **payload))
 
 
+def action(bench: Bench, name: str, device: str) -> Entry:
+    told = {"actionId": name, "deviceId": device, "actionType": "charge", "parameters": {}, "result": {"success": True}}
+    return bench.entry("energy", {**told, "completedAt": "2023-07-18T12:39:00Z"}, [("svix-id", f"m-{name}")])
+
+
 def test_batches_under_way_get_the_positions_of_their_order(flight: Flight):
     for number in range(len(HAPPY)):
         flight.begin(scan(flight.bench, "a", number), scan(flight.bench, "b", number))
@@ -117,6 +124,20 @@ def test_an_event_of_another_writer_in_between_makes_them_begin_anew(flight: Fli
     assert [receipt.verdict for receipt in receipts] == ["new"] * 3
     assert sorted([foreign.position, *(receipt.position for receipt in receipts)]) == [3, 4, 5, 6]
     assert flight.bench.rows(FOLDED)[1][1:] == ("camera_on", 6)
+
+
+def test_a_device_that_refused_batches_were_the_first_to_mention_is_still_named(flight: Flight, other: Bench):
+    bench = flight.bench
+    flight.begin(action(bench, "a1", "d1"))
+    other.append(scan(other, "a", 0))
+    flight.begin(action(bench, "a2", "d2"), action(bench, "a3", "d2"))
+
+    flight.land()
+    flight.begin(action(bench, "a4", "d2"))
+    flight.land()
+
+    assert bench.rows("SELECT provider_id FROM streams WHERE kind = 'device' ORDER BY opened") == [("d1",), ("d2",)]
+    assert bench.rows(STREAMLESS) == []
 
 
 def test_what_is_sent_twice_is_one_event_wherever_the_first_one_is(flight: Flight):

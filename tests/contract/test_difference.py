@@ -54,6 +54,17 @@ def test_the_same_code_would_change_nothing(releases):
     assert found.compared == 4
 
 
+def test_a_row_that_no_stream_stands_behind_is_told_as_one_that_would_go(releases):
+    old, _ = releases
+    with old.engine.begin() as connection:
+        connection.exec_driver_sql(f"DELETE FROM streams WHERE stream = '{session('bob')}'")
+
+    found = compared(old)
+
+    (change,) = found.changes
+    assert (change.what, change.was, change.now, change.ids) == ("row", "there", None, [session("bob")])
+
+
 def test_exactly_the_sessions_that_change_are_named_with_the_event_that_makes_the_difference(releases):
     _, new = releases
 
