@@ -120,7 +120,7 @@ def _transport(headers: Headers, body: bytes) -> tuple[int, str, str] | None:
     for name, value in headers:
         if name == "content-encoding" and value.strip().lower() not in ("", "identity"):
             return 415, "content_encoding", value[:KEPT_HEADER]
-        if name == "content-type" and _is_refused(value):
+        if name == "content-type" and _is_refused(value[:KEPT_HEADER]):
             return 415, "content_type", value[:KEPT_HEADER]
     if (misname := misnamed(headers)) is not None:
         return 400, "header_name", misname[:KEPT_HEADER]

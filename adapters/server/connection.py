@@ -112,6 +112,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._clogged = False
+        if self._ended:
+            self.due = self._site.now + LINGER
         self._go_on()
 
     def _go_on(self) -> None:
@@ -119,16 +121,20 @@ class Connection(asyncio.Protocol):
         if self._going_on:
             return
         self._going_on = True
-        while self._waiting and self._answering is None and not (self._ended or self._clogged):
-            self._answering = item = self._waiting.popleft()
-            self.due = _NEVER
-            if isinstance(item, Refusal):
-                self._respond(failure(item.status, item.message))
-            else:
-                self._site.answer(item, self._respond)
-        self._going_on = False
+        try:
+            while self._waiting and self._answering is None and not (self._ended or self._clogged):
+                self._answer(self._waiting.popleft())
+        finally:
+            self._going_on = False
         if self._answering is None and not (self._ended or self._clogged):
             self._wait()
+
+    def _answer(self, item: Request | Refusal) -> None:
+        self._answering, self.due = item, _NEVER
+        if isinstance(item, Refusal):
+            self._respond(failure(item.status, item.message))
+        else:
+            self._site.answer(item, self._respond)
 
     def _wait(self) -> None:
         """For a request: all of it, once it has begun."""
@@ -166,7 +172,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         else:
             self._transport.write_eof()
-            self.due = self._site.now + LINGER
+            self.due = self._site.now + (RECEIVE if self._clogged else LINGER)
 
     def overdue(self) -> None:
         """The site's call: whoever waits for a request, or for its answer to be taken, has waited enough."""

@@ -14,7 +14,16 @@ from core.event import Headers
 MOST_HEAD = 65_536
 """Bytes of a request line and headers behind which they have to end with what is read at once."""
 
+MOST_AROUND = 8
+"""Bytes around each byte of a body, sizes of chunks and trailers, beyond those of a head: one in a chunk has five."""
+
+_LONGEST_KEPT = 64
+"""Bytes of a header's name that is worth remembering."""
+
 _VERSIONS = ("1.1", "1.0")
+_MOST_DIGITS = 18
+
+Data = bytes | memoryview
 
 
 class Request(msgspec.Struct, gc=False):
@@ -50,7 +59,7 @@ class Reader:
         self._whole: list[Request | Refusal] = []
         self._ended = False
         self._in_head = False
-        self._head = 0
+        self._around = 0
         self._target = b""
         self._headers: Headers = []
         self._offered: Headers | None = None
@@ -59,38 +68,44 @@ class Reader:
 
     def feed(self, data: bytes) -> list[Request | Refusal]:
         """The requests that are whole by now, in their order."""
-        if not self._ended:
-            self._feed(data)
+        rest: Data = data
+        while rest and not self._ended:
+            rest = self._feed(rest)
         whole, self._whole = self._whole, []
         return whole
 
-    def _feed(self, data: bytes) -> None:
-        unfinished = self._headers if self._in_head else None
+    def _feed(self, data: Data) -> Data:
+        """What is still to be read: something only behind an offer to upgrade."""
+        unfinished = self._headers if self.receiving else None
+        read = self._size
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
-            self._decline(data[upgrade.args[0] :])
+            self._decline()
+            return memoryview(data)[upgrade.args[0] :]
         except HttpParserCallbackError:
             if not self._ended:
                 raise
         except HttpParserError as error:
             self._refuse(400, f"this is no HTTP/1.1: {error}")
-        if self._in_head and self._headers is unfinished:
-            self._head += len(data)
-            if self._head > MOST_HEAD:
-                self._refuse(431, f"the head of a request has more than {MOST_HEAD} bytes")
+        if self.receiving and self._headers is unfinished:
+            self._around += len(data) - (self._size - read)
+            if self._around > MOST_HEAD + MOST_AROUND * self._size:
+                self._refuse(431, f"head, chunk sizes and trailers have more than {MOST_HEAD} bytes")
+        return b""
 
-    def _decline(self, rest: bytes) -> None:
+    def _decline(self) -> None:
         """Reads on as if nothing were offered (RFC 9110, 7.8): the parser would take the body for another protocol."""
-        if self._parser.get_method() == b"CONNECT":
+        method, version = self._parser.get_method().decode(), self._parser.get_http_version()
+        if method == "CONNECT":
             self._refuse(400, "this is no proxy")
             return
         offered = self._headers
         kept = [f"{name}:{value}\r\n" for name, value in offered if name != "upgrade"]
-        head = f"{self._parser.get_method().decode()} {self._target.decode()} HTTP/1.1\r\n{''.join(kept)}\r\n"
+        head = f"{method} {self._target.decode('latin-1')} HTTP/{version}\r\n{''.join(kept)}\r\n"
         self._parser = HttpRequestParser(self)
         self._offered = offered
-        self._feed(head.encode("latin-1") + rest)
+        self._feed(head.encode("latin-1"))
 
     def _stop(self, message: str) -> None:
         self._refuse(400, message)
@@ -107,7 +122,7 @@ class Reader:
     def on_message_begin(self) -> None:
         """The parser's call, as are all that begin so."""
         self.receiving = self._in_head = True
-        self._head, self._target, self._headers = 0, b"", []
+        self._around, self._target, self._headers = 0, b"", []
         self._size, self._body = 0, []
 
     def on_url(self, target: bytes) -> None:
@@ -124,14 +139,14 @@ class Reader:
         if self._offered is not None:
             self._headers, self._offered = self._offered, None
         hosts = 0
+        version = self._parser.get_http_version()
         for name, value in self._headers:
             if name == "host":
                 hosts += 1
-            elif name == "content-length" and int(value) > self._max_body:
-                self._give_up(int(value))
+            elif name == "content-length" and (size := _number(value)) > self._max_body:
+                self._give_up(size)
             elif name == "expect" and value.lower() == "100-continue":
-                self.expects = True
-        version = self._parser.get_http_version()
+                self.expects = version != "1.0"
         if version not in _VERSIONS:
             self._stop(f"this server speaks HTTP/1.1, not {version}")
         if hosts != 1 and version == "1.1":
@@ -169,6 +184,15 @@ class _EndedError(Exception):
     """Stops the parser where nothing more is to be read."""
 
 
-@lru_cache(maxsize=1024)
 def _name(name: bytes) -> str:
+    return _usual_name(name) if len(name) <= _LONGEST_KEPT else _usual_name.__wrapped__(name)
+
+
+@lru_cache(maxsize=1024)
+def _usual_name(name: bytes) -> str:
     return name.decode("latin-1").lower()
+
+
+def _number(digits: str) -> int:
+    """As it is declared; of more digits than anybody counts in, the first ones."""
+    return int(digits.lstrip("0")[:_MOST_DIGITS] or 0)

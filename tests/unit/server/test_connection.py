@@ -145,6 +145,38 @@ def test_a_client_that_does_not_take_its_answer_is_let_go():
     connected(test)
 
 
+def test_a_last_answer_is_given_the_time_that_any_answer_has_to_be_taken():
+    async def test(client: Client) -> None:
+        await client.send(b"GET / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n")
+        client.answer(b"a" * LARGE)
+        await client.wait(LINGER + 1)
+
+        assert await client.receive() == (200, b"a" * LARGE)
+        await client.wait(LINGER + 1)
+        assert client.is_closed
+
+    connected(test)
+
+
+def test_a_fault_in_an_answer_leaves_the_connection_able_to_go_on():
+    async def test(client: Client) -> None:
+        client.site.answer, working = broken, client.site.answer
+        (connection,) = client.site.connections
+        with pytest.raises(ZeroDivisionError):
+            connection.data_received(GET % 1)
+        client.site.answer = working
+        connection._respond(Answer(500, [], b""))
+        await client.send(GET % 2)
+
+        assert client.answer(b"two") == "/2"
+
+    connected(test)
+
+
+def broken(_request: Request, _respond: Respond) -> None:
+    raise ZeroDivisionError
+
+
 def test_behind_the_last_answer_a_client_is_heard_out_for_a_while():
     async def test(client: Client) -> None:
         await client.send(b"POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: 5000\r\n\r\n" + b"a" * 1_000)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.server import reader as reader_module
 from adapters.server.reader import MOST_HEAD, Reader, Refusal, Request
 
 LIMIT = 100
@@ -113,6 +114,69 @@ def test_a_head_without_end_is_refused_as_soon_as_it_is_too_long(piece: int):
 
     assert [item.status for item in items if isinstance(item, Refusal)] == [431]
     assert fed <= MOST_HEAD + 2 * piece
+
+
+@pytest.mark.parametrize("endless", [b"0\r\nX-Trailer: ", b"0\r\n", b"1;"])
+def test_what_stands_around_a_body_is_refused_as_soon_as_it_is_too_long(endless: bytes):
+    reader = Reader(LIMIT)
+    piece = b"X: a\r\n" * 1_000 if endless == b"0\r\n" else b"a" * 6_000
+    fed = 0
+    items = reader.feed(b"POST / HTTP/1.1\r\nHost: example.com\r\nTransfer-Encoding: chunked\r\n\r\n" + endless)
+
+    while not items and fed < 10 * MOST_HEAD:
+        fed, items = fed + len(piece), reader.feed(piece)
+
+    assert [item.status for item in items if isinstance(item, Refusal)] == [431]
+    assert fed <= 2 * MOST_HEAD
+
+
+def test_a_body_may_come_a_byte_at_a_time():
+    reader = Reader(200_000)
+    items = reader.feed(b"POST / HTTP/1.1\r\nHost: example.com\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+    for _ in range(100_000):
+        items += reader.feed(b"1\r\na\r\n")
+    items += reader.feed(b"0\r\n\r\n")
+
+    assert [item.body for item in items if isinstance(item, Request)] == [b"a" * 100_000]
+
+
+def test_any_number_of_offers_to_upgrade_is_declined():
+    one = b"GET / HTTP/1.1\r\nHost: example.com\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+
+    assert len(read(one * 3_000)) == 3_000
+
+
+def test_an_offer_in_an_older_version_stays_one_of_that_version():
+    (request,) = read(b"GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+
+    assert isinstance(request, Request)
+    assert (request.version, request.last) == ("1.0", True)
+
+
+def test_an_older_version_knows_no_go_on():
+    reader = Reader(LIMIT)
+
+    reader.feed(b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+
+    assert not reader.expects
+
+
+@pytest.mark.parametrize("length", [b"9" * 19, b"0" * 5_000 + b"101", b"0" * 6_000 + b"1" * 18])
+def test_a_length_of_any_number_of_digits_is_read(length: bytes):
+    (item,) = read(b"POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: " + length + b"\r\n\r\n")
+
+    assert isinstance(item, Request)
+    assert isinstance(item.body, int)
+    assert item.body > LIMIT
+
+
+def test_long_names_of_headers_are_not_kept_for_the_next_request():
+    before = reader_module._usual_name.cache_info().currsize
+
+    read(*(b"GET / HTTP/1.1\r\nHost: example.com\r\n%s: a\r\n\r\n" % (b"x" * (65 + n)) for n in range(50)))
+
+    assert reader_module._usual_name.cache_info().currsize <= before + 1  # "host"
 
 
 def test_the_heads_of_many_requests_at_once_are_not_added_up():
