@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapters.archive import Exporter, Intake, Tell
 from adapters.audit import Notary, Sealer, SigningKey, Verification, verify_log
 from adapters.cli import Asked, Commands, Keeping, Serving, command_line
-from adapters.config import ConfigError, Settings, load
+from adapters.config import ConfigError, Settings
 from adapters.config import Source as Configured
 from adapters.evidence import Evidence
 from adapters.http import Api, Door, create_http, ingest_blueprint
@@ -31,6 +31,7 @@ from adapters.server import (
     Front,
     Link,
     configure_logs,
+    handed,
     listener,
     serve_for_parent,
     serving,
@@ -203,7 +204,7 @@ def create_app(settings: Settings) -> Flask:
         configure_logs()
     parts = start(settings)
     parts.sealer()
-    return parts.flask(parts.door(), GroupCommit(parts.log().append).append)
+    return parts.flask(parts.door(), GroupCommit(parts.log().commit).append)
 
 
 def answer() -> None:
@@ -212,7 +213,7 @@ def answer() -> None:
     One that is started anew while the database is away answers so: `serve` migrated.
     """
     configure_logs()
-    parts, listening = wire(load(None, os.environ)), listener()
+    parts, listening = wire(handed()), listener()
     door, link = parts.door(), Link(os.environ[WRITER], parts.ids)
     bridge = Bridge(parts.flask(door, link.append), THREADS, listening.getsockname()[:2])
     _tune()
@@ -227,7 +228,7 @@ def write() -> None:
     found, such as that nothing may be written: who writes could not recover from that while another one is kept.
     """
     configure_logs()
-    parts = wire(load(None, os.environ))
+    parts = wire(handed())
     log = parts.log()
     _tune()
     write_for_parent(log)
@@ -258,8 +259,8 @@ def serve(settings: Settings, asked: Serving) -> None:
     with (
         carrying(parts.engine),
         closing(parts.sealer()),
-        writing("from app import write; write()"),
-        serving("from app import answer; answer()", asked.host, settings.port, asked.processes),
+        writing("from app import write; write()", settings),
+        serving("from app import answer; answer()", settings, asked.host, settings.port, asked.processes),
     ):
         wait_for_end()
     parts.engine.dispose()

@@ -23,10 +23,11 @@ class Own:
     """One process, whose threads commit for one another, as under any WSGI server. `url`: made ready here."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        self._parts = open_parts(load(None, settings_of(folder, url)))
+        self._settings = load(None, settings_of(folder, url))
+        self._parts = open_parts(self._settings)
         self._door = self._parts.door()
         self._log = self._parts.log()
-        self._group = GroupCommit(self._log.append)
+        self._group = GroupCommit(self._log.commit)
 
     def append(self, message: Message) -> None:
         """Verifies, reads, appends, folds, commits; returns when all of it is durable. Any thread may call."""
@@ -67,8 +68,7 @@ class Written(Own):
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder, url)
         self._running = ExitStack()
-        os.environ |= {name: value for name, value in settings_of(folder, url).items() if name.startswith("HOOKFOLD_")}
-        self._running.enter_context(writing("from app import write; write()"))
+        self._running.enter_context(writing("from app import write; write()", self._settings))
         self._loop = uvloop.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()

@@ -5,7 +5,7 @@ from adapters.server.front import Front
 from adapters.server.link import Link
 from adapters.server.logs import configure_logs
 from adapters.server.loop import serve_for_parent
-from adapters.server.process import WRITER, listener, serving, wait_for_end, write_for_parent, writing
+from adapters.server.process import WRITER, Keeper, handed, listener, serving, wait_for_end, write_for_parent, writing
 from adapters.server.writer import Writer
 
 __all__ = [
@@ -13,9 +13,11 @@ __all__ = [
     "WRITER",
     "Bridge",
     "Front",
+    "Keeper",
     "Link",
     "Writer",
     "configure_logs",
+    "handed",
     "listener",
     "serve_for_parent",
     "serving",

@@ -24,6 +24,7 @@ SHARED = 0.0002
 
 _ALONE = sys.getswitchinterval()
 _FAILED = failure(500, "this server has a fault: its log tells more")
+_STOPPING = failure(503, "the service stops")
 _logger = structlog.get_logger()
 
 
@@ -44,8 +45,8 @@ class Bridge:
         running.add_done_callback(partial(_answer, respond))
 
     def close(self) -> None:
-        """Waits for the threads."""
-        self._pool.shutdown()
+        """Waits for the threads; not in the event loop, for which they may wait themselves."""
+        self._pool.shutdown(cancel_futures=True)
 
     def _run(self, environ: dict[str, Any]) -> Answer:
         self._count(1)
@@ -112,10 +113,13 @@ class Bridge:
 
 
 def _answer(respond: Respond, run: "Future[Answer]") -> None:
-    error = run.exception()
-    if error is not None:
+    if run.cancelled():
+        respond(_STOPPING)
+    elif (error := run.exception()) is not None:
         _logger.error("request_failed", exc_info=error)
-    respond(_FAILED if error is not None else run.result())
+        respond(_FAILED)
+    else:
+        respond(run.result())
 
 
 def _of_origin(target: str) -> str:

@@ -16,6 +16,12 @@ Tell = Callable[[Receipt | Unavailable], None]
 ENOUGH = 8
 """Deliveries that leave without waiting for the others of their turn: the writer has work meanwhile."""
 
+PATIENCE = 30.0
+"""Seconds without any outcome behind which the writing process is taken for gone; it may take twice as long to be seen.
+
+Longer than a writer waits for the database: it tells that itself.
+"""
+
 _GONE = "the writing process is away"
 
 
@@ -34,6 +40,8 @@ class Link(asyncio.Protocol):
         self._inbox = _inbox()
         self._outgoing: list[bytes] = []
         self._pending: deque[Tell] = deque()
+        self._seen: Tell | None = None
+        self._closed = False
 
     def commit(self, item: Item, tell: Tell) -> None:
         """Hands a delivery in; `tell` is given its outcome, in the event loop, once that is known."""
@@ -65,12 +73,34 @@ class Link(asyncio.Protocol):
     def tie(self, loop: AbstractEventLoop) -> None:
         """Ties the link to its loop, before anything is handed in."""
         self._loop = loop
+        self._loop.call_later(PATIENCE, self._look)
+
+    def close(self) -> None:
+        """Gives up: whoever waits for an outcome, or asks for one from now on, is told that the writer is away."""
+        self._closed = True
+        self._hang_up()
+
+    def _look(self) -> None:
+        """Whoever waits for a writer that says nothing is told so: a sender tries again, and is known by its key."""
+        oldest = self._pending[0] if self._pending else None
+        if oldest is not None and oldest is self._seen:
+            self._hang_up()
+        self._seen = oldest
+        self._loop.call_later(PATIENCE, self._look)
+
+    def _hang_up(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+        else:
+            self._give_up()
 
     def _send(self) -> None:
         """Without a connection, what is to go waits for one."""
         if not self._outgoing:
             return
-        if self._transport is not None:
+        if self._closed:
+            self._give_up()
+        elif self._transport is not None:
             self._transport.write(frame(self._outgoing))
             self._outgoing.clear()
         elif self._connecting is None:

@@ -12,7 +12,7 @@ from adapters.server.front import Front
 from adapters.server.link import Link
 
 PATIENCE = 30.0
-"""Seconds for what is under way when the service is told to stop."""
+"""Seconds for what is under way when the service is told to stop, and again for what no client waits for any more."""
 
 
 def serve_for_parent(front: Front, link: Link, max_body: int, listening: socket.socket) -> None:
@@ -33,4 +33,7 @@ async def _serve(front: Front, link: Link, site: Site, listening: socket.socket)
     loop.remove_reader(sys.stdin)
     server.close()
     await site.close(PATIENCE)
-    front.close()
+    closing = loop.run_in_executor(None, front.close)
+    await asyncio.wait([closing], timeout=PATIENCE)
+    link.close()
+    await closing

@@ -5,15 +5,17 @@ writes on unsupervised.
 """
 
 import os
+import pickle
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
+from typing import Any
 
 import structlog
 
@@ -23,11 +25,14 @@ WRITER = "HOOKFOLD_WRITER"
 """Names, to our own processes, the socket on which the writing process listens."""
 
 _LISTENER = "HOOKFOLD_LISTENER_FD"
+_LENGTH = 8
 _BACKLOG = 128
 _ACCEPTED = 1_024
 """Connections that may wait for a process that serves, as far as the system lets them."""
 _PAUSE = 0.2
 """Seconds before a process that died is started anew: one that dies at once must not spin."""
+_LAST_WORDS = 90.0
+"""Seconds for a process that was told to end; behind them it is killed: what it has not answered is sent again."""
 _logger = structlog.get_logger()
 
 
@@ -46,31 +51,48 @@ def listener() -> socket.socket:
     return socket.socket(fileno=int(os.environ[_LISTENER]))
 
 
+def handed() -> Any:
+    """What the parent handed over to the code that it runs here, before anything else is asked of standard input."""
+    size = int.from_bytes(_read_exactly(_LENGTH))
+    return pickle.loads(_read_exactly(size))  # noqa: S301 - from our own parent, who runs the code here, too
+
+
+def _read_exactly(size: int) -> bytes:
+    """Unbuffered: what follows is watched for its end."""
+    some = bytearray()
+    while len(some) < size:
+        piece = os.read(sys.stdin.fileno(), size - len(some))
+        if not piece:
+            raise EOFError("the parent is gone")
+        some += piece
+    return bytes(some)
+
+
 @contextmanager
-def writing(code: str) -> Iterator[None]:
+def writing(code: str, hand: Any) -> Iterator[None]:
     """A process that runs `code` (which calls `write_for_parent`) while the block lasts; it is started anew if it dies.
 
-    The socket outlives it: what arrives meanwhile waits.
+    `hand`: what that finds as `handed()`. The socket outlives the process: what arrives meanwhile waits.
     """
     with tempfile.TemporaryDirectory(prefix="hookfold-") as folder, socket.socket(socket.AF_UNIX) as listening:
         path = str(Path(folder) / "writer")
         listening.bind(path)
         listening.listen(_BACKLOG)
         os.environ[WRITER] = path
-        with _kept(code, listening, "writer_died"):
+        with _kept(code, hand, listening, "writer_died"):
             yield
 
 
 @contextmanager
-def serving(code: str, host: str, port: int, processes: int) -> Iterator[None]:
+def serving(code: str, hand: Any, host: str, port: int, processes: int) -> Iterator[None]:
     """So many processes that run `code` while the block lasts, each with a socket of its own on the one port.
 
-    The sockets outlive them: who connects meanwhile waits.
+    `hand`: what they find as `handed()`. The sockets outlive them: who connects meanwhile waits.
     """
     with ExitStack() as opened:
         for _ in range(processes):
             listening = opened.enter_context(_listening(host, port))
-            opened.enter_context(_kept(code, listening, "server_died"))
+            opened.enter_context(_kept(code, hand, listening, "server_died"))
         yield
 
 
@@ -93,40 +115,74 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _kept(code: str, listening: socket.socket, death: str) -> Iterator[None]:
-    keeper = _Keeper(code, listening.fileno(), death)
+def _kept(code: str, hand: Any, listening: socket.socket, death: str) -> Iterator[None]:
+    keeper = Keeper([sys.executable, "-c", code], hand, listening.fileno(), death)
     try:
         yield
     finally:
         keeper.stop()
 
 
-class _Keeper:
-    """`death` is what the log says where the process ends by itself."""
+class Keeper:
+    """Keeps a process running until it is told to stop. `death` is what the log says where one ends by itself."""
 
-    def __init__(self, code: str, handed: int, death: str) -> None:
-        self._command = [sys.executable, "-c", code]
-        self._handed = handed
+    def __init__(self, command: Sequence[str], hand: Any, passed: int, death: str) -> None:
+        self._command = command
+        self._passed = passed
         self._death = death
-        self._env: Mapping[str, str] = {**os.environ, _LISTENER: str(handed)}
+        self._env: Mapping[str, str] = {**os.environ, _LISTENER: str(passed)}
+        handed = pickle.dumps(hand)
+        self._handed = len(handed).to_bytes(_LENGTH) + handed
         self._stopping = Event()
+        self._starting = Lock()
         self._process = self._start()
         self._thread = Thread(target=self._keep, name="hookfold-keeper", daemon=True)
         self._thread.start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command, stdin=subprocess.PIPE, pass_fds=[self._handed], env=self._env)
+        process = subprocess.Popen(self._command, stdin=subprocess.PIPE, pass_fds=[self._passed], env=self._env)
+        if process.stdin:
+            with suppress(BrokenPipeError):  # it died: that is seen by who waits for it
+                process.stdin.write(self._handed)
+                process.stdin.flush()
+        return process
 
     def _keep(self) -> None:
         while True:
             status = self._process.wait()
+            _hang_up(self._process)
             if self._stopping.wait(_PAUSE):
                 return
             _logger.error(self._death, status=status)
-            self._process = self._start()
+            while not self._restarted():
+                self._stopping.wait(_PAUSE)
+
+    def _restarted(self) -> bool:
+        """False where the system has no room for a process now."""
+        with self._starting:
+            try:
+                if not self._stopping.is_set():
+                    self._process = self._start()
+            except OSError as error:
+                _logger.error("start_failed", reason=str(error))  # noqa: TRY400 - a line, not a traceback
+                return False
+        return True
 
     def stop(self) -> None:
-        self._stopping.set()
-        if self._process.stdin:
-            self._process.stdin.close()
-        self._thread.join()
+        """Returns when the process has ended."""
+        with self._starting:
+            self._stopping.set()
+            process = self._process
+        _hang_up(process)
+        self._thread.join(_LAST_WORDS)
+        if self._thread.is_alive():
+            _logger.error("killed", reason="it did not end in time")
+            process.kill()
+            self._thread.join()
+
+
+def _hang_up(process: subprocess.Popen[bytes]) -> None:
+    """By which it knows that it has to end."""
+    if process.stdin:
+        with suppress(BrokenPipeError):
+            process.stdin.close()

@@ -14,11 +14,14 @@ from typing import Any, Protocol
 import structlog
 
 from adapters.server.frames import Inbox, Item, Outcome, frame, pack
-from adapters.sql import Receipt, Unavailable
+from adapters.sql import Receipt, Unavailable, Unstorable
 
 MOST_PER_COMMIT = 256
 MOST_UNDER_WAY = 2
 """Batches that are not answered yet: while the database works on one, the next one is made and leaves."""
+
+PATIENCE = 5.0
+"""Seconds for a process to take what it is told: the others wait meanwhile."""
 
 _READ = 1 << 20
 _logger = structlog.get_logger()
@@ -35,7 +38,7 @@ class Appends(Protocol):
 
     def begin(self, batch: Sequence[Item]) -> Any: ...
 
-    def finish(self, sent: Any) -> Sequence[Receipt]: ...
+    def finish(self, sent: Any) -> Sequence[Receipt | Unstorable]: ...
 
 
 class Writer:
@@ -73,6 +76,7 @@ class Writer:
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
+        connection.settimeout(PATIENCE)
         self._selector.register(connection, selectors.EVENT_READ, Inbox[Item](Item))  # type: ignore[arg-type]  # a union
 
     def _watch(self) -> None:
@@ -134,7 +138,7 @@ class Writer:
         if self._away:
             _logger.warning("log_available")
         self._away = False
-        return outcomes
+        return [str(outcome) if isinstance(outcome, Unstorable) else outcome for outcome in outcomes]
 
     def _answer(self, connection: Any, frames: bytes) -> None:
         """A process that died does not hear what became of its deliveries; their senders send them again."""

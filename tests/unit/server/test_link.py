@@ -24,6 +24,12 @@ async def answer_sizes(reader: StreamReader, writer: StreamWriter) -> None:
     writer.close()
 
 
+async def say_nothing(reader: StreamReader, writer: StreamWriter) -> None:
+    while await reader.read(1 << 16):
+        pass
+    writer.close()
+
+
 async def hang_up(_: StreamReader, writer: StreamWriter) -> None:
     writer.close()
 
@@ -93,6 +99,28 @@ def test_a_writer_that_goes_away_leaves_nobody_waiting(tmp_path: Path):
         assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
 
     linked(tmp_path, hang_up, use)
+
+
+def test_a_writer_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adapters.server.link.PATIENCE", 0.05)
+
+    async def use(link: Link) -> None:
+        assert isinstance(await committed(link, delivery(1)), Unavailable)
+
+    linked(tmp_path, say_nothing, use)
+
+
+def test_a_closed_link_lets_every_thread_go(tmp_path: Path):
+    async def use(link: Link) -> None:
+        waiting = [asyncio.create_task(asyncio.to_thread(link.append, delivery(size))) for size in range(3)]
+        await asyncio.sleep(0.1)
+
+        link.close()
+
+        outcomes = await asyncio.gather(*waiting, asyncio.to_thread(link.append, delivery(4)), return_exceptions=True)
+        assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+
+    linked(tmp_path, say_nothing, use)
 
 
 def test_without_a_writer_nothing_is_committed(tmp_path: Path):

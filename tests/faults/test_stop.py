@@ -1,0 +1,109 @@
+"""A service that is told to stop stops, whatever its processes are doing then."""
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.server import Keeper
+from tests.support.logs import wms
+from tests.support.service import CONFIGURATION, Service, running
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the service's processes in /proc")
+
+RESET = struct.pack("ii", 1, 0)
+SLEEPS = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+DIES = [sys.executable, "-c", ""]
+
+
+@pytest.fixture
+def service(database_url: str, tmp_path: Path) -> Iterator[Service]:
+    with running(database_url, tmp_path / "service") as service:
+        yield service
+
+
+def leave(service: Service, path: str) -> None:
+    """Asks, and is gone before the answer."""
+    with socket.create_connection(("127.0.0.1", service.port)) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: example.com\r\n\r\n".encode())
+        time.sleep(0.002)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+
+def test_clients_that_left_while_a_thread_asked_the_writer_do_not_keep_it(service: Service):
+    for _ in range(16):
+        leave(service, "/readyz")
+
+    service.process.send_signal(signal.SIGTERM)
+
+    assert service.process.wait(15) == 0
+
+
+def test_a_process_that_is_started_anew_has_the_configuration_of_the_others(service: Service, tmp_path: Path):
+    later = CONFIGURATION + '[sources.later]\nprovider = "mentraos"\npackage_name = "com.example.later"\n'
+    (tmp_path / "service" / "hookfold.toml").write_text(later)
+    for victim in ("serving", "writer"):
+        os.kill(service.children()[victim][0], signal.SIGKILL)
+    time.sleep(0.5)
+    service.await_ready()
+
+    assert service.glasses({"type": "session_request"}, "later").status == 404
+    assert service.wms(wms("s", 0)).status == 200
+
+
+def test_one_that_is_told_to_stop_while_a_process_is_started_anew_stops(
+    monkeypatch: pytest.MonkeyPatch, listening: socket.socket
+):
+    keeper = Keeper(DIES, None, listening.fileno(), "died")
+    started = subprocess.Popen.__init__
+
+    def slowly(self: Any, *arguments: Any, **named: Any) -> None:
+        time.sleep(0.5)
+        started(self, *arguments, **named)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", slowly)
+    keeper._command = SLEEPS
+    time.sleep(0.4)  # it died, and the next one is being started
+
+    keeper.stop()
+
+    assert keeper._process.poll() is not None
+
+
+def test_a_process_that_cannot_be_started_anew_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, listening: socket.socket
+):
+    keeper = Keeper(DIES, None, listening.fileno(), "died")
+    started, failures = subprocess.Popen.__init__, [OSError(24, "Too many open files")] * 2
+
+    def scarcely(self: Any, *arguments: Any, **named: Any) -> None:
+        if failures:
+            raise failures.pop()
+        started(self, *arguments, **named)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", scarcely)
+    keeper._command = SLEEPS
+    dead = keeper._process
+
+    deadline = time.monotonic() + 10
+    while keeper._process is dead:
+        assert time.monotonic() < deadline, "nothing was started"
+        time.sleep(0.02)
+
+    assert not failures
+    assert keeper._process.poll() is None
+    keeper.stop()
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    with socket.socket() as one:
+        yield one
