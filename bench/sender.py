@@ -14,7 +14,7 @@ _AT_FIRST = 2_000
 
 @dataclass
 class Sender:
-    """One server's traffic. `sent` is what went out and was answered with a 2xx, `refused` counts other answers."""
+    """One server's traffic. `sent` is what went out and was answered, `refused` counts the answers that were no 200."""
 
     name: str
     server: Server

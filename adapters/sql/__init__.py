@@ -10,7 +10,7 @@ from adapters.sql.destroy import Found
 from adapters.sql.dialects import dialect_of
 from adapters.sql.difference import Change, Difference
 from adapters.sql.engine import migrate, open_engine, revision
-from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Unavailable
+from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Unavailable, Unstorable
 from adapters.sql.erase import Eraser, Erasure
 from adapters.sql.erased import Base
 from adapters.sql.errors import cause_of
@@ -101,6 +101,7 @@ __all__ = [
     "Unavailable",
     "Unfolded",
     "Unretractable",
+    "Unstorable",
     "Verdict",
     "Version",
     "VersionStatus",

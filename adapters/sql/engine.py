@@ -29,6 +29,14 @@ _POSTGRESQL_OPTIONS = (
     "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
 )
 
+_POSTGRESQL_DEADLINES = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "tcp_user_timeout": 20_000,
+}
+"""Seconds, the last one milliseconds: a server that is cut off is missed, not waited for."""
+
 
 def open_engine(url: str, *, pool_size: int = 8) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3). Nothing is connected yet."""
@@ -42,7 +50,7 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
             max_overflow=pool_size,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={"options": _POSTGRESQL_OPTIONS, "connect_timeout": 10},
+            connect_args={"options": _POSTGRESQL_OPTIONS, **_POSTGRESQL_DEADLINES},
         )
     msg = f"{parsed.get_backend_name()!r} is not a database that Hookfold knows: use sqlite:///FILE or postgresql://…"
     raise ValueError(msg)

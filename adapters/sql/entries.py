@@ -58,3 +58,7 @@ class Receipt(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 class Unavailable(Exception):
     """The database could not commit now; nothing was acknowledged, the sender may send again."""
+
+
+class Unstorable(Unavailable):
+    """The database works, and does not take this one item in any form: nothing of it is on record."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 
 from adapters.sql.entries import Receipt, Unavailable
-from adapters.sql.turns import Item
+from adapters.sql.turns import Item, Outcome
 
 
 class _Slot:
@@ -16,10 +16,10 @@ class _Slot:
 
 
 class GroupCommit:
-    """Deliveries that arrive together share one transaction. `commit` appends a batch (`Log.append`)."""
+    """Deliveries that arrive together share one transaction. `log_commit` is that of a log."""
 
-    def __init__(self, commit: Callable[[Sequence[Item]], list[Receipt]]) -> None:
-        self._append = commit
+    def __init__(self, log_commit: Callable[[Sequence[Item]], list[Outcome]]) -> None:
+        self._log_commit = log_commit
         self._waiting: list[_Slot] = []
         self._turn = Lock()
 
@@ -43,7 +43,7 @@ class GroupCommit:
     def _commit(self, batch: Sequence[_Slot]) -> None:
         outcomes: Sequence[Receipt | Exception]
         try:
-            outcomes = self._append([slot.item for slot in batch])
+            outcomes = self._log_commit([slot.item for slot in batch])
         except Exception as error:  # noqa: BLE001 - the threads that wait are told, each raises it
             outcomes = [error] * len(batch)
         for slot, outcome in zip(batch, outcomes, strict=True):

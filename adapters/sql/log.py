@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine
 
 from adapters.sql.dialects import Ahead, Guarded, Row
-from adapters.sql.entries import Entry, Receipt, Unavailable
+from adapters.sql.entries import Entry, Receipt, Unavailable, Unstorable
 from adapters.sql.errors import cause_of, is_for_now, is_from_driver
 from adapters.sql.memory import STREAMS
 from adapters.sql.project import HOT, Projector
 from adapters.sql.refold import PROJECTIONS
 from adapters.sql.seal import seal
 from adapters.sql.turn import Turn
-from adapters.sql.turns import EVENTS, PAYLOADS, Head, Item, Turns
+from adapters.sql.turns import EVENTS, PAYLOADS, Head, Item, Outcome, Turns
 from adapters.sql.versions import EPOCH
 from core.event import Instant
 from core.ids import Ids
@@ -31,17 +31,17 @@ _GUARDED = Guarded(
 
 
 class Sent:
-    """A batch that was handed in. Its outcome, `receipts` or `error`, is known once it is `decided`.
+    """A batch that was handed in. What became of it, `outcomes` or `error`, is known once it is `decided`.
 
-    Of one that was sent ahead: the receipts that it gets if it is committed, the head before it, the streams it is of.
+    Of one that was sent ahead: the receipts that it gets if it is committed, the head before it, what it touches.
     """
 
-    __slots__ = ("batch", "before", "decided", "error", "receipts", "streams")
+    __slots__ = ("batch", "before", "decided", "error", "outcomes", "streams")
 
     def __init__(self, batch: Sequence[Item]) -> None:
         self.batch = batch
         self.decided = False
-        self.receipts: list[Receipt] = []
+        self.outcomes: list[Outcome] = []
         self.error: Exception | None = None
         self.before = Head()
         self.streams: list[Row] = []
@@ -64,10 +64,20 @@ class Log(Turns):
         super().close()
 
     def append(self, batch: Sequence[Item]) -> list[Receipt]:
-        """Commits the batch and tells each one's verdict, in order.
+        """The same as `commit` for who needs all of it. Raises Unavailable, also where a single one is refused."""
+        receipts = []
+        for outcome in self.commit(batch):
+            if isinstance(outcome, Unstorable):
+                raise outcome
+            receipts.append(outcome)
+        return receipts
 
-        Raises Unavailable where the database could not commit. An entry that cannot be stored or folded never fails the
-        others: the batch is then committed one by one, and what fails alone is recorded raw, as `undecodable`.
+    def commit(self, batch: Sequence[Item]) -> list[Outcome]:
+        """Commits the batch and tells what became of each, in order.
+
+        Raises Unavailable where the database could not commit. What cannot be stored or folded never fails the others:
+        the batch is then committed one by one. An entry that fails alone is recorded raw, as `undecodable`; what the
+        database takes in no form is Unstorable.
         """
         return self.finish(self.begin(batch))
 
@@ -82,8 +92,8 @@ class Log(Turns):
             self._decide(sent)
         return sent
 
-    def finish(self, sent: Sent) -> list[Receipt]:
-        """Waits for a batch's outcome; see `append`."""
+    def finish(self, sent: Sent) -> list[Outcome]:
+        """Waits for what becomes of a batch; see `commit`."""
         while not sent.decided:
             self._receive()
         if sent.error is not None:
@@ -91,7 +101,7 @@ class Log(Turns):
                 raise sent.error
             finally:
                 sent.error = None  # else each would hold the other, and with them a connection that has to go
-        return sent.receipts
+        return sent.outcomes
 
     @property
     def socket(self) -> int | None:
@@ -108,26 +118,32 @@ class Log(Turns):
         entries = [item for item in sent.batch if isinstance(item, Entry)]
         if not (entries and self._ahead and self._alone and self._head.leaf) or len(entries) < len(sent.batch):
             return False
-        seals = [entry.sealed or seal(self._ids, entry) for entry in entries]
-        turn = Turn(self._head.position, self._head.recorded_at, clock=self._clock)
-        turn.judge(entries, seals, {}, lambda _: {}, self._stream)
-        rows = self._projector.foresee(turn.new) if len(turn.new) == len(entries) else None
-        if rows is None:
-            return False
-        rows[EVENTS], rows[PAYLOADS] = turn.event_rows()
-        head = Head(turn.position, turn.recorded_at, rows[EVENTS][-1][-1])
-        sent.before, sent.receipts = self._head, turn.receipts
-        sent.streams = [row[:2] for row in rows[PROJECTIONS]]
         try:
-            self._ahead.send(self._projector.epoch, self._head.leaf, rows)
+            head = self._send_entries(sent, entries, self._ahead, self._head.leaf)
         except Exception as error:  # noqa: BLE001 - it is told by whoever tries again
             if is_from_driver(error):
                 self._lose()
+            head = None
+        if head is None:
             self._projector.forget_streams(sent.streams)
             return False
         self._head = head
         self._under_way.append(sent)
         return True
+
+    def _send_entries(self, sent: Sent, entries: Sequence[Entry], ahead: Ahead, leaf: bytes) -> Head | None:
+        """The head behind them; None where the database has to be asked."""
+        seals = [entry.sealed or seal(self._ids, entry) for entry in entries]
+        turn = Turn(self._head.position, self._head.recorded_at, clock=self._clock)
+        turn.judge(entries, seals, {}, lambda _: {}, self._stream)
+        rows = self._projector.foresee(turn.new) if len(turn.new) == len(entries) else None
+        if rows is None:
+            return None
+        sent.before, sent.outcomes = self._head, list(turn.receipts)
+        sent.streams = [row[:2] for row in rows[PROJECTIONS]]
+        rows[EVENTS], rows[PAYLOADS] = turn.event_rows()
+        ahead.send(self._projector.epoch, leaf, rows)
+        return Head(turn.position, turn.recorded_at, rows[EVENTS][-1][-1])
 
     def _receive(self) -> None:
         """Decides the oldest batch that is under way, and those that build on it where it is not committed."""
@@ -169,7 +185,7 @@ class Log(Turns):
     def _decide(self, sent: Sent) -> None:
         self._settle()
         try:
-            sent.receipts = self._append(sent.batch)
+            sent.outcomes = self._append(sent.batch)
         except Exception as error:  # noqa: BLE001 - `finish` raises it
             sent.error = error
         sent.decided = True
@@ -179,7 +195,10 @@ class Log(Turns):
         while self._under_way:
             self._receive()
         if self._ahead is not None:
-            self._ahead.rest()
+            try:
+                self._ahead.rest()
+            except Exception:  # noqa: BLE001 - the connection is of no use: there will be another one
+                self._abandon()
 
     def append_with(self, entry: Entry, act: Callable[[Any, int], T]) -> tuple[int, T]:
         """Appends an entry and does what it tells of, `act` (cursor, position), in one transaction; position, outcome.
@@ -188,8 +207,9 @@ class Log(Turns):
         """
 
         def write(cursor: Any) -> tuple[tuple[int, T], Head]:
-            (receipt,), head = self._write(cursor, [entry])
-            return (receipt.position, act(cursor, receipt.position)), head
+            receipts, head = self._write(cursor, [entry])
+            position = receipts[0].position
+            return (position, act(cursor, position)), head
 
         self._settle()
         try:

@@ -15,6 +15,9 @@ from psycopg.pq import ConnStatus, ExecStatus
 from adapters.sql.composite import encode
 from adapters.sql.statements import Row, Write
 
+PATIENCE = 30.0
+"""Seconds for an answer: longer than a transaction waits for its turn, which the server tells itself."""
+
 _TURN, _APPEND = b"hookfold_turn", b"hookfold_append"
 _TEXT, _BINARY = 0, 1
 
@@ -75,7 +78,8 @@ class Pipeline:
         ready = poll()
         ready.register(self._connection.socket, POLLIN)
         while self._connection.is_busy():
-            ready.poll()
+            if not ready.poll(PATIENCE * 1_000):
+                raise psycopg.OperationalError("the server is silent")
             self._connection.consume_input()
         return self._connection.get_result()
 
@@ -104,7 +108,10 @@ def see_off(connection: Any) -> None:
     ready.register(connection.socket, POLLIN | POLLOUT)
     while True:
         unsent = connection.flush()
-        events = ready.poll()[0][1]
+        answer = ready.poll(PATIENCE * 1_000)
+        if not answer:
+            raise psycopg.OperationalError("the server is silent")
+        events = answer[0][1]
         if not unsent and events & ~POLLIN:
             return
         if events & POLLIN:

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from adapters.sql import tables
 from adapters.sql.dialects import Lookup, Row
-from adapters.sql.entries import Entry
+from adapters.sql.entries import Entry, Receipt
 from adapters.sql.log import Log
 from adapters.sql.own import OWN, Own
 from adapters.sql.projection import Source
@@ -63,9 +63,9 @@ class Rereader:
             for rows in self._unread(name):
                 found.looked_at += len(rows)
                 fresh = self._readable(name, rows)
-                receipts = self._log.append([entry for _, entry in fresh])
-                pairs = zip(fresh, receipts, strict=True)
-                new = {position: receipt.position for (position, _), receipt in pairs if receipt.verdict == "new"}
+                pairs = zip(fresh, self._log.commit([entry for _, entry in fresh]), strict=True)
+                receipts = {at: got for (at, _), got in pairs if isinstance(got, Receipt)}
+                new = {at: receipt.position for at, receipt in receipts.items() if receipt.verdict == "new"}
                 if new:
                     self._log.append([self._own.entry("reread", source=name, positions=list(new.items()))])
                     found.read |= new

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from adapters.sql import tables
 from adapters.sql.ability import Ability
 from adapters.sql.dialects import Insert, Lookup, Row, Write, Writes, dialect_of
-from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Unavailable
+from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Unavailable, Unstorable
 from adapters.sql.errors import cause_of, is_for_now
 from adapters.sql.project import HOT, Projector
 from adapters.sql.seal import seal
@@ -20,6 +20,7 @@ from core.event import Instant, Reading, Unreadable
 from core.ids import Ids
 
 Item = Entry | Rejection | Probe
+Outcome = Receipt | Unstorable
 T = TypeVar("T")
 
 _logger = structlog.get_logger()
@@ -79,28 +80,26 @@ class Turns:
             self._connection.invalidate()
             self._connection = None
 
-    def _append(self, batch: Sequence[Item]) -> list[Receipt]:
+    def _append(self, batch: Sequence[Item]) -> list[Outcome]:
         try:
-            receipts = self._commit(batch)
+            outcomes: list[Outcome] = [*self._transact(lambda cursor: self._write(cursor, batch))]
         except Exception as error:
             if is_for_now(error):
                 self._ability.failed(batch)
                 raise Unavailable(cause_of(error)) from error
             if len(batch) > 1:
-                return [receipt for item in batch for receipt in self._append([item])]
-            return self._append_raw(batch[0], error)
+                return [self._append([item])[0] for item in batch]
+            return [self._append_raw(batch[0], error)]
         self._ability.worked(batch)
-        return receipts
+        return outcomes
 
-    def _append_raw(self, item: Item, error: Exception) -> list[Receipt]:
+    def _append_raw(self, item: Item, error: Exception) -> Outcome:
+        source = None if isinstance(item, Probe) else item.source
+        _logger.error("refused", source=source, kind=type(item).__name__, error=cause_of(error))
         if not isinstance(item, Entry) or isinstance(item.reading, Unreadable):
-            raise Unavailable(cause_of(error)) from error
-        _logger.error("entry_refused", source=item.source, error=cause_of(error))
+            return Unstorable(cause_of(error))
         refused = Unreadable(f"what was read could not be recorded: {type(error).__name__}")
-        return self._append([msgspec.structs.replace(item, reading=refused)])
-
-    def _commit(self, batch: Sequence[Item]) -> list[Receipt]:
-        return self._transact(lambda cursor: self._write(cursor, batch))
+        return self._append([msgspec.structs.replace(item, reading=refused)])[0]
 
     def _transact(self, write: Callable[[Any], tuple[T, Head]]) -> T:
         """Runs `write` as the only writer, while nothing is under way. It gives what comes of it, and the new head."""
@@ -113,6 +112,8 @@ class Turns:
                 outcome, head = write(cursor)
                 self._connection.commit()
         except BaseException:
+            with suppress(Exception):  # a connection that is gone cannot roll back; the database did
+                self._connection.rollback()
             self._abandon()
             raise
         self._head = head
@@ -124,13 +125,14 @@ class Turns:
         return connection
 
     def _abandon(self) -> None:
-        """What the projector remembers may be ahead of the log now, and the connection may be broken: begin anew."""
+        """What the projector remembers may be ahead of the log now, and the connection may be broken: begin anew.
+
+        Nothing is asked of a server that may be silent: what it has not committed ends with the connection.
+        """
         self._projector.forget()
         self._alone = False
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(Exception):  # a connection that is gone cannot roll back; the database did
-                connection.rollback()
             connection.invalidate()
 
     def _write(self, cursor: Any, batch: Sequence[Item]) -> tuple[list[Receipt], Head]:

@@ -54,7 +54,7 @@ def service(elsewhere: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -
     write_template(elsewhere / "hookfold.toml")
     parts = open_parts(load(None, os.environ))
     log = parts.log()
-    flask = parts.flask(parts.door(), GroupCommit(log.append).append)
+    flask = parts.flask(parts.door(), GroupCommit(log.commit).append)
     server = make_server("127.0.0.1", 0, flask, threaded=True)
     monkeypatch.setenv("HOOKFOLD_PORT", str(server.server_port))
     thread = threading.Thread(target=server.serve_forever)

@@ -1,6 +1,8 @@
 """Batches that are handed in before the ones in front of them are answered end as if each had waited for its turn."""
 
+import os
 import select
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
-from adapters.sql import Entry, Receipt
+from adapters.sql import Entry, Receipt, Unavailable
 from core.event import Reading
 from tests.support.logs import Bench, wms
 
@@ -31,7 +33,7 @@ class Flight:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self._sent: list[Any] = []
-        self.receipts: list[Receipt] = []
+        self.receipts: list[Any] = []
 
     def begin(self, *batch: Entry) -> None:
         self._sent.append(self.bench.log.begin(batch))
@@ -180,6 +182,39 @@ def test_a_row_that_the_database_refuses_fails_no_other(flight: Flight):
     assert [receipt.verdict for receipt in receipts] == ["new"] * 4
     assert flight.bench.rows("SELECT position, reading FROM events WHERE reading <> 'ok'") == [(4, "undecodable")]
     assert [row[1] for row in flight.bench.rows(FOLDED)] == ["configured", "camera_granted", "loaded"]
+
+
+def test_what_cannot_be_made_ahead_is_decided_in_its_turn(flight: Flight):
+    nameless = msgspec.structs.replace(scan(flight.bench, "a", 1), headers=[("caf\u00e9 ", "x")])
+    named = flight.bench.entry("clinic", wms("lone \ud800", 0))
+    flight.begin(scan(flight.bench, "a", 0))
+    for odd in (nameless, named):
+        flight.begin(odd)
+        try:
+            flight.finish()
+        except Unavailable:
+            flight.finish()
+    flight.begin(scan(flight.bench, "a", 2))
+
+    receipts = flight.land()
+
+    assert receipts[0] == Receipt("new", 3)
+    assert receipts[-1].verdict == "new"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_server_that_says_nothing_is_not_waited_for(flight: Flight, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adapters.sql.pipeline.PATIENCE", 0.5)
+    silent = flight.bench.log._connection.driver_connection.info.backend_pid
+    os.kill(silent, signal.SIGSTOP)
+    try:
+        flight.begin(scan(flight.bench, "a", 0))
+        flight.land()
+    finally:
+        os.kill(silent, signal.SIGCONT)
+    flight.begin(scan(flight.bench, "a", 1))
+
+    assert flight.land() == [Receipt("new", 3), Receipt("new", 4)]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

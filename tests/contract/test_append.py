@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from adapters.sql import Unavailable
+from adapters.sql import Receipt, Unavailable, Unstorable
 from core.event import Reading, Unreadable
 from tests.support.logs import NOON, Bench, rejection, wms
 
@@ -119,6 +119,21 @@ def test_a_row_that_the_database_refuses_is_recorded_raw_and_fails_nobody_else(b
 
     assert [receipt.verdict for receipt in receipts] == ["new"] * 3
     assert [row[0] for row in bench.rows("SELECT reading FROM events ORDER BY position")] == ["ok", "undecodable", "ok"]
+
+
+@pytest.mark.parametrize("what", ["entry", "rejection"])
+def test_what_the_database_takes_in_no_form_fails_nobody_else(bench: Bench, what: str):
+    poisoned = bench.entry("clinic", wms("s", 1)) if what == "entry" else rejection()
+    poisoned.received_at = 2**63
+
+    first, refused, last = bench.log.commit(
+        [bench.entry("clinic", wms("s", 0)), poisoned, bench.entry("clinic", wms("s", 2))]
+    )
+
+    assert (first, last) == (Receipt("new", 1), Receipt("new", 2))
+    assert isinstance(refused, Unstorable)
+    with pytest.raises(Unavailable):
+        bench.log.append([poisoned])
 
 
 def test_what_cannot_be_read_is_recorded_without_a_stream(bench: Bench):

@@ -26,7 +26,7 @@ def appends(request: pytest.FixtureRequest, processes: list[Bench]) -> Iterator[
     if request.param == "alone":
         yield [bench.append for bench in processes]
         return
-    yield [GroupCommit(bench.log.append).append for bench in processes]
+    yield [GroupCommit(bench.log.commit).append for bench in processes]
 
 
 def test_a_writer_that_commits_late_hides_no_event_from_a_follower(processes: list[Bench], appends: list[Append]):
