@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from adapters.config import load
 from adapters.server import WRITER, Link, writing
-from adapters.sql import Entry, GroupCommit, Receipt, Rejection, Unavailable
+from adapters.sql import Entry, GroupCommit, Receipt, Rejection, Unavailable, carrying
 from app import open_parts
 from bench.servers import settings_of
 from bench.traffic import SOURCE, Message
@@ -68,6 +68,7 @@ class Written(Own):
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder, url)
         self._running = ExitStack()
+        self._running.enter_context(carrying(self._parts.engine))
         self._running.enter_context(writing("from app import write; write()", self._settings))
         self._loop = uvloop.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
