@@ -1,29 +1,30 @@
-"""What the tree costs on disk and beside appends, how long a proof takes, and how fast a whole log is verified."""
+"""What the tree costs on disk and beside ingest, how long a proof takes, and how fast a whole log is verified."""
 
 import random
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from adapters.audit import Notary, Sealer, SigningKey, Verification, verify_log
+from adapters.audit import Notary, SigningKey, Verification, verify_log
 from adapters.sql import Tree, open_engine
-from bench.append import MANY_CALLERS, Callers
 from bench.command import Filled, Place, main
 from bench.fill import filled
 from bench.measure import interleaved, percentile, ratios, say
-from bench.own import Own
 from bench.results import Figure, rate
-from bench.servers import SIGNING_KEY
+from bench.sender import Sender
+from bench.servers import BY_DEFAULT, SIGNING_KEY, hookfold
 from core.merkle import includes
 
 BYTES_AT_MOST = 100
 PROOF_AT_MOST = 5.0
 VERIFIED_AT_LEAST = 20_000
-APPENDS_KEPT = 0.9
+INGEST_KEPT = 0.9
+CONNECTIONS = 16
 LEAF = 32
 
 _SIGNING = SigningKey(bytes.fromhex(SIGNING_KEY), None)
@@ -34,9 +35,9 @@ _POSTGRESQL = "SELECT pg_total_relation_size('nodes') + pg_total_relation_size('
 
 
 def audit(place: Place) -> list[Figure]:
-    """Each database on its own, the large log; everything in one process, as `hookfold audit` does it."""
+    """Each database on its own, the large log; then what sealing costs a service."""
     of_large = [one for kind in place.databases for one in _of(place, kind, filled(place, kind, place.scale.large))]
-    return of_large + [_beside_appends(place, kind) for kind in place.databases]
+    return of_large + [_beside_ingest(place, kind) for kind in place.databases]
 
 
 def _of(place: Place, kind: str, database: Filled) -> list[Figure]:
@@ -110,46 +111,37 @@ def _verified(kind: str, engine: Engine, settings: dict[str, Any]) -> Figure:
     )
 
 
-def _beside_appends(place: Place, kind: str) -> Figure:
-    """Appends with a sealer in the same process, against the same without one, to one log, slice by slice.
-
-    It looks more often than it does in a service, so that every slice has what its own events cost. Many rounds: one
-    slice tells nothing of ten per cent.
-    """
-    scale, name = place.scale, f"audit-{kind}"
-    say(f"  {kind}, appends with and without a sealer")
-    with place.database(kind, f"{name}-log") as url:
-        store, engine = Own(place.folder / name, url), open_engine(url)
-        callers, notary = Callers("s", store), Notary(Tree(engine), _SIGNING)
-        slices = {"alone": partial(callers.slice, MANY_CALLERS, scale.seconds)}
-        slices["sealed"] = partial(_sealed, notary, slices["alone"], scale.seconds / 8)
-        slices["alone"]()  # connections are made, caches filled
-        rates = interleaved(4 * scale.rounds, slices)
-        callers.verify()
-        engine.dispose()
-        store.close()
+def _beside_ingest(place: Place, kind: str) -> Figure:
+    """A service as it comes against one that never seals, slice by slice, for as long as checkpoints are apart."""
+    scale = place.scale
+    say(f"  {kind}, ingest with and without a sealer")
+    with ExitStack() as opened:
+        senders = {
+            name: _sender(place, kind, name, opened, seals=seals) for name, seals in (("seals", True), ("never", False))
+        }
+        slices = {name: partial(one.closed, CONNECTIONS, 3 * scale.seconds) for name, one in senders.items()}
+        for load in slices.values():
+            load()  # connections are made, caches filled
+        taken = interleaved(2 * scale.rounds, slices)
+        if refused := sum(one.refused for one in senders.values()):
+            raise AssertionError(f"{refused} requests were refused")
+    rates = {name: [result.rate for result in results] for name, results in taken.items()}
     return rate(
-        f"seal {kind}, appends of {MANY_CALLERS} callers beside it",
-        rates["sealed"],
-        unit="events/s",
-        reference="nobody seals",
-        reference_value=median(rates["alone"]),
-        ratio=ratios(rates["sealed"], rates["alone"]),
-        wanted=APPENDS_KEPT,
-        settings={"database": kind, "callers": MANY_CALLERS},
+        f"seal {kind}, ingest beside it",
+        rates["seals"],
+        unit="requests/s",
+        reference="never seals",
+        reference_value=median(rates["never"]),
+        ratio=ratios(rates["seals"], rates["never"]),
+        wanted=INGEST_KEPT,
+        settings={"database": kind, "connections": CONNECTIONS},
     )
 
 
-def _sealed(notary: Notary, load: Callable[[], float], tick: float) -> float:
-    """What a load comes to beside a sealer that begins with nothing to do."""
-    notary.seal()
-    sealer = Sealer(notary, every=60, tick=tick)
-    try:
-        return load()
-    finally:
-        sealer.close()
-        if sealer.faults:
-            raise AssertionError("the sealer could not do its work")
+def _sender(place: Place, kind: str, name: str, opened: ExitStack, *, seals: bool) -> Sender:
+    url = opened.enter_context(place.database(kind, f"audit-{kind}-{name}"))
+    folder = place.folder / f"audit-{kind}-{name}-served"
+    return Sender(name, opened.enter_context(hookfold(folder, url, BY_DEFAULT, seals=seals)))
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -52,11 +52,12 @@ def settings_of(folder: Path, url: str) -> dict[str, str]:
 
 
 @contextmanager
-def hookfold(folder: Path, url: str, processes: int) -> Iterator[Server]:
+def hookfold(folder: Path, url: str, processes: int, *, seals: bool = True) -> Iterator[Server]:
     """`hookfold serve` with a database."""
     port = _free_port()
     env = settings_of(folder, url) | {"HOOKFOLD_PORT": str(port)}
-    command = [sys.executable, "-c", "from app import main; main()", "serve", "--processes", str(processes)]
+    code = f"from {'app' if seals else 'bench.unsealed'} import main; main()"
+    command = [sys.executable, "-c", code, "serve", "--processes", str(processes)]
     with _running(command, env, folder / f"serve-{port}.log", port, "GET /readyz"):
         yield Server(port, folder, processes)
 

@@ -1,0 +1,16 @@
+"""Hookfold's command line, but for the sealer: a service that it starts never seals."""
+
+from io import BytesIO
+from typing import Any
+
+from app import Parts, main
+
+__all__ = ["main"]
+
+
+def _asleep(_: Parts) -> Any:
+    """What can be closed, and does nothing."""
+    return BytesIO()
+
+
+Parts.sealer = _asleep  # type: ignore[assignment,method-assign]  # that is the point
