@@ -40,8 +40,9 @@ def _of_database(place: Place, database: str) -> list[Figure]:
             slices = {name: partial(one.closed, connections, scale.seconds) for name, one in senders.items()}
             taken = interleaved(scale.rounds, slices)
             figures += _figures(database, connections, taken)
-        peak = median(result.rate for result in taken[_default(senders)])
-        figures += _latencies(place, database, senders, peak)
+        rates = _rates(taken)
+        pair = (_default(senders), best(rates, "nothing"))
+        figures.append(_latency(place, database, {name: senders[name] for name in pair}, median(rates[pair[0]]) / 2))
         figures += [_verified(database, name, one) for name, one in senders.items() if name.startswith("hookfold")]
     return figures
 
@@ -69,8 +70,12 @@ def _default(names: Mapping[str, object]) -> str:
     return default if default in names else next(name for name in names if name.startswith("hookfold"))
 
 
+def _rates(taken: Taken) -> dict[str, list[float]]:
+    return {name: [result.rate for result in results] for name, results in taken.items()}
+
+
 def _figures(database: str, connections: int, taken: Taken) -> list[Figure]:
-    rates = {name: [result.rate for result in results] for name, results in taken.items()}
+    rates = _rates(taken)
     nothing, by_hand, client = best(rates, "nothing"), best(rates, "handwritten"), "raw 1"
     figures = []
     for name in (name for name in rates if name.startswith("hookfold")):
@@ -116,16 +121,15 @@ def _times(results: Sequence[Result]) -> dict[str, float]:
     }
 
 
-def _latencies(place: Place, database: str, senders: Mapping[str, Sender], peak: float) -> list[Figure]:
+def _latency(place: Place, database: str, pair: Mapping[str, Sender], half: float) -> Figure:
     """Open loop at half of the peak: each latency counts from the time when the request was due."""
-    scale, half = place.scale, peak / 2
+    scale, (name, nothing) = place.scale, pair
     say(f"  {database}, open loop at {half:.0f} requests/s")
-    name, nothing = _default(senders), next(name for name in senders if name.startswith("nothing"))
-    slices = {one: partial(senders[one].open, 64, half, 2 * scale.seconds) for one in (name, nothing)}
+    slices = {one: partial(sender.open, 64, half, 2 * scale.seconds) for one, sender in pair.items()}
     taken = interleaved(scale.rounds, slices)
     p99, other = ([result.percentile(0.99) for result in taken[one]] for one in (name, nothing))
     every = [latency * 1e3 for result in taken[name] for latency in result.latencies]
-    figure = rate(
+    return rate(
         f"ingest {database}, p99 at half of the peak",
         p99,
         unit="ms",
@@ -136,7 +140,6 @@ def _latencies(place: Place, database: str, senders: Mapping[str, Sender], peak:
         note=f"at {half:.0f} requests/s; {nothing} at the same rate: p99 {median(other):.2f} ms",
         settings={"database": database, "connections": 64, "rate": round(half), "loop": "open"},
     )
-    return [figure]
 
 
 def _verified(database: str, name: str, sender: Sender) -> Figure:
