@@ -181,11 +181,6 @@ def test_an_id_that_does_not_exist_is_not_found(house: House, path):
         assert house.problem(f"/v1/sessions/{name}{path}", status=404)["title"] == "Not Found"
 
 
-@pytest.mark.parametrize("path", ["evidence"])
-def test_routes_that_come_later_are_absent(one_house: House, path):
-    one_house.problem(f"/v1/sessions/ses_{'a' * 26}/{path}", status=404)
-
-
 def test_a_source_that_is_no_longer_configured_keeps_its_sessions(database_url):
     before = House(database_url)
     before.send("captions", start("ann@example.com"))

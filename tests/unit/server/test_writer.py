@@ -1,13 +1,19 @@
 """The writing process answers everything that it was sent, whenever its outcome comes."""
 
 import socket
+import struct
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Thread
+from typing import Any
+
+import pytest
 
 from adapters.server import Writer
 from adapters.server.frames import Inbox, Item, Outcome, frame, pack
-from adapters.sql import Receipt, Rejection
+from adapters.sql import Receipt, Rejection, Unavailable
 
 
 class Scripted:
@@ -53,27 +59,89 @@ class Scripted:
         self.theirs.close()
 
 
-def test_outcomes_that_come_together_are_all_answered():
-    log = Scripted(together=2)
+class Failing:
+    """A log that begins everything and ends with what it is told to raise."""
+
+    socket = None
+    answered = True
+
+    def __init__(self, *errors: Exception) -> None:
+        self._errors = deque(errors)
+
+    def begin(self, batch: Sequence[Item]) -> Sequence[Item]:
+        return batch
+
+    def finish(self, sent: Sequence[Item]) -> list[Receipt]:
+        if self._errors:
+            raise self._errors.popleft()
+        return [Receipt("rejected", item.size) for item in sent if isinstance(item, Rejection)]
+
+
+@contextmanager
+def connecting(log: Any) -> Iterator[Callable[[], socket.socket]]:
+    """What connects to a writer of that log; the writer ends with the block."""
     parent, alive = socket.socketpair()
-    with socket.socket(socket.AF_INET) as listener:
+    with socket.socket(socket.AF_INET) as listener, alive:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         thread = Thread(target=Writer(listener, alive, log).run)
         thread.start()
-        with socket.create_connection(listener.getsockname(), timeout=10) as client:
-            for size in (1, 2):
-                client.sendall(frame([pack(Rejection("clinic", 0, [], b"", size, 400, "empty"))]))
-                while log._begun < size:
-                    pass
+        try:
+            yield lambda: socket.create_connection(listener.getsockname(), timeout=10)
+        finally:
+            parent.close()
+            thread.join(10)
+        assert not thread.is_alive()
 
-            outcomes = received(client, 2)
 
-        parent.close()
-        thread.join()
-    alive.close()
+def delivered(size: int) -> bytes:
+    return frame([pack(Rejection("clinic", 0, [], b"", size, 400, "empty"))])
+
+
+def test_outcomes_that_come_together_are_all_answered():
+    log = Scripted(together=2)
+    with connecting(log) as connect, connect() as client:
+        for size in (1, 2):
+            client.sendall(delivered(size))
+            deadline = time.monotonic() + 10
+            while log._begun < size:
+                assert time.monotonic() < deadline
+
+        outcomes = received(client, 2)
+
     log.close()
     assert outcomes == [Receipt("rejected", 1), Receipt("rejected", 2)]
+
+
+def test_a_batch_that_fails_is_told_so_and_the_next_one_is_committed():
+    with connecting(Failing(Unavailable("the disk is full"), ZeroDivisionError())) as connect, connect() as client:
+        outcomes = []
+        for size in (1, 2, 3):
+            client.sendall(delivered(size))
+            outcomes += received(client, 1)
+
+    assert outcomes == ["the disk is full", "ZeroDivisionError", Receipt("rejected", 3)]
+
+
+def test_a_process_that_died_keeps_no_other_from_its_outcome():
+    with connecting(Failing()) as connect, connect() as other:
+        dying = connect()
+        dying.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        dying.sendall(delivered(1) * 1_000)
+        dying.close()
+        other.sendall(delivered(2))
+
+        assert received(other, 1) == [Receipt("rejected", 2)]
+
+
+def test_a_process_that_takes_no_outcomes_is_left(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adapters.server.writer.PATIENCE", 0.2)
+    with connecting(Failing()) as connect, connect() as deaf, connect() as other:
+        for _ in range(200):
+            deaf.sendall(frame([pack(Rejection("clinic", 0, [], b"", 1, 400, "empty"))] * 2_000))
+        other.sendall(delivered(2))
+
+        assert received(other, 1) == [Receipt("rejected", 2)]
 
 
 def received(client: socket.socket, count: int) -> list[Outcome]:
