@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapters.archive import Exporter, Intake, Tell
 from adapters.audit import Notary, Sealer, SigningKey, Verification, verify_log
 from adapters.cli import Asked, Commands, Keeping, Serving, command_line
-from adapters.config import ConfigError, Settings, load
+from adapters.config import ConfigError, Settings, load, make_secrets
 from adapters.config import Source as Configured
 from adapters.evidence import Evidence
 from adapters.http import Api, Door, create_http, ingest_blueprint
@@ -64,6 +64,7 @@ from adapters.sql import (
     cause_of,
     claim,
     claimed_sources,
+    claims,
     dialect_of,
     keeper,
     migrate,
@@ -155,9 +156,9 @@ class Parts:
         return flask
 
 
-def wire(settings: Settings) -> Parts:
+def wire(settings: Settings, engine: Engine | None = None) -> Parts:
     """Puts the parts together; nothing is asked of the database yet, which may be away."""
-    engine = open_engine(settings.database_url, pool_size=THREADS)
+    engine = engine or open_engine(settings.database_url, pool_size=THREADS)
     providers = {name: build(source) for name, source in settings.sources.items()}
     sources = {name: _source(providers[name], configured) for name, configured in settings.sources.items()}
     return Parts(settings, engine, Ids(settings.service.key), providers, sources)
@@ -169,12 +170,13 @@ def open_parts(settings: Settings) -> Parts:
     Raises ConfigError where it cannot be used, or does not belong to the configuration.
     """
     with _usable():
-        parts = wire(settings)
+        engine = open_engine(settings.database_url, pool_size=THREADS)
         try:
-            migrate(parts.engine)
-            _check_claims(parts.engine, parts.ids, settings)
+            migrate(engine)
+            parts = wire(_with_secrets(engine, settings), engine)
+            _check_claims(engine, parts.ids, parts.settings)
         except BaseException:
-            parts.engine.dispose()
+            engine.dispose()
             raise
     return parts
 
@@ -183,7 +185,7 @@ def start(settings: Settings) -> Parts:
     """The same for who receives deliveries: what was changed since the last start is recorded in the log."""
     parts = open_parts(settings)
     with closing(parts.log()) as log, _usable():
-        note_configuration(parts.engine, log, _own(log, "start"), _noted(settings, parts.ids))
+        note_configuration(parts.engine, log, _own(log, "start"), _noted(parts.settings, parts.ids))
     return parts
 
 
@@ -278,6 +280,12 @@ def _noted(settings: Settings, ids: Ids) -> dict[str, Noted]:
         for name, source in settings.sources.items()
     }
     return noted | {OWN: Noted(OWN, settings=settings.service.others())}
+
+
+def _with_secrets(engine: Engine, settings: Settings) -> Settings:
+    """The first start makes the secrets that are not there; a database that was made with others wants those back."""
+    names = {"secret": "secret", "log_key": "signing_key"}
+    return make_secrets(settings, [names[fact] for fact in claims(engine) if fact in names])
 
 
 def _check_claims(engine: Engine, ids: Ids, settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """The configuration: hookfold.toml and the environment, read once at the start. This is the folder's whole face."""
 
 from adapters.config.load import load
+from adapters.config.secrets import make_secrets
 from adapters.config.settings import MAX_BODY, ConfigError, Secret, Service, Settings, Source
 from adapters.config.surroundings import config_path
 from adapters.config.template import write_template
@@ -14,5 +15,6 @@ __all__ = [
     "Source",
     "config_path",
     "load",
+    "make_secrets",
     "write_template",
 ]

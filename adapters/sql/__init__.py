@@ -3,7 +3,7 @@
 from adapters.sql.ability import probe
 from adapters.sql.adopt import Importer
 from adapters.sql.build import Builder, Progress, Refused, Told, Unfolded
-from adapters.sql.claim import claim, claimed_sources
+from adapters.sql.claim import claim, claimed_sources, claims
 from adapters.sql.configured import Configured, note_configuration
 from adapters.sql.current import Current
 from adapters.sql.destroy import Found
@@ -116,6 +116,7 @@ __all__ = [
     "cause_of",
     "claim",
     "claimed_sources",
+    "claims",
     "dialect_of",
     "keeper",
     "migrate",

@@ -38,6 +38,8 @@ def log(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     for name, value in {**SECRETS, "SERVICE": "s" * 64, "HOOKFOLD_DATABASE_URL": database_url}.items():
         monkeypatch.setenv(name, value)
     (elsewhere / "hookfold.toml").write_text(CONFIGURATION)
+    (elsewhere / "keys").mkdir()
+    (elsewhere / "keys/log").write_text("1f" * 32)
     made = Audited(database_url)
     made.grow_of_every_kind(0, 20)
     yield made
