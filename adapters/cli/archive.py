@@ -22,8 +22,8 @@ from adapters.cli.commands import (
     settings,
     told_in_a_line,
 )
+from adapters.cli.moment import Moment
 from adapters.cli.pace import Pace
-from adapters.providers import iso
 from adapters.sql import Misfit, Outcome
 from core.event import Instant
 
@@ -39,18 +39,6 @@ _LINES = {
     "known_deliveries": "deliveries that were on record before",
     "strangers": "deliveries left out: of another door, or of events that are not here",
 }
-
-
-class Moment(click.ParamType[Instant]):
-    """An instant as ISO 8601, or a day; without a zone it is UTC."""
-
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Instant:
-        found = iso(str(value)) or iso(f"{value}T00:00:00Z")
-        if found is None:
-            self.fail(f"{value!r} is no time: write 2026-11-21 or 2026-11-21T20:48:00Z", param, ctx)
-        return found[0]
 
 
 @click.command("export")

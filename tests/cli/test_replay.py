@@ -69,9 +69,55 @@ def test_nothing_would_change_is_exit_code_0(typed):
     assert json.loads(typed("--diff", "--json").stdout)["changes"] == []
 
 
-@pytest.mark.parametrize("words", [("--since", "yesterday"), ("--reread", "--source", "nobody"), ("--machine", "x")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--since", "yesterday"),
+        ("--since", "1970-01-01", "--drop"),
+        ("--reread", "--source", "nobody"),
+        ("--machine", "x"),
+    ],
+)
 def test_what_cannot_be_asked_for_is_told(typed, words):
     assert typed(*words).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--rollback --drop", "--rollback goes with --machine only, not with --drop"),
+        ("--diff --rollback", "--diff goes with --machine only, not with --rollback"),
+        ("--diff --source captions", "--diff goes with --machine only, not with --source"),
+        ("--drop --machine device", "--drop goes alone, not with --machine"),
+        ("--status --kind device", "--status goes alone, not with --kind"),
+        ("--reread --stream ses_x", "--reread goes with --source only, not with --stream"),
+        ("--why because", "--why and --output go with --capture ID only"),
+        ("--kind device --no-switch", "--source, --stream, --kind and --since go with each other only"),
+        ("--capture ses_x --machine device", "--capture goes with --why and --output only, not with --machine"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_and_nothing_is_done(typed, words, told):
+    typed()
+    before = typed("--status", "--json").stdout
+
+    result = typed(*words.split())
+
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert typed("--status", "--json").stdout == before
+
+
+def test_every_mode_answers_programs_in_json(typed):
+    rebuilt = json.loads(typed("--json").stdout)
+    part = json.loads(typed("--source", "captions", "--json").stdout)
+    reread = json.loads(typed("--reread", "--json").stdout)
+    back = json.loads(typed("--rollback", "--json").stdout)
+    dropped = json.loads(typed("--drop", "--json").stdout)
+
+    assert (rebuilt["serves"], rebuilt["streams"], len(rebuilt["versions"])) == (True, 0, 5)
+    assert part == {"streams": 0, "failed": 0}
+    assert reread == {"looked_at": 0, "read": {}}
+    assert len(back["versions"]) == len(dropped["versions"]) == 5
 
 
 def test_there_may_be_nothing_to_read_again(typed):
