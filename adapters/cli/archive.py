@@ -22,8 +22,8 @@ from adapters.cli.commands import (
     settings,
     told_in_a_line,
 )
-from adapters.cli.moment import Moment
 from adapters.cli.pace import Pace
+from adapters.cli.times import Moment
 from adapters.sql import Misfit, Outcome
 from core.event import Instant
 

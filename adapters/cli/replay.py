@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from adapters.cli.commands import (
     told_in_a_line,
 )
 from adapters.cli.meter import Meter
-from adapters.cli.moment import Moment
 from adapters.cli.pace import Pace
+from adapters.cli.times import Moment
 from adapters.cli.together import PART, mode_of
 from adapters.config import Settings
 from adapters.sql import Difference, Part, Refused, Replay, Status, Version, VersionStatus
@@ -60,6 +60,7 @@ KINDS = ("session", "registration", "action", "device")
 @click.pass_obj
 def replay(
     commands: Commands,
+    /,
     config: Path | None,
     database: str | None,
     as_json: bool,
@@ -176,6 +177,8 @@ def _because(cause: Cause | None) -> str:
 
 
 def _again(opened: Replay, part: Part, as_json: bool) -> None:
+    if part.source is not None and part.source not in opened.sources:
+        raise Wrong(f"--source: there is no source {part.source}: there are {', '.join(opened.sources) or 'none'}")
     meter = Meter()
     streams = opened.again(part, meter.tell)
     meter.end()
@@ -204,14 +207,20 @@ def _status(status: Status, as_json: bool) -> None:
         click.echo(msgspec.json.encode(msgspec.structs.asdict(status) | {"lag": status.lag}).decode())
         return
     click.echo(f"the log is at position {status.position}{_at(status.recorded_at)}; this code is {status.lag} behind")
+    mine = {(one.machine, one.fingerprint) for one in status.versions if one.own}
     for one in status.versions:
-        click.echo(f"{one.machine:<13}{one.version:<20}{one.status:<9} {', '.join(_facts(one))}")
+        facts = [_code(one, mine), *_facts(one)]
+        click.echo(f"{one.machine:<13}{one.version:<20}{one.status:<9} {', '.join(facts)}")
+
+
+def _code(one: VersionStatus, mine: Collection[tuple[str, str]]) -> str:
+    if (one.machine, one.fingerprint) not in mine:
+        return "other code"
+    return "this code" if one.status != "retired" else "an earlier build of this code"
 
 
 def _facts(one: VersionStatus) -> list[str]:
-    facts = (
-        ["this code"] if one.own else ["other code" if one.status != "retired" else "an earlier build or other code"]
-    )
+    facts: list[str] = []
     if one.switched_at:
         facts.append(f"began to serve{_at(one.switched_at)}")
     if one.status == "building":

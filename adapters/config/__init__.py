@@ -5,6 +5,7 @@ from adapters.config.secrets import make_secrets
 from adapters.config.settings import MAX_BODY, ConfigError, Secret, Service, Settings, Source
 from adapters.config.surroundings import config_path
 from adapters.config.template import write_template
+from adapters.config.values import duration_of
 
 __all__ = [
     "MAX_BODY",
@@ -14,6 +15,7 @@ __all__ = [
     "Settings",
     "Source",
     "config_path",
+    "duration_of",
     "load",
     "make_secrets",
     "write_template",

@@ -129,6 +129,14 @@ def test_a_source_that_is_not_there_is_wrong_usage(typed: Run):
     assert "there is no source elswhere: there are " in result.stderr
 
 
+def test_a_session_that_is_not_there_is_wrong_usage(typed: Run):
+    for name in ("nobody-com.example.captions", "ses_" + "a" * 26):
+        result = typed("export", "--session", name)
+
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"there is no session {name}" in result.stderr
+
+
 def test_a_time_that_is_none_is_wrong_usage(typed: Run):
     assert typed("export", "--since", "yesterday").exit_code == 2
     assert typed("export", "--since", "2026-11-21").exit_code == 0

@@ -107,6 +107,26 @@ def test_options_that_do_not_go_together_are_refused_and_nothing_is_done(typed, 
     assert typed("--status", "--json").stdout == before
 
 
+def test_a_source_or_a_stream_that_is_not_there_is_told_and_nothing_is_folded(typed):
+    source, stream = typed("--source", "captoins"), typed("--stream", "ses_" + "a" * 26)
+
+    assert (source.exit_code, stream.exit_code) == (2, 1)
+    assert "there is no source captoins: there are captions, clinic, " in source.stderr
+    assert "there is no stream ses_aaa" in stream.stderr
+    assert json.loads(typed("--status", "--json").stdout)["position"] == 0
+
+
+def test_what_this_code_built_beside_what_serves_is_told_as_its_own(typed):
+    typed("--no-switch", "--machine", "device")
+    lines = [line for line in typed("--status").stdout.splitlines() if line.startswith("device")]
+    typed("--machine", "device")
+    after = [line for line in typed("--status").stdout.splitlines() if line.startswith("device")]
+
+    assert all(" this code" in line for line in lines)
+    assert [line for line in lines if "ready" in line]
+    assert [line for line in after if "retired" in line and "an earlier build of this code" in line]
+
+
 def test_every_mode_answers_programs_in_json(typed):
     rebuilt = json.loads(typed("--json").stdout)
     part = json.loads(typed("--source", "captions", "--json").stdout)
