@@ -60,6 +60,7 @@ from adapters.sql import (
     Unavailable,
     Verdict,
     Whole,
+    WrongAddress,
     carrying,
     cause_of,
     claim,
@@ -170,7 +171,7 @@ def open_parts(settings: Settings) -> Parts:
     Raises ConfigError where it cannot be used, or does not belong to the configuration.
     """
     with _usable():
-        engine = open_engine(settings.database_url, pool_size=THREADS)
+        engine = _engine(settings.database_url, pool_size=THREADS)
         try:
             migrate(engine)
             parts = wire(_with_secrets(engine, settings), engine)
@@ -187,6 +188,13 @@ def start(settings: Settings) -> Parts:
     with closing(parts.log()) as log, _usable():
         note_configuration(parts.engine, log, _own(log, "start"), _noted(parts.settings, parts.ids))
     return parts
+
+
+def _engine(url: str, **how: Any) -> Engine:
+    try:
+        return open_engine(url, **how)
+    except WrongAddress as error:
+        raise ConfigError("environment", "HOOKFOLD_DATABASE_URL", str(error)) from error
 
 
 @contextmanager
@@ -345,8 +353,8 @@ def commands() -> Commands:
 
 
 @contextmanager
-def _database(url: str) -> Iterator[Engine]:
-    engine = open_engine(url)
+def _database(url: str, *, make: bool = False) -> Iterator[Engine]:
+    engine = _engine(url, make=make)
     try:
         yield engine
     finally:
@@ -354,8 +362,10 @@ def _database(url: str) -> Iterator[Engine]:
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[Parts]:
-    """The parts of one command."""
+def _opened(settings: Settings, *, make: bool = False) -> Iterator[Parts]:
+    """The parts of one command. Only one that receives may `make` the database."""
+    if not make:
+        _check_made(settings.database_url)
     parts = open_parts(settings)
     try:
         yield parts
@@ -364,14 +374,14 @@ def _opened(settings: Settings) -> Iterator[Parts]:
 
 
 @contextmanager
-def _appending(settings: Settings) -> Iterator[tuple[Parts, Log]]:
+def _appending(settings: Settings, *, make: bool = False) -> Iterator[tuple[Parts, Log]]:
     """The parts of a command that appends, if only what it did."""
-    with _opened(settings) as parts, closing(parts.log()) as log:
+    with _opened(settings, make=make) as parts, closing(parts.log()) as log:
         yield parts, log
 
 
 def _migrate(url: str) -> None:
-    with _database(url) as engine:
+    with _database(url, make=True) as engine:
         migrate(engine)
 
 
@@ -398,6 +408,11 @@ def _refuse(_: Entry | Rejection | Probe) -> Receipt:
     raise Unavailable("this command only reads")
 
 
+def _check_made(url: str) -> None:
+    if _revision(url)[0] is None:
+        raise Unavailable("it holds no log: name the one that `hookfold serve` made")
+
+
 def _check_there(url: str) -> None:
     current, newest = _revision(url)
     if current != newest:
@@ -417,7 +432,7 @@ def _import(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcom
     ids = Ids(settings.service.key)
     sources = {name: _source(build(source), source) for name, source in settings.sources.items()}
     intake = Intake(file, ids, sources)
-    with _appending(settings) as (parts, log):
+    with _appending(settings, make=True) as (parts, log):
         importer = Importer(parts.engine, ids, sources, now, whole=intake.whole and not append)
         try:
             intake.into(importer, tell, outcome)

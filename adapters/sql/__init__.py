@@ -1,6 +1,7 @@
 """The event log and its projections in SQL."""
 
 from adapters.sql.ability import probe
+from adapters.sql.address import WrongAddress
 from adapters.sql.adopt import Importer
 from adapters.sql.build import Builder, Progress, Refused, Told, Unfolded
 from adapters.sql.claim import claim, claimed_sources, claims
@@ -112,6 +113,7 @@ __all__ = [
     "WholeEvent",
     "WholeStream",
     "Wrong",
+    "WrongAddress",
     "carrying",
     "cause_of",
     "claim",

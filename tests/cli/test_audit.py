@@ -190,7 +190,9 @@ def test_an_empty_log_has_nothing_to_sign(log: Audited):
     assert (result.exit_code, "empty" in result.output) == (1, True)
 
 
-def test_a_database_of_another_release_is_told_in_a_line(log: Audited, empty_database_url: str):
+def test_a_database_of_another_release_is_told_in_a_line(log: Audited, empty_database_url: str, elsewhere: Path):
+    (elsewhere / "empty.db").touch()
+
     result = audit("verify", "--database", empty_database_url)
 
     assert result.exit_code == 1
