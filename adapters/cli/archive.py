@@ -141,6 +141,8 @@ def _written(output: Path | None) -> Iterator[BinaryIO]:
             part.replace(output)
         finally:
             part.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise Failed(f"the export cannot be written: {error}") from error
 
