@@ -8,6 +8,7 @@ import msgspec
 from flask import Flask
 
 from adapters.http.answers import uncached
+from adapters.http.parameters import is_optional
 from adapters.http.problems import ProblemDocument
 from adapters.http.routes import Page, Route
 from adapters.http.words import describe
@@ -78,7 +79,7 @@ def _operation(route: Route, schema_of: Schema) -> Schema:
     }
     if route.body is not None:
         content = {"application/json": {"schema": schema_of[repr(route.body)]}}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not is_optional(route.body), "content": content}
     return operation
 
 
