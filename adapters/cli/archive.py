@@ -33,6 +33,7 @@ _LINES = {
     "known": "events that were here before",
     "conflicts": "events whose key is here with another body: kept as conflicts",
     "erased": "erased events left out",
+    "retracted": "retracted events left out",
     "whole": "streams erased there and whole here: erase them here, too (hookfold audit erase)",
     "placeholders": "positions held for entries that the export left out",
     "deliveries": "repeated or rejected deliveries put on record",
