@@ -263,6 +263,8 @@ def serve(settings: Settings, asked: Serving) -> None:
     with nobody.
     """
     parts = start(settings)
+    if not settings.sources:
+        structlog.get_logger().warning("no_source", mend=f"add [sources.NAME] with its provider to {settings.path}")
     if names := parts.replay().unbuilt():
         structlog.get_logger().warning("unbuilt", machines=names, mend="hookfold replay, or serve --rebuild-on-start")
     with (
@@ -271,6 +273,7 @@ def serve(settings: Settings, asked: Serving) -> None:
         writing("from app import write; write()"),
         serving("from app import answer; answer()", asked.host, settings.port, asked.processes),
     ):
+        structlog.get_logger().info("listening", host=asked.host, port=settings.port)
         wait_for_end()
     parts.engine.dispose()
 
