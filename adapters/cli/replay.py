@@ -85,7 +85,7 @@ def replay(
 def _run(opened: Replay, mode: str, asked: dict[str, Any], as_json: bool) -> None:
     match mode:
         case "capture":
-            _capture(opened.capture(asked["capture"], asked["why"] or "Captured."), asked["output"])
+            _capture(opened.capture(asked["capture"], asked["why"] or "Captured."), asked["output"], as_json)
         case "status":
             _status(opened.status(), as_json)
         case "diff":
@@ -118,12 +118,15 @@ def _rebuild(opened: Replay, machines: tuple[str, ...], as_json: bool, *, serve:
         click.echo("the versions before can be gone back to with --rollback; --drop removes them")
 
 
-def _capture(story: Story, output: Path | None) -> None:
+def _capture(story: Story, output: Path | None, as_json: bool) -> None:
     text = msgspec.json.format(msgspec.json.encode(story), indent=2).decode() + "\n"
     if output is None:
         click.echo(text, nl=False)
+        return
+    output.write_text(text, encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps({"file": str(output), "events": len(story.events)}))
     else:
-        output.write_text(text, encoding="utf-8")
         click.echo(f"{len(story.events)} events in {output}: read it before it is anybody else's")
 
 

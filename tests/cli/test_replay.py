@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from adapters.cli import Commands, command_line
-from adapters.config import write_template
-from app import _replay, _rereader
+from adapters.config import load, write_template
+from adapters.sql import Entry
+from app import _replay, _rereader, open_parts
 
 
 @pytest.fixture
@@ -140,6 +141,15 @@ def test_every_mode_answers_programs_in_json(typed):
     assert len(back["versions"]) == len(dropped["versions"]) == 5
 
 
+def test_a_capture_into_a_file_is_told_to_programs(typed):
+    stream = _receive()
+
+    result = typed("--capture", stream, "-o", "story.json", "--json")
+
+    assert json.loads(result.stdout) == {"file": "story.json", "events": 1}
+    assert json.loads(Path("story.json").read_text())["events"]
+
+
 def test_there_may_be_nothing_to_read_again(typed):
     assert "0 of 0 events" in typed("--reread").stdout
 
@@ -151,16 +161,7 @@ def test_a_replay_and_its_switch_are_recorded_in_the_log(typed):
 
 
 def test_a_source_that_the_configuration_no_longer_names_is_folded_all_the_same(typed, elsewhere):
-    from adapters.config import load
-    from adapters.sql import Entry
-    from app import open_parts
-
-    parts = open_parts(load(None, dict(os.environ)))
-    provider = parts.providers["captions"]
-    body = b'{"type": "session_request", "sessionId": "u-p", "userId": "u", "timestamp": "2026-01-01T00:00:00Z"}'
-    reading = provider.read(body)
-    parts.log().append([Entry("captions", 10**15, [], body, None, provider.identity([], body, reading), reading)])
-    parts.engine.dispose()
+    _receive()
     configuration = elsewhere / "hookfold.toml"
     head, _, rest = configuration.read_text().partition("[sources.captions]")
     configuration.write_text(head + rest[rest.index("[sources.") if "[sources." in rest else len(rest) :])
@@ -171,3 +172,14 @@ def test_a_source_that_the_configuration_no_longer_names_is_folded_all_the_same(
     assert {
         one["folded"] for one in data["versions"] if one["machine"] == "session" and one["status"] == "serving"
     } == {1}
+
+
+def _receive() -> str:
+    """Our id of a session that began."""
+    parts = open_parts(load(None, dict(os.environ)))
+    provider = parts.providers["captions"]
+    body = b'{"type": "session_request", "sessionId": "u-p", "userId": "u", "timestamp": "2026-01-01T00:00:00Z"}'
+    reading = provider.read(body)
+    parts.log().append([Entry("captions", 10**15, [], body, None, provider.identity([], body, reading), reading)])
+    parts.engine.dispose()
+    return parts.ids.of("session", "captions", "u-p")
