@@ -38,7 +38,7 @@ def open_engine(url: str, *, pool_size: int = 8, make: bool = True) -> Engine:
     """
     parsed = address(url)
     if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(url, parsed.database, pool_size, make)
+        return _open_sqlite(url, Path(parsed.database or ""), pool_size, make)
     return create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
@@ -49,11 +49,10 @@ def open_engine(url: str, *, pool_size: int = 8, make: bool = True) -> Engine:
     )
 
 
-def _open_sqlite(url: str, database: str | None, pool_size: int, make: bool) -> Engine:
-    if database and database != ":memory:":
-        if not make and not Path(database).exists():
-            raise Unavailable(f"there is none at {database}")
-        _make_private(Path(database))
+def _open_sqlite(url: str, file: Path, pool_size: int, make: bool) -> Engine:
+    if not make and not file.exists():
+        raise Unavailable(f"there is none at {file}")
+    _make_private(file)
     engine = create_engine(
         url,
         pool_size=pool_size,

@@ -36,6 +36,9 @@ WRONG = [
     ("postgres://u@h/x", "postgresql://"),
     ("sqlite://rel.db", "write sqlite:///rel.db, with three slashes"),
     ("sqlite://var/rel.db", "write sqlite:///var/rel.db, with three slashes"),
+    ("sqlite://", "name a file, such as sqlite:///var/hookfold.db"),
+    ("sqlite:///:memory:", "name a file, such as sqlite:///var/hookfold.db"),
+    ("sqlite:///rel.db?timout=5", "SQLite knows no option timout: write timeout"),
     ("postgresql://postgres@/hf?hst=foo", "PostgreSQL knows no option hst: write host"),
     ("postgresql://postgres@/hf?q=foo", "PostgreSQL knows no option q: remove it"),
 ]
