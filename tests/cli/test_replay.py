@@ -108,6 +108,14 @@ def test_options_that_do_not_go_together_are_refused_and_nothing_is_done(typed, 
     assert typed("--status", "--json").stdout == before
 
 
+@pytest.mark.parametrize("time", ["2026-01-02", "2026-01-02T00:00:00", "2026-01-02T01:00:00+01:00"])
+def test_a_day_and_a_time_choose_what_was_recorded_since(typed, time):
+    _receive()
+
+    assert typed("--since", time).stdout == "1 streams folded anew\n"
+    assert typed("--since", time.replace("2026", "2999")).stdout == "0 streams folded anew\n"
+
+
 def test_a_source_or_a_stream_that_is_not_there_is_told_and_nothing_is_folded(typed):
     source, stream = typed("--source", "captoins"), typed("--stream", "ses_" + "a" * 26)
 
