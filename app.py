@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapters.archive import Exporter, Intake, Tell
 from adapters.audit import Notary, Sealer, SigningKey, Verification, verify_log
 from adapters.cli import Asked, Commands, Keeping, Serving, command_line
-from adapters.config import ConfigError, Settings
+from adapters.config import ConfigError, Settings, make_secrets
 from adapters.config import Source as Configured
 from adapters.evidence import Evidence
 from adapters.http import Api, Door, create_http, ingest_blueprint
@@ -61,10 +61,12 @@ from adapters.sql import (
     Unavailable,
     Verdict,
     Whole,
+    WrongAddress,
     carrying,
     cause_of,
     claim,
     claimed_sources,
+    claims,
     dialect_of,
     keeper,
     migrate,
@@ -156,9 +158,9 @@ class Parts:
         return flask
 
 
-def wire(settings: Settings) -> Parts:
+def wire(settings: Settings, engine: Engine | None = None) -> Parts:
     """Puts the parts together; nothing is asked of the database yet, which may be away."""
-    engine = open_engine(settings.database_url, pool_size=THREADS)
+    engine = engine or open_engine(settings.database_url, pool_size=THREADS)
     providers = {name: build(source) for name, source in settings.sources.items()}
     sources = {name: _source(providers[name], configured) for name, configured in settings.sources.items()}
     return Parts(settings, engine, Ids(settings.service.key), providers, sources)
@@ -170,12 +172,13 @@ def open_parts(settings: Settings) -> Parts:
     Raises ConfigError where it cannot be used, or does not belong to the configuration.
     """
     with _usable():
-        parts = wire(settings)
+        engine = _engine(settings.database_url, pool_size=THREADS)
         try:
-            migrate(parts.engine)
-            _check_claims(parts.engine, parts.ids, settings)
+            migrate(engine)
+            parts = wire(_with_secrets(engine, settings), engine)
+            _check_claims(engine, parts.ids, parts.settings)
         except BaseException:
-            parts.engine.dispose()
+            engine.dispose()
             raise
     return parts
 
@@ -184,8 +187,15 @@ def start(settings: Settings) -> Parts:
     """The same for who receives deliveries: what was changed since the last start is recorded in the log."""
     parts = open_parts(settings)
     with closing(parts.log()) as log, _usable():
-        note_configuration(parts.engine, log, _own(log, "start"), _noted(settings, parts.ids))
+        note_configuration(parts.engine, log, _own(log, "start"), _noted(parts.settings, parts.ids))
     return parts
+
+
+def _engine(url: str, **how: Any) -> Engine:
+    try:
+        return open_engine(url, **how)
+    except WrongAddress as error:
+        raise ConfigError("environment", "HOOKFOLD_DATABASE_URL", str(error)) from error
 
 
 @contextmanager
@@ -254,14 +264,17 @@ def serve(settings: Settings, asked: Serving) -> None:
     with nobody.
     """
     parts = start(settings)
+    if not settings.sources:
+        structlog.get_logger().warning("no_source", mend=f"add [sources.NAME] with its provider to {settings.path}")
     if names := parts.replay().unbuilt():
         structlog.get_logger().warning("unbuilt", machines=names, mend="hookfold replay, or serve --rebuild-on-start")
     with (
         carrying(parts.engine),
         closing(parts.sealer()),
-        writing("from app import write; write()", settings),
-        serving("from app import answer; answer()", settings, asked.host, settings.port, asked.processes),
+        writing("from app import write; write()", parts.settings),
+        serving("from app import answer; answer()", parts.settings, asked.host, settings.port, asked.processes),
     ):
+        structlog.get_logger().info("listening", host=asked.host, port=settings.port)
         wait_for_end()
     parts.engine.dispose()
 
@@ -279,6 +292,12 @@ def _noted(settings: Settings, ids: Ids) -> dict[str, Noted]:
         for name, source in settings.sources.items()
     }
     return noted | {OWN: Noted(OWN, settings=settings.service.others())}
+
+
+def _with_secrets(engine: Engine, settings: Settings) -> Settings:
+    """The first start makes the secrets that are not there; a database that was made with others wants those back."""
+    names = {"secret": "secret", "log_key": "signing_key"}
+    return make_secrets(settings, [names[fact] for fact in claims(engine) if fact in names])
 
 
 def _check_claims(engine: Engine, ids: Ids, settings: Settings) -> None:
@@ -338,8 +357,8 @@ def commands() -> Commands:
 
 
 @contextmanager
-def _database(url: str) -> Iterator[Engine]:
-    engine = open_engine(url)
+def _database(url: str, *, make: bool = False) -> Iterator[Engine]:
+    engine = _engine(url, make=make)
     try:
         yield engine
     finally:
@@ -347,8 +366,10 @@ def _database(url: str) -> Iterator[Engine]:
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[Parts]:
-    """The parts of one command."""
+def _opened(settings: Settings, *, make: bool = False) -> Iterator[Parts]:
+    """The parts of one command. Only one that receives may `make` the database."""
+    if not make:
+        _check_made(settings.database_url)
     parts = open_parts(settings)
     try:
         yield parts
@@ -357,14 +378,14 @@ def _opened(settings: Settings) -> Iterator[Parts]:
 
 
 @contextmanager
-def _appending(settings: Settings) -> Iterator[tuple[Parts, Log]]:
+def _appending(settings: Settings, *, make: bool = False) -> Iterator[tuple[Parts, Log]]:
     """The parts of a command that appends, if only what it did."""
-    with _opened(settings) as parts, closing(parts.log()) as log:
+    with _opened(settings, make=make) as parts, closing(parts.log()) as log:
         yield parts, log
 
 
 def _migrate(url: str) -> None:
-    with _database(url) as engine:
+    with _database(url, make=True) as engine:
         migrate(engine)
 
 
@@ -391,6 +412,11 @@ def _refuse(_: Entry | Rejection | Probe) -> Receipt:
     raise Unavailable("this command only reads")
 
 
+def _check_made(url: str) -> None:
+    if _revision(url)[0] is None:
+        raise Unavailable("it holds no log: name the one that `hookfold serve` made")
+
+
 def _check_there(url: str) -> None:
     current, newest = _revision(url)
     if current != newest:
@@ -410,7 +436,7 @@ def _import(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcom
     ids = Ids(settings.service.key)
     sources = {name: _source(build(source), source) for name, source in settings.sources.items()}
     intake = Intake(file, ids, sources)
-    with _appending(settings) as (parts, log):
+    with _appending(settings, make=True) as (parts, log):
         importer = Importer(parts.engine, ids, sources, now, whole=intake.whole and not append)
         try:
             intake.into(importer, tell, outcome)

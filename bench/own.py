@@ -23,8 +23,7 @@ class Own:
     """One process, whose threads commit for one another, as under any WSGI server. `url`: made ready here."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        self._settings = load(None, settings_of(folder, url))
-        self._parts = open_parts(self._settings)
+        self._parts = open_parts(load(None, settings_of(folder, url)))
         self._door = self._parts.door()
         self._log = self._parts.log()
         self._group = GroupCommit(self._log.commit)
@@ -69,7 +68,7 @@ class Written(Own):
         super().__init__(folder, url)
         self._running = ExitStack()
         self._running.enter_context(carrying(self._parts.engine))
-        self._running.enter_context(writing("from app import write; write()", self._settings))
+        self._running.enter_context(writing("from app import write; write()", self._parts.settings))
         self._loop = uvloop.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()

@@ -36,6 +36,8 @@ class Exporter:
             if name not in known:
                 raise LookupError(f"there is no source {name}: there are {', '.join(known) or 'none'}")
         streams = None if session is None else [(name, self._stream(name, session)) for name in sources or known]
+        if streams is not None and not self._whole.has_any(streams):
+            raise LookupError(f"there is no session {session}: name it by our id (ses_…), or as its provider does")
         return Selection(sources=list(sources) or None, streams=streams, since=since, until=until, own=own)
 
     def write(self, form: str, chosen: Selection, tell: Tell) -> Iterator[bytes]:

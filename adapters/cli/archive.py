@@ -23,7 +23,7 @@ from adapters.cli.commands import (
     told_in_a_line,
 )
 from adapters.cli.pace import Pace
-from adapters.providers import iso
+from adapters.cli.times import Moment
 from adapters.sql import Misfit, Outcome
 from core.event import Instant
 
@@ -33,24 +33,13 @@ _LINES = {
     "known": "events that were here before",
     "conflicts": "events whose key is here with another body: kept as conflicts",
     "erased": "erased events left out",
+    "retracted": "retracted events left out",
     "whole": "streams erased there and whole here: erase them here, too (hookfold audit erase)",
     "placeholders": "positions held for entries that the export left out",
     "deliveries": "repeated or rejected deliveries put on record",
     "known_deliveries": "deliveries that were on record before",
     "strangers": "deliveries left out: of another door, or of events that are not here",
 }
-
-
-class Moment(click.ParamType[Instant]):
-    """An instant as ISO 8601, or a day; without a zone it is UTC."""
-
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Instant:
-        found = iso(str(value)) or iso(f"{value}T00:00:00Z")
-        if found is None:
-            self.fail(f"{value!r} is no time: write 2026-11-21 or 2026-11-21T20:48:00Z", param, ctx)
-        return found[0]
 
 
 @click.command("export")
@@ -153,6 +142,8 @@ def _written(output: Path | None) -> Iterator[BinaryIO]:
             part.replace(output)
         finally:
             part.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise Failed(f"the export cannot be written: {error}") from error
 

@@ -60,7 +60,8 @@ def verify(
     """
     alone = vkey is not None and database is not None and config is None
     found = None if alone else settings(config, database)
-    key = commands.key(found) if vkey is None and found is not None else _key(vkey or "")
+    with told_in_a_line():
+        key = commands.key(found) if vkey is None and found is not None else _key(vkey or "")
     kept = [_kept(name, key) for name in against]
     started = time.monotonic()
     with told_in_a_line():
@@ -116,7 +117,8 @@ def proof(
 @click.pass_obj
 def key(commands: Commands, config: Path | None) -> None:
     """Print the log's verifier key. Give it to who verifies, by another way than the log itself."""
-    click.echo(str(commands.key(settings(config))))
+    with told_in_a_line():
+        click.echo(str(commands.key(settings(config))))
 
 
 for command in (erase, retain, retract, bundle, timeline, completeness):

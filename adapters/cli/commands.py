@@ -94,11 +94,16 @@ class Failed(click.ClickException):
 
 @contextmanager
 def told_in_a_line() -> Iterator[None]:
-    """What the composition root raises, as one line: Wrong for the configuration, Failed for the database."""
+    """What the composition root raises, as one line: Wrong for the configuration, Failed for the database.
+
+    A reader of our output who has read enough is nobody's fault: click ends the command without a word.
+    """
     try:
         yield
     except ConfigError as error:
         raise Wrong(str(error)) from error
+    except BrokenPipeError:
+        raise
     except (Unavailable, OSError) as error:
         raise Failed(f"the database cannot be used: {error}") from error
 

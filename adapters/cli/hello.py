@@ -19,7 +19,11 @@ def hello(settings: Settings, now: float) -> str:
     base = f"http://127.0.0.1:{settings.port}"
     source = _source(settings)
     if source is None:
-        return f"{base} has no source to receive from: add one to {settings.path}"
+        return (
+            f"Hookfold on {base} has no source to receive from: "
+            f"add [sources.NAME] with its provider to {settings.path}, and start again. "
+            "`hookfold init --config example.toml` writes one of each to copy from."
+        )
     asked = "actions" if source.provider == "amps" else "sessions"
     return "\n".join(
         [

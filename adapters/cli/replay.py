@@ -1,8 +1,11 @@
 """`hookfold replay`: projections from the log, anew; which version of them serves; how far behind any of them is."""
 
+import json
 import time
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -19,8 +22,10 @@ from adapters.cli.commands import (
 )
 from adapters.cli.meter import Meter
 from adapters.cli.pace import Pace
+from adapters.cli.times import Moment
+from adapters.cli.together import PART, mode_of
 from adapters.config import Settings
-from adapters.sql import Difference, Part, Refused, Replay, Status, VersionStatus
+from adapters.sql import Difference, Part, Refused, Replay, Status, Version, VersionStatus
 from core.declared import Cause
 from core.event import SECOND, Instant
 from core.fold import MACHINES
@@ -34,98 +39,105 @@ KINDS = ("session", "registration", "action", "device")
 @database_option
 @click.option(
     "--machine",
-    "machines",
     multiple=True,
     type=click.Choice(sorted(MACHINES)),
     help="Only this. Also several times.",
 )
-@click.option("--status", "mode", flag_value="status", help="Tell what serves, what is built, and what waits.")
-@click.option(
-    "--diff", "mode", flag_value="diff", help="Tell what would change, write nothing; exit code 1 if anything."
-)
-@click.option("--reread", "mode", flag_value="reread", help="Read again what could not be read: as new events.")
+@click.option("--status", is_flag=True, help="Tell what serves, what is built, and what waits.")
+@click.option("--diff", is_flag=True, help="Tell what would change, write nothing; exit code 1 if anything.")
+@click.option("--reread", is_flag=True, help="Read again what could not be read: as new events.")
 @click.option("--capture", metavar="ID", help="Write a stream as a golden history, with everything personal replaced.")
-@click.option("--why", default="Captured.", help="With --capture: what the history is there for.")
+@click.option("--why", help="With --capture: what the history is there for.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="With --capture: the file.")
-@click.option("--rollback", "mode", flag_value="rollback", help="Let the version serve that served before.")
-@click.option("--drop", "mode", flag_value="drop", help="Remove the retired versions and what they folded.")
+@click.option("--rollback", is_flag=True, help="Let the version serve that served before.")
+@click.option("--drop", is_flag=True, help="Remove the retired versions and what they folded.")
 @click.option("--no-switch", is_flag=True, help="Build, and let the old version serve on: the next replay switches.")
 @click.option("--source", metavar="NAME", help="Fold anew, in place: only streams of this source.")
 @click.option("--stream", metavar="ID", help="Fold anew, in place: only the stream with this id of ours.")
 @click.option("--kind", type=click.Choice(KINDS), help="Fold anew, in place: only streams of this kind.")
-@click.option("--since", metavar="TIME", help="Fold anew, in place: only what has an event recorded since then.")
+@click.option("--since", type=Moment(), help="Fold anew, in place: only what has an event recorded since then.")
 @json_option
 @click.pass_obj
 def replay(
     commands: Commands,
+    /,
     config: Path | None,
     database: str | None,
-    machines: tuple[str, ...],
-    mode: str | None,
-    capture: str | None,
-    why: str,
-    output: Path | None,
-    no_switch: bool,
-    source: str | None,
-    stream: str | None,
-    kind: str | None,
-    since: str | None,
     as_json: bool,
+    **asked: Any,
 ) -> None:
     """Fold the log anew with this release's code, beside what serves, while ingest goes on; then switch to it.
 
     A replay that was killed goes on where it stood. The version before is kept for --rollback, until --drop.
     """
+    mode = mode_of([name for name, value in asked.items() if not (value is None or value is False or value == ())])
     found = settings(config, database)
     if mode == "reread":
-        _reread(commands, found, source)
+        _reread(commands, found, asked["source"], as_json)
         return
-    part = Part(source=source, stream=stream, kind=kind, since=_instant(since))
     with told_in_a_line(), commands.replay(found) as opened:
         try:
-            if capture is not None:
-                _capture(opened.capture(capture, why), output)
-            elif mode == "status":
-                _status(opened.status(), as_json)
-            elif mode == "diff":
-                _difference(opened, machines, as_json)
-            elif mode is not None:
-                _change(opened, mode, machines)
-            elif part != Part():
-                _again(opened, part)
-            else:
-                _rebuild(opened, machines, serve=not no_switch)
+            _run(opened, mode, asked, as_json)
         except Refused as error:
             raise Failed(str(error)) from error
 
 
-def _rebuild(opened: Replay, machines: tuple[str, ...], *, serve: bool) -> None:
+def _run(opened: Replay, mode: str, asked: dict[str, Any], as_json: bool) -> None:
+    match mode:
+        case "capture":
+            _capture(opened.capture(asked["capture"], asked["why"] or "Captured."), asked["output"], as_json)
+        case "status":
+            _status(opened.status(), as_json)
+        case "diff":
+            _difference(opened, asked["machine"], as_json)
+        case "part":
+            _again(opened, Part(**{name: asked[name] for name in PART}), as_json)
+        case "rebuild":
+            _rebuild(opened, asked["machine"], as_json, serve=not asked["no_switch"])
+        case "drop":
+            _tell_changed(opened.drop(), "is gone", as_json)
+        case "rollback":
+            _tell_changed(opened.rollback(asked["machine"]), "serves again", as_json)
+
+
+def _rebuild(opened: Replay, machines: tuple[str, ...], as_json: bool, *, serve: bool) -> None:
     meter = Meter()
     started = time.monotonic()
     versions = opened.rebuild(machines, meter.tell, serve=serve)
     meter.end()
+    seconds = time.monotonic() - started
+    if as_json:
+        counts = {"streams": meter.streams, "seconds": round(seconds, 3), "serves": serve}
+        click.echo(json.dumps({"versions": _names(versions), **counts}))
+        return
     state = "serves" if serve else "is ready"
     for version in versions:
         click.echo(f"{version.machine}: version {version.version} {state}")
-    click.echo(f"{meter.streams} streams in {time.monotonic() - started:.1f} s")
+    click.echo(f"{meter.streams} streams in {seconds:.1f} s")
     if serve:
         click.echo("the versions before can be gone back to with --rollback; --drop removes them")
 
 
-def _capture(story: Story, output: Path | None) -> None:
+def _capture(story: Story, output: Path | None, as_json: bool) -> None:
     text = msgspec.json.format(msgspec.json.encode(story), indent=2).decode() + "\n"
     if output is None:
         click.echo(text, nl=False)
+        return
+    output.write_text(text, encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps({"file": str(output), "events": len(story.events)}))
     else:
-        output.write_text(text, encoding="utf-8")
         click.echo(f"{len(story.events)} events in {output}: read it before it is anybody else's")
 
 
-def _reread(commands: Commands, found: Settings, source: str | None) -> None:
+def _reread(commands: Commands, found: Settings, source: str | None, as_json: bool) -> None:
     if source is not None and source not in found.sources:
         raise Wrong(f"--source: {found.path} names no source {source}")
     with told_in_a_line(), commands.rereader(found) as opened:
         again = opened.reread(source)
+    if as_json:
+        click.echo(msgspec.json.encode(again).decode())
+        return
     for before, now in again.read.items():
         click.echo(f"position {before} is read now, as the event at position {now}")
     click.echo(f"{len(again.read)} of {again.looked_at} events that belonged to no stream can be read now")
@@ -167,22 +179,30 @@ def _because(cause: Cause | None) -> str:
     return f"position {cause.position}, {cause.type}: was {cause.was}; now {cause.now}"
 
 
-def _again(opened: Replay, part: Part) -> None:
+def _again(opened: Replay, part: Part, as_json: bool) -> None:
+    if part.source is not None and part.source not in opened.sources:
+        raise Wrong(f"--source: there is no source {part.source}: there are {', '.join(opened.sources) or 'none'}")
     meter = Meter()
     streams = opened.again(part, meter.tell)
     meter.end()
-    click.echo(f"{streams} streams folded anew")
+    if as_json:
+        click.echo(json.dumps({"streams": streams, "failed": meter.failed}))
+    else:
+        click.echo(f"{streams} streams folded anew")
     if meter.failed:
         raise Failed(f"{meter.failed} streams cannot be folded by this code")
 
 
-def _change(opened: Replay, mode: str, machines: tuple[str, ...]) -> None:
-    if mode == "drop":
-        for version in opened.drop():
-            click.echo(f"{version.machine}: version {version.version} is gone")
+def _tell_changed(versions: Sequence[Version], what: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"versions": _names(versions)}))
         return
-    for version in opened.rollback(machines):
-        click.echo(f"{version.machine}: version {version.version} serves again")
+    for version in versions:
+        click.echo(f"{version.machine}: version {version.version} {what}")
+
+
+def _names(versions: Sequence[Version]) -> list[dict[str, str]]:
+    return [{"machine": one.machine, "version": one.version} for one in versions]
 
 
 def _status(status: Status, as_json: bool) -> None:
@@ -190,14 +210,20 @@ def _status(status: Status, as_json: bool) -> None:
         click.echo(msgspec.json.encode(msgspec.structs.asdict(status) | {"lag": status.lag}).decode())
         return
     click.echo(f"the log is at position {status.position}{_at(status.recorded_at)}; this code is {status.lag} behind")
+    mine = {(one.machine, one.fingerprint) for one in status.versions if one.own}
     for one in status.versions:
-        click.echo(f"{one.machine:<13}{one.version:<20}{one.status:<9} {', '.join(_facts(one))}")
+        facts = [_code(one, mine), *_facts(one)]
+        click.echo(f"{one.machine:<13}{one.version:<20}{one.status:<9} {', '.join(facts)}")
+
+
+def _code(one: VersionStatus, mine: Collection[tuple[str, str]]) -> str:
+    if (one.machine, one.fingerprint) not in mine:
+        return "other code"
+    return "this code" if one.status != "retired" else "an earlier build of this code"
 
 
 def _facts(one: VersionStatus) -> list[str]:
-    facts = (
-        ["this code"] if one.own else ["other code" if one.status != "retired" else "an earlier build or other code"]
-    )
+    facts: list[str] = []
     if one.switched_at:
         facts.append(f"began to serve{_at(one.switched_at)}")
     if one.status == "building":
@@ -218,15 +244,3 @@ def _at(instant: Instant | None) -> str:
         return ""
     age = max(0, time.time() - instant / SECOND)
     return f" at {datetime.fromtimestamp(instant / SECOND, UTC):%Y-%m-%dT%H:%M:%SZ} ({age:.0f} s ago)"
-
-
-def _instant(text: str | None) -> Instant | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise Wrong("--since: give a time with its zone, such as 2026-11-21T20:48:00Z")
-    return round(moment.timestamp() * SECOND)

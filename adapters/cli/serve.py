@@ -61,6 +61,7 @@ def serve(
 
 def _rebuild(commands: Commands, found: Settings) -> None:
     meter = Meter()
+    commands.migrate(found.database_url)
     try:
         with commands.replay(found) as opened:
             opened.rebuild_where_unbuilt(meter.tell)

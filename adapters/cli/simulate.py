@@ -22,13 +22,11 @@ BEFORE = 120
 _chance = partial(click.option, type=click.FloatRange(0, 1), default=0.0, show_default=True)
 
 
-def _list(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
-    if not wanted:
-        return
+def _list(as_json: bool) -> None:
     for provider, scenarios in SCENARIOS.items():
         for name, scenario in scenarios.items():
-            click.echo(f"{provider:10} {name:20} {scenario.__doc__}")
-    context.exit()
+            told = {"provider": provider, "scenario": name, "what": scenario.__doc__}
+            click.echo(json.dumps(told) if as_json else f"{provider:10} {name:20} {scenario.__doc__}")
 
 
 EXAMPLES = """\b
@@ -50,7 +48,7 @@ Examples:
 @_chance("--duplicates", help="Chance that a message is sent twice.")
 @_chance("--disorder", help="Chance that a message comes late.")
 @click.option("--seed", type=int, help="The same seed gives the same names and the same disorder.")
-@click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List the scenarios.")
+@click.option("--list", "listed", is_flag=True, help="List the scenarios.")
 @config_option
 @json_option
 def simulate(
@@ -64,10 +62,14 @@ def simulate(
     duplicates: float,
     disorder: float,
     seed: int | None,
+    listed: bool,
     config: Path | None,
     as_json: bool,
 ) -> None:
     """Play documented and realistic traffic, signed as the provider signs it."""
+    if listed:
+        _list(as_json)
+        return
     there = target(source, url, provider, secret, config)
     scenarios = [_scenario(there.provider, name) for name in names or SCENARIOS[there.provider]]
     stage = partial(Stage, Random(seed), (int(time.time()) - BEFORE) * SECOND)
@@ -91,7 +93,8 @@ def _play(there: Target, messages: Iterable[Message], rate: float) -> tuple[Coun
         with Sender(there.url, there.provider, there.secret) as sender:
             verdicts = play(sender, messages, rate, lambda _message, answer: progress.tell(answer))
     except Unreachable as error:
-        raise Failed(str(error)) from error
+        mend = "start the service there, or say where it is with HOOKFOLD_PORT or --url"
+        raise Failed(f"{error}: {mend}") from error
     return verdicts, time.monotonic() - started
 
 

@@ -18,6 +18,7 @@ from adapters.cli.commands import (
     settings,
     told_in_a_line,
 )
+from adapters.cli.times import Seconds
 
 _PATHS = {"ses": "sessions", "mea": "measurements", "act": "actions"}
 _AS_OF = click.option("--as-of", metavar="TIME", help="Only what had happened by then, by the provider's clock.")
@@ -54,22 +55,23 @@ def timeline(
 @click.option("--source", help="Of this source alone.")
 @click.option("--session-id", metavar="ID", help="Of the session that the provider calls so.")
 @click.option("--now", metavar="TIME", help="The time by which something is overdue.  [default: now]")
-@click.option("--silent-after", metavar="SECONDS", help="When a source counts as silent.  [default: a day]")
+@click.option("--silent-after", type=Seconds(), help="When a source counts as silent: 10m, 12h.  [default: 1d]")
 @_AS_OF
 @_KNOWN_AT
 @_POSITION
 @json_option
 @click.pass_obj
 def completeness(
-    commands: Commands, /, config: Path | None, database: str | None, as_json: bool, **asked: str | None
+    commands: Commands, /, config: Path | None, database: str | None, as_json: bool, **asked: str | int | None
 ) -> None:
     """Tell what is missing, late, doubled, contradicted or overdue, and silent sources; exit code 1 for any."""
-    given = {key: value for key, value in asked.items() if value is not None}
+    given = {key: str(value) for key, value in asked.items() if value is not None}
     with told_in_a_line(), commands.asking(settings(config, database)) as ask:
         sources: list[Any] = []
         count = 0
         for page in _pages(ask, "/v1/audit/completeness", given | {"limit": "100"}):
             sources = page["sources"]
+            _check_there(sources)
             count += len(page["data"])
             for item in page["data"]:
                 click.echo("\n".join(_lines(item, as_json=as_json)))
@@ -78,6 +80,13 @@ def completeness(
         click.echo(json.dumps(one) if as_json else f"source {one['source']}  {_heard(one)}")
     if count or silent:
         raise Failed(f"{count} sessions and actions are not whole, {len(silent)} sources are silent")
+
+
+def _check_there(sources: list[Any]) -> None:
+    """Only a source that was asked for can be unknown to configuration and log."""
+    for one in sources:
+        if one["provider"] is None and one["last_received_at"] is None:
+            raise Wrong(f"--source: there is no source {one['source']} in configuration or log")
 
 
 def _path_of(name: str) -> str:

@@ -1,9 +1,11 @@
 """The configuration: hookfold.toml and the environment, read once at the start. This is the folder's whole face."""
 
 from adapters.config.load import load
+from adapters.config.secrets import make_secrets
 from adapters.config.settings import MAX_BODY, ConfigError, Secret, Service, Settings, Source
 from adapters.config.surroundings import config_path
 from adapters.config.template import write_template
+from adapters.config.values import duration_of
 
 __all__ = [
     "MAX_BODY",
@@ -13,6 +15,8 @@ __all__ = [
     "Settings",
     "Source",
     "config_path",
+    "duration_of",
     "load",
+    "make_secrets",
     "write_template",
 ]

@@ -34,7 +34,7 @@ _SERVICE: dict[str, values.Take] = {
 def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     """The settings in `path` (None: the file that HOOKFOLD_CONFIG names).
 
-    Makes the service's secret where there is none.
+    A service's secret that is not there is told as absent: `make_secrets` makes it.
     Raises ConfigError, whose text is for the person who starts the service.
     """
     where = config_path(env) if path is None else path

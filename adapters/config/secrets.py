@@ -4,10 +4,12 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from adapters.config.settings import ConfigError, Secret
+import msgspec
+
+from adapters.config.settings import ConfigError, Secret, Settings
 
 SHORTEST_SERVICE_SECRET = 32
 """Characters; the one that we make is 64 hex digits."""
@@ -24,10 +26,10 @@ def resolve(ref: object, where: Path, key: str, env: Mapping[str, str]) -> Secre
 
 
 def service_secret(ref: object, default: Path, where: Path, env: Mapping[str, str]) -> Secret:
-    """The service's secret, in `default` without a `ref`; a file that is not there is made with 32 random bytes."""
+    """The service's secret, in `default` without a `ref`; a file that is not there is told as absent."""
     key = "service.secret"
-    secret = _made(ref, default, where, env, key)
-    if len(secret.value) < SHORTEST_SERVICE_SECRET:
+    secret = _found(ref, default, where, env, key)
+    if secret.absent is None and len(secret.value) < SHORTEST_SERVICE_SECRET:
         raise ConfigError(where, key, f"{secret.ref} is too short: take 64 random hex digits")
     return secret
 
@@ -39,20 +41,51 @@ def beside(secret: Secret, folder: Path, where: Path) -> Path:
 
 
 def signing_key(ref: object, default: Path, where: Path, env: Mapping[str, str]) -> Secret:
-    """The key of the checkpoints, in `default` without a `ref`; a file that is not there is made."""
+    """The key of the checkpoints, in `default` without a `ref`; a file that is not there is told as absent."""
     key = "service.signing_key"
-    secret = _made(ref, default, where, env, key)
-    if re.fullmatch("[0-9a-f]{64}", secret.value) is None:
+    secret = _found(ref, default, where, env, key)
+    if secret.absent is None and re.fullmatch("[0-9a-f]{64}", secret.value) is None:
         raise ConfigError(where, key, f"{secret.ref} is no Ed25519 key: it holds 64 hex digits, 0-9 and a-f")
     return secret
 
 
-def _made(ref: object, default: Path, where: Path, env: Mapping[str, str], key: str) -> Secret:
+def _found(ref: object, default: Path, where: Path, env: Mapping[str, str], key: str) -> Secret:
     if ref is None:
         ref = f"file:{default.absolute()}"
     if isinstance(ref, str) and ref.startswith("file:") and len(ref) > len("file:"):
-        make(_path(ref.removeprefix("file:"), where), secrets.token_hex(32), where, key)
+        path = _path(ref.removeprefix("file:"), where)
+        if _is_absent(path):
+            return Secret(ref, "", absent=path)
     return resolve(ref, where, key, env)
+
+
+def _is_absent(path: Path) -> bool:
+    """Whether there is no such file; one that nobody may look at is there, and reading it tells why not."""
+    try:
+        return not path.exists()
+    except OSError:
+        return False
+
+
+def make_secrets(settings: Settings, known: Collection[str]) -> Settings:
+    """The settings with the service's secrets, each made with 32 random bytes where it is absent.
+
+    `known`: those ("secret", "signing_key") that the database was made with. Raises ConfigError where one is missing.
+    """
+    found = {name: getattr(settings.service, name) for name in ("secret", "signing_key")}
+    made = {name: _made(secret, settings.path, name, known) for name, secret in found.items()}
+    return msgspec.structs.replace(settings, service=msgspec.structs.replace(settings.service, **made))
+
+
+def _made(secret: Secret, where: Path, name: str, known: Collection[str]) -> Secret:
+    """A file that came meanwhile is read: of processes that start together, another one made it."""
+    if secret.absent is None:
+        return secret
+    key = f"service.{name}"
+    if name in known and _is_absent(secret.absent):
+        raise secret.missing(key)
+    make(secret.absent, secrets.token_hex(32), where, key)
+    return msgspec.structs.replace(secret, value=_from_file(secret.absent, where, key), absent=None)
 
 
 def make(path: Path, value: str, where: Path, key: str) -> bool:

@@ -21,10 +21,25 @@ class ConfigError(Exception):
 
 
 class Secret(msgspec.Struct, frozen=True):
-    """A secret's text and how the configuration names it: `env:NAME` or `file:PATH`. Its repr tells the name only."""
+    """A secret's text and how the configuration names it: `env:NAME` or `file:PATH`. Its repr tells the name only.
+
+    `absent`: the file that is not there, of a secret that a first start makes.
+    """
 
     ref: str
     value: str
+    absent: Path | None = None
+
+    def text(self, key: str) -> str:
+        """The secret. Raises ConfigError, naming `key`, where its file is absent: another one is of no use."""
+        if self.absent is not None:
+            raise self.missing(key)
+        return self.value
+
+    def missing(self, key: str) -> ConfigError:
+        """What is to be done about the absent file of the secret that `key` names."""
+        mend = "this file is missing: give it back, for only the first start with a new database makes one"
+        return ConfigError(self.absent, key, mend)
 
     def __repr__(self) -> str:
         return f"Secret({self.ref!r})"
@@ -68,12 +83,12 @@ class Service(msgspec.Struct, frozen=True):
     @property
     def key(self) -> bytes:
         """What ids and hashes are keyed with."""
-        return self.secret.value.encode("utf-8", "surrogateescape")
+        return self.secret.text("service.secret").encode("utf-8", "surrogateescape")
 
     @property
     def seed(self) -> bytes:
         """The 32 bytes of the private key."""
-        return bytes.fromhex(self.signing_key.value)
+        return bytes.fromhex(self.signing_key.text("service.signing_key"))
 
     def others(self) -> dict[str, str | float]:
         """What the log itself does not hold to, by name; durations in seconds."""

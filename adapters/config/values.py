@@ -54,10 +54,16 @@ def switch(where: Path, key: str, value: object) -> bool:
 
 def duration(where: Path, key: str, value: object) -> Instant:
     """A whole number with its unit (s, m, h, d), as microseconds."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
+    found = duration_of(value) if isinstance(value, str) else None
+    if found is None:
         raise ConfigError(where, key, 'make it a number with its unit, such as "30s", "10m", "12h" or "2d"')
-    return int(match[1]) * _UNITS[match[2]]
+    return found
+
+
+def duration_of(text: str) -> Instant | None:
+    """The same of a text that may be none."""
+    match = _DURATION.fullmatch(text)
+    return int(match[1]) * _UNITS[match[2]] if match else None
 
 
 def size(where: Path, key: str, value: object) -> int:

@@ -115,5 +115,5 @@ def _shape(lesson: Lesson, arrivals: dict[int, Arrival]) -> shapes.Learnt:
     )
 
 
-def _told(changed: dict[str, Change]) -> dict[str, shapes.Change]:
-    return {field: shapes.Change(change.before, change.after) for field, change in changed.items()}
+def _told(changed: dict[str, Change]) -> dict[str, shapes.Changed]:
+    return {field: shapes.Changed(change.before, change.after) for field, change in changed.items()}

@@ -10,7 +10,7 @@ from flask import Request, Response, request
 from adapters.http.answers import json_answer
 from adapters.http.api import Api
 from adapters.http.cursors import Cursors, Place
-from adapters.http.parameters import as_document, as_query, read_query
+from adapters.http.parameters import as_document, as_query, is_optional, read_query
 from adapters.http.problems import BadRequest, NotJson, TooLarge
 from adapters.http.routes import Ask, Listing, Route
 from adapters.http.waiting import Waiting
@@ -67,7 +67,10 @@ class Endpoints:
 
 
 def read_document(asked: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:
-    """The JSON body as that struct. Raises TooLarge, NotJson, BadRequest."""
+    """The JSON body as that struct; no body is an empty object where that will do.
+
+    Raises TooLarge, NotJson, BadRequest.
+    """
     if (asked.content_length or 0) > LARGEST_BODY:
         raise TooLarge(f"at most {LARGEST_BODY} bytes")
     if asked.mimetype not in {"application/json", ""} or asked.content_encoding:
@@ -75,7 +78,7 @@ def read_document(asked: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:
     body = asked.stream.read(LARGEST_BODY + 1)
     if len(body) > LARGEST_BODY:
         raise TooLarge(f"at most {LARGEST_BODY} bytes")
-    return as_document(kind, _object(body))
+    return as_document(kind, {} if not body and is_optional(kind) else _object(body))
 
 
 def _object(body: bytes) -> dict[str, Any]:

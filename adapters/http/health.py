@@ -56,13 +56,13 @@ class Readiness(msgspec.Struct):
     folding: list[Folding]
 
 
-@routes.one("/healthz", queries.Plain, Health)
+@routes.one("/healthz", queries.Plain, Health, etag=False)
 def healthz(_: Ask[Any]) -> Response:
     """Whether the process answers."""
     return uncached(Health("ok"))
 
 
-@routes.one("/readyz", queries.Plain, Readiness)
+@routes.one("/readyz", queries.Plain, Readiness, etag=False)
 def readyz(ask: Ask[Any]) -> Response:
     """Whether the service can do its work: 503 where the database is away, not migrated, or takes no writes."""
     current, newest = ask.api.reads.revision()

@@ -8,7 +8,9 @@ import msgspec
 from flask import Flask
 
 from adapters.http.answers import uncached
+from adapters.http.parameters import is_optional
 from adapters.http.problems import ProblemDocument
+from adapters.http.queries import Timed
 from adapters.http.routes import Page, Route
 from adapters.http.words import describe
 
@@ -16,13 +18,16 @@ VERSION = "1"
 _PROBLEMS = {
     "400": "Something that was sent cannot be understood; `parameter` names it.",
     "404": "There is no such thing.",
+    "405": "The path knows other methods: `Allow` names them.",
     "503": "Not now; `Retry-After` says when to ask again.",
 }
+_ERASED = {"410": "What is asked for was erased: what it was earlier cannot be told any more."}
 _BODY_PROBLEMS = {"413": "The body is too large.", "415": "The body is not JSON."}
 _INTRODUCTION = (
     "What state a session is in, why, and what was known when. Instants are ISO 8601, UTC, with microseconds. "
     "Lists are pages: `next_cursor` and the `Link` header lead to the next one. "
-    "Answers have an `ETag`; what depends on the time of the question stands in `derived` and is no part of it."
+    "JSON answers to a GET under `/v1` have an `ETag`; what depends on the time of the question stands in `derived` "
+    "and is no part of it."
 )
 
 _PATH_PARAMETERS = {"id": "Our id.", "position": "The event's place in the log.", "name": "The machine's name."}
@@ -78,7 +83,7 @@ def _operation(route: Route, schema_of: Schema) -> Schema:
     }
     if route.body is not None:
         content = {"application/json": {"schema": schema_of[repr(route.body)]}}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not is_optional(route.body), "content": content}
     return operation
 
 
@@ -114,11 +119,18 @@ def _responses(route: Route, schema_of: Schema) -> Schema:
     others = {media: {"schema": {"type": "string"}} for media in route.also}
     good: Schema = {"description": "As asked.", "content": {route.media: {"schema": schema}, **others}}
     responses: Schema = {"200": good}
-    if route.method == "GET" and route.answer is not None:
+    if route.method == "GET" and route.answer is not None and route.etag:
         responses["304"] = {"description": "The client has it already: `If-None-Match`."}
-    problems = _PROBLEMS | (_BODY_PROBLEMS if route.body is not None else {})
+    problems = {**_PROBLEMS, **route.problems}
+    problems |= _BODY_PROBLEMS if route.body is not None else {}
+    problems |= _ERASED if _has_a_past(route) else {}
     content = {"application/problem+json": {"schema": schema_of[repr(ProblemDocument)]}}
     return responses | {status: {"description": text, "content": content} for status, text in sorted(problems.items())}
+
+
+def _has_a_past(route: Route) -> bool:
+    """Whether one thing is asked for as it was: that may have been erased."""
+    return "{id}" in route.path and issubclass(route.query, Timed)
 
 
 def _answer_type(route: Route) -> Any:

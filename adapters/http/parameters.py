@@ -14,6 +14,10 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 _MOST_PARAMETERS = 50
 _AT = re.compile(r" - at `\$\.(\w+).*`$")
+_MISSING = re.compile(r"missing required field `(\w+)`")
+_EXPECTED = re.compile(r"Expected `([^`]+)`(?: ([<>])= (\d+))?")
+_KINDS = {"int": "a whole number", "str": "text", "array": "a list"}
+_SIZES = {">": "of at least", "<": "of at most"}
 
 
 def read_query(query_string: bytes) -> dict[str, str]:
@@ -56,17 +60,32 @@ def _converted(kind: type[S], given: Mapping[str, Any], *, strict: bool) -> S:
     try:
         return msgspec.convert(given, kind, strict=strict, dec_hook=parse_word)
     except msgspec.ValidationError as error:
-        raise _named(str(error)) from None
+        name, what = _named(str(error))
+    plus = not strict and what.startswith("expected a time") and " " in str(given[name])
+    hint = "; a + is sent as %2B" if plus else ""
+    raise BadRequest(f"{name}: {what}{hint}", parameter=name)
 
 
-def _named(message: str) -> BadRequest:
-    """Msgspec ends its messages with the place: "Expected `int` - at `$.limit`"; a missing field is named before it."""
-    at = _AT.search(message)
-    if at is not None:
-        name = at.group(1)
-        return BadRequest(f"{name}: {message[: at.start()]}", parameter=name)
-    missing = re.search(r"missing required field `(\w+)`", message)
-    return BadRequest(message, parameter=missing.group(1) if missing else None)
+def _named(message: str) -> tuple[str, str]:
+    """The field, and what is wrong with it. Msgspec says "Expected `int`, got `str` - at `$.limit`"."""
+    if (missing := _MISSING.search(message)) is not None:
+        return missing[1], "missing: it is required"
+    name, what = _AT.search(message), _AT.sub("", message)
+    return (name[1] if name else "the body"), _in_our_words(what)
+
+
+def _in_our_words(what: str) -> str:
+    found = _EXPECTED.match(what)
+    if found is None:
+        return what
+    kind, sign, bound = found.groups()
+    size = f" {_SIZES[sign]} {bound}" if sign else ""
+    return f"expected {_KINDS.get(kind, kind)}{size}"
+
+
+def is_optional(kind: type[msgspec.Struct]) -> bool:
+    """Whether an object of this kind may be empty."""
+    return not any(field.required for field in msgspec.structs.fields(kind))
 
 
 def _is_text(value: str) -> bool:

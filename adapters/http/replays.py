@@ -68,7 +68,14 @@ def planned_replay(ask: Ask[queries.Plain]) -> PlannedReplay:
     return shape(_known(_plans(ask).get(ask.path["id"])))
 
 
-@routes.post("/v1/replays/{id}/confirm", Yes, PlannedReplay, headers={}, query=queries.Plain)
+@routes.post(
+    "/v1/replays/{id}/confirm",
+    Yes,
+    PlannedReplay,
+    headers={},
+    query=queries.Plain,
+    problems={"409": "It is not planned any more, or not yet."},
+)
 def confirm_replay(ask: Ask[queries.Plain], _: Yes) -> PlannedReplay:
     """Begins a planned replay, which switches to what it has folded in the end."""
     try:

@@ -61,7 +61,8 @@ class Route:
     """One method on one path. `answer`: what a page holds, or the whole answer; None: see `media`.
 
     `headers`: those that are required, with what they mean. `also`: other media types of the answer, as text.
-    `page`: what holds the items and the cursor, where it has more than these.
+    `page`: what holds the items and the cursor, where it has more than these. `etag`: a GET's answer has one.
+    `problems`: the statuses of its own, with what they mean.
     """
 
     method: str
@@ -75,6 +76,8 @@ class Route:
     media: str = "application/json"
     also: tuple[str, ...] = ()
     page: type[msgspec.Struct] | None = None
+    etag: bool = True
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rule(self) -> str:
@@ -97,9 +100,9 @@ class Routes:
     def __init__(self) -> None:
         self.all: list[Route] = []
 
-    def one(self, path: str, query: type[msgspec.Struct], answer: Any, media: str = "application/json") -> Decorator:
-        """A decorator: the view answers GET with one thing."""
-        return self._add(lambda view: Route("GET", path, view, query, answer, media=media))
+    def one(self, path: str, query: type[msgspec.Struct], answer: Any, **more: Any) -> Decorator:
+        """A decorator: the view answers GET with one thing; `more` are fields of Route."""
+        return self._add(lambda view: Route("GET", path, view, query, answer, **more))
 
     def many(self, path: str, query: type[msgspec.Struct], item: Any, **more: Any) -> Decorator:
         """A decorator: the view answers GET with a Listing of such items; `more` are fields of Route."""
@@ -112,9 +115,10 @@ class Routes:
         answer: Any,
         headers: Mapping[str, str],
         query: type[msgspec.Struct],
+        **more: Any,
     ) -> Decorator:
-        """A decorator: the view takes a JSON body and answers POST."""
-        return self._add(lambda view: Route("POST", path, view, query, answer, body=body, headers=headers))
+        """A decorator: the view takes a JSON body and answers POST; `more` are fields of Route."""
+        return self._add(lambda view: Route("POST", path, view, query, answer, body=body, headers=headers, **more))
 
     def _add(self, route_of: Callable[[Callable[..., Any]], Route]) -> Decorator:
         def register(view: View) -> View:

@@ -226,7 +226,7 @@ class Why(msgspec.Struct, kw_only=True):
     derived: dict[str, Any]
 
 
-class Change(msgspec.Struct):
+class Changed(msgspec.Struct):
     """A field before and after."""
 
     before: Any
@@ -242,7 +242,7 @@ class Learnt(msgspec.Struct, kw_only=True):
     occurred_at: Time | None
     recorded_at: Time
     late: bool
-    changed: dict[str, Change]
+    changed: dict[str, Changed]
 
 
 class Compared(msgspec.Struct, kw_only=True):
@@ -258,7 +258,7 @@ class Compared(msgspec.Struct, kw_only=True):
     as_of: Time | None
     before: Any
     after: Any
-    changed: dict[str, Change]
+    changed: dict[str, Changed]
     came: int
     late: int
     learnt: list[Learnt]

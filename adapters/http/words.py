@@ -39,7 +39,7 @@ class Moment(int):
         """Raises ValueError unless it is ISO 8601 text with a zone: a time without one is not guessed."""
         read = iso(value) if isinstance(value, str) else None
         if read is None or not read[1]:
-            raise ValueError("expected a time with its zone, such as 2026-11-21T20:48:00Z; a + is sent as %2B")
+            raise ValueError("expected a time with its zone, such as 2026-11-21T20:48:00Z")
         return cls(read[0])
 
     @classmethod

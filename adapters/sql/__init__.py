@@ -1,9 +1,10 @@
 """The event log and its projections in SQL."""
 
 from adapters.sql.ability import probe
+from adapters.sql.address import WrongAddress
 from adapters.sql.adopt import Importer
 from adapters.sql.build import Builder, Progress, Refused, Told, Unfolded
-from adapters.sql.claim import claim, claimed_sources
+from adapters.sql.claim import claim, claimed_sources, claims
 from adapters.sql.configured import Configured, note_configuration
 from adapters.sql.current import Current
 from adapters.sql.destroy import Found
@@ -113,10 +114,12 @@ __all__ = [
     "WholeEvent",
     "WholeStream",
     "Wrong",
+    "WrongAddress",
     "carrying",
     "cause_of",
     "claim",
     "claimed_sources",
+    "claims",
     "dialect_of",
     "keeper",
     "migrate",

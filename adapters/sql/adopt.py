@@ -205,8 +205,10 @@ class Turn:
         self.same = self.same and columns.recorded_at >= self.recorded_at and self._fill(columns.position - 1, columns)
         if self.same or taken.folded:
             self._place(taken, kept=self.same)
-        else:
+        elif taken.erased is not None:
             self.outcome.erased += 1
+        else:
+            self.outcome.retracted += 1
 
     def left(self, found: Left) -> None:
         """Takes over what is left of an erased stream, where its events were. What is whole here stays as it is."""

@@ -9,10 +9,15 @@ from adapters.sql.tables import service
 _SOURCE = "source:"
 
 
+def claims(engine: Engine) -> dict[str, str]:
+    """Every fact that the database was first used with."""
+    with engine.connect() as connection:
+        return dict(connection.execute(select(service.c.name, service.c.value)).all())
+
+
 def claimed_sources(engine: Engine) -> dict[str, str]:
     """Every source that the log ever had, with its provider, also those that the configuration no longer names."""
-    with engine.connect() as connection:
-        held = dict(connection.execute(select(service.c.name, service.c.value)).all())
+    held = claims(engine)
     return {name.removeprefix(_SOURCE): value for name, value in held.items() if name.startswith(_SOURCE)}
 
 

@@ -8,8 +8,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine, create_engine, event
 
+from adapters.sql.address import address
 from adapters.sql.entries import Unavailable
 from adapters.sql.errors import our_errors
 
@@ -38,28 +39,28 @@ _POSTGRESQL_DEADLINES = {
 """Seconds, the last one milliseconds: a server that is cut off is missed, not waited for."""
 
 
-def open_engine(url: str, *, pool_size: int = 8) -> Engine:
-    """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3). Nothing is connected yet."""
-    parsed = make_url(url)
+def open_engine(url: str, *, pool_size: int = 8, make: bool = True) -> Engine:
+    """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3). Nothing is connected yet.
+
+    Raises WrongAddress where the URL is wrong; without `make`, Unavailable where the file is not there.
+    """
+    parsed = address(url)
     if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(url, pool_size)
-    if parsed.get_backend_name() == "postgresql":
-        return create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            pool_size=pool_size,
-            max_overflow=pool_size,
-            pool_pre_ping=True,
-            hide_parameters=True,
-            connect_args={"options": _POSTGRESQL_OPTIONS, **_POSTGRESQL_DEADLINES},
-        )
-    msg = f"{parsed.get_backend_name()!r} is not a database that Hookfold knows: use sqlite:///FILE or postgresql://…"
-    raise ValueError(msg)
+        return _open_sqlite(url, Path(parsed.database or ""), pool_size, make)
+    return create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={"options": _POSTGRESQL_OPTIONS, **_POSTGRESQL_DEADLINES},
+    )
 
 
-def _open_sqlite(url: str, pool_size: int) -> Engine:
-    database = make_url(url).database
-    if database and database != ":memory:":
-        _make_private(Path(database))
+def _open_sqlite(url: str, file: Path, pool_size: int, make: bool) -> Engine:
+    if not make and not file.exists():
+        raise Unavailable(f"there is none at {file}")
+    _make_private(file)
     engine = create_engine(
         url,
         pool_size=pool_size,

@@ -87,6 +87,11 @@ class Replay:
         self._machines = machines
         self._clock = clock
 
+    @property
+    def sources(self) -> list[str]:
+        """The names of all sources whose streams can be folded."""
+        return sorted(self._sources)
+
     def status(self) -> Status:
         """How far everything is, asked of the tables themselves."""
         with self._transactions.reading() as cursor:
@@ -120,9 +125,8 @@ class Replay:
 
     def capture(self, stream: str, why: str) -> Story:
         """A stream, by our id, as a golden history with everything personal replaced."""
+        rows = [row for row in self._rows_of(stream) if row[0] in self._sources]
         with self._transactions.reading() as cursor:
-            cursor.execute(_ONE.replace("?", self._dialect.mark), (stream,))
-            rows = [row for row in cursor.fetchall() if row[0] in self._sources]
             found = [Waiting(source, one, kind, name or "", opened, "") for source, one, kind, name, opened in rows]
             histories = self._refolder.read(cursor, found)
         for one, history in zip(found, histories, strict=True):
@@ -137,6 +141,8 @@ class Replay:
 
     def again(self, part: Part, told: Told) -> int:
         """Folds the selected streams anew, in place; how many. One that is killed leaves marks, which others fold."""
+        if part.stream is not None and not self._rows_of(part.stream):
+            raise Refused(f"there is no stream {part.stream}")
         self._record("replayed", part=msgspec.structs.asdict(part))
         with self._transactions.turn() as cursor:
             versions = register(cursor, self._dialect, self._machines, self._clock())
@@ -219,6 +225,11 @@ class Replay:
             versions = register(cursor, self._dialect, self._machines, self._clock())
         owns = {name: own_version(versions, name, kind.fingerprint) for name, kind in self._machines.items()}
         return [name for name, own in owns.items() if own is None or own.status != SERVING]
+
+    def _rows_of(self, stream: str) -> list[Row]:
+        with self._transactions.reading() as cursor:
+            cursor.execute(_ONE.replace("?", self._dialect.mark), (stream,))
+            return list(cursor.fetchall())
 
     def _is_built(self, name: str) -> bool:
         with self._transactions.reading() as cursor:

@@ -78,7 +78,7 @@ class Outcome(msgspec.Struct):
     """What an import came to.
 
     `kept` events have their old positions, `appended` ones new ones; `known` were here before, and so was the key of a
-    `conflicts` one, with another body. `erased` or retracted ones are left out where positions cannot be kept.
+    `conflicts` one, with another body. `erased` and `retracted` ones are left out where positions cannot be kept.
     `whole` counts streams that were erased there and not here, where they stay until somebody erases them.
     `placeholders` stand where the export left entries out. Of the deliveries, `strangers` are left out: rejections at
     another door, and those that hit an event which is not here.
@@ -89,6 +89,7 @@ class Outcome(msgspec.Struct):
     known: int = 0
     conflicts: int = 0
     erased: int = 0
+    retracted: int = 0
     whole: int = 0
     placeholders: int = 0
     deliveries: int = 0

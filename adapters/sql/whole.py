@@ -167,6 +167,12 @@ class Whole:
         """The provider of each source that was ever configured."""
         return {name.removeprefix("source:"): value for name, value in self._rows(_PROVIDERS)}
 
+    def has_any(self, chosen: Sequence[tuple[str, str]]) -> bool:
+        """Whether any of these (source, stream) is in the log, erased or not."""
+        sources, names = [source for source, _ in chosen], [stream for _, stream in chosen]
+        query = select(streams.c.stream).where(streams.c.source.in_(sources), streams.c.stream.in_(names))
+        return bool(self._rows(query.limit(1)))
+
     def events(self, chosen: Selection, extent: Extent) -> Iterator[WholeEvent]:
         """The chosen events by position."""
         number = events.c.position

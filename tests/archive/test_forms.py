@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.archive import Sheets, cloud_events
+from adapters.archive import Exporter, Sheets, cloud_events
 from adapters.archive.sheets import line_of
 from adapters.sql import Selection, Whole
 from tests.support.house import NOON, SECOND, wms
@@ -106,6 +106,16 @@ def test_every_other_text_stays_what_it_is(text: str):
 def test_a_source_chooses_what_is_written(busy: Place):
     assert {event["source"] for event in batch(busy, sources=["energy"])} == {"/sources/energy"}
     assert {row["source"] for row in sheet(busy, "states", sources=["energy"])} == {"energy"}
+
+
+def test_a_session_is_chosen_by_either_name_and_must_be_there(busy: Place):
+    exporter = Exporter(Whole(busy.engine), busy.ids, busy.api.sources, busy.api.record)
+
+    by_name = exporter.choose(["clinic"], "s-1")
+
+    assert exporter.choose(["clinic"], busy.ids.of("session", "clinic", "s-1")) == by_name
+    with pytest.raises(LookupError, match="there is no session s-9"):
+        exporter.choose(session="s-9")
 
 
 def test_times_choose_by_when_it_was_received(busy: Place):

@@ -64,6 +64,15 @@ def test_an_import_again_tells_that_everything_was_here(typed: Run):
     assert {name: count for name, count in counts.items() if count} == {"known": 2}
 
 
+def test_a_retracted_event_that_is_left_out_is_not_called_erased(typed: Run, elsewhere: Path):
+    typed("audit", "retract", 1, "--reason", "sent by mistake")
+    file = typed("export").stdout_bytes
+
+    result = typed("import", "-", "--append", "--database", f"sqlite:///{elsewhere}/other.db", input=file)
+
+    assert result.stdout == "1 events appended with new positions\n1 retracted events left out\n"
+
+
 def test_new_positions_are_given_where_they_are_asked_for(typed: Run, elsewhere: Path):
     file = typed("export").stdout_bytes
 
@@ -127,6 +136,14 @@ def test_a_source_that_is_not_there_is_wrong_usage(typed: Run):
 
     assert result.exit_code == 2
     assert "there is no source elswhere: there are " in result.stderr
+
+
+def test_a_session_that_is_not_there_is_wrong_usage(typed: Run):
+    for name in ("nobody-com.example.captions", "ses_" + "a" * 26):
+        result = typed("export", "--session", name)
+
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"there is no session {name}" in result.stderr
 
 
 def test_a_time_that_is_none_is_wrong_usage(typed: Run):

@@ -38,6 +38,8 @@ def log(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     for name, value in {**SECRETS, "SERVICE": "s" * 64, "HOOKFOLD_DATABASE_URL": database_url}.items():
         monkeypatch.setenv(name, value)
     (elsewhere / "hookfold.toml").write_text(CONFIGURATION)
+    (elsewhere / "keys").mkdir()
+    (elsewhere / "keys/log").write_text("1f" * 32)
     made = Audited(database_url)
     made.grow_of_every_kind(0, 20)
     yield made
@@ -188,7 +190,9 @@ def test_an_empty_log_has_nothing_to_sign(log: Audited):
     assert (result.exit_code, "empty" in result.output) == (1, True)
 
 
-def test_a_database_of_another_release_is_told_in_a_line(log: Audited, empty_database_url: str):
+def test_a_database_of_another_release_is_told_in_a_line(log: Audited, empty_database_url: str, elsewhere: Path):
+    (elsewhere / "empty.db").touch()
+
     result = audit("verify", "--database", empty_database_url)
 
     assert result.exit_code == 1

@@ -33,9 +33,8 @@ def house(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -
     """A service that received one session."""
     monkeypatch.setenv("HOOKFOLD_DATABASE_URL", database_url)
     write_template(elsewhere / "hookfold.toml")
-    settings = load(None, os.environ)
-    _send(settings, START)
-    return settings
+    _send(load(None, os.environ), START)
+    return load(None, os.environ)
 
 
 @pytest.fixture

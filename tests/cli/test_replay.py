@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from adapters.cli import Commands, command_line
-from adapters.config import write_template
-from app import _replay, _rereader
+from adapters.config import load, write_template
+from adapters.sql import Entry
+from app import _replay, _rereader, open_parts
 
 
 @pytest.fixture
@@ -69,9 +70,92 @@ def test_nothing_would_change_is_exit_code_0(typed):
     assert json.loads(typed("--diff", "--json").stdout)["changes"] == []
 
 
-@pytest.mark.parametrize("words", [("--since", "yesterday"), ("--reread", "--source", "nobody"), ("--machine", "x")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--since", "yesterday"),
+        ("--since", "1970-01-01", "--drop"),
+        ("--reread", "--source", "nobody"),
+        ("--machine", "x"),
+    ],
+)
 def test_what_cannot_be_asked_for_is_told(typed, words):
     assert typed(*words).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--rollback --drop", "--rollback goes with --machine only, not with --drop"),
+        ("--diff --rollback", "--diff goes with --machine only, not with --rollback"),
+        ("--diff --source captions", "--diff goes with --machine only, not with --source"),
+        ("--drop --machine device", "--drop goes alone, not with --machine"),
+        ("--status --kind device", "--status goes alone, not with --kind"),
+        ("--reread --stream ses_x", "--reread goes with --source only, not with --stream"),
+        ("--why because", "--why and --output go with --capture ID only"),
+        ("--kind device --no-switch", "--source, --stream, --kind and --since go with each other only"),
+        ("--capture ses_x --machine device", "--capture goes with --why and --output only, not with --machine"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_and_nothing_is_done(typed, words, told):
+    typed()
+    before = typed("--status", "--json").stdout
+
+    result = typed(*words.split())
+
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert typed("--status", "--json").stdout == before
+
+
+@pytest.mark.parametrize("time", ["2026-01-02", "2026-01-02T00:00:00", "2026-01-02T01:00:00+01:00"])
+def test_a_day_and_a_time_choose_what_was_recorded_since(typed, time):
+    _receive()
+
+    assert typed("--since", time).stdout == "1 streams folded anew\n"
+    assert typed("--since", time.replace("2026", "2999")).stdout == "0 streams folded anew\n"
+
+
+def test_a_source_or_a_stream_that_is_not_there_is_told_and_nothing_is_folded(typed):
+    source, stream = typed("--source", "captoins"), typed("--stream", "ses_" + "a" * 26)
+
+    assert (source.exit_code, stream.exit_code) == (2, 1)
+    assert "there is no source captoins: there are captions, clinic, " in source.stderr
+    assert "there is no stream ses_aaa" in stream.stderr
+    assert json.loads(typed("--status", "--json").stdout)["position"] == 0
+
+
+def test_what_this_code_built_beside_what_serves_is_told_as_its_own(typed):
+    typed("--no-switch", "--machine", "device")
+    lines = [line for line in typed("--status").stdout.splitlines() if line.startswith("device")]
+    typed("--machine", "device")
+    after = [line for line in typed("--status").stdout.splitlines() if line.startswith("device")]
+
+    assert all(" this code" in line for line in lines)
+    assert [line for line in lines if "ready" in line]
+    assert [line for line in after if "retired" in line and "an earlier build of this code" in line]
+
+
+def test_every_mode_answers_programs_in_json(typed):
+    rebuilt = json.loads(typed("--json").stdout)
+    part = json.loads(typed("--source", "captions", "--json").stdout)
+    reread = json.loads(typed("--reread", "--json").stdout)
+    back = json.loads(typed("--rollback", "--json").stdout)
+    dropped = json.loads(typed("--drop", "--json").stdout)
+
+    assert (rebuilt["serves"], rebuilt["streams"], len(rebuilt["versions"])) == (True, 0, 5)
+    assert part == {"streams": 0, "failed": 0}
+    assert reread == {"looked_at": 0, "read": {}}
+    assert len(back["versions"]) == len(dropped["versions"]) == 5
+
+
+def test_a_capture_into_a_file_is_told_to_programs(typed):
+    stream = _receive()
+
+    result = typed("--capture", stream, "-o", "story.json", "--json")
+
+    assert json.loads(result.stdout) == {"file": "story.json", "events": 1}
+    assert json.loads(Path("story.json").read_text())["events"]
 
 
 def test_there_may_be_nothing_to_read_again(typed):
@@ -85,16 +169,7 @@ def test_a_replay_and_its_switch_are_recorded_in_the_log(typed):
 
 
 def test_a_source_that_the_configuration_no_longer_names_is_folded_all_the_same(typed, elsewhere):
-    from adapters.config import load
-    from adapters.sql import Entry
-    from app import open_parts
-
-    parts = open_parts(load(None, dict(os.environ)))
-    provider = parts.providers["captions"]
-    body = b'{"type": "session_request", "sessionId": "u-p", "userId": "u", "timestamp": "2026-01-01T00:00:00Z"}'
-    reading = provider.read(body)
-    parts.log().append([Entry("captions", 10**15, [], body, None, provider.identity([], body, reading), reading)])
-    parts.engine.dispose()
+    _receive()
     configuration = elsewhere / "hookfold.toml"
     head, _, rest = configuration.read_text().partition("[sources.captions]")
     configuration.write_text(head + rest[rest.index("[sources.") if "[sources." in rest else len(rest) :])
@@ -105,3 +180,14 @@ def test_a_source_that_the_configuration_no_longer_names_is_folded_all_the_same(
     assert {
         one["folded"] for one in data["versions"] if one["machine"] == "session" and one["status"] == "serving"
     } == {1}
+
+
+def _receive() -> str:
+    """Our id of a session that began."""
+    parts = open_parts(load(None, dict(os.environ)))
+    provider = parts.providers["captions"]
+    body = b'{"type": "session_request", "sessionId": "u-p", "userId": "u", "timestamp": "2026-01-01T00:00:00Z"}'
+    reading = provider.read(body)
+    parts.log().append([Entry("captions", 10**15, [], body, None, provider.identity([], body, reading), reading)])
+    parts.engine.dispose()
+    return parts.ids.of("session", "captions", "u-p")

@@ -135,4 +135,4 @@ def test_without_any_source_it_says_so(run, served, elsewhere):
 
     result = run("serve", "--hello")
 
-    assert "no source" in result.output
+    assert "no source to receive from: add [sources.NAME] with its provider to hookfold.toml" in result.output

@@ -68,6 +68,7 @@ def test_nobody_there_is_exit_code_1(run):
 
     assert result.exit_code == 1
     assert url in result.output
+    assert "HOOKFOLD_PORT or --url" in result.output
 
 
 @pytest.mark.parametrize(
@@ -102,3 +103,10 @@ def test_the_list_names_every_scenario(run):
     result = run("simulate", "--list")
 
     assert all(name in result.output for scenarios in SCENARIOS.values() for name in scenarios)
+
+
+def test_programs_read_the_list_as_json(run):
+    result = run("simulate", "--list", "--json")
+
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {(one["provider"], one["scenario"]) for one in told} >= {("wms", "happy"), ("amps", "push_completed")}

@@ -86,6 +86,21 @@ def test_completeness_is_told_and_exits_with_1_where_anything_is_wrong(run: Run,
     assert (whole.exit_code, whole.stdout) == (0, "")
 
 
+def test_a_source_that_nobody_knows_is_no_silent_source(run: Run, session: str):
+    result = run("completeness", "--source", "clinik")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no source clinik" in result.stderr
+
+
+@pytest.mark.parametrize(("limit", "silent"), [("10m", 1), ("600", 1), ("2d", 0), ("172800", 0)])
+def test_a_source_may_be_silent_for_so_long(run: Run, session: str, limit: str, silent: int):
+    asked = ("completeness", "--source", "clinic", "--now", "2023-11-15T22:14:00Z", "--silent-after")
+
+    assert f"{silent} sources are silent" in run(*asked, limit).stderr
+    assert run(*asked, "soon").exit_code == 2
+
+
 def test_a_database_that_was_never_made_is_not_made_by_asking(run: Run, session: str, tmp_path: Path):
     asked = run("timeline", session, "--database", f"sqlite:///{tmp_path}/other.db")
 

@@ -131,11 +131,17 @@ class Service:
 
 @contextmanager
 def running(
-    url: str, folder: Path, processes: int = 1, port: int | None = None, front: str = "serve", before: str = ""
+    url: str,
+    folder: Path,
+    processes: int = 1,
+    port: int | None = None,
+    front: str = "serve",
+    before: str = "",
+    configuration: str = CONFIGURATION,
 ) -> Iterator[Service]:
     """A service on a free port; stopped in the end, with all that belongs to it. `before`: Python to run first."""
     port = port or free_port()
-    env = surroundings(url, folder) | {"HOOKFOLD_PORT": str(port)}
+    env = surroundings(url, folder, configuration) | {"HOOKFOLD_PORT": str(port)}
     command = [sys.executable, "-c", before + FRONTS[front], "serve", "--processes", str(processes)]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)

@@ -107,6 +107,20 @@ def test_the_past_of_an_erased_stream_is_gone_even_if_it_was_asked_for_before(ho
     assert b"ann@" not in gone.data
 
 
+def test_what_is_left_of_an_erased_stream_is_told_and_what_would_need_its_bodies_is_gone(house: House):
+    house.send("captions", start("ann@example.com"))
+    session = f"/v1/sessions/{house.ids.of('session', 'captions', ANN)}"
+
+    erase(house, session.rpartition("/")[2])
+
+    (entry,) = house.get(f"{session}/timeline")["data"]
+    assert (entry["entry"], entry["position"]) == ("erased", 1)
+    assert house.get(f"{session}/why")["state"] == house.get(session, known_at_position=2)["state"] == "active"
+    for when in ({"as_of": "2100-01-01T00:00:00Z"}, {"known_at_position": 1}):
+        for path in (session, f"{session}/timeline", f"{session}/why"):
+            assert house.client.get(path, query_string=when).status_code == 410, (path, when)
+
+
 @pytest.mark.parametrize(
     "then", [{"known_at_position": 1}, {"known_at_position": 1, "with_position": 1}, {"known_at_position": 2}]
 )

@@ -138,6 +138,17 @@ def test_a_field_that_is_wrong_is_named(one_house: House, parameter, changes):
     assert answer.content_type == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        ({"occurred_at": "soon"}, "occurred_at: expected a time with its zone, such as 2026-11-21T20:48:00Z"),
+        ({"source": 5}, "source: expected text of 1 to 512 characters"),
+    ],
+)
+def test_a_wrong_field_is_told_in_words_that_fit_a_body(one_house: House, changes, detail):
+    assert tell(one_house, **changes).json["detail"] == detail
+
+
 @pytest.mark.parametrize("name", sorted(TOLD))
 def test_a_field_that_is_missing_is_named(one_house: House, name):
     document = {key: value for key, value in TOLD.items() if key != name}
@@ -145,6 +156,7 @@ def test_a_field_that_is_missing_is_named(one_house: House, name):
     answer = one_house.client.post("/v1/actions", json=document, headers={"Idempotency-Key": "k"})
 
     assert (answer.status_code, answer.json["parameter"]) == (400, name)
+    assert answer.json["detail"] == f"{name}: missing: it is required"
 
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": ""}, {"Idempotency-Key": "k" * 257}])

@@ -54,6 +54,34 @@ def test_every_documented_parameter_is_known_and_every_other_one_is_not(one_hous
             assert "unknown here" not in answer.get_data(as_text=True), (path, name)
 
 
+def test_the_statuses_that_are_given_are_documented_and_no_others(document):
+    def statuses(method: str, path: str) -> set[str]:
+        return set(document["paths"][path][method]["responses"])
+
+    assert statuses("post", "/v1/replays/{id}/confirm") >= {"200", "405", "409", "415"}
+    assert "409" not in statuses("post", "/v1/actions")
+    read = [path for path, methods in document["paths"].items() if "get" in methods]
+    assert {path for path in read if "410" in statuses("get", path)} == {
+        *("/v1/sessions/{id}", "/v1/sessions/{id}/runs", "/v1/measurements/{id}", "/v1/actions/{id}"),
+        *("/v1/devices/{id}", "/v1/devices/{id}/actions", "/v1/registrations/{id}"),
+        *(f"/v1/{kind}/{{id}}/{what}" for kind in ("sessions", "measurements", "actions") for what in EXPLAINED),
+    }
+    for path in ("/healthz", "/readyz"):
+        assert "304" not in statuses("get", path)
+
+
+def test_names_of_schemas_tell_nothing_of_the_code(document):
+    assert [name for name in document["components"]["schemas"] if not name.isalnum()] == []
+
+
+def test_every_json_answer_to_a_get_under_v1_has_an_etag(one_house: House, document):
+    for path, methods in document["paths"].items():
+        content = methods.get("get", {"responses": {"200": {"content": {}}}})["responses"]["200"]["content"]
+        if path.startswith("/v1/") and "{" not in path and [*content][:1] == ["application/json"]:
+            answer = one_house.client.get(path)
+            assert answer.status_code != 200 or answer.headers["ETag"], path
+
+
 def test_operations_have_names_of_their_own_and_words_for_people(document):
     operations = [operation for methods in document["paths"].values() for operation in methods.values()]
 

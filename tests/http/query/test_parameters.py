@@ -10,6 +10,7 @@ LISTS = [
     *("/v1/sessions", "/v1/measurements", "/v1/actions", "/v1/devices", "/v1/registrations"),
     *("/v1/events", "/v1/deliveries", "/v1/rejections", "/v1/machines"),
 ]
+TIME = "expected a time with its zone, such as 2026-11-21T20:48:00Z"
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -18,6 +19,20 @@ def test_a_limit_that_is_no_number_from_1_to_100_is_refused_by_name(one_house: H
     problem = one_house.problem(path, limit=limit)
 
     assert problem["parameter"] == "limit"
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("limit=text", "limit: expected a whole number"),
+        ("limit=0", "limit: expected a whole number of at least 1"),
+        ("limit=101", "limit: expected a whole number of at most 100"),
+        ("since=soon", f"since: {TIME}"),
+        ("since=2023-11-14T22:00:00+01:00", f"since: {TIME}; a + is sent as %2B"),
+    ],
+)
+def test_what_is_expected_is_told_in_words_for_people(one_house: House, query, detail):
+    assert one_house.problem(f"/v1/sessions?{query}")["detail"] == detail
 
 
 @pytest.mark.parametrize("path", [*LISTS, "/healthz", "/readyz", "/v1/machines/session"])

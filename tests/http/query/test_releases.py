@@ -215,6 +215,25 @@ def test_a_replay_over_http_is_planned_then_confirmed(planning):
     assert [one["id"] for one in newer.get("/v1/replays")["data"]] == [asked["id"]]
 
 
+def test_nothing_has_to_be_said_to_plan_and_to_confirm(planning):
+    newer, until = planning
+
+    asked = newer.client.post("/v1/replays")
+    until(asked.json["id"], "planned")
+    confirmed = newer.client.post(f"/v1/replays/{asked.json['id']}/confirm")
+
+    assert (asked.status_code, confirmed.status_code) == (200, 200)
+    until(asked.json["id"], "done")
+
+
+def test_what_is_no_list_of_machines_is_told_in_our_words(planning):
+    newer, _ = planning
+
+    details = [newer.client.post("/v1/replays", json={"machines": value}).json["detail"] for value in ("session", [1])]
+
+    assert details == ["machines: expected a list", "machines: expected text"]
+
+
 def test_a_plan_is_confirmed_once(planning):
     newer, until = planning
     asked = newer.client.post("/v1/replays", json={}).json

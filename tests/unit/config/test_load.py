@@ -207,7 +207,7 @@ def test_without_it_the_file_and_the_database_are_here(tmp_path, monkeypatch):
 
     assert str(config_path({})) == "hookfold.toml"
     assert loaded.database_url == "sqlite:///var/hookfold.db"
-    assert (tmp_path / "var/secret").exists()
+    assert loaded.service.secret.absent == tmp_path / "var/secret"
 
 
 @pytest.mark.parametrize("port", ["http", "-1", "65536", "١", "8400.0", "123456"])

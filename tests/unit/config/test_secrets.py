@@ -6,18 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from adapters.config import ConfigError, Secret, load
+from adapters.config import ConfigError, Secret, load, make_secrets
 
 
 @pytest.fixture
 def service(tmp_path):
-    """Loads a file with these lines under [service], the database beside it or as told."""
+    """Starts with these lines under [service], the database beside the file or as told."""
 
-    def loaded(lines="", url=None, **env):
+    def loaded(lines="", url=None, known=(), **env):
         path = tmp_path / "hookfold.toml"
         path.write_text(f"[service]\n{lines}")
         database = url or f"sqlite:///{tmp_path}/data/log.db?timeout=3"
-        return load(path, {"HOOKFOLD_DATABASE_URL": database, **env}).service
+        return make_secrets(load(path, {"HOOKFOLD_DATABASE_URL": database, **env}), known).service
 
     return loaded
 
@@ -54,6 +54,34 @@ def test_a_secret_of_the_environment_is_taken_without_the_space_around_it(servic
     assert service('secret = "env:KEY"', KEY="k" * 40 + "\n").key == b"k" * 40
 
 
+def test_what_the_database_was_made_with_is_never_made_anew(service, tmp_path):
+    with pytest.raises(ConfigError, match=r"data/secret: service\.secret: this file is missing: give it back"):
+        service(known=["secret"])
+
+    assert not (tmp_path / "data").exists()
+
+
+def test_who_comes_second_at_a_first_start_takes_the_secret_of_who_came_first(tmp_path):
+    (tmp_path / "hookfold.toml").write_text('[service]\nsecret = "file:mine"\nsigning_key = "env:KEY"')
+    first, second = (load(tmp_path / "hookfold.toml", {"KEY": "0f" * 32}) for _ in range(2))
+
+    made = make_secrets(first, ())
+
+    assert make_secrets(second, ["secret", "signing_key"]) == made
+
+
+def test_loading_makes_nothing_and_what_is_missing_is_told_when_it_is_needed(tmp_path):
+    (tmp_path / "hookfold.toml").write_text("")
+
+    loaded = load(tmp_path / "hookfold.toml", {"HOOKFOLD_DATABASE_URL": f"sqlite:///{tmp_path}/data/log.db"})
+
+    assert not (tmp_path / "data").exists()
+    with pytest.raises(ConfigError, match=r"data/secret: service\.secret: this file is missing"):
+        _ = loaded.service.key
+    with pytest.raises(ConfigError, match=r"data/signing-key: service\.signing_key: this file is missing"):
+        _ = loaded.service.seed
+
+
 def test_an_empty_file_is_refused_and_left_as_it_is(service, tmp_path):
     (tmp_path / "mine").touch()
 
@@ -82,7 +110,7 @@ def test_starts_at_the_same_time_agree_on_one_secret(tmp_path):
     path.write_text('[service]\nsecret = "file:keys/mine"')
 
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: load(path, {}).service.key, range(24)))
+        found = list(pool.map(lambda _: make_secrets(load(path, {}), ()).service.key, range(24)))
 
     assert len(set(found)) == 1
 

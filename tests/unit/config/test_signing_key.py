@@ -4,19 +4,20 @@ import stat
 
 import pytest
 
-from adapters.config import ConfigError, load
+from adapters.config import ConfigError, load, make_secrets
 
 SECOND = 1_000_000
 
 
 @pytest.fixture
 def service(tmp_path):
-    """Loads a file with these lines under [service]."""
+    """Starts with these lines under [service]."""
 
-    def loaded(lines="", **env):
+    def loaded(lines="", known=(), **env):
         path = tmp_path / "hookfold.toml"
         path.write_text(f"[service]\n{lines}")
-        return load(path, {"HOOKFOLD_DATABASE_URL": f"sqlite:///{tmp_path}/data/log.db", **env}).service
+        found = load(path, {"HOOKFOLD_DATABASE_URL": f"sqlite:///{tmp_path}/data/log.db", **env})
+        return make_secrets(found, known).service
 
     return loaded
 

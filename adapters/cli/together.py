@@ -1,0 +1,51 @@
+"""Which options of `hookfold replay` go together: no option that was given is ever left out of account."""
+
+from collections.abc import Collection, Iterable
+
+from adapters.cli.commands import Wrong
+
+MODES = {
+    "status": (),
+    "diff": ("machine",),
+    "rollback": ("machine",),
+    "drop": (),
+    "reread": ("source",),
+    "capture": ("why", "output"),
+}
+"""What is asked for by one option, and the options that go with it. --json goes with all."""
+
+PART = ("source", "stream", "kind", "since")
+REBUILD = ("machine", "no_switch")
+
+
+def mode_of(given: Collection[str]) -> str:
+    """What these options ask for: a mode, a "part" that is folded anew in place, or a "rebuild".
+
+    Raises Wrong, which says what goes together, where they do not.
+    """
+    mode = next((mode for mode in MODES if mode in given), None)
+    if mode is not None:
+        _check(given, (mode,), MODES[mode])
+        return mode
+    if any(name in PART for name in given):
+        _check(given, PART, ())
+        return "part"
+    if any(name in MODES["capture"] for name in given):
+        raise Wrong("--why and --output go with --capture ID only")
+    return "rebuild"
+
+
+def _check(given: Collection[str], these: Collection[str], with_them: Collection[str]) -> None:
+    others = [name for name in given if name not in {*these, *with_them}]
+    if not others:
+        return
+    if with_them:
+        alone = f"goes with {_options(with_them)} only"
+    else:
+        alone = "goes alone" if len(these) == 1 else "go with each other only"
+    raise Wrong(f"{_options(these)} {alone}, not with {_options(others)}")
+
+
+def _options(names: Iterable[str]) -> str:
+    *others, last = ("--" + name.replace("_", "-") for name in names)
+    return f"{', '.join(others)} and {last}" if others else last

@@ -1,0 +1,54 @@
+"""A secret that the database was made with cannot be made anew: its file is asked back, and none is left behind."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import app
+from adapters.cli import command_line
+from adapters.config import load, write_template
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def typed(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Types a command of the real line, in the folder of a service that started once."""
+    monkeypatch.setenv("HOOKFOLD_DATABASE_URL", database_url)
+    write_template(elsewhere / "hookfold.toml")
+    app.start(load(None, os.environ)).engine.dispose()
+    return lambda *words: CliRunner().invoke(command_line(app.commands()), words)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("secret", ["serve"]),
+        ("secret", ["replay"]),
+        ("secret", ["audit", "checkpoint"]),
+        ("secret", ["import", "hookfold.toml"]),
+        ("signing-key", ["serve"]),
+        ("signing-key", ["audit", "checkpoint"]),
+        ("signing-key", ["audit", "key"]),
+        ("signing-key", ["audit", "verify"]),
+    ],
+)
+def test_the_missing_file_is_named_and_not_made(typed: Run, elsewhere: Path, name: str, words: list[str]):
+    (elsewhere / "var" / name).unlink()
+
+    result = typed(*words)
+
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert f"var/{name}: service.{name.replace('-', '_')}: this file is missing: give it back" in line
+    assert not (elsewhere / "var" / name).exists()
+
+
+def test_who_verifies_needs_no_service_secret_and_makes_none(typed: Run, elsewhere: Path):
+    (elsewhere / "var" / "secret").unlink()
+
+    assert typed("audit", "verify").exit_code == 0
+    assert not (elsewhere / "var" / "secret").exists()
