@@ -8,7 +8,7 @@ from adapters.sql.marks import Waiting, mark
 from adapters.sql.projection import Source
 from adapters.sql.refold import Refolder
 from adapters.sql.tables import streams as table
-from adapters.sql.versions import Own, Standing, all_versions, raise_epoch, standing
+from adapters.sql.versions import Share, Standing, all_versions, raise_epoch, standing
 from core import fold
 from core.ids import Ids
 
@@ -34,7 +34,7 @@ class Afresh:
         """What this code has to do with each version. Every machine is registered by now: something was appended."""
         return standing(cursor, self.dialect, self._machines, all_versions(cursor))
 
-    def own(self, standing: Standing, source: str, kind: str) -> Own:
+    def own(self, standing: Standing, source: str, kind: str) -> Share:
         """What this code has to do with the streams of a kind."""
         return standing.machines[self.refolder.machine_of(source, kind).name]
 
@@ -52,7 +52,7 @@ class Afresh:
             own = self.own(now, one.source, one.kind)
             if own.built:
                 built.append(Waiting(one.source, one.stream, one.kind, one.provider_id, one.opened, own.version))
-            versions = own.others if own.built else (own.version, *own.others)
+            versions = own.to_mark
             marks += [(one.source, one.stream, version, head) for version in versions]
         self.refolder.catch_up(cursor, built)
         if marks:

@@ -123,7 +123,7 @@ class Destroyer:
             stream = Waiting(*where, one.kind, one.provider_id, one.opened, own.version)
             row, measured = projection_row(self._afresh.ids, one), measurement_rows(self._afresh.ids, one)
             self._afresh.refolder.write(cursor, [Folded(stream, row, measured)])
-        versions = own.others if own.built else (own.version, *own.others)
+        versions = own.to_mark
         if versions:
             mark(cursor, self._dialect, [(*where, version, at) for version in versions])
 

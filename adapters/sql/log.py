@@ -10,11 +10,11 @@ from adapters.sql.dialects import Ahead, Guarded, Row
 from adapters.sql.entries import Entry, Receipt, Unavailable, Unstorable
 from adapters.sql.errors import cause_of, is_for_now, is_from_driver
 from adapters.sql.memory import STREAMS
-from adapters.sql.project import HOT, Projector
+from adapters.sql.project import Projector
 from adapters.sql.refold import PROJECTIONS
 from adapters.sql.seal import seal
 from adapters.sql.turn import Turn
-from adapters.sql.turns import EVENTS, PAYLOADS, Head, Item, Outcome, Turns
+from adapters.sql.turns import EVENTS, PAYLOADS, USUAL, Head, Item, Outcome, Turns
 from adapters.sql.versions import EPOCH
 from core.event import Instant
 from core.ids import Ids
@@ -24,7 +24,7 @@ T = TypeVar("T")
 _GUARDED = Guarded(
     EPOCH,
     "SELECT leaf FROM events ORDER BY position DESC LIMIT 1",
-    (EVENTS, PAYLOADS, *HOT),
+    USUAL,
     ((EVENTS, ("source", "key")), (STREAMS, ("source", "stream"))),
 )
 """The last event's leaf stands for the whole log before it: nobody else's event has the same."""

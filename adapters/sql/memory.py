@@ -12,7 +12,7 @@ from adapters.sql.erased import bases
 from adapters.sql.marks import marked
 from adapters.sql.projection import Projection, Source, measurement_rows
 from adapters.sql.touch import New, Touch
-from adapters.sql.versions import Own, Standing, raise_epoch, register, standing
+from adapters.sql.versions import Share, Standing, raise_epoch, register, standing
 from core import fold
 from core.event import Instant
 from core.ids import Ids
@@ -53,7 +53,7 @@ class Memory:
         """Whether a stream was not forgotten since it was taken from here."""
         return self._streams.get((one.source, one.stream)) is one
 
-    def own(self, one: Projection) -> Own:
+    def own(self, one: Projection) -> Share:
         """What this code has to do with a stream's machine."""
         return self.standing.machines[one.machine.name]
 

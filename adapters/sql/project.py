@@ -174,7 +174,7 @@ class Projector:
             one = self._memory[source, stream]
             own = self._memory.own(one)
             position = touch.events[0].position if touch.events else head
-            versions = own.others if own.built else (own.version, *own.others)
+            versions = own.to_mark
             marks += [(source, stream, version, position) for version in versions]
             if one.state is not None:
                 mine[source, stream] = touch

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from adapters.sql import tables
 from adapters.sql.ability import Ability
-from adapters.sql.dialects import Insert, Lookup, Row, Write, Writes, dialect_of
+from adapters.sql.dialects import Insert, Lookup, Row, Writes, dialect_of
 from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Unavailable, Unstorable
 from adapters.sql.errors import cause_of, is_for_now
 from adapters.sql.project import HOT, Projector
@@ -30,6 +30,9 @@ KEPT_REJECTIONS = 1_000
 
 EVENTS = Insert(tables.events)
 PAYLOADS = Insert(tables.payloads, without=("origin", "commitment", "erased"))
+USUAL = (EVENTS, PAYLOADS, *HOT)
+"""What nearly every batch writes."""
+
 _DELIVERIES = Insert(tables.deliveries)
 _HOLDERS = Lookup("t.source, t.key, t.position", tables.events, ("source", "key"), unique=True)
 _BODIES = Lookup("t.source, t.position, t.body", tables.payloads, ("source", "position"))
@@ -56,12 +59,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 class Turns:
-    """One process's turns as the only writer, one after the other; each asks the database before it writes.
-
-    `hot` are the writes of nearly every batch.
-    """
-
-    hot: ClassVar[tuple[Write, ...]] = (EVENTS, PAYLOADS, *HOT)
+    """One process's turns as the only writer, one after the other; each asks the database before it writes."""
 
     def __init__(self, engine: Engine, ids: Ids, projector: Projector, clock: Callable[[], Instant]) -> None:
         self._engine = engine
@@ -121,7 +119,7 @@ class Turns:
 
     def _connected(self) -> Any:
         connection = self._engine.raw_connection()
-        self._dialect.settle(connection, self.hot)
+        self._dialect.settle(connection, USUAL)
         return connection
 
     def _abandon(self) -> None:

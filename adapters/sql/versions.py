@@ -45,19 +45,24 @@ class Version(msgspec.Struct, gc=False):
     folded: int = 0
 
 
-class Own(msgspec.Struct, frozen=True, gc=False):
+class Share(msgspec.Struct, frozen=True, gc=False):
     """What a process's code has to do with one machine: its own version's name, whether that is built, the others."""
 
     version: str
     built: bool
     others: tuple[str, ...] = ()
 
+    @property
+    def to_mark(self) -> tuple[str, ...]:
+        """The versions whose rows somebody has to fold again where a stream changes: all that this code does not."""
+        return self.others if self.built else (self.version, *self.others)
+
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
     """What a process's code has to do with every machine. `plain`: all is built, nothing else lives or is marked."""
 
     epoch: str
-    machines: dict[str, Own]
+    machines: dict[str, Share]
     plain: bool
 
     def is_built(self) -> bool:
@@ -158,13 +163,13 @@ def standing(
     return Standing(at or epoch(cursor), owns, plain)
 
 
-def _own(versions: Sequence[Version], kind: Kind) -> Own:
+def _own(versions: Sequence[Version], kind: Kind) -> Share:
     mine = own_version(versions, kind.name, kind.fingerprint)
     if mine is None:  # not registered yet; the machine's first version will serve at once
-        return Own(kind.fingerprint, built=not any(one.machine == kind.name for one in versions))
+        return Share(kind.fingerprint, built=not any(one.machine == kind.name for one in versions))
     living = [one for one in versions if one.machine == kind.name and one.status != DROPPING]
     others = tuple(one.version for one in living if one.version != mine.version)
-    return Own(mine.version, mine.status in BUILT, others)
+    return Share(mine.version, mine.status in BUILT, others)
 
 
 def _is_marked(cursor: Any, dialect: Dialect, version: str) -> bool:
