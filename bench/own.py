@@ -14,9 +14,9 @@ from sqlalchemy import text
 from adapters.config import load
 from adapters.server import WRITER, Link, writing
 from adapters.sql import Entry, GroupCommit, Receipt, Rejection, Unavailable, carrying
-from app import open_parts
 from bench.servers import settings_of
 from bench.traffic import SOURCE, Message
+from wiring.opening import open_parts
 
 
 class Own:

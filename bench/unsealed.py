@@ -3,7 +3,8 @@
 from io import BytesIO
 from typing import Any
 
-from app import Parts, main
+from app import main
+from wiring.parts import Parts
 
 __all__ = ["main"]
 

@@ -6,7 +6,7 @@ from adapters.providers.instants import iso
 from adapters.providers.mentraos import Mentraos
 from adapters.providers.port import Provider, Refused, Secret, Sender, Verified
 from adapters.providers.signatures import sign_svix, sign_wms
-from adapters.providers.told import TOLD_STATES, read_told, told
+from adapters.providers.telling import TOLD_STATES, read_told, reader, told
 from adapters.providers.wms import Wms
 
 PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (Augmentos, Mentraos, Amps, Wms)}
@@ -29,6 +29,7 @@ __all__ = [
     "build",
     "iso",
     "read_told",
+    "reader",
     "sign_svix",
     "sign_wms",
     "told",

@@ -1,6 +1,7 @@
 """What serves: HTTP in the event loop, Flask in threads behind it, and one process that writes."""
 
 from adapters.server.bridge import SHARED, Bridge
+from adapters.server.collector import tune
 from adapters.server.front import Front
 from adapters.server.link import Link
 from adapters.server.logs import configure_logs
@@ -21,6 +22,7 @@ __all__ = [
     "listener",
     "serve_for_parent",
     "serving",
+    "tune",
     "wait_for_end",
     "write_for_parent",
     "writing",

@@ -4,19 +4,21 @@ from adapters.sql.ability import probe
 from adapters.sql.address import WrongAddress
 from adapters.sql.adopt import Importer
 from adapters.sql.build import Builder, Progress, Refused, Told, Unfolded
-from adapters.sql.claim import claim, claimed_sources, claims
+from adapters.sql.collector import seldom_collecting
 from adapters.sql.configured import Configured, note_configuration
 from adapters.sql.current import Current
 from adapters.sql.destroy import Found
 from adapters.sql.dialects import dialect_of
 from adapters.sql.difference import Change, Difference
-from adapters.sql.engine import migrate, open_engine, revision
+from adapters.sql.engine import check_made, check_newest, migrate, open_engine, opened_engine, revision
 from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Unavailable, Unstorable
 from adapters.sql.erase import Eraser, Erasure
 from adapters.sql.erased import Base
 from adapters.sql.errors import cause_of
+from adapters.sql.first_use import claim, claimed_sources, claims
 from adapters.sql.group import GroupCommit
-from adapters.sql.keeper import Keeper, keeper
+from adapters.sql.helpers import spare_cores
+from adapters.sql.keeping import Keeper, keeper
 from adapters.sql.log import Log
 from adapters.sql.own import OWN, Own, own_source
 from adapters.sql.past import Arrival, Erased, History, Past
@@ -117,6 +119,8 @@ __all__ = [
     "WrongAddress",
     "carrying",
     "cause_of",
+    "check_made",
+    "check_newest",
     "claim",
     "claimed_sources",
     "claims",
@@ -125,10 +129,13 @@ __all__ = [
     "migrate",
     "note_configuration",
     "open_engine",
+    "opened_engine",
     "own_source",
     "probe",
     "recompute",
     "revision",
     "sealed_by",
+    "seldom_collecting",
+    "spare_cores",
     "to_event",
 ]

@@ -1,5 +1,7 @@
 """Opens a database: durability settings, transactions that begin when we say so, and the migrations."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,16 @@ def open_engine(url: str, *, pool_size: int = 8, make: bool = True) -> Engine:
     )
 
 
+@contextmanager
+def opened_engine(url: str, *, make: bool = True) -> Iterator[Engine]:
+    """An engine for as long as the block lasts."""
+    engine = open_engine(url, make=make)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
 def _open_sqlite(url: str, file: Path, pool_size: int, make: bool) -> Engine:
     if not make and not file.exists():
         raise Unavailable(f"there is none at {file}")
@@ -105,6 +117,19 @@ def revision(engine: Engine) -> tuple[str | None, str | None]:
     with our_errors(), engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     return current, ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def check_made(engine: Engine) -> None:
+    """Raises Unavailable where no log was ever made."""
+    if revision(engine)[0] is None:
+        raise Unavailable("it holds no log: name the one that `hookfold serve` made")
+
+
+def check_newest(engine: Engine) -> None:
+    """Raises Unavailable where the database is not at the newest revision."""
+    current, newest = revision(engine)
+    if current != newest:
+        raise Unavailable(f"it is at revision {current or 'none'}, this code knows {newest}")
 
 
 def _config(connection: Any) -> Config:

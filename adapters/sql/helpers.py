@@ -5,7 +5,9 @@ No connection may be used on both sides of a fork: that one reads and writes; st
 
 import gc
 import multiprocessing
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
@@ -22,6 +24,11 @@ _histories = msgspec.msgpack.Decoder(list[History])
 _folded = msgspec.msgpack.Decoder(list[Folded | Failed])
 _encode = msgspec.msgpack.Encoder().encode
 _logger = structlog.get_logger()
+
+
+def spare_cores() -> int:
+    """How many processes can help this one with a replay: with more than three, it would be the one they wait for."""
+    return min(3, len(os.sched_getaffinity(0)) - 1) if sys.platform == "linux" else 0
 
 
 class Died(Exception):

@@ -12,7 +12,8 @@ from werkzeug.serving import make_server
 
 from adapters.cli import Commands, Serving, command_line
 from adapters.config import Settings, load, write_template
-from adapters.sql import GroupCommit, migrate, open_engine, revision
+from adapters.sql import GroupCommit, migrate, opened_engine, revision
+from wiring.opening import open_parts
 
 Run = Callable[..., Result]
 
@@ -48,8 +49,6 @@ def run(served: Served) -> Run:
 @pytest.fixture
 def service(elsewhere: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """A real service over HTTP, with the configuration that `init` writes."""
-    from app import open_parts
-
     monkeypatch.setenv("HOOKFOLD_DATABASE_URL", sqlite_url)
     write_template(elsewhere / "hookfold.toml")
     parts = open_parts(load(None, os.environ))
@@ -68,17 +67,13 @@ def service(elsewhere: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _migrate(url: str) -> None:
-    engine = open_engine(url)
-    migrate(engine)
-    engine.dispose()
+    with opened_engine(url) as engine:
+        migrate(engine)
 
 
 def _revision(url: str) -> tuple[str | None, str | None]:
-    engine = open_engine(url)
-    try:
+    with opened_engine(url) as engine:
         return revision(engine)
-    finally:
-        engine.dispose()
 
 
 @pytest.fixture

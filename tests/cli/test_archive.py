@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 from adapters.cli import command_line
 from adapters.config import load, write_template
 from adapters.sql import Entry
-from app import commands, open_parts
+from app import commands
 from tests.support.house import start
+from wiring.opening import open_parts
 
 Run = Callable[..., Result]
 

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.config import load, write_template
 from adapters.sql import Entry
-from app import open_parts
+from wiring.opening import open_parts
 
 HOUSE = Path(__file__).parents[2]
 

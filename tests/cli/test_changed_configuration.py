@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-import app
 from adapters.config import load, write_template
 from adapters.sql import open_engine
+from wiring.opening import start
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_start_with_the_same_configuration_records_nothing(file: Path, databas
 
 
 def _start() -> None:
-    app.start(load(None, os.environ)).engine.dispose()
+    start(load(None, os.environ)).engine.dispose()
 
 
 def _recorded(url: str) -> list[dict[str, Any]]:

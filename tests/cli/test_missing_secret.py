@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 import app
 from adapters.cli import command_line
 from adapters.config import load, write_template
+from wiring.opening import start
 
 Run = Callable[..., Result]
 
@@ -19,7 +20,7 @@ def typed(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -
     """Types a command of the real line, in the folder of a service that started once."""
     monkeypatch.setenv("HOOKFOLD_DATABASE_URL", database_url)
     write_template(elsewhere / "hookfold.toml")
-    app.start(load(None, os.environ)).engine.dispose()
+    start(load(None, os.environ)).engine.dispose()
     return lambda *words: CliRunner().invoke(command_line(app.commands()), words)
 
 

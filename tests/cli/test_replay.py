@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from adapters.cli import Commands, command_line
+from adapters.cli import command_line
 from adapters.config import load, write_template
 from adapters.sql import Entry
-from app import _replay, _rereader, open_parts
+from app import commands
+from wiring.opening import open_parts
 
 
 @pytest.fixture
@@ -19,8 +20,7 @@ def typed(elsewhere: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     """Types the command in a folder with a configuration and an empty log."""
     monkeypatch.setenv("HOOKFOLD_DATABASE_URL", sqlite_url)
     write_template(elsewhere / "hookfold.toml")
-    nothing: Any = None
-    line = command_line(Commands(serve=nothing, migrate=nothing, revision=nothing, replay=_replay, rereader=_rereader))
+    line = command_line(commands())
     return lambda *words: CliRunner().invoke(line, ["replay", *words])
 
 

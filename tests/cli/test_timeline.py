@@ -13,6 +13,8 @@ import app
 from adapters.cli import command_line
 from adapters.config import load, write_template
 from adapters.sql import Entry
+from wiring.opening import open_parts
+from wiring.parts import Parts
 
 Run = Callable[..., Result]
 DAY = 1_700_000_000
@@ -23,7 +25,7 @@ def session(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch)
     """Our id of a session with a hole in it."""
     monkeypatch.setenv("HOOKFOLD_DATABASE_URL", database_url)
     write_template(elsewhere / "hookfold.toml")
-    parts = app.open_parts(load(None, os.environ))
+    parts = open_parts(load(None, os.environ))
     log = parts.log()
     for number, event in [(0, "WMS_LOADED"), (3, "MEASUREMENT_STARTED")]:
         log.append([_entry(parts, {"sequence": number, "event": event, "timestamp": DAY + number})])
@@ -32,7 +34,7 @@ def session(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch)
     return parts.ids.of("session", "clinic", "scan")
 
 
-def _entry(parts: app.Parts, document: dict[str, Any]) -> Entry:
+def _entry(parts: Parts, document: dict[str, Any]) -> Entry:
     body, provider = json.dumps({"sessionId": "scan", **document}).encode(), parts.providers["clinic"]
     reading = provider.read(body)
     identity = provider.identity([], body, reading)

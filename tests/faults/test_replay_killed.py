@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 from adapters.config import load
-from adapters.sql import Entry, Status, to_event
-from app import Parts, _spare_cores, open_parts
+from adapters.sql import Entry, Status, spare_cores, to_event
 from core import fold
 from tests.support.logs import wms
 from tests.support.service import CONFIGURATION, SECRETS, Service, running
+from wiring.opening import open_parts
+from wiring.parts import Parts
 
 EVENTS = int(os.environ.get("HOOKFOLD_REPLAY_EVENTS", "10000"))
 RATE = 200
@@ -87,7 +88,7 @@ def test_a_rebuild_killed_three_times_under_load_misses_nothing(parts: Parts, da
 
     assert done.returncode == 0, done.stderr
     assert all(killed for killed, _ in attempts), "a rebuild was over before it could be killed"
-    assert any(helpers for _, helpers in attempts) or _spare_cores() == 0, "no rebuild had help"
+    assert any(helpers for _, helpers in attempts) or spare_cores() == 0, "no rebuild had help"
     assert set(sending.statuses) == {200}
     assert len(sending.positions) == len(set(sending.positions))
     assert _positions(parts) >= set(sending.positions)

@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 
-from adapters.http import Api, create_http
-from adapters.providers import TOLD_STATES, build, read_told, told
-from adapters.sql import Entry, Log, Own, Projector, Reads, Rejection, Source, dialect_of, open_engine
+from adapters.http import Api, create_http, tell
+from adapters.providers import build, reader
+from adapters.sql import Entry, Log, Own, Projector, Reads, Receipt, Rejection, Source, dialect_of, open_engine
 from core import fold
 from core.ids import Ids
 
@@ -33,7 +34,8 @@ class House:
         every = {name: _source(name, provider) for name, provider in self.providers.items()}
         ticks = count(NOON, 1_000)
         self.log = Log(self.engine, self.ids, Projector(dialect_of(self.engine), self.ids, every), lambda: next(ticks))
-        self.diary = Own(lambda entry: self.log.append([entry])[0], lambda: NOON, "http")
+        self.tell = partial(tell, self._append, lambda: NOON)
+        self.diary = Own(self._append, lambda: NOON, "http")
         sources = {name: every[name] for name in configured}
         given: dict[str, Any] = {
             "reads": Reads(self.engine),
@@ -60,14 +62,11 @@ class House:
         entry = Entry(
             source, NOON, headers, body, by, provider.identity(headers, body, reading), reading, provider.keyed_by_body
         )
-        (receipt,) = self.log.append([entry])
+        receipt = self._append(entry)
         return receipt.verdict, receipt.position
 
-    def tell(self, *, source: str, key: str, action_id: str, state: str, occurred_at: int) -> tuple[str, int]:
-        body = told(action_id, state, occurred_at)
-        entry = Entry(source, NOON, [], body, None, b"told:" + key.encode(), read_told(body))
-        (receipt,) = self.log.append([entry])
-        return receipt.verdict, receipt.position
+    def _append(self, entry: Entry) -> Receipt:
+        return self.log.append([entry])[0]
 
     def reject(self, source: str = "clinic", reason: str = "signature_missing", hint: str = "") -> None:
         self.log.append([Rejection(source, NOON, [], b"{}", 2, 401, reason, hint)])
@@ -129,7 +128,4 @@ def _provider(name: str, kind: str) -> Any:
 
 
 def _source(name: str, provider: Any) -> Source:
-    def read(kind: str | None, body: bytes) -> Any:
-        return read_told(body) if kind in TOLD_STATES else provider.read(body)
-
-    return Source(PROVIDERS[name], provider.machine_of, read, SETTINGS)
+    return Source(PROVIDERS[name], provider.machine_of, reader(provider), SETTINGS)

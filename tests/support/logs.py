@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
-from adapters.providers import build
+from adapters.providers import build, reader
 from adapters.sql import Entry, Log, Projector, Receipt, Rejection, Source, dialect_of, open_engine
 from core import fold
-from core.event import Reading, Unreadable
 from core.ids import Ids
 
 SECOND = 1_000_000
@@ -26,7 +24,7 @@ class Bench:
         ticks = count(NOON, 1_000)
         self.sources = {name: _provider(name) for name in ("clinic", "captions", "energy")}
         self.views = {
-            name: Source(provider.name, provider.machine_of, partial(_read, provider), fold.Settings())
+            name: Source(provider.name, provider.machine_of, reader(provider), fold.Settings())
             for name, provider in self.sources.items()
         }
         self.projector = Projector(dialect_of(self.engine), IDS, self.views)
@@ -75,8 +73,3 @@ def _provider(name: str) -> Any:
             name=name, provider=kinds[name], secrets=[secret], node_ascii=False, event_type=None, package_name=None
         )
     )
-
-
-def _read(provider: Any, _kind: str | None, body: bytes) -> Reading | Unreadable:
-    found: Reading | Unreadable = provider.read(body)
-    return found

@@ -1,6 +1,8 @@
 """The plan of the house, where the import-linter cannot see it."""
 
+import ast
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 HOUSE = Path(__file__).parents[2]
@@ -13,6 +15,17 @@ def test_every_adapter_folder_keeps_its_inside_to_itself():
 
     protected = {name for contract in contracts for name in contract.get("protected_modules", [])}
     assert {f"adapters.{folder}.*" for folder in folders} <= protected
+
+
+def test_the_composition_root_sees_only_the_faces_of_adapters():
+    tree = ast.parse((HOUSE / "app.py").read_text())
+
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    faces = {node.module or "": {one.name for one in node.names} for node in imports}
+
+    adapters = {module: names for module, names in faces.items() if module.startswith("adapters.")}
+    assert adapters
+    assert all(names <= set(import_module(module).__all__) for module, names in adapters.items())
 
 
 def test_no_test_folder_is_a_package_that_could_shadow_the_real_one():

@@ -1,8 +1,11 @@
 """What an app tells of an action that it pushed: Amps sends webhooks for terminal states only."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from adapters.providers.fields import Document, UnusableFieldError, identifier, read_with
+from adapters.providers.port import Provider
 from core.event import Instant, Reading, Unreadable
 
 TOLD_STATES = frozenset({"acknowledged", "scheduled", "cancelled"})
@@ -17,6 +20,15 @@ def told(action_id: str, state: str, occurred_at: Instant) -> bytes:
 def read_told(body: bytes) -> Reading | Unreadable:
     """Reads a body made by `told`. Never raises."""
     return read_with(_read, body)
+
+
+def reader(provider: Provider) -> Callable[[str | None, bytes], Reading | Unreadable]:
+    """What reads a source's bodies by their types: as told where an app told them, else as its provider does."""
+
+    def read(kind: str | None, body: bytes) -> Reading | Unreadable:
+        return read_told(body) if kind in TOLD_STATES else provider.read(body)
+
+    return read
 
 
 def _read(document: Document) -> Reading:

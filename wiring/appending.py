@@ -1,0 +1,89 @@
+"""What those commands do that append to the log, if only what they did."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import BinaryIO
+
+import msgspec
+from msgspec import to_builtins
+
+from adapters.archive import Exporter, Intake, Tell
+from adapters.cli import Keeping
+from adapters.config import Settings
+from adapters.evidence import Evidence
+from adapters.providers import Provider, build
+from adapters.sql import (
+    Entry,
+    Importer,
+    Log,
+    Outcome,
+    Reads,
+    Replay,
+    Rereader,
+    Whole,
+    seldom_collecting,
+    spare_cores,
+)
+from core.ids import Ids
+from wiring.opening import check_up_to_date, opened
+from wiring.parts import Parts, now, source_of
+
+
+@contextmanager
+def export(settings: Settings) -> Iterator[Exporter]:
+    """The database has to be there: an export of a log that was never made would be a mistake that nobody sees."""
+    check_up_to_date(settings.database_url)
+    with _appending(settings) as (parts, log):
+        yield Exporter(Whole(parts.engine), parts.ids, parts.sources, parts.own(log).record)
+
+
+def import_(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcome: Outcome) -> None:
+    """A file that was made with another secret is refused before the database is touched."""
+    ids = Ids(settings.service.key)
+    sources = {name: source_of(build(source), source) for name, source in settings.sources.items()}
+    intake = Intake(file, ids, sources)
+    with _appending(settings, make=True) as (parts, log):
+        importer = Importer(parts.engine, ids, sources, now, whole=intake.whole and not append)
+        try:
+            intake.into(importer, tell, outcome)
+        finally:
+            importer.close()
+            if outcome.kept or outcome.appended:
+                parts.own(log).record("imported", **to_builtins(outcome))
+
+
+@contextmanager
+def replay(settings: Settings) -> Iterator[Replay]:
+    """What rebuilds projections, with the cores that are free."""
+    with _appending(settings) as (parts, log), seldom_collecting():
+        yield parts.replay(parts.own(log).record, spare_cores())
+
+
+@contextmanager
+def rereader(settings: Settings) -> Iterator[Rereader]:
+    """What reads again what could not be read."""
+    with _appending(settings) as (parts, log):
+        again = partial(_received_again, parts.providers)
+        yield Rereader(parts.engine, parts.ids, parts.sources, again, log, parts.own(log))
+
+
+@contextmanager
+def keeping(settings: Settings) -> Iterator[Keeping]:
+    """What erases, retracts and makes bundles."""
+    with _appending(settings) as (parts, log):
+        keeper, notary = parts.keeper(log), parts.notary()
+        evidence = Evidence(Reads(parts.engine), notary, parts.sources, keeper.own.record)
+        yield Keeping(settings, keeper, notary, evidence, now)
+
+
+@contextmanager
+def _appending(settings: Settings, *, make: bool = False) -> Iterator[tuple[Parts, Log]]:
+    with opened(settings, make=make) as parts, closing(parts.log()) as log:
+        yield parts, log
+
+
+def _received_again(providers: Mapping[str, Provider], entry: Entry) -> Entry:
+    provider = providers[entry.source]
+    identity = provider.identity(entry.headers, entry.body, entry.reading)
+    return msgspec.structs.replace(entry, identity=identity, keyed_by_body=provider.keyed_by_body)

@@ -1,0 +1,81 @@
+"""What the command line does."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from adapters.audit import Notary, Verification, verify_log
+from adapters.cli import Asked, Commands, Serving
+from adapters.config import Settings
+from adapters.providers import build, reader
+from adapters.sql import Entry, Probe, Receipt, Rejection, Unavailable, Verdict, check_newest, migrate, revision
+from core.note import Checkpoint, Key
+from wiring import appending
+from wiring.opening import check_up_to_date, database, opened
+from wiring.parts import signing_key
+
+
+def wired(serve: Callable[[Settings, Serving], None]) -> Commands:
+    """Every command. `serve` is given: it starts processes that run the code of the composition root."""
+    return Commands(
+        serve=serve,
+        migrate=_migrate,
+        revision=_revision,
+        key=_key,
+        notary=_notary,
+        keeping=appending.keeping,
+        replay=appending.replay,
+        rereader=appending.rereader,
+        verify=_verify,
+        asking=_asking,
+        export=appending.export,
+        import_=appending.import_,
+    )
+
+
+def _migrate(url: str) -> None:
+    with database(url, make=True) as engine:
+        migrate(engine)
+
+
+def _revision(url: str) -> tuple[str | None, str | None]:
+    with database(url) as engine:
+        return revision(engine)
+
+
+def _key(settings: Settings) -> Key:
+    return signing_key(settings).key
+
+
+@contextmanager
+def _notary(settings: Settings) -> Iterator[Notary]:
+    with opened(settings) as parts:
+        yield parts.notary()
+
+
+def _verify(
+    url: str, settings: Settings | None, key: Key, kept: Sequence[Checkpoint], progress: Callable[[int, int], None]
+) -> Verdict:
+    """Writes nothing: the database may be somebody's copy, and is not even migrated."""
+    sources = {} if settings is None else settings.sources
+    readers = {name: reader(build(source)) for name, source in sources.items()}
+    with database(url) as engine:
+        check_newest(engine)
+        return verify_log(engine, Verification(key, kept, readers), progress)
+
+
+@contextmanager
+def _asking(settings: Settings) -> Iterator[Asked]:
+    """The query API in this process; nothing can be appended through it."""
+    check_up_to_date(settings.database_url)
+    with opened(settings) as parts:
+        client = parts.flask(parts.door(), _refuse).test_client()
+
+        def ask(path: str, parameters: dict[str, str]) -> tuple[int, str]:
+            answer = client.get(path, query_string=parameters)
+            return answer.status_code, answer.get_data(as_text=True)
+
+        yield ask
+
+
+def _refuse(_: Entry | Rejection | Probe) -> Receipt:
+    raise Unavailable("this command only reads")

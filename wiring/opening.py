@@ -1,0 +1,133 @@
+"""Opens the database of a configuration: migrated, and of nobody else. What is wrong is told as a setting."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters.config import ConfigError, Settings, make_secrets
+from adapters.sql import (
+    OWN,
+    Configured,
+    Unavailable,
+    WrongAddress,
+    cause_of,
+    check_made,
+    check_newest,
+    claim,
+    claims,
+    migrate,
+    note_configuration,
+    open_engine,
+    opened_engine,
+)
+from core.ids import Ids
+from wiring.parts import THREADS, Parts, signing_key, wire
+
+_URL = "HOOKFOLD_DATABASE_URL"
+
+
+def open_parts(settings: Settings) -> Parts:
+    """Opens and migrates the database.
+
+    Raises ConfigError where it cannot be used, or does not belong to the configuration.
+    """
+    with _usable(), _named():
+        engine = open_engine(settings.database_url, pool_size=THREADS)
+        try:
+            migrate(engine)
+            parts = wire(_with_secrets(engine, settings), engine)
+            _check_claims(engine, parts.ids, parts.settings)
+        except BaseException:
+            engine.dispose()
+            raise
+    return parts
+
+
+def start(settings: Settings) -> Parts:
+    """The same for who receives deliveries: what was changed since the last start is recorded in the log."""
+    parts = open_parts(settings)
+    with closing(parts.log()) as log, _usable():
+        note_configuration(parts.engine, log, parts.own(log, "start"), _noted(parts.settings, parts.ids))
+    return parts
+
+
+@contextmanager
+def opened(settings: Settings, *, make: bool = False) -> Iterator[Parts]:
+    """The parts of one command. Only one that receives may `make` the database."""
+    if not make:
+        with database(settings.database_url) as engine:
+            check_made(engine)
+    parts = open_parts(settings)
+    try:
+        yield parts
+    finally:
+        parts.engine.dispose()
+
+
+def check_up_to_date(url: str) -> None:
+    """Raises as `database` does, and Unavailable where the database is not at the newest revision."""
+    with database(url) as engine:
+        check_newest(engine)
+
+
+@contextmanager
+def database(url: str, *, make: bool = False) -> Iterator[Engine]:
+    """The engine of a URL for a block. Raises ConfigError where it is none, Unavailable where nothing may be made."""
+    with _named(), opened_engine(url, make=make) as engine:
+        yield engine
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """A block in which a URL that is none is told as the setting that names it."""
+    try:
+        yield
+    except WrongAddress as error:
+        raise ConfigError("environment", _URL, str(error)) from error
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    """A block in which a database that cannot be used is told as the setting that names it, and how to mend that."""
+    try:
+        yield
+    except (Unavailable, SQLAlchemyError, OSError, ValueError) as error:
+        mend = f"the database cannot be used ({cause_of(error)}): start it and let the service write, or name another"
+        raise ConfigError("environment", _URL, mend) from error
+
+
+def _with_secrets(engine: Engine, settings: Settings) -> Settings:
+    """The first start makes the secrets that are not there; a database that was made with others wants those back."""
+    names = {"secret": "secret", "log_key": "signing_key"}
+    return make_secrets(settings, [names[fact] for fact in claims(engine) if fact in names])
+
+
+def _check_claims(engine: Engine, ids: Ids, settings: Settings) -> None:
+    facts = {"secret": ids.fingerprint(), "log_key": str(signing_key(settings).key)}
+    facts |= {f"source:{name}": source.provider for name, source in settings.sources.items()}
+    for name, held in claim(engine, facts).items():
+        if name == "secret":
+            mend = "this database was made with another service secret: give it back, or begin with another database"
+            raise ConfigError(settings.path, "service.secret", mend)
+        if name == "log_key":
+            mend = f"the checkpoints of this database are signed by {held}: give that key and its origin back"
+            raise ConfigError(settings.path, "service.signing_key", mend)
+        key = f"sources.{name.removeprefix('source:')}.provider"
+        raise ConfigError(settings.path, key, f"the log knows this source as {held}: choose another name for a new one")
+
+
+def _noted(settings: Settings, ids: Ids) -> dict[str, Configured]:
+    """The configuration as far as its changes are recorded: secrets as keyed hashes, by reference."""
+    noted = {
+        name: Configured(
+            source.provider,
+            {secret.ref: ids.key(name, b"secret:" + secret.value.encode()).hex()[:16] for secret in source.secrets},
+            source.node_ascii,
+            source.keep_for,
+            source.others(),
+        )
+        for name, source in settings.sources.items()
+    }
+    return noted | {OWN: Configured(OWN, settings=settings.service.others())}

@@ -1,0 +1,135 @@
+"""What every process of a service is put together from."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Engine
+
+from adapters.audit import Notary, Sealer, SigningKey
+from adapters.config import Settings
+from adapters.config import Source as Configured
+from adapters.http import Api, Door, create_http, ingest_blueprint, tell
+from adapters.providers import Provider, build, reader
+from adapters.sql import (
+    Entry,
+    Keeper,
+    Log,
+    Own,
+    Plans,
+    Probe,
+    Projector,
+    Reads,
+    Receipt,
+    Rejection,
+    Replay,
+    Source,
+    Tree,
+    claimed_sources,
+    dialect_of,
+    keeper,
+    open_engine,
+    probe,
+)
+from core import fold
+from core.event import SECOND, Instant
+from core.ids import Ids
+
+Append = Callable[[Entry | Rejection | Probe], Receipt]
+
+THREADS = 8
+"""Threads of one process that answer queries."""
+
+TYPED = "command line"
+"""How the log tells that a command did it."""
+
+
+def now() -> Instant:
+    """The wall clock."""
+    return time.time_ns() // 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every process of a service has, whether it serves or writes."""
+
+    settings: Settings
+    engine: Engine
+    ids: Ids
+    providers: Mapping[str, Provider]
+    sources: Mapping[str, Source]
+
+    def log(self) -> Log:
+        """The writer's side of the log."""
+        return Log(self.engine, self.ids, Projector(dialect_of(self.engine), self.ids, self.sources), now)
+
+    def own(self, log: Log, through: str = TYPED) -> Own:
+        """Records in the log what is done with it."""
+        return Own(lambda entry: log.append([entry])[0], now, through)
+
+    def keeper(self, log: Log) -> Keeper:
+        """What erases, retracts, and records what the command line did."""
+        return keeper(self.engine, self.ids, self.sources, log, now, TYPED)
+
+    def replay(self, record: Callable[..., Any] | None = None, helpers: int = 0) -> Replay:
+        """What builds projections anew, also of sources that the configuration no longer names.
+
+        `helpers`: processes that fold too; none where others serve meanwhile, or where this process has threads.
+        """
+        claimed = claimed_sources(self.engine).items()
+        gone = {name: Configured(name, provider) for name, provider in claimed if name not in self.sources}
+        sources = {name: source_of(build(source), source) for name, source in gone.items()}
+        return Replay(self.engine, self.ids, {**sources, **self.sources}, now, record=record, helpers=helpers)
+
+    def door(self) -> Door:
+        """What deliveries come through."""
+        return Door(self.providers, self.settings.service.max_body, now)
+
+    def notary(self) -> Notary:
+        """Who signs the log."""
+        return Notary(Tree(self.engine), signing_key(self.settings))
+
+    def sealer(self) -> Sealer:
+        """A thread that keeps tree and checkpoints up with the log."""
+        return Sealer(self.notary(), self.settings.service.checkpoint_every / SECOND)
+
+    def flask(self, door: Door, append: Append) -> Flask:
+        """The Flask application; `append` returns after the commit."""
+        own = Own(append, now, "http")
+        api = Api(
+            reads=Reads(self.engine),
+            ids=self.ids,
+            sources=self.sources,
+            tell=partial(tell, append, now),
+            record=own.record,
+            clock=now,
+            threads=THREADS,
+            notary=self.notary(),
+            probe=partial(probe, append),
+            plans=Plans(self.engine, partial(self.replay, own.record), now),
+        )
+        flask = create_http(api)
+        flask.register_blueprint(ingest_blueprint(door, append))
+        return flask
+
+
+def wire(settings: Settings, engine: Engine | None = None) -> Parts:
+    """Puts the parts together; nothing is asked of the database yet, which may be away."""
+    engine = engine or open_engine(settings.database_url, pool_size=THREADS)
+    providers = {name: build(source) for name, source in settings.sources.items()}
+    sources = {name: source_of(providers[name], configured) for name, configured in settings.sources.items()}
+    return Parts(settings, engine, Ids(settings.service.key), providers, sources)
+
+
+def source_of(provider: Provider, configured: Configured) -> Source:
+    """What the log has to know of a configured source."""
+    settings = fold.Settings(configured.package_name, configured.overdue_after, configured.presumed_ended_after)
+    return Source(configured.provider, provider.machine_of, reader(provider), settings)
+
+
+def signing_key(settings: Settings) -> SigningKey:
+    """What the log's checkpoints are signed with."""
+    return SigningKey(settings.service.seed, settings.service.origin)
