@@ -7,7 +7,7 @@ from adapters.audit import Notary, Verification, verify_log
 from adapters.cli import Asked, Commands, Serving
 from adapters.config import Settings
 from adapters.providers import build, reader
-from adapters.sql import Entry, Probe, Receipt, Rejection, Unavailable, Verdict, check_newest, migrate, revision
+from adapters.sql import Entry, Probe, Receipt, Rejection, Unavailable, Verified, check_newest, migrate, revision
 from core.note import Checkpoint, Key
 from wiring import appending
 from wiring.opening import check_up_to_date, database, opened
@@ -54,7 +54,7 @@ def _notary(settings: Settings) -> Iterator[Notary]:
 
 def _verify(
     url: str, settings: Settings | None, key: Key, kept: Sequence[Checkpoint], progress: Callable[[int, int], None]
-) -> Verdict:
+) -> Verified:
     """Writes nothing: the database may be somebody's copy, and is not even migrated."""
     sources = {} if settings is None else settings.sources
     readers = {name: reader(build(source)) for name, source in sources.items()}

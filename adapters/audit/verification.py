@@ -7,7 +7,7 @@ from functools import partial
 from sqlalchemy import Engine
 
 from adapters.audit.keys import opened
-from adapters.sql import Reader, Verdict, recompute
+from adapters.sql import Reader, Verified, recompute
 from core.note import Checkpoint, Key
 
 
@@ -25,7 +25,7 @@ class Verification:
 
 def verify_log(
     engine: Engine, given: Verification, progress: Callable[[int, int], None] = lambda _done, _all: None
-) -> Verdict:
+) -> Verified:
     """Verifies the log as it is now, in short transactions: a service may go on writing to it meanwhile."""
     trust = partial(opened, key=given.key)
     with engine.connect() as connection:

@@ -25,7 +25,7 @@ from adapters.cli.evidence import bundle
 from adapters.cli.pace import Pace
 from adapters.cli.retain import retain
 from adapters.cli.timeline import completeness, timeline
-from adapters.sql import Hole, Verdict
+from adapters.sql import Hole, Verified
 from core.note import Checkpoint, Key, to_base64
 
 
@@ -65,8 +65,8 @@ def verify(
     kept = [_kept(name, key) for name in against]
     started = time.monotonic()
     with told_in_a_line():
-        verdict = commands.verify(found.database_url if found else str(database), found, key, kept, Progress())
-    _tell(verdict, time.monotonic() - started, as_json)
+        verified = commands.verify(found.database_url if found else str(database), found, key, kept, Progress())
+    _tell(verified, time.monotonic() - started, as_json)
 
 
 @audit.command()
@@ -164,13 +164,13 @@ def _kept(name: str, key: Key) -> Checkpoint:
         raise Failed(f"{name} is no checkpoint of this log: {error}") from error
 
 
-def _tell(verdict: Verdict, seconds: float, as_json: bool) -> None:
+def _tell(verified: Verified, seconds: float, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(_document(verdict, seconds)))
-    wrong = verdict.wrong
+        click.echo(json.dumps(_document(verified, seconds)))
+    wrong = verified.wrong
     if wrong is None:
         if not as_json:
-            click.echo(_summary(verdict, seconds))
+            click.echo(_summary(verified, seconds))
         return
     where = f"position {wrong.position}"
     if wrong.until != wrong.position:
@@ -178,24 +178,24 @@ def _tell(verdict: Verdict, seconds: float, as_json: bool) -> None:
     raise Failed(f"wrong at {where} ({wrong.what}): {wrong.why}")
 
 
-def _summary(verdict: Verdict, seconds: float) -> str:
+def _summary(verified: Verified, seconds: float) -> str:
     rest = "".join(
         f"; {count} {what}"
         for count, what in (
-            (verdict.erased, "of them erased, with their place in the tree as it was"),
-            (verdict.unchecked, "unknown types of sources that are no longer configured were not compared"),
+            (verified.erased, "of them erased, with their place in the tree as it was"),
+            (verified.unchecked, "unknown types of sources that are no longer configured were not compared"),
         )
         if count
     )
     return (
-        f"{verdict.size} events are as they were recorded{rest}\n"
-        f"{verdict.checkpoints} checkpoints and {verdict.nodes} nodes fit, root {to_base64(verdict.root)}\n"
-        f"{verdict.size / max(seconds, 1e-6):.0f} events a second"
+        f"{verified.size} events are as they were recorded{rest}\n"
+        f"{verified.checkpoints} checkpoints and {verified.nodes} nodes fit, root {to_base64(verified.root)}\n"
+        f"{verified.size / max(seconds, 1e-6):.0f} events a second"
     )
 
 
-def _document(verdict: Verdict, seconds: float) -> dict[str, object]:
-    wrong = verdict.wrong
+def _document(verified: Verified, seconds: float) -> dict[str, object]:
+    wrong = verified.wrong
     told = None if wrong is None else {field: getattr(wrong, field) for field in wrong.__struct_fields__}
-    counts = {name: getattr(verdict, name) for name in ("size", "checkpoints", "nodes", "erased", "unchecked")}
-    return {"ok": wrong is None, "first_wrong": told, **counts, "root": to_base64(verdict.root), "seconds": seconds}
+    counts = {name: getattr(verified, name) for name in ("size", "checkpoints", "nodes", "erased", "unchecked")}
+    return {"ok": wrong is None, "first_wrong": told, **counts, "root": to_base64(verified.root), "seconds": seconds}

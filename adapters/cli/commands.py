@@ -14,7 +14,7 @@ from adapters.archive import Exporter, Tell
 from adapters.audit import Notary
 from adapters.config import ConfigError, Settings
 from adapters.evidence import Evidence
-from adapters.sql import Keeper, Outcome, Replay, Rereader, Unavailable, Verdict
+from adapters.sql import Keeper, Outcome, Replay, Rereader, Unavailable, Verified
 from core.event import Instant
 from core.note import Checkpoint, Key
 
@@ -74,7 +74,7 @@ class Commands:
     keeping: Callable[[Settings], AbstractContextManager[Keeping]] = not_wired
     replay: Callable[[Settings], AbstractContextManager[Replay]] = not_wired
     rereader: Callable[[Settings], AbstractContextManager[Rereader]] = not_wired
-    verify: Callable[[str, Settings | None, Key, Sequence[Checkpoint], Progress], Verdict] = not_wired
+    verify: Callable[[str, Settings | None, Key, Sequence[Checkpoint], Progress], Verified] = not_wired
     asking: Callable[[Settings], AbstractContextManager[Asked]] = not_wired
     export: Callable[[Settings], AbstractContextManager[Exporter]] = not_wired
     import_: Callable[[Settings, BinaryIO, bool, Tell, Outcome], None] = not_wired

@@ -38,7 +38,7 @@ from adapters.sql.status import Status, VersionStatus
 from adapters.sql.stored import Reader, to_event
 from adapters.sql.taken import Left, Misfit, Outcome, Reach, Repeated, Taken
 from adapters.sql.tree import Hole, Stored, Tree, View
-from adapters.sql.verify import Verdict, recompute
+from adapters.sql.verify import Verified, recompute
 from adapters.sql.versions import Version
 from adapters.sql.wal import carrying
 from adapters.sql.whole import Extent, Selection, Whole, WholeDelivery, WholeEvent, WholeStream
@@ -105,7 +105,7 @@ __all__ = [
     "Unfolded",
     "Unretractable",
     "Unstorable",
-    "Verdict",
+    "Verified",
     "Version",
     "VersionStatus",
     "View",

@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 """(positions done, positions in all), between two reads."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verified(msgspec.Struct, frozen=True):
     """What was verified, up to `size` or to what is wrong. `wrong` null: all of it is as it was recorded.
 
     `root`: over the leaves that were verified. `unchecked`: unknown types whose source is no longer configured.
@@ -51,7 +51,7 @@ def recompute(
     kept: Sequence[Checkpoint],
     readers: Mapping[str, Reader],
     progress: Progress = lambda _done, _all: None,
-) -> Verdict:
+) -> Verified:
     """Verifies the log as it is now. `kept`: checkpoints from elsewhere, which the log has to be an extension of.
 
     `readers`: how the bodies of each configured source are read. What is appended meanwhile is left for the next time.
@@ -62,8 +62,8 @@ def recompute(
             progress(done, walk.head)
         walk.check_the_rest()
     except Found as found:
-        return walk.verdict(found.wrong)
-    return walk.verdict(None)
+        return walk.verified(found.wrong)
+    return walk.verified(None)
 
 
 _HEAD = select(func.coalesce(func.max(events.c.position), 0))
@@ -104,9 +104,9 @@ class _Walk:
             int(connection.execute(_SEALED).scalar_one()) << STEP, int(connection.execute(_COVERED).scalar_one())
         )
 
-    def verdict(self, wrong: Wrong | None) -> Verdict:
+    def verified(self, wrong: Wrong | None) -> Verified:
         tree, counted = self._tree, self._events
-        return Verdict(wrong, tree.size, tree.root(), self._checkpoints, self._nodes, counted.erased, counted.unchecked)
+        return Verified(wrong, tree.size, tree.root(), self._checkpoints, self._nodes, counted.erased, counted.unchecked)
 
     def chunks(self) -> Iterator[int]:
         """Walks the log; gives the number of positions done after every chunk. Raises Found."""

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from adapters.audit import Notary, SigningKey, Verification, opened, verify_log
-from adapters.sql import Entry, Importer, Taken, Tree, Verdict, recompute
+from adapters.sql import Entry, Importer, Taken, Tree, Verified, recompute
 from adapters.sql.seal import seal
 from core.event import Reading
 from core.leaf import Columns, leaf
@@ -58,7 +58,7 @@ class Audited(Erasing):
         importer.close()
         assert outcome.appended == end - start
 
-    def verify(self, *kept: Checkpoint, connection: Connection | None = None) -> Verdict:
+    def verify(self, *kept: Checkpoint, connection: Connection | None = None) -> Verified:
         """Verifies the log: as it is committed, or as it is inside of a transaction."""
         if connection is None:
             return verify_log(self.engine, Verification(SIGNING.key, kept, self.readers))
