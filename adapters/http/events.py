@@ -1,17 +1,20 @@
 """`/v1/events`: the log as it is, by position. Who follows positions sees every event once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
-from flask import Response
+from flask import Response, request
 from msgspec import UNSET, UnsetType
 
 from adapters.http import queries, shapes
 from adapters.http.api import Api
+from adapters.http.follow import Follower
 from adapters.http.problems import NotFound
 from adapters.http.routes import Ask, Listing, Routes, page_of
 from adapters.http.times import text_of, utc
+from adapters.http.waiting import ending_of, looks
 from adapters.sql import OWN, Recorded, own_source
 from core.event import Unreadable
 
@@ -29,12 +32,11 @@ _KIND_WITHOUT_A_STREAM = {"amps": "action"}
 @routes.many("/v1/events", queries.Events, shapes.Event)
 def events(ask: Ask[queries.Events]) -> Listing[shapes.Event]:
     """The feed: events behind a position, in the order in which they were recorded."""
-    source = ask.query.source or None
-    streams = _streams(ask, [source] if source else ask.api.source_names())
-    if streams is not None:
-        return events_of(ask, streams)
     after, limit = _range(ask)
-    return _listing(ask, ask.api.reads.events(after=after, limit=limit, source=source))
+    found = _fitting(ask, limit, after)
+    if not found and ask.query.wait:
+        found = _awaited(ask, partial(_fitting, ask, limit), after, ask.query.wait)
+    return _listing(ask, found)
 
 
 @routes.one("/v1/events/{position}", queries.Query, shapes.WholeEvent)
@@ -67,6 +69,23 @@ def events_of(ask: Ask[Any], streams: Sequence[tuple[str, str]]) -> Listing[shap
     return _listing(ask, ask.api.reads.stream_events(after=after, limit=limit, streams=streams))
 
 
+def _fitting(ask: Ask[Any], limit: int, after: int) -> Sequence[Recorded]:
+    """Events behind a position that the filters let through."""
+    source = ask.query.source or None
+    streams = _streams(ask, [source] if source else ask.api.source_names())
+    if streams is not None:
+        return ask.api.reads.stream_events(after=after, limit=limit, streams=streams)
+    return ask.api.reads.events(after=after, limit=limit, source=source)
+
+
+def _awaited(ask: Ask[Any], read: Callable[[int], Sequence[Recorded]], after: int, wait: int) -> Sequence[Recorded]:
+    """The same once there are some, or none when the time is over."""
+    follower = Follower(ask.api.reads.head, read, after)
+    with ask.api.waiting.slot("wait"):
+        pages = (follower.page() for _ in looks(wait, ending=ending_of(request.environ)))
+        return next(filter(None, pages), [])
+
+
 def _range(ask: Ask[Any]) -> tuple[int, int]:
     """The position to go on behind, and how many events: one more than a page."""
     return ask.after or ask.query.after, ask.query.limit + 1
@@ -77,7 +96,7 @@ def _listing(ask: Ask[Any], found: Sequence[Recorded]) -> Listing[shapes.Event]:
     return Listing([shapes.Event(**_fields(ask.api, row)) for row in rows], following)
 
 
-def _streams(ask: Ask[queries.Events], sources: Sequence[str]) -> list[tuple[str, str]] | None:
+def _streams(ask: Ask[Any], sources: Sequence[str]) -> list[tuple[str, str]] | None:
     """The streams that a provider's id names under each source; None where no id is asked for, none of two kinds."""
     asked = [(kind, name) for kind, field in _NAMES.items() if (name := getattr(ask.query, field))]
     if not asked:
