@@ -1,8 +1,20 @@
-"""Follows the log: page after page behind a position."""
+"""Follows the log: page after page behind a position, as server-sent events (WHATWG HTML, 9.2) where it never ends."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import monotonic
+from typing import Any
 
-from adapters.sql import Recorded
+import msgspec
+
+from adapters.sql import Recorded, Unavailable
+
+HEARTBEAT = 15.0
+"""Seconds of silence behind which a comment is sent: proxies keep the connection, and a client that left is noticed."""
+
+RECONNECT = b"retry: 1000\n\n"
+"""Milliseconds after which a client that lost the connection comes back. Sent at once, so that headers get through."""
+
+_COMMENT = b":\n\n"
 
 
 class Follower:
@@ -24,3 +36,28 @@ class Follower:
         rows = self._read(self._after)
         self._after = rows[-1].position if rows else head
         return rows
+
+
+def messages(follower: Follower, looks: Iterable[None], shape: Callable[[Recorded], Any]) -> Iterator[bytes]:
+    """What is sent to a client, for as long as there are looks. A database that is away is waited for."""
+    yield RECONNECT
+    said = monotonic()
+    for _ in looks:
+        while rows := _page(follower):
+            yield b"".join(_message(row.position, shape(row)) for row in rows)
+            said = monotonic()
+        if monotonic() - said >= HEARTBEAT:
+            yield _COMMENT
+            said = monotonic()
+
+
+def _page(follower: Follower) -> Sequence[Recorded]:
+    try:
+        return follower.page()
+    except Unavailable:
+        return []
+
+
+def _message(position: int, content: Any) -> bytes:
+    """Without a name, so that every client gets it: types are the senders', who may write anything or nothing."""
+    return b"id: %d\ndata: %s\n\n" % (position, msgspec.json.encode(content))

@@ -13,7 +13,7 @@ ENDING = "hookfold.ending"
 """In the WSGI environment, where a server knows it: a function, true once the client left or the service stops."""
 
 _SOON = 0.02
-_EVERY = 0.05
+_EVERY = 0.1
 
 
 class Waiting:

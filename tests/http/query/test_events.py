@@ -104,7 +104,7 @@ def test_the_raw_body_is_a_download_byte_for_byte(house: House, body):
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize("position", ["0", "2", "-1", "x", "stream", "1.0", "9" * 19, "9" * 400, "٣", "%00"])
+@pytest.mark.parametrize("position", ["0", "2", "-1", "x", "1.0", "9" * 19, "9" * 400, "٣", "%00"])
 def test_a_position_that_holds_no_event_is_not_found(house: House, position):
     house.send("clinic", b"x")
 
