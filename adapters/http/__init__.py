@@ -5,5 +5,17 @@ from adapters.http.create import create_http
 from adapters.http.door import Answer, Door, answer, failure, unrecorded
 from adapters.http.ingest import ingest_blueprint
 from adapters.http.telling import tell
+from adapters.http.waiting import ENDING
 
-__all__ = ["Answer", "Api", "Door", "answer", "create_http", "failure", "ingest_blueprint", "tell", "unrecorded"]
+__all__ = [
+    "ENDING",
+    "Answer",
+    "Api",
+    "Door",
+    "answer",
+    "create_http",
+    "failure",
+    "ingest_blueprint",
+    "tell",
+    "unrecorded",
+]

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 
 from adapters.audit import Notary
+from adapters.http.waiting import Waiting
 from adapters.sql import Current, Past, Plans, Reads, Source
 from core.event import Instant
 from core.ids import Ids
@@ -56,10 +57,12 @@ class Api:
     plans: Plans | None = None
     past: Past = field(init=False)
     current: Current = field(init=False)
+    waiting: Waiting = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "past", Past(self.reads, self.ids, self.sources))
         object.__setattr__(self, "current", self.reads.current(self.ids, self.sources))
+        object.__setattr__(self, "waiting", Waiting(self.reads.head, self.threads, self.patience))
 
     def provider_of(self, source: str) -> str | None:
         """None for a source that the configuration no longer names."""

@@ -13,12 +13,12 @@ from adapters.http.cursors import Cursors, Place
 from adapters.http.parameters import as_document, as_query, is_optional, read_query
 from adapters.http.problems import BadRequest, NotJson, TooLarge
 from adapters.http.routes import Ask, Listing, Route
-from adapters.http.waiting import Waiting
 
 LARGEST_BODY = 16_384
 """Bytes of a JSON body that the query API takes."""
 
-_WITH_A_CURSOR = {"cursor", "limit", "now", "min_position"}
+_WITH_A_CURSOR = {"cursor", "limit", "now", "min_position", "wait"}
+_OF_ONE_PAGE = {"wait"}
 
 
 class Endpoints:
@@ -27,7 +27,6 @@ class Endpoints:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._cursors = Cursors(api.ids.subkey("cursors"))
-        self._waiting = Waiting(api.reads.head, api.threads, api.patience)
 
     def of(self, route: Route) -> Callable[..., Response]:
         """The function that answers the route's requests."""
@@ -36,7 +35,7 @@ class Endpoints:
             parameters, after = self._parameters(request)
             query = as_query(route.query, parameters)
             if at_least := getattr(query, "min_position", None):
-                self._waiting.until(at_least)
+                self._api.waiting.until(at_least)
             ask = Ask(self._api, query, path, after)
             result = route.view(ask, read_document(request, route.body)) if route.body else route.view(ask)
             return self._answer(result, parameters)
@@ -62,7 +61,8 @@ class Endpoints:
             return json_answer(result, request)
         if result.following is None:
             return json_answer(result.answer(None), request)
-        cursor = self._cursors.seal(request.path, Place(parameters, result.following))
+        carried = {name: value for name, value in parameters.items() if name not in _OF_ONE_PAGE}
+        cursor = self._cursors.seal(request.path, Place(carried, result.following))
         return json_answer(result.answer(cursor), request, f"{request.path}?cursor={cursor}")
 
 

@@ -1,17 +1,20 @@
 """`/v1/events`: the log as it is, by position. Who follows positions sees every event once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
-from flask import Response
+from flask import Response, request
 from msgspec import UNSET, UnsetType
 
 from adapters.http import queries, shapes
 from adapters.http.api import Api
-from adapters.http.problems import NotFound
+from adapters.http.follow import Follower, messages
+from adapters.http.problems import BadRequest, NotFound
 from adapters.http.routes import Ask, Listing, Routes, page_of
 from adapters.http.times import text_of, utc
+from adapters.http.waiting import ending_of, looks
 from adapters.sql import OWN, Recorded, own_source
 from core.event import Unreadable
 
@@ -23,18 +26,37 @@ _NAMES = {
     "device": "device_id",
     "registration": "registration_id",
 }
+LAST = "Last-Event-ID"
+_LAST_MEANS = "The `id` of the last message seen: the stream begins behind it, whatever `after` says."
+_AT_ONCE = 100
+"""Events of a stream that are read and sent together."""
 _KIND_WITHOUT_A_STREAM = {"amps": "action"}
 
 
 @routes.many("/v1/events", queries.Events, shapes.Event)
 def events(ask: Ask[queries.Events]) -> Listing[shapes.Event]:
-    """The feed: events behind a position, in the order in which they were recorded."""
-    source = ask.query.source or None
-    streams = _streams(ask, [source] if source else ask.api.source_names())
-    if streams is not None:
-        return events_of(ask, streams)
+    """The feed: events behind a position, in the order in which they were recorded; `wait` makes it a long-poll."""
     after, limit = _range(ask)
-    return _listing(ask, ask.api.reads.events(after=after, limit=limit, source=source))
+    found = _fitting(ask, limit, after)
+    if not found and ask.query.wait:
+        found = _awaited(ask, partial(_fitting, ask, limit), after, ask.query.wait)
+    return _listing(ask, found)
+
+
+@routes.one("/v1/events/stream", queries.Feed, str, media="text/event-stream", more_headers={LAST: _LAST_MEANS})
+def stream(ask: Ask[queries.Feed]) -> Response:
+    """The feed while it grows, as server-sent events: `id` is the position, `data` an `Event` as in the list.
+
+    A comment comes after 15 seconds of silence. `503` where too many wait already.
+    """
+    after = _last_seen(ask)
+    if request.method == "HEAD":
+        return _stream_of(iter(()))
+    slot = ask.api.waiting.slot()
+    follower = Follower(ask.api.reads.head, partial(_fitting, ask, _AT_ONCE), after)
+    response = _stream_of(messages(follower, looks(ending=ending_of(request.environ)), partial(_shape, ask.api)))
+    response.call_on_close(slot.close)
+    return response
 
 
 @routes.one("/v1/events/{position}", queries.Query, shapes.WholeEvent)
@@ -67,6 +89,39 @@ def events_of(ask: Ask[Any], streams: Sequence[tuple[str, str]]) -> Listing[shap
     return _listing(ask, ask.api.reads.stream_events(after=after, limit=limit, streams=streams))
 
 
+def _stream_of(content: Iterator[bytes]) -> Response:
+    """`X-Accel-Buffering`: nginx would keep the messages back."""
+    return Response(content, headers={"X-Accel-Buffering": "no"}, content_type="text/event-stream")
+
+
+def _last_seen(ask: Ask[queries.Feed]) -> int:
+    """The position behind which a stream begins: what a client that comes back has seen, else what is asked for."""
+    given = request.headers.get(LAST)
+    if given is None:
+        return ask.query.after
+    position = _number(given)
+    if position is None:
+        raise BadRequest(f"{LAST}: not a position", parameter=LAST)
+    return position
+
+
+def _fitting(ask: Ask[Any], limit: int, after: int) -> Sequence[Recorded]:
+    """Events behind a position that the filters let through."""
+    source = ask.query.source or None
+    streams = _streams(ask, [source] if source else ask.api.source_names())
+    if streams is not None:
+        return ask.api.reads.stream_events(after=after, limit=limit, streams=streams)
+    return ask.api.reads.events(after=after, limit=limit, source=source)
+
+
+def _awaited(ask: Ask[Any], read: Callable[[int], Sequence[Recorded]], after: int, wait: int) -> Sequence[Recorded]:
+    """The same once there are some, or none when the time is over."""
+    follower = Follower(ask.api.reads.head, read, after)
+    with ask.api.waiting.slot("wait"):
+        pages = (follower.page() for _ in looks(wait, ending=ending_of(request.environ)))
+        return next(filter(None, pages), [])
+
+
 def _range(ask: Ask[Any]) -> tuple[int, int]:
     """The position to go on behind, and how many events: one more than a page."""
     return ask.after or ask.query.after, ask.query.limit + 1
@@ -74,10 +129,14 @@ def _range(ask: Ask[Any]) -> tuple[int, int]:
 
 def _listing(ask: Ask[Any], found: Sequence[Recorded]) -> Listing[shapes.Event]:
     rows, following = page_of(found, ask.query.limit, lambda row: row.position)
-    return Listing([shapes.Event(**_fields(ask.api, row)) for row in rows], following)
+    return Listing([_shape(ask.api, row) for row in rows], following)
 
 
-def _streams(ask: Ask[queries.Events], sources: Sequence[str]) -> list[tuple[str, str]] | None:
+def _shape(api: Api, row: Recorded) -> shapes.Event:
+    return shapes.Event(**_fields(api, row))
+
+
+def _streams(ask: Ask[Any], sources: Sequence[str]) -> list[tuple[str, str]] | None:
     """The streams that a provider's id names under each source; None where no id is asked for, none of two kinds."""
     asked = [(kind, name) for kind, field in _NAMES.items() if (name := getattr(ask.query, field))]
     if not asked:
@@ -87,10 +146,16 @@ def _streams(ask: Ask[queries.Events], sources: Sequence[str]) -> list[tuple[str
 
 
 def _position(ask: Ask[Any]) -> int:
-    given = ask.path["position"]
-    if not (given.isascii() and given.isdigit() and len(given) < 20 and int(given) <= queries.HIGHEST):
+    position = _number(ask.path["position"])
+    if position is None:
         raise NotFound("no such event")
-    return int(given)
+    return position
+
+
+def _number(given: str) -> int | None:
+    """A position as text; None where it is none."""
+    plain = given.isascii() and given.isdigit() and len(given) < 20
+    return int(given) if plain and int(given) <= queries.HIGHEST else None
 
 
 def _fields(api: Api, row: Recorded) -> dict[str, Any]:

@@ -101,9 +101,10 @@ def _path_parameters(route: Route) -> Iterable[Schema]:
 
 
 def _header_parameters(route: Route) -> Iterable[Schema]:
-    for name, description in route.headers.items():
-        schema = {"type": "string", "minLength": 1, "maxLength": 256}
-        yield {"name": name, "in": "header", "required": True, "schema": schema, "description": description}
+    schema = {"type": "string", "minLength": 1, "maxLength": 256}
+    for name, description in (route.headers | route.more_headers).items():
+        required = name in route.headers
+        yield {"name": name, "in": "header", "required": required, "schema": schema, "description": description}
 
 
 def _query_parameters(route: Route) -> Iterable[Schema]:
@@ -119,7 +120,7 @@ def _responses(route: Route, schema_of: Schema) -> Schema:
     others = {media: {"schema": {"type": "string"}} for media in route.also}
     good: Schema = {"description": "As asked.", "content": {route.media: {"schema": schema}, **others}}
     responses: Schema = {"200": good}
-    if route.method == "GET" and route.answer is not None and route.etag:
+    if route.method == "GET" and route.media == "application/json" and route.etag:
         responses["304"] = {"description": "The client has it already: `If-None-Match`."}
     problems = {**_PROBLEMS, **route.problems}
     problems |= _BODY_PROBLEMS if route.body is not None else {}

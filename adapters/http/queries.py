@@ -12,6 +12,7 @@ HIGHEST = 2**63 - 1
 
 Position = Annotated[int, Meta(ge=0, le=HIGHEST)]
 Seconds = Annotated[int, Meta(ge=1, le=10**9)]
+Wait = Annotated[int, Meta(ge=1, le=30)]
 Limit = Annotated[int, Meta(ge=1, le=100, description="How many items a page holds.")]
 Session = Annotated[Name | UnsetType, Meta(description="The provider's own id of the session.")]
 Source = Annotated[Name | UnsetType, Meta(description="The source, by its name in the configuration.")]
@@ -154,8 +155,8 @@ class Measurements(TimedListed):
     anomaly: Annotated[AnomalyKind | UnsetType, Meta(description="Only what has an anomaly of this kind.")] = UNSET
 
 
-class Events(Listed):
-    """The feed."""
+class Feed(Query):
+    """The events that fit, behind a position."""
 
     after: After = 0
     source: Source = UNSET
@@ -163,6 +164,16 @@ class Events(Listed):
     action_id: Name | UnsetType = UNSET
     device_id: Name | UnsetType = UNSET
     registration_id: Name | UnsetType = UNSET
+
+
+class Events(Feed):
+    """The feed, in pages."""
+
+    limit: Limit = 20
+    cursor: Cursor = UNSET
+    wait: Annotated[
+        Wait | UnsetType, Meta(description="Seconds for which an empty page waits for an event that fits.")
+    ] = UNSET
 
 
 class StreamEvents(Listed):

@@ -1,6 +1,6 @@
 """Routes as declarations: one registers a view, checks what is sent to it, and describes it in the OpenAPI document."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -60,7 +60,8 @@ class Page(msgspec.Struct, Generic[T]):
 class Route:
     """One method on one path. `answer`: what a page holds, or the whole answer; None: see `media`.
 
-    `headers`: those that are required, with what they mean. `also`: other media types of the answer, as text.
+    `headers`: those that are required, with what they mean. `more_headers`: those that may be sent.
+    `also`: other media types of the answer, as text.
     `page`: what holds the items and the cursor, where it has more than these. `etag`: a GET's answer has one.
     `problems`: the statuses of its own, with what they mean.
     """
@@ -72,12 +73,13 @@ class Route:
     answer: Any
     paged: bool = False
     body: type[msgspec.Struct] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    more_headers: dict[str, str] = field(default_factory=dict)
     media: str = "application/json"
     also: tuple[str, ...] = ()
     page: type[msgspec.Struct] | None = None
     etag: bool = True
-    problems: Mapping[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
 
     @property
     def rule(self) -> str:
@@ -113,7 +115,7 @@ class Routes:
         path: str,
         body: type[msgspec.Struct],
         answer: Any,
-        headers: Mapping[str, str],
+        headers: dict[str, str],
         query: type[msgspec.Struct],
         **more: Any,
     ) -> Decorator:

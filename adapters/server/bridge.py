@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from asyncio import Future
-from collections.abc import Callable, Iterable
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import BytesIO
@@ -13,10 +13,12 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from adapters.http import Answer, failure
-from adapters.server.connection import Respond
+from adapters.http import ENDING, Answer, failure
+from adapters.server.connection import BODILESS, Respond, has_length
+from adapters.server.pieces import Pieces
 from adapters.server.reader import Request
 
+Begin = Callable[[int, list[tuple[str, str]]], Pieces]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 SHARED = 0.0002
@@ -40,18 +42,19 @@ class Bridge:
 
     def answer(self, request: Request, respond: Respond) -> None:
         """Answers one request, in the event loop, once a thread has run it."""
-        environ = self._environ(request)
-        running = asyncio.get_running_loop().run_in_executor(self._pool, self._run, environ)
+        loop = asyncio.get_running_loop()
+        begin = partial(_begin, loop, respond)
+        running = loop.run_in_executor(self._pool, self._run, request, begin)
         running.add_done_callback(partial(_answer, respond))
 
     def close(self) -> None:
         """Waits for the threads; not in the event loop, for which they may wait themselves."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _run(self, environ: dict[str, Any]) -> Answer:
+    def _run(self, request: Request, begin: Begin) -> Answer | None:
         self._count(1)
         try:
-            return self._call(environ)
+            return self._call(request, begin)
         finally:
             self._count(-1)
 
@@ -63,7 +66,8 @@ class Bridge:
             self._running += change
             sys.setswitchinterval(SHARED if self._running else _ALONE)
 
-    def _call(self, environ: dict[str, Any]) -> Answer:
+    def _call(self, request: Request, begin: Begin) -> Answer | None:
+        """The answer; None behind the last piece of one that came so."""
         started: list[Any] = []
 
         def start_response(
@@ -72,8 +76,11 @@ class Bridge:
             started[:] = [int(status.split(" ", 1)[0]), headers]
             return lambda _: None
 
-        result = self._application(environ, start_response)
+        result = self._application(self._environ(request), start_response)
         try:
+            if request.method != "HEAD" and _comes_in_pieces(started, result):
+                _hand_over(result, begin(*started), request)
+                return None
             content = b"".join(result)
         finally:
             close = getattr(result, "close", None)
@@ -101,6 +108,7 @@ class Bridge:
             "wsgi.multithread": True,
             "wsgi.multiprocess": True,
             "wsgi.run_once": False,
+            ENDING: lambda: request.ending,
         }
         for name, value in request.headers:
             key = "HTTP_" + name.upper().replace("-", "_")
@@ -112,7 +120,29 @@ class Bridge:
         return environ
 
 
-def _answer(respond: Respond, run: "Future[Answer]") -> None:
+def _comes_in_pieces(started: list[Any], result: Iterable[bytes]) -> bool:
+    if not started or not isinstance(result, Iterator):
+        return False
+    status, headers = started
+    return status not in BODILESS and not has_length(headers)
+
+
+def _begin(loop: AbstractEventLoop, respond: Respond, status: int, headers: list[tuple[str, str]]) -> Pieces:
+    pieces = Pieces(loop, status, headers)
+    loop.call_soon_threadsafe(respond, pieces)
+    return pieces
+
+
+def _hand_over(result: Iterable[bytes], pieces: Pieces, request: Request) -> None:
+    """Nothing is no piece: in chunks it would be the end."""
+    for piece in result:
+        if piece:
+            pieces.put(piece)
+        if request.ending:
+            return
+
+
+def _answer(respond: Respond, run: "Future[Answer | None]") -> None:
     if run.cancelled():
         respond(_STOPPING)
     elif (error := run.exception()) is not None:

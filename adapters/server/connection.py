@@ -9,10 +9,14 @@ from http import HTTPStatus
 from typing import cast
 
 from adapters.http import Answer, failure
+from adapters.server.pieces import Pieces
 from adapters.server.reader import Reader, Refusal, Request
 
-Respond = Callable[[Answer], None]
-"""Takes the answer to a request, once, in the event loop."""
+Respond = Callable[[Answer | Pieces | None], None]
+"""Takes the answer to a request, once, in the event loop.
+
+One that comes piece by piece is taken when it begins, and None behind its last piece, or a failure instead.
+"""
 
 RECEIVE = 20
 """Seconds in which a whole request has to arrive, once it has begun, and an answer has to be taken."""
@@ -26,9 +30,11 @@ MOST_WAITING = 64
 _LOOK = 0.02
 """Seconds between two looks whether all connections have ended."""
 _NEVER = 1 << 62
+_LAST_CHUNK = b"0\r\n\r\n"
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINES = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}" for status in HTTPStatus}
-_BODILESS = frozenset({204, 304})
+BODILESS = frozenset({204, 304})
+"""Answers that have no body, nor a length."""
 
 
 class Site:
@@ -73,11 +79,13 @@ class Connection(asyncio.Protocol):
         self._transport: Transport
         self._waiting: deque[Request | Refusal] = deque()
         self._answering: Request | Refusal | None = None
+        self._pieces: Pieces | None = None
         self._going_on = False
         self._receiving = False
         self._half_closed = False
         self._ended = False
         self._clogged = False
+        self._chunked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio's call, as are all that follow here."""
@@ -87,6 +95,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         self._ended = True
         self._site.connections.discard(self)
+        self._hurry()
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
@@ -97,12 +106,13 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def eof_received(self) -> bool:
-        """A client that has said all may still wait for an answer."""
+        """A client that has said all may still wait for an answer, but not for long: most of them have left."""
         if self._ended:
             return False
         self._half_closed = True
         if self._reader.receiving:
             self._waiting.append(Refusal(400, "the request broke off"))
+        self._hurry()
         self._go_on()
         return not self._ended or self._transport.get_write_buffer_size() > 0
 
@@ -114,6 +124,9 @@ class Connection(asyncio.Protocol):
         self._clogged = False
         if self._ended:
             self.due = self._site.now + LINGER
+        elif self._pieces is not None:
+            self.due = _NEVER
+            self._pieces.go_on()
         self._go_on()
 
     def _go_on(self) -> None:
@@ -134,6 +147,7 @@ class Connection(asyncio.Protocol):
         if isinstance(item, Refusal):
             self._respond(failure(item.status, item.message))
         else:
+            item.ending = self._half_closed or self._site.closing
             self._site.answer(item, self._respond)
 
     def _wait(self) -> None:
@@ -152,7 +166,13 @@ class Connection(asyncio.Protocol):
         self._receiving = receiving
         self._transport.resume_reading()
 
-    def _respond(self, answer: Answer) -> None:
+    def _respond(self, answer: Answer | Pieces | None) -> None:
+        if isinstance(answer, Pieces):
+            self._begin(answer)
+            return
+        if answer is None or self._pieces is not None:
+            self._finish(whole=answer is None)
+            return
         item, self._answering, self._receiving = self._answering, None, False
         if self._ended or item is None:
             return
@@ -163,6 +183,47 @@ class Connection(asyncio.Protocol):
             self._end()
         else:
             self._go_on()
+
+    def _begin(self, pieces: Pieces) -> None:
+        """The head; without a length, HTTP/1.0 has the body end with the connection (RFC 9112, 6.3)."""
+        item = self._answering
+        if self._ended or not isinstance(item, Request):
+            return
+        self._pieces, pieces.send = pieces, self._send
+        self._chunked = item.version != "1.0"
+        headers = [*pieces.headers, ("transfer-encoding", "chunked")] if self._chunked else pieces.headers
+        last = self._site.closing or item.last
+        head = Answer(pieces.status, headers, b"")
+        self._transport.write(encoded(head, self._site.date, last=last, bodiless=True))
+
+    def _send(self, piece: bytes) -> None:
+        """One piece; the next one is made once the client takes it."""
+        if not self._ended:
+            self._transport.write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._chunked else piece)
+        if self._pieces is not None and (self._ended or not self._clogged):
+            self._pieces.go_on()
+
+    def _finish(self, *, whole: bool) -> None:
+        """Behind the last piece. A body that is not whole must not look so."""
+        item, self._answering, self._pieces, self._receiving = self._answering, None, None, False
+        if self._ended or not isinstance(item, Request):
+            return
+        if not whole:
+            self._transport.abort()
+            return
+        if self._chunked:
+            self._transport.write(_LAST_CHUNK)
+        if self._site.closing or item.last:
+            self._end()
+        else:
+            self._go_on()
+
+    def _hurry(self) -> None:
+        """Whoever waits before the answer, or makes it piece by piece, ends."""
+        if isinstance(self._answering, Request):
+            self._answering.ending = True
+        if self._pieces is not None:
+            self._pieces.go_on()
 
     def _end(self) -> None:
         """Says that this was all, and hears the client out for a while."""
@@ -183,9 +244,13 @@ class Connection(asyncio.Protocol):
             self._go_on()
 
     def close_if_idle(self) -> None:
-        """The site closes: whoever waits for an answer gets it first."""
+        """The site closes: whoever waits for an answer gets it first; of one in pieces, what is taken by now."""
         if self._answering is None and not self._waiting:
             self._transport.close()
+        elif self._pieces is not None and self._clogged:
+            self._transport.abort()
+        else:
+            self._hurry()
 
     def abort(self) -> None:
         """Whatever is under way."""
@@ -193,14 +258,14 @@ class Connection(asyncio.Protocol):
 
 
 def encoded(answer: Answer, date: str, *, last: bool, bodiless: bool) -> bytes:
-    """An answer as it goes over the wire."""
+    """An answer as it goes over the wire; `bodiless`: its head, which tells no length that is not known."""
     lines = [_LINES[answer.status], *[f"{name}: {value}" for name, value in answer.headers], date]
-    if answer.status not in _BODILESS and not _has_length(answer.headers):
+    if answer.status not in BODILESS and not has_length(answer.headers) and (answer.body or not bodiless):
         lines.append(f"content-length: {len(answer.body)}")
     if last:
         lines.append("connection: close")
     head = "\r\n".join(lines).encode("latin-1")
-    return b"%s\r\n\r\n%s" % (head, b"" if bodiless or answer.status in _BODILESS else answer.body)
+    return b"%s\r\n\r\n%s" % (head, b"" if bodiless or answer.status in BODILESS else answer.body)
 
 
 def _date() -> str:
@@ -208,6 +273,6 @@ def _date() -> str:
     return f"date: {formatdate(usegmt=True)}"
 
 
-def _has_length(headers: Sequence[tuple[str, str]]) -> bool:
+def has_length(headers: Sequence[tuple[str, str]]) -> bool:
     """Flask declares a length itself, also where it leaves the body to be left out (HEAD)."""
     return any(name.lower() == "content-length" for name, _ in headers)

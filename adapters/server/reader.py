@@ -30,7 +30,8 @@ class Request(msgspec.Struct, gc=False):
     """A whole request. `target` is as it came, names of headers are in lower case, values as Latin-1.
 
     `body` is the number of bytes, as declared or as far as it was read, where there were too many. `last`: what comes
-    behind it on its connection is not read.
+    behind it on its connection is not read. `ending`: the client has left, or the service stops: who waits before the
+    answer, or makes it piece by piece, ends.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Request(msgspec.Struct, gc=False):
     headers: Headers
     body: bytes | int
     last: bool
+    ending: bool = False
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):

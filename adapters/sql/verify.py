@@ -105,8 +105,8 @@ class _Walk:
         )
 
     def verified(self, wrong: Wrong | None) -> Verified:
-        tree, counted = self._tree, self._events
-        return Verified(wrong, tree.size, tree.root(), self._checkpoints, self._nodes, counted.erased, counted.unchecked)
+        tree, counted = self._tree, (self._events.erased, self._events.unchecked)
+        return Verified(wrong, tree.size, tree.root(), self._checkpoints, self._nodes, *counted)
 
     def chunks(self) -> Iterator[int]:
         """Walks the log; gives the number of positions done after every chunk. Raises Found."""

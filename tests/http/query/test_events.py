@@ -104,9 +104,29 @@ def test_the_raw_body_is_a_download_byte_for_byte(house: House, body):
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize("position", ["0", "2", "-1", "x", "stream", "1.0", "9" * 19, "9" * 400, "٣", "%00"])
+@pytest.mark.parametrize("position", ["0", "2", "-1", "x", "1.0", "9" * 19, "9" * 400, "٣", "%00"])
 def test_a_position_that_holds_no_event_is_not_found(house: House, position):
     house.send("clinic", b"x")
 
     for path in ["", "/body"]:
         house.problem(f"/v1/events/{position}{path}", status=404)
+
+
+@pytest.mark.parametrize("wait", ["0", "31", "-1", "1.5", "x", ""])
+def test_whole_seconds_up_to_half_a_minute_are_waited(one_house: House, wait):
+    assert one_house.problem("/v1/events", wait=wait)["parameter"] == "wait"
+
+
+def test_no_other_list_waits(one_house: House):
+    for path in ("/v1/sessions", "/v1/deliveries", "/v1/sessions/ses_1/events"):
+        assert one_house.problem(path, wait=1)["parameter"] == "wait"
+
+
+def test_a_cursor_does_not_carry_that_one_waits(house: House):
+    for number in range(3):
+        house.send("clinic", wms("scan", number))
+
+    plain, waiting = (house.get("/v1/events", limit=2, **more) for more in ({}, {"wait": 5}))
+
+    assert waiting == plain
+    assert len(house.get("/v1/events", cursor=plain["next_cursor"], wait=5)["data"]) == 1

@@ -2,14 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from io import BytesIO
 from typing import Any
 
 import pytest
 
-from adapters.http import Answer
+from adapters.http import ENDING, Answer
 from adapters.server import SHARED, Bridge
+from adapters.server.pieces import Pieces
 from adapters.server.reader import Request
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -20,10 +22,10 @@ def answered(application: Application, target: str, body: bytes | int = b"") -> 
 
     async def run() -> Answer:
         bridge = Bridge(application, 1, ("127.0.0.1", 8400))
-        told: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         headers = [("host", "example.com"), ("accept", "a"), ("accept", "b"), ("content-length", "1")]
         bridge.answer(Request("GET", target, "1.1", headers, body, last=False), told.set_result)
-        answer = await told
+        answer: Answer = await told
         bridge.close()
         return answer
 
@@ -85,6 +87,123 @@ def test_a_body_that_was_too_large_has_its_length_and_nothing_else(body: bytes |
     assert seen["CONTENT_LENGTH"] == length
     assert isinstance(seen["wsgi.input"], BytesIO)
     assert seen["wsgi.input"].read() == content
+
+
+class Made:
+    """An answer in pieces as a thread makes it, taken as a connection does."""
+
+    def __init__(self, method: str = "GET") -> None:
+        self.request = Request(method, "/", "1.1", [("host", "example.com")], b"", last=False)
+        self.taken: list[bytes] = []
+        self.closed = False
+        self.answers: list[Any] = []
+
+    def run(self, pieces: Iterable[bytes], take: Callable[[Pieces], object], headers: Any = ()) -> None:
+        """Until the thread has ended. `take` is called in the event loop with each piece that came."""
+
+        def application(_: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+            start("200 OK", list(headers))
+            return self._closing(pieces)
+
+        async def run() -> None:
+            bridge = Bridge(application, 1, ("127.0.0.1", 8400))
+            ended = asyncio.Event()
+
+            def respond(answer: Any) -> None:
+                self.answers.append(answer)
+                if isinstance(answer, Pieces):
+                    answer.send = partial(self._take, take, answer)
+                else:
+                    ended.set()
+
+            bridge.answer(self.request, respond)
+            await asyncio.wait_for(ended.wait(), 10)
+            bridge.close()
+
+        asyncio.run(run())
+
+    def _take(self, take: Callable[[Pieces], object], pieces: Pieces, piece: bytes) -> None:
+        self.taken.append(piece)
+        take(pieces)
+
+    def _closing(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        try:
+            yield from pieces
+        finally:
+            self.closed = True
+
+
+def test_what_has_no_length_is_handed_over_piece_by_piece():
+    made = Made()
+
+    made.run([b"one", b"", b"two"], Pieces.go_on, [("x-name", "value")])
+
+    begun, behind = made.answers
+    assert (begun.status, begun.headers, behind) == (200, [("x-name", "value")], None)
+    assert made.taken == [b"one", b"two"]
+    assert made.closed
+
+
+@pytest.mark.parametrize(("method", "headers"), [("HEAD", []), ("GET", [("Content-Length", "6")])])
+def test_what_has_a_length_or_no_body_is_one_answer(method: str, headers: list[tuple[str, str]]):
+    made = Made(method)
+
+    made.run([b"one", b"two"], Pieces.go_on, headers)
+
+    assert made.answers == [Answer(200, headers, b"onetwo")]
+
+
+def test_nothing_is_made_before_the_last_piece_is_taken():
+    made = Made()
+    ahead: list[int] = []
+
+    def pieces() -> Iterator[bytes]:
+        for number in range(5):
+            ahead.append(number - len(made.taken))
+            yield b"%d" % number
+
+    made.run(pieces(), lambda flow: asyncio.get_running_loop().call_later(0.01, flow.go_on))
+
+    assert ahead == [0] * 5
+
+
+def test_who_makes_pieces_for_nobody_is_closed():
+    made = Made()
+
+    def take(pieces: Pieces) -> None:
+        made.request.ending = True
+        pieces.go_on()
+
+    made.run(iter(lambda: b"again", b""), take)
+
+    assert made.taken == [b"again"]
+    assert made.closed
+
+
+def test_pieces_that_fail_are_ended_by_the_failure(capsys: pytest.CaptureFixture[str]):
+    made = Made()
+
+    def pieces() -> Iterator[bytes]:
+        yield b"one"
+        raise RuntimeError("ann@example.com")
+
+    made.run(pieces(), Pieces.go_on)
+
+    assert [type(answer) for answer in made.answers] == [Pieces, Answer]
+    assert made.closed
+
+
+def test_an_application_can_ask_whether_anybody_waits():
+    seen: dict[str, Any] = {}
+
+    def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        seen.update(environ)
+        start("204 No Content", [])
+        return []
+
+    answered(application, "/")
+
+    assert seen[ENDING]() is False
 
 
 def test_an_application_that_fails_is_answered_for(capsys: pytest.CaptureFixture[str]):

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.http import Answer
 from adapters.server.connection import IDLE, LINGER, MOST_WAITING, RECEIVE, Connection, Respond, Site
+from adapters.server.pieces import Pieces
 from adapters.server.reader import Request
 
 GET = b"GET /%d HTTP/1.1\r\nHost: example.com\r\n\r\n"
@@ -40,6 +41,13 @@ class Client:
         respond(Answer(status, [("content-type", "text/plain")], body))
         return request.target
 
+    def begin(self) -> tuple["Taken", Respond]:
+        """Begins the oldest answer, in pieces; and what ends it."""
+        _, respond = self.asked.pop(0)
+        pieces = Taken(asyncio.get_running_loop(), 200, [("content-type", "text/plain")])
+        respond(pieces)
+        return pieces, respond
+
     async def receive(self) -> tuple[int, bytes]:
         """Status and body of the next answer."""
         head = await self.reader.readuntil(b"\r\n\r\n")
@@ -57,6 +65,18 @@ class Client:
     @property
     def is_closed(self) -> bool:
         return not self.site.connections
+
+
+class Taken(Pieces):
+    """Pieces that tell how many were taken."""
+
+    count = 0
+
+    def go_on(self) -> None:
+        self.count += 1
+
+    def give(self, piece: bytes) -> None:
+        self._hand(piece)
 
 
 def connected(test: Test) -> None:
@@ -277,3 +297,158 @@ def test_what_waits_for_a_go_on_gets_it_in_its_turn():
         assert await client.receive() == (200, b"two")
 
     connected(test)
+
+
+def test_an_answer_in_pieces_goes_in_chunks_and_what_was_asked_behind_it_waits():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1 + GET % 2)
+        pieces, respond = client.begin()
+        pieces.give(b"a" * 20)
+        assert len(client.asked) == 0
+        respond(None)
+
+        head = await client.reader.readuntil(b"\r\n\r\n")
+        assert b"transfer-encoding: chunked" in head
+        assert b"content-length" not in head
+        assert await client.reader.readexactly(31) == b"14\r\n" + b"a" * 20 + b"\r\n0\r\n\r\n"
+        assert client.answer(b"two") == "/2"
+        assert await client.receive() == (200, b"two")
+
+    connected(test)
+
+
+def test_pieces_end_with_the_connection_where_there_are_no_chunks():
+    async def test(client: Client) -> None:
+        await client.send(b"GET / HTTP/1.0\r\n\r\n")
+        pieces, respond = client.begin()
+        pieces.give(b"one")
+        pieces.give(b"two")
+        respond(None)
+
+        head, _, body = (await client.reader.read()).partition(b"\r\n\r\n")
+        assert b"transfer-encoding" not in head
+        assert b"connection: close" in head
+        assert body == b"onetwo"
+
+    connected(test)
+
+
+def test_a_client_that_does_not_read_stops_the_pieces_and_is_let_go():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        pieces, _ = client.begin()
+        given = await filled(pieces)
+
+        await client.wait(RECEIVE + 1)
+
+        assert client.is_closed
+        assert pieces.count == given
+
+    connected(test)
+
+
+def test_a_client_that_reads_again_gets_the_rest_and_all_the_time_it_takes():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        pieces, respond = client.begin()
+        given = await filled(pieces)
+
+        await client.reader.readuntil(b"\r\n\r\n")
+        for _ in range(given):
+            assert await client.reader.readexactly(LARGE + 10) == b"7a1200\r\n" + b"a" * LARGE + b"\r\n"
+        await client.wait(10 * IDLE)
+        pieces.give(b"more")
+        respond(None)
+
+        assert pieces.count == given + 1
+        assert await client.reader.readexactly(14) == b"4\r\nmore\r\n0\r\n\r\n"
+
+    connected(test)
+
+
+async def filled(pieces: Taken) -> int:
+    """Gives pieces until one is not taken; how many there were."""
+    given = 0
+    while pieces.count == given:
+        pieces.give(b"a" * LARGE)
+        given += 1
+        await asyncio.sleep(0.02)
+    return given
+
+
+@pytest.mark.parametrize("leave", ["abort", "write_eof", "close"])
+def test_who_makes_an_answer_is_told_that_the_client_left(leave: str):
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        request = client.asked[0][0]
+        pieces, respond = client.begin()
+
+        getattr(client.writer if leave != "abort" else client.writer.transport, leave)()
+        await asyncio.sleep(0.02)
+
+        assert request.ending
+        assert pieces.count
+        pieces.give(b"for nobody")
+        respond(None)
+        await asyncio.sleep(0.02)
+        assert client.is_closed
+
+    connected(test)
+
+
+def test_who_begins_for_a_client_that_has_left_is_not_kept():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        client.writer.transport.abort()
+        await asyncio.sleep(0.02)
+
+        pieces, respond = client.begin()
+        pieces.give(b"for nobody")
+        respond(None)
+
+        assert pieces.count == 1
+
+    connected(test)
+
+
+def test_pieces_that_break_off_do_not_look_whole():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        pieces, respond = client.begin()
+        pieces.give(b"one")
+        await client.reader.readuntil(b"one\r\n")
+
+        respond(Answer(500, [], b"a fault"))
+
+        assert await client.reader.read() == b""
+
+    connected(test)
+
+
+def test_a_site_that_closes_ends_pieces_as_whole_and_does_not_wait_for_who_does_not_read():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        request = client.asked[0][0]
+        pieces, respond = client.begin()
+        closing = asyncio.create_task(client.site.close(5))
+        await asyncio.sleep(0.02)
+        assert request.ending
+        respond(None)
+
+        assert (await client.reader.read()).endswith(b"\r\n\r\n0\r\n\r\n")
+        client.writer.close()
+        await closing
+
+        assert pieces.count
+
+    async def unread(client: Client) -> None:
+        await client.send(GET % 1)
+        pieces, _ = client.begin()
+        await filled(pieces)
+
+        await client.site.close(5)
+
+        assert client.is_closed
+
+    connected(test)
+    connected(unread)

@@ -1,0 +1,83 @@
+"""`wait=`: an empty page of the feed waits for an event, and holds no more than its slot meanwhile."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.logs import wms
+from tests.support.service import Answer, Service, running
+
+
+@pytest.fixture
+def service(database_url: str, tmp_path: Path) -> Iterator[Service]:
+    with running(database_url, tmp_path / "service") as service:
+        yield service
+
+
+@pytest.fixture
+def after(service: Service) -> int:
+    """The head of the log of a service that has just begun."""
+    page: list[Any] = service.get("/v1/events?limit=100")["data"]
+    return page[-1]["position"] if page else 0
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def timed(service: Service, path: str) -> tuple[Answer, float]:
+    began = time.monotonic()
+    return service.send("GET", path), time.monotonic() - began
+
+
+def test_an_empty_page_waits_for_the_event_that_fits_and_not_for_another(
+    service: Service, after: int, pool: ThreadPoolExecutor
+):
+    waiting = pool.submit(timed, service, f"/v1/events?after={after}&wait=20&source=clinic&session_id=mine")
+    time.sleep(0.3)
+    service.wms(wms("another", 0))
+    time.sleep(0.3)
+    assert not waiting.done()
+
+    service.wms(wms("mine", 0))
+
+    answer, seconds = waiting.result()
+    assert [event["session_id"] for event in answer.json["data"]] == ["mine"]
+    assert seconds < 10
+
+
+def test_an_empty_page_is_told_when_the_time_is_over(service: Service, after: int):
+    answer, seconds = timed(service, f"/v1/events?after={after}&wait=1")
+
+    assert (answer.status, answer.json) == (200, {"data": [], "next_cursor": None})
+    assert 1 <= seconds < 5
+
+
+def test_a_page_that_holds_something_is_told_at_once(service: Service, after: int):
+    service.wms(wms("s", 0))
+
+    _, seconds = timed(service, f"/v1/events?after={after}&wait=20")
+
+    assert seconds < 5
+
+
+def test_a_third_one_that_waits_is_sent_away_while_questions_are_answered(
+    service: Service, after: int, pool: ThreadPoolExecutor
+):
+    path = f"/v1/events?after={after}&wait=3"
+    held = [pool.submit(service.send, "GET", path) for _ in range(2)]
+    time.sleep(0.5)
+
+    refused = service.send("GET", path)
+
+    assert (refused.status, refused.headers["retry-after"], refused.json["parameter"]) == (503, "1", "wait")
+    assert service.send("GET", f"/v1/sessions?min_position={after + 9}").status == 503
+    assert service.send("GET", "/v1/sessions").status == 200
+    assert [one.result().status for one in held] == [200, 200]
+    assert service.send("GET", f"/v1/events?after={after}&wait=1").status == 200
