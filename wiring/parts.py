@@ -111,6 +111,7 @@ class Parts:
             probe=partial(probe, append),
             plans=Plans(self.engine, partial(self.replay, own.record), now),
         )
+        api.registry.register(door.deliveries)
         flask = create_http(api)
         flask.register_blueprint(ingest_blueprint(door, append))
         return flask

@@ -2,7 +2,7 @@
 
 from adapters.http.api import Api
 from adapters.http.create import create_http
-from adapters.http.door import Answer, Door, answer, failure, unrecorded
+from adapters.http.door import Answer, Door, failure, unrecorded
 from adapters.http.ingest import ingest_blueprint
 from adapters.http.telling import tell
 from adapters.http.waiting import ENDING
@@ -12,7 +12,6 @@ __all__ = [
     "Answer",
     "Api",
     "Door",
-    "answer",
     "create_http",
     "failure",
     "ingest_blueprint",

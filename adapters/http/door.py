@@ -1,10 +1,11 @@
 """The door: what a delivery is answered, decided in one order for every server in front of it."""
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import msgspec
+from prometheus_client import Counter
 
 from adapters.providers import Provider, Refused
 from adapters.sql import Entry, Receipt, Rejection
@@ -33,12 +34,19 @@ class Answer(NamedTuple):
 
 
 class Door:
-    """Takes deliveries for the configured sources. Bodies over `max_body` bytes are refused."""
+    """Takes deliveries for the configured sources. Bodies over `max_body` bytes are refused.
+
+    `deliveries` counts what this process answered, for whoever registers it.
+    """
 
     def __init__(self, sources: Mapping[str, Provider], max_body: int, clock: Callable[[], Instant]) -> None:
         self.max_body = max_body
         self._sources = sources
         self._clock = clock
+        self.deliveries = Counter(
+            "hookfold_deliveries", "Deliveries answered, by what became of them.", ["source", "outcome"], registry=None
+        )
+        self._counter = cache(self.deliveries.labels)
 
     def source_of(self, method: str, path: str) -> str | Answer:
         """The source that an ingest path names, or the answer (404, 405) to a path or method that cannot be."""
@@ -69,25 +77,26 @@ class Door:
         identity = provider.identity(headers, body, reading)
         return Entry(source, now, headers, body, verified.by, identity, reading, provider.keyed_by_body)
 
+    def answer(self, item: Entry | Rejection, outcome: Receipt | Exception) -> Answer:
+        """What a delivery is answered once its outcome is known."""
+        if not isinstance(outcome, Receipt):
+            self._counter(item.source, "unrecorded").inc()
+            return unrecorded()
+        self._counter(item.source, outcome.verdict).inc()
+        if isinstance(item, Rejection):
+            return failure(item.status, _MESSAGES.get(item.reason, "signature"))
+        return Answer(
+            200,
+            [_JSON, ("hookfold-verdict", outcome.verdict), ("hookfold-position", str(outcome.position))],
+            b'{"status": "success"}',
+        )
+
     def _reject(
         self, source: str, headers: Headers, body: bytes, size: int, status: int, reason: str, hint: str
     ) -> Rejection:
         named = [one for one in headers[:KEPT_HEADERS] if misnamed([one]) is None]
         kept = [(name[:KEPT_HEADER], value[:KEPT_HEADER]) for name, value in named]
         return Rejection(source, self._clock(), kept, body[:KEPT_BODY], min(size, MOST_BYTES), status, reason, hint)
-
-
-def answer(item: Entry | Rejection, outcome: Receipt | Exception) -> Answer:
-    """What a delivery is answered once its outcome is known."""
-    if not isinstance(outcome, Receipt):
-        return unrecorded()
-    if isinstance(item, Rejection):
-        return failure(item.status, _MESSAGES.get(item.reason, "signature"))
-    return Answer(
-        200,
-        [_JSON, ("hookfold-verdict", outcome.verdict), ("hookfold-position", str(outcome.position))],
-        b'{"status": "success"}',
-    )
 
 
 def unrecorded() -> Answer:

@@ -6,7 +6,7 @@ import structlog
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import ClientDisconnected
 
-from adapters.http.door import Answer, Door, answer, failure
+from adapters.http.door import Answer, Door, failure
 from adapters.sql import Entry, Receipt, Rejection, Unavailable
 from core.event import Headers
 
@@ -26,7 +26,7 @@ def ingest_blueprint(door: Door, append: Callable[[Entry | Rejection], Receipt])
         if not isinstance(source, str):
             return _response(source)
         item = _item(door, source)
-        return _response(item if isinstance(item, Answer) else answer(item, _outcome(append, item)))
+        return _response(item if isinstance(item, Answer) else door.answer(item, _outcome(append, item)))
 
     return blueprint
 

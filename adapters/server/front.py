@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import structlog
 
-from adapters.http import Door, answer, unrecorded
+from adapters.http import Door, unrecorded
 from adapters.server.bridge import Bridge
 from adapters.server.connection import Respond
 from adapters.server.link import Link
@@ -46,7 +46,7 @@ class Front:
         """Whatever goes wrong with a delivery, its sender is told to send it again."""
         try:
             item = self._item(source, request)
-            self._link.commit(item, partial(_told, item, respond))
+            self._link.commit(item, partial(self._told, item, respond))
         except Exception:
             _logger.exception("delivery_failed")
             respond(unrecorded())
@@ -56,6 +56,5 @@ class Front:
             return self._door.refuse_size(source, request.headers, request.body)
         return self._door.receive(source, request.headers, request.body)
 
-
-def _told(item: Entry | Rejection, respond: Respond, outcome: Receipt | Unavailable) -> None:
-    respond(answer(item, outcome))
+    def _told(self, item: Entry | Rejection, respond: Respond, outcome: Receipt | Unavailable) -> None:
+        respond(self._door.answer(item, outcome))
