@@ -71,7 +71,7 @@ def test_a_reader_sees_each_event_once_and_in_order_while_two_write_and_he_comes
     with ThreadPoolExecutor(2) as pool:
         writing = [pool.submit(send, service, session) for session in ("left", "right")]
         while len(seen) < there:
-            with Stream(service.port, "?after=0", last=seen[-1].id if seen else None) as stream:
+            with Stream.back(service.port, "?after=0", seen[-1].id if seen else None) as stream:
                 seen += stream.take(min(40, there - len(seen)))
         for one in writing:
             one.result()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from itertools import islice
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, NamedTuple, Self
 
 from tests.support.service import PATIENCE
@@ -21,6 +21,10 @@ class Message(NamedTuple):
     event: str | None
 
 
+class RefusedError(Exception):
+    """The status of an answer that is no stream."""
+
+
 class Stream:
     """One connection that follows the log; `last` is what a client that comes back sends."""
 
@@ -29,7 +33,22 @@ class Stream:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         self._connection.request("GET", STREAM + query, headers=headers)
         self.answer: HTTPResponse = self._connection.getresponse()
-        assert (self.answer.status, self.answer.getheader("content-type")) == (200, "text/event-stream")
+        if self.answer.status != 200:
+            self.close()
+            raise RefusedError(self.answer.status)
+        assert self.answer.getheader("content-type") == "text/event-stream"
+
+    @classmethod
+    def back(cls, port: int, query: str, last: int | None) -> Self:
+        """A client that comes back again and again: the slot of its own last connection may not be free at once."""
+        deadline = monotonic() + PATIENCE
+        while True:
+            try:
+                return cls(port, query, last)
+            except RefusedError as refused:
+                if refused.args != (503,) or monotonic() > deadline:
+                    raise
+                sleep(0.02)
 
     def __enter__(self) -> Self:
         return self
