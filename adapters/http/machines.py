@@ -11,6 +11,10 @@ from core.fold import MACHINES, Kind
 
 routes = Routes()
 
+_GLASSES = ("session", "registration")
+_FOLDED_BY = {"augmentos": _GLASSES, "mentraos": _GLASSES, "amps": ("action", "device"), "wms": ("measurement",)}
+"""The machines by the provider whose streams they fold."""
+
 
 class Transition(msgspec.Struct, rename={"from_": "from"}):
     """A row: on `trigger`, from any of `from`, to `to` (null: nothing moves), where `when` holds.
@@ -52,14 +56,16 @@ class MachineDescription(msgspec.Struct, kw_only=True):
 class ListedMachines(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The machines, in pages like every list."""
 
+    source: queries.Source = msgspec.UNSET
     limit: queries.Limit = 20
     cursor: queries.Cursor = msgspec.UNSET
 
 
 @routes.many("/v1/machines", ListedMachines, MachineDescription)
 def machines(ask: Ask[ListedMachines]) -> Listing[MachineDescription]:
-    """Every machine."""
-    found = [shape(MACHINES[name]) for name in sorted(MACHINES)]
+    """Every machine, or those that fold what a source sends."""
+    names = _FOLDED_BY.get(ask.api.provider_of(ask.query.source) or "", ()) if ask.query.source else MACHINES
+    found = [shape(MACHINES[name]) for name in sorted(names)]
     return listing_of(found, ask.query.limit, ask.after, lambda machine: machine.name)
 
 

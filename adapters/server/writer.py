@@ -106,11 +106,18 @@ class Writer:
 
     def _begin(self) -> None:
         """Begins what waits, as far as there may be more under way."""
-        while self._waiting and len(self._under_way) < MOST_UNDER_WAY:
+        while self._waiting and self._may_begin():
             some, self._waiting = self._waiting[:MOST_PER_COMMIT], self._waiting[MOST_PER_COMMIT:]
             batch = [item for _, item in some]
             self._under_way.append(([connection for connection, _ in some], batch, self._log.begin(batch)))
             self._finish_answered()
+
+    def _may_begin(self) -> bool:
+        """A second batch waits until it is as large as the one under way: small ones are dear."""
+        if not self._under_way:
+            return True
+        _, batch, _ = self._under_way[-1]
+        return len(self._under_way) < MOST_UNDER_WAY and len(self._waiting) >= len(batch)
 
     def _finish_answered(self) -> None:
         while self._under_way and self._log.answered:

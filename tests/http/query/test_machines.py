@@ -17,6 +17,19 @@ def test_every_machine_is_told_with_its_states_rows_and_diagram(one_house: House
         assert one_house.get(f"/v1/machines/{machine['name']}") == machine
 
 
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("clinic", ["measurement"]),
+        ("captions", ["registration", "session"]),
+        ("energy", ["action", "device"]),
+        ("x", []),
+    ],
+)
+def test_those_that_fold_what_a_source_sends(one_house: House, source, names):
+    assert [machine["name"] for machine in one_house.get("/v1/machines", source=source)["data"]] == names
+
+
 def test_a_machine_of_several_regions_tells_each(one_house: House):
     machine = one_house.get("/v1/machines/measurement")
 

@@ -98,19 +98,41 @@ def delivered(size: int) -> bytes:
     return frame([pack(Rejection("clinic", 0, [], b"", size, 400, "empty"))])
 
 
+def await_begun(log: Scripted, count: int) -> None:
+    deadline = time.monotonic() + 10
+    while log._begun < count:
+        assert time.monotonic() < deadline
+
+
 def test_outcomes_that_come_together_are_all_answered():
     log = Scripted(together=2)
     with connecting(log) as connect, connect() as client:
         for size in (1, 2):
             client.sendall(delivered(size))
-            deadline = time.monotonic() + 10
-            while log._begun < size:
-                assert time.monotonic() < deadline
+            await_begun(log, size)
 
         outcomes = received(client, 2)
 
     log.close()
     assert outcomes == [Receipt("rejected", 1), Receipt("rejected", 2)]
+
+
+def test_a_second_batch_waits_until_it_is_as_large_as_the_one_under_way():
+    log = Scripted(together=2)
+    with connecting(log) as connect, connect() as client:
+        client.sendall(frame([pack(Rejection("clinic", 0, [], b"", size, 400, "empty")) for size in (1, 2)]))
+        await_begun(log, 1)
+        client.sendall(delivered(3))
+        time.sleep(0.05)
+        begun = log._begun
+        client.sendall(delivered(4))
+        await_begun(log, 2)
+
+        outcomes = received(client, 4)
+
+    log.close()
+    assert begun == 1
+    assert outcomes == [Receipt("rejected", size) for size in (1, 2, 3, 4)]
 
 
 def test_a_batch_that_fails_is_told_so_and_the_next_one_is_committed():
