@@ -65,6 +65,15 @@ def opens(service: Service) -> float:
     return time.monotonic() - began
 
 
+def two_that_wait(service: Service, path: str) -> list[socket.socket]:
+    """Clients that have every slot by now. To ask for one would be to take it: they are given the time."""
+    clients = [connected(service.port) for _ in range(2)]
+    for client in clients:
+        client.sendall(request(path, method="GET", length=""))
+    time.sleep(0.5)
+    return clients
+
+
 def test_a_reader_sees_each_event_once_and_in_order_while_two_write_and_he_comes_back(service: Service):
     there = len(listed(service)) + 2 * SENT
     seen: list[Message] = []
@@ -145,10 +154,7 @@ def test_a_third_stream_is_sent_away_while_questions_are_answered(service: Servi
 
 @pytest.mark.parametrize("path", [f"{STREAM}?after=100000", "/v1/events?after=100000&wait=30"])
 def test_a_client_that_left_frees_its_slot_at_once(service: Service, path: str):
-    clients = [connected(service.port) for _ in range(2)]
-    for client in clients:
-        client.sendall(request(path, method="GET", length=""))
-    time.sleep(0.5)
+    clients = two_that_wait(service, path)
     assert service.send("GET", STREAM).status == 503
 
     for client in clients:
@@ -159,10 +165,7 @@ def test_a_client_that_left_frees_its_slot_at_once(service: Service, path: str):
 
 @pytest.mark.parametrize("path", [f"{STREAM}?after=0", "/v1/events?after=100000&wait=30"])
 def test_a_service_with_open_streams_is_told_to_stop_and_stops(service: Service, path: str):
-    clients = [connected(service.port) for _ in range(2)]
-    for client in clients:
-        client.sendall(request(path, method="GET", length=""))
-    time.sleep(0.5)
+    clients = two_that_wait(service, path)
 
     began = time.monotonic()
     service.process.send_signal(signal.SIGTERM)
