@@ -125,7 +125,7 @@ class Log(Turns):
                 self._lose()
             head = None
         if head is None:
-            self._projector.forget_streams(sent.streams)
+            self._projector.memory.forget_streams(sent.streams)
             return False
         self._head = head
         self._under_way.append(sent)
@@ -142,7 +142,7 @@ class Log(Turns):
         sent.before, sent.outcomes = self._head, list(turn.receipts)
         sent.streams = [row[:2] for row in rows[PROJECTIONS]]
         rows[EVENTS], rows[PAYLOADS] = turn.event_rows()
-        ahead.send(self._projector.epoch, leaf, rows)
+        ahead.send(self._projector.memory.epoch, leaf, rows)
         return Head(turn.position, turn.recorded_at, rows[EVENTS][-1][-1])
 
     def _receive(self) -> None:
@@ -169,7 +169,7 @@ class Log(Turns):
         self._alone = False
         self._head = self._under_way[0].before
         for sent in self._under_way:
-            self._projector.forget_streams(sent.streams)
+            self._projector.memory.forget_streams(sent.streams)
         self._decide_all()
 
     def _lose(self) -> None:

@@ -1,6 +1,6 @@
 """Folds what an append brought into the projections, in the append's own transaction."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,6 @@ from adapters.sql.refold import FORGET_MEASUREMENT, PROJECTIONS, Refolder, fault
 from adapters.sql.stored import stream_rows, to_event
 from adapters.sql.touch import New, Touch, touch_of, touches
 from core import fold
-from core.event import Instant
 from core.ids import Ids
 
 _logger = structlog.get_logger()
@@ -35,7 +34,7 @@ _KIND_OF = Lookup("t.source, t.stream, t.kind, t.provider_id", tables.streams, (
 
 
 class Projector:
-    """Keeps the projections of the machines that this code declares."""
+    """Keeps the projections of the machines that this code declares. `memory`: what it need not ask for."""
 
     def __init__(
         self,
@@ -48,28 +47,7 @@ class Projector:
         self._ids = ids
         self._sources = sources
         self._refolder = Refolder(dialect, ids, sources, machines)
-        self._memory = Memory(dialect, ids, sources, machines)
-
-    @property
-    def epoch(self) -> str:
-        """The epoch of the versions that this projector knows."""
-        return self._memory.epoch
-
-    def forget(self) -> None:
-        """Forgets everything: it may not be what was committed."""
-        self._memory.forget()
-
-    def forget_streams(self, streams: Iterable[Row]) -> None:
-        """Forgets some streams: (source, our id)."""
-        self._memory.forget_streams(streams)
-
-    def forget_changed(self, cursor: Any, after: int) -> None:
-        """Forgets what other processes appended to behind the position `after`."""
-        self._memory.forget_changed(cursor, after)
-
-    def renew(self, cursor: Any, now: Instant) -> None:
-        """Looks at the versions again, under the append lock."""
-        self._memory.renew(cursor, now)
+        self.memory = Memory(dialect, ids, sources, machines)
 
     def touch(self, cursor: Any, new: Sequence[New], conflicts: Sequence[tuple[str, int]]) -> dict[Row, Touch]:
         """The streams that new events, or conflicts with old ones, touch; events learn what opened their streams."""
@@ -77,9 +55,9 @@ class Projector:
         if conflicts:
             self._touch_conflicts(cursor, touched, self._hit(cursor, new, conflicts))
             # A conflict has no position by which other processes would see that a stream changed.
-            self._memory.raise_epoch(cursor)
+            self.memory.raise_epoch(cursor)
         if touched:
-            self._memory.load(cursor, touched, new)
+            self.memory.load(cursor, touched, new)
         return touched
 
     def foresee(self, new: Sequence[New]) -> dict[Write, list[Row]] | None:
@@ -89,18 +67,18 @@ class Projector:
         """
         touched = touches(new, self._ids)
         try:
-            rows = self._foreseen(new, touched) if self._memory.standing.plain else None
+            rows = self._foreseen(new, touched) if self.memory.standing.plain else None
         except Exception:  # noqa: BLE001 - a fault of ours, which is told where the stream is given up
             rows = None
         if rows is None:
-            self.forget_streams(touched)
+            self.memory.forget_streams(touched)
         return rows
 
     def _foreseen(self, new: Sequence[New], touched: dict[Row, Touch]) -> dict[Write, list[Row]] | None:
-        begun = self._memory.suppose(touched, new)
+        begun = self.memory.suppose(touched, new)
         rows: dict[Write, list[Row]] = {STREAMS: begun, PROJECTIONS: [], _MEASUREMENTS: [], _GONE: []}
         for stream, touch in touched.items():
-            one = self._memory[stream]
+            one = self.memory[stream]
             if not self._advance(one, touch):
                 return None
             measured = measurement_rows(self._ids, one)
@@ -111,7 +89,7 @@ class Projector:
             rows[PROJECTIONS].append(projection_row(self._ids, one))
             rows[_MEASUREMENTS] += _changed(one.measured, measured)
             one.measured = measured
-        if any(self._memory[row[:2]].state.anomalies for row in begun):  # begun long ago, more likely, and forgotten
+        if any(self.memory[row[:2]].state.anomalies for row in begun):  # begun long ago, more likely, and forgotten
             return None
         return rows
 
@@ -122,18 +100,18 @@ class Projector:
         """
         if not touched:
             return
-        if not self._memory.standing.plain:
+        if not self.memory.standing.plain:
             writes.flush()
             touched = self._leave_marks(writes.cursor, touched, head)
         attempt = partial(self._attempt, writes.cursor, head)
-        places = [(self._memory[stream], touch) for stream, touch in touched.items()]
+        places = [(self.memory[stream], touch) for stream, touch in touched.items()]
         behind = [one for one, touch in places if attempt(one, self._advance, touch) is False]
         if behind:
             writes.flush()
         for one in behind:
             attempt(one, self._refold, writes.cursor)
         for one, touch in places:
-            if self._memory.holds(one):
+            if self.memory.holds(one):
                 attempt(one, self._add, touch, writes)
 
     def _attempt(self, cursor: Any, head: int, one: Projection, act: Callable[..., Any], *arguments: Any) -> Any:
@@ -171,8 +149,8 @@ class Projector:
         mine: dict[Row, Touch] = {}
         stale: list[Waiting] = []
         for (source, stream), touch in touched.items():
-            one = self._memory[source, stream]
-            own = self._memory.own(one)
+            one = self.memory[source, stream]
+            own = self.memory.own(one)
             position = touch.events[0].position if touch.events else head
             versions = own.to_mark
             marks += [(source, stream, version, position) for version in versions]
@@ -180,7 +158,7 @@ class Projector:
                 mine[source, stream] = touch
             elif one.version:  # marked before this batch, or left by another release
                 stale.append(Waiting(source, stream, one.kind, one.provider_id, one.opened, one.version))
-                self._memory.forget_streams([(source, stream)])
+                self.memory.forget_streams([(source, stream)])
         if marks:
             mark(cursor, self._dialect, marks)
         self._refolder.catch_up(cursor, stale)
@@ -217,8 +195,8 @@ class Projector:
         """The stream waits for other code, or for its next event; every process has to know that its row is old."""
         _logger.error("fold_failed", source=one.source, stream=one.stream, version=one.version, error=error)
         mark(cursor, self._dialect, [(one.source, one.stream, one.version, head)], error)
-        self._memory.forget_streams([(one.source, one.stream)])
-        self._memory.not_plain(cursor)
+        self.memory.forget_streams([(one.source, one.stream)])
+        self.memory.not_plain(cursor)
 
 
 def _changed(stored: Mapping[Row, Row], now: Mapping[Row, Row]) -> list[Row]:

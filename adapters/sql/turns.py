@@ -127,7 +127,7 @@ class Turns:
 
         Nothing is asked of a server that may be silent: what it has not committed ends with the connection.
         """
-        self._projector.forget()
+        self._projector.memory.forget()
         self._alone = False
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -160,11 +160,11 @@ class Turns:
         cursor.execute(_HEAD)
         epoch, position, recorded_at, leaf = cursor.fetchone()
         head = Head(position or 0, recorded_at or 0, bytes(leaf or b""))
-        self._alone = epoch == self._projector.epoch and head.position == self._head.position
-        if epoch != self._projector.epoch:
-            self._projector.renew(cursor, self._clock())
+        self._alone = epoch == self._projector.memory.epoch and head.position == self._head.position
+        if epoch != self._projector.memory.epoch:
+            self._projector.memory.renew(cursor, self._clock())
         elif head.position != self._head.position:
-            self._projector.forget_changed(cursor, self._head.position)
+            self._projector.memory.forget_changed(cursor, self._head.position)
         return head
 
     def _held(self, keys: Sequence[Row]) -> Iterator[tuple[Row, int]]:

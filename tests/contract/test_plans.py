@@ -122,7 +122,7 @@ def append_everything(house: House) -> None:
     house.send("energy", b"{not json", key="k-raw")
     house.send("captions", start("new"))
     house.reject()
-    house.log._projector.forget()
+    house.log._projector.memory.forget()
     house.send("clinic", wms("s1", 10, "PAGE_UNLOADED"))
     house.send("energy", pushed("a1", "car-1", result={"ok": False}), key="k1")
 
