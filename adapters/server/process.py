@@ -29,6 +29,8 @@ _LENGTH = 8
 _BACKLOG = 128
 _ACCEPTED = 1_024
 """Connections that may wait for a process that serves, as far as the system lets them."""
+_UNHEARD = 30_000
+"""Milliseconds for a client to acknowledge what it is sent (RFC 5482): one that vanished holds its place no longer."""
 _PAUSE = 0.2
 """Seconds before a process that died is started anew: one that dies at once must not spin."""
 _LAST_WORDS = 90.0
@@ -109,6 +111,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if sys.platform == "linux":  # its connections take it over
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD)
         listening.bind((host, port))
         listening.listen(_ACCEPTED)
         yield listening
