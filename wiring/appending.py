@@ -35,7 +35,7 @@ def export(settings: Settings) -> Iterator[Exporter]:
     """The database has to be there: an export of a log that was never made would be a mistake that nobody sees."""
     check_up_to_date(settings.database_url)
     with _appending(settings) as (parts, log):
-        yield Exporter(Whole(parts.engine), parts.ids, parts.sources, parts.own(log).record)
+        yield Exporter(Whole(parts.engine), parts.ids, parts.sources, parts.recorder(log).record)
 
 
 def import_(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcome: Outcome) -> None:
@@ -50,14 +50,14 @@ def import_(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcom
         finally:
             importer.close()
             if outcome.kept or outcome.appended:
-                parts.own(log).record("imported", **to_builtins(outcome))
+                parts.recorder(log).record("imported", **to_builtins(outcome))
 
 
 @contextmanager
 def replay(settings: Settings) -> Iterator[Replay]:
     """What rebuilds projections, with the cores that are free."""
     with _appending(settings) as (parts, log), seldom_collecting():
-        yield parts.replay(parts.own(log).record, spare_cores())
+        yield parts.replay(parts.recorder(log).record, spare_cores())
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def rereader(settings: Settings) -> Iterator[Rereader]:
     """What reads again what could not be read."""
     with _appending(settings) as (parts, log):
         again = partial(_received_again, parts.providers)
-        yield Rereader(parts.engine, parts.ids, parts.sources, again, log, parts.own(log))
+        yield Rereader(parts.engine, parts.ids, parts.sources, again, log, parts.recorder(log))
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def keeping(settings: Settings) -> Iterator[Keeping]:
     """What erases, retracts and makes bundles."""
     with _appending(settings) as (parts, log):
         keeper, notary = parts.keeper(log), parts.notary()
-        evidence = Evidence(Reads(parts.engine), notary, parts.sources, keeper.own.record)
+        evidence = Evidence(Reads(parts.engine), notary, parts.sources, keeper.recorder.record)
         yield Keeping(settings, keeper, notary, evidence, now)
 
 

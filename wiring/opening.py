@@ -49,7 +49,7 @@ def start(settings: Settings) -> Parts:
     """The same for who receives deliveries: what was changed since the last start is recorded in the log."""
     parts = open_parts(settings)
     with closing(parts.log()) as log, _usable():
-        note_configuration(parts.engine, log, parts.own(log, "start"), _noted(parts.settings, parts.ids))
+        note_configuration(parts.engine, log, parts.recorder(log, "start"), _noted(parts.settings, parts.ids))
     return parts
 
 

@@ -18,12 +18,12 @@ from adapters.sql import (
     Entry,
     Keeper,
     Log,
-    Own,
     Plans,
     Probe,
     Projector,
     Reads,
     Receipt,
+    Recorder,
     Rejection,
     Replay,
     Source,
@@ -66,9 +66,9 @@ class Parts:
         """The writer's side of the log."""
         return Log(self.engine, self.ids, Projector(dialect_of(self.engine), self.ids, self.sources), now)
 
-    def own(self, log: Log, through: str = TYPED) -> Own:
+    def recorder(self, log: Log, through: str = TYPED) -> Recorder:
         """Records in the log what is done with it."""
-        return Own(lambda entry: log.append([entry])[0], now, through)
+        return Recorder(lambda entry: log.append([entry])[0], now, through)
 
     def keeper(self, log: Log) -> Keeper:
         """What erases, retracts, and records what the command line did."""
@@ -98,18 +98,18 @@ class Parts:
 
     def flask(self, door: Door, append: Append) -> Flask:
         """The Flask application; `append` returns after the commit."""
-        own = Own(append, now, "http")
+        recorder = Recorder(append, now, "http")
         api = Api(
             reads=Reads(self.engine),
             ids=self.ids,
             sources=self.sources,
             tell=partial(tell, append, now),
-            record=own.record,
+            record=recorder.record,
             clock=now,
             threads=THREADS,
             notary=self.notary(),
             probe=partial(probe, append),
-            plans=Plans(self.engine, partial(self.replay, own.record), now),
+            plans=Plans(self.engine, partial(self.replay, recorder.record), now),
         )
         api.registry.register(door.deliveries)
         flask = create_http(api)

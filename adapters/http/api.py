@@ -25,7 +25,7 @@ class Tell(Protocol):
 
 
 class Record(Protocol):
-    """Records in the log what was done with it: a type of adapters.sql.Own and what belongs to it.
+    """Records in the log what was done with it: a type of adapters.sql.Recorder and what belongs to it.
 
     Raises `adapters.sql.Unavailable` while the log cannot commit: what cannot be recorded is not done.
     """

@@ -20,7 +20,7 @@ from adapters.sql.group import GroupCommit
 from adapters.sql.helpers import spare_cores
 from adapters.sql.keeping import Keeper, keeper
 from adapters.sql.log import Log
-from adapters.sql.own import OWN, Own, own_source
+from adapters.sql.own import OWN, Recorder, own_source
 from adapters.sql.past import Arrival, Erased, History, Past
 from adapters.sql.plans import Plan, Plans
 from adapters.sql.project import Projector
@@ -72,7 +72,6 @@ __all__ = [
     "Measured",
     "Misfit",
     "Outcome",
-    "Own",
     "Part",
     "Past",
     "Plan",
@@ -86,6 +85,7 @@ __all__ = [
     "Reads",
     "Receipt",
     "Recorded",
+    "Recorder",
     "Refused",
     "Rejection",
     "Repeated",

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select, text
 
 from adapters.sql.dialects import dialect_of
 from adapters.sql.log import Log
-from adapters.sql.own import OWN, Own
+from adapters.sql.own import OWN, Recorder
 from adapters.sql.tables import service
 
 _NAME = "configuration"
@@ -39,7 +39,9 @@ class _Overtaken(Exception):
     """Another process has recorded a change meanwhile."""
 
 
-def note_configuration(engine: Engine, log: Log, own: Own, sources: Mapping[str, Configured]) -> list[dict[str, Any]]:
+def note_configuration(
+    engine: Engine, log: Log, recorder: Recorder, sources: Mapping[str, Configured]
+) -> list[dict[str, Any]]:
     """Records how the sources differ from those of the last start; the changes. The first start of all has none."""
     new = msgspec.json.encode(dict(sorted(sources.items()))).decode()
     while True:
@@ -49,7 +51,7 @@ def note_configuration(engine: Engine, log: Log, own: Own, sources: Mapping[str,
             _complete(engine, new, held)
             return []
         try:
-            entry = own.entry("configuration_changed", changes=changes)
+            entry = recorder.entry("configuration_changed", changes=changes)
             log.append_with(entry, lambda cursor, _, old=held: _swap(engine, cursor, new, old))  # type: ignore[misc]
         except _Overtaken:
             continue

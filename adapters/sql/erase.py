@@ -13,7 +13,7 @@ from adapters.sql.afresh import Afresh
 from adapters.sql.destroy import Destroyer, Found
 from adapters.sql.dialects import Row
 from adapters.sql.log import Log
-from adapters.sql.own import Own
+from adapters.sql.own import Recorder
 from adapters.sql.transactions import Transactions
 from core.event import Instant
 
@@ -71,12 +71,12 @@ Progress = Callable[[int, int], None]
 class Eraser:
     """Erases through this process's log. Every method raises Unavailable while the database is away."""
 
-    def __init__(self, engine: Engine, log: Log, own: Own, afresh: Afresh) -> None:
+    def __init__(self, engine: Engine, log: Log, recorder: Recorder, afresh: Afresh) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
         self._destroyer = Destroyer(afresh)
         self._log = log
-        self._own = own
+        self._recorder = recorder
 
     def of_streams(self, names: Sequence[str]) -> Found:
         """The streams with these ids of ours, and whatever else names the same provider's ids."""
@@ -126,7 +126,7 @@ class Eraser:
             "positions": [position for _, position in part.loose],
             "rejections": len(part.rejections),
         }
-        entry = self._own.entry("erased", by, **what)
+        entry = self._recorder.entry("erased", by, **what)
         at, emptied = self._log.append_with(entry, lambda cursor, at: self._destroyer.destroy(cursor, part, at))
         erasure.positions.append(at)
         erasure.streams += len(part.streams)

@@ -9,7 +9,7 @@ from adapters.sql.afresh import Afresh
 from adapters.sql.dialects import dialect_of
 from adapters.sql.erase import Eraser
 from adapters.sql.log import Log
-from adapters.sql.own import Own
+from adapters.sql.own import Recorder
 from adapters.sql.projection import Source
 from adapters.sql.retract import Retractor
 from core.event import Instant
@@ -22,13 +22,13 @@ class Keeper:
 
     eraser: Eraser
     retractor: Retractor
-    own: Own
+    recorder: Recorder
 
 
 def keeper(
     engine: Engine, ids: Ids, sources: Mapping[str, Source], log: Log, clock: Callable[[], Instant], through: str
 ) -> Keeper:
     """Wires one over a log of this process's own."""
-    own = Own(lambda entry: log.append([entry])[0], clock, through)
+    recorder = Recorder(lambda entry: log.append([entry])[0], clock, through)
     afresh = Afresh(dialect_of(engine), ids, sources)
-    return Keeper(Eraser(engine, log, own, afresh), Retractor(log, own, afresh), own)
+    return Keeper(Eraser(engine, log, recorder, afresh), Retractor(log, recorder, afresh), recorder)

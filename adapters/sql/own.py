@@ -24,7 +24,7 @@ NOBODY = "local"
 """Who did it, where nobody is known."""
 
 
-class Own:
+class Recorder:
     """Records what was done with the log. `append` returns after the commit; `through` is `http` or `command line`.
 
     What is recorded stays for ever: our ids, positions, counts and names from the configuration, nothing personal.
@@ -52,7 +52,7 @@ def own_source() -> Source:
 
 
 def _read(_: str | None, body: bytes) -> Reading | Unreadable:
-    """Reads a body that `Own.entry` made. Never raises."""
+    """Reads a body that `Recorder.entry` made. Never raises."""
     try:
         document = msgspec.json.decode(body, type=dict[str, Any])
         return _reading(document.pop("type"), document.pop("at"), document)

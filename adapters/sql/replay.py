@@ -55,7 +55,7 @@ class Part(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Record(Protocol):
-    """Records in the log what was done with it: a type of adapters.sql.Own and what belongs to it."""
+    """Records in the log what was done with it: a type of adapters.sql.Recorder and what belongs to it."""
 
     def __call__(self, kind: str, /, **what: Any) -> Any: ...
 

@@ -9,7 +9,7 @@ from adapters.sql import tables
 from adapters.sql.dialects import Lookup, Row
 from adapters.sql.entries import Entry, Receipt
 from adapters.sql.log import Log
-from adapters.sql.own import OWN, Own
+from adapters.sql.own import OWN, Recorder
 from adapters.sql.projection import Source
 from adapters.sql.seal import seal
 from adapters.sql.transactions import Transactions
@@ -44,14 +44,14 @@ class Rereader:
     """Reads again through this process's log."""
 
     def __init__(
-        self, engine: Engine, ids: Ids, sources: Mapping[str, Source], receive: Receive, log: Log, own: Own
+        self, engine: Engine, ids: Ids, sources: Mapping[str, Source], receive: Receive, log: Log, recorder: Recorder
     ) -> None:
         self._transactions = Transactions(engine)
         self._ids = ids
         self._sources = sources
         self._receive = receive
         self._log = log
-        self._own = own
+        self._recorder = recorder
 
     def reread(self, source: str | None = None) -> Reread:
         """Appends what this code can read of what it could not, once; and an event of ours that says so.
@@ -67,7 +67,7 @@ class Rereader:
                 receipts = {at: got for (at, _), got in pairs if isinstance(got, Receipt)}
                 new = {at: receipt.position for at, receipt in receipts.items() if receipt.verdict == "new"}
                 if new:
-                    self._log.append([self._own.entry("reread", source=name, positions=list(new.items()))])
+                    self._log.append([self._recorder.entry("reread", source=name, positions=list(new.items()))])
                     found.read |= new
         return found
 

@@ -6,7 +6,7 @@ from adapters.sql import tables
 from adapters.sql.afresh import Afresh
 from adapters.sql.dialects import Insert
 from adapters.sql.log import Log
-from adapters.sql.own import OWN, Own
+from adapters.sql.own import OWN, Recorder
 
 _RETRACTIONS = Insert(tables.retractions)
 _EVENT = (
@@ -23,14 +23,14 @@ class Unretractable(Exception):
 class Retractor:
     """Retracts through this process's log."""
 
-    def __init__(self, log: Log, own: Own, afresh: Afresh) -> None:
+    def __init__(self, log: Log, recorder: Recorder, afresh: Afresh) -> None:
         self._log = log
-        self._own = own
+        self._recorder = recorder
         self._afresh = afresh
 
     def retract(self, position: int, reason: str, by: str | None = None) -> int:
         """The position of the event that tells of the retraction. Raises Unretractable, Unavailable."""
-        entry = self._own.entry("retracted", by, position=position, reason=reason)
+        entry = self._recorder.entry("retracted", by, position=position, reason=reason)
         at, _ = self._log.append_with(entry, lambda cursor, at: self._retract(cursor, position, at))
         return at
 

@@ -23,7 +23,7 @@ def bench(database_url: str) -> Iterator[Erasing]:
 
 
 def noted(bench: Erasing, sources: dict[str, Configured]) -> list[dict[str, Any]]:
-    return note_configuration(bench.engine, bench.log, bench.own, sources)
+    return note_configuration(bench.engine, bench.log, bench.recorder, sources)
 
 
 def recorded(bench: Erasing) -> list[Any]:

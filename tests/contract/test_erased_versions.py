@@ -7,7 +7,7 @@ import pytest
 
 from adapters.sql.afresh import Afresh
 from adapters.sql.erase import Eraser
-from adapters.sql.own import Own
+from adapters.sql.own import Recorder
 from core import fold
 from tests.support.logs import IDS, NOON
 from tests.support.releases import Release, changed
@@ -35,9 +35,9 @@ def glasses(kind: str, at: str = "10:00:00") -> dict[str, Any]:
 
 
 def erase(release: Release) -> None:
-    own = Own(release.append, lambda: NOON, "command line")
+    recorder = Recorder(release.append, lambda: NOON, "command line")
     afresh = Afresh(release.log._dialect, IDS, release.views, release.machines)
-    eraser = Eraser(release.engine, release.log, own, afresh)
+    eraser = Eraser(release.engine, release.log, recorder, afresh)
     eraser.erase(eraser.of_streams([IDS.of("session", "captions", ANNA)]), "asked for")
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from adapters.sql import Entry, Rereader
-from adapters.sql.own import Own
+from adapters.sql.own import Recorder
 from core.event import Unreadable
 from tests.support.house import NOON, House, wms
 
@@ -35,8 +35,8 @@ def rereader(house: House) -> Rereader:
         identity = provider.identity(entry.headers, entry.body, entry.reading)
         return msgspec.structs.replace(entry, identity=identity, keyed_by_body=provider.keyed_by_body)
 
-    own = Own(lambda entry: house.log.append([entry])[0], lambda: NOON, "command line")
-    return Rereader(house.engine, house.ids, house.api.sources, received, house.log, own)
+    recorder = Recorder(lambda entry: house.log.append([entry])[0], lambda: NOON, "command line")
+    return Rereader(house.engine, house.ids, house.api.sources, received, house.log, recorder)
 
 
 def rows(house: House, sql: str) -> list[Any]:

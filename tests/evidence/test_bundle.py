@@ -66,7 +66,7 @@ def send(bench: Erasing, source: str, documents: list[dict[str, Any]]) -> None:
 
 
 def evidence(bench: Erasing) -> Evidence:
-    return Evidence(Reads(bench.engine), Notary(Tree(bench.engine), SIGNING), bench.views, bench.own.record)
+    return Evidence(Reads(bench.engine), Notary(Tree(bench.engine), SIGNING), bench.views, bench.recorder.record)
 
 
 def unpacked(content: bytes, where: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from adapters.sql.afresh import Afresh
 from adapters.sql.erase import Eraser
-from adapters.sql.own import Own
+from adapters.sql.own import Recorder
 from adapters.sql.retract import Retractor
 from tests.support.logs import IDS, NOON, Bench
 
@@ -12,11 +12,10 @@ class Erasing(Bench):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        own = Own(self.append, lambda: NOON, "command line")
+        self.recorder = Recorder(self.append, lambda: NOON, "command line")
         afresh = Afresh(self.log._dialect, IDS, self.views)
-        self.own = own
-        self.eraser = Eraser(self.engine, self.log, own, afresh)
-        self.retractor = Retractor(self.log, own, afresh)
+        self.eraser = Eraser(self.engine, self.log, self.recorder, afresh)
+        self.retractor = Retractor(self.log, self.recorder, afresh)
 
     def stream(self, kind: str, source: str, name: str) -> str:
         """Our id."""

@@ -11,7 +11,7 @@ import msgspec
 
 from adapters.http import Api, create_http, tell
 from adapters.providers import build, reader
-from adapters.sql import Entry, Log, Own, Projector, Reads, Receipt, Rejection, Source, dialect_of, open_engine
+from adapters.sql import Entry, Log, Projector, Reads, Receipt, Recorder, Rejection, Source, dialect_of, open_engine
 from core import fold
 from core.ids import Ids
 
@@ -35,14 +35,14 @@ class House:
         ticks = count(NOON, 1_000)
         self.log = Log(self.engine, self.ids, Projector(dialect_of(self.engine), self.ids, every), lambda: next(ticks))
         self.tell = partial(tell, self._append, lambda: NOON)
-        self.diary = Own(self._append, lambda: NOON, "http")
+        self.recorder = Recorder(self._append, lambda: NOON, "http")
         sources = {name: every[name] for name in configured}
         given: dict[str, Any] = {
             "reads": Reads(self.engine),
             "ids": self.ids,
             "sources": sources,
             "tell": self.tell,
-            "record": self.diary.record,
+            "record": self.recorder.record,
         }
         self.api = Api(**(given | {"clock": lambda: NOON, "patience": 0.05} | api))
         self.app = create_http(self.api)

@@ -125,7 +125,7 @@ def test_a_version_that_was_dropped_leaves_no_row(houses):
 def test_every_change_of_what_serves_is_on_record(houses):
     _, newer = houses
     given = (newer.engine, newer.ids, newer.api.sources, lambda: 10**15)
-    recorded = Replay(*given, record=newer.diary.record)
+    recorded = Replay(*given, record=newer.recorder.record)
 
     recorded.rebuild((), lambda _: None)
     recorded.rollback(("session",))
