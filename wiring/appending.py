@@ -14,6 +14,7 @@ from adapters.config import Settings
 from adapters.evidence import Evidence
 from adapters.providers import Provider, build
 from adapters.sql import (
+    Code,
     Entry,
     Importer,
     Log,
@@ -44,7 +45,7 @@ def import_(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcom
     sources = {name: source_of(build(source), source) for name, source in settings.sources.items()}
     intake = Intake(file, ids, sources)
     with _appending(settings, make=True) as (parts, log):
-        importer = Importer(parts.engine, ids, sources, now, whole=intake.whole and not append)
+        importer = Importer(parts.engine, Code(ids, sources), now, whole=intake.whole and not append)
         try:
             intake.into(importer, tell, outcome)
         finally:

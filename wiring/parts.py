@@ -15,6 +15,7 @@ from adapters.config import Source as Configured
 from adapters.http import Api, Door, create_http, ingest_blueprint, tell
 from adapters.providers import Provider, build, reader
 from adapters.sql import (
+    Code,
     Entry,
     Keeper,
     Log,
@@ -62,9 +63,13 @@ class Parts:
     providers: Mapping[str, Provider]
     sources: Mapping[str, Source]
 
+    def code(self) -> Code:
+        """What folds here."""
+        return Code(self.ids, self.sources)
+
     def log(self) -> Log:
         """The writer's side of the log."""
-        return Log(self.engine, self.ids, Projector(dialect_of(self.engine), self.ids, self.sources), now)
+        return Log(self.engine, self.ids, Projector(dialect_of(self.engine), self.code()), now)
 
     def recorder(self, log: Log, through: str = TYPED) -> Recorder:
         """Records in the log what is done with it."""
@@ -72,7 +77,7 @@ class Parts:
 
     def keeper(self, log: Log) -> Keeper:
         """What erases, retracts, and records what the command line did."""
-        return keeper(self.engine, self.ids, self.sources, log, now, TYPED)
+        return keeper(self.engine, self.code(), log, now, TYPED)
 
     def replay(self, record: Callable[..., Any] | None = None, helpers: int = 0) -> Replay:
         """What builds projections anew, also of sources that the configuration no longer names.
@@ -82,7 +87,7 @@ class Parts:
         claimed = claimed_sources(self.engine).items()
         gone = {name: Configured(name, provider) for name, provider in claimed if name not in self.sources}
         sources = {name: source_of(build(source), source) for name, source in gone.items()}
-        return Replay(self.engine, self.ids, {**sources, **self.sources}, now, record=record, helpers=helpers)
+        return Replay(self.engine, Code(self.ids, {**sources, **self.sources}), now, record=record, helpers=helpers)
 
     def door(self) -> Door:
         """What deliveries come through."""

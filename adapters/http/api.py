@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from adapters.audit import Notary
 from adapters.http.waiting import Waiting
-from adapters.sql import Current, Past, Plans, Reads, Source
+from adapters.sql import Code, Current, Past, Plans, Reads, Source
 from core.event import Instant
 from core.ids import Ids
 
@@ -60,8 +60,9 @@ class Api:
     waiting: Waiting = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "past", Past(self.reads, self.ids, self.sources))
-        object.__setattr__(self, "current", self.reads.current(self.ids, self.sources))
+        code = Code(self.ids, self.sources)
+        object.__setattr__(self, "past", Past(self.reads, code))
+        object.__setattr__(self, "current", self.reads.current(code))
         object.__setattr__(self, "waiting", Waiting(self.reads.head, self.threads, self.patience))
 
     def provider_of(self, source: str) -> str | None:

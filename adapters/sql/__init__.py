@@ -24,7 +24,7 @@ from adapters.sql.own import OWN, Recorder, own_source
 from adapters.sql.past import Arrival, Erased, History, Past
 from adapters.sql.plans import Plan, Plans
 from adapters.sql.project import Projector
-from adapters.sql.projection import Source
+from adapters.sql.projection import Code, Source
 from adapters.sql.reads import Reads
 from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded
@@ -50,6 +50,7 @@ __all__ = [
     "Base",
     "Builder",
     "Change",
+    "Code",
     "Configured",
     "Current",
     "Delivered",

@@ -5,7 +5,7 @@ clocks, salt and leaf. From the first difference on, it is appended as new, and 
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Engine
@@ -18,11 +18,10 @@ from adapters.sql.errors import cause_of, is_for_now
 from adapters.sql.own import OWN
 from adapters.sql.place import Place, placeholder
 from adapters.sql.project import HOT, Projector
-from adapters.sql.projection import Source
+from adapters.sql.projection import Code
 from adapters.sql.taken import Left, Outcome, Reach, Repeated, Taken
 from adapters.sql.turns import EVENTS, Head, Turns
 from core.event import Instant
-from core.ids import Ids
 from core.leaf import Columns
 from core.packed import pack
 
@@ -56,12 +55,9 @@ class Importer(Turns):
 
     hot = (EVENTS, _PAYLOADS, _DELIVERIES, *HOT)
 
-    def __init__(
-        self, engine: Engine, ids: Ids, sources: Mapping[str, Source], clock: Callable[[], Instant], *, whole: bool
-    ) -> None:
-        projector = Projector(dialect_of(engine), ids, sources)
-        super().__init__(engine, ids, projector, clock)
-        self._afresh = Afresh(self._dialect, ids, sources)
+    def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant], *, whole: bool) -> None:
+        super().__init__(engine, code.ids, Projector(dialect_of(engine), code), clock)
+        self._afresh = Afresh(self._dialect, code)
         self._same = whole
 
     def take(self, batch: Sequence[Item]) -> Outcome:

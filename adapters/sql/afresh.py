@@ -1,16 +1,14 @@
 """Lets every version of the projections follow a change of what is foldable, in the transaction that makes it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from adapters.sql.dialects import Dialect, Lookup, Row
 from adapters.sql.marks import Waiting, mark
-from adapters.sql.projection import Source
+from adapters.sql.projection import Code
 from adapters.sql.refold import Refolder
 from adapters.sql.tables import streams as table
 from adapters.sql.versions import Share, Standing, all_versions, raise_epoch, standing
-from core import fold
-from core.ids import Ids
 
 _STREAMS = Lookup("t.source, t.stream, t.kind, t.provider_id, t.opened", table, ("source", "stream"))
 
@@ -18,25 +16,19 @@ _STREAMS = Lookup("t.source, t.stream, t.kind, t.provider_id, t.opened", table, 
 class Afresh:
     """Folds streams anew by this code, and marks them for the versions of other code. Only under the append lock."""
 
-    def __init__(
-        self,
-        dialect: Dialect,
-        ids: Ids,
-        sources: Mapping[str, Source],
-        machines: Mapping[str, fold.Kind] = fold.MACHINES,
-    ) -> None:
+    def __init__(self, dialect: Dialect, code: Code) -> None:
         self.dialect = dialect
-        self.ids = ids
-        self.refolder = Refolder(dialect, ids, sources, machines)
-        self._machines = machines
+        self.ids = code.ids
+        self.refolder = Refolder(dialect, code)
+        self._code = code
 
     def standing(self, cursor: Any) -> Standing:
         """What this code has to do with each version. Every machine is registered by now: something was appended."""
-        return standing(cursor, self.dialect, self._machines, all_versions(cursor))
+        return standing(cursor, self.dialect, self._code.machines, all_versions(cursor))
 
     def own(self, standing: Standing, source: str, kind: str) -> Share:
         """What this code has to do with the streams of a kind."""
-        return standing.machines[self.refolder.machine_of(source, kind).name]
+        return standing.machines[self._code.machine_of(source, kind).name]
 
     def streams(self, cursor: Any, names: Iterable[Row]) -> list[Waiting]:
         """The streams of these (source, our id), of no version yet."""

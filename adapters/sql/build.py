@@ -8,7 +8,7 @@ folded under the append lock, the switch.
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import Any
 from uuid import uuid4
@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from adapters.sql.folders import Chunk, fold_chunk, fold_chunks
 from adapters.sql.marks import count, count_failed, waiting
-from adapters.sql.projection import Source
+from adapters.sql.projection import Code
 from adapters.sql.refold import Failed, Refolder
 from adapters.sql.transactions import Transactions
 from adapters.sql.versions import (
@@ -38,7 +38,6 @@ from adapters.sql.versions import (
 from adapters.sql.walk import CHUNK, Walk
 from core import fold
 from core.event import SECOND, Instant
-from core.ids import Ids
 
 FEW = 50
 """With so many marks left, the switch folds them itself."""
@@ -80,28 +79,19 @@ Told = Callable[[Progress | Unfolded], None]
 class Builder:
     """Builds for one process. `told` hears of progress, and of every fault at once."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        ids: Ids,
-        sources: Mapping[str, Source],
-        clock: Callable[[], Instant],
-        machines: Mapping[str, fold.Kind] = fold.MACHINES,
-        helpers: int = 0,
-    ) -> None:
+    def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant], helpers: int = 0) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
-        self._walk = Walk(self._transactions, sources)
-        self._refolder = Refolder(self._dialect, ids, sources, machines)
-        self._sources = sources
-        self._machines = machines
+        self._walk = Walk(self._transactions, code.sources)
+        self._refolder = Refolder(self._dialect, code)
+        self._code = code
         self._clock = clock
         self._helpers = helpers
         self._me = uuid4().hex
 
     def machine_of(self, source: str, kind: str) -> fold.Kind | None:
         """The machine that folds a source's streams of that kind; None for a source that nobody can read any more."""
-        return self._refolder.machine_of(source, kind) if source in self._sources else None
+        return self._code.machine_of(source, kind) if source in self._code.sources else None
 
     def build(self, names: Iterable[str], told: Told) -> list[Version]:
         """Builds a version of each machine, or goes on with the one that was begun, and brings it up to the log.
@@ -142,8 +132,8 @@ class Builder:
 
     def _begin(self, names: Sequence[str]) -> list[Version]:
         with self._transactions.turn() as cursor:
-            versions = register(cursor, self._dialect, self._machines, self._clock())
-            chosen = [self._chosen(versions, self._machines[name]) for name in names]
+            versions = register(cursor, self._dialect, self._code.machines, self._clock())
+            chosen = [self._chosen(versions, self._code.machines[name]) for name in names]
             for version in chosen:
                 if version.status == BUILDING:
                     self._refuse_living(version)

@@ -1,18 +1,16 @@
 """What a process may read of the projections: the versions that its own code folds, brought up to the log first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Engine
 
 from adapters.sql.marks import any_waiting, waiting
-from adapters.sql.projection import Source
+from adapters.sql.projection import Code
 from adapters.sql.refold import Refolder
 from adapters.sql.status import Status, status_of
 from adapters.sql.transactions import Transactions
 from adapters.sql.versions import Standing, all_versions, epoch, standing
-from core import fold
-from core.ids import Ids
 
 AT_ONCE = 200
 """So many marked streams one question folds; where more wait, the next question goes on, and the log is read."""
@@ -23,17 +21,11 @@ _NOTHING = Standing("", {}, plain=False)
 class Current:
     """Any thread may ask. Every method raises Unavailable while the database is away."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        ids: Ids,
-        sources: Mapping[str, Source],
-        machines: Mapping[str, fold.Kind] = fold.MACHINES,
-    ) -> None:
+    def __init__(self, engine: Engine, code: Code) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
-        self._refolder = Refolder(self._dialect, ids, sources, machines)
-        self._machines = machines
+        self._refolder = Refolder(self._dialect, code)
+        self._code = code
         self._standing = _NOTHING
 
     @property
@@ -54,12 +46,12 @@ class Current:
     def status(self) -> Status:
         """How far every version is."""
         with self._transactions.reading() as cursor:
-            return status_of(cursor, self._dialect, self._machines)
+            return status_of(cursor, self._dialect, self._code.machines)
 
     def _look(self, cursor: Any) -> Standing:
         at = epoch(cursor)
         if at != self._standing.epoch:
-            self._standing = standing(cursor, self._dialect, self._machines, all_versions(cursor), at)
+            self._standing = standing(cursor, self._dialect, self._code.machines, all_versions(cursor), at)
         return self._standing
 
     def _catch_up(self, versions: Sequence[str]) -> bool:

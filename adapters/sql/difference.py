@@ -15,7 +15,7 @@ from adapters.sql import tables
 from adapters.sql.dialects import Lookup, Row
 from adapters.sql.folders import Chunk, fold_chunks
 from adapters.sql.marks import Waiting, marked
-from adapters.sql.projection import Source
+from adapters.sql.projection import Code
 from adapters.sql.refold import MEASUREMENTS, PROJECTIONS, Failed, Folded, Refolder
 from adapters.sql.transactions import Transactions
 from adapters.sql.versions import Version, all_versions, serving
@@ -23,7 +23,6 @@ from adapters.sql.walk import Walk
 from core import fold
 from core.declared import Cause, cause
 from core.event import ANOMALIES
-from core.ids import Ids
 
 EXAMPLES = 5
 """Of each kind of change, so many are told with the event that makes the difference."""
@@ -88,20 +87,12 @@ class Difference(msgspec.Struct, kw_only=True):
 class Differ:
     """Compares for one process."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        ids: Ids,
-        sources: Mapping[str, Source],
-        machines: Mapping[str, fold.Kind] = fold.MACHINES,
-        helpers: int = 0,
-    ) -> None:
+    def __init__(self, engine: Engine, code: Code, helpers: int = 0) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
-        self._refolder = Refolder(self._dialect, ids, sources, machines)
-        self._walk = Walk(self._transactions, sources)
-        self._sources = sources
-        self._machines = machines
+        self._refolder = Refolder(self._dialect, code)
+        self._walk = Walk(self._transactions, code.sources)
+        self._code = code
         self._helpers = helpers
 
     def compare(self, names: Sequence[str] = ()) -> Iterator[Difference]:
@@ -109,7 +100,7 @@ class Differ:
         found = Difference(position=self._walk.head())
         with self._transactions.reading() as cursor:
             versions = all_versions(cursor)
-        for name in names or list(self._machines):
+        for name in names or list(self._code.machines):
             before = serving(versions, name)
             if before is not None:
                 streams = self._walk.chunks(name, before.version, 0, found.position)
@@ -153,7 +144,7 @@ class Differ:
     def _compare(
         self, before: Version, one: Folded, stored: Row | None, measured: Mapping[str, Row], found: Difference
     ) -> None:
-        kind, stream = self._machines[before.machine], one.stream
+        kind, stream = self._code.machines[before.machine], one.stream
         changed = [(stream.stream, stream.kind, change) for change in _stream_changes(kind, stored, one.row)]
         now = {key[1]: row for key, row in one.measured.items()}
         changed += [(name, "measurement", change) for name, change in _measurement_changes(measured, now)]
@@ -167,7 +158,7 @@ class Differ:
         with self._transactions.reading() as cursor:
             (history,) = self._refolder.read(cursor, [stream])
         events = self._refolder.events(history)
-        steps = fold.trace(kind, events, self._sources[stream.source].settings)
+        steps = fold.trace(kind, events, self._code.sources[stream.source].settings)
         declaration = msgspec.json.decode(before.declaration)
         found = cause(kind, steps, {event.position: event.type for event in events}, declaration)
         return Example(id=name, source=stream.source, stream=stream.stream, cause=found)

@@ -1,6 +1,6 @@
 """Everything that changes what is kept of the log, over one process's writer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -10,10 +10,9 @@ from adapters.sql.dialects import dialect_of
 from adapters.sql.erase import Eraser
 from adapters.sql.log import Log
 from adapters.sql.own import Recorder
-from adapters.sql.projection import Source
+from adapters.sql.projection import Code
 from adapters.sql.retract import Retractor
 from core.event import Instant
-from core.ids import Ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +24,8 @@ class Keeper:
     recorder: Recorder
 
 
-def keeper(
-    engine: Engine, ids: Ids, sources: Mapping[str, Source], log: Log, clock: Callable[[], Instant], through: str
-) -> Keeper:
+def keeper(engine: Engine, code: Code, log: Log, clock: Callable[[], Instant], through: str) -> Keeper:
     """Wires one over a log of this process's own."""
     recorder = Recorder(lambda entry: log.append([entry])[0], clock, through)
-    afresh = Afresh(dialect_of(engine), ids, sources)
+    afresh = Afresh(dialect_of(engine), code)
     return Keeper(Eraser(engine, log, recorder, afresh), Retractor(log, recorder, afresh), recorder)

@@ -10,12 +10,11 @@ from adapters.sql import tables
 from adapters.sql.dialects import Dialect, Insert, Lookup, Row
 from adapters.sql.erased import bases
 from adapters.sql.marks import marked
-from adapters.sql.projection import Projection, Source, measurement_rows
+from adapters.sql.projection import Code, Projection, measurement_rows
 from adapters.sql.touch import New, Touch
 from adapters.sql.versions import Share, Standing, raise_epoch, register, standing
 from core import fold
 from core.event import Instant
-from core.ids import Ids
 
 _REMEMBERED = 8_192
 _MOST_FOREIGN = 10_000
@@ -35,13 +34,9 @@ _CHANGED = "SELECT DISTINCT source, stream FROM events WHERE position > ?"
 class Memory:
     """Of one writer, for the machines that its code declares. A stream is (source, our id of it)."""
 
-    def __init__(
-        self, dialect: Dialect, ids: Ids, sources: Mapping[str, Source], machines: Mapping[str, fold.Kind]
-    ) -> None:
+    def __init__(self, dialect: Dialect, code: Code) -> None:
         self._dialect = dialect
-        self._ids = ids
-        self._sources = sources
-        self._machines = machines
+        self._code = code
         self._streams: OrderedDict[Row, Projection] = OrderedDict()
         self.standing = Standing("", {}, plain=True)
         self.epoch = ""
@@ -78,8 +73,8 @@ class Memory:
     def renew(self, cursor: Any, now: Instant) -> None:
         """Looks at the versions again, under the append lock: the epoch is another one than that of `self.epoch`."""
         self._streams.clear()
-        versions = register(cursor, self._dialect, self._machines, now)
-        self.standing = standing(cursor, self._dialect, self._machines, versions)
+        versions = register(cursor, self._dialect, self._code.machines, now)
+        self.standing = standing(cursor, self._dialect, self._code.machines, versions)
         self.epoch = self.standing.epoch
 
     def raise_epoch(self, cursor: Any) -> None:
@@ -123,7 +118,7 @@ class Memory:
 
     def _remember(self, stream: Row, touch: Touch) -> Projection:
         source, name = stream
-        machine = self._machines[self._sources[source].machine_of(touch.kind)]
+        machine = self._code.machine_of(source, touch.kind)
         one = Projection(source, name, touch.kind, touch.provider_id, machine, "")
         own = self.own(one)
         one.version = own.version if own.built else ""
@@ -159,7 +154,7 @@ class Memory:
     def _take_up(self, one: Projection, snapshot: bytes) -> None:
         try:
             one.state = fold.decode(one.machine, snapshot)
-            one.measured = measurement_rows(self._ids, one)
+            one.measured = measurement_rows(self._code.ids, one)
         except Exception:  # noqa: BLE001 - it is folded anew, and what is wrong with our code is told there
             one.state = None
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from adapters.sql.projection import Projection, Source, measurement_rows, projection_row, with_conflicts
+from adapters.sql.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
 from adapters.sql.reads import Reads
 from adapters.sql.reads_past import Named, Repeat
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
@@ -18,7 +18,6 @@ from adapters.sql.stored import to_event
 from core import fold
 from core.clocks import Clocks, covers
 from core.event import Event, Instant
-from core.ids import Ids
 
 EXAMINED = 500
 """A page of a list looks at no more streams than these, however few of them the filters leave."""
@@ -81,17 +80,9 @@ class Erased(Exception):
 class Past:
     """Any thread may ask. Every method raises Unavailable while the database is away."""
 
-    def __init__(
-        self,
-        reads: Reads,
-        ids: Ids,
-        sources: Mapping[str, Source],
-        machines: Mapping[str, fold.Kind] = fold.MACHINES,
-    ) -> None:
+    def __init__(self, reads: Reads, code: Code) -> None:
         self._reads = reads
-        self._ids = ids
-        self._sources = sources
-        self._machines = machines
+        self._code = code
         self._snapshots = Snapshots()
 
     def clocks(
@@ -159,7 +150,7 @@ class Past:
 
     def _sessions(self, wanted: WantedMeasurements) -> WantedStreams:
         """The sessions that may have what is wanted; the one of the keyset once more, for the rest of it."""
-        scans = [name for name, source in self._sources.items() if source.machine_of("session") == "measurement"]
+        scans = [name for name, source in self._code.sources.items() if source.machine_of("session") == "measurement"]
         return WantedStreams(
             kind="session",
             fingerprints=(),
@@ -171,7 +162,7 @@ class Past:
 
     def _chunks(self, wanted: WantedStreams, clocks: Clocks) -> Iterator[list[Named]]:
         """The streams, the newest first. A chunk that is not full is the last one that there is."""
-        sources = [name for name in self._sources if wanted.sources is None or name in wanted.sources]
+        sources = [name for name in self._code.sources if wanted.sources is None or name in wanted.sources]
         before = wanted.before
         for _ in range(EXAMINED // _CHUNK):
             asked = {"kind": wanted.kind, "sources": sources, "before": before, "names": wanted.streams}
@@ -189,7 +180,7 @@ class Past:
         return None
 
     def _find(self, name: str, clocks: Clocks) -> list[Named]:
-        return self._reads.named(clocks, 1, kind=None, sources=list(self._sources), names=[name])
+        return self._reads.named(clocks, 1, kind=None, sources=list(self._code.sources), names=[name])
 
     def _rows(self, chunk: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, Row | None]]:
         """The row of each stream that had begun; None where it was erased."""
@@ -208,8 +199,8 @@ class Past:
         one.conflicts = with_conflicts("", conflicts)
         one.base = named.base()
         one.state = fold.decode(machine, snapshot)
-        columns = dict(zip(PROJECTIONS.names, projection_row(self._ids, one), strict=True))
-        return Row(named, columns, measurement_rows(self._ids, one))
+        columns = dict(zip(PROJECTIONS.names, projection_row(self._code.ids, one), strict=True))
+        return Row(named, columns, measurement_rows(self._code.ids, one))
 
     def _snapshot(self, named: Named, clocks: Clocks) -> bytes | None:
         """The fold, as it was made before where it was; an erased stream's is made anew, onto what is left."""
@@ -223,7 +214,7 @@ class Past:
         return snapshot
 
     def _fold(self, named: Named, arrivals: Sequence[Arrival]) -> bytes:
-        machine, settings = self._machine_of(named), self._sources[named.source].settings
+        machine, settings = self._machine_of(named), self._code.sources[named.source].settings
         events = [one.event for one in arrivals if one.foldable]
         base = named.base()
         return fold.encode(fold.fold(machine, events, settings, base and base.state(machine)))
@@ -239,14 +230,14 @@ class Past:
         *stored, recorded_at, retracted, sequence, occurred_at = row
         position, key, kind, received_at, verified_by, body = stored
         if body is not None:
-            event = to_event(*stored, read=self._sources[source].read)
+            event = to_event(*stored, read=self._code.sources[source].read)
             return Arrival(event, recorded_at, verified_by, retracted)
         signed = verified_by is not None
         gone = Event(position, key, kind or "", sequence, occurred_at, received_at, signed, {}, known=False)
         return Arrival(gone, recorded_at, verified_by, retracted, erased=True)
 
     def _machine_of(self, named: Named) -> fold.Kind:
-        return self._machines[self._sources[named.source].machine_of(named.kind)]
+        return self._code.machine_of(named.source, named.kind)
 
 
 def _was_named(named: Named, clocks: Clocks) -> bool:

@@ -11,12 +11,11 @@ from adapters.sql.dialects import Delete, Dialect, Insert, Lookup, Row, Write, W
 from adapters.sql.errors import is_from_driver
 from adapters.sql.marks import Waiting, mark
 from adapters.sql.memory import STREAMS, Memory
-from adapters.sql.projection import Projection, Source, measurement_rows, projection_row, with_conflicts
+from adapters.sql.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
 from adapters.sql.refold import FORGET_MEASUREMENT, PROJECTIONS, Refolder, fault
 from adapters.sql.stored import stream_rows, to_event
 from adapters.sql.touch import New, Touch, touch_of, touches
 from core import fold
-from core.ids import Ids
 
 _logger = structlog.get_logger()
 
@@ -36,22 +35,15 @@ _KIND_OF = Lookup("t.source, t.stream, t.kind, t.provider_id", tables.streams, (
 class Projector:
     """Keeps the projections of the machines that this code declares. `memory`: what it need not ask for."""
 
-    def __init__(
-        self,
-        dialect: Dialect,
-        ids: Ids,
-        sources: Mapping[str, Source],
-        machines: Mapping[str, fold.Kind] = fold.MACHINES,
-    ) -> None:
+    def __init__(self, dialect: Dialect, code: Code) -> None:
         self._dialect = dialect
-        self._ids = ids
-        self._sources = sources
-        self._refolder = Refolder(dialect, ids, sources, machines)
-        self.memory = Memory(dialect, ids, sources, machines)
+        self._code = code
+        self._refolder = Refolder(dialect, code)
+        self.memory = Memory(dialect, code)
 
     def touch(self, cursor: Any, new: Sequence[New], conflicts: Sequence[tuple[str, int]]) -> dict[Row, Touch]:
         """The streams that new events, or conflicts with old ones, touch; events learn what opened their streams."""
-        touched = touches(new, self._ids)
+        touched = touches(new, self._code.ids)
         if conflicts:
             self._touch_conflicts(cursor, touched, self._hit(cursor, new, conflicts))
             # A conflict has no position by which other processes would see that a stream changed.
@@ -65,7 +57,7 @@ class Projector:
 
         A stream that is not remembered is taken for a new one: whoever writes the rows makes sure of that.
         """
-        touched = touches(new, self._ids)
+        touched = touches(new, self._code.ids)
         try:
             rows = self._foreseen(new, touched) if self.memory.standing.plain else None
         except Exception:  # noqa: BLE001 - a fault of ours, which is told where the stream is given up
@@ -81,12 +73,12 @@ class Projector:
             one = self.memory[stream]
             if not self._advance(one, touch):
                 return None
-            measured = measurement_rows(self._ids, one)
+            measured = measurement_rows(self._code.ids, one)
             gone = _outdated(one.measured, measured)
             if any(key in measured for key in gone):  # it would go and come in one statement
                 return None
             rows[_GONE] += gone
-            rows[PROJECTIONS].append(projection_row(self._ids, one))
+            rows[PROJECTIONS].append(projection_row(self._code.ids, one))
             rows[_MEASUREMENTS] += _changed(one.measured, measured)
             one.measured = measured
         if any(self.memory[row[:2]].state.anomalies for row in begun):  # begun long ago, more likely, and forgotten
@@ -166,7 +158,7 @@ class Projector:
 
     def _advance(self, one: Projection, touch: Touch) -> bool:
         """Whether the stream's state could be moved on by the new events; else it has to be folded anew."""
-        settings = self._sources[one.source].settings
+        settings = self._code.sources[one.source].settings
         return one.state is not None and all(
             fold.advance(one.machine, one.state, new, settings) for new in touch.events
         )
@@ -174,7 +166,7 @@ class Projector:
     def _add(self, one: Projection, touch: Touch, writes: Writes) -> None:
         if touch.conflicts:
             one.conflicts = with_conflicts(one.conflicts, touch.conflicts)
-        row, measured = projection_row(self._ids, one), measurement_rows(self._ids, one)
+        row, measured = projection_row(self._code.ids, one), measurement_rows(self._code.ids, one)
         for key in _outdated(one.measured, measured):
             writes.cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), key)
         writes.add(PROJECTIONS, [row])
@@ -182,7 +174,7 @@ class Projector:
         one.measured = measured
 
     def _refold(self, one: Projection, cursor: Any) -> None:
-        source = self._sources[one.source]
+        source = self._code.sources[one.source]
         rows = stream_rows(cursor, self._dialect, one.source, one.stream, one.opened)
         events = [to_event(*row, read=source.read) for row in rows]
         base = one.base and one.base.state(one.machine)

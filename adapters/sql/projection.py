@@ -1,6 +1,7 @@
 """A stream's fold, and the rows in which a version keeps it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -22,6 +23,19 @@ class Source(msgspec.Struct):
     machine_of: Callable[[str], str]
     read: Reader
     settings: fold.Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What folds here: the machines of this code, for the sources that it can read, under our ids."""
+
+    ids: Ids
+    sources: Mapping[str, Source]
+    machines: Mapping[str, fold.Kind] = field(default_factory=lambda: fold.MACHINES)
+
+    def machine_of(self, source: str, kind: str) -> fold.Kind:
+        """The machine that folds a source's streams of that kind."""
+        return self.machines[self.sources[source].machine_of(kind)]
 
 
 class Projection:

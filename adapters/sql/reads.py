@@ -1,6 +1,6 @@
 """Reading: what the query API asks of the database. Nothing here writes; every method is one short transaction."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ from adapters.sql import reads_deliveries, reads_events, reads_evidence, reads_p
 from adapters.sql.current import Current
 from adapters.sql.engine import revision
 from adapters.sql.errors import our_errors
-from adapters.sql.projection import Source
+from adapters.sql.projection import Code
 from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded
 from adapters.sql.reads_evidence import Exhibit
@@ -19,7 +19,6 @@ from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, 
 from adapters.sql.stored import Reader, to_event
 from core.clocks import Clocks
 from core.event import Event, Instant
-from core.ids import Ids
 
 _MANY = 500
 """Positions in one statement."""
@@ -35,9 +34,9 @@ class Reads:
         """The log's last position; 0 where it is empty."""
         return int(self._rows(reads_events.HEAD)[0][0])
 
-    def current(self, ids: Ids, sources: Mapping[str, Source]) -> Current:
+    def current(self, code: Code) -> Current:
         """What this code may read of the projections."""
-        return Current(self._engine, ids, sources)
+        return Current(self._engine, code)
 
     def revision(self) -> tuple[str | None, str | None]:
         """The database's migration and the newest one that this code knows."""

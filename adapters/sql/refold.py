@@ -1,7 +1,7 @@
 """Folds streams anew from the log: for a version that is built, or that another release's appends left behind."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -12,11 +12,10 @@ from adapters.sql import tables
 from adapters.sql.dialects import Dialect, Insert, Lookup, Row
 from adapters.sql.erased import Base, bases
 from adapters.sql.marks import Waiting, clear, mark
-from adapters.sql.projection import Projection, Source, measurement_rows, projection_row, with_conflicts
+from adapters.sql.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
 from adapters.sql.stored import FOLDABLE, THERE, to_event
 from core import fold
 from core.event import Event
-from core.ids import Ids
 
 _logger = structlog.get_logger()
 
@@ -100,17 +99,9 @@ class Failed(msgspec.Struct, gc=False, array_like=True, tag=True):
 class Refolder:
     """Folds whole streams with this code. `read` and `write` are the database's part, `fold` is pure."""
 
-    def __init__(
-        self, dialect: Dialect, ids: Ids, sources: Mapping[str, Source], machines: Mapping[str, fold.Kind]
-    ) -> None:
+    def __init__(self, dialect: Dialect, code: Code) -> None:
         self._dialect = dialect
-        self._ids = ids
-        self._sources = sources
-        self._machines = machines
-
-    def machine_of(self, source: str, kind: str) -> fold.Kind:
-        """The machine that folds a source's streams of that kind."""
-        return self._machines[self._sources[source].machine_of(kind)]
+        self._code = code
 
     def catch_up(self, cursor: Any, streams: Sequence[Waiting]) -> None:
         """Folds the streams and clears their marks, in the caller's transaction, which has to hold the append lock."""
@@ -162,7 +153,7 @@ class Refolder:
         one = history.stream
         try:
             projection = self.projection(history)
-            return Folded(one, projection_row(self._ids, projection), measurement_rows(self._ids, projection))
+            return Folded(one, projection_row(self._code.ids, projection), measurement_rows(self._code.ids, projection))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with this stream, the others go on
             told = fault(error)
         _logger.error("fold_failed", source=one.source, stream=one.stream, version=one.version, error=told)
@@ -171,7 +162,7 @@ class Refolder:
     def projection(self, history: History) -> Projection:
         """The stream's fold. Raises whatever the fold or a reading raises."""
         one = history.stream
-        machine, source = self.machine_of(one.source, one.kind), self._sources[one.source]
+        machine, source = self._code.machine_of(one.source, one.kind), self._code.sources[one.source]
         projection = Projection(one.source, one.stream, one.kind, one.provider_id, machine, one.version)
         projection.opened = one.opened
         projection.conflicts = with_conflicts("", history.conflicts)
@@ -182,7 +173,7 @@ class Refolder:
 
     def events(self, history: History) -> list[Event]:
         """A stream's events as the fold takes them, read from the raw bodies."""
-        read = self._sources[history.stream.source].read
+        read = self._code.sources[history.stream.source].read
         return [
             to_event(position, key, kind, received_at, verified_by, body, read=read)  # faster than `*stored`
             for position, key, kind, received_at, verified_by, body in history.events

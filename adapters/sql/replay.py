@@ -1,6 +1,6 @@
 """What `hookfold replay` does with the versions of the projections, apart from printing."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -10,7 +10,7 @@ from adapters.sql.build import Builder, Refused, Told
 from adapters.sql.dialects import Row
 from adapters.sql.difference import Differ, Difference
 from adapters.sql.marks import Waiting, count, mark
-from adapters.sql.projection import Source
+from adapters.sql.projection import Code
 from adapters.sql.refold import Refolder
 from adapters.sql.status import Status, status_of
 from adapters.sql.transactions import Transactions
@@ -30,9 +30,7 @@ from adapters.sql.versions import (
     update,
 )
 from adapters.sql.walk import CHUNK
-from core import fold
 from core.event import Instant
-from core.ids import Ids
 from core.story import Story, Untellable, captured
 
 KINDS = ("session", "registration", "action", "device")
@@ -70,39 +68,36 @@ class Replay:
     def __init__(
         self,
         engine: Engine,
-        ids: Ids,
-        sources: Mapping[str, Source],
+        code: Code,
         clock: Callable[[], Instant],
-        machines: Mapping[str, fold.Kind] = fold.MACHINES,
         record: Record | None = None,
         helpers: int = 0,
     ) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
-        self._builder = Builder(engine, ids, sources, clock, machines, helpers)
-        self._differ = Differ(engine, ids, sources, machines, helpers)
-        self._refolder = Refolder(self._dialect, ids, sources, machines)
-        self._sources = sources
+        self._builder = Builder(engine, code, clock, helpers)
+        self._differ = Differ(engine, code, helpers)
+        self._refolder = Refolder(self._dialect, code)
+        self._code = code
         self._record = record or (lambda _kind, **_what: None)
-        self._machines = machines
         self._clock = clock
 
     @property
     def sources(self) -> list[str]:
         """The names of all sources whose streams can be folded."""
-        return sorted(self._sources)
+        return sorted(self._code.sources)
 
     def status(self) -> Status:
         """How far everything is, asked of the tables themselves."""
         with self._transactions.reading() as cursor:
-            return status_of(cursor, self._dialect, self._machines)
+            return status_of(cursor, self._dialect, self._code.machines)
 
     def rebuild(self, names: Sequence[str], told: Told, *, serve: bool = True) -> list[Version]:
         """Builds a version of each machine and switches. Without names: of those that do not serve yet, else of all.
 
         Both are on record before they are done, so that one that is killed is on record too.
         """
-        wanted = list(names) or self._behind() or list(self._machines)
+        wanted = list(names) or self._behind() or list(self._code.machines)
         self._record("replayed", machines=wanted)
         versions = self._builder.build(wanted, told)
         if serve:
@@ -125,12 +120,12 @@ class Replay:
 
     def capture(self, stream: str, why: str) -> Story:
         """A stream, by our id, as a golden history with everything personal replaced."""
-        rows = [row for row in self._rows_of(stream) if row[0] in self._sources]
+        rows = [row for row in self._rows_of(stream) if row[0] in self._code.sources]
         with self._transactions.reading() as cursor:
             found = [Waiting(source, one, kind, name or "", opened, "") for source, one, kind, name, opened in rows]
             histories = self._refolder.read(cursor, found)
         for one, history in zip(found, histories, strict=True):
-            kind, settings = self._refolder.machine_of(one.source, one.kind), self._sources[one.source].settings
+            kind, settings = self._code.machine_of(one.source, one.kind), self._code.sources[one.source].settings
             if history.base is not None:
                 raise Refused("bodies of this stream were erased: what is left is no history")
             try:
@@ -145,12 +140,12 @@ class Replay:
             raise Refused(f"there is no stream {part.stream}")
         self._record("replayed", part=msgspec.structs.asdict(part))
         with self._transactions.turn() as cursor:
-            versions = register(cursor, self._dialect, self._machines, self._clock())
+            versions = register(cursor, self._dialect, self._code.machines, self._clock())
         marked = 0
         versions = [one for one in versions if one.status in BUILT]
         for kind in (part.kind,) if part.kind else KINDS:
             marked += sum(self._mark(versions, chunk) for chunk in self._selected(part, kind))
-        for machine in self._machines.values():
+        for machine in self._code.machines.values():
             own = own_version(versions, machine.name, machine.fingerprint)
             if own is not None:
                 self._builder.catch_up(own.version, told)
@@ -160,14 +155,14 @@ class Replay:
     def rollback(self, names: Sequence[str]) -> list[Version]:
         """Lets the version that served before serve again. It has to be caught up, which only its own code can do."""
         with self._transactions.reading() as cursor:
-            last = [_served_last(all_versions(cursor), name) for name in names or self._machines]
+            last = [_served_last(all_versions(cursor), name) for name in names or self._code.machines]
         if not any(last):
             raise Refused("no version served before the one that serves")
         self._record("switched", versions=_names([one for one in last if one is not None]))
         switched = []
         with self._transactions.turn() as cursor:
             versions = all_versions(cursor)
-            for name in names or list(self._machines):
+            for name in names or list(self._code.machines):
                 before = _served_last(versions, name)
                 if before is None:
                     continue
@@ -192,7 +187,7 @@ class Replay:
         return gone
 
     def _fold_the_rest(self, cursor: Any, version: Version) -> None:
-        kind = self._machines.get(version.machine)
+        kind = self._code.machines.get(version.machine)
         left = count(cursor, self._dialect, version.version)
         if left and (kind is None or kind.fingerprint != version.fingerprint):
             why = f"{left} streams wait to be folded into version {version.version}"
@@ -222,8 +217,8 @@ class Replay:
     def _behind(self) -> list[str]:
         """Machines of which this code's version does not serve."""
         with self._transactions.turn() as cursor:
-            versions = register(cursor, self._dialect, self._machines, self._clock())
-        owns = {name: own_version(versions, name, kind.fingerprint) for name, kind in self._machines.items()}
+            versions = register(cursor, self._dialect, self._code.machines, self._clock())
+        owns = {name: own_version(versions, name, kind.fingerprint) for name, kind in self._code.machines.items()}
         return [name for name, own in owns.items() if own is None or own.status != SERVING]
 
     def _rows_of(self, stream: str) -> list[Row]:
@@ -233,7 +228,7 @@ class Replay:
 
     def _is_built(self, name: str) -> bool:
         with self._transactions.reading() as cursor:
-            own = own_version(all_versions(cursor), name, self._machines[name].fingerprint)
+            own = own_version(all_versions(cursor), name, self._code.machines[name].fingerprint)
         return own is not None and own.status in BUILT
 
     def _selected(self, part: Part, kind: str) -> Iterator[list[Row]]:

@@ -47,7 +47,7 @@ def export(place: Place) -> None:
 
 
 def take(place: Place, file: bytes) -> None:
-    importer = Importer(place.engine, place.ids, place.api.sources, lambda: LATER, whole=True)
+    importer = Importer(place.engine, place.code, lambda: LATER, whole=True)
     Intake(BytesIO(file), place.ids, place.api.sources).into(importer, lambda *_: None, Outcome())
     importer.close()
 

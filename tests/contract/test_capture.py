@@ -27,7 +27,7 @@ def house(database_url):
 
 
 def replay(house: House) -> Replay:
-    return Replay(house.engine, house.ids, house.api.sources, lambda: 10**15)
+    return Replay(house.engine, house.code, lambda: 10**15)
 
 
 @pytest.mark.parametrize("path", ["/v1/sessions?source=captions", "/v1/sessions?source=clinic", "/v1/actions"])

@@ -33,7 +33,7 @@ def glasses(user: str, kind: str, at: str) -> dict[str, Any]:
 
 
 def replay(release: Release) -> Replay:
-    return Replay(release.engine, IDS, release.views, lambda: 10**15, release.machines)
+    return Replay(release.engine, release.code, lambda: 10**15)
 
 
 def compared(release: Release) -> Difference:

@@ -36,7 +36,7 @@ def glasses(kind: str, at: str = "10:00:00") -> dict[str, Any]:
 
 def erase(release: Release) -> None:
     recorder = Recorder(release.append, lambda: NOON, "command line")
-    afresh = Afresh(release.log._dialect, IDS, release.views, release.machines)
+    afresh = Afresh(release.log._dialect, release.code)
     eraser = Eraser(release.engine, release.log, recorder, afresh)
     eraser.erase(eraser.of_streams([IDS.of("session", "captions", ANNA)]), "asked for")
 

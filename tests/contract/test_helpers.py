@@ -12,7 +12,7 @@ import pytest
 from adapters.sql import Progress, Unfolded, folders, walk
 from adapters.sql.difference import Differ
 from core import fold
-from tests.support.logs import IDS, wms
+from tests.support.logs import wms
 from tests.support.releases import Release, faulty
 
 pytestmark = [
@@ -193,4 +193,4 @@ def test_no_more_is_read_while_many_events_wait_to_be_folded(start: Start, monke
 
 
 def differ(release: Release, helpers: int) -> Differ:
-    return Differ(release.engine, IDS, release.views, release.machines, helpers)
+    return Differ(release.engine, release.code, helpers)

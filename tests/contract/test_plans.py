@@ -203,7 +203,7 @@ def test_a_rebuild_reads_each_stream_by_itself(house: House):
     gather_statistics(house)
     plans = watched(house)
 
-    builder = Builder(house.engine, house.ids, house.api.sources, lambda: 2 * NOON)
+    builder = Builder(house.engine, house.code, lambda: 2 * NOON)
     builder.finish(builder.build(list(MACHINES), lambda _: None))
 
     assert too_much(plans) == {}

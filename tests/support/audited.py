@@ -53,7 +53,7 @@ class Audited(Erasing):
 
     def take(self, start: int, end: int) -> None:
         """Imports events of another log, behind what is here: they keep where they come from."""
-        importer = Importer(self.engine, IDS, self.views, lambda: NOON, whole=False)
+        importer = Importer(self.engine, self.code, lambda: NOON, whole=False)
         outcome = importer.take([self._of_another_log(number) for number in range(start, end)])
         importer.close()
         assert outcome.appended == end - start

@@ -13,7 +13,7 @@ class Erasing(Bench):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.recorder = Recorder(self.append, lambda: NOON, "command line")
-        afresh = Afresh(self.log._dialect, IDS, self.views)
+        afresh = Afresh(self.log._dialect, self.code)
         self.eraser = Eraser(self.engine, self.log, self.recorder, afresh)
         self.retractor = Retractor(self.log, self.recorder, afresh)
 

@@ -11,7 +11,19 @@ import msgspec
 
 from adapters.http import Api, create_http, tell
 from adapters.providers import build, reader
-from adapters.sql import Entry, Log, Projector, Reads, Receipt, Recorder, Rejection, Source, dialect_of, open_engine
+from adapters.sql import (
+    Code,
+    Entry,
+    Log,
+    Projector,
+    Reads,
+    Receipt,
+    Recorder,
+    Rejection,
+    Source,
+    dialect_of,
+    open_engine,
+)
 from core import fold
 from core.ids import Ids
 
@@ -33,14 +45,15 @@ class House:
         self.providers = {name: _provider(name, kind) for name, kind in PROVIDERS.items()}
         every = {name: _source(name, provider) for name, provider in self.providers.items()}
         ticks = count(NOON, 1_000)
-        self.log = Log(self.engine, self.ids, Projector(dialect_of(self.engine), self.ids, every), lambda: next(ticks))
+        projector = Projector(dialect_of(self.engine), Code(self.ids, every))
+        self.log = Log(self.engine, self.ids, projector, lambda: next(ticks))
+        self.code = Code(self.ids, {name: every[name] for name in configured})
         self.tell = partial(tell, self._append, lambda: NOON)
         self.recorder = Recorder(self._append, lambda: NOON, "http")
-        sources = {name: every[name] for name in configured}
         given: dict[str, Any] = {
             "reads": Reads(self.engine),
             "ids": self.ids,
-            "sources": sources,
+            "sources": self.code.sources,
             "tell": self.tell,
             "record": self.recorder.record,
         }

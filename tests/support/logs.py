@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from adapters.providers import build, reader
-from adapters.sql import Entry, Log, Projector, Receipt, Rejection, Source, dialect_of, open_engine
+from adapters.sql import Code, Entry, Log, Projector, Receipt, Rejection, Source, dialect_of, open_engine
 from core import fold
 from core.ids import Ids
 
@@ -27,7 +27,8 @@ class Bench:
             name: Source(provider.name, provider.machine_of, reader(provider), fold.Settings())
             for name, provider in self.sources.items()
         }
-        self.projector = Projector(dialect_of(self.engine), IDS, self.views)
+        self.code = Code(IDS, self.views)
+        self.projector = Projector(dialect_of(self.engine), self.code)
         self.log = Log(self.engine, IDS, self.projector, lambda: next(ticks))
 
     def append(self, entry: Entry) -> Receipt:

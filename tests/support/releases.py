@@ -6,7 +6,7 @@ from itertools import count
 from types import FunctionType
 from typing import Any
 
-from adapters.sql import Builder, Projector, Source, dialect_of
+from adapters.sql import Builder, Code, Projector, Source, dialect_of
 from adapters.sql.build import Progress, Unfolded
 from core import fold
 from core.machines import session
@@ -22,11 +22,12 @@ class Release(Bench):
     def __init__(self, url: str, machines: Mapping[str, fold.Kind] = fold.MACHINES, helpers: int = 0) -> None:
         super().__init__(url)
         self.machines = machines
-        self.projector = Projector(dialect_of(self.engine), IDS, self.views, machines)
+        self.code = Code(IDS, self.views, machines)
+        self.projector = Projector(dialect_of(self.engine), self.code)
         self.log._projector = self.projector
         self.heard: list[Progress | Unfolded] = []
         ticks = count(NOON + 10**9)
-        self.builder = Builder(self.engine, IDS, self.views, lambda: next(ticks), machines, helpers)
+        self.builder = Builder(self.engine, self.code, lambda: next(ticks), helpers)
 
     def rebuild(self, *names: str) -> None:
         """`hookfold replay`."""

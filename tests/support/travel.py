@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any
 
 from adapters.archive import Intake, export_lines
-from adapters.sql import OWN, Entry, Importer, Keeper, Outcome, Selection, Whole, keeper
+from adapters.sql import OWN, Code, Entry, Importer, Keeper, Outcome, Selection, Whole, keeper
 from core.event import Unreadable
 from core.ids import Ids
 from tests.support.house import NOON, SECOND, House, pushed, start, stop, wms
@@ -41,7 +41,7 @@ class Place(House):
 
     def keeper(self) -> Keeper:
         """What erases and retracts in this log."""
-        return keeper(self.engine, self.ids, self.api.sources, self.log, lambda: LATER, "command line")
+        return keeper(self.engine, self.code, self.log, lambda: LATER, "command line")
 
     def export(self, **chosen: Any) -> bytes:
         """The log as a file."""
@@ -51,7 +51,7 @@ class Place(House):
         """Imports a file; what was taken before a Misfit stands in `outcome`."""
         ids, outcome, ticks = ids or self.ids, outcome or Outcome(), count(LATER, 1_000)
         intake = Intake(BytesIO(file), ids, self.api.sources)
-        importer = Importer(self.engine, ids, self.api.sources, lambda: next(ticks), whole=intake.whole)
+        importer = Importer(self.engine, Code(ids, self.api.sources), lambda: next(ticks), whole=intake.whole)
         try:
             intake.into(importer, lambda *_: None, outcome)
         finally:

@@ -23,7 +23,7 @@ def house(database_url: str) -> Iterator[House]:
 
 
 def kept(house: House) -> Any:
-    return keeper(house.engine, house.ids, house.api.sources, house.log, lambda: NOON, "command line")
+    return keeper(house.engine, house.code, house.log, lambda: NOON, "command line")
 
 
 def erase(house: House, stream: str) -> None:

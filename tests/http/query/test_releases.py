@@ -34,7 +34,7 @@ def houses(database_url, monkeypatch):
 
 
 def replay(house: House) -> Replay:
-    return Replay(house.engine, house.ids, house.api.sources, lambda: 10**15)
+    return Replay(house.engine, house.code, lambda: 10**15)
 
 
 def test_a_release_that_has_folded_nothing_answers_from_the_log(houses):
@@ -124,7 +124,7 @@ def test_a_version_that_was_dropped_leaves_no_row(houses):
 
 def test_every_change_of_what_serves_is_on_record(houses):
     _, newer = houses
-    given = (newer.engine, newer.ids, newer.api.sources, lambda: 10**15)
+    given = (newer.engine, newer.code, lambda: 10**15)
     recorded = Replay(*given, record=newer.recorder.record)
 
     recorded.rebuild((), lambda _: None)
@@ -139,7 +139,7 @@ def test_every_change_of_what_serves_is_on_record(houses):
 @pytest.mark.parametrize("act", ["rebuild", "rollback", "again", "drop"])
 def test_what_cannot_be_recorded_is_not_done(houses, act):
     _, newer = houses
-    given = (newer.engine, newer.ids, newer.api.sources, lambda: 10**15)
+    given = (newer.engine, newer.code, lambda: 10**15)
     Replay(*given).rebuild((), lambda _: None)
     acts = {
         "rebuild": lambda replay: replay.rebuild(("session",), lambda _: None),

@@ -297,7 +297,7 @@ def test_what_was_erased_and_what_was_retracted_keep_their_entries_without_a_wor
     house.send("captions", start("ann@example.com", "22:00:00"))
     name = house.ids.of("session", "captions", "ann@example.com-com.example.captions")
     house.send("captions", stop("ann@example.com", "22:05:00"))
-    kept = keeper(house.engine, house.ids, house.api.sources, house.log, lambda: NOON, "command line")
+    kept = keeper(house.engine, house.code, house.log, lambda: NOON, "command line")
     kept.eraser.erase(kept.eraser.of_streams([name]), "asked for")
     house.send("captions", start("ann@example.com", "22:20:00"))
 
