@@ -7,7 +7,7 @@ from core.machines.records import MeasurementState
 from core.machines.state import Run, Stretch
 from core.runs import UNLOADED, number_of, runs, second_of
 
-OVERLAP = Note("overlap", "its number came before, and no run begins with it: two tabs at once, or a lost beginning")
+OVERLAP = Note("overlap", "no run begins with its number: two tabs at once, or a lost beginning")
 
 
 def by_number(events: Iterable[Event]) -> list[Stretch]:

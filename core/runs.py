@@ -36,8 +36,8 @@ def number_of(event: Event) -> int:
 class FoundRun:
     """A run while it is walked. `opened` is the second of its first walked event.
 
-    `overlap` is that event, where its number was above 0 and taken in the run before: two tabs use one session, or the
-    run's beginning is lost.
+    `overlap` is that event, where its number is above 0 and not just behind the PAGE_UNLOADED of the run before: two
+    tabs use one session, or the run's beginning is lost.
     """
 
     def __init__(self, opened: int = 0, overlap: Event | None = None) -> None:
@@ -79,15 +79,19 @@ class FoundRun:
     def ends_before(self, walked: Walked) -> bool:
         """Whether the event is none of this run's: it opens the next one."""
         second, number = walked[:2]
-        beyond = self.unloaded is not None and number > self.unloaded
-        return number in self._taken or beyond or number < self._highest_before(second - CLOCK_SLACK)
+        earlier = self._highest_before(second - CLOCK_SLACK)
+        return number in self._taken or self._is_beyond(number) or number < earlier
 
     def next(self, walked: Walked) -> "FoundRun":
         """The run that the event opens."""
         second, number, _, _, event = walked
-        following = FoundRun(second, event if number > 0 and number in self._taken else None)
+        odd = number > 0 and (number in self._taken or not self._is_beyond(number))
+        following = FoundRun(second, event if odd else None)
         following.add(walked)
         return following
+
+    def _is_beyond(self, number: int) -> bool:
+        return self.unloaded is not None and number > self.unloaded
 
     def _highest_before(self, second: int) -> int:
         index = bisect_left(self._peaks, (second, -1))

@@ -6,6 +6,7 @@ from typing import Any
 from core.declared import declared
 from core.fold import Kind
 from core.machines import measurement
+from core.machines.records import ENDS, RESULTS, STARTS
 from core.order import OUTCOMES, RANKS
 from core.runs import CLOCK_SLACK, UNLOADED
 
@@ -26,8 +27,9 @@ def declaration(kind: Kind) -> dict[str, Any]:
         }
         for table in kind.tables
     ]
-    numbered: dict[str, Any] = {"outcomes": measurement.OUTCOMES, "anew": sorted(measurement.ANEW)}
-    numbered |= {"preparing": sorted(measurement.PREPARING), "unloaded": UNLOADED, "clock_slack": CLOCK_SLACK}
+    numbered: dict[str, Any] = {"outcomes": measurement.OUTCOMES, "preparing": sorted(measurement.PREPARING)}
+    numbered |= {"denied": measurement.DENIED, "starts": STARTS, "results": RESULTS, "ends": sorted(ENDS)}
+    numbered |= {"unloaded": UNLOADED, "clock_slack": CLOCK_SLACK}
     timed: dict[str, Any] = {"ranks": RANKS, "handlers": sorted(OUTCOMES)}
     rest = {"order": "number", **numbered} if kind.name == "measurement" else {"order": "time", **timed}
     return {"machine": kind.name, "fingerprint": kind.fingerprint, "regions": regions, **rest}

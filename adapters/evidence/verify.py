@@ -204,14 +204,15 @@ class Event:
         self.type, self.number, self.known = held["type"] or "", held["sequence"] or 0, held["reading"] == "ok"
         self.second = 1 << 62 if self.at is None else self.at // 1_000_000
         self.said = json.loads(body)
+        payload = self.said.get("payload")
+        self.payload: dict[str, Any] = payload if isinstance(payload, dict) else {}
+        self.measurement: str | None = self.payload.get("measurementId")
         self.word = word = self.said.get("event" if provider == "wms" else "type")
         if self.known and (word != held["type"] or (provider == "wms" and self.said.get("sequence") != self.number)):
             raise Wrong(f"events/{self.position:012}.body", "it says another type or number than the event")
 
     def shows(self, guard: str) -> bool:
-        payload = self.said.get("payload")
-        payload = payload if isinstance(payload, dict) else {}
-        seen = [str(payload.get(name, "")).upper() for name in ("state", "visibility")]
+        seen = [str(self.payload.get(name, "")).upper() for name in ("state", "visibility")]
         wanted = {"page_visible": "VISIBLE", "page_hidden": "HIDDEN"}
         if guard not in wanted:
             raise Wrong("machine.json", f"this verifier does not know the condition {guard}")
@@ -243,6 +244,65 @@ def fold(files: Files, exhibits: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+class Measurement:
+    """One measurement of a wms session. `outcome` is None until something ended it."""
+
+    def __init__(self, name: str | None, run: int) -> None:
+        self.name = name
+        self.run = run
+        self.outcome: str | None = None
+
+
+class Measurements:
+    """Those of a wms session; the session's outcome is that of the one that goes on."""
+
+    def __init__(self, declared: dict[str, Any]) -> None:
+        self.declared = declared
+        self.all: list[Measurement] = []
+        self.going_on: Measurement | None = None
+
+    def of(self, event: Event, run: int) -> Measurement | None:
+        """The one that an event of the sequence belongs to; None before there is one."""
+        if event.type == self.declared["starts"]:
+            return self.begun(None, run)
+        name, known = event.measurement, self.named(event.measurement)
+        if name is None or (self.going_on is not None and known is self.going_on):
+            return self.going_on
+        if known is None:
+            return self.given(name, run) or self.begun(name, run)
+        if event.type in self.declared["ends"]:
+            return self.going_on
+        if event.type != self.declared["results"]:
+            self.going_on = known
+        return known
+
+    def beside(self, event: Event, run: int) -> None:
+        """What the connection or the page tells may be the first that is heard of one."""
+        if event.measurement is not None and self.named(event.measurement) is None:
+            self.given(event.measurement, run) or self.begun(event.measurement, run)
+
+    def prepare(self, run: int, denied: bool) -> Measurement | None:
+        """The run's last one, which goes on behind a step of the preparation only where it was not ended or denied."""
+        last = self.all[-1] if self.all and self.all[-1].run == run else None
+        self.going_on = last if last is not None and last.outcome is None and not denied else None
+        return last
+
+    def named(self, name: str | None) -> Measurement | None:
+        return next((one for one in self.all if name is not None and one.name == name), None)
+
+    def given(self, name: str, run: int) -> Measurement | None:
+        last = self.all[-1] if self.all and self.going_on is not None else None
+        if last is None or last.name is not None or last.run != run:
+            return None
+        last.name, self.going_on = name, last
+        return last
+
+    def begun(self, name: str | None, run: int) -> Measurement:
+        self.going_on = Measurement(name, run)
+        self.all.append(self.going_on)
+        return self.going_on
+
+
 class Machine:
     """Steps through the rows of machine.json."""
 
@@ -252,6 +312,7 @@ class Machine:
         self.state: dict[str, str] = {}
         self.outcome: str | None = None
         self.runs = 0
+        self.measurements = Measurements(declared)
 
     def walk(self, runs: list[list[Event]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         numbered, steps = self.declared["order"] == "number", []
@@ -259,7 +320,7 @@ class Machine:
         for run in runs:
             if numbered:
                 self.state = {region["name"]: region["initial"] for region in self.declared["regions"]}
-                self.runs, self.outcome = self.runs + 1, None
+                self.runs, self.outcome, self.measurements.going_on = self.runs + 1, None, None
             for event in run:
                 before = dict(self.state)
                 if event.known:
@@ -272,21 +333,42 @@ class Machine:
 
     def step(self, event: Event) -> None:
         for region in self.declared["regions"]:
+            if event.type not in region["triggers"]:
+                continue
             name = region["name"]
-            for to, guard, _, does, _ in region["steps"].get(f"{self.state[name]}, {event.type}", ()):
-                if guard is None or event.shows(guard):
-                    self.runs += does in ("begins a run", "supersedes the run")
-                    if to is not None:
-                        self.settle(name, self.state[name], to)
-                        self.state[name] = to
-                    return
+            before, to, does = self.state[name], *self.row(region, event)
+            self.runs += does in ("begins a run", "supersedes the run")
+            self.state[name] = to or before
+            if self.declared["order"] == "number":
+                self.measure(event, before, to, in_sequence=name == self.main)
 
-    def settle(self, name: str, before: str, to: str) -> None:
-        if name != self.main or "outcomes" not in self.declared:
-            return
-        withdrawn = to in self.declared["preparing"] and before == "camera_denied"
-        if to in self.declared["anew"] or withdrawn:
-            self.outcome = None
+    def row(self, region: dict[str, Any], event: Event) -> tuple[str | None, str | None]:
+        """Where the row that applies leads to, and what else it does."""
+        for to, guard, _, does, _ in region["steps"].get(f"{self.state[region['name']]}, {event.type}", ()):
+            if guard is None or event.shows(guard):
+                return to, does
+        return None, None
+
+    def measure(self, event: Event, before: str, to: str | None, *, in_sequence: bool) -> None:
+        """What a step means for the measurement that it belongs to, and so for the session's outcome."""
+        known, own = self.measurements, None
+        if not in_sequence:
+            known.beside(event, self.runs)
+        elif self.state[self.main] not in self.declared["preparing"]:
+            own = known.of(event, self.runs)
+            self.outcome = own.outcome if own else self.outcome
+        if in_sequence and to is not None:
+            self.settle(before, to)
+        if own is not None:
+            own.outcome = self.outcome
+        if (own is not None or not in_sequence) and known.going_on is not None:
+            self.outcome = known.going_on.outcome
+
+    def settle(self, before: str, to: str) -> None:
+        if to in self.declared["preparing"]:
+            last = self.measurements.prepare(self.runs, to == self.declared["denied"])
+            if before == self.declared["denied"]:
+                self.outcome = last.outcome if last else None
         self.outcome = self.declared["outcomes"].get(to, self.outcome)
 
 

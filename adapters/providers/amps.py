@@ -119,6 +119,7 @@ def _shaped(inner: Document) -> str:
 def _tells_failure(inner: Document) -> bool:
     return (
         inner.get("errorCode") is not None
+        or type(inner.get("error")) is dict
         or bool(inner.get("error"))
         or inner.get("failedAt") is not None
         or _success(inner) is False

@@ -1,6 +1,9 @@
 """A session of wms: a face scan in the browser, told by numbered events; a reload of the page begins a new run.
 
 Three regions, each moved by its own events only: the measurement's sequence, the connection, the page's visibility.
+
+The session's outcome is that of the measurement that goes on. A step belongs to the measurement that it names; what may
+end one (canceled, failed, redirected, unloaded) belongs to the one that goes on, for the page may still name the last.
 """
 
 from enum import Enum
@@ -123,7 +126,7 @@ OUTCOMES = {
     S.FAILED.value: "failed",
     S.ABANDONED.value: "abandoned",
 }
-"""The outcome that comes with a state. Elsewhere it stays, but for what begins anew and for a withdrawn denial."""
+"""The outcome that comes with a state. Elsewhere that of the measurement stays; a denial may be withdrawn."""
 
 EXPECTED_WITHIN = {
     S.STARTED.value: 60 * SECOND,
@@ -134,7 +137,6 @@ EXPECTED_WITHIN = {
 """How long a measurement may be silent in a state before it is overdue. The provider tells none: a scan takes half a
 minute, in chunks of five seconds; these are generous. Nothing is folded by them."""
 
-ANEW = frozenset(state.value for state in MEASURING)
 PREPARING = frozenset(
     state.value for state in [S.WAITING, S.LOADED, S.CONFIGURED, S.CAMERA_DENIED, S.CAMERA_GRANTED, S.CAMERA_ON]
 )
@@ -154,20 +156,37 @@ def step(state: MeasurementState, event: Event, _: Settings) -> Arm:
 def _step_in_sequence(state: MeasurementState, event: Event) -> Arm:
     before = state.state
     arm = state.take(sequence, event)
-    if arm.to is not None:
-        _settle_outcome(state, before, arm.to)
     record = None if state.state in PREPARING else measurement_of(state, event)
     if record is not None:
+        state.outcome = record.outcome
+    if arm.to is not None:
+        _settle_outcome(state, before, arm.to)
+    if record is not None:
         note_step(state, record, event)
+        _tell_outcome(state)
     return arm
 
 
 def _settle_outcome(state: MeasurementState, before: str, to: str) -> None:
     if to in PREPARING:
-        state.current = -1
-    if to in ANEW or (to in PREPARING and before == DENIED):
-        state.outcome = None
+        _prepare(state, before, to)
     state.outcome = OUTCOMES.get(to, state.outcome)
+
+
+def _prepare(state: MeasurementState, before: str, to: str) -> None:
+    """What came to its end does not go on behind this; of what was denied, that outcome is withdrawn."""
+    last = state.last()
+    goes_on = last is not None and last.outcome is None and to != DENIED
+    state.current = len(state.measurements) - 1 if goes_on else -1
+    if before == DENIED:
+        state.outcome = last.outcome if last is not None else None
+
+
+def _tell_outcome(state: MeasurementState) -> None:
+    """The session's is that of the measurement that goes on."""
+    record = state.measurement()
+    if record is not None:
+        state.outcome = record.outcome
 
 
 def _step_beside(state: MeasurementState, event: Event) -> Arm:
@@ -180,8 +199,11 @@ def _step_beside(state: MeasurementState, event: Event) -> Arm:
     record = side_measurement_of(state, event)
     if record is not None:
         record.steps.setdefault(event.type, event.occurred_at)
+        _tell_outcome(state)
     return arm
 
 
 tables = (sequence, connection, visibility)
-measurement = Kind("measurement", tables, MeasurementState, by_number, begin_run, follow_number, step, skip=count)
+measurement = Kind(
+    "measurement", tables, MeasurementState, by_number, begin_run, follow_number, step, skip=count, revision=2
+)

@@ -5,6 +5,13 @@ import msgspec
 from core.event import Anomaly, Event, Instant
 from core.machines.state import State, by_position_and_kind
 
+STARTS, RESULTS = "MEASUREMENT_STARTED", "RESULTS_RECEIVED"
+ENDS = frozenset(
+    "MEASUREMENT_CANCELED LOW_SNR CONSTRAINT_VIOLATION GENERAL_ERROR API_ERROR "
+    "REDIRECTING_TO_CALLBACK PAGE_UNLOADED".split()
+)
+"""What may end the measurement that goes on."""
+
 
 class Chunk(msgspec.Struct, array_like=True, gc=False):
     """One intermediate result. `sequence` numbers the results, not the session's events; `snr` is in decibels."""
@@ -73,11 +80,19 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
             record.anomalies.sort(key=by_position_and_kind)
 
     def subject(self, event: Event, /) -> int | None:
-        """The measurement that the event names, else the one that goes on."""
-        name = event.data.get("measurement_id")
-        named = [record for record in self.measurements if record.measurement_id == name] if name else []
-        record = named[0] if named else self.measurement()
+        """The measurement that the event names, else the one that goes on; what may end one names none but that."""
+        name = None if event.type in ENDS else event.data.get("measurement_id")
+        record = (self.named(name) if name else None) or self.measurement()
         return record.position if record else None
+
+    def named(self, name: str) -> Measurement | None:
+        """The one with this id, in whatever run."""
+        return next((record for record in self.measurements if record.measurement_id == name), None)
+
+    def last(self) -> Measurement | None:
+        """The run's last one, whether it goes on or not."""
+        last = self.measurements[-1] if self.measurements else None
+        return last if last is not None and last.run == self.run else None
 
     def marked(self, fresh: list[Anomaly]) -> None:
         """An anomaly of an event is one of the measurement that the event belongs to, too."""
@@ -87,7 +102,7 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
 
 def open_measurement(state: MeasurementState, event: Event, name: str | None = None) -> Measurement:
     """The next measurement of the run. Whole from its start only if it was seen to start."""
-    whole = event.type == "MEASUREMENT_STARTED"
+    whole = event.type == STARTS
     record = Measurement(
         name, state.run, event.position, event.key.hex(), state.highest, state.state, whole, event.occurred_at
     )
@@ -97,37 +112,39 @@ def open_measurement(state: MeasurementState, event: Event, name: str | None = N
 
 
 def measurement_of(state: MeasurementState, event: Event) -> Measurement | None:
-    """The measurement that a step of the sequence belongs to; it goes on from there. None before there is one."""
-    if event.type == "MEASUREMENT_STARTED":
+    """The measurement that an event of the sequence belongs to. None before there is one.
+
+    One that was not known goes on from here, as does one that a step names; results come to what they name, though
+    another one goes on. What may end a measurement ends the one that goes on: a page that begins the next one may still
+    name the last.
+    """
+    if event.type == STARTS:
         return open_measurement(state, event)
-    name = event.data.get("measurement_id")
-    current = state.measurement()
+    name, current = event.data.get("measurement_id"), state.measurement()
     if name is None or (current is not None and current.measurement_id == name):
         return current
-    return _known(state, name) or _named(state, name) or open_measurement(state, event, name)
+    known = state.named(name)
+    if known is None:
+        return _given(state, name) or open_measurement(state, event, name)
+    if event.type in ENDS:
+        return current
+    if event.type != RESULTS:
+        state.current = state.measurements.index(known)
+    return known
 
 
 def side_measurement_of(state: MeasurementState, event: Event) -> Measurement | None:
-    """The measurement that an event beside the sequence names; such an event opens none and lets none go on."""
+    """The measurement that an event beside the sequence names; one that was known does not go on by that."""
     name = event.data.get("measurement_id")
     if name is None:
         return None
-    found = next((record for record in state.measurements if record.measurement_id == name), None)
-    return found or _named(state, name)
+    return state.named(name) or _given(state, name) or open_measurement(state, event, name)
 
 
-def _known(state: MeasurementState, name: str) -> Measurement | None:
-    for index, record in enumerate(state.measurements):
-        if record.measurement_id == name:
-            state.current = index
-            return record
-    return None
-
-
-def _named(state: MeasurementState, name: str) -> Measurement | None:
-    """The run's last measurement, where it had no id yet: this is it."""
-    last = state.measurements[-1] if state.current >= 0 else None
-    if last is None or last.measurement_id is not None or last.run != state.run:
+def _given(state: MeasurementState, name: str) -> Measurement | None:
+    """The run's last measurement, where it goes on or another one does, and had no id yet: this is it."""
+    last = state.last() if state.current >= 0 else None
+    if last is None or last.measurement_id is not None:
         return None
     last.measurement_id = name
     state.current = len(state.measurements) - 1

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -20,6 +20,7 @@ HANDLERS = {"handler_succeeded", "handler_failed"}
 
 
 @pytest.mark.parametrize(("machine", "provider"), [("measurement", "wms"), ("session", "mentraos")])
+@settings(max_examples=300)
 @given(data=st.data())
 def test_the_verifier_and_the_fold_agree_on_every_step(machine: str, provider: str, data: st.DataObject):
     drawn, word = (
@@ -55,7 +56,8 @@ def _files(machine: str, provider: str, events: list[Event]) -> dict[str, bytes]
 
 def _body(provider: str, event: Event) -> dict[str, Any]:
     if provider == "wms":
-        payload = {"state": event.data["visible"]} if "visible" in event.data else None
+        names = (("visible", "state"), ("measurement_id", "measurementId"))
+        payload = {sent: event.data[ours] for ours, sent in names if ours in event.data}
         return {"event": event.type, "sequence": event.sequence, "payload": payload}
     return {"type": event.type}
 

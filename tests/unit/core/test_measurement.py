@@ -1,7 +1,12 @@
 """Sessions of wms: what a measurement came to, what is missing, what belongs to what."""
 
+import pytest
+from hypothesis import given, settings
+
+from core.event import Event
 from core.fold import MACHINES, advance, fold, trace
 from core.machines.records import Chunk
+from tests.support.random_streams import streams
 from tests.support.streams import START, kinds, stream
 
 MEASUREMENT = MACHINES["measurement"]
@@ -207,3 +212,108 @@ def test_chunks_of_any_shape_are_kept():
     (record,) = fold(MEASUREMENT, events).measurements
 
     assert [(chunk.sequence, chunk.snr) for chunk in record.snr] == [(None, None), (None, None)]
+
+
+SCANNED = [*BEGUN, RESULT.format(6, 1, 4)]
+COMPLETED = [*SCANNED, "SCAN_COMPLETED 7 measurement_id=m1", "RESULTS_RECEIVED 8 measurement_id=m1"]
+
+
+def outcomes(*events: str) -> tuple[str | None, dict[str | None, str | None]]:
+    """The session's outcome, and that of each measurement by its id."""
+    state = fold(MEASUREMENT, stream(*events))
+    return state.outcome, {one.measurement_id: one.outcome for one in state.measurements}
+
+
+@pytest.mark.parametrize("first", ["CONSTRAINT_VIOLATION", "API_ERROR", "WEBSOCKET_RECONNECTED"])
+def test_a_measurement_whose_start_was_lost_has_nothing_of_the_one_before(first: str):
+    lost = [f"{first} 11 measurement_id=m2", "PAGE_UNLOADED 12 measurement_id=m2"]
+
+    assert outcomes(*COMPLETED, *lost) == (None, {"m1": "completed", "m2": None})
+
+
+@pytest.mark.parametrize(
+    ("ending", "outcome"),
+    [
+        ("API_ERROR", "failed"),
+        ("CONSTRAINT_VIOLATION", "canceled"),
+        ("MEASUREMENT_CANCELED", "canceled"),
+        ("PAGE_UNLOADED", "abandoned"),
+    ],
+)
+@pytest.mark.parametrize("begun", [[], ["MEASUREMENT_CREATED 10 measurement_id=m2"]])
+def test_what_ends_the_next_measurement_may_still_name_the_last(ending: str, outcome: str, begun: list[str]):
+    events = [*COMPLETED, "MEASUREMENT_STARTED 9", *begun, f"{ending} {10 + len(begun)} measurement_id=m1"]
+
+    assert outcomes(*events) == (outcome, {"m1": "completed", "m2" if begun else None: outcome})
+    assert [step.measurement for step in trace(MEASUREMENT, stream(*events))][-1] == 10
+
+
+@pytest.mark.parametrize(("again", "outcome"), [("API_ERROR", "failed"), ("PAGE_UNLOADED", "abandoned")])
+def test_a_run_behind_the_end_leaves_a_finished_measurement_alone(again: str, outcome: str):
+    ended = [*COMPLETED, "REDIRECTING_TO_CALLBACK 9 measurement_id=m1", "PAGE_UNLOADED 10 measurement_id=m1"]
+
+    state = fold(MEASUREMENT, stream(*ended, f"{again} 11 measurement_id=m1"))
+
+    assert (state.run, state.outcome) == (2, outcome)
+    assert [(one.outcome, one.complete) for one in state.measurements] == [("completed", True)]
+
+
+@pytest.mark.parametrize(
+    ("ending", "outcome"), [("LOW_SNR", "canceled"), ("GENERAL_ERROR", "failed"), ("PAGE_UNLOADED", "abandoned")]
+)
+def test_a_stray_camera_does_not_cut_off_the_measurement_that_goes_on(ending: str, outcome: str):
+    assert outcomes(*SCANNED, "CAMERA_STARTED 7", f"{ending} 8") == (outcome, {"m1": outcome})
+
+
+def test_late_results_of_the_last_measurement_are_none_of_the_next():
+    events = [
+        *SCANNED,
+        "API_ERROR 7 measurement_id=m1",
+        "MEASUREMENT_STARTED 8",
+        "MEASUREMENT_CREATED 9 measurement_id=m2",
+    ]
+
+    state = fold(MEASUREMENT, stream(*events, "RESULTS_RECEIVED 10 measurement_id=m1"))
+
+    assert (state.state, kinds(state)) == ("completed", [("unexpected", 11)])
+    assert outcomes(*events, "RESULTS_RECEIVED 10 measurement_id=m1") == (None, {"m1": "completed", "m2": None})
+
+
+def test_a_withdrawn_denial_gives_the_measurements_outcome_back():
+    denied = [*COMPLETED, "CAMERA_PERMISSION_DENIED 9"]
+
+    assert outcomes(*denied) == ("denied", {"m1": "completed"})
+    assert outcomes(*denied, "CAMERA_PERMISSION_GRANTED 10") == ("completed", {"m1": "completed"})
+
+
+def test_a_stray_chunk_withdraws_no_results():
+    stray = [*COMPLETED, RESULT.format(9, 2, 4), "REDIRECTING_TO_CALLBACK 10", "PAGE_UNLOADED 11"]
+
+    assert outcomes(*stray) == ("completed", {"m1": "completed"})
+
+
+def test_an_id_that_only_the_connection_told_has_a_record():
+    state = fold(MEASUREMENT, stream(*COMPLETED, "WEBSOCKET_DISCONNECTED 9 measurement_id=m2"))
+
+    assert [(one.measurement_id, list(one.steps)) for one in state.measurements[1:]] == [
+        ("m2", ["WEBSOCKET_DISCONNECTED"])
+    ]
+
+
+REASONS = {
+    "completed": {"RESULTS_RECEIVED"},
+    "canceled": {"MEASUREMENT_CANCELED", "LOW_SNR", "CONSTRAINT_VIOLATION"},
+    "failed": {"GENERAL_ERROR", "API_ERROR"},
+    "abandoned": {"PAGE_UNLOADED"},
+}
+
+
+@settings(max_examples=300)
+@given(streams("measurement", most=20))
+def test_every_outcome_of_a_measurement_has_its_reason_among_its_own_events(events: list[Event]):
+    state = fold(MEASUREMENT, events)
+
+    for record in state.measurements:
+        assert record.outcome is None or REASONS[record.outcome] & record.steps.keys()
+    going_on = state.measurement()
+    assert going_on is None or state.outcome == going_on.outcome

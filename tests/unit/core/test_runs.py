@@ -89,6 +89,21 @@ def test_a_run_that_begins_with_a_number_that_was_taken_overlaps():
     assert [run.overlap is not None for run in runs(events)] == [False, False, True]
 
 
+def test_two_tabs_at_once_overlap_however_they_are_taken_apart():
+    events = stream(*page(0, every=2), *page(9, every=2))
+
+    found = runs(events)
+
+    assert [run.events[0].sequence for run in found] == [0, 0, 4, 8]
+    assert [run.overlap is not None for run in found] == [False, False, True, True]
+
+
+def test_a_number_behind_the_unload_is_no_overlap():
+    events = stream("A 0 @0", "PAGE_UNLOADED 1 @1", "B 5 @2")
+
+    assert [run.overlap for run in runs(events)] == [None, None]
+
+
 def test_an_event_of_unknown_time_comes_last():
     events = stream("A 0 @?", "A 0 @5", "A 1 @6")
 

@@ -112,6 +112,7 @@ def test_every_documented_field_is_readable():
         {"errorCode": "X"},
         {"error": {"code": "X"}},
         {"failedAt": "2025-09-10T12:00:00Z"},
+        {"error": {}},
         {"result": {"success": False}},
         {"errorCode": "X", "completedAt": "2025-09-10T12:00:00Z", "result": {}},
     ],
