@@ -7,8 +7,6 @@ import msgspec
 from flask import Request, Response
 from werkzeug.http import parse_etags
 
-from adapters.http.routes import Page
-
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -45,9 +43,12 @@ def add_safe_headers(response: Response) -> Response:
 
 
 def _timeless(content: Any) -> Any:
-    """The content without what depends on the time of the question."""
-    if isinstance(content, Page):
-        return [[_timeless(item) for item in content.data], content.next_cursor]
+    """The content without what depends on the time of the question; a cursor holds that, where it was said."""
+    if isinstance(content, list):
+        return [_timeless(item) for item in content]
+    if hasattr(content, "next_cursor"):
+        parts = [getattr(content, name) for name in content.__struct_fields__ if name != "next_cursor"]
+        return [*map(_timeless, parts), content.next_cursor is not None]
     if hasattr(content, "derived"):
         return msgspec.structs.replace(content, derived={})
     return content

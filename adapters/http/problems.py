@@ -18,6 +18,10 @@ from typing import ClassVar
 import msgspec
 from flask import Response
 
+from adapters.http.door import Answer
+
+_MEDIA_TYPE = "application/problem+json"
+
 
 class ProblemDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A problem. `parameter` names the parameter, header or field that is at fault, where one is."""
@@ -111,12 +115,23 @@ def problem_response(
     headers: list[tuple[str, str]] | None = None,
 ) -> Response:
     """`type` leads to the page that explains this kind of problem."""
-    document = ProblemDocument(
-        type=f"/docs#problem-{kind}",
-        title=status.phrase,
-        status=status.value,
-        detail=detail,
-        parameter=msgspec.UNSET if parameter is None else parameter,
+    return Response(_document(status, kind, detail, parameter), status.value, headers, content_type=_MEDIA_TYPE)
+
+
+def problem_answer(status: int, detail: str) -> Answer:
+    """One that a server gives without asking the application."""
+    found = HTTPStatus(status)
+    kind = "fault" if found is HTTPStatus.INTERNAL_SERVER_ERROR else "other"
+    return Answer(status, [("content-type", _MEDIA_TYPE)], _document(found, kind, detail))
+
+
+def _document(status: HTTPStatus, kind: str, detail: str, parameter: str | None = None) -> bytes:
+    return msgspec.json.encode(
+        ProblemDocument(
+            type=f"/docs#problem-{kind}",
+            title=status.phrase,
+            status=status.value,
+            detail=detail,
+            parameter=msgspec.UNSET if parameter is None else parameter,
+        )
     )
-    content = msgspec.json.encode(document)
-    return Response(content, status.value, headers, content_type="application/problem+json")

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from adapters.http import ENDING, Answer, failure
+from adapters.http import ENDING, Answer, problem_answer
 from adapters.server.connection import BODILESS, Respond, has_length
 from adapters.server.pieces import Pieces
 from adapters.server.reader import Request
@@ -25,8 +25,8 @@ SHARED = 0.0002
 """Seconds for which a thread keeps the interpreter while another one that serves wants it, too."""
 
 _ALONE = sys.getswitchinterval()
-_FAILED = failure(500, "this server has a fault: its log tells more")
-_STOPPING = failure(503, "the service stops")
+_FAILED = problem_answer(500, "this server has a fault: its log tells more")
+_STOPPING = problem_answer(503, "the service stops")
 _logger = structlog.get_logger()
 
 

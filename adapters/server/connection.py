@@ -8,7 +8,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import cast
 
-from adapters.http import Answer, failure
+from adapters.http import Answer, failure, problem_answer
 from adapters.server.pieces import Pieces
 from adapters.server.reader import Reader, Refusal, Request
 
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
             return False
         self._half_closed = True
         if self._reader.receiving:
-            self._waiting.append(Refusal(400, "the request broke off"))
+            self._waiting.append(self._reader.refusal(400, "the request broke off"))
         self._hurry()
         self._go_on()
         return not self._ended or self._transport.get_write_buffer_size() > 0
@@ -145,7 +145,8 @@ class Connection(asyncio.Protocol):
     def _answer(self, item: Request | Refusal) -> None:
         self._answering, self.due = item, _NEVER
         if isinstance(item, Refusal):
-            self._respond(failure(item.status, item.message))
+            tell = failure if item.delivery else problem_answer
+            self._respond(tell(item.status, item.message))
         else:
             item.ending = self._half_closed or self._site.closing
             self._site.answer(item, self._respond)
@@ -240,7 +241,7 @@ class Connection(asyncio.Protocol):
         if self._ended or self._clogged or not self._reader.receiving:
             self._transport.abort()
         else:
-            self._waiting.append(Refusal(408, "the request did not arrive in time"))
+            self._waiting.append(self._reader.refusal(408, "the request did not arrive in time"))
             self._go_on()
 
     def close_if_idle(self) -> None:

@@ -44,10 +44,11 @@ class Request(msgspec.Struct, gc=False):
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """What is no request, and the status that says why. Nothing behind it is read."""
+    """What is no request, and the status that says why; nothing behind it is read. `delivery`: most likely one."""
 
     status: int
     message: str
+    delivery: bool
 
 
 class Reader:
@@ -115,7 +116,12 @@ class Reader:
 
     def _refuse(self, status: int, message: str) -> None:
         if not self._ended:
-            self._end(Refusal(status, message))
+            self._end(self.refusal(status, message))
+
+    def refusal(self, status: int, message: str) -> Refusal:
+        """Of the request that has begun, as far as anything is known of it."""
+        posted = self._parser.get_method() == b"POST"
+        return Refusal(status, message, self._target.startswith(b"/in/") if self._target else posted)
 
     def _end(self, item: Request | Refusal) -> None:
         self._whole.append(item)

@@ -199,6 +199,21 @@ def test_what_is_no_http_is_answered_and_forgotten(front: Service):
     assert front.get("/healthz") == {"status": "ok"}
 
 
+@pytest.mark.parametrize("bad", ["GET /v1/sessions?session_id=\xe9", "GET /v1/sessions?as_of=a b", "FOO /v1/sessions"])
+def test_a_question_that_is_no_http_is_answered_with_a_problem(front: Service, bad: str):
+    answer = exchange(front.port, f"{bad} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert answer.json["detail"].startswith("this is no HTTP/1.1: ")
+
+
+@pytest.mark.parametrize("bad", ["POST /in/clinic?a=\xe9", "POST /in/a b", "GET /in/clinic X"])
+def test_a_delivery_that_is_no_http_is_answered_in_its_senders_words(front: Service, bad: str):
+    answer = exchange(front.port, f"{bad} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    assert (answer.status, answer.json["status"]) == (400, "error")
+
+
 def test_requests_in_a_row_on_one_connection_are_answered_in_that_row(front: Service, name: str):
     bodies = [json.dumps(wms(name, number)).encode() for number in range(5)]
     requests = [request("/in/clinic", body, sign_wms(WMS_SECRET, body).items()) for body in bodies]

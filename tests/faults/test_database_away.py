@@ -95,6 +95,7 @@ def test_postgresql_stopped_under_load_and_started_again(own_postgres: Postgres,
             own_postgres.stop()
             await_(lambda: log.deliver("away") == [503, 503])
             assert log.state() == [(200, 503)] * 2
+            assert log.all(lambda service: service.send("GET", "/v1/events/stream").status) == [503, 503]
             os.kill(log.services[0].children()["serving"][0], signal.SIGKILL)
             os.kill(log.services[0].children()["writer"][0], signal.SIGKILL)
             await_(lambda: _health(log.services[0]) == 200)

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.http.problems import Busy
 from adapters.http.waiting import Waiting
-from tests.support.house import House, pushed, start, stop
+from tests.support.house import House, pushed, start, stop, wms
 
 ASKED = [
     "/v1/sessions",
@@ -43,6 +43,21 @@ def test_the_etag_changes_with_the_session_and_not_with_the_time(house: House):
     house.send("captions", stop("ann@example.com"))
     assert etag(path) != at_once
     assert etag("/v1/sessions") != list_at_once
+
+
+@pytest.mark.parametrize("path", ["/v1/sessions", "/v1/audit/completeness"])
+def test_a_page_that_has_a_next_one_keeps_its_etag_over_time(house: House, path: str):
+    for name in ("ann", "ben", "cyd"):
+        house.send("captions", stop(f"{name}@example.com"))
+        house.send("clinic", wms(name, 3))
+
+    def page(now: str) -> tuple[Any, str]:
+        answer = house.client.get(path, query_string={"limit": 1, "now": now})
+        return answer.json, answer.headers["ETag"]
+
+    (then, etag), (now, etag_now) = page("2026-01-01T00:00:00Z"), page("2026-01-01T00:00:09Z")
+    assert then["next_cursor"] != now["next_cursor"]
+    assert etag == etag_now
 
 
 @pytest.mark.parametrize("header", ["", "*garbage", '"x"', "W/", '"' * 999, "é"])
