@@ -83,6 +83,7 @@ class Tree:
         made = 0
         while True:
             with self._reading() as connection:
+                _hold_still(connection)
                 new = _complete(connection, _BLOCKS_AT_A_TIME)
             if new.number:
                 with self._turn() as connection:
@@ -227,6 +228,12 @@ def _complete(connection: Connection, most: int) -> _New:
         rows += [(level, place, value) for place, value in enumerate(made, start)]
         level, start, below = _next_level(connection, level, start, made)
     return _New(sealed, end - sealed, rows)
+
+
+def _hold_still(connection: Connection) -> None:
+    """Lets one transaction see one state, though others seal meanwhile, as SQLite does by itself."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 def _next_level(connection: Connection, level: int, start: int, made: list[bytes]) -> tuple[int, int, list[bytes]]:

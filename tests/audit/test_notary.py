@@ -1,12 +1,13 @@
 """Checkpoints and proofs of a growing log, on both databases."""
 
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 
 from adapters.audit import Contradiction, Empty, Notary, Sealer
-from adapters.sql import Hole, Tree
+from adapters.sql import Hole, Tree, tree
 from core import merkle
 from tests.support import rfc6962
 from tests.support.audited import SIGNING, Audited
@@ -170,6 +171,22 @@ def test_the_database_itself_keeps_the_tree_append_only(audited: Audited, table:
         connection.exec_driver_sql(statement.format(table=table, column=column, rows=rows))
 
     assert audited.rows(rows) == before
+
+
+def test_a_log_that_another_process_seals_meanwhile_has_no_hole(audited: Audited, monkeypatch: pytest.MonkeyPatch):
+    audited.grow(512)
+    others = [Tree(audited.engine)]
+
+    def rise(below: list[bytes], levels: int) -> list[bytes]:
+        while others:
+            others.pop().seal()
+        return merkle.rise(below, levels)
+
+    monkeypatch.setattr(tree, "merkle", SimpleNamespace(rise=rise))
+    sealed = audited.tree.seal()
+
+    assert sealed == 0
+    assert audited.verify().wrong is None
 
 
 def test_the_sealer_keeps_up_and_signs_when_it_is_time(audited: Audited):
