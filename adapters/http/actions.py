@@ -18,9 +18,11 @@ from core.event import Instant
 
 routes = Routes()
 
-_KEY = re.compile(r"[ -~\x80-\xff]{1,256}")
+_KEY = re.compile(r"[ -+\--~\x80-\xff]{1,256}")
+"""No comma: a server joins a header that is sent twice with one, and then which of the two it was is not known."""
 HEADERS = {
-    "Idempotency-Key": "Names what is told: the same key again is a `duplicate`, or a `conflict` if it tells else."
+    "Idempotency-Key": "Names what is told: the same key again is a `duplicate`, or a `conflict` if it tells else. "
+    "Sent once and without a comma: two keys cannot be told from one that holds a comma."
 }
 
 _FIELDS = (
@@ -66,7 +68,8 @@ def tell_action(ask: Ask[queries.Plain], told: queries.Told) -> Response:
     """The app tells of an action that it pushed: an event like any other. Headers tell its verdict and position."""
     key = request.headers.get("Idempotency-Key", "")
     if _KEY.fullmatch(key) is None:
-        raise BadRequest("Idempotency-Key: expected 1 to 256 characters", parameter="Idempotency-Key")
+        expected = "expected once, with 1 to 256 characters and without a comma: with one it cannot be told from two"
+        raise BadRequest(f"Idempotency-Key: {expected}", parameter="Idempotency-Key")
     if ask.api.provider_of(told.source) != "amps":
         raise BadRequest("source: expected a configured amps source", parameter="source")
     verdict, position = ask.api.tell(

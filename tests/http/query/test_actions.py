@@ -166,6 +166,14 @@ def test_the_idempotency_key_is_required_and_bounded(one_house: House, headers):
     assert (answer.status_code, answer.json["parameter"]) == (400, "Idempotency-Key")
 
 
+@pytest.mark.parametrize("keys", [["k-1", "k-2"], ["k-1", "k-1"], ["k-1,k-2"], [","]])
+def test_an_idempotency_key_that_may_be_two_is_refused(one_house: House, keys):
+    answer = one_house.client.post("/v1/actions", json=TOLD, headers=[("Idempotency-Key", key) for key in keys])
+
+    assert (answer.status_code, answer.json["parameter"]) == (400, "Idempotency-Key")
+    assert "without a comma" in answer.json["detail"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
