@@ -12,7 +12,9 @@ from adapters.http.folded import common, ids_of, listed, one, state_of, wanted
 from adapters.http.problems import BadRequest
 from adapters.http.routes import Ask, Listing, Routes
 from adapters.http.timelines import FORMS, answer, timeline, title_of
+from adapters.http.times import text_of
 from adapters.http.why import why_stream
+from adapters.providers import instant
 from adapters.sql import Projected
 from core.event import Instant
 
@@ -26,8 +28,8 @@ HEADERS = {
 }
 
 _FIELDS = (
-    *("device_id", "device_type", "action_type", "parameters", "result", "error_code", "error_message"),
-    *("event_id", "completed_at", "failed_at"),
+    *("device_id", "device_type", "action_type", "parameters", "result"),
+    *("error_code", "error_message", "event_id"),
 )
 
 
@@ -98,4 +100,6 @@ def shape(api: Api, row: Projected, now: Instant) -> shapes.Action:
         action_id=row.provider_id,
         device=api.ids.of("device", row.source, device_id) if isinstance(device_id, str) else None,
         command=state.data.get("command", data["action_type"]),
+        completed_at=text_of(instant(state.data.get("completed_at"))),
+        failed_at=text_of(instant(state.data.get("failed_at"))),
     )
