@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from adapters.audit import Contradiction, Empty, Notary, Unsent, opened, send
+from adapters.audit import Contradiction, Empty, Included, Notary, Unsent, opened, send
 from adapters.cli.commands import (
     Commands,
     Failed,
@@ -79,16 +79,26 @@ def verify(
     show_default=True,
     help="A file, a URL (POST), '| command', or - for here. Also several times.",
 )
+@json_option
 @click.pass_obj
-def checkpoint(commands: Commands, config: Path | None, database: str | None, to: tuple[str, ...]) -> None:
-    """Sign the log as it is now, and send the checkpoint to where the log's operator cannot change it."""
+def checkpoint(
+    commands: Commands, config: Path | None, database: str | None, to: tuple[str, ...], as_json: bool
+) -> None:
+    """Sign the log as it is now, and send the checkpoint to where the log's operator cannot change it.
+
+    With --json it stands in a document here, beside what it says; other places get it as it is.
+    """
     with _notary(commands, config, database) as notary:
-        note = notary.checkpoint()
+        note, key = notary.checkpoint(), notary.key
     for place in to:
+        if place == "-" and as_json:
+            continue
         try:
             sys.stdout.write(note) if place == "-" else send(note, place)
         except Unsent as error:
             raise Failed(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(_signed(note, key)))
 
 
 @audit.command()
@@ -97,28 +107,44 @@ def checkpoint(commands: Commands, config: Path | None, database: str | None, to
 @click.argument("position", type=click.IntRange(1))
 @click.option("--size", type=click.IntRange(1), help="In the checkpoint of just this size.  [default: the newest one]")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write: *.tlog-proof")
+@json_option
 @click.pass_obj
 def proof(
-    commands: Commands, config: Path | None, database: str | None, position: int, size: int | None, output: Path | None
+    commands: Commands,
+    config: Path | None,
+    database: str | None,
+    position: int,
+    size: int | None,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
-    """Prove that the event at POSITION is in the log: a file for any verifier (c2sp.org/tlog-proof)."""
+    """Prove that the event at POSITION is in the log: a file for any verifier (c2sp.org/tlog-proof).
+
+    With --json the proof is printed as /v1/audit/proof tells it.
+    """
     with _notary(commands, config, database) as notary:
-        file = notary.inclusion(position, size).file()
+        found = notary.inclusion(position, size)
+    file = found.file()
     if file is None:
         raise Failed(f"no checkpoint over {size} positions was made: leave --size out")
-    if output is None:
-        sys.stdout.write(file)
-    else:
+    if output is not None:
         output.write_text(file, encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(_proven(found)))
+    elif output is None:
+        sys.stdout.write(file)
 
 
 @audit.command()
 @config_option
+@json_option
 @click.pass_obj
-def key(commands: Commands, config: Path | None) -> None:
+def key(commands: Commands, config: Path | None, as_json: bool) -> None:
     """Print the log's verifier key. Give it to who verifies, by another way than the log itself."""
     with told_in_a_line():
-        click.echo(str(commands.key(settings(config))))
+        found = commands.key(settings(config))
+    told = {"name": found.name, "id": found.id.hex(), "key": str(found)}
+    click.echo(json.dumps(told) if as_json else str(found))
 
 
 for command in (erase, retain, retract, bundle, timeline, completeness):
@@ -162,6 +188,18 @@ def _kept(name: str, key: Key) -> Checkpoint:
         return opened(text, key)
     except ValueError as error:
         raise Failed(f"{name} is no checkpoint of this log: {error}") from error
+
+
+def _signed(note: str, key: Key) -> dict[str, object]:
+    said = opened(note, key)
+    return {"origin": said.origin, "size": said.size, "root": to_base64(said.root), "checkpoint": note}
+
+
+def _proven(found: Included) -> dict[str, object]:
+    """The same words as over HTTP."""
+    place = {"kind": "inclusion", "position": found.position, "index": found.position - 1, "size": found.size}
+    hashes = {"leaf": to_base64(found.leaf), "path": [*map(to_base64, found.path)], "root": to_base64(found.root)}
+    return {**place, **hashes, "checkpoint": found.checkpoint}
 
 
 def _tell(verified: Verified, seconds: float, as_json: bool) -> None:

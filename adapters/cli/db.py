@@ -25,13 +25,14 @@ def db() -> None:
 
 @db.command()
 @_database
+@json_option
 @click.pass_obj
-def upgrade(commands: Commands, url: str) -> None:
+def upgrade(commands: Commands, url: str, as_json: bool) -> None:
     """Bring the database to the newest revision. `serve` does the same when it starts."""
     with told_in_a_line():
         commands.migrate(url)
-        current, _ = commands.revision(url)
-    click.echo(f"the database is at revision {current}")
+        current, newest = commands.revision(url)
+    _tell(current, newest, f"the database is at revision {current}", as_json)
 
 
 @db.command()
@@ -42,9 +43,10 @@ def status(commands: Commands, url: str, as_json: bool) -> None:
     """Tell the database's revision and the newest one; exit code 1 where they differ."""
     with told_in_a_line():
         current, newest = commands.revision(url)
-    if as_json:
-        click.echo(json.dumps({"current": current, "newest": newest}))
-    else:
-        click.echo(f"revision {current or 'none'}, newest {newest}")
+    _tell(current, newest, f"revision {current or 'none'}, newest {newest}", as_json)
     if current != newest:
         raise Failed("the database is not at the newest revision: `hookfold db upgrade` brings it there")
+
+
+def _tell(current: str | None, newest: str | None, words: str, as_json: bool) -> None:
+    click.echo(json.dumps({"current": current, "newest": newest}) if as_json else words)

@@ -60,7 +60,10 @@ def erase(
         if dry_run:
             click.echo(json.dumps(counts(found)) if as_json else words(found))
         elif yes or click.confirm(f"Erase {words(found)} for ever?", err=True):
-            certify(opened, opened.keeper.eraser.erase(found, reason, by, progress), reason, by, output)
+            erasure = opened.keeper.eraser.erase(found, reason, by, progress)
+            certificate = certify(opened, erasure, reason, by, output, as_json)
+            if as_json:
+                click.echo(json.dumps(counts(found) | {"certificate": certificate}))
         else:
             raise Failed("nothing was erased")
 
@@ -71,9 +74,16 @@ def erase(
 @click.argument("position", type=click.IntRange(1))
 @reason_option
 @by_option
+@json_option
 @click.pass_obj
 def retract(
-    commands: Commands, config: Path | None, database: str | None, position: int, reason: str, by: str | None
+    commands: Commands,
+    config: Path | None,
+    database: str | None,
+    position: int,
+    reason: str,
+    by: str | None,
+    as_json: bool,
 ) -> None:
     """Take the event at POSITION back: it stays in the log, and the state is folded without it from now on."""
     with keeping(commands, config, database) as opened:
@@ -81,7 +91,8 @@ def retract(
             at = opened.keeper.retractor.retract(position, reason, by)
         except Unretractable as error:
             raise Failed(f"the event at position {position} cannot be retracted: {error}") from error
-    click.echo(f"retracted, as the event at position {at} tells")
+    told = json.dumps({"position": position, "retraction": at})
+    click.echo(told if as_json else f"retracted, as the event at position {at} tells")
 
 
 def _check_choice(streams: tuple[str, ...], user: str | None, source: str | None, before: str | None) -> None:

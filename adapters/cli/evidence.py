@@ -1,11 +1,12 @@
 """`hookfold audit bundle`: the evidence of a session or a measurement, for who does not trust us."""
 
+import json
 from pathlib import Path
 
 import click
 
 from adapters.audit import Contradiction
-from adapters.cli.commands import Commands, Failed, config_option, database_option
+from adapters.cli.commands import Commands, Failed, config_option, database_option, json_option
 from adapters.cli.keeping import by_option, keeping
 from adapters.sql import Hole
 
@@ -16,6 +17,7 @@ from adapters.sql import Hole
 @click.argument("name", metavar="ID")
 @by_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The zip.  [default: evidence-ID.zip]")
+@json_option
 @click.pass_obj
 def bundle(
     commands: Commands,
@@ -24,6 +26,7 @@ def bundle(
     name: str,
     by: str | None,
     output: Path | None,
+    as_json: bool,
 ) -> None:
     """Write the evidence of ID (ses_… or mea_…): raw bodies, proofs, trace, a report, and verify.py, which checks it.
 
@@ -36,4 +39,7 @@ def bundle(
             raise Failed(str(error)) from error
     path = output or Path(made.name)
     path.write_bytes(made.content)
-    click.echo(f"wrote {path}: python verify.py {path} checks it with any copy of verify.py, without a network")
+    if as_json:
+        click.echo(json.dumps({"file": str(path)}))
+    else:
+        click.echo(f"wrote {path}: python verify.py {path} checks it with any copy of verify.py, without a network")

@@ -45,12 +45,13 @@ def progress(done: int, whole: int) -> None:
     click.echo(f"{done} of {whole} erased", err=True)
 
 
-def certify(opened: Keeping, erasure: Erasure, reason: str, by: str | None, output: Path | None) -> None:
-    """Writes the certificate, and says what the database itself still holds."""
+def certify(opened: Keeping, erasure: Erasure, reason: str, by: str | None, output: Path | None, as_json: bool) -> str:
+    """Writes the certificate or prints it, and says what the database itself still holds. JSON is the caller's."""
     note = certificate(opened.notary, erasure, opened.clock(), reason, by)
-    if output is None:
-        click.echo(note, nl=False)
-    else:
+    if output is not None:
         output.write_text(note, encoding="utf-8")
+    elif not as_json:
+        click.echo(note, nl=False)
     sqlite = opened.settings.database_url.startswith("sqlite")
     click.echo(f"{_SQLITE if sqlite else _POSTGRESQL}\n{_BACKUPS}", err=True)
+    return note

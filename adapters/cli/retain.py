@@ -36,30 +36,36 @@ def retain(
     Whole streams only: of one that still receives events, nothing goes.
     """
     told: dict[str, Found] = {}
+    certificates: dict[str, str] = {}
     with keeping(commands, config, database) as opened:
         for name, source in sorted(opened.settings.sources.items()):
             if source.keep_for is not None:
                 told[name] = _due(opened, source, source.keep_for)
                 if told[name] and not dry_run:
-                    _erase(
-                        opened, told[name], source.keep_for, by, output and output.with_stem(f"{output.stem}-{name}")
-                    )
-    _tell(told, "would be erased" if dry_run else "erased", as_json)
+                    file = output and output.with_stem(f"{output.stem}-{name}")
+                    certificates[name] = _erase(opened, told[name], source.keep_for, by, file, as_json)
+    if as_json:
+        click.echo(json.dumps(_document(told, certificates)))
+    else:
+        _tell(told, "would be erased" if dry_run else "erased")
 
 
 def _due(opened: Keeping, source: Source, keep_for: int) -> Found:
     return opened.keeper.eraser.before(source.name, opened.clock() - keep_for)
 
 
-def _erase(opened: Keeping, found: Found, keep_for: int, by: str | None, output: Path | None) -> None:
+def _erase(opened: Keeping, found: Found, keep_for: int, by: str | None, output: Path | None, as_json: bool) -> str:
     reason = f"retention: kept for {timedelta(microseconds=keep_for)}"
-    certify(opened, opened.keeper.eraser.erase(found, reason, by, progress), reason, by, output)
+    return certify(opened, opened.keeper.eraser.erase(found, reason, by, progress), reason, by, output, as_json)
 
 
-def _tell(told: dict[str, Found], verb: str, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps({name: counts(found) for name, found in told.items()}))
-        return
+def _document(told: dict[str, Found], certificates: dict[str, str]) -> dict[str, dict[str, object]]:
+    """What was found of each source, and the certificate where anything of it was erased."""
+    written = {name: {"certificate": certificate} for name, certificate in certificates.items()}
+    return {name: {**counts(found), **written.get(name, {})} for name, found in told.items()}
+
+
+def _tell(told: dict[str, Found], verb: str) -> None:
     for name, found in told.items():
         click.echo(f"{name}: {words(found)} {verb}")
     if not told:

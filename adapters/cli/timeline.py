@@ -33,20 +33,30 @@ _POSITION = click.option("--known-at-position", metavar="N", help="Only what had
 @_AS_OF
 @_KNOWN_AT
 @_POSITION
-@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), help="[default: text]")
+@json_option
 @click.pass_obj
 def timeline(
-    commands: Commands, /, config: Path | None, database: str | None, name: str, form: str, **clocks: str | None
+    commands: Commands,
+    /,
+    config: Path | None,
+    database: str | None,
+    name: str,
+    form: str | None,
+    as_json: bool,
+    **clocks: str | None,
 ) -> None:
     """Print the timeline of ID (ses_…, mea_… or act_…): what each event did, what never came, what came again."""
+    if as_json and form not in {None, "json"}:
+        raise Wrong(f"--json is --format json: not with --format {form}")
     path = f"/v1/{_path_of(name)}/{name}/timeline"
     given = {key: value for key, value in clocks.items() if value is not None}
     with told_in_a_line(), commands.asking(settings(config, database)) as ask:
-        if form == "json":
+        if as_json or form == "json":
             steps = [step for page in _pages(ask, path, given) for step in page["data"]]
             click.echo(json.dumps(steps, indent=2))
         else:
-            click.echo(_answer(ask, path, given | {"format": form}), nl=False)
+            click.echo(_answer(ask, path, given | {"format": form or "text"}), nl=False)
 
 
 @click.command()

@@ -12,20 +12,24 @@ from adapters.http.folded import common, ids_of, listed, one, state_of, wanted
 from adapters.http.problems import BadRequest
 from adapters.http.routes import Ask, Listing, Routes
 from adapters.http.timelines import FORMS, answer, timeline, title_of
+from adapters.http.times import text_of
 from adapters.http.why import why_stream
+from adapters.providers import instant
 from adapters.sql import Projected
 from core.event import Instant
 
 routes = Routes()
 
-_KEY = re.compile(r"[ -~\x80-\xff]{1,256}")
+_KEY = re.compile(r"[ -+\--~\x80-\xff]{1,256}")
+"""No comma: a server joins a header that is sent twice with one, and then which of the two it was is not known."""
 HEADERS = {
-    "Idempotency-Key": "Names what is told: the same key again is a `duplicate`, or a `conflict` if it tells else."
+    "Idempotency-Key": "Names what is told: the same key again is a `duplicate`, or a `conflict` if it tells else. "
+    "Sent once and without a comma: two keys cannot be told from one that holds a comma."
 }
 
 _FIELDS = (
-    *("device_id", "device_type", "action_type", "parameters", "result", "error_code", "error_message"),
-    *("event_id", "completed_at", "failed_at"),
+    *("device_id", "device_type", "action_type", "parameters", "result"),
+    *("error_code", "error_message", "event_id"),
 )
 
 
@@ -66,7 +70,8 @@ def tell_action(ask: Ask[queries.Plain], told: queries.Told) -> Response:
     """The app tells of an action that it pushed: an event like any other. Headers tell its verdict and position."""
     key = request.headers.get("Idempotency-Key", "")
     if _KEY.fullmatch(key) is None:
-        raise BadRequest("Idempotency-Key: expected 1 to 256 characters", parameter="Idempotency-Key")
+        expected = "expected once, with 1 to 256 characters and without a comma: with one it cannot be told from two"
+        raise BadRequest(f"Idempotency-Key: {expected}", parameter="Idempotency-Key")
     if ask.api.provider_of(told.source) != "amps":
         raise BadRequest("source: expected a configured amps source", parameter="source")
     verdict, position = ask.api.tell(
@@ -95,4 +100,6 @@ def shape(api: Api, row: Projected, now: Instant) -> shapes.Action:
         action_id=row.provider_id,
         device=api.ids.of("device", row.source, device_id) if isinstance(device_id, str) else None,
         command=state.data.get("command", data["action_type"]),
+        completed_at=text_of(instant(state.data.get("completed_at"))),
+        failed_at=text_of(instant(state.data.get("failed_at"))),
     )

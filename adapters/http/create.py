@@ -72,7 +72,7 @@ def _tell_problems(app: Flask) -> None:
 def _http_problem(error: HTTPException) -> Response:
     """What Flask itself refuses, such as unknown paths. Senders of webhooks read another shape."""
     status = HTTPStatus(error.code or 500)
-    headers = [(name, value) for name, value in error.get_headers() if name in {"Allow", "Location"}]
+    headers = [(name, value) for name, value in error.get_headers() if name == "Allow"]
     if request.path.startswith("/in/"):
         given = failure(status, status.phrase.lower(), [(name.lower(), value) for name, value in headers])
         return Response(given.body, given.status, given.headers)

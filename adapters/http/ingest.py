@@ -19,6 +19,7 @@ def ingest_blueprint(door: Door, append: Callable[[Entry | Rejection], Receipt])
     """`POST /in/{source}` and `/in/{source}/webhook`. `append` waits for the commit and raises Unavailable."""
     blueprint = Blueprint("ingest", __name__)
 
+    @blueprint.route("/in", methods=_METHODS, provide_automatic_options=False)
     @blueprint.route("/in/", methods=_METHODS, provide_automatic_options=False)
     @blueprint.route("/in/<path:_rest>", methods=_METHODS, provide_automatic_options=False)
     def deliver(_rest: str = "") -> Response:

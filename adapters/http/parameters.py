@@ -13,6 +13,7 @@ from adapters.http.words import parse as parse_word
 S = TypeVar("S", bound=msgspec.Struct)
 
 _MOST_PARAMETERS = 50
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 _AT = re.compile(r" - at `\$\.(\w+).*`$")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 _EXPECTED = re.compile(r"Expected `([^`]+)`(?: ([<>])= (\d+))?")
@@ -44,12 +45,23 @@ def read_query(query_string: bytes) -> dict[str, str]:
 
 def as_query(kind: type[S], parameters: Mapping[str, str]) -> S:
     """The parameters as the struct that declares them. Raises BadRequest, which names the parameter."""
-    return _converted(kind, parameters, strict=False)
+    query = _converted(kind, parameters, strict=False)
+    _check_digits(query, parameters)
+    return query
 
 
 def as_document(kind: type[S], document: Mapping[str, Any]) -> S:
     """A JSON object as the struct that declares it. Raises BadRequest, which names the field."""
     return _converted(kind, document, strict=True)
+
+
+def _check_digits(query: msgspec.Struct, parameters: Mapping[str, str]) -> None:
+    """Msgspec takes 1e1 and 10.0 for whole numbers, too."""
+    for field in msgspec.structs.fields(query):
+        name = field.encode_name
+        whole = type(getattr(query, field.name)) is int
+        if whole and name in parameters and _WHOLE.fullmatch(parameters[name]) is None:
+            raise BadRequest(f"{name}: expected a whole number", parameter=name)
 
 
 def _converted(kind: type[S], given: Mapping[str, Any], *, strict: bool) -> S:

@@ -15,6 +15,7 @@ Seconds = Annotated[int, Meta(ge=1, le=10**9)]
 Wait = Annotated[int, Meta(ge=1, le=30)]
 Limit = Annotated[int, Meta(ge=1, le=100, description="How many items a page holds.")]
 Session = Annotated[Name | UnsetType, Meta(description="The provider's own id of the session.")]
+User = Annotated[Name | UnsetType, Meta(description="The provider's own id of the user.")]
 Source = Annotated[Name | UnsetType, Meta(description="The source, by its name in the configuration.")]
 Provider = Annotated[ProviderName | UnsetType, Meta(description="The kind of sender.")]
 After = Annotated[Position, Meta(description="A position: only events behind it.")]
@@ -120,7 +121,7 @@ class Folded(TimedListed):
 class Sessions(Folded):
     """Sessions."""
 
-    user_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the user.")] = UNSET
+    user_id: User = UNSET
     session_id: Session = UNSET
 
 
@@ -138,9 +139,10 @@ class Devices(Folded):
 
 
 class Registrations(Folded):
-    """Registrations."""
+    """Registrations. Not by `session_id`: what it names is no session, and no index has it."""
 
     registration_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the registration.")] = UNSET
+    user_id: User = UNSET
 
 
 class Measurements(TimedListed):

@@ -75,7 +75,10 @@ class Session(Folded, kw_only=True):
 
 
 class Action(Folded, kw_only=True):
-    """An action. `command` is the action's kind by whichever name the provider gave it; `device` is our id."""
+    """An action. `command` is the action's kind by whichever name the provider gave it; `device` is our id.
+
+    `completed_at` and `failed_at` are null where the provider told no time; its own words stand in the event's `data`.
+    """
 
     action_id: str | None
     device: Ours | None
@@ -88,8 +91,8 @@ class Action(Folded, kw_only=True):
     error_code: Any
     error_message: Any
     event_id: Any
-    completed_at: Any
-    failed_at: Any
+    completed_at: Time | None
+    failed_at: Time | None
 
 
 class Device(Folded, kw_only=True):

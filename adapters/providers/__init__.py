@@ -2,7 +2,7 @@
 
 from adapters.providers.amps import Amps
 from adapters.providers.augmentos import Augmentos
-from adapters.providers.instants import iso
+from adapters.providers.instants import instant, iso
 from adapters.providers.mentraos import Mentraos
 from adapters.providers.port import Provider, Refused, Secret, Sender, Verified
 from adapters.providers.signatures import sign_svix, sign_wms
@@ -27,6 +27,7 @@ __all__ = [
     "Sender",
     "Verified",
     "build",
+    "instant",
     "iso",
     "read_told",
     "reader",

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from adapters.providers.instants import iso, unix
+from adapters.providers.instants import instant, iso
 from adapters.providers.strictjson import loads
 from adapters.providers.texts import may_hold_unstorable, safe, usable_id
 from core.event import Instant, Note, Reading, Unreadable
@@ -67,10 +67,10 @@ def moment(value: object, name: str) -> tuple[Instant, tuple[Note, ...]]:
     """The instant that a value tells, as ISO 8601 text or a Unix number, and what is odd about it."""
     if type(value) is str:
         return iso_moment(value, name)
-    instant = unix(value) if type(value) is int or type(value) is float else None
-    if instant is None:
+    found = instant(value)
+    if found is None:
         raise UnusableFieldError(f"{name} is not a time")
-    return instant, ()
+    return found, ()
 
 
 def iso_moment(value: object, name: str) -> tuple[Instant, tuple[Note, ...]]:
@@ -78,8 +78,8 @@ def iso_moment(value: object, name: str) -> tuple[Instant, tuple[Note, ...]]:
     found = iso(value) if type(value) is str else None
     if found is None:
         raise UnusableFieldError(f"{name} is not an ISO 8601 time")
-    instant, has_zone = found
-    return instant, () if has_zone else (Note("clock_skew", f"{name} names no zone: read as UTC"),)
+    at, has_zone = found
+    return at, () if has_zone else (Note("clock_skew", f"{name} names no zone: read as UTC"),)
 
 
 def renamed(document: Document, names: dict[str, str]) -> Document:

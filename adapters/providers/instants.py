@@ -41,6 +41,14 @@ def iso(text: str) -> tuple[Instant, bool] | None:
     return (instant, zulu is not None or sign is not None) if _FIRST <= instant <= _LAST else None
 
 
+def instant(value: object) -> Instant | None:
+    """The instant that a value of a body tells: ISO 8601 text (without a zone UTC) or a Unix number; else None."""
+    if type(value) is str:
+        found = iso(value)
+        return found[0] if found else None
+    return unix(value) if type(value) is int or type(value) is float else None
+
+
 def _ahead(sign: str, hours: int, minutes: int) -> Instant | None:
     if hours > 23 or minutes > 59:
         return None

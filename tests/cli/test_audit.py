@@ -1,6 +1,7 @@
 """`hookfold audit`, from the key to the first wrong position."""
 
 import json
+import os
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -67,6 +68,29 @@ def test_a_program_reads_the_verdict_as_json(log: Audited):
     found = json.loads(audit("verify", "--json").stdout)
 
     assert (found["ok"], found["first_wrong"], found["size"], found["checkpoints"]) == (True, None, 20, 1)
+
+
+def test_a_program_reads_what_was_signed(log: Audited, elsewhere: Path):
+    told = json.loads(audit("checkpoint", "--json", "--to", elsewhere / "kept", "--to", "-").stdout)
+
+    note = (elsewhere / "kept").read_text()
+    origin, size, root = note.splitlines()[:3]
+    assert told == {"origin": origin, "size": int(size), "root": root, "checkpoint": note}
+
+
+def test_a_program_reads_a_proof_as_the_api_tells_it(log: Audited, elsewhere: Path):
+    told = json.loads(audit("proof", 7, "--json", "-o", elsewhere / "7.tlog-proof").stdout)
+
+    with commands().asking(load(elsewhere / "hookfold.toml", os.environ)) as ask:
+        assert json.loads(ask("/v1/audit/proof", {"position": "7"})[1]) == told
+    assert Proof.parse((elsewhere / "7.tlog-proof").read_text()).checkpoint == told["checkpoint"]
+
+
+def test_a_program_reads_the_key(log: Audited):
+    told = json.loads(audit("key", "--json").stdout)
+
+    key = Key.parse(told["key"])
+    assert told == {"name": "log.example.com", "id": key.id.hex(), "key": str(key)}
 
 
 def test_the_first_wrong_position_is_named_and_the_exit_code_is_1(log: Audited):

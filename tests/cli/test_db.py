@@ -18,6 +18,13 @@ def test_the_status_is_there_for_programs_too(run, database_url):
     assert status["current"] == status["newest"] is not None
 
 
+def test_an_upgrade_tells_programs_the_same(run, empty_database_url):
+    upgraded = run("db", "upgrade", "--database", empty_database_url, "--json")
+
+    assert upgraded.stdout == run("db", "status", "--database", empty_database_url, "--json").stdout
+    assert json.loads(upgraded.stdout)["current"]
+
+
 def test_a_database_that_is_not_there_is_told_in_a_line(run, elsewhere):
     (elsewhere / "file").write_text("not a folder")
 

@@ -17,8 +17,10 @@ from adapters.config import Settings, load, write_template
 from adapters.sql import open_engine
 from core import note
 from core.event import SECOND
+from core.ids import Ids
 from wiring.opening import open_parts
 
+HEAD = "hookfold erasure certificate v1"
 USER = "anna.secret@example.com"
 START = {
     "type": "session_request",
@@ -54,7 +56,7 @@ def test_a_user_is_erased_and_the_certificate_is_signed(house: Settings, run: Ru
     opened = note.opened(certificate.read_text(encoding="utf-8"), app.commands().key(house), check)
     head, document = opened.text.splitlines()
     told = json.loads(document)
-    assert head == "hookfold erasure certificate v1"
+    assert head == HEAD
     assert (told["streams"], told["events"], told["reason"], told["who"]) == (1, 1, "asked for", "local")
     assert USER not in certificate.read_text(encoding="utf-8")
     assert _bodies(house, "captions") == [None]
@@ -67,6 +69,15 @@ def test_verification_is_green_after_an_erasure(house: Settings, run: Run):
 
     assert verdict.exit_code == 0, verdict.output
     assert json.loads(verdict.stdout)["erased"] == 1
+
+
+def test_a_program_reads_what_was_erased_with_its_certificate(house: Settings, run: Run, tmp_path: Path):
+    asked = ("--reason", "asked for", "--yes", "--json", "-o", tmp_path / "certificate.txt")
+
+    told = json.loads(run("erase", "--user", USER, *asked).stdout)
+
+    certificate = (tmp_path / "certificate.txt").read_text(encoding="utf-8")
+    assert told == {"streams": 1, "loose_events": 0, "rejections": 0, "certificate": certificate}
 
 
 def test_a_dry_run_tells_and_does_nothing(house: Settings, run: Run):
@@ -98,19 +109,26 @@ def test_what_is_asked_for_in_two_ways_or_none_is_refused(house: Settings, run: 
     assert run("erase", *words).exit_code == 2
 
 
-def test_what_is_older_than_its_source_may_be_kept_goes(house: Settings, run: Run, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_what_is_older_than_its_source_may_be_kept_goes(
+    house: Settings, run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+):
     text = house.path.read_text(encoding="utf-8")
     house.path.write_text(text.replace("[sources.captions]", '[sources.captions]\nkeep_for = "30d"'), encoding="utf-8")
-    early = run("retain", "--dry-run", "--json")
+    early = run("retain", "--json")
     later = time.time_ns() + 31 * 86_400 * SECOND * 1_000
     monkeypatch.setattr(time, "time_ns", lambda: later)
 
-    dry, done = run("retain", "--dry-run", "--json"), run("retain")
+    dry, done = run("retain", "--dry-run", "--json"), run("retain", *words)
 
-    assert json.loads(early.stdout)["captions"]["streams"] == 0
-    assert json.loads(dry.stdout)["captions"]["streams"] == 1
-    assert done.exit_code == 0, done.output
+    nothing = {"streams": 0, "loose_events": 0, "rejections": 0}
+    assert json.loads(early.stdout)["captions"] == nothing
+    assert json.loads(dry.stdout)["captions"] == nothing | {"streams": 1}
+    assert (done.exit_code, HEAD in done.stdout) == (0, True), done.output
     assert _bodies(house, "captions") == [None]
+    if words:
+        certificate = json.loads(done.stdout)["captions"]["certificate"]
+        assert note.opened(certificate, app.commands().key(house), check).text.startswith(HEAD)
 
 
 def test_an_event_is_retracted_once(house: Settings, run: Run):
@@ -120,6 +138,22 @@ def test_an_event_is_retracted_once(house: Settings, run: Run):
     assert (first.exit_code, first.stdout) == (0, "retracted, as the event at position 2 tells\n")
     assert second.exit_code == 1
     assert "already, by the event at position 2" in second.output
+
+
+def test_a_program_reads_which_event_tells_of_a_retraction(house: Settings, run: Run):
+    told = run("retract", 1, "--reason", "forged", "--json")
+
+    assert json.loads(told.stdout) == {"position": 1, "retraction": 2}
+
+
+def test_a_program_reads_where_a_bundle_is(house: Settings, run: Run, tmp_path: Path):
+    session = Ids(house.service.key).of("session", "captions", START["sessionId"])
+
+    told = json.loads(run("bundle", session, "--json").stdout)
+    named = json.loads(run("bundle", session, "-o", tmp_path / "it.zip", "--json").stdout)
+
+    assert (told, named) == ({"file": f"evidence-{session}.zip"}, {"file": f"{tmp_path}/it.zip"})
+    assert Path(told["file"]).stat().st_size > 0
 
 
 def _send(settings: Settings, document: dict[str, Any]) -> None:

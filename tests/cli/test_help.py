@@ -20,3 +20,12 @@ def test_help_tells_what_it_does(run, path):
 
     assert result.exit_code == 0
     assert len(result.output.splitlines()) > 4
+
+
+def test_whatever_tells_an_outcome_tells_it_to_programs_too(run):
+    """`serve` logs JSON, `demo` is for people alone, `export` writes what programs read."""
+    groups = {path[:-1] for path in ALL if path}
+
+    without = {" ".join(path) for path in ALL if path not in groups and "--json" not in run(*path, "--help").output}
+
+    assert without == {"serve", "demo", "export"}

@@ -1,6 +1,8 @@
 """`hookfold init`."""
 
+import json
 import os
+from pathlib import Path
 
 from adapters.config import load
 
@@ -15,6 +17,14 @@ def test_it_writes_a_configuration_that_loads_with_a_source_for_every_provider(r
         "mentraos",
         "augmentos",
     }
+
+
+def test_a_program_reads_which_files_were_written(run, elsewhere):
+    first, again = (json.loads(run("init", "--if-missing", "--json").stdout)["wrote"] for _ in range(2))
+
+    assert "hookfold.toml" in [os.path.relpath(file) for file in first]
+    assert all(Path(file).exists() for file in first)
+    assert again == []
 
 
 def test_the_secrets_are_fresh_and_readable_by_their_owner_only(run, elsewhere):

@@ -64,6 +64,15 @@ def test_a_timeline_as_csv_as_json_and_of_the_past(run: Run, session: str):
     assert [step["position"] for step in steps] == [1]
 
 
+def test_a_timeline_is_json_by_the_option_that_every_command_has(run: Run, session: str):
+    by_option, by_format = run("timeline", session, "--json"), run("timeline", session, "--format", "json")
+    both, other = (run("timeline", session, "--json", "--format", form) for form in ("json", "text"))
+
+    assert json.loads(by_option.stdout)
+    assert by_option.stdout == by_format.stdout == both.stdout
+    assert (other.exit_code, other.stdout) == (2, "")
+
+
 def test_who_asks_wrongly_is_told_in_a_line(run: Run, session: str):
     unknown = run("timeline", "ses_" + "a" * 26)
     nonsense = run("timeline", "x")

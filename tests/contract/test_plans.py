@@ -52,7 +52,7 @@ LISTS: dict[str, list[dict[str, Any]]] = {
     ],
     "actions": [{}, {"action_id": "a5"}, {"device_id": "car-3"}, {"state": "completed"}, {"source": "energy"}],
     "devices": [{}, {"device_id": "car-3"}],
-    "registrations": [{}, {"source": "captions"}],
+    "registrations": [{}, {"source": "captions"}, {"user_id": "u5"}],
     "events": [{}, {"after": 50}, {"source": "clinic", "after": 50}, {"session_id": "s5"}, {"device_id": "car-3"}],
     "deliveries": [
         {},

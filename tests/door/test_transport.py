@@ -135,6 +135,23 @@ def test_an_unknown_source_is_answered_like_every_unknown_one(door: Service):
     }
 
 
+def test_no_path_leads_to_another_one(door: Service):
+    """A redirect would be made of the Host header, which anybody may send."""
+    paths = ["/", "//", "/in", "/in//clinic", "/static", "/static/", "//docs", "/docs/", "/openapi.json/", "/metrics/"]
+    paths += [re.sub("[{}]", "", path) + "/" for path in door.get("/openapi.json")["paths"]]
+
+    answers = {(method, path): door.send(method, path) for method in ("GET", "POST") for path in paths}
+
+    assert [asked for asked, answer in answers.items() if 300 <= answer.status < 400] == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "OPTIONS"])
+def test_the_ingest_path_without_its_slash_is_what_it_is_with_it(door: Service, method: str):
+    bare, slashed = door.send(method, "/in"), door.send(method, "/in/")
+
+    assert (bare.status, bare.json, bare.headers["content-type"]) == (404, slashed.json, "application/json")
+
+
 def test_what_a_client_says_of_a_proxy_changes_nothing(door: Service, name: str):
     door.wms(wms(name, 0))
     door.wms(wms(f"{name}-2", 0))

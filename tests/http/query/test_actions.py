@@ -52,6 +52,26 @@ def test_a_failed_one_is_told_with_its_error_in_both_generations(house: House):
     assert (second["command"], second["action_type"]) == ("charge.stop", "charge.stop")
 
 
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ("2023-11-14T23:00:00+01:00", "2023-11-14T22:00:00.000000Z"),
+        ("2023-11-14T22:00:00.5", "2023-11-14T22:00:00.500000Z"),
+        (1_699_999_200, "2023-11-14T22:00:00.000000Z"),
+        (1_699_999_200_000, "2023-11-14T22:00:00.000000Z"),
+    ],
+)
+def test_when_an_action_ended_is_told_as_every_other_instant(house: House, sent: Any, told: str):
+    house.send("energy", pushed("a-1", completedAt=sent), key="m-1")
+    house.send("energy", pushed("a-2", completedAt=None, failedAt=sent, errorCode="BUSY"), key="m-2")
+
+    failed, completed = house.get("/v1/actions")["data"]
+
+    assert (completed["completed_at"], completed["failed_at"]) == (told, None)
+    assert (failed["completed_at"], failed["failed_at"]) == (None, told)
+    assert house.get("/v1/events/1")["data"]["completed_at"] == sent
+
+
 def test_the_filters_find_an_action(house: House):
     house.send("energy", pushed("a-1", "car-1"), key="m-1")
     house.send("energy", pushed("a-2", "car-2"), key="m-2")
@@ -164,6 +184,14 @@ def test_the_idempotency_key_is_required_and_bounded(one_house: House, headers):
     answer = one_house.client.post("/v1/actions", json=TOLD, headers=headers)
 
     assert (answer.status_code, answer.json["parameter"]) == (400, "Idempotency-Key")
+
+
+@pytest.mark.parametrize("keys", [["k-1", "k-2"], ["k-1", "k-1"], ["k-1,k-2"], [","]])
+def test_an_idempotency_key_that_may_be_two_is_refused(one_house: House, keys):
+    answer = one_house.client.post("/v1/actions", json=TOLD, headers=[("Idempotency-Key", key) for key in keys])
+
+    assert (answer.status_code, answer.json["parameter"]) == (400, "Idempotency-Key")
+    assert "without a comma" in answer.json["detail"]
 
 
 @pytest.mark.parametrize(

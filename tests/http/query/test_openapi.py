@@ -89,6 +89,18 @@ def test_operations_have_names_of_their_own_and_words_for_people(document):
     assert all(operation["summary"].endswith(".") for operation in operations)
 
 
+def test_every_field_that_is_named_as_an_instant_has_the_schema_of_one(document):
+    fields = [
+        (name, field, told)
+        for name, schema in document["components"]["schemas"].items()
+        for field, told in schema.get("properties", {}).items()
+        if field.endswith("_at")
+    ]
+
+    assert ("Action", "failed_at") in {(name, field) for name, field, _ in fields}
+    assert [one for one in fields if "'format': 'date-time'" not in str(one)] == []
+
+
 def test_the_told_action_is_documented_with_its_header_and_body(document):
     operation = document["paths"]["/v1/actions"]["post"]
 

@@ -13,6 +13,22 @@ LISTS = [
 TIME = "expected a time with its zone, such as 2026-11-21T20:48:00Z"
 
 
+@pytest.mark.parametrize(
+    ("path", "parameter"),
+    [
+        *[("/v1/sessions", name) for name in ("limit", "min_position", "known_at_position", "changed_after")],
+        *[("/v1/events", name) for name in ("after", "wait")],
+        *[("/v1/audit/proof", name) for name in ("position", "size", "from", "to")],
+        *[("/v1/audit/completeness", "silent_after"), ("/v1/deliveries", "position")],
+    ],
+)
+@pytest.mark.parametrize("number", ["1e1", "1E1", "10.0", "1e0"])
+def test_a_whole_number_is_written_in_digits_alone(one_house: House, path, parameter, number):
+    problem = one_house.problem(path, **{parameter: number})
+
+    assert (problem["parameter"], problem["detail"]) == (parameter, f"{parameter}: expected a whole number")
+
+
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("limit", ["0", "-1", "1e9", "101", "text", "", " 1", "1_0", "٣", "99999999999999999999999"])
 def test_a_limit_that_is_no_number_from_1_to_100_is_refused_by_name(one_house: House, path, limit):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.providers.instants import iso, unix
+from adapters.providers.instants import instant, iso, unix
 
 NOON = 1_680_352_245_000_000
 """2023-04-01T12:30:45Z."""
@@ -112,3 +112,13 @@ def test_unix_numbers_are_seconds_or_milliseconds(number, instant):
 @pytest.mark.parametrize("number", [-1, -0.001, (LAST + 1) * 1_000, 2**63 - 1, 1e18, 1e308])
 def test_numbers_before_1970_and_past_the_year_9999_are_no_time(number):
     assert unix(number) is None
+
+
+@pytest.mark.parametrize("value", ["2023-04-01T12:30:45Z", "2023-04-01T12:30:45", 1_680_352_245, 1_680_352_245_000.0])
+def test_a_time_is_text_or_a_number(value):
+    assert instant(value) == NOON
+
+
+@pytest.mark.parametrize("value", ["soon", "", "1680352245", -1, 1e400, float("nan"), True, None, {"at": 5}, [NOON]])
+def test_what_is_no_time_has_no_instant(value):
+    assert instant(value) is None
