@@ -1,6 +1,7 @@
 """Tokens over the wire, under our server and under a WSGI server of another make."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copyfile
@@ -9,7 +10,7 @@ import pytest
 
 from adapters.providers import sign_wms
 from tests.support.logs import wms
-from tests.support.service import CONFIGURATION, FRONTS, WMS_SECRET, Service, running
+from tests.support.service import CONFIGURATION, FRONTS, PATIENCE, WMS_SECRET, Answer, Service, running
 
 READ, ACT = "read-token-0123456789", "act-token-0123456789"
 TOKENS = """
@@ -97,6 +98,36 @@ def test_an_ingest_path_never_asks_for_a_token(service: Service):
 
     assert [answer.status for answer in answers] == [200, 200, 401, 405]
     assert not any("www-authenticate" in answer.headers for answer in answers)
+
+
+def test_a_replay_and_a_body_that_was_read_name_the_token(service: Service):
+    position = service.wms(wms("named", 0)).headers["hookfold-position"]
+
+    body = asked(service, ACT, f"/v1/events/{position}/body")
+    plan = asked(service, ACT, "/v1/replays", "POST").json["id"]
+    until(service, plan, "planned")
+    asked(service, ACT, f"/v1/replays/{plan}/confirm", "POST")
+    until(service, plan, "done")
+
+    listed = asked(service, READ, f"/v1/events?source=hookfold&after={position}").json["data"]
+    told = [asked(service, READ, f"/v1/events/{event['position']}").json for event in listed]
+    assert body.status == 200
+    assert [(event["type"], event["data"]["who"]) for event in told] == [
+        ("body_read", "robot"),
+        ("replayed", "robot"),
+        ("switched", "robot"),
+    ]
+
+
+def asked(service: Service, token: str, path: str, method: str = "GET") -> Answer:
+    return service.send(method, path, headers={"Authorization": f"Bearer {token}"})
+
+
+def until(service: Service, plan: str, status: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while (found := asked(service, READ, f"/v1/replays/{plan}").json)["status"] != status:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
 
 
 def test_no_line_of_the_log_tells_a_token(service: Service):
