@@ -1,14 +1,15 @@
 """Opens the database of a configuration: migrated, and of nobody else. What is wrong is told as a setting."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapters.config import ConfigError, Settings, make_secrets
+from adapters.config import ConfigError, Secret, Settings, Token, make_secrets
 from adapters.sql import (
     OWN,
+    TOKENS,
     Configured,
     Unavailable,
     WrongAddress,
@@ -123,11 +124,21 @@ def _noted(settings: Settings, ids: Ids) -> dict[str, Configured]:
     noted = {
         name: Configured(
             source.provider,
-            {secret.ref: ids.key(name, b"secret:" + secret.value.encode()).hex()[:16] for secret in source.secrets},
+            _hashes(ids, name, source.secrets),
             source.node_ascii,
             source.keep_for,
             source.others(),
         )
         for name, source in settings.sources.items()
     }
+    noted |= {TOKENS + name: _noted_token(token, ids) for name, token in settings.tokens.items()}
     return noted | {OWN: Configured(OWN, settings=settings.service.others())}
+
+
+def _noted_token(token: Token, ids: Ids) -> Configured:
+    hashes = _hashes(ids, TOKENS + token.name, [token.secret])
+    return Configured("", hashes, settings={"scopes": " ".join(token.scopes)})
+
+
+def _hashes(ids: Ids, name: str, secrets: Iterable[Secret]) -> dict[str, str]:
+    return {secret.ref: ids.key(name, b"secret:" + secret.value.encode()).hex()[:16] for secret in secrets}

@@ -114,7 +114,8 @@ class Parts:
             threads=THREADS,
             notary=self.notary(),
             probe=partial(probe, append),
-            plans=Plans(self.engine, partial(self.replay, recorder.record), now),
+            plans=Plans(self.engine, lambda by: self.replay(partial(recorder.record, by=by)), now),
+            tokens=self.settings.tokens,
         )
         api.registry.register(door.deliveries)
         flask = create_http(api)

@@ -3,7 +3,7 @@
 from random import Random
 from shlex import quote
 
-from adapters.config import Settings, Source
+from adapters.config import Scope, Secret, Settings, Source
 from adapters.simulator import SCENARIOS, Stage, headers
 from core.event import SECOND
 
@@ -35,10 +35,24 @@ def hello(settings: Settings, now: float) -> str:
             "",
             "and what became of it:",
             "",
-            f"  curl -s {base}/v1/{asked}",
+            f"  curl -s {base}/v1/{asked}{_credentials(settings)}",
             "",
         ]
     )
+
+
+def _credentials(settings: Settings) -> str:
+    """The header with a token that may read, by where it is, never itself; nothing where none may."""
+    for token in settings.tokens.values():
+        if Scope.READ in token.scopes:
+            return f' -H "Authorization: Bearer {_expansion(settings, token.secret)}"'
+    return ""
+
+
+def _expansion(settings: Settings, secret: Secret) -> str:
+    """What a shell puts the secret in for."""
+    scheme, _, name = secret.ref.partition(":")
+    return f"${name}" if scheme == "env" else f"$(cat {quote(str(settings.path.parent / name))})"
 
 
 def _source(settings: Settings) -> Source | None:

@@ -1,6 +1,5 @@
 """Reads hookfold.toml and the environment; whatever is wrong stops the start with the file, the key and the mend."""
 
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +9,11 @@ from adapters.config import values
 from adapters.config.secrets import beside, resolve, service_secret, signing_key
 from adapters.config.settings import ConfigError, Secret, Service, Settings, Source
 from adapters.config.surroundings import config_path, database_folder, database_url, port
+from adapters.config.tokens import tokens
 from adapters.providers import PROVIDERS, Provider
 
-RESERVED_NAMES = frozenset({"hookfold"})
+RESERVED_NAME = "hookfold"
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_NAMING = "name it with up to 63 of a-z, 0-9, - and _, beginning with a letter or digit, and not hookfold"
 _TAKEN: dict[str, values.Take] = {
     "node_ascii": values.switch,
     "event_type": values.text,
@@ -39,11 +37,11 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     """
     where = config_path(env) if path is None else path
     document = _parsed(where)
-    values.only(where, "", document, ("service", "sources"))
+    values.only(where, "", document, ("service", "sources", "tokens"))
     url = database_url(env)
     sources = {name: _source(where, name, given, env) for name, given in _tables(where, document, "sources").items()}
     service = _service(where, _tables(where, document, "service"), url, env)
-    return Settings(where, service, sources, url, port(env))
+    return Settings(where, service, sources, url, port(env), tokens(where, _tables(where, document, "tokens"), env))
 
 
 def _parsed(where: Path) -> values.Table:
@@ -78,8 +76,7 @@ def _service(where: Path, given: values.Table, url: str, env: Mapping[str, str])
 
 def _source(where: Path, name: str, given: object, env: Mapping[str, str]) -> Source:
     key = f"sources.{name}"
-    if _NAME.fullmatch(name) is None or name in RESERVED_NAMES:
-        raise ConfigError(where, key, _NAMING)
+    values.name(where, key, name, RESERVED_NAME)
     table = values.table(where, key, given)
     provider = _provider(where, f"{key}.provider", table.get("provider"))
     values.only(where, f"{key}.", table, {"provider", "keep_for", *provider.settings})

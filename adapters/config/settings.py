@@ -1,5 +1,6 @@
 """What the service runs with, after everything was found to be right."""
 
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -67,6 +68,25 @@ class Source(msgspec.Struct, frozen=True):
         }
 
 
+class Scope(StrEnum):
+    """What a token lets its holder do with the query API."""
+
+    READ = "read"
+    """Ask for states, lists, timelines, events, proofs."""
+    RAW = "raw"
+    """Get bodies and headers as they were sent, also in bundles."""
+    ACT = "act"
+    """Tell of actions; plan and confirm replays."""
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A bearer token of the query API: its name, its secret, and what it lets its holder do."""
+
+    name: str
+    secret: Secret
+    scopes: tuple[Scope, ...]
+
+
 class Service(msgspec.Struct, frozen=True):
     """What belongs to no source: the secret that keys our ids (32 bytes when made here), the largest body in bytes.
 
@@ -96,13 +116,17 @@ class Service(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Everything, from the file and the environment. `database_url` may hold a password and is not in the repr."""
+    """Everything, from the file and the environment. `database_url` may hold a password and is not in the repr.
+
+    `tokens`: by name; without any, the query API asks for none.
+    """
 
     path: Path
     service: Service
     sources: dict[str, Source]
     database_url: str
     port: int
+    tokens: dict[str, Token] = {}
 
     def __repr__(self) -> str:
         return f"Settings({str(self.path)!r}, sources={sorted(self.sources)!r})"

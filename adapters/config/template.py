@@ -18,6 +18,11 @@ secret = "file:var/secret"      # keys our ids and hashes; made on the first sta
 # origin = "example.com/hooks"  # the log's name in its checkpoints; without it the name is made of the key
 # checkpoint_every = "60s"      # while the log grows; `hookfold audit checkpoint` makes one at once
 
+# Without a token, whoever reaches the service may ask it. With one, /v1 answers only those who send one of them:
+# [tokens.dashboard]
+# secret = "env:DASHBOARD_TOKEN"  # 16 characters or more
+# scopes = ["read"]               # read; raw: bodies as sent, bundles; act: tell of actions, replay
+
 # Each source receives at POST /in/<its name> and /in/<its name>/webhook.
 
 [sources.clinic]

@@ -12,6 +12,7 @@ from core.note import is_name
 Table = dict[str, Any]
 Take = Callable[[Path, str, object], Any]
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
 
@@ -29,6 +30,14 @@ def only(where: Path, prefix: str, given: Table, known: Collection[str]) -> None
         if name not in known:
             mend = f"unknown key: remove it, or take one of {', '.join(sorted(known))}"
             raise ConfigError(where, f"{prefix}{name}", mend)
+
+
+def name(where: Path, key: str, value: str, reserved: str) -> str:
+    """The name of a source or a token; `reserved` is taken by ourselves."""
+    if _NAME.fullmatch(value) is None or value == reserved:
+        naming = "name it with up to 63 of a-z, 0-9, - and _, beginning with a letter or digit"
+        raise ConfigError(where, key, f"{naming}, and not {reserved}")
+    return value
 
 
 def text(where: Path, key: str, value: object) -> str:

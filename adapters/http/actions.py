@@ -4,6 +4,7 @@ import re
 
 from flask import Response, request
 
+from adapters.config import Scope
 from adapters.http import queries, shapes
 from adapters.http.answers import uncached
 from adapters.http.api import Api
@@ -33,39 +34,39 @@ _FIELDS = (
 )
 
 
-@routes.many("/v1/actions", queries.Actions, shapes.Action)
+@routes.many(Scope.READ, "/v1/actions", queries.Actions, shapes.Action)
 def actions(ask: Ask[queries.Actions]) -> Listing[shapes.Action]:
     """Actions, the newest first."""
     devices = ids_of(ask.api, "device", ask.query.source or None, ask.query.device_id or None)
     return listed(ask, wanted(ask, "action", name=ask.query.action_id or None, devices=devices), shape)
 
 
-@routes.one("/v1/actions/{id}", queries.One, shapes.Action)
+@routes.one(Scope.READ, "/v1/actions/{id}", queries.One, shapes.Action)
 def action(ask: Ask[queries.One]) -> shapes.Action:
     """One action."""
     return shape(ask.api, one(ask, "action"), ask.now)
 
 
-@routes.many("/v1/actions/{id}/timeline", queries.Timeline, shapes.Step, also=FORMS)
+@routes.many(Scope.READ, "/v1/actions/{id}/timeline", queries.Timeline, shapes.Step, also=FORMS)
 def action_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Response:
     """What each of an action's events did, in canonical order."""
     row = one(ask, "action")
     return answer(ask, title_of(row, state_of(row).state), timeline(ask, row))
 
 
-@routes.one("/v1/actions/{id}/why", queries.One, shapes.Why)
+@routes.one(Scope.READ, "/v1/actions/{id}/why", queries.One, shapes.Why)
 def action_why(ask: Ask[queries.One]) -> shapes.Why:
     """Why an action is in its state: the chain of events, what did not move it, what it waits for."""
     return why_stream(ask, one(ask, "action"))
 
 
-@routes.one("/v1/actions/{id}/compare", queries.Compare, shapes.Compared)
+@routes.one(Scope.READ, "/v1/actions/{id}/compare", queries.Compare, shapes.Compared)
 def action_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
     """What we learnt of an action between two times, and which events taught it."""
     return compare_stream(ask, "action", shape)
 
 
-@routes.post("/v1/actions", queries.Told, shapes.Receipt, headers=HEADERS, query=queries.Plain)
+@routes.post(Scope.ACT, "/v1/actions", queries.Told, shapes.Receipt, headers=HEADERS, query=queries.Plain)
 def tell_action(ask: Ask[queries.Plain], told: queries.Told) -> Response:
     """The app tells of an action that it pushed: an event like any other. Headers tell its verdict and position."""
     key = request.headers.get("Idempotency-Key", "")

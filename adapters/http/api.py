@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 
 from adapters.audit import Notary
+from adapters.config import Token
 from adapters.http.waiting import Waiting
 from adapters.sql import Code, Current, Past, Plans, Reads, Source
 from core.event import Instant
@@ -25,12 +26,12 @@ class Tell(Protocol):
 
 
 class Record(Protocol):
-    """Records in the log what was done with it: a type of adapters.sql.Recorder and what belongs to it.
+    """Records in the log what was done with it, by whom: a type of adapters.sql.Recorder and what belongs to it.
 
     Raises `adapters.sql.Unavailable` while the log cannot commit: what cannot be recorded is not done.
     """
 
-    def __call__(self, kind: str, /, **what: Any) -> int: ...
+    def __call__(self, kind: str, /, by: str | None = None, **what: Any) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class Api:
     """The wiring of the query API; `create_http` takes it.
 
     `record`: the access log. `sources`: the configured ones by name. `clock`: now. `past`: what was, by either clock.
+    `tokens`: who may ask, by name; without any, everybody.
     `notary`: who signs the log and proves what is in it. `probe`: returns once the log has committed something, and
     raises Unavailable where it cannot. `plans`: replays that are asked for over HTTP.
     `threads`: how many requests are served at a time, of which a quarter may wait. `patience`: how long, in seconds.
@@ -55,6 +57,7 @@ class Api:
     notary: Notary | None = None
     probe: Callable[[], object] = bool
     plans: Plans | None = None
+    tokens: Mapping[str, Token] = field(default_factory=dict)
     past: Past = field(init=False)
     current: Current = field(init=False)
     waiting: Waiting = field(init=False)

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from adapters.config import Scope
 from adapters.http import queries, shapes
 from adapters.http.api import Api
 from adapters.http.clocks import clocks_of, given
@@ -23,7 +24,7 @@ _KINDS = ("session", "action")
 _NAMES = {"session": "session_id", "action": "action_id"}
 
 
-@routes.many("/v1/audit/completeness", queries.Completeness, shapes.Incomplete, page=shapes.Completeness)
+@routes.many(Scope.READ, "/v1/audit/completeness", queries.Completeness, shapes.Incomplete, page=shapes.Completeness)
 def completeness(ask: Ask[queries.Completeness]) -> Listing[shapes.Incomplete]:
     """Sessions and actions that are not whole, the newest first, and when each source was heard last."""
     clocks = clocks_of(ask) or ask.api.past.clocks()

@@ -32,6 +32,7 @@ from adapters.http.endpoints import Endpoints
 from adapters.http.metrics import Metrics
 from adapters.http.problems import Busy, Problem, problem_response
 from adapters.http.routes import Route
+from adapters.http.tokens import Gate
 from adapters.sql import Unavailable
 
 _MODULES = (
@@ -49,15 +50,16 @@ def create_http(api: Api) -> Flask:
     endpoints = Endpoints(api)
     for route in routes:
         app.add_url_rule(route.rule, route.name, endpoints.of(route), methods=[route.method])
-    _publish(app, routes)
+    _publish(app, routes, guarded=bool(api.tokens))
     _tell_problems(app)
     Metrics(api).watch(app)
+    Gate(api.tokens, routes).watch(app)
     app.after_request(add_safe_headers)
     return app
 
 
-def _publish(app: Flask, routes: Sequence[Route]) -> None:
-    document = openapi.document_of(routes)
+def _publish(app: Flask, routes: Sequence[Route], *, guarded: bool) -> None:
+    document = openapi.document_of(routes, guarded=guarded)
     openapi.publish(app, document)
     docs.publish(app, document)
 

@@ -1,5 +1,6 @@
 """`/v1/deliveries` and `/v1/rejections`: what came to the door, and what was turned away."""
 
+from adapters.config import Scope
 from adapters.http import queries, shapes
 from adapters.http.api import Api
 from adapters.http.clocks import given
@@ -10,13 +11,13 @@ from adapters.sql import Delivered, Deliveries, Seen
 routes = Routes()
 
 
-@routes.many("/v1/deliveries", queries.Deliveries, shapes.Delivery)
+@routes.many(Scope.READ, "/v1/deliveries", queries.Deliveries, shapes.Delivery)
 def deliveries(ask: Ask[queries.Deliveries]) -> Listing[shapes.Delivery]:
     """Deliveries, the newest first: a `new` one is the event at its position, the others are kept beside the log."""
     return _listed(ask, ask.query.verdict or None, given(ask.query.position))
 
 
-@routes.many("/v1/rejections", queries.Rejections, shapes.Delivery)
+@routes.many(Scope.READ, "/v1/rejections", queries.Rejections, shapes.Delivery)
 def rejections(ask: Ask[queries.Rejections]) -> Listing[shapes.Delivery]:
     """Rejected deliveries, the newest first, each with its reason; a bounded number per source is kept."""
     return _listed(ask, "rejected", None)

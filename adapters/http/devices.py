@@ -1,5 +1,6 @@
 """`/v1/devices`: what is connected, and what it was told to do."""
 
+from adapters.config import Scope
 from adapters.http import actions, queries, shapes
 from adapters.http.api import Api
 from adapters.http.folded import common, listed, one, state_of, wanted
@@ -10,19 +11,19 @@ from core.event import Instant
 routes = Routes()
 
 
-@routes.many("/v1/devices", queries.Devices, shapes.Device)
+@routes.many(Scope.READ, "/v1/devices", queries.Devices, shapes.Device)
 def devices(ask: Ask[queries.Devices]) -> Listing[shapes.Device]:
     """Devices, the newest first; also those that only an action mentioned."""
     return listed(ask, wanted(ask, "device", name=ask.query.device_id or None), shape)
 
 
-@routes.one("/v1/devices/{id}", queries.One, shapes.Device)
+@routes.one(Scope.READ, "/v1/devices/{id}", queries.One, shapes.Device)
 def device(ask: Ask[queries.One]) -> shapes.Device:
     """One device."""
     return shape(ask.api, one(ask, "device"), ask.now)
 
 
-@routes.many("/v1/devices/{id}/actions", queries.Folded, shapes.Action)
+@routes.many(Scope.READ, "/v1/devices/{id}/actions", queries.Folded, shapes.Action)
 def device_actions(ask: Ask[queries.Folded]) -> Listing[shapes.Action]:
     """A device's actions, the newest first."""
     row = one(ask, "device")

@@ -13,6 +13,7 @@ from adapters.http.cursors import Cursors, Place
 from adapters.http.parameters import as_document, as_query, is_optional, read_query
 from adapters.http.problems import BadRequest, NotJson, TooLarge
 from adapters.http.routes import Ask, Listing, Route
+from adapters.http.tokens import who
 
 LARGEST_BODY = 16_384
 """Bytes of a JSON body that the query API takes."""
@@ -36,7 +37,7 @@ class Endpoints:
             query = as_query(route.query, parameters)
             if at_least := getattr(query, "min_position", None):
                 self._api.waiting.until(at_least)
-            ask = Ask(self._api, query, path, after)
+            ask = Ask(self._api, query, path, after, who())
             result = route.view(ask, read_document(request, route.body)) if route.body else route.view(ask)
             return self._answer(result, parameters)
 

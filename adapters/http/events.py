@@ -8,6 +8,7 @@ import msgspec
 from flask import Response, request
 from msgspec import UNSET, UnsetType
 
+from adapters.config import Scope
 from adapters.http import queries, shapes
 from adapters.http.api import Api
 from adapters.http.follow import Follower, messages
@@ -33,7 +34,7 @@ _AT_ONCE = 100
 _KIND_WITHOUT_A_STREAM = {"amps": "action"}
 
 
-@routes.many("/v1/events", queries.Events, shapes.Event)
+@routes.many(Scope.READ, "/v1/events", queries.Events, shapes.Event)
 def events(ask: Ask[queries.Events]) -> Listing[shapes.Event]:
     """The feed: events behind a position, in the order in which they were recorded; `wait` makes it a long-poll."""
     after, limit = _range(ask)
@@ -43,7 +44,9 @@ def events(ask: Ask[queries.Events]) -> Listing[shapes.Event]:
     return _listing(ask, found)
 
 
-@routes.one("/v1/events/stream", queries.Feed, str, media="text/event-stream", more_headers={LAST: _LAST_MEANS})
+@routes.one(
+    Scope.READ, "/v1/events/stream", queries.Feed, str, media="text/event-stream", more_headers={LAST: _LAST_MEANS}
+)
 def stream(ask: Ask[queries.Feed]) -> Response:
     """The feed while it grows, as server-sent events: `id` is the position, `data` an `Event` as in the list.
 
@@ -60,7 +63,7 @@ def stream(ask: Ask[queries.Feed]) -> Response:
     return response
 
 
-@routes.one("/v1/events/{position}", queries.Query, shapes.WholeEvent)
+@routes.one(Scope.READ, "/v1/events/{position}", queries.Query, shapes.WholeEvent)
 def event(ask: Ask[queries.Query]) -> shapes.WholeEvent:
     """One event, with what its body says."""
     recorded = ask.api.reads.event(_position(ask))
@@ -70,7 +73,7 @@ def event(ask: Ask[queries.Query]) -> shapes.WholeEvent:
     return shapes.WholeEvent(**_fields(ask.api, recorded), data=data, notes=notes)
 
 
-@routes.one("/v1/events/{position}/body", queries.Query, None, media="application/octet-stream")
+@routes.one(Scope.RAW, "/v1/events/{position}/body", queries.Query, None, media="application/octet-stream")
 def event_body(ask: Ask[queries.Query]) -> Response:
     """An event's raw body, byte for byte, as a download. That it was read is recorded in the log first."""
     position = _position(ask)
@@ -79,7 +82,7 @@ def event_body(ask: Ask[queries.Query]) -> Response:
     if recorded is None or body is None:
         raise NotFound("no such event, or its body was erased")
     if recorded.source != OWN:
-        ask.api.record("body_read", position=position)
+        ask.api.record("body_read", by=ask.who, position=position)
     disposition = f'attachment; filename="event-{position}.bin"'
     return Response(body, headers={"Content-Disposition": disposition}, content_type="application/octet-stream")
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from flask import Response
 
+from adapters.config import Scope
 from adapters.evidence import Evidence
 from adapters.http import queries
-from adapters.http.api import Api
 from adapters.http.folded import our_id
 from adapters.http.problems import NotFound
 from adapters.http.routes import Ask, Routes
@@ -16,23 +16,24 @@ routes = Routes()
 ZIP = "application/zip"
 
 
-@routes.one("/v1/sessions/{id}/evidence", queries.Query, None, media=ZIP)
+@routes.one(Scope.RAW, "/v1/sessions/{id}/evidence", queries.Query, None, media=ZIP)
 def session_evidence(ask: Ask[queries.Query]) -> Response:
     """A session's events, proofs and trace in one zip, with a verifier. That it was made is recorded in the log."""
-    return _answer(ask.api, our_id("session", ask.path["id"]))
+    return _answer(ask, our_id("session", ask.path["id"]))
 
 
-@routes.one("/v1/measurements/{id}/evidence", queries.Query, None, media=ZIP)
+@routes.one(Scope.RAW, "/v1/measurements/{id}/evidence", queries.Query, None, media=ZIP)
 def measurement_evidence(ask: Ask[queries.Query]) -> Response:
     """The same for a measurement, with the whole session that it belongs to: its order is part of the proof."""
-    return _answer(ask.api, our_id("measurement", ask.path["id"]))
+    return _answer(ask, our_id("measurement", ask.path["id"]))
 
 
-def _answer(api: Api, name: str) -> Response:
+def _answer(ask: Ask[queries.Query], name: str) -> Response:
+    api = ask.api
     if api.notary is None:
         raise NotFound("nothing signs this log")
     try:
-        made = Evidence(api.reads, api.notary, api.sources, api.record).bundle(name)
+        made = Evidence(api.reads, api.notary, api.sources, api.record).bundle(name, ask.who)
     except LookupError as error:
         raise NotFound(str(error)) from error
     headers: dict[str, Any] = {"Content-Disposition": f'attachment; filename="{made.name}"'}

@@ -8,7 +8,7 @@ from flask import Response
 from adapters.http import queries, shapes
 from adapters.http.answers import uncached
 from adapters.http.problems import Busy
-from adapters.http.routes import Ask, Routes
+from adapters.http.routes import OPEN, Ask, Routes
 from adapters.http.times import text_of
 from adapters.sql import VersionStatus
 
@@ -56,13 +56,13 @@ class Readiness(msgspec.Struct):
     folding: list[Folding]
 
 
-@routes.one("/healthz", queries.Plain, Health, etag=False)
+@routes.one(OPEN, "/healthz", queries.Plain, Health, etag=False)
 def healthz(_: Ask[Any]) -> Response:
     """Whether the process answers."""
     return uncached(Health("ok"))
 
 
-@routes.one("/readyz", queries.Plain, Readiness, etag=False)
+@routes.one(OPEN, "/readyz", queries.Plain, Readiness, etag=False)
 def readyz(ask: Ask[Any]) -> Response:
     """Whether the service can do its work: 503 where the database is away, not migrated, or takes no writes."""
     current, newest = ask.api.reads.revision()

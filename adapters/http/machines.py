@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from adapters.config import Scope
 from adapters.http import queries
 from adapters.http.problems import NotFound
 from adapters.http.routes import Ask, Listing, Routes, listing_of
@@ -61,7 +62,7 @@ class ListedMachines(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     cursor: queries.Cursor = msgspec.UNSET
 
 
-@routes.many("/v1/machines", ListedMachines, MachineDescription)
+@routes.many(Scope.READ, "/v1/machines", ListedMachines, MachineDescription)
 def machines(ask: Ask[ListedMachines]) -> Listing[MachineDescription]:
     """Every machine, or those that fold what a source sends."""
     names = _FOLDED_BY.get(ask.api.provider_of(ask.query.source) or "", ()) if ask.query.source else MACHINES
@@ -69,7 +70,7 @@ def machines(ask: Ask[ListedMachines]) -> Listing[MachineDescription]:
     return listing_of(found, ask.query.limit, ask.after, lambda machine: machine.name)
 
 
-@routes.one("/v1/machines/{name}", queries.Plain, MachineDescription)
+@routes.one(Scope.READ, "/v1/machines/{name}", queries.Plain, MachineDescription)
 def machine(ask: Ask[queries.Plain]) -> MachineDescription:
     """One machine."""
     found = MACHINES.get(ask.path["name"])

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Response
 
+from adapters.config import Scope
 from adapters.http import queries, shapes
 from adapters.http.api import Api
 from adapters.http.clocks import clocks_of, known
@@ -24,7 +25,7 @@ _PAGES = 20
 """Of sessions that are looked through for one measurement, while this release has folded nothing."""
 
 
-@routes.many("/v1/measurements", queries.Measurements, shapes.Measurement)
+@routes.many(Scope.READ, "/v1/measurements", queries.Measurements, shapes.Measurement)
 def measurements(ask: Ask[queries.Measurements]) -> Listing[shapes.Measurement]:
     """Measurements, the newest first; as of an earlier time, those of the newest session first."""
     asked, clocks = _wanted(ask), clocks_of(ask)
@@ -37,13 +38,13 @@ def measurements(ask: Ask[queries.Measurements]) -> Listing[shapes.Measurement]:
     return Listing([shape(ask.api, row) for row in rows], following)
 
 
-@routes.one("/v1/measurements/{id}", queries.Timed, shapes.Measurement)
+@routes.one(Scope.READ, "/v1/measurements/{id}", queries.Timed, shapes.Measurement)
 def measurement(ask: Ask[queries.Timed]) -> shapes.Measurement:
     """One measurement."""
     return shape(ask.api, one_measurement(ask))
 
 
-@routes.many("/v1/measurements/{id}/timeline", queries.Timeline, shapes.Step, also=FORMS)
+@routes.many(Scope.READ, "/v1/measurements/{id}/timeline", queries.Timeline, shapes.Step, also=FORMS)
 def measurement_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Response:
     """What each event of a measurement did, in canonical order."""
     row = one_measurement(ask)
@@ -51,14 +52,14 @@ def measurement_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | R
     return answer(ask, title_of(row, row.measurement), steps)
 
 
-@routes.one("/v1/measurements/{id}/why", queries.One, shapes.Why)
+@routes.one(Scope.READ, "/v1/measurements/{id}/why", queries.One, shapes.Why)
 def measurement_why(ask: Ask[queries.One]) -> shapes.Why:
     """Why a measurement is in its state: the chain of events, what did not move it, what it waits for."""
     row = one_measurement(ask)
     return why_measurement(ask, row)
 
 
-@routes.one("/v1/measurements/{id}/compare", queries.Compare, shapes.Compared)
+@routes.one(Scope.READ, "/v1/measurements/{id}/compare", queries.Compare, shapes.Compared)
 def measurement_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
     """What we learnt of a measurement between two times, and which events of its session taught it."""
     present = present_measurement(ask.api, our_id("measurement", ask.path["id"]))

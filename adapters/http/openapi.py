@@ -11,7 +11,7 @@ from adapters.http.answers import uncached
 from adapters.http.parameters import is_optional
 from adapters.http.problems import ProblemDocument
 from adapters.http.queries import Timed
-from adapters.http.routes import Page, Route
+from adapters.http.routes import OPEN, Page, Route
 from adapters.http.words import describe
 
 VERSION = "1"
@@ -20,6 +20,10 @@ _PROBLEMS = {
     "404": "There is no such thing.",
     "405": "The path knows other methods: `Allow` names them.",
     "503": "Not now; `Retry-After` says when to ask again.",
+}
+_GUARDED = {
+    "401": "No token, or none of this service's: `WWW-Authenticate` says which.",
+    "403": "The token has not the scope of this operation.",
 }
 _ERASED = {"410": "What is asked for was erased: what it was earlier cannot be told any more."}
 _BODY_PROBLEMS = {"413": "The body is too large.", "415": "The body is not JSON."}
@@ -30,13 +34,20 @@ _INTRODUCTION = (
     "and is no part of it."
 )
 
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A token of the service's configuration. Its scopes: `read`; `raw`, for bodies as sent and bundles "
+    "of them; `act`, for what changes something.",
+}
+
 _PATH_PARAMETERS = {"id": "Our id.", "position": "The event's place in the log.", "name": "The machine's name."}
 
 Schema = dict[str, Any]
 
 
-def document_of(routes: Sequence[Route]) -> Schema:
-    """The whole document as plain data."""
+def document_of(routes: Sequence[Route], *, guarded: bool = False) -> Schema:
+    """The whole document as plain data. `guarded`: a token is asked for; without one no 401 is given, nor told of."""
     answers = [_answer_type(route) for route in routes if route.answer is not None]
     bodies = [route.body for route in routes if route.body is not None]
     types = [*answers, *bodies, ProblemDocument]
@@ -50,7 +61,19 @@ def document_of(routes: Sequence[Route]) -> Schema:
         "paths": _paths(routes, schema_of),
         "components": {"schemas": components},
     }
+    if guarded:
+        _guard(document, routes, schema_of)
     return _with_plain_names(document)
+
+
+def _guard(document: Schema, routes: Sequence[Route], schema_of: Schema) -> None:
+    """Tells the scope of each operation, as OpenAPI 3.1 has the roles of a security requirement."""
+    document["components"]["securitySchemes"] = {"token": _BEARER}
+    for route in routes:
+        if route.scope is not OPEN:
+            operation = document["paths"][route.path][route.method.lower()]
+            operation["security"] = [{"token": [route.scope]}]
+            operation["responses"] |= _problems(_GUARDED, schema_of)
 
 
 def _with_plain_names(document: Schema) -> Schema:
@@ -125,8 +148,12 @@ def _responses(route: Route, schema_of: Schema) -> Schema:
     problems = {**_PROBLEMS, **route.problems}
     problems |= _BODY_PROBLEMS if route.body is not None else {}
     problems |= _ERASED if _has_a_past(route) else {}
+    return responses | _problems(problems, schema_of)
+
+
+def _problems(told: dict[str, str], schema_of: Schema) -> Schema:
     content = {"application/problem+json": {"schema": schema_of[repr(ProblemDocument)]}}
-    return responses | {status: {"description": text, "content": content} for status, text in sorted(problems.items())}
+    return {status: {"description": text, "content": content} for status, text in sorted(told.items())}
 
 
 def _has_a_past(route: Route) -> bool:

@@ -2,6 +2,8 @@
 
     Problem
     ├── BadRequest    400  the client's: a parameter, a header or a field, which is named
+    ├── Unauthorized  401  the client's: no token, or none of ours; `WWW-Authenticate` says so
+    ├── Forbidden     403  the client's: the token is not for that
     ├── NotFound      404  the client's: no such thing
     ├── Gone          410  nobody's: what is asked for was erased
     ├── TooLarge      413  the client's: the body
@@ -61,6 +63,36 @@ class BadRequest(Problem):
     kind = "parameter"
 
 
+class Unauthorized(Problem):
+    """Nobody we know. `error` is told as RFC 6750, 3.1 has it; None where there was no token to speak of."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    kind = "unauthorized"
+
+    def __init__(self, detail: str, *, error: str | None = None) -> None:
+        super().__init__(detail)
+        self._error = error
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [_challenge(error=self._error)]
+
+
+class Forbidden(Problem):
+    """The token is not for that: it lacks a scope."""
+
+    status = HTTPStatus.FORBIDDEN
+    kind = "forbidden"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"this token has not the scope {scope}")
+        self._scope = scope
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [_challenge(error="insufficient_scope", scope=self._scope)]
+
+
 class NotFound(Problem):
     """There is no such thing."""
 
@@ -105,6 +137,12 @@ class Busy(Problem):
     @property
     def headers(self) -> list[tuple[str, str]]:
         return [("Retry-After", "1")]
+
+
+def _challenge(**told: str | None) -> tuple[str, str]:
+    """RFC 6750, 3."""
+    parts = [f'{name}="{text}"' for name, text in (("realm", "hookfold"), *told.items()) if text is not None]
+    return "WWW-Authenticate", f"Bearer {', '.join(parts)}"
 
 
 def problem_response(

@@ -1,5 +1,6 @@
 """`/v1/registrations`: an app's servers as the glasses' cloud knows them."""
 
+from adapters.config import Scope
 from adapters.http import queries, shapes
 from adapters.http.api import Api
 from adapters.http.folded import common, listed, one, state_of, wanted
@@ -10,13 +11,13 @@ from core.event import Instant
 routes = Routes()
 
 
-@routes.many("/v1/registrations", queries.Registrations, shapes.Registration)
+@routes.many(Scope.READ, "/v1/registrations", queries.Registrations, shapes.Registration)
 def registrations(ask: Ask[queries.Registrations]) -> Listing[shapes.Registration]:
     """Registrations, the newest first."""
     return listed(ask, wanted(ask, "registration", name=ask.query.registration_id or None), shape)
 
 
-@routes.one("/v1/registrations/{id}", queries.One, shapes.Registration)
+@routes.one(Scope.READ, "/v1/registrations/{id}", queries.One, shapes.Registration)
 def registration(ask: Ask[queries.One]) -> shapes.Registration:
     """One registration."""
     return shape(ask.api, one(ask, "registration"), ask.now)

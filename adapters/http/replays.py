@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from adapters.config import Scope
 from adapters.http import queries, shapes
 from adapters.http.problems import Conflict, NotFound
 from adapters.http.routes import Ask, Listing, Routes, listing_of
@@ -46,14 +47,14 @@ class PlannedReplay(msgspec.Struct, kw_only=True):
     error: str | None
 
 
-@routes.many("/v1/replays", ListedReplays, PlannedReplay)
+@routes.many(Scope.READ, "/v1/replays", ListedReplays, PlannedReplay)
 def replays(ask: Ask[ListedReplays]) -> Listing[PlannedReplay]:
     """Replays that were asked for over HTTP, the newest first."""
     found = [shape(plan) for plan in _plans(ask).newest()]
     return listing_of(found, ask.query.limit, ask.after, lambda plan: plan.id)
 
 
-@routes.post("/v1/replays", Wish, PlannedReplay, headers={}, query=queries.Plain)
+@routes.post(Scope.ACT, "/v1/replays", Wish, PlannedReplay, headers={}, query=queries.Plain)
 def plan_replay(ask: Ask[queries.Plain], wish: Wish) -> PlannedReplay:
     """Begins to work out what a replay would change. Nothing of the projections is written until it is confirmed."""
     unknown = sorted({*wish.machines} - {*MACHINES})
@@ -62,13 +63,14 @@ def plan_replay(ask: Ask[queries.Plain], wish: Wish) -> PlannedReplay:
     return shape(_plans(ask).plan(wish.machines))
 
 
-@routes.one("/v1/replays/{id}", queries.Plain, PlannedReplay)
+@routes.one(Scope.READ, "/v1/replays/{id}", queries.Plain, PlannedReplay)
 def planned_replay(ask: Ask[queries.Plain]) -> PlannedReplay:
     """A replay, and what it would change."""
     return shape(_known(_plans(ask).get(ask.path["id"])))
 
 
 @routes.post(
+    Scope.ACT,
     "/v1/replays/{id}/confirm",
     Yes,
     PlannedReplay,
@@ -79,7 +81,7 @@ def planned_replay(ask: Ask[queries.Plain]) -> PlannedReplay:
 def confirm_replay(ask: Ask[queries.Plain], _: Yes) -> PlannedReplay:
     """Begins a planned replay, which switches to what it has folded in the end."""
     try:
-        return shape(_known(_plans(ask).confirm(ask.path["id"])))
+        return shape(_known(_plans(ask).confirm(ask.path["id"], ask.who)))
     except Refused as error:
         raise Conflict(str(error)) from error
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
+from adapters.config import Scope
 from adapters.http.api import Api
 from core.event import Instant
+
+OPEN: Final = None
+"""The scope of what asks for no token."""
 
 Q_co = TypeVar("Q_co", bound=msgspec.Struct, covariant=True)
 T = TypeVar("T")
@@ -22,12 +26,16 @@ class Decorator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ask(Generic[Q_co]):
-    """A question as a view takes it. `path`: the path's variables. `after`: the key that a cursor held."""
+    """A question as a view takes it. `path`: the path's variables. `after`: the key that a cursor held.
+
+    `who`: the name of the token that it came with; None where none is asked for.
+    """
 
     api: Api
     query: Q_co
     path: dict[str, str]
     after: Any
+    who: str | None = None
 
     @property
     def now(self) -> Instant:
@@ -58,8 +66,9 @@ class Page(msgspec.Struct, Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method on one path. `answer`: what a page holds, or the whole answer; None: see `media`.
+    """One method on one path. `scope`: what a token needs for it; OPEN, or None, is for what is not under `/v1`.
 
+    `answer`: what a page holds, or the whole answer; None: see `media`.
     `headers`: those that are required, with what they mean. `more_headers`: those that may be sent.
     `also`: other media types of the answer, as text.
     `page`: what holds the items and the cursor, where it has more than these. `etag`: a GET's answer has one.
@@ -67,6 +76,7 @@ class Route:
     """
 
     method: str
+    scope: Scope | None
     path: str
     view: Callable[..., Any]
     query: type[msgspec.Struct]
@@ -80,6 +90,10 @@ class Route:
     page: type[msgspec.Struct] | None = None
     etag: bool = True
     problems: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.scope is OPEN) is self.path.startswith("/v1/"):
+            raise ValueError(f"{self.path}: what is under /v1, and nothing else, has a scope")
 
     @property
     def rule(self) -> str:
@@ -102,16 +116,17 @@ class Routes:
     def __init__(self) -> None:
         self.all: list[Route] = []
 
-    def one(self, path: str, query: type[msgspec.Struct], answer: Any, **more: Any) -> Decorator:
+    def one(self, scope: Scope | None, path: str, query: type[msgspec.Struct], answer: Any, **more: Any) -> Decorator:
         """A decorator: the view answers GET with one thing; `more` are fields of Route."""
-        return self._add(lambda view: Route("GET", path, view, query, answer, **more))
+        return self._add(lambda view: Route("GET", scope, path, view, query, answer, **more))
 
-    def many(self, path: str, query: type[msgspec.Struct], item: Any, **more: Any) -> Decorator:
+    def many(self, scope: Scope, path: str, query: type[msgspec.Struct], item: Any, **more: Any) -> Decorator:
         """A decorator: the view answers GET with a Listing of such items; `more` are fields of Route."""
-        return self._add(lambda view: Route("GET", path, view, query, item, paged=True, **more))
+        return self._add(lambda view: Route("GET", scope, path, view, query, item, paged=True, **more))
 
     def post(
         self,
+        scope: Scope,
         path: str,
         body: type[msgspec.Struct],
         answer: Any,
@@ -120,7 +135,9 @@ class Routes:
         **more: Any,
     ) -> Decorator:
         """A decorator: the view takes a JSON body and answers POST; `more` are fields of Route."""
-        return self._add(lambda view: Route("POST", path, view, query, answer, body=body, headers=headers, **more))
+        return self._add(
+            lambda view: Route("POST", scope, path, view, query, answer, body=body, headers=headers, **more)
+        )
 
     def _add(self, route_of: Callable[[Callable[..., Any]], Route]) -> Decorator:
         def register(view: View) -> View:

@@ -2,6 +2,7 @@
 
 from flask import Response
 
+from adapters.config import Scope
 from adapters.http import queries, shapes
 from adapters.http.api import Api
 from adapters.http.compare import compare_stream
@@ -16,45 +17,45 @@ from core.event import Instant
 routes = Routes()
 
 
-@routes.many("/v1/sessions", queries.Sessions, shapes.Session)
+@routes.many(Scope.READ, "/v1/sessions", queries.Sessions, shapes.Session)
 def sessions(ask: Ask[queries.Sessions]) -> Listing[shapes.Session]:
     """Sessions, the newest first."""
     return listed(ask, wanted(ask, "session", name=ask.query.session_id or None), shape)
 
 
-@routes.one("/v1/sessions/{id}", queries.One, shapes.Session)
+@routes.one(Scope.READ, "/v1/sessions/{id}", queries.One, shapes.Session)
 def session(ask: Ask[queries.One]) -> shapes.Session:
     """One session."""
     return shape(ask.api, one(ask, "session"), ask.now)
 
 
-@routes.many("/v1/sessions/{id}/events", queries.StreamEvents, shapes.Event)
+@routes.many(Scope.READ, "/v1/sessions/{id}/events", queries.StreamEvents, shapes.Event)
 def session_events(ask: Ask[queries.StreamEvents]) -> Listing[shapes.Event]:
     """A session's events as they were recorded, by position."""
     row = one(ask, "session")
     return events_of(ask, [(row.source, row.stream)])
 
 
-@routes.many("/v1/sessions/{id}/timeline", queries.Timeline, shapes.Step, also=FORMS)
+@routes.many(Scope.READ, "/v1/sessions/{id}/timeline", queries.Timeline, shapes.Step, also=FORMS)
 def session_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Response:
     """What each of a session's events did, in canonical order: from, to, by which rule, or why nothing moved."""
     row = one(ask, "session")
     return answer(ask, title_of(row, state_of(row).state), timeline(ask, row))
 
 
-@routes.one("/v1/sessions/{id}/why", queries.One, shapes.Why)
+@routes.one(Scope.READ, "/v1/sessions/{id}/why", queries.One, shapes.Why)
 def session_why(ask: Ask[queries.One]) -> shapes.Why:
     """Why a session is in its state: the chain of events, what did not move it, what it waits for."""
     return why_stream(ask, one(ask, "session"))
 
 
-@routes.one("/v1/sessions/{id}/compare", queries.Compare, shapes.Compared)
+@routes.one(Scope.READ, "/v1/sessions/{id}/compare", queries.Compare, shapes.Compared)
 def session_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
     """What we learnt of a session between two times, and which events taught it."""
     return compare_stream(ask, "session", shape)
 
 
-@routes.many("/v1/sessions/{id}/runs", queries.TimedListed, shapes.Run)
+@routes.many(Scope.READ, "/v1/sessions/{id}/runs", queries.TimedListed, shapes.Run)
 def session_runs(ask: Ask[queries.TimedListed]) -> Listing[shapes.Run]:
     """A session's runs, the first one first."""
     state = state_of(one(ask, "session"))

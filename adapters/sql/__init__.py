@@ -5,7 +5,7 @@ from adapters.sql.address import WrongAddress
 from adapters.sql.adopt import Importer
 from adapters.sql.build import Builder, Progress, Refused, Told, Unfolded
 from adapters.sql.collector import seldom_collecting
-from adapters.sql.configured import Configured, note_configuration
+from adapters.sql.configured import TOKENS, Configured, note_configuration
 from adapters.sql.current import Current
 from adapters.sql.destroy import Found
 from adapters.sql.dialects import dialect_of
@@ -46,6 +46,7 @@ from adapters.sql.wrong import Wrong
 
 __all__ = [
     "OWN",
+    "TOKENS",
     "Arrival",
     "Base",
     "Builder",

@@ -11,6 +11,9 @@ from adapters.sql.log import Log
 from adapters.sql.own import OWN, Recorder
 from adapters.sql.tables import service
 
+TOKENS = "tokens."
+"""What a token's name begins with here: no source has a dot in its own."""
+
 _NAME = "configuration"
 _FIRST = text("INSERT INTO service (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING")
 _SWAP = "UPDATE service SET value = ? WHERE name = 'configuration' AND value = ? RETURNING name"
@@ -18,8 +21,9 @@ _COMPLETE = text("UPDATE service SET value = :new WHERE name = :name AND value =
 
 
 class Configured(msgspec.Struct, frozen=True):
-    """A source as far as its changes are recorded. `secrets`: a hash keyed by the service's secret, by reference.
+    """A source or a token as far as its changes are recorded. A token has no provider.
 
+    `secrets`: a hash keyed by the service's secret, by reference.
     `settings`: all others that are set, by name, durations in seconds; None where they were not noted at that start.
     Those of the service itself stand under our own source's name.
     """
@@ -42,7 +46,7 @@ class _Overtaken(Exception):
 def note_configuration(
     engine: Engine, log: Log, recorder: Recorder, sources: Mapping[str, Configured]
 ) -> list[dict[str, Any]]:
-    """Records how the sources differ from those of the last start; the changes. The first start of all has none."""
+    """Records how sources and tokens differ from the last start's; the changes. The first start of all has none."""
     new = msgspec.json.encode(dict(sorted(sources.items()))).decode()
     while True:
         held = _held(engine, new)
@@ -78,15 +82,17 @@ def _swap(engine: Engine, cursor: Any, new: str, old: str) -> None:
 
 
 def _changes(old: Mapping[str, Configured], new: Mapping[str, Configured]) -> list[dict[str, Any]]:
-    """Each change as the name of the source, what happened, and to what."""
+    """Each change as the name of the source or the token, what happened, and to what."""
     changes: list[dict[str, Any]] = []
     for name in sorted({*old, *new}):
         before, after = (held.get(name, _OURS.get(name)) for held in (old, new))
+        kind = "token" if name.startswith(TOKENS) else "source"
+        whose = {kind: name.removeprefix(TOKENS)}
         if before is None:
-            changes.append({"source": name, "change": "source_added"})
+            changes.append({**whose, "change": f"{kind}_added"})
         if after is None:
-            changes.append({"source": name, "change": "source_removed"})
-        changes += [{"source": name, **change} for change in _changes_within(before or _ABSENT, after or _ABSENT)]
+            changes.append({**whose, "change": f"{kind}_removed"})
+        changes += [{**whose, **change} for change in _changes_within(before or _ABSENT, after or _ABSENT)]
     return changes
 
 

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -48,9 +49,12 @@ class Plan(msgspec.Struct):
 
 
 class Plans:
-    """Any thread may ask. A thread of this process does the work: one that is killed leaves its plan unfinished."""
+    """Any thread may ask. A thread of this process does the work: one that is killed leaves its plan unfinished.
 
-    def __init__(self, engine: Engine, replay: Callable[[], Replay], clock: Callable[[], Instant]) -> None:
+    `replay` makes what replays, of the name of who wants it; None: nobody is known.
+    """
+
+    def __init__(self, engine: Engine, replay: Callable[[str | None], Replay], clock: Callable[[], Instant]) -> None:
         self._transactions = Transactions(engine)
         self._replay = replay
         self._clock = clock
@@ -71,8 +75,11 @@ class Plans:
         self._start(plan, self._compare)
         return plan
 
-    def confirm(self, name: str) -> Plan | None:
-        """Begins the replay of a plan that is worked out. Raises Refused where it is not, or was confirmed before."""
+    def confirm(self, name: str, by: str | None = None) -> Plan | None:
+        """Begins the replay of a plan that is worked out, which is then on record as done by `by`.
+
+        Raises Refused where it is not, or was confirmed before.
+        """
         plan = self.get(name)
         if plan is None:
             return None
@@ -80,7 +87,7 @@ class Plans:
             cursor.execute(_CONFIRM.replace("?", self._transactions.dialect.mark), (_me(), name))
             if cursor.rowcount != 1:
                 raise Refused(f"the plan is {plan.status}: only one that is {PLANNED} can be confirmed, and once")
-        self._start(plan, self._rebuild)
+        self._start(plan, partial(self._rebuild, by))
         return self.get(name)
 
     def _start(self, plan: Plan, work: Callable[[Plan], None]) -> None:
@@ -96,11 +103,11 @@ class Plans:
                 self._update(plan, status=FAILED, error=told)
 
     def _compare(self, plan: Plan) -> None:
-        *_, found = self._replay().compare(plan.machines.split())
+        *_, found = self._replay(None).compare(plan.machines.split())
         self._update(plan, status=PLANNED, report=msgspec.json.encode(found))
 
-    def _rebuild(self, plan: Plan) -> None:
-        self._replay().rebuild(plan.machines.split(), lambda _: None)
+    def _rebuild(self, by: str | None, plan: Plan) -> None:
+        self._replay(by).rebuild(plan.machines.split(), lambda _: None)
         self._update(plan, status=DONE)
 
     def _update(self, plan: Plan, **changes: Any) -> None:

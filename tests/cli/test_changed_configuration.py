@@ -11,6 +11,8 @@ from adapters.config import load, write_template
 from adapters.sql import open_engine
 from wiring.opening import start
 
+FIRST, SECOND = "first-token-0123456789", "second-token-0123456789"
+
 
 @pytest.fixture
 def file(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -51,6 +53,48 @@ def test_a_setting_that_was_changed_is_recorded_once(
     (told,) = event["changes"]
     assert (event["type"], event["who"]) == ("configuration_changed", "local")
     assert told.items() >= change.items()
+
+
+def test_a_token_that_comes_changes_and_goes_is_recorded_without_its_secret(file: Path, database_url: str):
+    text, secret = file.read_text(encoding="utf-8"), file.parent / "var/dashboard"
+    ours = {"token": "dashboard"}
+    told = {
+        (FIRST, '["read"]'): [
+            {"change": "token_added"},
+            {"change": "secret_added", "secret": "file:var/dashboard"},
+            {"change": "scopes", "to": "read"},
+        ],
+        (FIRST, '["raw", "read"]'): [{"change": "scopes", "to": "read raw"}],
+        (SECOND, '["read", "raw"]'): [
+            {"change": "secret_removed", "secret": "file:var/dashboard"},
+            {"change": "secret_added", "secret": "file:var/dashboard"},
+        ],
+    }
+
+    for content, scopes in told:
+        secret.write_text(content, encoding="utf-8")
+        token = f'[tokens.dashboard]\nsecret = "file:var/dashboard"\nscopes = {scopes}\n'
+        file.write_text(text + token, encoding="utf-8")
+        _start()
+    file.write_text(text, encoding="utf-8")
+    _start()
+
+    *changed, gone = _recorded(database_url)
+    assert [event["changes"] for event in changed] == [[ours | change for change in one] for one in told.values()]
+    assert gone["changes"][0] == ours | {"change": "token_removed"}
+    assert not any(secret in str(changed) for secret in (FIRST, SECOND))
+
+
+def test_a_source_and_a_token_of_one_name_are_not_mixed_up(file: Path, database_url: str):
+    (file.parent / "var/clinic").write_text(FIRST, encoding="utf-8")
+    token = '[tokens.clinic]\nsecret = "file:var/clinic"\nscopes = ["act"]\n'
+    file.write_text(file.read_text(encoding="utf-8") + token, encoding="utf-8")
+
+    _start()
+
+    (event,) = _recorded(database_url)
+    assert {change.get("token", change.get("source")) for change in event["changes"]} == {"clinic"}
+    assert not any("source" in change for change in event["changes"])
 
 
 def test_a_start_with_the_same_configuration_records_nothing(file: Path, database_url: str):

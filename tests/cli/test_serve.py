@@ -106,6 +106,20 @@ def test_the_printed_curl_is_taken_when_pasted(service, now):
     assert (status, headers["hookfold-verdict"]) == (200, "new")
 
 
+@pytest.mark.parametrize(("ref", "given"), [("env:DASHBOARD", "$DASHBOARD"), ("file:my token", "$(cat 'my token')")])
+def test_the_printed_question_names_where_a_token_that_may_read_is(run, elsewhere, monkeypatch, ref, given):
+    monkeypatch.setenv("DASHBOARD", "dashboard-token-0123456789")
+    (elsewhere / "my token").write_text("dashboard-token-0123456789")
+    monkeypatch.setenv("ROBOT", "robot-token-0123456789")
+    tokens = f"[tokens.robot]\nsecret = 'env:ROBOT'\nscopes = ['act']\n[tokens.me]\nsecret = '{ref}'\nscopes = ['read']"
+    (elsewhere / "hookfold.toml").write_text(UNSIGNED + tokens)
+
+    result = run("serve", "--hello")
+
+    assert f'/v1/sessions -H "Authorization: Bearer {given}"\n' in result.output
+    assert "0123456789" not in result.output
+
+
 @pytest.mark.parametrize("text", [UNSIGNED, AMPS])
 def test_there_is_a_curl_for_whichever_source_there_is(run, served, elsewhere, monkeypatch, text):
     monkeypatch.setenv("AMPS_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")

@@ -56,6 +56,19 @@ def test_a_timeline_is_printed(run: Run, session: str):
     assert "waiting -> loaded" in printed.stdout
 
 
+def test_who_has_the_configuration_and_the_database_needs_no_token(
+    run: Run, session: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DASHBOARD_TOKEN", "dashboard-token-0123456789")
+    with (elsewhere / "hookfold.toml").open("a", encoding="utf-8") as file:
+        file.write('[tokens.dashboard]\nsecret = "env:DASHBOARD_TOKEN"\nscopes = ["raw"]\n')
+
+    printed = run("timeline", session)
+
+    assert printed.exit_code == 0, printed.output
+    assert session in printed.stdout
+
+
 def test_a_timeline_as_csv_as_json_and_of_the_past(run: Run, session: str):
     table = run("timeline", session, "--format", "csv").stdout
     steps = json.loads(run("timeline", session, "--format", "json", "--known-at-position", 1).stdout)

@@ -186,7 +186,7 @@ def test_one_source_can_be_folded_anew_in_place(houses, monkeypatch):
 def planning(houses):
     """The newer release, with replays over HTTP; waits until a plan is in one of some states."""
     _, newer = houses
-    object.__setattr__(newer.api, "plans", Plans(newer.engine, lambda: replay(newer), lambda: 10**15))
+    object.__setattr__(newer.api, "plans", Plans(newer.engine, lambda _: replay(newer), lambda: 10**15))
 
     def until(plan: str, *statuses: str):
         deadline = time.monotonic() + 20

@@ -96,7 +96,7 @@ WRONG = [
     ("sources = 3", "sources", "make it a table: [sources]"),
     ("service = []", "service", "make it a table: [service]"),
     ("[sources]\nclinic = 3", "sources.clinic", "make it a table: [sources.clinic]"),
-    ("[source.clinic]", "source", "unknown key: remove it, or take one of service, sources"),
+    ("[source.clinic]", "source", "unknown key: remove it, or take one of service, sources, tokens"),
     (
         "[service]\nsecrets = 'x'",
         "service.secrets",

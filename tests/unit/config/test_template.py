@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from adapters.config import ConfigError, load, write_template
+from adapters.config import ConfigError, Scope, load, write_template
 from adapters.providers import PROVIDERS, build
 
 
@@ -32,6 +32,18 @@ def test_every_line_that_is_commented_out_may_be_taken_in(written):
     assert loaded.sources["clinic"].node_ascii
     assert loaded.sources["energy"].event_type == "push.completed"
     assert loaded.sources["captions"].presumed_ended_after == 12 * 3_600_000_000
+
+
+def test_the_token_that_is_commented_out_may_be_taken_in(written):
+    text = written.read_text()
+    for line in ("[tokens.dashboard]", 'secret = "env:DASHBOARD_TOKEN"', "scopes ="):
+        assert text.count(f"# {line}") == 1
+        text = text.replace(f"# {line}", line)
+    written.write_text(text)
+
+    loaded = load(written, {"DASHBOARD_TOKEN": "dashboard-token-0123456789"})
+
+    assert loaded.tokens["dashboard"].scopes == (Scope.READ,)
 
 
 def test_it_says_what_it_made_and_the_secrets_are_their_owners_only(tmp_path):

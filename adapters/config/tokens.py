@@ -1,0 +1,56 @@
+"""Bearer tokens of the query API: by whom it may be asked, and for what."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from adapters.config import values
+from adapters.config.secrets import resolve
+from adapters.config.settings import ConfigError, Scope, Secret, Token
+
+RESERVED_NAME = "local"
+"""How the log tells that nobody is known."""
+
+SHORTEST = 16
+"""Characters of a token."""
+
+_B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""What a client can send (RFC 6750, 2.1)."""
+
+
+def tokens(where: Path, given: values.Table, env: Mapping[str, str]) -> dict[str, Token]:
+    """The tokens by name. Raises ConfigError, also where two are the same: who of them acted could not be told."""
+    found: dict[str, Token] = {}
+    holders: dict[str, str] = {}
+    for name, table in given.items():
+        token = found[name] = _token(where, name, table, env)
+        if (holder := holders.setdefault(token.secret.value, name)) != name:
+            mend = f"{token.secret.ref} holds the secret of tokens.{holder}: give each token its own"
+            raise ConfigError(where, f"tokens.{name}.secret", mend)
+    return found
+
+
+def _token(where: Path, name: str, given: object, env: Mapping[str, str]) -> Token:
+    key = f"tokens.{name}"
+    values.name(where, key, name, RESERVED_NAME)
+    table = values.table(where, key, given)
+    values.only(where, f"{key}.", table, ("secret", "scopes"))
+    secret = _secret(where, f"{key}.secret", table.get("secret"), env)
+    return Token(name, secret, _scopes(where, f"{key}.scopes", table.get("scopes")))
+
+
+def _secret(where: Path, key: str, ref: object, env: Mapping[str, str]) -> Secret:
+    secret = resolve(ref, where, key, env)
+    if len(secret.value) < SHORTEST:
+        raise ConfigError(where, key, f"{secret.ref} is shorter than {SHORTEST} characters: take 64 random hex digits")
+    if _B64TOKEN.fullmatch(secret.value) is None:
+        mend = "cannot be sent as a bearer token: take letters, digits and - . _ ~ + / only"
+        raise ConfigError(where, key, f"{secret.ref} {mend}")
+    return secret
+
+
+def _scopes(where: Path, key: str, given: object) -> tuple[Scope, ...]:
+    """In one order, however they are listed: what is only written otherwise is no change."""
+    if not isinstance(given, list) or not given or any(one not in [*Scope] for one in given):
+        raise ConfigError(where, key, f"list what it may do, some of {', '.join(Scope)}")
+    return tuple(scope for scope in Scope if scope in given)
