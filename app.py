@@ -27,6 +27,7 @@ from adapters.sql import GroupCommit, carrying
 from wiring.commands import wired
 from wiring.opening import start
 from wiring.parts import THREADS, wire
+from wiring.warnings import warn
 
 
 def create_app(settings: Settings) -> Flask:
@@ -74,10 +75,7 @@ def serve(settings: Settings, asked: Serving) -> None:
     with nobody.
     """
     parts = start(settings)
-    if not settings.sources:
-        structlog.get_logger().warning("no_source", mend=f"add [sources.NAME] with its provider to {settings.path}")
-    if names := parts.replay().unbuilt():
-        structlog.get_logger().warning("unbuilt", machines=names, mend="hookfold replay, or serve --rebuild-on-start")
+    warn(parts, asked.host)
     with (
         carrying(parts.engine),
         closing(parts.sealer()),
