@@ -59,6 +59,7 @@ def _join(state: MeasurementState, event: Event, second: int) -> tuple[()]:
 def count(state: MeasurementState, event: Event) -> None:
     """Counts the event into its run; numbers missing before it are a gap."""
     number = number_of(event)
+    state.took = -1
     expected = state.highest + 1
     if number > expected:
         _hole(state, event, expected, number)
@@ -72,9 +73,9 @@ def _hole(state: MeasurementState, event: Event, expected: int, number: int) -> 
     missing = f"{expected}" if expected == number - 1 else f"{expected}-{number - 1}"
     state.mark("gap", event, f"sequence {missing} missing")
     state.hole = number
-    record = state.measurement()
-    if record is not None and record.outcome is None:
-        record.complete = False
+    for record in state.measurements:
+        if record.run == state.run and record.outcome is None:
+            record.complete = False
 
 
 def _unload(state: MeasurementState, event: Event, number: int) -> None:

@@ -245,60 +245,72 @@ def fold(files: Files, exhibits: list[dict[str, Any]]) -> list[str]:
 
 
 class Measurement:
-    """One measurement of a wms session. `outcome` is None until something ended it."""
+    """One measurement of a wms session, with a state of its own. `outcome` is None until something ended it."""
 
-    def __init__(self, name: str | None, run: int) -> None:
+    def __init__(self, name: str | None, run: int, state: str) -> None:
         self.name = name
         self.run = run
+        self.state = state
         self.outcome: str | None = None
 
 
 class Measurements:
-    """Those of a wms session; the session's outcome is that of the one that goes on."""
+    """Those of a wms session in the order in which they began; the session has the outcome of the one that goes on."""
 
     def __init__(self, declared: dict[str, Any]) -> None:
         self.declared = declared
         self.all: list[Measurement] = []
         self.going_on: Measurement | None = None
 
-    def of(self, event: Event, run: int) -> Measurement | None:
-        """The one that an event of the sequence belongs to; None before there is one."""
-        if event.type == self.declared["starts"]:
-            return self.begun(None, run)
-        name, known = event.measurement, self.named(event.measurement)
-        if name is None or (self.going_on is not None and known is self.going_on):
+    def of(self, event: Event, run: int, before: str, state: str) -> Measurement | None:
+        """The one that takes an event of the sequence, whose state it led from `before` to `state`."""
+        name = None if event.type == self.declared["starts"] else event.measurement
+        known = self.named(name)
+        if event.type in self.declared["prepares"] or (state in self.declared["preparing"] and known is None):
+            return None
+        if name is None:
+            return self.begun(None, run, state) if event.type == self.declared["starts"] else self.going_on
+        begins = self.declared["begun"] if before in self.declared["over"] else before
+        return self.known(event, known, before) if known else self.given(name) or self.begun(name, run, begins)
+
+    def known(self, event: Event, one: Measurement, before: str) -> Measurement:
+        over, again = one.outcome is not None, event.type == self.declared["created"]
+        if over and event.type in self.declared["ends"] and self.going_on and self.going_on.outcome is None:
             return self.going_on
-        if known is None:
-            return self.given(name, run) or self.begun(name, run)
-        if event.type in self.declared["ends"]:
-            return self.going_on
-        if event.type != self.declared["results"]:
-            self.going_on = known
-        return known
+        if over and again:
+            one.state, one.outcome = before, None
+        if again or (not over and self.place(one) > self.place(self.going_on)):
+            self.going_on = one
+        return one
 
     def beside(self, event: Event, run: int) -> None:
         """What the connection or the page tells may be the first that is heard of one."""
-        if event.measurement is not None and self.named(event.measurement) is None:
-            self.given(event.measurement, run) or self.begun(event.measurement, run)
+        name, other = event.measurement, self.going_on
+        if name is not None and self.named(name) is None and self.given(name) is None:
+            self.begun(name, run, self.declared["begun"])
+            self.going_on = other or self.going_on
 
     def prepare(self, run: int, denied: bool) -> Measurement | None:
-        """The run's last one, which goes on behind a step of the preparation only where it was not ended or denied."""
+        """The run's last one, which goes on behind a step of the preparation only where it is not over or denied."""
         last = self.all[-1] if self.all and self.all[-1].run == run else None
         self.going_on = last if last is not None and last.outcome is None and not denied else None
         return last
 
+    def place(self, one: Measurement | None) -> int:
+        return -1 if one is None else next(at for at, other in enumerate(self.all) if other is one)
+
     def named(self, name: str | None) -> Measurement | None:
         return next((one for one in self.all if name is not None and one.name == name), None)
 
-    def given(self, name: str, run: int) -> Measurement | None:
-        last = self.all[-1] if self.all and self.going_on is not None else None
-        if last is None or last.name is not None or last.run != run:
+    def given(self, name: str) -> Measurement | None:
+        one = self.going_on
+        if one is None or one.name is not None or one.outcome is not None:
             return None
-        last.name, self.going_on = name, last
-        return last
+        one.name = name
+        return one
 
-    def begun(self, name: str | None, run: int) -> Measurement:
-        self.going_on = Measurement(name, run)
+    def begun(self, name: str | None, run: int, state: str) -> Measurement:
+        self.going_on = Measurement(name, run, state)
         self.all.append(self.going_on)
         return self.going_on
 
@@ -336,38 +348,45 @@ class Machine:
             if event.type not in region["triggers"]:
                 continue
             name = region["name"]
-            before, to, does = self.state[name], *self.row(region, event)
+            before, (to, _, does) = self.state[name], self.row(region, self.state[name], event)
             self.runs += does in ("begins a run", "supersedes the run")
             self.state[name] = to or before
             if self.declared["order"] == "number":
-                self.measure(event, before, to, in_sequence=name == self.main)
+                if name == self.main:
+                    self.measure(region, event, before, to)
+                else:
+                    self.measurements.beside(event, self.runs)
+                    self.tell()
 
-    def row(self, region: dict[str, Any], event: Event) -> tuple[str | None, str | None]:
-        """Where the row that applies leads to, and what else it does."""
-        for to, guard, _, does, _ in region["steps"].get(f"{self.state[region['name']]}, {event.type}", ()):
+    def row(self, region: dict[str, Any], state: str, event: Event) -> tuple[str | None, str | None, str | None]:
+        """Of the row that applies in a state: where it leads, its anomaly, and what else it does."""
+        for to, guard, marks, does, _ in region["steps"].get(f"{state}, {event.type}", ()):
             if guard is None or event.shows(guard):
-                return to, does
-        return None, None
+                return to, marks, does
+        return None, None, None
 
-    def measure(self, event: Event, before: str, to: str | None, *, in_sequence: bool) -> None:
-        """What a step means for the measurement that it belongs to, and so for the session's outcome."""
-        known, own = self.measurements, None
-        if not in_sequence:
-            known.beside(event, self.runs)
-        elif self.state[self.main] not in self.declared["preparing"]:
-            own = known.of(event, self.runs)
-            self.outcome = own.outcome if own else self.outcome
-        if in_sequence and to is not None:
+    def measure(self, region: dict[str, Any], event: Event, before: str, to: str | None) -> None:
+        """Steps the measurement that takes the event through the same rows; its outcome may be the session's."""
+        taker = self.measurements.of(event, self.runs, before, self.state[self.main])
+        if taker is not None:
+            together = taker is self.measurements.going_on and taker.state == before
+            leads, marks, _ = self.row(region, taker.state, event)
+            strays = marks is not None and event.type != self.declared["results"]
+            if leads is not None and (together or not strays or taker.outcome is None):
+                taker.state, taker.outcome = leads, self.declared["outcomes"].get(leads, taker.outcome)
+        if taker is not None and (self.measurements.going_on is not None or taker.run == self.runs):
+            self.outcome = (self.measurements.going_on or taker).outcome
+        elif to is not None:
             self.settle(before, to)
-        if own is not None:
-            own.outcome = self.outcome
-        if (own is not None or not in_sequence) and known.going_on is not None:
-            self.outcome = known.going_on.outcome
+
+    def tell(self) -> None:
+        if self.measurements.going_on is not None:
+            self.outcome = self.measurements.going_on.outcome
 
     def settle(self, before: str, to: str) -> None:
         if to in self.declared["preparing"]:
             last = self.measurements.prepare(self.runs, to == self.declared["denied"])
-            if before == self.declared["denied"]:
+            if (before, to) == (self.declared["denied"], self.declared["granted"]):
                 self.outcome = last.outcome if last else None
         self.outcome = self.declared["outcomes"].get(to, self.outcome)
 

@@ -2,14 +2,22 @@
 
 Three regions, each moved by its own events only: the measurement's sequence, the connection, the page's visibility.
 
-The session's outcome is that of the measurement that goes on. A step belongs to the measurement that it names; what may
-end one (canceled, failed, redirected, unloaded) belongs to the one that goes on, for the page may still name the last.
+Each measurement is stepped through the same rows by its own events, and has the outcome that these give it; the
+session's is that of the measurement that goes on. What names a measurement is its own. But what may end one (canceled,
+failed, redirected, unloaded) ends the one that goes on, where the named one is over: the page may still name the last.
 """
 
 from enum import Enum
 
 from core.event import SECOND, Event
-from core.machines.records import MeasurementState, measurement_of, note_step, side_measurement_of
+from core.machines.records import (
+    RESULTS,
+    Measurement,
+    MeasurementState,
+    measurement_of,
+    note_step,
+    side_measurement_of,
+)
 from core.machines.state import Kind, Settings
 from core.machines.table import UNLISTED, Arm, On, declare
 from core.numbered import begin_run, by_number, count, follow_number
@@ -141,6 +149,10 @@ PREPARING = frozenset(
     state.value for state in [S.WAITING, S.LOADED, S.CONFIGURED, S.CAMERA_DENIED, S.CAMERA_GRANTED, S.CAMERA_ON]
 )
 DENIED: str = S.CAMERA_DENIED.value
+GRANTED: str = S.CAMERA_GRANTED.value
+PREPARES = frozenset(
+    "WMS_LOADED CONFIGURATION_LOADED CAMERA_PERMISSION_GRANTED CAMERA_PERMISSION_DENIED CAMERA_STARTED".split()
+)
 IN_SEQUENCE = frozenset(sequence.triggers)
 BESIDE = {trigger: table for table in (connection, visibility) for trigger in table.triggers}
 KEPT = frozenset({"code", "details"})
@@ -156,15 +168,35 @@ def step(state: MeasurementState, event: Event, _: Settings) -> Arm:
 def _step_in_sequence(state: MeasurementState, event: Event) -> Arm:
     before = state.state
     arm = state.take(sequence, event)
-    record = None if state.state in PREPARING else measurement_of(state, event)
+    record = _taker(state, event, before)
     if record is not None:
-        state.outcome = record.outcome
-    if arm.to is not None:
+        _step_of(state, record, event, arm if record.state == before and state.took < 0 else None)
+    told = state.measurement() or (record if record is not None and record.run == state.run else None)
+    if record is not None and told is not None:
+        state.outcome = told.outcome
+    elif arm.to is not None:
         _settle_outcome(state, before, arm.to)
-    if record is not None:
-        note_step(state, record, event)
-        _tell_outcome(state)
     return arm
+
+
+def _taker(state: MeasurementState, event: Event, before: str) -> Measurement | None:
+    """What prepares is no measurement's; before one begins, nothing is but what names one that is known."""
+    if event.type in PREPARES:
+        return None
+    if state.state in PREPARING and state.place_of(event.data.get("measurement_id", "")) < 0:
+        return None
+    return measurement_of(state, event, before)
+
+
+def _step_of(state: MeasurementState, record: Measurement, event: Event, arm: Arm | None) -> None:
+    """Steps the measurement through the same rows, from its own state. `arm`: the sequence's, where both go together.
+
+    One that is over and does not go on takes no stray step any more, but results.
+    """
+    own = arm or sequence.pick(record.state, event.type, state, event)
+    strays = own.marks is not None and event.type != RESULTS
+    to = None if arm is None and strays and record.outcome is not None else own.to
+    note_step(state, record, event, to, OUTCOMES.get(to or "", record.outcome))
 
 
 def _settle_outcome(state: MeasurementState, before: str, to: str) -> None:
@@ -174,19 +206,12 @@ def _settle_outcome(state: MeasurementState, before: str, to: str) -> None:
 
 
 def _prepare(state: MeasurementState, before: str, to: str) -> None:
-    """What came to its end does not go on behind this; of what was denied, that outcome is withdrawn."""
+    """What is over does not go on behind this; a grant withdraws the denial before it."""
     last = state.last()
     goes_on = last is not None and last.outcome is None and to != DENIED
     state.current = len(state.measurements) - 1 if goes_on else -1
-    if before == DENIED:
+    if (before, to) == (DENIED, GRANTED):
         state.outcome = last.outcome if last is not None else None
-
-
-def _tell_outcome(state: MeasurementState) -> None:
-    """The session's is that of the measurement that goes on."""
-    record = state.measurement()
-    if record is not None:
-        state.outcome = record.outcome
 
 
 def _step_beside(state: MeasurementState, event: Event) -> Arm:
@@ -199,7 +224,8 @@ def _step_beside(state: MeasurementState, event: Event) -> Arm:
     record = side_measurement_of(state, event)
     if record is not None:
         record.steps.setdefault(event.type, event.occurred_at)
-        _tell_outcome(state)
+        going_on = state.measurement()
+        state.outcome = going_on.outcome if going_on is not None else state.outcome
     return arm
 
 

@@ -5,12 +5,15 @@ import msgspec
 from core.event import Anomaly, Event, Instant
 from core.machines.state import State, by_position_and_kind
 
-STARTS, RESULTS = "MEASUREMENT_STARTED", "RESULTS_RECEIVED"
+STARTS, CREATED, RESULTS = "MEASUREMENT_STARTED", "MEASUREMENT_CREATED", "RESULTS_RECEIVED"
 ENDS = frozenset(
     "MEASUREMENT_CANCELED LOW_SNR CONSTRAINT_VIOLATION GENERAL_ERROR API_ERROR "
     "REDIRECTING_TO_CALLBACK PAGE_UNLOADED".split()
 )
-"""What may end the measurement that goes on."""
+"""What may end a measurement."""
+
+OVER, BEGUN = frozenset({"completed", "canceled", "failed"}), "created"
+"""Where the sequence's measurement is over, one that nobody saw begin has begun since; it is in that state."""
 
 
 class Chunk(msgspec.Struct, array_like=True, gc=False):
@@ -47,7 +50,8 @@ class Measurement(msgspec.Struct, array_like=True, gc=False):
 class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
     """`data`: code, details. `measurements` in the order in which they began.
 
-    Of the open run: `current` is the index of the measurement that goes on (-1: none), `highest` the highest number,
+    `took`: the index of the one that took the last event, where that is not the one that goes on (-1: it is). Of the
+    open run: `current` is the index of the measurement that goes on (-1: none), `highest` the highest number,
     `count` how many there are, `hole` the number behind its last hole (-1: none), `unloaded` that of its PAGE_UNLOADED,
     `opened` its first second. `second` is the last one of the whole session.
     """
@@ -57,6 +61,7 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
     visibility: str = msgspec.field(default="unknown", name="v")
     measurements: list[Measurement] = msgspec.field(default_factory=list, name="m")
     current: int = msgspec.field(default=-1, name="mc")
+    took: int = msgspec.field(default=-1, name="mt")
     highest: int = msgspec.field(default=-1, name="h")
     count: int = msgspec.field(default=0, name="k")
     hole: int = msgspec.field(default=-1, name="g")
@@ -79,15 +84,18 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
         for record in self.measurements:
             record.anomalies.sort(key=by_position_and_kind)
 
-    def subject(self, event: Event, /) -> int | None:
-        """The measurement that the event names, else the one that goes on; what may end one names none but that."""
-        name = None if event.type in ENDS else event.data.get("measurement_id")
-        record = (self.named(name) if name else None) or self.measurement()
+    def taker(self) -> Measurement | None:
+        """The one that took the last event, else the one that goes on."""
+        return self.measurements[self.took] if self.took >= 0 else self.measurement()
+
+    def subject(self, _: Event, /) -> int | None:
+        """The measurement that the event, just folded, belongs to."""
+        record = self.taker()
         return record.position if record else None
 
-    def named(self, name: str) -> Measurement | None:
-        """The one with this id, in whatever run."""
-        return next((record for record in self.measurements if record.measurement_id == name), None)
+    def place_of(self, name: str) -> int:
+        """Where the one with this id stands, in whatever run; -1: nowhere."""
+        return next((at for at, record in enumerate(self.measurements) if record.measurement_id == name), -1)
 
     def last(self) -> Measurement | None:
         """The run's last one, whether it goes on or not."""
@@ -96,68 +104,80 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
 
     def marked(self, fresh: list[Anomaly]) -> None:
         """An anomaly of an event is one of the measurement that the event belongs to, too."""
-        if self.current >= 0:
-            self.measurements[self.current].anomalies.extend(fresh)
+        record = self.taker()
+        if record is not None:
+            record.anomalies.extend(fresh)
 
 
-def open_measurement(state: MeasurementState, event: Event, name: str | None = None) -> Measurement:
-    """The next measurement of the run. Whole from its start only if it was seen to start."""
+def measurement_of(state: MeasurementState, event: Event, before: str) -> Measurement | None:
+    """The measurement that takes an event of the sequence; None before there is one. `before`: the sequence's state.
+
+    One that was not known goes on from here. Of those that are known, each takes what names it; but what may end one
+    ends the one that goes on where the named one is over already: a page that began the next may still name the last.
+    """
+    name = None if event.type == STARTS else event.data.get("measurement_id")
+    if name is None:
+        return open_measurement(state, event, None, state.state) if event.type == STARTS else state.measurement()
+    at = state.place_of(name)
+    if at < 0:
+        return _given(state, name) or open_measurement(state, event, name, BEGUN if before in OVER else before)
+    return _known(state, event, at, before)
+
+
+def _known(state: MeasurementState, event: Event, at: int, before: str) -> Measurement | None:
+    record, current = state.measurements[at], state.measurement()
+    over = record.outcome is not None
+    if over and event.type in ENDS and current is not None and current.outcome is None:
+        return current
+    if over and event.type == CREATED:  # nothing forbids a provider to create one again
+        record.state, record.outcome = before, None
+    if event.type == CREATED or (not over and at > state.current):
+        state.current = at
+    state.took = -1 if at == state.current else at
+    return record
+
+
+def side_measurement_of(state: MeasurementState, event: Event) -> Measurement | None:
+    """The measurement that an event beside the sequence names; it goes on by that only where no other one does."""
+    name = event.data.get("measurement_id")
+    if name is None:
+        return None
+    at, current = state.place_of(name), state.current
+    record = state.measurements[at] if at >= 0 else _given(state, name)
+    if record is None:
+        record, at = open_measurement(state, event, name, BEGUN), len(state.measurements) - 1
+        state.current = at if current < 0 else current
+    state.took = -1 if at in (-1, state.current) else at
+    return record
+
+
+def open_measurement(state: MeasurementState, event: Event, name: str | None, begins: str) -> Measurement:
+    """The next measurement of the run, in the state that it begins with. Whole from its start only if seen to start."""
     whole = event.type == STARTS
     record = Measurement(
-        name, state.run, event.position, event.key.hex(), state.highest, state.state, whole, event.occurred_at
+        name, state.run, event.position, event.key.hex(), state.highest, begins, whole, event.occurred_at
     )
     state.measurements.append(record)
     state.current = len(state.measurements) - 1
     return record
 
 
-def measurement_of(state: MeasurementState, event: Event) -> Measurement | None:
-    """The measurement that an event of the sequence belongs to. None before there is one.
-
-    One that was not known goes on from here, as does one that a step names; results come to what they name, though
-    another one goes on. What may end a measurement ends the one that goes on: a page that begins the next one may still
-    name the last.
-    """
-    if event.type == STARTS:
-        return open_measurement(state, event)
-    name, current = event.data.get("measurement_id"), state.measurement()
-    if name is None or (current is not None and current.measurement_id == name):
-        return current
-    known = state.named(name)
-    if known is None:
-        return _given(state, name) or open_measurement(state, event, name)
-    if event.type in ENDS:
-        return current
-    if event.type != RESULTS:
-        state.current = state.measurements.index(known)
-    return known
-
-
-def side_measurement_of(state: MeasurementState, event: Event) -> Measurement | None:
-    """The measurement that an event beside the sequence names; one that was known does not go on by that."""
-    name = event.data.get("measurement_id")
-    if name is None:
-        return None
-    return state.named(name) or _given(state, name) or open_measurement(state, event, name)
-
-
 def _given(state: MeasurementState, name: str) -> Measurement | None:
-    """The run's last measurement, where it goes on or another one does, and had no id yet: this is it."""
-    last = state.last() if state.current >= 0 else None
-    if last is None or last.measurement_id is not None:
+    """The run's last measurement, where it goes on and had no id yet: this is it."""
+    last = state.measurement()
+    if last is None or last.measurement_id is not None or last.outcome is not None:
         return None
     last.measurement_id = name
-    state.current = len(state.measurements) - 1
     return last
 
 
-def note_step(state: MeasurementState, record: Measurement, event: Event) -> None:
-    """What a step of the sequence, already made, means for its measurement."""
-    if record.outcome is None or record.outcome != state.outcome:
+def note_step(state: MeasurementState, record: Measurement, event: Event, to: str | None, outcome: str | None) -> None:
+    """What a step of the sequence means for the measurement that took it: where it leads, and to which outcome."""
+    if record.outcome is None or record.outcome != outcome:
         whole = record.run == state.run and state.hole <= record.number
         record.complete = record.complete and whole
-        record.ended_at = None if state.outcome is None else event.occurred_at
-    record.state, record.outcome = state.state, state.outcome
+        record.ended_at = None if outcome is None else event.occurred_at
+    record.state, record.outcome = to or record.state, outcome
     record.steps.setdefault(event.type, event.occurred_at)
     if event.type == "INTERMEDIATE_RESULTS":
         record.snr.append(_chunk(event))

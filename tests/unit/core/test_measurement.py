@@ -224,11 +224,14 @@ def outcomes(*events: str) -> tuple[str | None, dict[str | None, str | None]]:
     return state.outcome, {one.measurement_id: one.outcome for one in state.measurements}
 
 
-@pytest.mark.parametrize("first", ["CONSTRAINT_VIOLATION", "API_ERROR", "WEBSOCKET_RECONNECTED"])
-def test_a_measurement_whose_start_was_lost_has_nothing_of_the_one_before(first: str):
+@pytest.mark.parametrize(
+    ("first", "outcome"),
+    [("CONSTRAINT_VIOLATION", "canceled"), ("API_ERROR", "failed"), ("WEBSOCKET_RECONNECTED", "abandoned")],
+)
+def test_a_measurement_whose_start_was_lost_has_an_outcome_of_its_own(first: str, outcome: str):
     lost = [f"{first} 11 measurement_id=m2", "PAGE_UNLOADED 12 measurement_id=m2"]
 
-    assert outcomes(*COMPLETED, *lost) == (None, {"m1": "completed", "m2": None})
+    assert outcomes(*COMPLETED, *lost) == (outcome, {"m1": "completed", "m2": outcome})
 
 
 @pytest.mark.parametrize(
@@ -298,6 +301,76 @@ def test_an_id_that_only_the_connection_told_has_a_record():
     assert [(one.measurement_id, list(one.steps)) for one in state.measurements[1:]] == [
         ("m2", ["WEBSOCKET_DISCONNECTED"])
     ]
+
+
+NEXT = [*COMPLETED, "MEASUREMENT_STARTED 9", "MEASUREMENT_CREATED 10 measurement_id=m2"]
+LATE_RESULTS = [
+    *SCANNED,
+    "API_ERROR 7 measurement_id=m1",
+    "MEASUREMENT_STARTED 8",
+    "MEASUREMENT_CREATED 9 measurement_id=m2",
+    "RESULTS_RECEIVED 10 measurement_id=m1",
+]
+
+
+@pytest.mark.parametrize(
+    ("ending", "outcome"), [("API_ERROR", "failed"), ("PAGE_UNLOADED", "abandoned"), ("LOW_SNR", "canceled")]
+)
+@pytest.mark.parametrize("named", ["", "measurement_id=m2"])
+def test_a_late_chunk_of_the_last_measurement_does_not_let_it_go_on(ending: str, outcome: str, named: str):
+    events = [*NEXT, RESULT.format(11, 2, 4), f"{ending} 12 {named}"]
+
+    assert outcomes(*events) == (outcome, {"m1": "completed", "m2": outcome})
+    assert len(fold(MEASUREMENT, stream(*events)).measurements[0].snr) == 2
+
+
+def test_a_cancellation_of_what_is_over_cancels_no_other_results():
+    results = [f"{kind} {at} measurement_id=m2" for at, kind in ((11, "SCAN_COMPLETED"), (12, "RESULTS_RECEIVED"))]
+
+    found = outcomes(*NEXT, *results, "MEASUREMENT_CANCELED 13 measurement_id=m1")
+
+    assert found == ("completed", {"m1": "completed", "m2": "completed"})
+
+
+@pytest.mark.parametrize(
+    ("ending", "outcome"),
+    [("API_ERROR", "failed"), ("PAGE_UNLOADED", "abandoned"), ("CONSTRAINT_VIOLATION", "canceled")],
+)
+def test_late_results_of_the_last_measurement_settle_nothing_of_the_next(ending: str, outcome: str):
+    found = outcomes(*LATE_RESULTS, f"{ending} 11 measurement_id=m2")
+
+    assert found == (outcome, {"m1": "completed", "m2": outcome})
+
+
+def test_an_end_that_names_a_measurement_which_is_not_over_is_its_own():
+    again = ["MEASUREMENT_STARTED 7", "MEASUREMENT_CREATED 8 measurement_id=m2"]
+
+    found = outcomes(*SCANNED, *again, "MEASUREMENT_CANCELED 9 measurement_id=m1")
+
+    assert found == (None, {"m1": "canceled", "m2": None})
+
+
+def test_an_anomaly_stays_with_the_measurement_whose_event_it_is():
+    first, second = fold(MEASUREMENT, stream(*LATE_RESULTS)).measurements
+
+    assert ([one.kind for one in first.anomalies], second.anomalies) == (["unexpected"], [])
+
+
+def test_one_that_was_over_before_it_got_an_id_gives_no_room_to_the_next():
+    events = [*BEFORE, "MEASUREMENT_STARTED 4", "LOW_SNR 5", "MEASUREMENT_CREATED 7 measurement_id=m2"]
+
+    assert outcomes(*events) == (None, {None: "canceled", "m2": None})
+
+
+def test_only_a_grant_withdraws_a_denial():
+    assert outcomes(*BEFORE[:2], "CAMERA_PERMISSION_DENIED 2", "CONFIGURATION_LOADED 3") == ("denied", {})
+
+
+def test_an_id_that_is_created_again_begins_again():
+    again = ["MEASUREMENT_STARTED 9", "MEASUREMENT_CREATED 10 measurement_id=m1", "PAGE_UNLOADED 11"]
+
+    assert outcomes(*COMPLETED, *again[:2])[0] is None
+    assert outcomes(*COMPLETED, *again)[0] == "abandoned"
 
 
 REASONS = {
