@@ -290,10 +290,12 @@ class Measurements:
             self.begun(name, run, self.declared["begun"])
             self.going_on = other or self.going_on
 
-    def prepare(self, run: int, denied: bool) -> Measurement | None:
-        """The run's last one, which goes on behind a step of the preparation only where it is not over or denied."""
+    def prepare(self, run: int, before: str, to: str) -> Measurement | None:
+        """The run's last one. It goes on behind a step of the preparation where it is not over, and nothing denied."""
+        denied, granted = self.declared["denied"], self.declared["granted"]
         last = self.all[-1] if self.all and self.all[-1].run == run else None
-        self.going_on = last if last is not None and last.outcome is None and not denied else None
+        held = to == denied or (before == denied and to != granted)
+        self.going_on = last if last is not None and last.outcome is None and not held else None
         return last
 
     def place(self, one: Measurement | None) -> int:
@@ -385,8 +387,8 @@ class Machine:
 
     def settle(self, before: str, to: str) -> None:
         if to in self.declared["preparing"]:
-            last = self.measurements.prepare(self.runs, to == self.declared["denied"])
-            if (before, to) == (self.declared["denied"], self.declared["granted"]):
+            last = self.measurements.prepare(self.runs, before, to)
+            if self.measurements.going_on or (before, to) == (self.declared["denied"], self.declared["granted"]):
                 self.outcome = last.outcome if last else None
         self.outcome = self.declared["outcomes"].get(to, self.outcome)
 

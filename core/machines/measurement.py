@@ -206,11 +206,12 @@ def _settle_outcome(state: MeasurementState, before: str, to: str) -> None:
 
 
 def _prepare(state: MeasurementState, before: str, to: str) -> None:
-    """What is over does not go on behind this; a grant withdraws the denial before it."""
+    """What is over does not go on behind this, nor does anything while the camera is denied: until it is granted."""
     last = state.last()
-    goes_on = last is not None and last.outcome is None and to != DENIED
+    denied = to == DENIED or (before == DENIED and to != GRANTED)
+    goes_on = last is not None and last.outcome is None and not denied
     state.current = len(state.measurements) - 1 if goes_on else -1
-    if (before, to) == (DENIED, GRANTED):
+    if goes_on or (before, to) == (DENIED, GRANTED):
         state.outcome = last.outcome if last is not None else None
 
 

@@ -12,7 +12,7 @@ ENDS = frozenset(
 )
 """What may end a measurement."""
 
-OVER, BEGUN = frozenset({"completed", "canceled", "failed"}), "created"
+OVER, BEGUN = frozenset({"completed", "canceled", "failed", "abandoned"}), "created"
 """Where the sequence's measurement is over, one that nobody saw begin has begun since; it is in that state."""
 
 
