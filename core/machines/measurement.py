@@ -168,21 +168,20 @@ def step(state: MeasurementState, event: Event, _: Settings) -> Arm:
 def _step_in_sequence(state: MeasurementState, event: Event) -> Arm:
     before = state.state
     arm = state.take(sequence, event)
-    record = _taker(state, event, before)
+    record = None if event.type in PREPARES else _taker(state, event, before)
     if record is not None:
         _step_of(state, record, event, arm if record.state == before and state.took < 0 else None)
-    told = state.measurement() or (record if record is not None and record.run == state.run else None)
-    if record is not None and told is not None:
-        state.outcome = told.outcome
-    elif arm.to is not None:
+        told = state.measurement() or (record if record.run == state.run else None)
+        if told is not None:
+            state.outcome = told.outcome
+            return arm
+    if arm.to is not None:
         _settle_outcome(state, before, arm.to)
     return arm
 
 
 def _taker(state: MeasurementState, event: Event, before: str) -> Measurement | None:
-    """What prepares is no measurement's; before one begins, nothing is but what names one that is known."""
-    if event.type in PREPARES:
-        return None
+    """Before one begins, nothing belongs to any but what names one that is known."""
     if state.state in PREPARING and state.place_of(event.data.get("measurement_id", "")) < 0:
         return None
     return measurement_of(state, event, before)
@@ -193,10 +192,12 @@ def _step_of(state: MeasurementState, record: Measurement, event: Event, arm: Ar
 
     One that is over and does not go on takes no stray step any more, but results.
     """
-    own = arm or sequence.pick(record.state, event.type, state, event)
-    strays = own.marks is not None and event.type != RESULTS
-    to = None if arm is None and strays and record.outcome is not None else own.to
-    note_step(state, record, event, to, OUTCOMES.get(to or "", record.outcome))
+    if arm is None:
+        arm = sequence.pick(record.state, event.type, state, event)
+        if arm.marks is not None and record.outcome is not None and event.type != RESULTS:
+            arm = UNLISTED
+    to = arm.to or record.state
+    note_step(state, record, event, to, record.outcome if arm.to is None else OUTCOMES.get(to, record.outcome))
 
 
 def _settle_outcome(state: MeasurementState, before: str, to: str) -> None:

@@ -95,7 +95,10 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
 
     def place_of(self, name: str) -> int:
         """Where the one with this id stands, in whatever run; -1: nowhere."""
-        return next((at for at, record in enumerate(self.measurements) if record.measurement_id == name), -1)
+        for at, record in enumerate(self.measurements):
+            if record.measurement_id == name:
+                return at
+        return -1
 
     def last(self) -> Measurement | None:
         """The run's last one, whether it goes on or not."""
@@ -115,9 +118,11 @@ def measurement_of(state: MeasurementState, event: Event, before: str) -> Measur
     One that was not known goes on from here. Of those that are known, each takes what names it; but what may end one
     ends the one that goes on where the named one is over already: a page that began the next may still name the last.
     """
-    name = None if event.type == STARTS else event.data.get("measurement_id")
-    if name is None:
-        return open_measurement(state, event, None, state.state) if event.type == STARTS else state.measurement()
+    if event.type == STARTS:
+        return open_measurement(state, event, None, state.state)
+    name, current = event.data.get("measurement_id"), state.measurement()
+    if name is None or (current is not None and current.measurement_id == name and current.outcome is None):
+        return current
     at = state.place_of(name)
     if at < 0:
         return _given(state, name) or open_measurement(state, event, name, BEGUN if before in OVER else before)
@@ -142,7 +147,10 @@ def side_measurement_of(state: MeasurementState, event: Event) -> Measurement | 
     name = event.data.get("measurement_id")
     if name is None:
         return None
-    at, current = state.place_of(name), state.current
+    going_on, current = state.measurement(), state.current
+    if going_on is not None and going_on.measurement_id == name:
+        return going_on
+    at = state.place_of(name)
     record = state.measurements[at] if at >= 0 else _given(state, name)
     if record is None:
         record, at = open_measurement(state, event, name, BEGUN), len(state.measurements) - 1
@@ -171,13 +179,13 @@ def _given(state: MeasurementState, name: str) -> Measurement | None:
     return last
 
 
-def note_step(state: MeasurementState, record: Measurement, event: Event, to: str | None, outcome: str | None) -> None:
+def note_step(state: MeasurementState, record: Measurement, event: Event, to: str, outcome: str | None) -> None:
     """What a step of the sequence means for the measurement that took it: where it leads, and to which outcome."""
     if record.outcome is None or record.outcome != outcome:
         whole = record.run == state.run and state.hole <= record.number
         record.complete = record.complete and whole
         record.ended_at = None if outcome is None else event.occurred_at
-    record.state, record.outcome = to or record.state, outcome
+    record.state, record.outcome = to, outcome
     record.steps.setdefault(event.type, event.occurred_at)
     if event.type == "INTERMEDIATE_RESULTS":
         record.snr.append(_chunk(event))
