@@ -53,9 +53,9 @@ def stream(ask: Ask[queries.Feed]) -> Response:
     A comment comes after 15 seconds of silence. `503` where too many wait already, or the database is away.
     """
     after = _last_seen(ask)
+    ask.api.reads.head()  # a client that comes while the database is away is told so; one that is here waits for it
     if request.method == "HEAD":
         return _stream_of(iter(()))
-    ask.api.reads.head()  # a client that comes while the database is away is told so; one that is here waits for it
     slot = ask.api.waiting.slot()
     follower = Follower(ask.api.reads.head, partial(_fitting, ask, _AT_ONCE), after)
     response = _stream_of(messages(follower, looks(ending=ending_of(request.environ)), partial(_shape, ask.api)))
