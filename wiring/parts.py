@@ -21,7 +21,6 @@ from adapters.sql import (
     Log,
     Plans,
     Probe,
-    Projector,
     Reads,
     Receipt,
     Recorder,
@@ -30,7 +29,6 @@ from adapters.sql import (
     Source,
     Tree,
     claimed_sources,
-    dialect_of,
     keeper,
     open_engine,
     probe,
@@ -69,7 +67,7 @@ class Parts:
 
     def log(self) -> Log:
         """The writer's side of the log."""
-        return Log(self.engine, self.ids, Projector(dialect_of(self.engine), self.code()), now)
+        return Log(self.engine, self.code(), now)
 
     def recorder(self, log: Log, through: str = TYPED) -> Recorder:
         """Records in the log what is done with it."""

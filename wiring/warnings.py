@@ -1,12 +1,15 @@
 """What a service says at its start of what is most likely not meant."""
 
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from socket import inet_aton
 
 import structlog
 
 from wiring.parts import Parts
 
 _logger = structlog.get_logger()
+
+_OPEN = "others can read every state and body, tell of actions and start replays"
 
 
 def warn(parts: Parts, host: str) -> None:
@@ -17,13 +20,25 @@ def warn(parts: Parts, host: str) -> None:
     if names := parts.replay().unbuilt():
         _logger.warning("unbuilt", machines=names, mend="hookfold replay, or serve --rebuild-on-start")
     if not settings.tokens and not is_loopback(host):
-        mend = f"add [tokens.NAME] to {settings.path}: whoever reaches this address can read every state and body"
+        mend = f"add [tokens.NAME] to {settings.path}: {_OPEN}"
         _logger.warning("no_token", host=host, mend=mend)
 
 
 def is_loopback(host: str) -> bool:
     """Whether an address, or a name, is reached from this machine alone."""
+    if host.lower().removesuffix(".") == "localhost":
+        return True
+    address = _address(host)
+    return address is not None and (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """Also in the short forms that a socket takes, such as 127.1; None of a name."""
     try:
-        return ip_address(host).is_loopback
+        return ip_address(host)
     except ValueError:
-        return host == "localhost"
+        pass
+    try:
+        return IPv4Address(inet_aton(host))
+    except (OSError, ValueError):
+        return None

@@ -33,26 +33,26 @@ def hello(settings: Settings, now: float) -> str:
             "",
             _curl(base, source, now),
             "",
-            "and what became of it:",
-            "",
-            f"  curl -s {base}/v1/{asked}{_credentials(settings)}",
+            *_question(settings, f"{base}/v1/{asked}"),
             "",
         ]
     )
 
 
-def _credentials(settings: Settings) -> str:
-    """The header with a token that may read, by where it is, never itself; nothing where none may."""
-    for token in settings.tokens.values():
-        if Scope.READ in token.scopes:
-            return f' -H "Authorization: Bearer {_expansion(settings, token.secret)}"'
-    return ""
+def _question(settings: Settings, url: str) -> list[str]:
+    """With a token that may read, by where it is, never itself; no question that would be refused."""
+    readers = [token.secret for token in settings.tokens.values() if Scope.READ in token.scopes]
+    if settings.tokens and not readers:
+        return [f"What became of it is told to a token with the scope read: {settings.path} has none."]
+    header = f' -H "Authorization: Bearer {_expansion(settings, readers[0])}"' if readers else ""
+    return ["and what became of it:", "", f"  curl -s {url}{header}"]
 
 
 def _expansion(settings: Settings, secret: Secret) -> str:
-    """What a shell puts the secret in for."""
+    """What a shell puts the secret in for; a file's lines may end in CR, which no header takes."""
     scheme, _, name = secret.ref.partition(":")
-    return f"${name}" if scheme == "env" else f"$(cat {quote(str(settings.path.parent / name))})"
+    file = quote(str(settings.path.parent / name))
+    return f"${name}" if scheme == "env" else f"$(tr -d '\\r\\n' < {file})"
 
 
 def _source(settings: Settings) -> Source | None:

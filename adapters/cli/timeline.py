@@ -85,7 +85,7 @@ def completeness(
             count += len(page["data"])
             for item in page["data"]:
                 click.echo("\n".join(_lines(item, as_json=as_json)))
-    silent = [one for one in sources if one["silent"]]
+    silent = [one for one in sources if one["derived"]["silent"]]
     for one in sources if as_json else silent:
         click.echo(json.dumps(one) if as_json else f"source {one['source']}  {_heard(one)}")
     if count or silent:

@@ -44,7 +44,7 @@ def _secret(where: Path, key: str, ref: object, env: Mapping[str, str]) -> Secre
     if len(secret.value) < SHORTEST:
         raise ConfigError(where, key, f"{secret.ref} is shorter than {SHORTEST} characters: take 64 random hex digits")
     if _B64TOKEN.fullmatch(secret.value) is None:
-        mend = "cannot be sent as a bearer token: take letters, digits and - . _ ~ + / only"
+        mend = "cannot be sent as a bearer token: take letters, digits and - . _ ~ + / only, and = at its end alone"
         raise ConfigError(where, key, f"{secret.ref} {mend}")
     return secret
 

@@ -32,12 +32,11 @@ def only(where: Path, prefix: str, given: Table, known: Collection[str]) -> None
             raise ConfigError(where, f"{prefix}{name}", mend)
 
 
-def name(where: Path, key: str, value: str, reserved: str) -> str:
-    """The name of a source or a token; `reserved` is taken by ourselves."""
+def name(where: Path, key: str, value: str, reserved: str) -> None:
+    """Refuses what cannot name a source or a token; `reserved` is taken by ourselves."""
     if _NAME.fullmatch(value) is None or value == reserved:
         naming = "name it with up to 63 of a-z, 0-9, - and _, beginning with a letter or digit"
         raise ConfigError(where, key, f"{naming}, and not {reserved}")
-    return value
 
 
 def text(where: Path, key: str, value: object) -> str:

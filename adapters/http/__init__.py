@@ -2,7 +2,7 @@
 
 from adapters.http.api import Api
 from adapters.http.create import create_http
-from adapters.http.door import Answer, Door, failure, unrecorded
+from adapters.http.door import Answer, Door, failure, is_ingest, unrecorded
 from adapters.http.ingest import ingest_blueprint
 from adapters.http.problems import problem_answer
 from adapters.http.telling import tell
@@ -16,6 +16,7 @@ __all__ = [
     "create_http",
     "failure",
     "ingest_blueprint",
+    "is_ingest",
     "problem_answer",
     "tell",
     "unrecorded",

@@ -11,7 +11,7 @@ from adapters.http.api import Api
 from adapters.http.compare import compare_stream
 from adapters.http.folded import common, ids_of, listed, one, state_of, wanted
 from adapters.http.problems import BadRequest
-from adapters.http.routes import Ask, Listing, Routes
+from adapters.http.routes import Ask, Header, Listing, Routes
 from adapters.http.timelines import FORMS, answer, timeline, title_of
 from adapters.http.times import text_of
 from adapters.http.why import why_stream
@@ -24,8 +24,11 @@ routes = Routes()
 _KEY = re.compile(r"[ -+\--~\x80-\xff]{1,256}")
 """No comma: a server joins a header that is sent twice with one, and then which of the two it was is not known."""
 HEADERS = {
-    "Idempotency-Key": "Names what is told: the same key again is a `duplicate`, or a `conflict` if it tells else. "
-    "Sent once and without a comma: two keys cannot be told from one that holds a comma."
+    "Idempotency-Key": Header(
+        "Names what is told: the same key again is a `duplicate`, or a `conflict` if it tells else. "
+        "Sent once and without a comma: two keys cannot be told from one that holds a comma.",
+        _KEY.pattern,
+    )
 }
 
 _FIELDS = (

@@ -16,12 +16,12 @@ SAFE_HEADERS = {
 """What every answer has unless it says otherwise."""
 
 
-def json_answer(content: Any, asked: Request, next_path: str | None = None) -> Response:
-    """The content as JSON; 304 where the client has it already.
+def json_answer(content: Any, asked: Request, next_path: str | None = None, following: Any = None) -> Response:
+    """The content as JSON; 304 where the client has it already. `following`: the key behind which a list goes on.
 
     The ETag is a weak one: `derived` may differ between two answers that share it.
     """
-    etag = sha256(msgspec.json.encode(_timeless(content))).hexdigest()[:32]
+    etag = sha256(msgspec.json.encode([_timeless(content), following])).hexdigest()[:32]
     headers = {"ETag": f'W/"{etag}"', "Cache-Control": "private, no-cache"}
     if next_path is not None:
         headers["Link"] = f'<{next_path}>; rel="next"'
@@ -43,12 +43,14 @@ def add_safe_headers(response: Response) -> Response:
 
 
 def _timeless(content: Any) -> Any:
-    """The content without what depends on the time of the question; a cursor holds that, where it was said."""
+    """The content without what depends on the time of the question, such as a cursor that holds what was said of it.
+
+    Where a list goes on is told beside it: two pages may hold the same, and lead to different ones.
+    """
     if isinstance(content, list):
         return [_timeless(item) for item in content]
     if hasattr(content, "next_cursor"):
-        parts = [getattr(content, name) for name in content.__struct_fields__ if name != "next_cursor"]
-        return [*map(_timeless, parts), content.next_cursor is not None]
+        return [_timeless(getattr(content, name)) for name in content.__struct_fields__ if name != "next_cursor"]
     if hasattr(content, "derived"):
         return msgspec.structs.replace(content, derived={})
     return content

@@ -109,7 +109,6 @@ def _health(ask: Ask[queries.Completeness], name: str, clocks: Clocks) -> shapes
         provider=ask.api.provider_of(name),
         position=position,
         last_received_at=text_of(received_at),
-        silent=silent is None or silent > limit,
         delay_s=None if received_at is None or occurred_at is None else seconds(received_at - occurred_at),
-        derived={"silent_for_s": seconds(silent)},
+        derived={"silent": silent is None or silent > limit, "silent_for_s": seconds(silent)},
     )

@@ -27,7 +27,7 @@ from adapters.http import (
 )
 from adapters.http.answers import add_safe_headers
 from adapters.http.api import Api
-from adapters.http.door import failure
+from adapters.http.door import failure, is_ingest
 from adapters.http.endpoints import Endpoints
 from adapters.http.metrics import Metrics
 from adapters.http.problems import Busy, Problem, problem_response
@@ -75,7 +75,7 @@ def _http_problem(error: HTTPException) -> Response:
     """What Flask itself refuses, such as unknown paths. Senders of webhooks read another shape."""
     status = HTTPStatus(error.code or 500)
     headers = [(name, value) for name, value in error.get_headers() if name == "Allow"]
-    if request.path.startswith("/in/"):
+    if is_ingest(request.path):
         given = failure(status, status.phrase.lower(), [(name.lower(), value) for name, value in headers])
         return Response(given.body, given.status, given.headers)
     kind, detail = _KINDS.get(status, ("other", error.description or status.phrase))

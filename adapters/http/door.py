@@ -25,6 +25,11 @@ _JSON = ("content-type", "application/json")
 _REFUSED_TYPES = ("application/x-www-form-urlencoded", "multipart/")
 
 
+def is_ingest(path: str) -> bool:
+    """Whether a path is on the senders' side, who read a shape of their own; a query may follow it."""
+    return path.startswith(_PREFIX) or path.partition("?")[0] == _PREFIX[:-1]
+
+
 class Answer(NamedTuple):
     """What goes back to the sender."""
 

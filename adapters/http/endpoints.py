@@ -64,7 +64,7 @@ class Endpoints:
             return json_answer(result.answer(None), request)
         carried = {name: value for name, value in parameters.items() if name not in _OF_ONE_PAGE}
         cursor = self._cursors.seal(request.path, Place(carried, result.following))
-        return json_answer(result.answer(cursor), request, f"{request.path}?cursor={cursor}")
+        return json_answer(result.answer(cursor), request, f"{request.path}?cursor={cursor}", result.following)
 
 
 def read_document(asked: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:

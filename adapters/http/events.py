@@ -13,7 +13,7 @@ from adapters.http import queries, shapes
 from adapters.http.api import Api
 from adapters.http.follow import Follower, messages
 from adapters.http.problems import BadRequest, NotFound
-from adapters.http.routes import Ask, Listing, Routes, page_of
+from adapters.http.routes import Ask, Header, Listing, Routes, page_of
 from adapters.http.times import text_of, utc
 from adapters.http.waiting import ending_of, looks
 from adapters.sql import OWN, Recorded, own_source
@@ -28,7 +28,7 @@ _NAMES = {
     "registration": "registration_id",
 }
 LAST = "Last-Event-ID"
-_LAST_MEANS = "The `id` of the last message seen: the stream begins behind it, whatever `after` says."
+_LAST = Header("The `id` of the last message seen: the stream begins behind it, whatever `after` says.", "[0-9]{1,19}")
 _AT_ONCE = 100
 """Events of a stream that are read and sent together."""
 _KIND_WITHOUT_A_STREAM = {"amps": "action"}
@@ -44,18 +44,16 @@ def events(ask: Ask[queries.Events]) -> Listing[shapes.Event]:
     return _listing(ask, found)
 
 
-@routes.one(
-    Scope.READ, "/v1/events/stream", queries.Feed, str, media="text/event-stream", more_headers={LAST: _LAST_MEANS}
-)
+@routes.one(Scope.READ, "/v1/events/stream", queries.Feed, str, media="text/event-stream", more_headers={LAST: _LAST})
 def stream(ask: Ask[queries.Feed]) -> Response:
     """The feed while it grows, as server-sent events: `id` is the position, `data` an `Event` as in the list.
 
     A comment comes after 15 seconds of silence. `503` where too many wait already, or the database is away.
     """
     after = _last_seen(ask)
+    ask.api.reads.head()  # a client that comes while the database is away is told so; one that is here waits for it
     if request.method == "HEAD":
         return _stream_of(iter(()))
-    ask.api.reads.head()  # a client that comes while the database is away is told so; one that is here waits for it
     slot = ask.api.waiting.slot()
     follower = Follower(ask.api.reads.head, partial(_fitting, ask, _AT_ONCE), after)
     response = _stream_of(messages(follower, looks(ending=ending_of(request.environ)), partial(_shape, ask.api)))

@@ -73,7 +73,8 @@ def _guard(document: Schema, routes: Sequence[Route], schema_of: Schema) -> None
         if route.scope is not OPEN:
             operation = document["paths"][route.path][route.method.lower()]
             operation["security"] = [{"token": [route.scope]}]
-            operation["responses"] |= _problems(_GUARDED, schema_of)
+            responses = operation["responses"] | _problems(_GUARDED, schema_of)
+            operation["responses"] = dict(sorted(responses.items()))
 
 
 def _with_plain_names(document: Schema) -> Schema:
@@ -124,10 +125,10 @@ def _path_parameters(route: Route) -> Iterable[Schema]:
 
 
 def _header_parameters(route: Route) -> Iterable[Schema]:
-    schema = {"type": "string", "minLength": 1, "maxLength": 256}
-    for name, description in (route.headers | route.more_headers).items():
+    for name, header in (route.headers | route.more_headers).items():
+        schema = {"type": "string", "pattern": f"^{header.pattern}$"}
         required = name in route.headers
-        yield {"name": name, "in": "header", "required": required, "schema": schema, "description": description}
+        yield {"name": name, "in": "header", "required": required, "schema": schema, "description": header.means}
 
 
 def _query_parameters(route: Route) -> Iterable[Schema]:

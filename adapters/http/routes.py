@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -64,12 +64,19 @@ class Page(msgspec.Struct, Generic[T]):
     next_cursor: str | None
 
 
+class Header(NamedTuple):
+    """A header that an operation takes: what it means, and how all of its value is written, as a regular expression."""
+
+    means: str
+    pattern: str
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One method on one path. `scope`: what a token needs for it; OPEN, or None, is for what is not under `/v1`.
 
     `answer`: what a page holds, or the whole answer; None: see `media`.
-    `headers`: those that are required, with what they mean. `more_headers`: those that may be sent.
+    `headers`: those that are required. `more_headers`: those that may be sent.
     `also`: other media types of the answer, as text.
     `page`: what holds the items and the cursor, where it has more than these. `etag`: a GET's answer has one.
     `problems`: the statuses of its own, with what they mean.
@@ -83,8 +90,8 @@ class Route:
     answer: Any
     paged: bool = False
     body: type[msgspec.Struct] | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    more_headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, Header] = field(default_factory=dict)
+    more_headers: dict[str, Header] = field(default_factory=dict)
     media: str = "application/json"
     also: tuple[str, ...] = ()
     page: type[msgspec.Struct] | None = None
@@ -130,7 +137,7 @@ class Routes:
         path: str,
         body: type[msgspec.Struct],
         answer: Any,
-        headers: dict[str, str],
+        headers: dict[str, Header],
         query: type[msgspec.Struct],
         **more: Any,
     ) -> Decorator:

@@ -298,16 +298,16 @@ class Incomplete(msgspec.Struct, kw_only=True):
 class SourceHealth(msgspec.Struct, kw_only=True):
     """When a source was heard last. `position`: of its last event; `delay_s`: from its clock to ours, at that event.
 
-    `derived` has `silent_for_s`: the seconds since then, null where nothing was ever heard.
+    `derived` has `silent`: whether that is too long ago; and `silent_for_s`: the seconds since then, null where nothing
+    was ever heard.
     """
 
     source: str
     provider: str | None
     position: int | None
     last_received_at: Time | None
-    silent: bool
     delay_s: float | None
-    derived: dict[str, float | None]
+    derived: dict[str, bool | float | None]
 
 
 class Completeness(msgspec.Struct):

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import structlog
 
-from adapters.http import Door, unrecorded
+from adapters.http import Door, is_ingest, unrecorded
 from adapters.server.bridge import Bridge
 from adapters.server.connection import Respond
 from adapters.server.link import Link
@@ -25,7 +25,7 @@ class Front:
 
     def answer(self, request: Request, respond: Respond) -> None:
         """Answers a request, now or later, in the event loop."""
-        if request.target.startswith("/in/"):
+        if is_ingest(request.target):
             self._deliver(request, respond)
         else:
             self._bridge.answer(request, respond)

@@ -9,6 +9,7 @@ from functools import lru_cache
 import msgspec
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from adapters.http import is_ingest
 from core.event import Headers
 
 MOST_HEAD = 65_536
@@ -121,7 +122,7 @@ class Reader:
     def refusal(self, status: int, message: str) -> Refusal:
         """Of the request that has begun, as far as anything is known of it."""
         posted = self._parser.get_method() == b"POST"
-        return Refusal(status, message, self._target.startswith(b"/in/") if self._target else posted)
+        return Refusal(status, message, is_ingest(self._target.decode("latin-1")) if self._target else posted)
 
     def _end(self, item: Request | Refusal) -> None:
         self._whole.append(item)

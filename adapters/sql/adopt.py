@@ -12,12 +12,12 @@ from sqlalchemy import Engine
 
 from adapters.sql import tables
 from adapters.sql.afresh import Afresh
-from adapters.sql.dialects import Insert, Lookup, Row, Writes, dialect_of
+from adapters.sql.dialects import Insert, Lookup, Row, Writes
 from adapters.sql.entries import Unavailable
 from adapters.sql.errors import cause_of, is_for_now
 from adapters.sql.own import OWN
 from adapters.sql.place import Place, placeholder
-from adapters.sql.project import HOT, Projector
+from adapters.sql.project import HOT
 from adapters.sql.projection import Code
 from adapters.sql.taken import Left, Outcome, Reach, Repeated, Taken
 from adapters.sql.turns import EVENTS, Head, Turns
@@ -56,7 +56,7 @@ class Importer(Turns):
     hot = (EVENTS, _PAYLOADS, _DELIVERIES, *HOT)
 
     def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant], *, whole: bool) -> None:
-        super().__init__(engine, code.ids, Projector(dialect_of(engine), code), clock)
+        super().__init__(engine, code, clock)
         self._afresh = Afresh(self._dialect, code)
         self._same = whole
 

@@ -10,14 +10,13 @@ from adapters.sql.dialects import Ahead, Guarded, Row
 from adapters.sql.entries import Entry, Receipt, Unavailable, Unstorable
 from adapters.sql.errors import cause_of, is_for_now, is_from_driver
 from adapters.sql.memory import STREAMS
-from adapters.sql.project import Projector
+from adapters.sql.projection import Code
 from adapters.sql.refold import PROJECTIONS
 from adapters.sql.seal import seal
 from adapters.sql.turn import Turn
 from adapters.sql.turns import EVENTS, PAYLOADS, USUAL, Head, Item, Outcome, Turns
 from adapters.sql.versions import EPOCH
 from core.event import Instant
-from core.ids import Ids
 
 T = TypeVar("T")
 
@@ -54,8 +53,8 @@ class Log(Turns):
     what is remembered, sent, and done only where the log is as it was made for. Else it is decided again, in its turn.
     """
 
-    def __init__(self, engine: Engine, ids: Ids, projector: Projector, clock: Callable[[], Instant]) -> None:
-        super().__init__(engine, ids, projector, clock)
+    def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant]) -> None:
+        super().__init__(engine, code, clock)
         self._ahead: Ahead | None = None
         self._under_way: deque[Sent] = deque()
 

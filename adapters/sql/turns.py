@@ -14,10 +14,10 @@ from adapters.sql.dialects import Insert, Lookup, Row, Writes, dialect_of
 from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Unavailable, Unstorable
 from adapters.sql.errors import cause_of, is_for_now
 from adapters.sql.project import HOT, Projector
+from adapters.sql.projection import Code
 from adapters.sql.seal import seal
 from adapters.sql.turn import Turn
 from core.event import Instant, Reading, Unreadable
-from core.ids import Ids
 
 Item = Entry | Rejection | Probe
 Outcome = Receipt | Unstorable
@@ -61,12 +61,12 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 class Turns:
     """One process's turns as the only writer, one after the other; each asks the database before it writes."""
 
-    def __init__(self, engine: Engine, ids: Ids, projector: Projector, clock: Callable[[], Instant]) -> None:
+    def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant]) -> None:
         self._engine = engine
-        self._ids = ids
-        self._projector = projector
+        self._ids = code.ids
         self._clock = clock
         self._dialect = dialect_of(engine)
+        self._projector = Projector(self._dialect, code)
         self._connection: Any = None
         self._head = Head()
         self._alone = False

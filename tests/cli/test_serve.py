@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import subprocess
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -106,10 +107,12 @@ def test_the_printed_curl_is_taken_when_pasted(service, now):
     assert (status, headers["hookfold-verdict"]) == (200, "new")
 
 
-@pytest.mark.parametrize(("ref", "given"), [("env:DASHBOARD", "$DASHBOARD"), ("file:my token", "$(cat 'my token')")])
+@pytest.mark.parametrize(
+    ("ref", "given"), [("env:DASHBOARD", "$DASHBOARD"), ("file:my token", r"$(tr -d '\r\n' < 'my token')")]
+)
 def test_the_printed_question_names_where_a_token_that_may_read_is(run, elsewhere, monkeypatch, ref, given):
     monkeypatch.setenv("DASHBOARD", "dashboard-token-0123456789")
-    (elsewhere / "my token").write_text("dashboard-token-0123456789")
+    (elsewhere / "my token").write_bytes(b"dashboard-token-0123456789\r\n")
     monkeypatch.setenv("ROBOT", "robot-token-0123456789")
     tokens = f"[tokens.robot]\nsecret = 'env:ROBOT'\nscopes = ['act']\n[tokens.me]\nsecret = '{ref}'\nscopes = ['read']"
     (elsewhere / "hookfold.toml").write_text(UNSIGNED + tokens)
@@ -118,6 +121,19 @@ def test_the_printed_question_names_where_a_token_that_may_read_is(run, elsewher
 
     assert f'/v1/sessions -H "Authorization: Bearer {given}"\n' in result.output
     assert "0123456789" not in result.output
+    shown = subprocess.check_output(["sh", "-c", f'printf %s "{given}"'])
+    assert shown == b"dashboard-token-0123456789"
+
+
+def test_where_no_token_may_read_no_question_is_printed(run, elsewhere, monkeypatch):
+    monkeypatch.setenv("ROBOT", "robot-token-0123456789")
+    tokens = "[tokens.robot]\nsecret = 'env:ROBOT'\nscopes = ['act']"
+    (elsewhere / "hookfold.toml").write_text(UNSIGNED + tokens)
+
+    result = run("serve", "--hello")
+
+    assert "/v1/sessions" not in result.output
+    assert "told to a token with the scope read: hookfold.toml has none" in result.output
 
 
 @pytest.mark.parametrize("text", [UNSIGNED, AMPS])

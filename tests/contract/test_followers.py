@@ -32,8 +32,8 @@ def appends(request: pytest.FixtureRequest, processes: list[Bench]) -> Iterator[
 def test_a_writer_that_commits_late_hides_no_event_from_a_follower(processes: list[Bench], appends: list[Append]):
     slow, fast = processes[0], processes[1]
     inside, release = Event(), Event()
-    project = slow.projector.project
-    slow.projector.project = lambda *given: (inside.set(), release.wait(20), project(*given))[2]  # type: ignore[func-returns-value, method-assign]
+    project = slow.log._projector.project
+    slow.log._projector.project = lambda *given: (inside.set(), release.wait(20), project(*given))[2]  # type: ignore[func-returns-value, method-assign]
 
     with ThreadPoolExecutor(2) as pool:
         late = pool.submit(appends[0], slow.entry("clinic", wms("late", 0)))

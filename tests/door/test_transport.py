@@ -145,6 +145,15 @@ def test_no_path_leads_to_another_one(door: Service):
     assert [asked for asked, answer in answers.items() if 300 <= answer.status < 400] == []
 
 
+@pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "LINK"])
+@pytest.mark.parametrize("path", ["/in", "/in/", "/in?x=1", "/in/clinic"])
+def test_whatever_is_asked_on_the_ingest_paths_is_answered_in_the_senders_shape(door: Service, method: str, path: str):
+    answer = door.send(method, path)
+
+    assert answer.status in {404, 405}
+    assert answer.json["status"] == "error"
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "OPTIONS"])
 def test_the_ingest_path_without_its_slash_is_what_it_is_with_it(door: Service, method: str):
     bare, slashed = door.send(method, "/in"), door.send(method, "/in/")

@@ -1,10 +1,15 @@
 """Tokens over the wire, under our server and under a WSGI server of another make."""
 
 import json
+import re
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -22,6 +27,7 @@ scopes = ["read"]
 secret = "file:robot"
 scopes = ["raw", "act"]
 """
+FOLLOWING = (Path(__file__).parents[2] / "docs/follow.md").read_text()
 REALM = 'Bearer realm="hookfold"'
 
 
@@ -133,5 +139,36 @@ def until(service: Service, plan: str, status: str) -> None:
 def test_no_line_of_the_log_tells_a_token(service: Service):
     for token in (READ, ACT, "wrong-0123456789"):
         service.send("GET", "/v1/events/x/body", headers={"Authorization": f"Bearer {token}"})
+    position = service.wms(wms("garbled", 0)).headers["hookfold-position"]
 
-    assert "0123456789" not in service.log.read_text()
+    with garbled(service, position):
+        answer = asked(service, READ, f"/v1/events/{position}")
+
+    logged = service.log.read_text()
+    assert (answer.status, "request_failed" in logged) == (500, True)
+    assert "0123456789" not in logged
+
+
+@contextmanager
+def garbled(service: Service, position: str) -> Iterator[None]:
+    """An event that nobody can tell of: a fault that is logged."""
+    garble = "UPDATE payloads SET origin = ? WHERE position = ?"
+    with closing(sqlite3.connect(service.log.with_name("hookfold.db"), isolation_level=None)) as database:
+        database.execute(garble, (b"garbled", position))
+        yield
+        database.execute(garble, (None, position))
+
+
+def test_the_sample_that_follows_the_log_sends_a_token_and_ends_where_it_is_refused(service: Service):
+    sample: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", FOLLOWING, re.DOTALL)[0], sample)
+    service.wms(wms("followed", 0))
+    at = f"http://127.0.0.1:{service.port}"
+
+    with closing(sample["follow"](at, 0, READ)) as followed:
+        assert next(followed)["position"] == 1
+    for token, status in ((None, 401), ("wrong-0123456789", 401), (ACT, 403)):
+        with pytest.raises(HTTPError) as refused:
+            next(sample["follow"](at, 0, token))
+        with closing(refused.value):
+            assert refused.value.code == status

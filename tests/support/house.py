@@ -15,13 +15,11 @@ from adapters.sql import (
     Code,
     Entry,
     Log,
-    Projector,
     Reads,
     Receipt,
     Recorder,
     Rejection,
     Source,
-    dialect_of,
     open_engine,
 )
 from core import fold
@@ -45,8 +43,7 @@ class House:
         self.providers = {name: _provider(name, kind) for name, kind in PROVIDERS.items()}
         every = {name: _source(name, provider) for name, provider in self.providers.items()}
         ticks = count(NOON, 1_000)
-        projector = Projector(dialect_of(self.engine), Code(self.ids, every))
-        self.log = Log(self.engine, self.ids, projector, lambda: next(ticks))
+        self.log = Log(self.engine, Code(self.ids, every), lambda: next(ticks))
         self.code = Code(self.ids, {name: every[name] for name in configured})
         self.tell = partial(tell, self._append, lambda: NOON)
         self.recorder = Recorder(self._append, lambda: NOON, "http")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from adapters.providers import build, reader
-from adapters.sql import Code, Entry, Log, Projector, Receipt, Rejection, Source, dialect_of, open_engine
+from adapters.sql import Code, Entry, Log, Receipt, Rejection, Source, open_engine
 from core import fold
 from core.ids import Ids
 
@@ -28,8 +28,7 @@ class Bench:
             for name, provider in self.sources.items()
         }
         self.code = Code(IDS, self.views)
-        self.projector = Projector(dialect_of(self.engine), self.code)
-        self.log = Log(self.engine, IDS, self.projector, lambda: next(ticks))
+        self.log = Log(self.engine, self.code, lambda: next(ticks))
 
     def append(self, entry: Entry) -> Receipt:
         """Appends one entry alone."""

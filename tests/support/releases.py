@@ -23,8 +23,7 @@ class Release(Bench):
         super().__init__(url)
         self.machines = machines
         self.code = Code(IDS, self.views, machines)
-        self.projector = Projector(dialect_of(self.engine), self.code)
-        self.log._projector = self.projector
+        self.log._projector = Projector(dialect_of(self.engine), self.code)
         self.heard: list[Progress | Unfolded] = []
         ticks = count(NOON + 10**9)
         self.builder = Builder(self.engine, self.code, lambda: next(ticks), helpers)

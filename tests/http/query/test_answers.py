@@ -6,6 +6,7 @@ import pytest
 
 from adapters.http.problems import Busy
 from adapters.http.waiting import Waiting
+from adapters.sql import past
 from tests.support.house import House, pushed, start, stop, wms
 
 ASKED = [
@@ -58,6 +59,22 @@ def test_a_page_that_has_a_next_one_keeps_its_etag_over_time(house: House, path:
     (then, etag), (now, etag_now) = page("2026-01-01T00:00:00Z"), page("2026-01-01T00:00:09Z")
     assert then["next_cursor"] != now["next_cursor"]
     assert etag == etag_now
+
+
+def test_a_page_that_goes_on_from_elsewhere_has_another_etag_though_it_holds_the_same(house: House, monkeypatch):
+    monkeypatch.setattr(past, "EXAMINED", 2)
+    monkeypatch.setattr(past, "_CHUNK", 2)
+    asked = {"state": "finished", "as_of": "2023-11-15T00:00:00Z"}
+    for name in ("ann", "ben"):
+        house.send("captions", start(f"{name}@example.com"))
+
+    before = house.client.get("/v1/sessions", query_string=asked)
+    house.send("captions", start("cyd@example.com"))
+    after = house.client.get("/v1/sessions", query_string=asked, headers={"If-None-Match": before.headers["ETag"]})
+
+    assert after.status_code == 200
+    assert (before.json["data"], after.json["data"]) == ([], [])
+    assert before.json["next_cursor"] != after.json["next_cursor"]
 
 
 @pytest.mark.parametrize("header", ["", "*garbage", '"x"', "W/", '"' * 999, "é"])

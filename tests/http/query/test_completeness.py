@@ -79,7 +79,7 @@ def test_the_past_is_asked_by_either_clock(busy: House):
 
 def test_a_source_that_was_not_heard_for_long_is_silent(busy: House):
     def silent(**asked: Any) -> dict[str, bool]:
-        return {one["source"]: one["silent"] for one in busy.get(PATH, **asked)["sources"]}
+        return {one["source"]: one["derived"]["silent"] for one in busy.get(PATH, **asked)["sources"]}
 
     assert silent(now=LATER) == {"captions": False, "clinic": False, "energy": False, "older": True}
     assert silent(now=LATER, silent_after=60)["clinic"] is True
@@ -87,6 +87,13 @@ def test_a_source_that_was_not_heard_for_long_is_silent(busy: House):
     (clinic,) = busy.get(PATH, source="clinic", now=LATER)["sources"]
     assert (clinic["position"], clinic["last_received_at"]) == (4, "2023-11-14T22:13:20.000000Z")
     assert clinic["delay_s"] == -3.0
+
+
+def test_that_time_goes_by_is_no_news(busy: House):
+    def etag(now: str) -> str:
+        return str(busy.client.get(PATH, query_string={"source": "captions", "now": now}).headers["ETag"])
+
+    assert etag("2023-11-15T00:00:00Z") == etag("2023-11-16T00:00:00Z")
 
 
 def test_a_page_examines_so_many_streams_and_no_more(busy: House, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.http import follow
 from adapters.http.follow import RECONNECT, Follower, messages
-from adapters.sql import Unavailable
+from adapters.sql import Reads, Unavailable
 from tests.support.house import House, wms
 
 
@@ -79,6 +79,16 @@ def test_a_database_that_is_away_is_waited_for():
         yield
 
     assert list(messages(Follower(lambda: log.head, log.read, 0), looks(), shape)) == [RECONNECT, b"id: 1\ndata: 1\n\n"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_stream_that_begins_while_the_database_is_away_is_busy(one_house: House, monkeypatch, method: str):
+    def away(_: Any) -> int:
+        raise Unavailable("it is away")
+
+    monkeypatch.setattr(Reads, "head", away)
+
+    assert one_house.client.open("/v1/events/stream", method=method).status_code == 503
 
 
 def test_a_stream_that_nobody_begins_to_read_frees_its_slot(one_house: House):

@@ -107,6 +107,11 @@ def test_the_told_action_is_documented_with_its_header_and_body(document):
     assert {"name": "Idempotency-Key", "in": "header", "required": True} in [
         {key: one[key] for key in ("name", "in", "required")} for one in operation["parameters"]
     ]
+    key = next(one["schema"] for one in operation["parameters"] if one["in"] == "header")
+    assert [bool(re.search(key["pattern"], one)) for one in ("a b", "a" * 256, "a,b", "a" * 257, "")] == [
+        *(True, True),
+        *(False, False, False),
+    ]
     told = document["components"]["schemas"]["Told"]
     assert set(told["required"]) == {"source", "action_id", "state", "occurred_at"}
     assert told["properties"]["occurred_at"]["format"] == "date-time"

@@ -1,5 +1,6 @@
 """With tokens, `/v1` answers nobody who sends none of them, whatever he asks for; without, everybody."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -70,6 +71,13 @@ def test_every_route_under_v1_has_a_scope(guarded: House):
     }
 
     assert {(method, path) for method, path, scope in operations(guarded) if scope in [*Scope]} == served
+
+
+def test_responses_are_documented_in_the_order_of_their_statuses(guarded: House):
+    paths = guarded.client.get("/openapi.json").data.decode()
+    told = [list(operation["responses"]) for one in json.loads(paths)["paths"].values() for operation in one.values()]
+
+    assert [statuses for statuses in told if statuses != sorted(statuses)] == []
 
 
 @pytest.mark.parametrize(("scope", "path"), [(routes.OPEN, "/v1/secrets"), (Scope.READ, "/healthy")])

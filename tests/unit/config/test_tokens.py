@@ -12,6 +12,8 @@ ENV = {
     "SHORT": "hunter2hunter2x",
     "SPACED": "hunter2 hunter2 hunter2",
     "ACCENTED": "hünter2hünter2hünter2",
+    "INNER": "hunter2=hunter2=hunter2",
+    "PADDED": "aHVudGVyMmh1bnRlcjI==",
     "NOTHING": " ",
 }
 
@@ -47,6 +49,10 @@ def test_tokens_come_from_the_environment_and_from_files_with_what_they_may_do(t
     }
 
 
+def test_base64_with_its_padding_is_a_token(tokens):
+    assert tokens(one("'env:PADDED'"))["dashboard"].secret.value.endswith("==")
+
+
 WRONG = [
     ("tokens = 3", "tokens", "make it a table: [tokens]"),
     ("[tokens]\ndashboard = 'x'", "tokens.dashboard", "make it a table: [tokens.dashboard]"),
@@ -59,7 +65,8 @@ WRONG = [
     (one("'env:NOTHING'"), "tokens.dashboard.secret", "the environment has no NOTHING"),
     (one("'file:absent'"), "tokens.dashboard.secret", "absent cannot be read (No such file"),
     (one("'env:SHORT'"), "tokens.dashboard.secret", "env:SHORT is shorter than 16 characters"),
-    (one("'env:SPACED'"), "tokens.dashboard.secret", "env:SPACED cannot be sent as a bearer token"),
+    (one("'env:SPACED'"), "tokens.dashboard.secret", "digits and - . _ ~ + / only, and = at its end alone"),
+    (one("'env:INNER'"), "tokens.dashboard.secret", "env:INNER cannot be sent as a bearer token"),
     (one("'env:ACCENTED'"), "tokens.dashboard.secret", "env:ACCENTED cannot be sent as a bearer token"),
     ("[tokens.dashboard]\nsecret = 'env:DASHBOARD_TOKEN'", "tokens.dashboard.scopes", "some of read, raw, act"),
     (one(scopes="[]"), "tokens.dashboard.scopes", "some of read, raw, act"),

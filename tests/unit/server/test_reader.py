@@ -141,6 +141,16 @@ def test_a_body_may_come_a_byte_at_a_time():
     assert [item.body for item in items if isinstance(item, Request)] == [b"a" * 100_000]
 
 
+@pytest.mark.parametrize(
+    ("target", "theirs"), [("/in/clinic", True), ("/in", True), ("/in?x=/", True), ("/inn", False), ("/v1/in/", False)]
+)
+def test_what_is_refused_on_an_ingest_path_is_most_likely_a_delivery(target: str, theirs: bool):
+    (refusal,) = read(b"POST %s HTTP/1.1\r\n\r\n" % target.encode())
+
+    assert isinstance(refusal, Refusal)
+    assert refusal.delivery is theirs
+
+
 def test_any_number_of_offers_to_upgrade_is_declined():
     one = b"GET / HTTP/1.1\r\nHost: example.com\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
 

@@ -29,6 +29,7 @@ def test_an_open_service_that_others_reach_is_told(tmp_path: Path, sqlite_url: s
 
     assert (line["event"], line["host"], line["log_level"]) == ("no_token", "0.0.0.0", "warning")
     assert line["mend"].startswith(f"add [tokens.NAME] to {tmp_path / 'hookfold.toml'}: ")
+    assert line["mend"].endswith("read every state and body, tell of actions and start replays")
 
 
 @pytest.mark.parametrize(("host", "more"), [("127.0.0.1", ""), ("0.0.0.0", TOKEN)])
@@ -38,8 +39,10 @@ def test_one_that_asks_for_a_token_or_that_nobody_else_reaches_is_not(
     assert said(tmp_path, sqlite_url, host, more) == []
 
 
-@pytest.mark.parametrize(
-    ("host", "is_one"), [("127.0.0.2", True), ("::1", True), ("localhost", True), ("::", False), ("example.com", False)]
-)
+HERE = ["127.0.0.2", "127.1", "0x7f.1", "2130706433", "::1", "::ffff:127.0.0.1", "localhost", "LocalHost", "localhost."]
+ELSEWHERE = ["0.0.0.0", "0", "10.1", "::", "::ffff:10.0.0.1", "example.com", "localhost.example.com", "löcalhost", ""]
+
+
+@pytest.mark.parametrize(("host", "is_one"), [*((one, True) for one in HERE), *((one, False) for one in ELSEWHERE)])
 def test_which_addresses_are_reached_from_here_alone(host: str, is_one: bool):
     assert is_loopback(host) is is_one
