@@ -171,12 +171,12 @@ def open_measurement(state: MeasurementState, event: Event, name: str | None, be
 
 
 def _given(state: MeasurementState, name: str) -> Measurement | None:
-    """The run's last measurement, where it goes on and had no id yet: this is it."""
-    last = state.measurement()
-    if last is None or last.measurement_id is not None or last.outcome is not None:
+    """The measurement that goes on, where it had no id yet and is not over: this is it."""
+    current = state.measurement()
+    if current is None or current.measurement_id is not None or current.outcome is not None:
         return None
-    last.measurement_id = name
-    return last
+    current.measurement_id = name
+    return current
 
 
 def note_step(state: MeasurementState, record: Measurement, event: Event, to: str, outcome: str | None) -> None:
