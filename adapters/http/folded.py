@@ -57,6 +57,7 @@ def wanted(ask: Ask[queries.Folded], kind: str, *, name: str | None = None, devi
         sources=ask.api.source_names() if sources is None and streams is not None else sources,
         streams=streams,
         state=query.state or None,
+        outcome=getattr(query, "outcome", None) or None,
         user_id=getattr(query, "user_id", None) or None,
         devices=devices,
         anomaly=query.anomaly.mask() if query.anomaly else None,
@@ -129,8 +130,8 @@ def machine_of(row: Projected | Measured) -> shapes.Machine:
     return shapes.Machine(row.machine, row.fingerprint.partition("-")[0])
 
 
-def runs_of(state: Any) -> list[shapes.Run]:
-    """The runs of a folded state."""
+def runs_of(state: Any, newest: int = 0) -> list[shapes.Run]:
+    """The runs of a folded state, the first one first. `newest`: how many of the last ones; 0: all."""
     return [
         shapes.Run(
             run=run.run,
@@ -141,7 +142,7 @@ def runs_of(state: Any) -> list[shapes.Run]:
             duration_s=run.duration_s,
             restarted=run.restarted,
         )
-        for run in state.runs
+        for run in state.runs[-newest:]
     ]
 
 

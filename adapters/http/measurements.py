@@ -18,8 +18,12 @@ from adapters.http.times import text_of
 from adapters.http.why import why_measurement
 from adapters.sql import Measured, WantedMeasurements
 from core.clocks import Clocks
+from core.machines.records import Chunk
 
 routes = Routes()
+
+NEWEST_CHUNKS = 200
+"""Of a measurement's chunks, how many are shown."""
 
 _PAGES = 20
 """Of sessions that are looked through for one measurement, while this release has folded nothing."""
@@ -89,7 +93,8 @@ def shape(api: Api, row: Measured) -> shapes.Measurement:
         state=record.state,
         outcome=record.outcome,
         steps={name: text_of(at) for name, at in record.steps.items()},
-        snr=[shapes.Snr(chunk.sequence, chunk.snr, text_of(chunk.at), chunk.position) for chunk in record.snr],
+        snr=[_chunk(chunk) for chunk in record.snr[-NEWEST_CHUNKS:]],
+        snr_count=len(record.snr),
         anomalies=anomalies_of(record.anomalies),
         complete=record.complete,
         position=record.position,
@@ -98,6 +103,10 @@ def shape(api: Api, row: Measured) -> shapes.Measurement:
         erased=row.erased,
         machine=machine_of(row),
     )
+
+
+def _chunk(chunk: Chunk) -> shapes.Snr:
+    return shapes.Snr(chunk.sequence, chunk.snr, text_of(chunk.at), chunk.position)
 
 
 def _wanted(ask: Ask[queries.Measurements]) -> WantedMeasurements:

@@ -121,6 +121,7 @@ class Folded(TimedListed):
 class Sessions(Folded):
     """Sessions."""
 
+    outcome: Annotated[Name | UnsetType, Meta(description="How the session's present run ended.")] = UNSET
     user_id: User = UNSET
     session_id: Session = UNSET
 

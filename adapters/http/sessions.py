@@ -16,11 +16,14 @@ from core.event import Instant
 
 routes = Routes()
 
+NEWEST_RUNS = 20
+"""Of a session's runs, how many it shows itself; `/runs` pages through all of them."""
+
 
 @routes.many(Scope.READ, "/v1/sessions", queries.Sessions, shapes.Session)
 def sessions(ask: Ask[queries.Sessions]) -> Listing[shapes.Session]:
     """Sessions, the newest first."""
-    return listed(ask, wanted(ask, "session", name=ask.query.session_id or None), shape)
+    return listed(ask, wanted(ask, "session", name=ask.query.session_id or None), row_shape)
 
 
 @routes.one(Scope.READ, "/v1/sessions/{id}", queries.One, shapes.Session)
@@ -62,8 +65,13 @@ def session_runs(ask: Ask[queries.TimedListed]) -> Listing[shapes.Run]:
     return listing_of(runs_of(state), ask.query.limit, ask.after, lambda run: run.run)
 
 
-def shape(api: Api, row: Projected, now: Instant) -> shapes.Session:
-    """A session as it is told."""
+def row_shape(api: Api, row: Projected, now: Instant) -> shapes.Session:
+    """A session as a row of a list: with its last run alone."""
+    return shape(api, row, now, runs=1)
+
+
+def shape(api: Api, row: Projected, now: Instant, *, runs: int = NEWEST_RUNS) -> shapes.Session:
+    """A session as it is told, with so many of its newest runs."""
     state = state_of(row)
     return shapes.Session(
         **common(api, row, state, now),
@@ -71,6 +79,7 @@ def shape(api: Api, row: Projected, now: Instant) -> shapes.Session:
         user_id=state.user_id,
         regions=state.regions,
         run=state.run,
-        runs=runs_of(state),
+        run_count=len(state.runs),
+        runs=runs_of(state, runs),
         data=state.data,
     )

@@ -64,12 +64,16 @@ class Folded(msgspec.Struct, kw_only=True):
 
 
 class Session(Folded, kw_only=True):
-    """A session. `data` holds the latest documented fields that are none of the others."""
+    """A session. `data` holds the latest documented fields that are none of the others.
+
+    `run_count` counts the runs; `runs` holds the newest 20 of them, the last one alone in a row of a list.
+    """
 
     session_id: str | None
     user_id: str | None
     regions: dict[str, str]
     run: int
+    run_count: int
     runs: list[Run]
     data: dict[str, Any]
 
@@ -126,7 +130,7 @@ class Measurement(msgspec.Struct, kw_only=True):
     """A measurement.
 
     `session` is our id; `steps` tells when each event of it occurred; `complete`: no hole in its part of the
-    sequence, from its start to its end.
+    sequence, from its start to its end. `snr` holds the newest 200 chunks of `snr_count`.
     """
 
     id: Ours
@@ -140,6 +144,7 @@ class Measurement(msgspec.Struct, kw_only=True):
     outcome: str | None
     steps: dict[str, Time | None]
     snr: list[Snr]
+    snr_count: int
     anomalies: list[Anomaly]
     complete: bool
     position: int

@@ -250,6 +250,7 @@ def _is_wanted(wanted: WantedStreams, columns: Mapping[str, Any]) -> bool:
     first_at, last_at = columns["first_at"], columns["last_at"]
     return (
         (wanted.state is None or columns["state"] == wanted.state)
+        and (wanted.outcome is None or columns["outcome"] == wanted.outcome)
         and (wanted.user_id is None or columns["user_id"] == wanted.user_id)
         and (wanted.devices is None or columns["device"] in wanted.devices)
         and (wanted.anomaly is None or bool(columns["anomalies"] & wanted.anomaly))

@@ -58,6 +58,7 @@ class WantedStreams:
     sources: Sequence[str] | None = None
     streams: Sequence[str] | None = None
     state: str | None = None
+    outcome: str | None = None
     user_id: str | None = None
     devices: Sequence[str] | None = None
     anomaly: int | None = None
@@ -92,6 +93,7 @@ _STREAMS: Conditions = {
     "sources": projections.c.source.in_,
     "streams": projections.c.stream.in_,
     "state": lambda state: projections.c.state == state,
+    "outcome": lambda outcome: projections.c.outcome == outcome,
     "user_id": lambda user_id: projections.c.user_id == user_id,
     "devices": projections.c.device.in_,
     "anomaly": lambda mask: and_(projections.c.anomalies != _NONE, projections.c.anomalies.bitwise_and(mask) != _NONE),

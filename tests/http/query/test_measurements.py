@@ -41,8 +41,19 @@ def test_a_measurement_is_told_with_its_steps_chunks_and_outcome(house: House):
         (1, 4.5, 7),
         (2, -100.0, 8),
     ]
+    assert measurement["snr_count"] == 2
     assert measurement["anomalies"] == []
     assert house.get(f"/v1/measurements/{measurement['id']}") == measurement
+
+
+def test_of_a_long_series_the_newest_200_chunks_are_shown_with_a_count(house: House):
+    for number in range(203):
+        house.send("clinic", wms("scan", number, "INTERMEDIATE_RESULTS", measurementId=MADE, snr=4.5, sequence=number))
+
+    (measurement,) = house.get("/v1/measurements")["data"]
+
+    assert measurement["snr_count"] == 203
+    assert [chunk["sequence"] for chunk in measurement["snr"]] == list(range(3, 203))
 
 
 def test_a_measurement_is_found_by_the_providers_ids(house: House):

@@ -8,6 +8,7 @@ from tests.support.house import House, pushed, start, stop, wms
 
 FIELDS = {
     *("id", "source", "provider", "session_id", "user_id", "state", "regions", "outcome", "run", "runs", "anomalies"),
+    "run_count",
     *("unsigned", "events", "position", "first_at", "last_at", "erased", "derived", "machine"),
     "data",
 }
@@ -58,6 +59,44 @@ def test_a_run_is_told_with_every_promised_field(house: House):
             "restarted": False,
         }
     ]
+
+
+def test_a_session_shows_its_newest_20_runs_a_list_the_last_one_and_runs_all(house: House):
+    for minute in range(23):
+        house.send("captions", start("ann@example.com", f"22:{minute:02}:00"))
+        house.send("captions", stop("ann@example.com", f"22:{minute:02}:30"))
+
+    (listed,) = house.get("/v1/sessions")["data"]
+    session = house.get(f"/v1/sessions/{listed['id']}")
+    paged = house.get(f"/v1/sessions/{listed['id']}/runs", limit=100)["data"]
+
+    assert (listed["run"], listed["run_count"], session["run_count"]) == (23, 23, 23)
+    assert [run["run"] for run in listed["runs"]] == [23]
+    assert session["runs"] == paged[-20:]
+    assert [run["run"] for run in paged] == list(range(1, 24))
+
+
+def test_a_session_without_a_run_counts_none(house: House):
+    house.send("captions", stop("ann@example.com"))
+
+    (listed,) = house.get("/v1/sessions")["data"]
+
+    assert (listed["run_count"], listed["runs"]) == (0, [])
+    assert house.get(f"/v1/sessions/{listed['id']}")["runs"] == []
+
+
+@pytest.mark.parametrize("clocks", [{}, {"known_at": "2100-01-01T00:00:00Z"}], ids=["present", "past"])
+def test_sessions_are_found_by_the_outcome_of_their_present_run(house: House, clocks):
+    house.send("clinic", wms("left", 0, "WMS_LOADED"))
+    house.send("clinic", wms("left", 1, "PAGE_UNLOADED"))
+    house.send("clinic", wms("open", 0, "WMS_LOADED"))
+    house.send("captions", start("ann@example.com"))
+
+    def found(outcome: str) -> list[str]:
+        return [one["session_id"] for one in house.get("/v1/sessions", outcome=outcome, **clocks)["data"]]
+
+    assert found("abandoned") == ["left"]
+    assert found("completed") == []
 
 
 def test_the_regions_of_a_scan_are_told_apart(house: House):
