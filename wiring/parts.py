@@ -116,6 +116,7 @@ class Parts:
             tokens=self.settings.tokens,
         )
         api.registry.register(door.deliveries)
+        api.registry.register(door.astray.paths)
         flask = create_http(api)
         flask.register_blueprint(ingest_blueprint(door, append))
         return flask

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 from prometheus_client import Counter
 
+from adapters.http.astray import Astray
 from adapters.providers import Provider, Refused
 from adapters.sql import Entry, Receipt, Rejection
 from core.event import Headers, Instant, Unreadable
@@ -20,7 +21,7 @@ MOST_BYTES = 2**63 - 1
 """No size that is told is higher on record: databases count in 64 bits."""
 
 _PREFIX = "/in/"
-_SUFFIX = "/webhook"
+_APPENDED = "webhook"
 _JSON = ("content-type", "application/json")
 _REFUSED_TYPES = ("application/x-www-form-urlencoded", "multipart/")
 
@@ -41,7 +42,7 @@ class Answer(NamedTuple):
 class Door:
     """Takes deliveries for the configured sources. Bodies over `max_body` bytes are refused.
 
-    `deliveries` counts what this process answered, for whoever registers it.
+    `deliveries` counts what this process answered, for whoever registers it; `astray` what no source was found for.
     """
 
     def __init__(self, sources: Mapping[str, Provider], max_body: int, clock: Callable[[], Instant]) -> None:
@@ -52,11 +53,13 @@ class Door:
             "hookfold_deliveries", "Deliveries answered, by what became of them.", ["source", "outcome"], registry=None
         )
         self._counter = cache(self.deliveries.labels)
+        self.astray = Astray(sources.keys())
 
     def source_of(self, method: str, path: str) -> str | Answer:
         """The source that an ingest path names, or the answer (404, 405) to a path or method that cannot be."""
-        name = path.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+        name = _name_in(path)
         if name not in self._sources:
+            self.astray.tell(path)
             return failure(404, "no such source")
         if method != "POST":
             return failure(405, "deliveries are sent with POST", [("allow", "POST")])
@@ -102,6 +105,16 @@ class Door:
         named = [one for one in headers[:KEPT_HEADERS] if misnamed([one]) is None]
         kept = [(name[:KEPT_HEADER], value[:KEPT_HEADER]) for name, value in named]
         return Rejection(source, self._clock(), kept, body[:KEPT_BODY], min(size, MOST_BYTES), status, reason, hint)
+
+
+def _name_in(path: str) -> str:
+    """What stands for a source in an ingest path, or nothing where something else follows it.
+
+    MentraOS appends `/webhook` to a `publicUrl` as it was typed: a slash at its end, or the appended part itself, is a
+    slip that changes nothing of what is meant.
+    """
+    name, *rest = [part for part in path[len(_PREFIX) :].split("/") if part] or [""]
+    return name if all(part == _APPENDED for part in rest) else ""
 
 
 def unrecorded() -> Answer:

@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 import structlog
 from flask import Blueprint, Response, request
+from flask.sansio.blueprints import BlueprintSetupState
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.routing import BaseConverter, Rule
 
 from adapters.http.door import Answer, Door, failure
 from adapters.sql import Entry, Receipt, Rejection, Unavailable
 from core.event import Headers
 
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_ENDPOINT = "ingest"
 _READ = 65_536
 _logger = structlog.get_logger()
 
@@ -18,10 +20,9 @@ _logger = structlog.get_logger()
 def ingest_blueprint(door: Door, append: Callable[[Entry | Rejection], Receipt]) -> Blueprint:
     """`POST /in/{source}` and `/in/{source}/webhook`. `append` waits for the commit and raises Unavailable."""
     blueprint = Blueprint("ingest", __name__)
+    blueprint.record_once(_take_all)
 
-    @blueprint.route("/in", methods=_METHODS, provide_automatic_options=False)
-    @blueprint.route("/in/", methods=_METHODS, provide_automatic_options=False)
-    @blueprint.route("/in/<path:_rest>", methods=_METHODS, provide_automatic_options=False)
+    @blueprint.endpoint(_ENDPOINT)
     def deliver(_rest: str = "") -> Response:
         source = door.source_of(request.method, request.path)
         if not isinstance(source, str):
@@ -30,6 +31,21 @@ def ingest_blueprint(door: Door, append: Callable[[Entry | Rejection], Receipt])
         return _response(item if isinstance(item, Answer) else door.answer(item, _outcome(append, item)))
 
     return blueprint
+
+
+class _Rest(BaseConverter):
+    """Whatever follows, also nothing, and slashes in any number."""
+
+    regex = ".*"
+    part_isolating = False
+
+
+def _take_all(state: BlueprintSetupState) -> None:
+    """Every path on the senders' side with every method: the door refuses what is wrong, in its order and its words."""
+    rules = state.app.url_map
+    rules.converters["rest"] = _Rest
+    rules.add(Rule("/in", endpoint=_ENDPOINT))
+    rules.add(Rule("/in/<rest:_rest>", endpoint=_ENDPOINT))
 
 
 def _outcome(append: Callable[[Entry | Rejection], Receipt], item: Entry | Rejection) -> Receipt | Exception:

@@ -32,5 +32,18 @@ def test_a_service_without_a_source_says_so_and_how_to_add_one(tmp_path: Path):
     assert line["mend"] == f"add [sources.NAME] with its provider to {tmp_path}/hookfold.toml"
 
 
+def test_who_asks_for_no_source_is_logged_once_a_minute_by_the_shape_of_the_path(tmp_path: Path):
+    with running(f"sqlite:///{tmp_path}/hookfold.db", tmp_path) as service:
+        for path in ("/in/ann@example.com//webhook", "/in/captions/ann", "/in/a/b"):
+            service.send("POST", path, b"{}")
+        (line,) = [line for line in lines_of(service) if line["event"] == "no_such_source"]
+
+    assert (line["path"], line["count"], line["level"]) == ("/in/*//webhook", 1, "warning")
+    assert line["mend"] == (
+        "POST to /in/NAME or /in/NAME/webhook with the name of a configured source: "
+        "browser, captions, clinic, energy, older"
+    )
+
+
 def lines_of(service: Service) -> list[Any]:
     return [json.loads(line) for line in service.log.read_text().splitlines()]

@@ -23,3 +23,19 @@ def test_deliveries_are_counted_by_what_became_of_them(door: Service):
 
     changes = {outcome: count - before.get(outcome, 0) for outcome, count in after.items()}
     assert {outcome: count for outcome, count in changes.items() if count} == {"new": 2, "duplicate": 2, "rejected": 1}
+
+
+def test_every_request_for_no_source_is_counted(door: Service):
+    before = astray(door)
+
+    for path in ("/in", "/in/", "/in//", "/in/nobody", "/in/nobody/webhook", "/in//nobody", "/in/clinic/x"):
+        assert door.send("POST", path, b"{}").status == 404
+
+    assert astray(door) - before == 7
+
+
+def astray(service: Service) -> float:
+    (count,) = re.findall(
+        r"^hookfold_ingest_not_found_total ([0-9.]+)$", service.send("GET", "/metrics").body.decode(), re.MULTILINE
+    )
+    return float(count)

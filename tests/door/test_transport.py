@@ -126,9 +126,29 @@ def test_only_post_delivers(door: Service, method: str):
         assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
+@pytest.mark.parametrize(
+    "path", ["%s/", "%s//webhook", "%s/webhook/", "/%s/webhook", "%s/webhook/webhook", "%s%%2Fwebhook"]
+)
+def test_a_slip_with_slashes_is_taken_for_what_it_means(door: Service, name: str, path: str):
+    answer = door.send("POST", "/in/" + path % "captions", padded(name, 300))
+
+    assert (answer.status, answer.headers["hookfold-verdict"]) == (200, "new")
+    refused = door.send("GET", "/in/" + path % "captions")
+    assert (refused.status, refused.headers["allow"]) == (405, "POST")
+
+
 def test_an_unknown_source_is_answered_like_every_unknown_one(door: Service):
-    paths = ["/in/nobody", "/in/hookfold", "/in/Clinic", "/in/", "/in/clinic/", "/in/clinic/x", "/in/nobody/webhook"]
-    answers = [door.send(method, path, b"{}") for method in ("POST", "GET") for path in paths]
+    paths = [
+        "/in/nobody",
+        "/in/hookfold",
+        "/in/Clinic",
+        "/in/",
+        "/in//",
+        "/in/clinic/x",
+        "/in/nobody/webhook",
+        "/in//x",
+    ]
+    answers = [door.send(method, path, b"{}") for method in ("POST", "GET", "TRACE") for path in paths]
 
     assert {(answer.status, answer.body) for answer in answers} == {
         (404, b'{"status":"error","message":"no such source"}')
