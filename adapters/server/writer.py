@@ -24,6 +24,7 @@ PATIENCE = 5.0
 """Seconds for a process to take what it is told: the others wait meanwhile."""
 
 _READ = 1 << 20
+_OUTCOME = object()
 _logger = structlog.get_logger()
 
 
@@ -51,7 +52,6 @@ class Writer:
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
         self._selector.register(alive, selectors.EVENT_READ)
-        self._watched: int | None = None
         self._waiting: list[tuple[Any, Item]] = []
         self._under_way: deque[tuple[list[Any], list[Item], Any]] = deque()
         self._away = False
@@ -59,13 +59,14 @@ class Writer:
     def run(self) -> None:
         """Returns when the parent is gone, after all that was received is committed and answered."""
         while True:
-            ready = [key for key, _ in self._selector.select()]
-            if any(key.fileobj == self._watched for key in ready):
+            ready = self._wait()
+            if any(key.data is _OUTCOME for key in ready):
                 self._finish()
                 self._finish_answered()
-            self._waiting += [(key.fileobj, item) for key in ready if key.data for item in self._receive(key)]
+            for key in ready:
+                if isinstance(key.data, Inbox):
+                    self._waiting += [(key.fileobj, item) for item in self._receive(key)]
             self._begin()
-            self._watch()
             if any(key.fileobj is self._listener for key in ready):
                 self._accept()
             if any(key.fileobj is self._alive for key in ready):
@@ -79,15 +80,19 @@ class Writer:
         connection.settimeout(PATIENCE)
         self._selector.register(connection, selectors.EVENT_READ, Inbox[Item](Item))  # type: ignore[arg-type]  # a union
 
-    def _watch(self) -> None:
-        """Looks for the outcome of what is under way, if it is to come."""
-        wanted = self._log.socket
-        if wanted != self._watched:
-            if self._watched is not None:
-                self._selector.unregister(self._watched)
-            if wanted is not None:
-                self._selector.register(wanted, selectors.EVENT_READ)
-            self._watched = wanted
+    def _wait(self) -> list[selectors.SelectorKey]:
+        """What can be read. The log's socket is registered for this one look.
+
+        Until the next one its connection may be lost and opened anew, and the new socket have the old one's number.
+        """
+        outcome = self._log.socket
+        if outcome is None:
+            return [key for key, _ in self._selector.select()]
+        self._selector.register(outcome, selectors.EVENT_READ, _OUTCOME)
+        try:
+            return [key for key, _ in self._selector.select()]
+        finally:
+            self._selector.unregister(outcome)
 
     def _receive(self, key: selectors.SelectorKey) -> list[Item]:
         connection: Any = key.fileobj

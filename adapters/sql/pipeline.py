@@ -43,8 +43,11 @@ class Pipeline:
 
     @property
     def answered(self) -> bool:
-        """Whether the oldest answer is here: one that came along with another is not seen at the socket any more."""
-        return not self._connection.is_busy()
+        """Whether the oldest answer is here: one that came along with another is not seen at the socket any more.
+
+        A connection that is gone has no socket: who receives is told.
+        """
+        return self._connection.status != ConnStatus.OK or not self._connection.is_busy()
 
     def send(self, epoch: str, leaf: bytes, writes: Mapping[Write, Sequence[Row]]) -> None:
         """Sends one append, for whose answer nobody waits yet. Raises psycopg.Error."""

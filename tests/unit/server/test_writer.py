@@ -1,5 +1,6 @@
 """The writing process answers everything that it was sent, whenever its outcome comes."""
 
+import os
 import socket
 import struct
 import time
@@ -57,6 +58,25 @@ class Scripted:
     def close(self) -> None:
         self._ours.close()
         self.theirs.close()
+
+
+class Reconnecting(Scripted):
+    """A log whose connection is lost with each outcome; the next one's socket has the same number."""
+
+    def finish(self, sent: list[Receipt]) -> list[Receipt]:
+        assert self._under_way.popleft() is sent
+        number = self._ours.fileno()
+        self.close()
+        self._ours, self.theirs = socket.socketpair()
+        if self._ours.fileno() != number:
+            os.dup2(self._ours.fileno(), number)
+            self._ours.close()
+            self._ours = socket.socket(fileno=number)
+        return sent
+
+    @property
+    def answered(self) -> bool:
+        return not self._under_way
 
 
 class Failing:
@@ -133,6 +153,22 @@ def test_a_second_batch_waits_until_it_is_as_large_as_the_one_under_way():
     log.close()
     assert begun == 1
     assert outcomes == [Receipt("rejected", size) for size in (1, 2, 3, 4)]
+
+
+def test_outcomes_come_over_a_new_connection_whose_socket_has_the_number_of_the_lost_one():
+    log = Reconnecting(together=0)
+    with connecting(log) as connect, connect() as client:
+        client.sendall(frame([pack(Rejection("clinic", 0, [], b"", size, 400, "empty")) for size in (1, 2)]))
+        await_begun(log, 1)
+        client.sendall(delivered(3))  # waits for the two before it
+        log.theirs.sendall(b"lost")
+        await_begun(log, 2)
+        log.theirs.sendall(b"the outcome")
+
+        outcomes = received(client, 3)
+
+    log.close()
+    assert outcomes == [Receipt("rejected", size) for size in (1, 2, 3)]
 
 
 def test_a_batch_that_fails_is_told_so_and_the_next_one_is_committed():
