@@ -10,12 +10,31 @@ from adapters.sql.entries import Unavailable
 
 _DRIVERS = ("sqlite3", "psycopg")
 
+_SQLITE_PASSES = frozenset({3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 17, 26})
+"""Primary result codes: PERM, ABORT, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN,
+PROTOCOL, SCHEMA, NOTADB. ERROR is a statement that is wrong, or larger than SQLite takes: it will be so tomorrow."""
+
+_POSTGRESQL_PASSES = frozenset("08 25 28 40 53 55 57 58 F0 XX".split())
+"""Classes of SQLSTATE: connection, transaction (read-only), authorization, rollback, resources, not in that state,
+operator, system, configuration file, internal. Not 54, a program limit: that statement will never fit."""
+
 
 def is_for_now(error: Exception) -> bool:
-    """True where the database could not work at the moment (PEP 249: operational and the like), whatever the row.
+    """True where the database could not work at the moment, whatever the row: it passes by waiting, or by a mend there.
 
-    So is a `DatabaseError` of no kind: SQLite calls a broken file that.
+    PEP 249 calls it operational or the like, but also what cannot pass: there, the database's own code decides.
     """
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not _is_of_the_database(error):
+        return False
+    if (state := getattr(cause, "sqlstate", None)) is not None:
+        return state[:2] in _POSTGRESQL_PASSES
+    code = getattr(cause, "sqlite_errorcode", None)
+    return code is None or code & 0xFF in _SQLITE_PASSES
+
+
+def _is_of_the_database(error: BaseException) -> bool:
+    """True for what is no row's fault. A `DatabaseError` of no kind is none: SQLite calls a broken file that."""
     if isinstance(error, NoneFreeError):
         return True
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -33,7 +52,7 @@ def cause_of(error: BaseException) -> str:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     if isinstance(cause, Unavailable):
         return str(cause)
-    words = str(cause).partition("\n")[0][:200] if isinstance(error, Exception) and is_for_now(error) else ""
+    words = str(cause).partition("\n")[0][:200] if _is_of_the_database(error) else ""
     return f"{type(cause).__name__}: {words}" if words else type(cause).__name__
 
 
