@@ -52,7 +52,7 @@ events = Table(
     Column("leaf", LargeBinary, nullable=False),
     PrimaryKeyConstraint("source", "position"),
     UniqueConstraint("source", "key"),
-    Index(None, "position"),
+    Index(None, "position", unique=True),
     Index(None, "source", "opened", "position"),
     sqlite_with_rowid=False,
 )

@@ -168,6 +168,11 @@ def test_recorded_at_never_goes_back(bench: Bench):
             "REPLACE INTO events SELECT source, position + 1, stream, opened, reading, type, sequence, occurred_at, "
             "received_at, recorded_at, key, verified_by, leaf FROM events"
         ),
+        # Another source, another key, the same position.
+        (
+            "INSERT INTO events SELECT 'energy', position, stream, opened, reading, type, sequence, occurred_at, "
+            "received_at, recorded_at, leaf, verified_by, leaf FROM events"
+        ),
         "UPDATE OR REPLACE events SET position = position + 1",
     ],
 )
