@@ -8,6 +8,7 @@ import msgspec
 
 from adapters.archive.lines import (
     FORMAT,
+    Counted,
     DeliveryLine,
     End,
     ErasedLine,
@@ -87,8 +88,15 @@ def _event(row: WholeEvent) -> EventLine:
         commitment=None if row.commitment is None else row.commitment.hex(),
         erased=row.erased,
         retracted=row.retracted,
+        duplicates=_counted(row),
         **body_fields(row.body),
     )
+
+
+def _counted(row: WholeEvent) -> Counted | None:
+    if row.times is None or row.head is None or row.counted_at is None:
+        return None
+    return Counted(row.times, row.head, row.counted_at)
 
 
 def _left(row: WholeStream, base: Base) -> ErasedLine:

@@ -186,6 +186,7 @@ class Intake:
             origin,
             line.erased,
             line.retracted,
+            None if line.duplicates is None else msgspec.structs.astuple(line.duplicates),
         )
 
     def _sealed(self, line: EventLine, headers: bytes | None, body: bytes | None, salt: bytes | None) -> str:

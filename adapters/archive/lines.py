@@ -44,6 +44,14 @@ class SourceLine(_Line, tag="source", kw_only=True):
     provider: str | None = None
 
 
+class Counted(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """Duplicates that are not on record one by one: how many, and `head` and `recorded_at` of the last of them."""
+
+    times: int
+    head: int
+    recorded_at: Instant
+
+
 class EventLine(_Line, tag="event", kw_only=True):
     """An event. Instants are microseconds since 1970; bytes are hex, but for the body: text, else base64.
 
@@ -76,6 +84,7 @@ class EventLine(_Line, tag="event", kw_only=True):
     commitment: str | None = None
     erased: int | None = None
     retracted: int | None = None
+    duplicates: Counted | None = None
 
 
 class DeliveryLine(_Line, tag="delivery", kw_only=True):

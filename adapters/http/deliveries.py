@@ -13,7 +13,10 @@ routes = Routes()
 
 @routes.many(Scope.READ, "/v1/deliveries", queries.Deliveries, shapes.Delivery)
 def deliveries(ask: Ask[queries.Deliveries]) -> Listing[shapes.Delivery]:
-    """Deliveries, the newest first: a `new` one is the event at its position, the others are kept beside the log."""
+    """Deliveries, the newest first: a `new` one is the event at its position, the others are kept beside the log.
+
+    Of duplicates and rejections a bounded number per source is kept; a timeline counts all duplicates of an event.
+    """
     return _listed(ask, ask.query.verdict or None, given(ask.query.position))
 
 

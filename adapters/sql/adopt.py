@@ -20,7 +20,7 @@ from adapters.sql.place import Place, placeholder
 from adapters.sql.project import HOT
 from adapters.sql.projection import Code
 from adapters.sql.taken import Left, Outcome, Reach, Repeated, Taken
-from adapters.sql.turns import EVENTS, Head, Turns
+from adapters.sql.turns import EVENTS, KEPT, Head, Turns
 from core.event import Instant
 from core.leaf import Columns
 from core.packed import pack
@@ -30,6 +30,11 @@ MOST_LEFT_OUT = 10_000
 
 _PAYLOADS = Insert(tables.payloads)
 _DELIVERIES = Insert(tables.deliveries)
+_DUPLICATES = Insert(
+    tables.duplicates,
+    " ON CONFLICT (source, position) DO UPDATE SET times = excluded.times, head = excluded.head, "
+    "recorded_at = excluded.recorded_at WHERE excluded.times > duplicates.times",
+)
 _STREAMS = Insert(tables.streams, " ON CONFLICT DO NOTHING")
 _NAMELESS = Insert.upsert(tables.streams)
 _RETRACTIONS = Insert(tables.retractions)
@@ -41,6 +46,10 @@ _SAME_DELIVERY = (
     "SELECT body FROM deliveries WHERE source = ? AND position = ? AND verdict = ? AND received_at = ? AND size = ?"
 )
 
+_OLDEST = (
+    "SELECT delivery FROM deliveries WHERE source = ? AND verdict = 'duplicate' "
+    f"ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT - 1}"
+)
 _WHOLE = (
     "SELECT 1 FROM events e JOIN payloads p ON p.source = e.source AND p.position = e.position WHERE e.source = ? "
     "AND e.opened = ? AND e.stream = ? AND e.position > 0 AND e.position < ? AND p.body IS NOT NULL LIMIT 1"
@@ -94,8 +103,11 @@ class Importer(Turns):
         writes.add(EVENTS, [event for event, _ in rows])
         writes.add(_PAYLOADS, [payload for _, payload in rows])
         writes.add(_DELIVERIES, turn.deliveries)
+        writes.add(_DUPLICATES, list(turn.counted.values()))
         self._projector.project(writes, touched, turn.position)
         writes.flush()
+        for source in sorted(turn.counted_there):
+            self._prune(cursor, source, "duplicate", count=False)
         self._take_back(cursor, turn)
 
     def _take_back(self, cursor: Any, turn: "Turn") -> None:
@@ -145,6 +157,11 @@ class Importer(Turns):
         cursor.execute(_SAME_DELIVERY.replace("?", self._dialect.mark), wanted)
         return [None if body is None else bytes(body) for (body,) in cursor.fetchall()]
 
+    def oldest_duplicate(self, cursor: Any, source: str) -> int:
+        """The number behind which no duplicate of the source stays on record; 0 while all do."""
+        cursor.execute(_OLDEST.replace("?", self._dialect.mark), (source,))
+        return next((int(number) for (number,) in cursor.fetchall()), 0)
+
     def is_whole(self, cursor: Any, left: Left) -> bool:
         """Whether bodies are here of what was erased there."""
         key = (left.source, left.opened, left.stream, left.position)
@@ -170,6 +187,8 @@ class Turn:
         self.conflicts: list[tuple[str, int]] = []
         self.deliveries: list[Row] = []
         self.lefts: list[Left] = []
+        self.counted: dict[Row, Row] = {}
+        self.counted_there: set[str] = set()
         self.outcome = Outcome()
         self._seen: set[Row] = set()
         cursor.execute(_LAST_DELIVERY)
@@ -192,6 +211,7 @@ class Turn:
         if self.same and columns.position <= self._head:
             if self._leaves.get(columns.position) == taken.leaf:
                 self.outcome.known += 1
+                self._count(taken, columns.position)
                 return
             self.same = False
         at = self._holders.get((columns.source, taken.key))
@@ -235,6 +255,9 @@ class Turn:
             self._append_delivery(found, at)
 
     def _pruned(self, found: Repeated) -> bool:
+        """What is on record there, and was here until newer ones came."""
+        if found.verdict == "duplicate":
+            return found.delivery < self._log.oldest_duplicate(self._cursor, found.source)
         return found.verdict == "rejected" and found.delivery <= self._number
 
     def _place(self, taken: Taken, *, kept: bool) -> None:
@@ -242,10 +265,17 @@ class Turn:
         self.recorded_at = taken.columns.recorded_at if kept else max(self.recorded_at, self._log.now())
         self._holders[taken.columns.source, taken.key] = self.position
         self.places.append(Place(taken, self.position, self.recorded_at, kept=kept))
+        self._count(taken, self.position)
         if kept:
             self.outcome.kept += 1
         else:
             self.outcome.appended += 1
+
+    def _count(self, taken: Taken, at: int) -> None:
+        """Takes over how often an event came again. Of a log that has its own count, the greater one stays."""
+        if taken.duplicates is not None:
+            times, *last = taken.duplicates if self.same else (taken.duplicates[0], self.position, self.recorded_at)
+            self.counted[taken.columns.source, at] = (taken.columns.source, at, times, *last)
 
     def _fill(self, until: int, following: Columns | None) -> bool:
         """Puts placeholders where the export left entries out; False where positions cannot be kept."""
@@ -262,6 +292,7 @@ class Turn:
 
     def _held(self, taken: Taken, at: int) -> None:
         columns, body = taken.columns, taken.entry.body
+        self._count(taken, at)
         held = self._body_at(columns.source, at)
         if held == body or held is None or taken.erased is not None:
             self.outcome.known += 1
@@ -282,6 +313,8 @@ class Turn:
         if found.key and at is None:
             self.outcome.strangers += 1
             return
+        if found.verdict == "duplicate":
+            self.counted_there.add(found.source)
         self._add(found, found.delivery, found.head, at, found.recorded_at)
 
     def _append_delivery(self, found: Repeated, at: int) -> None:

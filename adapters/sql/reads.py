@@ -1,5 +1,6 @@
 """Reading: what the query API asks of the database. Nothing here writes; every method is one short transaction."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -108,8 +109,11 @@ class Reads:
         with self._connected() as connection:
             at = list(connection.scalars(reads_past.positions(named, clocks)))
             chunks = [at[start : start + _MANY] for start in range(0, len(at), _MANY)]
-            found = [row for chunk in chunks for row in connection.execute(reads_past.repeats(named, chunk, clocks))]
-        return at, [Repeat._make(row) for row in found]
+            found = Counter[tuple[int, str]]()
+            for chunk in chunks:
+                for position, verdict, times in connection.execute(reads_past.repeats(named, chunk, clocks)):
+                    found[position, verdict] += times
+        return at, [Repeat(*key, times) for key, times in found.items()]
 
     def place_of(self, name: str, sources: Sequence[str]) -> tuple[str, str] | None:
         """(source, our id of the session) of a session or a measurement by our id."""

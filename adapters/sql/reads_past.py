@@ -4,10 +4,21 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, func, literal, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    Table,
+    and_,
+    func,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
 
 from adapters.sql.erased import Base
-from adapters.sql.tables import deliveries, erased, events, payloads, retractions, streams
+from adapters.sql.tables import deliveries, duplicates, erased, events, payloads, retractions, streams
 from core.clocks import Clocks
 from core.event import Instant
 
@@ -113,14 +124,20 @@ def history(named: Named, position: int) -> Select[Any]:
     )
 
 
-def repeats(named: Named, at: Sequence[int], clocks: Clocks) -> Select[Any]:
-    """(position, verdict, times): deliveries that had the key of an event at one of these positions."""
+def repeats(named: Named, at: Sequence[int], clocks: Clocks) -> CompoundSelect[Any]:
+    """(position, verdict, times): deliveries that had the key of an event at one of these positions.
+
+    A position's duplicates come in two rows where not all are on record: the others are known since the last of them.
+    """
     what = (deliveries.c.position, deliveries.c.verdict)
-    query = select(*what, func.count()).where(deliveries.c.source == named.source, deliveries.c.position.in_(at))
-    query = query.where(deliveries.c.head <= clocks.position)
-    if clocks.recorded_at is not None:
-        query = query.where(deliveries.c.recorded_at <= clocks.recorded_at)
-    return query.group_by(*what)
+    kept = select(*what, func.count()).where(*_hit(deliveries, named, at, clocks)).group_by(*what)
+    counted = select(duplicates.c.position, literal("duplicate"), duplicates.c.times)
+    return union_all(kept, counted.where(*_hit(duplicates, named, at, clocks)))
+
+
+def _hit(table: Table, named: Named, at: Sequence[int], clocks: Clocks) -> list[ColumnElement[bool]]:
+    known = [] if clocks.recorded_at is None else [table.c.recorded_at <= clocks.recorded_at]
+    return [table.c.source == named.source, table.c.position.in_(at), table.c.head <= clocks.position, *known]
 
 
 def _of(named: Named, position: int) -> tuple[ColumnElement[bool], ...]:

@@ -149,6 +149,18 @@ deliveries = Table(
     sqlite_with_rowid=False,
 )
 
+duplicates = Table(
+    "duplicates",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, autoincrement=False, comment="the event whose key came again"),
+    Column("times", BigInteger, nullable=False, comment="how often, beyond the duplicates in `deliveries`"),
+    Column("head", BigInteger, nullable=False, comment="that of the last one of these"),
+    Column("recorded_at", BigInteger, nullable=False, comment="that of the last one of these"),
+    PrimaryKeyConstraint("source", "position"),
+    sqlite_with_rowid=False,
+)
+
 projections = Table(
     "projections",
     metadata,

@@ -12,7 +12,8 @@ class Taken(msgspec.Struct, gc=False):
 
     `entry` is what this code reads in it; its stream is that of the columns, of a `kind` and with the provider's `name`
     for it. `sent` is an unknown type as sent. Of an erased one, headers, body and salt are gone; `erased` and
-    `retracted` are the positions of the events that tell of it.
+    `retracted` are the positions of the events that tell of it. `duplicates` are those that are only counted: times,
+    and head and recorded_at of the last one.
     """
 
     line: int
@@ -28,6 +29,7 @@ class Taken(msgspec.Struct, gc=False):
     origin: bytes | None = None
     erased: int | None = None
     retracted: int | None = None
+    duplicates: tuple[int, int, Instant] | None = None
 
     @property
     def folded(self) -> bool:

@@ -22,7 +22,6 @@ class Turn:
         self.receipts: list[Receipt] = []
         self.conflicts: list[tuple[str, int]] = []
         self.deliveries: list[tuple[str, str, int | None, Row]] = []
-        self.rejected_sources: set[str] = set()
 
     def judge(
         self,
@@ -59,7 +58,6 @@ class Turn:
     def reject(self, rejections: Sequence[Rejection]) -> None:
         """Puts rejections on record."""
         for rejection in rejections:
-            self.rejected_sources.add(rejection.source)
             self.deliveries.append((rejection.source, "rejected", None, _rejected(rejection, self.recorded_at)))
 
     def event_rows(self) -> tuple[list[Row], list[Row]]:

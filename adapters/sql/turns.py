@@ -25,8 +25,8 @@ T = TypeVar("T")
 
 _logger = structlog.get_logger()
 
-KEPT_REJECTIONS = 1_000
-"""Rejections on record per source: the newest ones."""
+KEPT = 1_000
+"""Rejections and duplicates on record, each per source: the newest ones. Older duplicates are counted by event."""
 
 EVENTS = Insert(tables.events)
 PAYLOADS = Insert(tables.payloads, without=("origin", "commitment", "erased"))
@@ -43,10 +43,16 @@ _HEAD = (
 _WRITE_NOTHING_NEW = "UPDATE service SET value = value WHERE name = 'epoch'"
 _REJECTED = Receipt("rejected", 0)
 _LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
-_PRUNE = (
-    "DELETE FROM deliveries WHERE source = ? AND verdict = 'rejected' AND delivery <= ("
-    "SELECT delivery FROM deliveries WHERE source = ? AND verdict = 'rejected' "
-    f"ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT_REJECTIONS})"
+_SURPLUS = (
+    f"SELECT delivery FROM deliveries WHERE source = ? AND verdict = ? ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT}"
+)
+_PRUNE = "DELETE FROM deliveries WHERE source = ? AND verdict = ? AND delivery <= ?"
+_COUNT = (
+    "INSERT INTO duplicates (source, position, times, head, recorded_at) "
+    "SELECT source, position, count(*), max(head), max(recorded_at) FROM deliveries "
+    "WHERE source = ? AND verdict = 'duplicate' AND delivery <= ? GROUP BY source, position "
+    "ON CONFLICT (source, position) DO UPDATE SET times = duplicates.times + excluded.times, "
+    "head = excluded.head, recorded_at = excluded.recorded_at"
 )
 
 
@@ -193,5 +199,14 @@ class Turns:
         cursor.execute(_LAST_DELIVERY)
         first = (cursor.fetchone()[0] or 0) + 1
         self._dialect.insert(cursor, _DELIVERIES, turn.delivery_rows(first))
-        for source in turn.rejected_sources:
-            cursor.execute(_PRUNE.replace("?", self._dialect.mark), (source, source))
+        for source, verdict in sorted({one[:2] for one in turn.deliveries}):
+            if verdict != "conflict":
+                self._prune(cursor, source, verdict)
+
+    def _prune(self, cursor: Any, source: str, verdict: str, *, count: bool = True) -> None:
+        """Drops what is too old to stay on record; duplicates are counted instead."""
+        cursor.execute(_SURPLUS.replace("?", self._dialect.mark), (source, verdict))
+        for (last,) in cursor.fetchall():
+            if count and verdict == "duplicate":
+                cursor.execute(_COUNT.replace("?", self._dialect.mark), (source, last))
+            cursor.execute(_PRUNE.replace("?", self._dialect.mark), (source, verdict, last))

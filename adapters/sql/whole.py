@@ -11,7 +11,7 @@ from adapters.sql.dialects import Row
 from adapters.sql.erased import Base
 from adapters.sql.errors import our_errors
 from adapters.sql.own import OWN
-from adapters.sql.tables import deliveries, erased, events, payloads, retractions, service, streams
+from adapters.sql.tables import deliveries, duplicates, erased, events, payloads, retractions, service, streams
 
 CHUNK = 256
 """Rows of one statement: a body may be 256 KiB."""
@@ -22,7 +22,10 @@ STREAMS = 64
 
 
 class WholeEvent(NamedTuple):
-    """An event with all that is stored of it, its headers packed. `headers`, `body` and `salt` are None once erased."""
+    """An event with all that is stored of it, its headers packed. `headers`, `body` and `salt` are None once erased.
+
+    `times`, `head` and `counted_at`: its duplicates that are no longer on record one by one.
+    """
 
     position: int
     source: str
@@ -47,6 +50,9 @@ class WholeEvent(NamedTuple):
     retracted: int | None
     kind: str | None
     provider_id: str | None
+    times: int | None
+    head: int | None
+    counted_at: int | None
 
 
 class WholeDelivery(NamedTuple):
@@ -109,6 +115,7 @@ class Extent(NamedTuple):
 
 _PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
 _STREAM = and_(streams.c.source == events.c.source, streams.c.stream == events.c.stream)
+_AGAIN = and_(duplicates.c.source == events.c.source, duplicates.c.position == events.c.position)
 _RETRACTION = and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position)
 _ERASED = and_(erased.c.source == streams.c.source, erased.c.stream == streams.c.stream)
 _HELD = and_(events.c.source == deliveries.c.source, events.c.position == deliveries.c.position)
@@ -119,10 +126,12 @@ _EVENTS = (
         *(payloads.c.type.label("sent"), payloads.c.headers, payloads.c.body, payloads.c.salt, payloads.c.origin),
         *(payloads.c.commitment, payloads.c.erased, retractions.c.retraction),
         *(streams.c.kind, streams.c.provider_id),
+        *(duplicates.c.times, duplicates.c.head, duplicates.c.recorded_at.label("counted_at")),
     )
     .outerjoin_from(events, payloads, _PAYLOAD)
     .outerjoin(retractions, _RETRACTION)
     .outerjoin(streams, _STREAM)
+    .outerjoin(duplicates, _AGAIN)
 )
 _DELIVERIES = select(
     *(deliveries.c.source, deliveries.c.delivery, deliveries.c.verdict, deliveries.c.head, events.c.key),

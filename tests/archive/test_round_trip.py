@@ -5,13 +5,15 @@ import pytest
 from adapters.sql import Misfit, Outcome
 from core.ids import Ids
 from tests.archive.conftest import Journey, Make
-from tests.support.house import wms
+from tests.support.house import start, wms
 from tests.support.travel import LATER, Place
 
 EVENTS = "SELECT * FROM events ORDER BY position"
 PAYLOADS = "SELECT source, position, type, headers, body, salt FROM payloads ORDER BY position"
 DELIVERIES = "SELECT * FROM deliveries ORDER BY delivery"
 STREAMS = "SELECT * FROM streams ORDER BY opened, stream"
+DUPLICATES = "SELECT count(*) FROM deliveries WHERE source = 'clinic' AND verdict = 'duplicate'"
+COUNTED = "SELECT source, position, times FROM duplicates ORDER BY position"
 
 
 def test_an_export_of_an_import_of_an_export_is_the_same_file(journey: Journey):
@@ -84,6 +86,45 @@ def test_a_later_export_brings_what_came_since(journey: Journey):
 
     assert (more.kept, more.deliveries, more.known) == (1, 1, 14)
     assert here.export() == there.export()
+
+
+def test_duplicates_that_are_only_counted_come_along(journey: Journey):
+    there, here = journey
+    flood(there, 1_300)
+    file = there.export()
+
+    here.take(file)
+    here.take(file)
+
+    assert here.rows(COUNTED) == there.rows(COUNTED) == [("clinic", 1, 300)]
+    assert here.export() == file
+
+
+def test_a_later_export_brings_the_count_that_there_is_by_then(journey: Journey):
+    there, here = journey
+    flood(there, 600)
+    here.take(there.export())
+    flood(there, 1_700)
+    here.take(there.export())
+
+    flood(there, 10)
+    flood(here, 10)
+
+    assert here.rows(COUNTED) == there.rows(COUNTED) == [("clinic", 1, 1_310)]
+    assert here.rows(DUPLICATES) == there.rows(DUPLICATES) == [(1_000,)]
+
+
+def test_a_living_log_takes_the_count_for_its_own_event_once(journey: Journey):
+    there, here = journey
+    here.send("older", start("somebody"))
+    flood(there, 1_300)
+    file = there.export()
+
+    here.take(file)
+    again = here.take(file)
+
+    assert here.rows(COUNTED) == [("clinic", 2, 300)]
+    assert again.deliveries == 0
 
 
 def test_a_living_log_appends_and_keeps_the_clocks_of_the_origin(journey: Journey):
@@ -286,3 +327,8 @@ def test_a_living_log_takes_nothing_of_what_was_erased_or_retracted(journey: Jou
 
     assert (outcome.erased, outcome.retracted, outcome.appended) == (2, 1, 11)
     assert here.get("/v1/sessions", session_id="s-2")["data"] == []
+
+
+def flood(log: Place, times: int) -> None:
+    """Sends the first event again and again."""
+    log.log.append([log.entry("clinic", wms("s-1", 0))] * times)

@@ -110,6 +110,39 @@ def test_only_the_newest_thousand_rejections_of_a_source_stay(bench: Bench):
     assert kept == [("clinic", 1000, 201), ("energy", 1, 1201)]
 
 
+def test_only_the_newest_thousand_duplicates_of_a_source_stay_and_the_others_are_counted(bench: Bench):
+    first, second = (bench.entry("clinic", wms("s", number)) for number in (0, 1))
+    other = bench.entry("energy", {"actionId": "a", "result": {"success": True}}, [("svix-id", "msg_1")])
+    bench.log.append([first, second, other])
+    for _ in range(3):
+        bench.log.append([first, second] * 300)
+    bench.log.append([other, rejection()])
+
+    kept = bench.rows(
+        "SELECT source, verdict, count(*), min(delivery) FROM deliveries GROUP BY 1, 2 ORDER BY min(delivery)"
+    )
+    counted = bench.rows("SELECT source, position, times, head FROM duplicates ORDER BY position")
+
+    assert kept == [
+        ("clinic", "duplicate", 1000, 801),
+        ("energy", "duplicate", 1, 1801),
+        ("clinic", "rejected", 1, 1802),
+    ]
+    assert counted == [("clinic", 1, 400, 3), ("clinic", 2, 400, 3)]
+
+
+def test_conflicts_stay_whatever_comes_behind_them(bench: Bench):
+    first = bench.entry("energy", {"actionId": "a", "result": {"success": True}}, [("svix-id", "msg_1")])
+    second = bench.entry("energy", {"actionId": "a", "failedAt": "2026-01-01T00:00:00Z"}, [("svix-id", "msg_1")])
+
+    bench.log.append([first, second, *[first] * 1_500])
+
+    assert bench.rows("SELECT verdict, count(*) FROM deliveries GROUP BY verdict ORDER BY verdict") == [
+        ("conflict", 1),
+        ("duplicate", 1000),
+    ]
+
+
 def test_a_row_that_the_database_refuses_is_recorded_raw_and_fails_nobody_else(bench: Bench):
     poisoned = bench.entry("clinic", wms("s", 1))
     assert isinstance(poisoned.reading, Reading)

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from adapters.audit import Notary, SigningKey
 from adapters.sql import Builder, Entry, Tree
+from adapters.sql.turns import KEPT
 from core.fold import MACHINES
 from tests.support.house import NOON, House, pushed, start, wms
 from tests.support.plans import GROWING, Plans, reads_too_much
@@ -17,6 +18,7 @@ SESSIONS = 2_000
 BATCH = 500
 AT = "2023-11-14T22:20:00Z"
 FOREIGN = {
+    "duplicates": "INSERT INTO duplicates VALUES ('gone', :number, :number, :number, :number)",
     "erased": "INSERT INTO erased VALUES ('gone', :name, :number, :blob, :blob)",
     "retractions": "INSERT INTO retractions VALUES ('gone', :number, :number)",
     "unfolded": "INSERT INTO unfolded VALUES ('gone', :name, :version, :number, :number, NULL)",
@@ -121,6 +123,7 @@ def append_everything(house: House) -> None:
     house.send("energy", pushed("a-new", "car-new"), key="k-new")
     house.send("energy", b"{not json", key="k-raw")
     house.send("captions", start("new"))
+    house.log.append([house.entry("clinic", wms("s1", 3))] * (KEPT + 1))
     house.reject()
     house.log._projector.memory.forget()
     house.send("clinic", wms("s1", 10, "PAGE_UNLOADED"))

@@ -64,16 +64,19 @@ class House:
 
     def send(self, source: str, document: dict[str, Any] | bytes, key: str | None = None) -> tuple[str, int]:
         """Appends an authentic delivery; `key`: the svix-id of an amps source."""
+        receipt = self._append(self.entry(source, document, key))
+        return receipt.verdict, receipt.position
+
+    def entry(self, source: str, document: dict[str, Any] | bytes, key: str | None = None) -> Entry:
+        """An authentic delivery, as `send` appends it."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         headers = [("svix-id", key)] if key else []
         provider = self.providers[source]
         reading = provider.read(body)
         by = "env:SECRET" if provider.signed else None
-        entry = Entry(
+        return Entry(
             source, NOON, headers, body, by, provider.identity(headers, body, reading), reading, provider.keyed_by_body
         )
-        receipt = self._append(entry)
-        return receipt.verdict, receipt.position
 
     def _append(self, entry: Entry) -> Receipt:
         return self.log.append([entry])[0]

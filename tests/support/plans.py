@@ -96,10 +96,10 @@ def _postgresql_steps(connection: psycopg.Connection[Any], sql: str, settings: l
 
 GROWING = {
     *("events", "payloads", "streams", "projections", "measurements", "deliveries", "nodes", "checkpoints"),
-    *("erased", "retractions", "unfolded"),
+    *("duplicates", "erased", "retractions", "unfolded"),
 }
-_NAMED = re.compile(r"\b(stream|measurement|position) IN \(|measurement_id = |FROM versions|verdict = 'rejected'")
-"""What is named one by one is little, and so are versions and the rejections on record: these may be sorted."""
+_NAMED = re.compile(r"\b(stream|measurement|position) IN \(|measurement_id = |FROM versions|verdict = 'duplicate'")
+"""What is named one by one is little, and so are versions and the duplicates on record: these may be sorted."""
 
 _WHOLE_SOURCE = re.compile(r"\(source=\?\)|Index Cond: \((\w+\.)?source = [^()]*\)$")
 

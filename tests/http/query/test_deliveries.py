@@ -48,6 +48,22 @@ def test_deliveries_are_filtered_by_verdict_source_and_event(house: House):
     assert house.problem("/v1/deliveries", verdict="lost")["parameter"] == "verdict"
 
 
+def test_duplicates_that_are_no_longer_listed_are_still_counted(house: House):
+    house.send("clinic", wms("scan", 0))
+    before = house.get("/v1/sessions")["data"][0]
+    house.log.append([house.entry("clinic", wms("scan", 0))] * 1_500)
+    house.send("energy", pushed("a-1"), key="m-1")
+    house.log.append([house.entry("clinic", wms("scan", 0))] * 10)
+
+    def duplicates(**asked: Any) -> int:
+        (entry,) = house.get(f"/v1/sessions/{before['id']}/timeline", **asked)["data"]
+        return int(entry["duplicates"])
+
+    assert len([one for page in house.walk("/v1/deliveries", verdict="duplicate", limit=100) for one in page]) == 1_000
+    assert duplicates() == 1_510
+    assert duplicates(known_at_position=1) == 1_500
+
+
 def test_rejections_tell_their_reason(house: House):
     busy_door(house)
 
