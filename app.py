@@ -46,7 +46,7 @@ def answer() -> None:
     """
     configure_logs()
     parts, listening = wire(handed()), listener()
-    door, link = parts.door(), Link(os.environ[WRITER], parts.ids)
+    door, link = parts.door(), Link(os.environ[WRITER], parts.ids, parts.patience)
     bridge = Bridge(parts.flask(door, link.append), THREADS, listening.getsockname()[:2])
     tune()
     serve_for_parent(Front(door, link, bridge), link, door.max_body, listening)

@@ -72,7 +72,7 @@ class Written(Own):
         self._loop = uvloop.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._link = Link(os.environ[WRITER], self._parts.ids)
+        self._link = Link(os.environ[WRITER], self._parts.ids, self._parts.patience)
         self._link.tie(self._loop)
 
     def _commit(self, item: Entry | Rejection) -> Receipt:

@@ -87,6 +87,11 @@ class Parts:
         sources = {name: source_of(build(source), source) for name, source in gone.items()}
         return Replay(self.engine, Code(self.ids, {**sources, **self.sources}), now, record=record, helpers=helpers)
 
+    @property
+    def patience(self) -> float:
+        """Seconds in which a delivery is committed, or answered with 503."""
+        return self.settings.service.answer_within / SECOND
+
     def door(self) -> Door:
         """What deliveries come through."""
         return Door(self.providers, self.settings.service.max_body, now)

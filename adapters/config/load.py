@@ -23,6 +23,7 @@ _TAKEN: dict[str, values.Take] = {
     "presumed_ended_after": values.duration,
 }
 _SERVICE: dict[str, values.Take] = {
+    "answer_within": values.duration,
     "max_body": values.size,
     "origin": values.origin,
     "checkpoint_every": values.duration,

@@ -13,6 +13,9 @@ MAX_BODY = 262_144
 CHECKPOINT_EVERY = 60 * SECOND
 """Between two checkpoints, unless configured."""
 
+ANSWER_WITHIN = 7 * SECOND
+"""For the log to commit a delivery, unless configured: its sender may give up after 10 seconds."""
+
 
 class ConfigError(Exception):
     """A setting that stops the start. The text names the file, the key and the mend, and tells no secret."""
@@ -91,7 +94,8 @@ class Service(msgspec.Struct, frozen=True):
     """What belongs to no source: the secret that keys our ids (32 bytes when made here), the largest body in bytes.
 
     `signing_key`: 64 hex digits, the Ed25519 key of the log's checkpoints; `origin`: the log's name in them (null: made
-    of the key); `checkpoint_every`: microseconds between two while the log grows.
+    of the key); `checkpoint_every`: microseconds between two while the log grows; `answer_within`: microseconds behind
+    which a delivery that is not committed yet is answered all the same, with 503.
     """
 
     secret: Secret
@@ -99,6 +103,7 @@ class Service(msgspec.Struct, frozen=True):
     origin: str | None = None
     checkpoint_every: Instant = CHECKPOINT_EVERY
     max_body: int = MAX_BODY
+    answer_within: Instant = ANSWER_WITHIN
 
     @property
     def key(self) -> bytes:
@@ -112,7 +117,11 @@ class Service(msgspec.Struct, frozen=True):
 
     def others(self) -> dict[str, str | float]:
         """What the log itself does not hold to, by name; durations in seconds."""
-        return {"checkpoint_every": self.checkpoint_every / SECOND, "max_body": self.max_body}
+        return {
+            "answer_within": self.answer_within / SECOND,
+            "checkpoint_every": self.checkpoint_every / SECOND,
+            "max_body": self.max_body,
+        }
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ TEMPLATE = """\
 [service]
 secret = "file:var/secret"      # keys our ids and hashes; made on the first start. Keep it: without it the ids change.
 # max_body = 262144             # bytes of the largest body that is taken
+# answer_within = "7s"          # a delivery that is not committed by then is answered with 503: senders give up, too
 # signing_key = "file:var/signing-key"  # Ed25519, signs the log's checkpoints; made beside the secret
 # origin = "example.com/hooks"  # the log's name in its checkpoints; without it the name is made of the key
 # checkpoint_every = "60s"      # while the log grows; `hookfold audit checkpoint` makes one at once

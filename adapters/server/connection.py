@@ -48,13 +48,14 @@ class Site:
         self.closing = False
         self.connections: set[Connection] = set()
 
-    def begin(self, loop: AbstractEventLoop) -> None:
-        """Looks after its connections from now on, once a second, instead of a timer for each."""
+    def begin(self, loop: AbstractEventLoop, goes_on: Callable[[], None]) -> None:
+        """Looks after its connections from now on, once a second, instead of a timer for each; tells that it does."""
+        loop.call_later(1.0, self.begin, loop, goes_on)
+        goes_on()
         self.now += 1
         self.date = _date()
         for connection in [one for one in self.connections if one.due < self.now]:
             connection.overdue()
-        loop.call_later(1.0, self.begin, loop)
 
     async def close(self, patience: float) -> None:
         """Ends every connection behind the answer that it waits for, or after so many seconds."""

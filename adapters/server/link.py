@@ -5,7 +5,8 @@ from asyncio import AbstractEventLoop, Transport
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import cast
+from itertools import islice
+from typing import NamedTuple, cast
 
 from adapters.server.frames import Inbox, Item, Outcome, frame, pack
 from adapters.sql import Entry, Receipt, Unavailable, sealed_by
@@ -16,40 +17,59 @@ Tell = Callable[[Receipt | Unavailable], None]
 ENOUGH = 8
 """Deliveries that leave without waiting for the others of their turn: the writer has work meanwhile."""
 
-PATIENCE = 30.0
-"""Seconds without any outcome behind which the writing process is taken for gone; it may take twice as long to be seen.
+MOST_ITEMS = 4_096
+"""Deliveries that are with the writer at a time; what comes beyond them is refused."""
+MOST_BYTES = 64 << 20
+"""Their bytes, behind which the next one is refused."""
 
-Longer than a writer waits for the database: it tells that itself.
-"""
+_LOOK = 0.25
+"""Seconds between two looks whether somebody has waited long enough."""
 
 _GONE = "the writing process is away"
+_SLOW = "the writing process does not answer in time"
+_FULL = "too much waits for the writing process"
+
+
+class _Pending(NamedTuple):
+    tell: Tell
+    size: int
+    due: float
 
 
 class Link(asyncio.Protocol):
     """Belongs to one event loop. Deliveries of one turn of the loop are one frame; outcomes come in their order.
 
     What can be made of a delivery before the writer's turn is made here: the writer is what everybody waits for.
+    Who has no outcome within `patience` seconds is told that it is unknown: a sender tries again, and is known by its
+    key. A writer that hangs is started anew by who keeps it; until then, what is with it counts.
     """
 
-    def __init__(self, path: str, ids: Ids) -> None:
+    def __init__(self, path: str, ids: Ids, patience: float) -> None:
         self._path = path
         self._ids = ids
+        self._patience = patience
         self._loop: AbstractEventLoop
         self._transport: Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._inbox = _inbox()
         self._outgoing: list[bytes] = []
-        self._pending: deque[Tell] = deque()
-        self._seen: Tell | None = None
+        self._pending: deque[_Pending] = deque()
+        self._late = 0
+        self._bytes = 0
         self._closed = False
 
     def commit(self, item: Item, tell: Tell) -> None:
         """Hands a delivery in; `tell` is given its outcome, in the event loop, once that is known."""
+        if len(self._pending) >= MOST_ITEMS or self._bytes >= MOST_BYTES:
+            tell(Unavailable(_FULL))
+            return
         if isinstance(item, Entry):
             item.sealed = sealed_by(self._ids, item)
             item.headers = []
-        self._outgoing.append(pack(item))
-        self._pending.append(tell)
+        packed = pack(item)
+        self._bytes += len(packed)
+        self._outgoing.append(packed)
+        self._pending.append(_Pending(tell, len(packed), self._loop.time() + self._patience))
         if len(self._outgoing) == 1:
             self._loop.call_soon(self._send)
         elif len(self._outgoing) == ENOUGH:
@@ -73,26 +93,23 @@ class Link(asyncio.Protocol):
     def tie(self, loop: AbstractEventLoop) -> None:
         """Ties the link to its loop, before anything is handed in."""
         self._loop = loop
-        self._loop.call_later(PATIENCE, self._look)
+        self._look()
 
     def close(self) -> None:
         """Gives up: whoever waits for an outcome, or asks for one from now on, is told that the writer is away."""
         self._closed = True
-        self._hang_up()
-
-    def _look(self) -> None:
-        """Whoever waits for a writer that says nothing is told so: a sender tries again, and is known by its key."""
-        oldest = self._pending[0] if self._pending else None
-        if oldest is not None and oldest is self._seen:
-            self._hang_up()
-        self._seen = oldest
-        self._loop.call_later(PATIENCE, self._look)
-
-    def _hang_up(self) -> None:
         if self._transport is not None:
             self._transport.abort()
         else:
             self._give_up()
+
+    def _look(self) -> None:
+        """Tells those who have waited long enough; their outcomes, which come in order, are nobody's then."""
+        self._loop.call_later(_LOOK, self._look)
+        now = self._loop.time()
+        while self._late < len(self._pending) and self._pending[self._late].due <= now:
+            self._late += 1
+            self._pending[self._late - 1].tell(Unavailable(_SLOW))
 
     def _send(self) -> None:
         """Without a connection, what is to go waits for one."""
@@ -124,7 +141,12 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Asyncio's call."""
         for outcome in self._inbox.whole(data):
-            self._pending.popleft()(Unavailable(outcome) if isinstance(outcome, str) else outcome)
+            pending = self._pending.popleft()
+            self._bytes -= pending.size
+            if self._late:
+                self._late -= 1
+            else:
+                pending.tell(Unavailable(outcome) if isinstance(outcome, str) else outcome)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Asyncio's call: nothing is known of what was under way."""
@@ -133,9 +155,10 @@ class Link(asyncio.Protocol):
 
     def _give_up(self) -> None:
         self._outgoing.clear()
-        pending, self._pending = self._pending, deque()
-        for tell in pending:
-            tell(Unavailable(_GONE))
+        waiting = islice(self._pending, self._late, None)
+        self._pending, self._late, self._bytes = deque(), 0, 0
+        for pending in waiting:
+            pending.tell(Unavailable(_GONE))
 
 
 def _inbox() -> Inbox[Outcome]:

@@ -10,6 +10,10 @@ import uvloop
 from adapters.server.connection import Connection, Site
 from adapters.server.front import Front
 from adapters.server.link import Link
+from adapters.server.pulse import Pulse
+
+LONGEST = 20.0
+"""Seconds for one turn of the event loop, behind which this process is started anew."""
 
 PATIENCE = 30.0
 """Seconds for what is under way when the service is told to stop, and again for what no client waits for any more."""
@@ -24,7 +28,9 @@ def serve_for_parent(front: Front, link: Link, max_body: int, listening: socket.
 async def _serve(front: Front, link: Link, site: Site, listening: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     link.tie(loop)
-    site.begin(loop)
+    pulse = Pulse(LONGEST)
+    pulse.start()
+    site.begin(loop, pulse.goes_on)
     told = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, told.set)
     loop.add_reader(sys.stdin, told.set)

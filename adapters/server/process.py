@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from adapters.server.pulse import PULSE, outlive
 from adapters.server.writer import Appends, Writer
 
 WRITER = "HOOKFOLD_WRITER"
@@ -144,7 +145,20 @@ class Keeper:
         self._thread.start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(self._command, stdin=subprocess.PIPE, pass_fds=[self._passed], env=self._env)
+        signs, giving = os.pipe()
+        try:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                pass_fds=[self._passed, giving],
+                env={**self._env, PULSE: str(giving)},
+            )
+        except OSError:
+            os.close(signs)
+            raise
+        finally:
+            os.close(giving)
+        self._signs = signs
         if process.stdin:
             with suppress(BrokenPipeError):  # it died: that is seen by who waits for it
                 process.stdin.write(self._handed)
@@ -153,6 +167,9 @@ class Keeper:
 
     def _keep(self) -> None:
         while True:
+            if not outlive(self._process, self._signs):
+                _logger.error("killed", reason="it gave no sign of life", process=self._process.pid)
+            os.close(self._signs)
             status = self._process.wait()
             _hang_up(self._process)
             if self._stopping.wait(_PAUSE):

@@ -14,11 +14,15 @@ from typing import Any, Protocol
 import structlog
 
 from adapters.server.frames import Inbox, Item, Outcome, frame, pack
+from adapters.server.pulse import EVERY, Pulse
 from adapters.sql import Receipt, Unavailable, Unstorable
 
 MOST_PER_COMMIT = 256
 MOST_UNDER_WAY = 2
 """Batches that are not answered yet: while the database works on one, the next one is made and leaves."""
+
+LONGEST = 120.0
+"""Seconds for one batch, behind which this process is started anew: a database that is silent is left long before."""
 
 PATIENCE = 5.0
 """Seconds for a process to take what it is told: the others wait meanwhile."""
@@ -47,6 +51,7 @@ class Writer:
 
     def __init__(self, listener: socket.socket, alive: Any, log: Appends) -> None:
         self._log = log
+        self._pulse = Pulse(LONGEST)
         self._listener = listener
         self._alive = alive
         self._selector = selectors.DefaultSelector()
@@ -58,8 +63,11 @@ class Writer:
 
     def run(self) -> None:
         """Returns when the parent is gone, after all that was received is committed and answered."""
+        self._pulse.start()
         while True:
             ready = self._wait()
+            if not self._under_way:
+                self._pulse.goes_on()
             if any(key.data is _OUTCOME for key in ready):
                 self._finish()
                 self._finish_answered()
@@ -87,10 +95,10 @@ class Writer:
         """
         outcome = self._log.socket
         if outcome is None:
-            return [key for key, _ in self._selector.select()]
+            return [key for key, _ in self._selector.select(EVERY)]
         self._selector.register(outcome, selectors.EVENT_READ, _OUTCOME)
         try:
-            return [key for key, _ in self._selector.select()]
+            return [key for key, _ in self._selector.select(EVERY)]
         finally:
             self._selector.unregister(outcome)
 
@@ -130,6 +138,7 @@ class Writer:
 
     def _finish(self) -> None:
         """Answers the oldest batch under way, once its outcome is known."""
+        self._pulse.goes_on()
         connections, batch, sent = self._under_way.popleft()
         answers = zip(connections, map(pack, self._outcomes(batch, sent)), strict=True)
         for connection, some in groupby(answers, itemgetter(0)):

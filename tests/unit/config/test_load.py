@@ -100,8 +100,9 @@ WRONG = [
     (
         "[service]\nsecrets = 'x'",
         "service.secrets",
-        "unknown key: remove it, or take one of checkpoint_every, max_body, origin, secret, signing_key",
+        "unknown key: remove it, or take one of answer_within, checkpoint_every, max_body, origin, secret, signing_key",
     ),
+    ("[service]\nanswer_within = 8", "service.answer_within", "make it a number with its unit"),
     ("[service]\nmax_body = '1 MB'", "service.max_body", "make it a number of bytes"),
     ("[service]\nmax_body = 0", "service.max_body", "make it a number of bytes"),
     ("[service]\nmax_body = true", "service.max_body", "make it a number of bytes"),

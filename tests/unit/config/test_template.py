@@ -23,7 +23,7 @@ def test_the_written_file_loads_with_a_source_of_every_provider(written):
 
 def test_every_line_that_is_commented_out_may_be_taken_in(written):
     text = written.read_text()
-    for setting in ("max_body", "node_ascii", "event_type", "presumed_ended_after"):
+    for setting in ("answer_within", "max_body", "node_ascii", "event_type", "presumed_ended_after"):
         text = text.replace(f"# {setting}", setting)
     written.write_text(text)
 

@@ -44,7 +44,7 @@ async def committed(link: Link, item: Item) -> Receipt | Unavailable:
     return await told
 
 
-def linked(folder: Path, receive: Receive, use: Callable[[Link], Awaitable[None]]) -> None:
+def linked(folder: Path, receive: Receive, use: Callable[[Link], Awaitable[None]], patience: float = 30) -> None:
     """Runs `use` with a link to a listener whose connections are given to `receive`."""
 
     connections: list[StreamWriter] = []
@@ -54,7 +54,7 @@ def linked(folder: Path, receive: Receive, use: Callable[[Link], Awaitable[None]
         await receive(reader, writer)
 
     async def run() -> None:
-        link = Link(str(folder / "writer"), Ids(b"secret"))
+        link = Link(str(folder / "writer"), Ids(b"secret"), patience)
         link.tie(asyncio.get_running_loop())
         server = await asyncio.start_unix_server(accept, folder / "writer")
         await use(link)
@@ -101,11 +101,52 @@ def test_a_writer_that_goes_away_leaves_nobody_waiting(tmp_path: Path):
     linked(tmp_path, hang_up, use)
 
 
-def test_a_writer_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.server.link.PATIENCE", 0.05)
+def test_a_writer_that_says_nothing_keeps_nobody_longer_than_a_sender_waits(tmp_path: Path):
+    async def use(link: Link) -> None:
+        outcomes = await asyncio.gather(*(committed(link, delivery(size)) for size in (1, 2)))
+
+        assert [str(outcome) for outcome in outcomes] == ["the writing process does not answer in time"] * 2
+
+    linked(tmp_path, say_nothing, use, patience=0.05)
+
+
+def test_outcomes_that_come_too_late_are_given_to_nobody_else(tmp_path: Path):
+    slow = asyncio.Event()
+
+    async def answer_later(reader: StreamReader, writer: StreamWriter) -> None:
+        await slow.wait()
+        await answer_sizes(reader, writer)
 
     async def use(link: Link) -> None:
-        assert isinstance(await committed(link, delivery(1)), Unavailable)
+        late = await asyncio.gather(*(committed(link, delivery(size)) for size in (1, 2)))
+        link._patience = 30
+        following = asyncio.create_task(committed(link, delivery(3)))
+        slow.set()
+
+        assert all(isinstance(outcome, Unavailable) for outcome in late)
+        assert await following == Receipt("rejected", 3)
+        assert (len(link._pending), link._late, link._bytes) == (0, 0, 0)
+
+    linked(tmp_path, answer_later, use, patience=0.05)
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MOST_ITEMS", 3), ("MOST_BYTES", 3 * len(pack(delivery(1))))])
+def test_what_waits_for_the_writer_has_bounds_and_what_comes_beyond_them_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+):
+    monkeypatch.setattr(f"adapters.server.link.{bound}", most)
+
+    async def use(link: Link) -> None:
+        waiting = [asyncio.create_task(committed(link, delivery(1))) for _ in range(3)]
+        await asyncio.sleep(0)
+
+        beyond = await committed(link, delivery(4))
+        assert str(beyond) == "too much waits for the writing process"
+        assert not any(one.done() for one in waiting)
+        link._patience = 0.05
+        link.connection_lost(None)
+        assert all(isinstance(outcome, Unavailable) for outcome in await asyncio.gather(*waiting))
+        assert str(await committed(link, delivery(5))) == "the writing process does not answer in time"
 
     linked(tmp_path, say_nothing, use)
 
@@ -125,7 +166,7 @@ def test_a_closed_link_lets_every_thread_go(tmp_path: Path):
 
 def test_without_a_writer_nothing_is_committed(tmp_path: Path):
     async def wait_for_nobody() -> None:
-        link = Link(str(tmp_path / "nobody"), Ids(b"secret"))
+        link = Link(str(tmp_path / "nobody"), Ids(b"secret"), 30)
         link.tie(asyncio.get_running_loop())
 
         assert isinstance(await committed(link, delivery(1)), Unavailable)
