@@ -3,6 +3,7 @@
 from adapters.sql.ability import probe
 from adapters.sql.address import WrongAddress
 from adapters.sql.adopt import Importer
+from adapters.sql.batches import fitting
 from adapters.sql.build import Builder, Progress, Refused, Told, Unfolded
 from adapters.sql.collector import seldom_collecting
 from adapters.sql.configured import TOKENS, Configured, note_configuration
@@ -127,6 +128,7 @@ __all__ = [
     "claimed_sources",
     "claims",
     "dialect_of",
+    "fitting",
     "keeper",
     "migrate",
     "note_configuration",

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-from adapters.sql.entries import Receipt, Unavailable
+from adapters.sql.batches import fitting
+from adapters.sql.entries import Receipt
 from adapters.sql.turns import Item, Outcome
 
 
@@ -28,15 +29,15 @@ class GroupCommit:
         slot = _Slot(item)
         self._waiting.append(slot)
         with self._turn:
-            if slot.outcome is None:
+            while slot.outcome is None:
                 self._commit(self._take())
         if isinstance(slot.outcome, Receipt):
             return slot.outcome
-        raise slot.outcome or Unavailable("no outcome")
+        raise slot.outcome
 
     def _take(self) -> list[_Slot]:
-        """All that wait by now; later ones are appended behind them and stay."""
-        batch = self._waiting[:]
+        """Those that wait, from the first on, as far as they fit; later ones are appended behind them and stay."""
+        batch = self._waiting[: fitting(slot.item for slot in self._waiting[:])]
         del self._waiting[: len(batch)]
         return batch
 

@@ -109,3 +109,20 @@ def _follow(bench: Bench, done: Event, seen: list[int]) -> None:
 def _after(bench: Bench, position: int) -> Sequence[int]:
     sql = f"SELECT position FROM events WHERE position > {position} ORDER BY position LIMIT 500"
     return [row[0] for row in bench.rows(sql)]
+
+
+def test_threads_that_wait_together_commit_what_fits_one_after_the_other(
+    processes: list[Bench], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("adapters.sql.batches.MOST_BYTES", 1)
+    bench, sizes = processes[0], []
+    group = GroupCommit(lambda batch: (sizes.append(len(batch)), bench.log.commit(batch))[1])  # type: ignore[func-returns-value]
+
+    with ThreadPoolExecutor(4) as pool:
+        with group._turn:
+            told = [pool.submit(group.append, bench.entry("clinic", wms("s", number))) for number in range(4)]
+            while len(group._waiting) < 4:
+                pass
+
+        assert sorted(one.result().position for one in told) == [1, 2, 3, 4]
+    assert sizes == [1, 1, 1, 1]

@@ -15,6 +15,7 @@ import pytest
 from adapters.server import Writer
 from adapters.server.frames import Inbox, Item, Outcome, frame, pack
 from adapters.sql import Receipt, Rejection, Unavailable
+from adapters.sql.batches import MOST_BYTES
 
 
 class Scripted:
@@ -201,6 +202,23 @@ def test_a_process_that_takes_no_outcomes_is_left(monkeypatch: pytest.MonkeyPatc
         other.sendall(delivered(2))
 
         assert received(other, 1) == [Receipt("rejected", 2)]
+
+
+def test_a_batch_ends_where_its_bodies_have_many_bytes_together():
+    class Weighing(Failing):
+        def begin(self, batch: Sequence[Item]) -> Sequence[Item]:
+            weights.append([len(item.body) for item in batch if isinstance(item, Rejection)])
+            return batch
+
+    weights: list[list[int]] = []
+    large = Rejection("clinic", 0, [], b"x" * (MOST_BYTES // 2 - 1), 1, 400, "empty")
+    larger = Rejection("clinic", 0, [], b"x" * (MOST_BYTES + 1), 1, 400, "empty")
+    with connecting(Weighing()) as connect, connect() as client:
+        client.sendall(frame([pack(item) for item in (large, large, large, larger, large)]))
+
+        assert received(client, 5) == [Receipt("rejected", 1)] * 5
+
+    assert [len(batch) for batch in weights] == [2, 1, 1, 1]
 
 
 def received(client: socket.socket, count: int) -> list[Outcome]:
