@@ -16,7 +16,7 @@ GOES_ON = "[(pulse.goes_on(), time.sleep(0.1)) for _ in range({steps})]"
 HANGS = "time.sleep(600)"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pulse, "LOOK", 0.5)
 
@@ -37,17 +37,17 @@ def started(code: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 
 
 def test_a_process_whose_work_goes_on_lives_until_it_ends_by_itself():
-    with started(BEATS.format(longest=1) + GOES_ON.format(steps=50)) as (process, signs):
+    with started(BEATS.format(longest=30) + GOES_ON.format(steps=20)) as (process, signs):
         assert outlive(process, signs)
         assert process.returncode == 0
 
 
-def test_a_process_that_lives_but_whose_work_does_not_go_on_is_ended():
+def test_a_process_that_lives_but_whose_work_does_not_go_on_is_ended(soon):
     with started(BEATS.format(longest=1) + HANGS) as (process, signs):
         assert not outlive(process, signs)
 
 
-def test_a_process_that_hangs_before_its_first_sign_is_ended(monkeypatch: pytest.MonkeyPatch):
+def test_a_process_that_hangs_before_its_first_sign_is_ended(soon, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pulse, "STARTING", 0.5)
     with started("import time; " + HANGS) as (process, signs):
         assert not outlive(process, signs)
