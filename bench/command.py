@@ -16,6 +16,7 @@ from bench.postgres import Durable
 from bench.results import Figure, table, write
 from bench.scale import FULL, LARGE, QUICK, Scale
 from bench.surroundings import surroundings
+from tests.support.run import Run
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -63,7 +64,11 @@ def main(benchmarks: Mapping[str, Benchmark], arguments: Sequence[str] | None = 
     scale = QUICK if given.quick else LARGE if given.large else FULL
     wanted = {name: benchmarks[name] for name in given.names or benchmarks}
     output = given.output or (None if given.quick or given.database else RESULTS)
-    with tempfile.TemporaryDirectory(prefix="hookfold-bench-", dir=given.folder) as folder, Durable() as postgres:
+    with (
+        Run(),
+        tempfile.TemporaryDirectory(prefix="hookfold-bench-", dir=given.folder) as folder,
+        Durable() as postgres,
+    ):
         place = Place(Path(folder), postgres, scale, [given.database] if given.database else DATABASES)
         around = surroundings(postgres)
         print("\n".join(f"{name:<12}{value}" for name, value in around.items()), flush=True)

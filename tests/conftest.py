@@ -1,29 +1,53 @@
-"""Databases for tests: SQLite files, and a real PostgreSQL that the test run starts itself.
+"""Databases for tests: SQLite files, and a real PostgreSQL that the test run starts itself, once for all its workers.
 
 A migrated database is made once per process and copied for every test: 2 ms on SQLite, 20 ms on PostgreSQL.
 """
 
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from sqlalchemy import URL
 
 from adapters.sql import migrate, open_engine
-from tests.support.postgres import Postgres
+from tests.support.postgres import SETTINGS, Postgres
+from tests.support.run import Run
+from tests.support.server import Server
 
 settings.register_profile("hookfold", deadline=None, print_blob=True)  # the machine may be busy: slow is not wrong
 settings.load_profile("hookfold")
 
 BACKENDS = ["sqlite", "postgresql"]
+UNDO = pytest.StashKey[ExitStack]()
+SHARED = pytest.StashKey[Server]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that was started by hand cleans up; its workers do not."""
+    if not hasattr(config, "workerinput"):
+        config.stash[UNDO] = ExitStack()
+        config.stash[UNDO].enter_context(Run())
+        config.add_cleanup(config.stash[UNDO].close)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Before the first worker starts, its server is there; two that make one at once get in each other's way."""
+    stash = node.config.stash
+    if SHARED not in stash:
+        stash[SHARED] = stash[UNDO].enter_context(Server(SETTINGS))
+    node.workerinput["postgres"] = str(stash[SHARED].folder)
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server of this process's own, kept off UTC on purpose."""
-    with Postgres() as server:
+def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    """The PostgreSQL of this run, kept off UTC on purpose. Who stops it, or sets it otherwise, makes one of its own."""
+    worker = getattr(request.config, "workerinput", None)
+    with Postgres(Path(worker["postgres"]), f"{worker['workerid']}_") if worker else Postgres() as server:
         yield server
 
 

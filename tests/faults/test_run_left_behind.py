@@ -1,0 +1,53 @@
+"""A run of the tests leaves the machine as it was, killed or not."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.janitor import lives
+
+HOUSE = Path(__file__).parents[2]
+A_RUN = """
+import subprocess, sys
+from tests.support.postgres import Postgres
+from tests.support.run import Run
+
+with Run() as run, Postgres() as postgres:
+    stray = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    url = postgres.url(postgres.create())
+    (server,) = run.folder.glob("*/postmaster.pid")
+    print(run.folder, stray.pid, server.read_text().split()[0], postgres.ask(url, "SHOW timezone"), sep="\\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(
+    ("temporary", "killed"),
+    [("tmp", False), ("with a space", True), ("so long a name that no socket fits into it" * 2, True)],
+)
+def test_nothing_is_left(tmp_path: Path, temporary: str, killed: bool):
+    accounts = Path("/etc/passwd").read_bytes()
+    (tmp_path / temporary).mkdir()
+    (tmp_path / "home").mkdir(mode=0o500)
+    env = os.environ | {"TMPDIR": str(tmp_path / temporary), "HOME": str(tmp_path / "home")}
+
+    run = subprocess.Popen(
+        [sys.executable, "-c", A_RUN], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HOUSE
+    )
+    assert run.stdout
+    folder, *processes, zone = (run.stdout.readline().rstrip("\n") for _ in range(4))
+    assert zone == "Asia/Tokyo"
+    if killed:
+        run.send_signal(signal.SIGKILL)
+    run.communicate()  # ends with the last process that has its output: all that the run started
+
+    assert run.returncode == (-signal.SIGKILL if killed else 0)
+    assert not Path(folder).exists()
+    assert list((tmp_path / temporary).iterdir()) == []
+    assert [process for process in processes if lives(int(process))] == []
+    assert Path("/etc/passwd").read_bytes() == accounts
