@@ -22,7 +22,7 @@ def begin_run(state: MeasurementState, stretch: Stretch) -> None:
     state.run += 1
     state.runs.append(Run(state.run, first.occurred_at))
     state.state, state.connection, state.visibility = "waiting", "unknown", "unknown"
-    state.outcome, state.unloaded = None, None
+    state.outcome = None
     state.current, state.highest, state.count, state.hole = -1, -1, 0, -1
     state.opened = stretch.opened
     state.second = stretch.until
@@ -39,14 +39,13 @@ def follow_number(state: MeasurementState, event: Event) -> tuple[Note, ...] | N
     same_second = second == state.second
     if second < state.second or (same_second and state.opened == second and state.run > 1):
         return None
-    if not state.run or (number > state.highest and (state.unloaded is None or number <= state.unloaded)):
+    if not state.run or number > state.highest:
         return _join(state, event, second)
-    taken = state.count == state.highest + 1
-    if same_second or not (taken or number > state.highest):
+    surely_taken = state.count == state.highest + 1
+    if same_second or not surely_taken:
         return None
-    overlap = 0 < number <= state.highest
     begin_run(state, Stretch([event], opened=second, until=second))
-    return (OVERLAP,) if overlap else ()
+    return (OVERLAP,) if number > 0 else ()
 
 
 def _join(state: MeasurementState, event: Event, second: int) -> tuple[()]:
@@ -66,7 +65,7 @@ def count(state: MeasurementState, event: Event) -> None:
     state.highest = number
     state.count += 1
     if event.type == UNLOADED and event.known:
-        _unload(state, event, number)
+        state.runs[-1].ended_at, state.runs[-1].ended_by = event.occurred_at, UNLOADED
 
 
 def _hole(state: MeasurementState, event: Event, expected: int, number: int) -> None:
@@ -78,7 +77,6 @@ def _hole(state: MeasurementState, event: Event, expected: int, number: int) -> 
             record.complete = False
 
 
-def _unload(state: MeasurementState, event: Event, number: int) -> None:
-    if state.unloaded is None:
-        state.unloaded = number
-    state.runs[-1].ended_at, state.runs[-1].ended_by = event.occurred_at, UNLOADED
+def come_back(state: MeasurementState) -> None:
+    """The page that had said goodbye goes on: its run has not ended."""
+    state.runs[-1].ended_at, state.runs[-1].ended_by = None, None

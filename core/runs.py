@@ -1,9 +1,12 @@
 """Finds the runs of a wms session: the provider starts its numbers at 0 again when the page is loaded again.
 
-The events are walked by their second. Within one second the open run goes on first, ascending, up to its PAGE_UNLOADED;
-then comes the rest, ascending. An event opens a run if its number is taken in the open one, is above that one's
-PAGE_UNLOADED, or is below the number of an event more than five seconds earlier. The walk sees a set: the order of
-arrival plays no part. Of two events with one number in one second the PAGE_UNLOADED belongs to the older run.
+The events are walked by their second. Within one second the open run goes on first, ascending; then comes the rest,
+ascending. An event opens a run if its number is taken in the open one, or is below the number of an event more than
+five seconds earlier. The walk sees a set: the order of arrival plays no part. Of two events with one number in one
+second the PAGE_UNLOADED belongs to the older run.
+
+A number that goes on behind PAGE_UNLOADED is the same page: browsers tell `visibilitychange` after `pagehide`, and a
+page that comes back from the back/forward cache keeps its counter.
 """
 
 from bisect import bisect_left
@@ -36,15 +39,13 @@ def number_of(event: Event) -> int:
 class FoundRun:
     """A run while it is walked. `opened` is the second of its first walked event.
 
-    `overlap` is that event, where its number is above 0 and not just behind the PAGE_UNLOADED of the run before: two
-    tabs use one session, or the run's beginning is lost.
+    `overlap` is that event, where its number is above 0: two tabs use one session, or the run's beginning is lost.
     """
 
     def __init__(self, opened: int = 0, overlap: Event | None = None) -> None:
         self.opened = opened
         self.overlap = overlap
         self.highest = -1
-        self.unloaded: int | None = None
         self._taken: dict[int, Event] = {}
         self._peaks: list[tuple[int, int]] = []
 
@@ -59,18 +60,16 @@ class FoundRun:
         return self._peaks[-1][0]
 
     def add(self, walked: Walked) -> None:
-        second, number, goes_on, _, event = walked
+        second, number, _, _, event = walked
         self._taken[number] = event
         self.highest = max(self.highest, number)
         self._peaks.append((second, self.highest))
-        if not goes_on and (self.unloaded is None or number < self.unloaded):
-            self.unloaded = number
 
     def goes_on_with(self, second: list[Walked]) -> list[Walked]:
         """Takes what continues the run out of one second's events, ascending; gives back the rest, ascending."""
         rest = []
         for walked in second:
-            if walked[1] > self.highest and (self.unloaded is None or walked[1] <= self.unloaded):
+            if walked[1] > self.highest:
                 self.add(walked)
             else:
                 rest.append(walked)
@@ -80,18 +79,7 @@ class FoundRun:
         """Whether the event is none of this run's: it opens the next one."""
         second, number = walked[:2]
         earlier = self._highest_before(second - CLOCK_SLACK)
-        return number in self._taken or self._is_beyond(number) or number < earlier
-
-    def next(self, walked: Walked) -> "FoundRun":
-        """The run that the event opens."""
-        second, number, _, _, event = walked
-        odd = number > 0 and (number in self._taken or not self._is_beyond(number))
-        following = FoundRun(second, event if odd else None)
-        following.add(walked)
-        return following
-
-    def _is_beyond(self, number: int) -> bool:
-        return self.unloaded is not None and number > self.unloaded
+        return number in self._taken or number < earlier
 
     def _highest_before(self, second: int) -> int:
         index = bisect_left(self._peaks, (second, -1))
@@ -117,8 +105,6 @@ def _only_run(events: list[Event]) -> Stretch | None:
     numbers, seconds = [number_of(event) for event in events], [second_of(event) for event in events]
     if not events or any(map(ge, numbers, numbers[1:])) or any(map(gt, seconds, seconds[1:])):
         return None
-    if UNLOADED in [event.type for event in events[:-1]]:
-        return None
     return Stretch(events, opened=seconds[0], until=seconds[-1])
 
 
@@ -135,8 +121,15 @@ def _walk_second(found: list[FoundRun], second: list[Walked]) -> None:
         opener = _take_until_a_run_opens(found[-1], pending)
         if opener is None:
             return
-        found.append(found[-1].next(pending[opener]))
+        found.append(_opened_by(pending[opener]))
         pending = found[-1].goes_on_with(pending[opener + 1 :])
+
+
+def _opened_by(walked: Walked) -> FoundRun:
+    second, number, _, _, event = walked
+    run = FoundRun(second, event if number > 0 else None)
+    run.add(walked)
+    return run
 
 
 def _take_until_a_run_opens(run: FoundRun, pending: list[Walked]) -> int | None:

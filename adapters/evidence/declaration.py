@@ -6,7 +6,7 @@ from typing import Any
 from core.declared import declared
 from core.fold import Kind
 from core.machines import measurement
-from core.machines.records import BEGUN, CREATED, ENDS, OVER, RESULTS, STARTS
+from core.machines.records import BEGUN, CREATED, ENDS, GONE, OVER, RESULTS, STARTS
 from core.order import OUTCOMES, RANKS
 from core.runs import CLOCK_SLACK, UNLOADED
 
@@ -30,7 +30,7 @@ def declaration(kind: Kind) -> dict[str, Any]:
     numbered: dict[str, Any] = {"outcomes": measurement.OUTCOMES, "preparing": sorted(measurement.PREPARING)}
     numbered |= {"denied": measurement.DENIED, "granted": measurement.GRANTED, "prepares": sorted(measurement.PREPARES)}
     numbered |= {"starts": STARTS, "created": CREATED, "results": RESULTS, "ends": sorted(ENDS), "over": sorted(OVER)}
-    numbered |= {"begun": BEGUN}
+    numbered |= {"begun": BEGUN, "gone": sorted(GONE)}
     numbered |= {"unloaded": UNLOADED, "clock_slack": CLOCK_SLACK}
     timed: dict[str, Any] = {"ranks": RANKS, "handlers": sorted(OUTCOMES)}
     rest = {"order": "number", **numbered} if kind.name == "measurement" else {"order": "time", **timed}

@@ -283,12 +283,12 @@ class Measurements:
             self.going_on = one
         return one
 
-    def beside(self, event: Event, run: int) -> None:
+    def beside(self, event: Event, run: int, state: str) -> None:
         """What the connection or the page tells may be the first that is heard of one."""
         name, other = event.measurement, self.going_on
         if name is not None and self.named(name) is None and self.given(name) is None:
             self.begun(name, run, self.declared["begun"])
-            self.going_on = other or self.going_on
+            self.going_on = other if other or state in self.declared["gone"] else self.going_on
 
     def prepare(self, run: int, before: str, to: str) -> Measurement | None:
         """The run's last one. It goes on behind a step of the preparation where it is not over, and nothing denied."""
@@ -357,7 +357,7 @@ class Machine:
                 if name == self.main:
                     self.measure(region, event, before, to)
                 else:
-                    self.measurements.beside(event, self.runs)
+                    self.measurements.beside(event, self.runs, self.state[self.main])
                     self.tell()
 
     def row(self, region: dict[str, Any], state: str, event: Event) -> tuple[str | None, str | None, str | None]:
@@ -371,7 +371,7 @@ class Machine:
         """Steps the measurement that takes the event through the same rows; its outcome may be the session's."""
         taker = self.measurements.of(event, self.runs, before, self.state[self.main])
         if taker is not None:
-            together = taker is self.measurements.going_on and taker.state == before
+            together = taker is self.measurements.going_on and taker.state == before not in self.declared["gone"]
             leads, marks, _ = self.row(region, taker.state, event)
             strays = marks is not None and event.type != self.declared["results"]
             if leads is not None and (together or not strays or taker.outcome is None):
@@ -390,6 +390,8 @@ class Machine:
             last = self.measurements.prepare(self.runs, before, to)
             if self.measurements.going_on or (before, to) == (self.declared["denied"], self.declared["granted"]):
                 self.outcome = last.outcome if last else None
+        elif before in self.declared["gone"]:
+            return
         self.outcome = self.declared["outcomes"].get(to, self.outcome)
 
 
@@ -407,22 +409,15 @@ class Run:
         self.taken: dict[int, Event] = {}
         self.peaks: list[tuple[int, int]] = []
         self.highest = -1
-        self.unloaded: int | None = None
 
-    def add(self, event: Event, unloads: bool) -> None:
+    def add(self, event: Event) -> None:
         self.taken[event.number] = event
         self.highest = max(self.highest, event.number)
         self.peaks.append((event.second, self.highest))
-        if unloads and (self.unloaded is None or event.number < self.unloaded):
-            self.unloaded = event.number
-
-    def goes_on(self, event: Event) -> bool:
-        return event.number > self.highest and (self.unloaded is None or event.number <= self.unloaded)
 
     def ends(self, event: Event, slack: int) -> bool:
         earlier = [highest for second, highest in self.peaks if second < event.second - slack]
-        beyond = self.unloaded is not None and event.number > self.unloaded
-        return event.number in self.taken or beyond or event.number < (earlier[-1] if earlier else -1)
+        return event.number in self.taken or event.number < (earlier[-1] if earlier else -1)
 
 
 def runs_of(events: list[Event], machine: dict[str, Any]) -> list[list[Event]]:
@@ -438,8 +433,8 @@ def runs_of(events: list[Event], machine: dict[str, Any]) -> list[list[Event]]:
         while pending:
             rest = []
             for event in pending:
-                if follows and found[-1].goes_on(event):
-                    found[-1].add(event, unloads(event))
+                if follows and event.number > found[-1].highest:
+                    found[-1].add(event)
                 else:
                     rest.append(event)
             pending, follows = rest, False
@@ -448,7 +443,7 @@ def runs_of(events: list[Event], machine: dict[str, Any]) -> list[list[Event]]:
                 if found[-1].ends(event, slack):
                     found.append(Run())
                     follows = True
-                found[-1].add(event, unloads(event))
+                found[-1].add(event)
     return [[run.taken[number] for number in sorted(run.taken)] for run in found if run.taken]
 
 

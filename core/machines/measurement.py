@@ -5,12 +5,16 @@ Three regions, each moved by its own events only: the measurement's sequence, th
 Each measurement is stepped through the same rows by its own events, and has the outcome that these give it; the
 session's is that of the measurement that goes on. What names a measurement is its own. But what may end one (canceled,
 failed, redirected, unloaded) ends the one that goes on, where the named one is over: the page may still name the last.
+
+A page may speak after its goodbye. What tells of the connection or of its visibility then moves that region only; a
+step of the sequence is made as anywhere else, and the run goes on. What is over keeps its outcome.
 """
 
 from enum import Enum
 
 from core.event import SECOND, Event
 from core.machines.records import (
+    GONE,
     RESULTS,
     Measurement,
     MeasurementState,
@@ -20,7 +24,7 @@ from core.machines.records import (
 )
 from core.machines.state import Kind, Settings
 from core.machines.table import UNLISTED, Arm, On, declare
-from core.numbered import begin_run, by_number, count, follow_number
+from core.numbered import begin_run, by_number, come_back, count, follow_number
 
 
 class Scan(Enum):
@@ -168,9 +172,12 @@ def step(state: MeasurementState, event: Event, _: Settings) -> Arm:
 def _step_in_sequence(state: MeasurementState, event: Event) -> Arm:
     before = state.state
     arm = state.take(sequence, event)
+    if before in GONE and state.state not in GONE:
+        come_back(state)
     record = None if event.type in PREPARES else _taker(state, event, before)
     if record is not None:
-        _step_of(state, record, event, arm if record.state == before and state.took < 0 else None)
+        together = record.state == before and state.took < 0 and before not in GONE
+        _step_of(state, record, event, arm if together else None)
         told = state.measurement() or (record if record.run == state.run else None)
         if told is not None:
             state.outcome = told.outcome
@@ -190,7 +197,7 @@ def _taker(state: MeasurementState, event: Event, before: str) -> Measurement | 
 def _step_of(state: MeasurementState, record: Measurement, event: Event, arm: Arm | None) -> None:
     """Steps the measurement through the same rows, from its own state. `arm`: the sequence's, where both go together.
 
-    One that is over and does not go on takes no stray step any more, but results.
+    One that is over and does not go on, or whose page has gone, takes no stray step any more, but results.
     """
     if arm is None:
         arm = sequence.pick(record.state, event.type, state, event)
@@ -203,6 +210,8 @@ def _step_of(state: MeasurementState, record: Measurement, event: Event, arm: Ar
 def _settle_outcome(state: MeasurementState, before: str, to: str) -> None:
     if to in PREPARING:
         _prepare(state, before, to)
+    elif before in GONE:
+        return
     state.outcome = OUTCOMES.get(to, state.outcome)
 
 
@@ -233,5 +242,5 @@ def _step_beside(state: MeasurementState, event: Event) -> Arm:
 
 tables = (sequence, connection, visibility)
 measurement = Kind(
-    "measurement", tables, MeasurementState, by_number, begin_run, follow_number, step, skip=count, revision=2
+    "measurement", tables, MeasurementState, by_number, begin_run, follow_number, step, skip=count, revision=3
 )

@@ -12,8 +12,11 @@ ENDS = frozenset(
 )
 """What may end a measurement."""
 
-OVER, BEGUN = frozenset({"completed", "canceled", "failed", "abandoned"}), "created"
+OVER, BEGUN = frozenset({"completed", "canceled", "failed", "abandoned", "redirecting", "closed"}), "created"
 """Where the sequence's measurement is over, one that nobody saw begin has begun since; it is in that state."""
+
+GONE = frozenset({"closed", "abandoned"})
+"""Where the page has said goodbye."""
 
 
 class Chunk(msgspec.Struct, array_like=True, gc=False):
@@ -52,8 +55,8 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
 
     `took`: the index of the one that took the last event, where that is not the one that goes on (-1: it is). Of the
     open run: `current` is the index of the measurement that goes on (-1: none), `highest` the highest number,
-    `count` how many there are, `hole` the number behind its last hole (-1: none), `unloaded` that of its PAGE_UNLOADED,
-    `opened` its first second. `second` is the last one of the whole session.
+    `count` how many there are, `hole` the number behind its last hole (-1: none), `opened` its first second. `second`
+    is the last one of the whole session.
     """
 
     state: str = "waiting"
@@ -65,7 +68,6 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
     highest: int = msgspec.field(default=-1, name="h")
     count: int = msgspec.field(default=0, name="k")
     hole: int = msgspec.field(default=-1, name="g")
-    unloaded: int | None = msgspec.field(default=None, name="x")
     opened: int = msgspec.field(default=0, name="b")
     second: int = msgspec.field(default=-1, name="e")
 
@@ -143,7 +145,10 @@ def _known(state: MeasurementState, event: Event, at: int, before: str) -> Measu
 
 
 def side_measurement_of(state: MeasurementState, event: Event) -> Measurement | None:
-    """The measurement that an event beside the sequence names; it goes on by that only where no other one does."""
+    """The measurement that an event beside the sequence names.
+
+    It goes on by that only where no other one does, and the page has not gone.
+    """
     name = event.data.get("measurement_id")
     if name is None:
         return None
@@ -154,7 +159,7 @@ def side_measurement_of(state: MeasurementState, event: Event) -> Measurement | 
     record = state.measurements[at] if at >= 0 else _given(state, name)
     if record is None:
         record, at = open_measurement(state, event, name, BEGUN), len(state.measurements) - 1
-        state.current = at if current < 0 else current
+        state.current = at if current < 0 and state.state not in GONE else current
     state.took = -1 if at in (-1, state.current) else at
     return record
 

@@ -251,14 +251,68 @@ def test_what_ends_the_next_measurement_may_still_name_the_last(ending: str, out
     assert [step.measurement for step in trace(MEASUREMENT, stream(*events))][-1] == 10
 
 
+ENDED = [*COMPLETED, "REDIRECTING_TO_CALLBACK 9 measurement_id=m1", "PAGE_UNLOADED 10 measurement_id=m1"]
+
+
 @pytest.mark.parametrize(("again", "outcome"), [("API_ERROR", "failed"), ("PAGE_UNLOADED", "abandoned")])
 def test_a_run_behind_the_end_leaves_a_finished_measurement_alone(again: str, outcome: str):
-    ended = [*COMPLETED, "REDIRECTING_TO_CALLBACK 9 measurement_id=m1", "PAGE_UNLOADED 10 measurement_id=m1"]
-
-    state = fold(MEASUREMENT, stream(*ended, f"{again} 11 measurement_id=m1"))
+    state = fold(MEASUREMENT, stream(*ENDED, f"{again} 0 @60 measurement_id=m1"))
 
     assert (state.run, state.outcome) == (2, outcome)
     assert [(one.outcome, one.complete) for one in state.measurements] == [("completed", True)]
+
+
+@pytest.mark.parametrize("beside", ["PAGE_VISIBILITY_CHANGE 11 visible=HIDDEN", "WEBSOCKET_DISCONNECTED 12"])
+@pytest.mark.parametrize("named", ["", " measurement_id=m1", " measurement_id=m9"])
+def test_what_stands_beside_the_sequence_moves_its_own_region_behind_the_goodbye(beside: str, named: str):
+    over, after = fold(MEASUREMENT, stream(*ENDED)), fold(MEASUREMENT, stream(*ENDED, beside + named))
+
+    assert (after.state, after.outcome, after.runs) == (over.state, over.outcome, over.runs) != (None, None, [])
+    assert {after.connection, after.visibility} & {"hidden", "disconnected"}
+
+
+def test_only_the_connection_told_of_a_measurement_and_the_page_was_left_all_the_same():
+    state = fold(MEASUREMENT, stream("WMS_LOADED 0", "PAGE_UNLOADED 1", "WEBSOCKET_DISCONNECTED 2 measurement_id=m1"))
+
+    assert (state.state, state.outcome) == ("abandoned", "abandoned")
+
+
+@pytest.mark.parametrize("late", ["API_ERROR", "GENERAL_ERROR", "LOW_SNR", "MEASUREMENT_CANCELED", "PAGE_UNLOADED"])
+@pytest.mark.parametrize("named", ["", " measurement_id=m1"])
+def test_what_is_over_keeps_its_outcome_behind_the_goodbye(late: str, named: str):
+    assert outcomes(*ENDED, f"{late} 11{named}") == ("completed", {"m1": "completed"})
+
+
+def test_a_denial_stays_behind_the_goodbye():
+    denied = [*BEFORE[:2], "CAMERA_PERMISSION_DENIED 2", "PAGE_UNLOADED 3"]
+
+    assert outcomes(*denied, "LOW_SNR 4") == ("denied", {})
+
+
+def test_a_page_that_comes_back_goes_on_measuring_in_its_run():
+    back = ["MEASUREMENT_STARTED 11 @3600", "MEASUREMENT_CREATED 12 measurement_id=m2"]
+
+    state = fold(MEASUREMENT, stream(*ENDED, *back))
+
+    assert (state.state, state.outcome, state.run, state.runs[0].ended_by) == ("created", None, 1, None)
+    assert [(one.measurement_id, one.run, one.outcome) for one in state.measurements] == [
+        ("m1", 1, "completed"),
+        ("m2", 1, None),
+    ]
+
+
+def test_a_page_that_comes_back_and_goes_again_ended_when_it_went_last():
+    (run,) = fold(MEASUREMENT, stream(*ENDED, "MEASUREMENT_STARTED 11 @3600", "PAGE_UNLOADED 12 @3700")).runs
+
+    assert (run.ended_at, run.ended_by) == (at(3700), "PAGE_UNLOADED")
+
+
+@pytest.mark.parametrize(("ending", "outcome"), [("API_ERROR", "failed"), ("PAGE_UNLOADED", "abandoned")])
+@pytest.mark.parametrize("upto", [10, 11])
+def test_what_ends_one_that_nobody_saw_begin_ends_it_behind_redirect_and_goodbye(ending: str, outcome: str, upto: int):
+    lost = f"{ending} {upto} measurement_id=m2"
+
+    assert outcomes(*ENDED[:upto], lost)[1] == {"m1": "completed", "m2": outcome}
 
 
 @pytest.mark.parametrize(

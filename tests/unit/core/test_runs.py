@@ -54,7 +54,7 @@ def test_the_rest_of_a_run_in_the_reloads_second_stays_with_it():
 
 
 def test_of_two_events_with_one_number_in_one_second_the_unload_is_the_older_runs():
-    events = stream("A 0 @0", "PAGE_UNLOADED 1 @5", "B 0 @5", "C 1 @5", "D 2 @5")
+    events = stream("A 0 @0", "PAGE_UNLOADED 1 @5", "B 0 @5", "C 1 @5", "D 2 @6")
 
     assert told_apart(events) == [{1, 2}, {3, 4, 5}]
 
@@ -77,10 +77,22 @@ def test_a_clock_that_steps_back_six_seconds_does():
     assert numbers(events) == [[1], [0]]
 
 
-def test_a_number_behind_the_unload_begins_a_run():
-    events = stream("A 0 @0", "PAGE_UNLOADED 1 @1", "B 5 @2")
+def test_a_number_that_goes_on_behind_the_unload_is_the_same_pages():
+    events = stream("A 0 @0", "PAGE_UNLOADED 1 @1", "B 2 @1", "B 5 @3600")
 
-    assert numbers(events) == [[0, 1], [5]]
+    assert numbers(events) == [[0, 1, 2, 5]]
+
+
+def test_a_reload_behind_a_page_that_spoke_after_its_goodbye_begins_a_run():
+    events = stream("A 0 @0", "PAGE_UNLOADED 1 @1", "B 2 @1", "WMS_LOADED 0 @1", "A 1 @3")
+
+    assert numbers(events) == [[0, 1, 2], [0, 1]]
+
+
+def test_a_number_that_goes_on_in_the_reloads_second_is_the_older_pages():
+    events = stream("A 0 @0", "PAGE_UNLOADED 1 @5", "WMS_LOADED 0 @5", "B 2 @5", "A 1 @6")
+
+    assert told_apart(events) == [{1, 2, 4}, {3, 5}]
 
 
 def test_a_run_that_begins_with_a_number_that_was_taken_overlaps():
@@ -96,12 +108,6 @@ def test_two_tabs_at_once_overlap_however_they_are_taken_apart():
 
     assert [run.events[0].sequence for run in found] == [0, 0, 4, 8]
     assert [run.overlap is not None for run in found] == [False, False, True, True]
-
-
-def test_a_number_behind_the_unload_is_no_overlap():
-    events = stream("A 0 @0", "PAGE_UNLOADED 1 @1", "B 5 @2")
-
-    assert [run.overlap for run in runs(events)] == [None, None]
 
 
 def test_an_event_of_unknown_time_comes_last():
@@ -178,18 +184,14 @@ def word_by_word(events: list[Event]) -> list[list[Event]]:
 
 
 def choice(run: list[Event], event: Event) -> tuple[bool, int, bool, bytes]:
-    goes_on = number(event) > max((number(other) for other in run), default=-1) and not beyond(run, event)
+    goes_on = number(event) > max((number(other) for other in run), default=-1)
     return (not goes_on, number(event), not unload(event), event.key)
 
 
 def opens(run: list[Event], event: Event) -> bool:
     taken = any(number(other) == number(event) for other in run)
     below = any(number(other) > number(event) and clock(event) - clock(other) > 5 for other in run)
-    return taken or below or beyond(run, event)
-
-
-def beyond(run: list[Event], event: Event) -> bool:
-    return any(unload(other) and number(event) > number(other) for other in run)
+    return taken or below
 
 
 def unload(event: Event) -> bool:
