@@ -89,11 +89,13 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> "Checkpoint":
-        """Raises Malformed. Lines behind the third are another's business."""
-        origin, size, root, *_ = [*text.split("\n"), "", "", ""]
-        value = Checkpoint(origin, _number(size), from_base64(root))
-        if not origin or len(value.root) != 32:
-            raise Malformed("not a checkpoint: origin, size and root hash, a line each")
+        """Raises Malformed. What extension lines say is another's business, but none of them is empty."""
+        lines = text.removesuffix("\n").split("\n")
+        if len(lines) < 3 or not all(lines):
+            raise Malformed("not a checkpoint: origin, size and root hash, a line each, and no empty line")
+        value = Checkpoint(lines[0], _number(lines[1]), from_base64(lines[2]))
+        if len(value.root) != 32:
+            raise Malformed("not a checkpoint: its root hash has 32 bytes")
         return value
 
 

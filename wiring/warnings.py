@@ -9,6 +9,9 @@ from wiring.parts import Parts
 
 _logger = structlog.get_logger()
 
+SHORT = 16
+"""Characters of a source's secret that can be guessed if they are fewer."""
+
 _OPEN = "others can read every state and body, tell of actions and start replays"
 
 
@@ -19,6 +22,11 @@ def warn(parts: Parts, host: str) -> None:
         _logger.warning("no_source", mend=f"add [sources.NAME] with its provider to {settings.path}")
     if names := parts.replay().unbuilt():
         _logger.warning("unbuilt", machines=names, mend="hookfold replay, or serve --rebuild-on-start")
+    for source in settings.sources.values():
+        for secret in source.secrets:
+            if len(secret.value) < SHORT:
+                mend = "make it longer, there and here: whoever guesses it can sign"
+                _logger.warning("short_secret", source=source.name, secret=secret.ref, mend=mend)
     if not settings.tokens and not is_loopback(host):
         mend = f"add [tokens.NAME] to {settings.path}: {_OPEN}"
         _logger.warning("no_token", host=host, mend=mend)

@@ -47,7 +47,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
 
 def _parsed(where: Path) -> values.Table:
     try:
-        return tomllib.loads(where.read_text(encoding="utf-8"))
+        return tomllib.loads(where.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(where, "", "there is no such file: `hookfold init` writes one") from None
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Secrets by reference, never in the configuration itself; white space around a secret is no part of it."""
+"""Secrets by reference, never in the configuration itself; white space around one, or a BOM, is no part of it."""
 
 import os
 import re
@@ -127,7 +127,7 @@ def _from_environment(name: str, where: Path, key: str, env: Mapping[str, str]) 
 
 def _from_file(path: Path, where: Path, key: str) -> str:
     try:
-        value = path.read_text(encoding="utf-8").strip()
+        value = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(where, key, f"{path} cannot be read ({why}): put the secret there") from None

@@ -1,5 +1,6 @@
 """What the environment decides: which file is read, where the database is, on which port we listen."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,6 +8,8 @@ from adapters.config.settings import ConfigError
 
 CONFIG, DATABASE_URL, PORT = "HOOKFOLD_CONFIG", "HOOKFOLD_DATABASE_URL", "HOOKFOLD_PORT"
 
+_LINK = re.compile(r"(tcp|udp|sctp)://.+:[0-9]+")
+"""What Kubernetes puts into HOOKFOLD_PORT of every pod where a Service has the name `hookfold`."""
 _SCHEMES = ("sqlite:", "postgresql:", "postgresql+psycopg:")
 
 
@@ -24,8 +27,13 @@ def database_url(env: Mapping[str, str]) -> str:
 
 
 def port(env: Mapping[str, str]) -> int:
-    """HOOKFOLD_PORT, else 8400. Raises ConfigError for what is no port; 0 is any free one."""
+    """HOOKFOLD_PORT, else 8400. Raises ConfigError for what is no port; 0 is any free one.
+
+    What Kubernetes tells of a Service there was not said to us.
+    """
     text = env.get(PORT) or "8400"
+    if _LINK.fullmatch(text):
+        return 8400
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535):
         raise ConfigError("environment", PORT, "make it a number from 0 to 65535")
     return int(text)

@@ -141,10 +141,10 @@ def check_manifest(files: Files, key: Key) -> None:
 
 
 def checkpoint_of(text: str) -> tuple[str, int, bytes]:
-    origin, size, root, *_ = [*text.split("\n"), "", ""]
-    if not size.isdigit():
+    lines = text.removesuffix("\n").split("\n")
+    if len(lines) < 3 or not all(lines) or not lines[1].isdigit():
         raise Wrong("checkpoint.note", "it is no checkpoint")
-    return origin, int(size), unbase64(root, "checkpoint.note")
+    return lines[0], int(lines[1]), unbase64(lines[2], "checkpoint.note")
 
 
 def check_event(files: Files, exhibit: dict[str, Any], size: int, root: bytes) -> None:

@@ -99,7 +99,7 @@ def _stream_of(content: Iterator[bytes]) -> Response:
 def _last_seen(ask: Ask[queries.Feed]) -> int:
     """The position behind which a stream begins: what a client that comes back has seen, else what is asked for."""
     given = request.headers.get(LAST)
-    if given is None:
+    if not given:  # some clients send an empty one before they have seen anything
         return ask.query.after
     position = _number(given)
     if position is None:

@@ -21,6 +21,9 @@ SVIX = ("svix-id", "svix-timestamp", "svix-signature")
 STANDARD = ("webhook-id", "webhook-timestamp", "webhook-signature")
 WMS = "x-wms-content-mac"
 
+SHORTEST_KEY = 16
+"""Bytes: Svix's own keys have 24, and a key of few can be guessed."""
+
 _MOST_TOKENS = 16
 _ID = re.compile(r"[!-~]{1,256}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
@@ -37,13 +40,21 @@ class Key:
 
 
 def svix_key(secret: str) -> bytes:
-    """The key in `whsec_<base64>`; the prefix may be missing. Raises ValueError, which does not tell the secret."""
+    """The key in `whsec_<base64>`; the prefix and the padding may be missing, as Svix's library has it.
+
+    Raises ValueError, which does not tell the secret; also where bits are left over: most likely its end is missing.
+    """
+    encoded = secret.removeprefix("whsec_").rstrip("=")
     try:
-        key = b64decode(secret.removeprefix("whsec_"), validate=True)
+        key = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except ValueError:
-        raise ValueError("it is not base64 behind whsec_") from None
+        key = None
+    if key is None or b64encode(key).decode().rstrip("=") != encoded:
+        raise ValueError("it is not base64 behind whsec_, or not all of it")
     if not key:
         raise ValueError("it is empty")
+    if len(key) < SHORTEST_KEY:
+        raise ValueError(f"its key has {len(key)} bytes, which can be guessed: Svix makes 24, take the whole secret")
     return key
 
 
@@ -80,7 +91,10 @@ def verify_svix(keys: Sequence[Key], headers: Headers, body: bytes, now: Instant
 
 
 def _triple(headers: Headers) -> tuple[str, str, str]:
-    return SVIX if any(name in SVIX for name, _ in headers) else STANDARD
+    """The one that is whole, Svix's where both are; a stray header of one must not hide the other."""
+    sent = {name for name, value in headers if value}
+    named = SVIX if any(name in SVIX for name, _ in headers) else STANDARD
+    return next((triple for triple in (SVIX, STANDARD) if sent.issuperset(triple)), named)
 
 
 def _values(headers: Headers, names: Sequence[str]) -> list[str] | Refused:

@@ -211,7 +211,20 @@ def test_without_it_the_file_and_the_database_are_here(tmp_path, monkeypatch):
     assert loaded.service.secret.absent == tmp_path / "var/secret"
 
 
-@pytest.mark.parametrize("port", ["http", "-1", "65536", "١", "8400.0", "123456"])
+@pytest.mark.parametrize("link", ["tcp://10.96.0.17:8400", "tcp://[fd00::17]:8400", "udp://10.96.0.17:53"])
+def test_what_kubernetes_says_of_a_service_with_our_name_is_no_port_of_ours(settings, link):
+    assert settings("", HOOKFOLD_PORT=link).port == 8400
+
+
+def test_a_byte_order_mark_changes_nothing(settings, tmp_path):
+    (tmp_path / "wms").write_text("\ufeffsecret\n")
+
+    loaded = settings('\ufeff[sources.clinic]\nprovider = "wms"\nsecrets = ["file:wms"]')
+
+    assert loaded.sources["clinic"].secrets == (Secret("file:wms", "secret"),)
+
+
+@pytest.mark.parametrize("port", ["http", "-1", "65536", "١", "8400.0", "123456", "tcp://", "http://a:1"])
 def test_a_wrong_port_is_refused(settings, port):
     with pytest.raises(ConfigError, match="environment: HOOKFOLD_PORT: make it a number"):
         settings("", HOOKFOLD_PORT=port)

@@ -148,6 +148,14 @@ def test_a_checkpoint_has_a_plain_number(size):
         Checkpoint.parse(CHECKPOINT.replace("20852163", size))
 
 
+@pytest.mark.parametrize("extension", ["\n", "told\n\n", "\ntold\n", "told\n\nmore\n"])
+def test_an_extension_line_of_a_checkpoint_is_not_empty(extension):
+    assert Checkpoint.parse(CHECKPOINT + "told\nmore\n").size == 20852163
+
+    with pytest.raises(Malformed):
+        Checkpoint.parse(CHECKPOINT + extension)
+
+
 @pytest.mark.parametrize("extra", [None, b"", b"told beside it"])
 @pytest.mark.parametrize("path", [(), (bytes(32), bytes(range(32)))])
 def test_a_proof_in_a_file_reads_as_it_is_written(path, extra):

@@ -1,5 +1,6 @@
 """Svix and Standard Webhooks signatures: strict, and what the reference packages sign is accepted."""
 
+from base64 import b64encode
 from datetime import UTC, datetime
 
 import pytest
@@ -206,6 +207,34 @@ def test_where_both_triples_come_the_verified_one_names_the_event():
 
     assert provider.verify(headers, BODY, NOW) == Verified("env:SECRET_0")
     assert provider.identity(headers, BODY, reading) == provider.identity(svix(), BODY, reading)
+
+
+@pytest.mark.parametrize(
+    "stray", [["svix-id"], ["svix-id", "svix-id"], ["svix-signature"], ["svix-id", "svix-timestamp"]]
+)
+@pytest.mark.parametrize(("name", "other"), [("webhook", "svix"), ("svix", "webhook")])
+def test_a_stray_header_of_one_name_hides_no_whole_triple_of_the_other(stray, name, other):
+    strays = [(header.replace("svix", other), "msg_stray") for header in stray]
+    whole = svix(name=name)
+    reading = amps().read(BODY)
+
+    for headers in ([*strays, *whole], [*whole, *strays], [*whole, *[(header, "") for header, _ in strays]]):
+        assert verdict(headers) == Verified("env:SECRET_0")
+        assert amps().identity(headers, BODY, reading) == amps().identity(svix(), BODY, reading)
+
+
+@pytest.mark.parametrize("size", [16, 23, 24, 25, 26, 64])
+def test_a_secret_without_its_padding_is_the_one_that_svix_takes_it_for(size):
+    bare = "whsec_" + b64encode(bytes(range(size))).decode().rstrip("=")
+    token = SvixWebhook(bare).sign(ID, datetime.fromtimestamp(int(TIMESTAMP), UTC), BODY.decode())
+
+    assert amps(bare).verify(svix(token=token), BODY, NOW) == Verified("env:SECRET_0")
+
+
+@pytest.mark.parametrize(("secret", "size"), [("whsec_AA==", 1), ("whsec_AA", 1), ("AAAAAAAAAAAAAAAAAAAA", 15)])
+def test_a_key_that_can_be_guessed_is_refused(secret, size):
+    with pytest.raises(ValueError, match=f"its key has {size} bytes"):
+        amps(secret)
 
 
 def test_a_good_triple_under_the_other_name_does_not_cover_a_bad_one():

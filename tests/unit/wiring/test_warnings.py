@@ -39,6 +39,16 @@ def test_one_that_asks_for_a_token_or_that_nobody_else_reaches_is_not(
     assert said(tmp_path, sqlite_url, host, more) == []
 
 
+def test_a_secret_that_can_be_guessed_is_told_by_its_name(tmp_path: Path, sqlite_url: str):
+    (tmp_path / "short").write_text("0123456789abcde")
+    (tmp_path / "long").write_text("0123456789abcdef")
+    clinic = '[sources.clinic]\nprovider = "wms"\nsecrets = ["file:short", "file:long"]'
+
+    (line,) = said(tmp_path, sqlite_url, "127.0.0.1", clinic)
+
+    assert (line["event"], line["source"], line["secret"]) == ("short_secret", "clinic", "file:short")
+
+
 HERE = ["127.0.0.2", "127.1", "0x7f.1", "2130706433", "::1", "::ffff:127.0.0.1", "localhost", "LocalHost", "localhost."]
 ELSEWHERE = ["0.0.0.0", "0", "10.1", "::", "::ffff:10.0.0.1", "example.com", "localhost.example.com", "löcalhost", ""]
 
