@@ -1,0 +1,171 @@
+"""The writer's connection to PostgreSQL is lost under load, again and again: each time it goes on by itself.
+
+`HOOKFOLD_LOSSES=200` makes it so many, with a promise of 5 seconds for each, and tells the longest wait.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from threading import Condition, Event, Thread
+from typing import Any
+
+import psycopg
+import pytest
+
+from adapters.server import Writer
+from adapters.server.frames import Inbox, Outcome, frame, pack
+from adapters.sql import Log, Receipt
+from adapters.sql.postgresql import _APPEND_LOCK
+from tests.support.logs import Bench, wms
+from tests.support.postgres import Postgres
+
+LOSSES = int(os.environ.get("HOOKFOLD_LOSSES", "0"))
+WITHIN = 5.0 if LOSSES else 15.0
+SENDERS = 4
+TOGETHER = 24
+TERMINATE = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+HOLD, RELEASE = (f"SELECT pg_advisory_{what}({_APPEND_LOCK})" for what in ("lock", "unlock"))
+
+
+class Load:
+    """Senders that speak to a writer as processes that serve do: each frame until all of it is recorded."""
+
+    def __init__(self, bench: Bench, connect: Callable[[], socket.socket]) -> None:
+        self._bench = bench
+        self._connect = connect
+        self._recorded = [0] * SENDERS
+        self._news = Condition()
+        self._done = Event()
+        self.positions: list[int] = []
+        self.longest = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Until the block ends."""
+        with ThreadPoolExecutor(SENDERS) as pool:
+            senders = [pool.submit(self._send, number) for number in range(SENDERS)]
+            try:
+                yield
+            finally:
+                self._done.set()
+            for sender in senders:
+                sender.result()
+
+    def await_answers(self) -> None:
+        """Returns when every sender has sent one more since now, and was told that it is recorded."""
+        before, began = list(self._recorded), time.monotonic()
+        with self._news:
+            assert self._news.wait_for(lambda: self._all_beyond(before), WITHIN), "no answers"
+        self.longest = max(self.longest, time.monotonic() - began)
+
+    def _all_beyond(self, before: list[int]) -> bool:
+        """The first answer may be to what was on its way before."""
+        return all(now > then + 1 for now, then in zip(self._recorded, before, strict=True))
+
+    def _send(self, sender: int) -> None:
+        with self._connect() as connection:
+            while not self._done.is_set():
+                first = self._recorded[sender] * TOGETHER
+                entries = [
+                    self._bench.entry("clinic", wms(f"load-{sender}", first + more)) for more in range(TOGETHER)
+                ]
+                connection.sendall(frame([pack(entry) for entry in entries]))
+                receipts = [one for one in received(connection, TOGETHER) if isinstance(one, Receipt)]
+                if len(receipts) == TOGETHER:
+                    self._tell(sender, receipts)
+
+    def _tell(self, sender: int, receipts: list[Receipt]) -> None:
+        with self._news:
+            self._recorded[sender] += 1
+            self.positions += [receipt.position for receipt in receipts]
+            self._news.notify_all()
+
+
+def received(connection: socket.socket, count: int) -> list[Outcome]:
+    inbox = Inbox[Outcome](Outcome)  # type: ignore[arg-type]  # a union
+    outcomes: list[Outcome] = []
+    while len(outcomes) < count:
+        data = connection.recv(1 << 16)
+        assert data, "the writer hung up"
+        outcomes += inbox.whole(data)
+    return outcomes
+
+
+@contextmanager
+def connecting(log: Any) -> Iterator[Callable[[], socket.socket]]:
+    """What connects to a writer of that log; the writer ends with the block."""
+    parent, alive = socket.socketpair()
+    with socket.socket() as listener, alive:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        thread = Thread(target=Writer(listener, alive, log).run, daemon=True)
+        thread.start()
+        try:
+            yield lambda: socket.create_connection(listener.getsockname(), timeout=WITHIN)
+        finally:
+            parent.close()
+            thread.join(WITHIN)
+        assert not thread.is_alive()
+
+
+def test_sessions_that_are_ended_under_load(postgresql_url: str):
+    with closing(psycopg.connect(postgresql_url, autocommit=True)) as admin:
+        _lose_again_and_again(postgresql_url, LOSSES or 12, lambda _: admin.execute(TERMINATE))
+
+
+def test_sessions_that_are_ended_while_batches_are_under_way_and_others_wait(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("adapters.server.writer.MOST_PER_COMMIT", 16)  # others of its stream wait
+    with closing(psycopg.connect(postgresql_url, autocommit=True)) as admin:
+
+        def lose(log: Log) -> None:
+            admin.execute(HOLD)
+            while not _comes(lambda: len(log._under_way) == 2):  # one of them has to ask in a turn of its own: again
+                admin.execute(RELEASE)
+                admin.execute(HOLD)
+            admin.execute(TERMINATE)
+            admin.execute(RELEASE)
+
+        _lose_again_and_again(postgresql_url, LOSSES or 6, lose)
+
+
+@pytest.mark.skipif(not LOSSES, reason="takes seconds for each: HOOKFOLD_LOSSES says how many")
+def test_a_server_that_is_restarted_under_load(postgresql_template: str, postgres: Postgres):
+    with postgres.database(template=postgresql_template) as url:
+
+        def restart(_: Log) -> None:
+            postgres.stop()
+            postgres.start()
+
+        _lose_again_and_again(url, LOSSES, restart)
+
+
+def _lose_again_and_again(url: str, times: int, lose: Callable[[Log], Any]) -> None:
+    bench = Bench(url)
+    with closing(bench), connecting(bench.log) as connect:
+        load = Load(bench, connect)
+        with load.running():
+            load.await_answers()
+            load.longest = 0.0
+            for _ in range(times):
+                lose(bench.log)
+                load.await_answers()
+        recorded = {position for (position,) in bench.rows("SELECT position FROM events")}
+    print(f"{times} losses, {len(load.positions)} recorded, longest wait {load.longest:.2f} s")
+    assert len(set(load.positions)) == len(load.positions)
+    assert set(load.positions) <= recorded
+
+
+def _comes(condition: Callable[[], bool]) -> bool:
+    """Looks for a second: it is the other thread that makes it so."""
+    deadline = time.monotonic() + 1.0
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return condition()
