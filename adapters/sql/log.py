@@ -218,10 +218,9 @@ class Log(Turns):
                 raise Unavailable(cause_of(error)) from error
             raise
 
-    def _connected(self) -> Any:
-        connection = super()._connected()
+    def _settle_in(self, connection: Any) -> None:
+        super()._settle_in(connection)
         self._ahead = self._dialect.ahead(connection, _GUARDED)
-        return connection
 
     def _abandon(self) -> None:
         self._ahead = None

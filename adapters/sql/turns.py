@@ -109,7 +109,8 @@ class Turns:
         """Runs `write` as the only writer, while nothing is under way. It gives what comes of it, and the new head."""
         try:
             if self._connection is None:
-                self._connection = self._connected()
+                self._connection = self._engine.raw_connection()
+                self._settle_in(self._connection)
             with self._dialect.together(self._connection):
                 cursor = self._connection.cursor()
                 self._dialect.begin(cursor)
@@ -123,10 +124,9 @@ class Turns:
         self._head = head
         return outcome
 
-    def _connected(self) -> Any:
-        connection = self._engine.raw_connection()
+    def _settle_in(self, connection: Any) -> None:
+        """Readies a new connection. One that cannot be readied is given up like any other that fails."""
         self._dialect.settle(connection, USUAL)
-        return connection
 
     def _abandon(self) -> None:
         """What the projector remembers may be ahead of the log now, and the connection may be broken: begin anew.
