@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types imports unit format cover bench lock clean
+.PHONY: help run demo test lint types imports unit fresh format cover bench lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -36,6 +36,9 @@ imports: .venv/.dev ## the plan of the house
 
 unit: .venv/.dev ## every test, on SQLite and on a real PostgreSQL
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+fresh: ## the set-up and a slice of the tests, as on a machine that never saw it; as root: as nobody, too
+	@$(PYTHON) -m tests.support.fresh "$$(command -v $(PYTHON))"
 
 format: .venv/.dev ## let ruff put it in order
 	$(BIN)/ruff check --quiet --fix .
