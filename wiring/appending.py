@@ -6,7 +6,6 @@ from functools import partial
 from typing import BinaryIO
 
 import msgspec
-from msgspec import to_builtins
 
 from adapters.archive import Exporter, Intake, Tell
 from adapters.cli import Keeping
@@ -25,6 +24,7 @@ from adapters.sql import (
     Whole,
     seldom_collecting,
     spare_cores,
+    tell_imports,
 )
 from core.ids import Ids
 from wiring.opening import check_up_to_date, opened
@@ -44,14 +44,15 @@ def import_(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcom
     ids = Ids(settings.service.key)
     sources = {name: source_of(build(source), source) for name, source in settings.sources.items()}
     intake = Intake(file, ids, sources)
-    with _appending(settings, make=True) as (parts, log):
+    with opened(settings, make=True) as parts:
         importer = Importer(parts.engine, Code(ids, sources), now, whole=intake.whole and not append)
         try:
             intake.into(importer, tell, outcome)
         finally:
             importer.close()
-            if outcome.kept or outcome.appended:
-                parts.recorder(log).record("imported", **to_builtins(outcome))
+            if outcome.appended:
+                with closing(parts.log()) as log:
+                    tell_imports(parts.engine, log, parts.recorder(log))
 
 
 @contextmanager
@@ -79,8 +80,9 @@ def keeping(settings: Settings) -> Iterator[Keeping]:
 
 
 @contextmanager
-def _appending(settings: Settings, *, make: bool = False) -> Iterator[tuple[Parts, Log]]:
-    with opened(settings, make=make) as parts, closing(parts.log()) as log:
+def _appending(settings: Settings) -> Iterator[tuple[Parts, Log]]:
+    with opened(settings) as parts, closing(parts.log()) as log:
+        tell_imports(parts.engine, log, parts.recorder(log))
         yield parts, log
 
 

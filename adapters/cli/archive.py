@@ -98,7 +98,8 @@ def import_(
     """Take over what `hookfold export` wrote to FILE (- for standard input). Again: what is here is left as it is.
 
     An empty log takes everything over as it was, and goes on where an interrupted import stopped. A living one appends,
-    and keeps where each event comes from. A line that was changed is refused, with everything behind it.
+    and keeps where each event comes from; one that began like the exported log and went on by itself does so only with
+    --append. A line that was changed is refused, with everything behind it.
     """
     outcome = Outcome()
     try:
@@ -150,7 +151,9 @@ def _written(output: Path | None) -> Iterator[BinaryIO]:
 
 def _what_came(outcome: Outcome) -> str:
     taken = outcome.kept + outcome.appended + outcome.known + outcome.conflicts
-    return f"nothing of this line and behind it was imported, {taken} events before it were"
+    if not taken:
+        return "nothing was imported"
+    return f"nothing of this line and behind it was imported, {taken} events before it are here"
 
 
 def _tell(outcome: Outcome, as_json: bool) -> None:

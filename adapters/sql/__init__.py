@@ -19,6 +19,7 @@ from adapters.sql.errors import cause_of
 from adapters.sql.first_use import claim, claimed_sources, claims
 from adapters.sql.group import GroupCommit
 from adapters.sql.helpers import spare_cores
+from adapters.sql.imports import tell_imports
 from adapters.sql.keeping import Keeper, keeper
 from adapters.sql.log import Log
 from adapters.sql.own import OWN, Recorder, own_source
@@ -141,5 +142,6 @@ __all__ = [
     "sealed_by",
     "seldom_collecting",
     "spare_cores",
+    "tell_imports",
     "to_event",
 ]

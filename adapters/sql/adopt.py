@@ -1,7 +1,8 @@
 """Takes the events of another log's export over, a batch in one transaction, through the writer's own turn.
 
 While this log is the beginning of the exported one, event for event, what comes next is taken over as it was: position,
-clocks, salt and leaf. From the first difference on, it is appended as new, and its origin is kept beside it.
+clocks, salt and leaf. A log that has nothing of the exported one, or is told to append, takes it as new, and keeps its
+origin beside it. One that began like it and went on otherwise takes nothing: what is appended cannot be undone.
 """
 
 import hashlib
@@ -15,11 +16,12 @@ from adapters.sql.afresh import Afresh
 from adapters.sql.dialects import Insert, Lookup, Row, Writes
 from adapters.sql.entries import Unavailable
 from adapters.sql.errors import cause_of, is_for_now
+from adapters.sql.imports import hold
 from adapters.sql.own import OWN
 from adapters.sql.place import Place, placeholder
 from adapters.sql.project import HOT
 from adapters.sql.projection import Code
-from adapters.sql.taken import Left, Outcome, Reach, Repeated, Taken
+from adapters.sql.taken import Left, Misfit, Outcome, Reach, Repeated, Taken
 from adapters.sql.turns import EVENTS, KEPT, Head, Turns
 from core.event import Instant
 from core.leaf import Columns
@@ -68,20 +70,22 @@ class Importer(Turns):
         super().__init__(engine, code, clock)
         self._afresh = Afresh(self._dialect, code)
         self._same = whole
+        self._alike = False
 
     def take(self, batch: Sequence[Item]) -> Outcome:
         """Commits what is not here yet. Raises Misfit, and Unavailable where the database could not commit."""
         try:
-            self._same, outcome = self._transact(lambda cursor: self._take(cursor, batch))
+            turn = self._transact(lambda cursor: self._take(cursor, batch))
         except Exception as error:
             if is_for_now(error):
                 raise Unavailable(cause_of(error)) from error
             raise
-        return outcome
+        self._same, self._alike = turn.same, turn.alike
+        return turn.outcome
 
-    def _take(self, cursor: Any, batch: Sequence[Item]) -> tuple[tuple[bool, Outcome], Head]:
+    def _take(self, cursor: Any, batch: Sequence[Item]) -> tuple["Turn", Head]:
         head = self._look(cursor)
-        turn = Turn(self, cursor, head.position, head.recorded_at, same=self._same)
+        turn = Turn(self, cursor, head, same=self._same, alike=self._alike)
         turn.look(batch)
         for item in batch:
             match item:
@@ -94,7 +98,9 @@ class Importer(Turns):
                 case Reach():
                     turn.reach(item.position)
         self._record(cursor, turn)
-        return (turn.same, turn.outcome), Head(turn.position)
+        if turn.outcome.kept or turn.outcome.appended:
+            hold(cursor, self._dialect, turn.outcome)
+        return turn, Head(turn.position)
 
     def _record(self, cursor: Any, turn: "Turn") -> None:
         whole = [place.new for place in turn.places if place.taken.folded]
@@ -176,13 +182,14 @@ class Importer(Turns):
 class Turn:
     """One writer's turn: what becomes of a batch while nobody else can append."""
 
-    def __init__(self, log: Importer, cursor: Any, position: int, recorded_at: Instant, *, same: bool) -> None:
+    def __init__(self, log: Importer, cursor: Any, head: Head, *, same: bool, alike: bool) -> None:
         self._log = log
         self._cursor = cursor
-        self._head = position
-        self.position = position
-        self.recorded_at = recorded_at
+        self._head = head.position
+        self.position = head.position
+        self.recorded_at = head.recorded_at
         self.same = same
+        self.alike = alike or (same and head.position == 0)
         self.places: list[Place] = []
         self.conflicts: list[tuple[str, int]] = []
         self.deliveries: list[Row] = []
@@ -210,21 +217,31 @@ class Turn:
         columns = taken.columns
         if self.same and columns.position <= self._head:
             if self._leaves.get(columns.position) == taken.leaf:
+                self.alike = True
                 self.outcome.known += 1
                 self._count(taken, columns.position)
                 return
-            self.same = False
+            self._differs(taken.line, f"event {columns.position}")
         at = self._holders.get((columns.source, taken.key))
         if at is not None:
             self._held(taken, at)
             return
-        self.same = self.same and columns.recorded_at >= self.recorded_at and self._fill(columns.position - 1, columns)
+        if self.same and not (columns.recorded_at >= self.recorded_at and self._fill(columns.position - 1, columns)):
+            self._differs(taken.line, f"event {columns.position}")
         if self.same or taken.folded:
             self._place(taken, kept=self.same)
         elif taken.erased is not None:
             self.outcome.erased += 1
         else:
             self.outcome.retracted += 1
+
+    def _differs(self, line: int, what: str) -> None:
+        """From here on positions cannot be kept, which somebody has to want where the two logs began alike."""
+        if self.alike:
+            why = f"this log began like the exported one and has something else where its {what} belongs"
+            mend = "import into a copy that did not go on by itself, or give the rest new positions with --append"
+            raise Misfit(line, f"{why} (its own deliveries, or what was recorded of a start or an export here): {mend}")
+        self.same = False
 
     def left(self, found: Left) -> None:
         """Takes over what is left of an erased stream, where its events were. What is whole here stays as it is."""
@@ -245,7 +262,9 @@ class Turn:
             if row == (found.verdict, found.received_at) or self._pruned(found):
                 self.outcome.known_deliveries += 1
                 return
-            if found.delivery > self._number and self._fill(found.head, None):
+            if row is not None:
+                self._differs(found.line, f"delivery {found.delivery}")
+            elif found.delivery > self._number and self._fill(found.head, None):
                 self._keep_delivery(found)
                 return
         at = self._holders.get((found.source, found.key)) if found.key else None

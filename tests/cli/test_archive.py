@@ -4,14 +4,17 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import select
 
 from adapters.cli import command_line
 from adapters.config import load, write_template
-from adapters.sql import Entry
+from adapters.sql import Entry, opened_engine, tables
 from app import commands
 from tests.support.house import start
 from wiring.opening import open_parts
@@ -24,15 +27,8 @@ def typed(elsewhere: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     """Types a command of the real line, in a folder with a configuration and a log with two events."""
     monkeypatch.setenv("HOOKFOLD_DATABASE_URL", sqlite_url)
     write_template(elsewhere / "hookfold.toml")
-    parts = open_parts(load(None, os.environ))
-    log = parts.log()
-    for user in ("ada", "bob"):
-        body = json.dumps(start(user)).encode()
-        entry = parts.door().receive("captions", [("content-type", "application/json")], body)
-        assert isinstance(entry, Entry)
-        log.append([entry])
-    log.close()
-    parts.engine.dispose()
+    receive("ada")
+    receive("bob")
     return lambda *words, **given: CliRunner().invoke(command_line(commands()), [str(word) for word in words], **given)
 
 
@@ -89,7 +85,7 @@ def test_a_broken_file_is_told_by_its_line_and_exits_with_1(typed: Run, elsewher
 
     assert result.exit_code == 1
     assert "line 4: the hash does not fit" in result.stderr
-    assert "1 events before it were" in result.stderr
+    assert "1 events before it are here" in result.stderr
 
 
 def test_another_secret_is_refused_before_the_database_is_touched(typed: Run, elsewhere: Path):
@@ -112,6 +108,65 @@ def test_an_export_and_an_import_are_on_record_in_the_reserved_source(typed: Run
 
     assert own_types(here) == ["exported", "exported"]
     assert own_types(there) == ["imported", "exported"]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def copy(request: pytest.FixtureRequest, elsewhere: Path) -> str:
+    """The URL of an empty database to import into."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql_url"))
+    return f"sqlite:///{elsewhere}/copy.db"
+
+
+def test_an_import_that_was_interrupted_goes_on_with_positions_clocks_and_leaves(typed: Run, copy: str):
+    file = typed("export").stdout_bytes
+    cut_off = b"".join(file.splitlines(keepends=True)[:3])
+    assert typed("import", "-", "--database", copy, input=cut_off).exit_code == 1
+
+    result = typed("import", "-", "--database", copy, input=file)
+
+    assert result.stdout == "1 events taken over with their positions\n1 events that were here before\n"
+    assert events(copy) == events(os.environ["HOOKFOLD_DATABASE_URL"])[:2]
+
+
+def test_a_later_export_brings_what_came_since(typed: Run, copy: str):
+    typed("import", "-", "--database", copy, input=typed("export").stdout_bytes)
+    typed("import", "-", "--database", copy, input=typed("export").stdout_bytes)
+    receive("eve")
+
+    result = typed("import", "-", "--database", copy, input=typed("export").stdout_bytes)
+
+    assert "1 events taken over with their positions\n2 events that were here before\n" in result.stdout
+    received = [row for row in events(os.environ["HOOKFOLD_DATABASE_URL"]) if row[0] != "hookfold"]
+    assert [row for row in events(copy) if row[0] != "hookfold"] == received
+
+
+def test_a_log_that_went_on_by_itself_takes_nothing_before_somebody_wants_it(typed: Run, copy: str):
+    typed("import", "-", "--database", copy, input=typed("export", "--with-own").stdout_bytes)
+    receive("eve")
+    receive("kim", copy)
+    before = events(copy)
+    later = typed("export").stdout_bytes
+
+    refused = typed("import", "-", "--database", copy, input=later)
+
+    assert refused.exit_code == 1
+    assert "--append" in refused.stderr
+    assert "nothing was imported" in refused.stderr
+    assert events(copy) == before
+    wanted = typed("import", "-", "--append", "--database", copy, input=later)
+    assert wanted.stdout == "1 events appended with new positions\n2 events that were here before\n"
+
+
+def test_imports_are_told_of_before_the_log_goes_on_by_itself(typed: Run, copy: str):
+    file = typed("export").stdout_bytes
+    for part in (b"".join(file.splitlines(keepends=True)[:3]), file):
+        typed("import", "-", "--database", copy, input=part)
+
+    told = own_types(typed("export", "--with-own", "--database", copy).stdout)
+
+    assert told == ["imported", "exported"]
+    assert own_types(typed("export", "--with-own", "--database", copy).stdout) == ["imported", "exported", "exported"]
 
 
 def test_a_session_is_named_by_its_id_or_by_ours(typed: Run):
@@ -185,3 +240,21 @@ def test_a_file_that_cannot_be_written_is_told(typed: Run, elsewhere: Path):
 def own_types(export: str) -> list[str]:
     lines = [json.loads(line) for line in export.splitlines()]
     return [line["type"] for line in lines if line["line"] == "event" and line["source"] == "hookfold"]
+
+
+def receive(user: str, url: str | None = None) -> None:
+    """A user's session begins, as the configured log or another one is told."""
+    env = os.environ | ({"HOOKFOLD_DATABASE_URL": url} if url else {})
+    parts = open_parts(load(None, env))
+    with closing(parts.log()) as log:
+        body = json.dumps(start(user)).encode()
+        entry = parts.door().receive("captions", [("content-type", "application/json")], body)
+        assert isinstance(entry, Entry)
+        log.append([entry])
+    parts.engine.dispose()
+
+
+def events(url: str) -> list[tuple[Any, ...]]:
+    """Every row of a log: positions, clocks, keys, leaves."""
+    with opened_engine(url) as engine, engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(tables.events).order_by(tables.events.c.position))]
