@@ -11,6 +11,7 @@ from adapters.config import Settings
 from adapters.server import (
     WRITER,
     Bridge,
+    Ending,
     Front,
     Link,
     configure_logs,
@@ -19,7 +20,6 @@ from adapters.server import (
     serve_for_parent,
     serving,
     tune,
-    wait_for_end,
     write_for_parent,
     writing,
 )
@@ -76,6 +76,7 @@ def serve(settings: Settings, asked: Serving) -> None:
     """
     parts = start(settings)
     warn(parts, asked.host)
+    ending = Ending()
     with (
         carrying(parts.engine),
         closing(parts.sealer()),
@@ -83,7 +84,7 @@ def serve(settings: Settings, asked: Serving) -> None:
         serving("from app import answer; answer()", parts.settings, asked.host, settings.port, asked.processes),
     ):
         structlog.get_logger().info("listening", host=asked.host, port=settings.port)
-        wait_for_end()
+        ending.wait()
     parts.engine.dispose()
 
 

@@ -2,17 +2,19 @@
 
 from adapters.server.bridge import SHARED, Bridge
 from adapters.server.collector import tune
+from adapters.server.ending import Ending
 from adapters.server.front import Front
 from adapters.server.link import Link
 from adapters.server.logs import configure_logs
 from adapters.server.loop import serve_for_parent
-from adapters.server.process import WRITER, Keeper, handed, listener, serving, wait_for_end, write_for_parent, writing
+from adapters.server.process import WRITER, Keeper, handed, listener, serving, write_for_parent, writing
 from adapters.server.writer import Writer
 
 __all__ = [
     "SHARED",
     "WRITER",
     "Bridge",
+    "Ending",
     "Front",
     "Keeper",
     "Link",
@@ -23,7 +25,6 @@ __all__ = [
     "serve_for_parent",
     "serving",
     "tune",
-    "wait_for_end",
     "write_for_parent",
     "writing",
 ]

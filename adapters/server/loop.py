@@ -8,6 +8,7 @@ import sys
 import uvloop
 
 from adapters.server.connection import Connection, Site
+from adapters.server.ending import STOPS
 from adapters.server.front import Front
 from adapters.server.link import Link
 from adapters.server.pulse import Pulse
@@ -33,6 +34,7 @@ async def _serve(front: Front, link: Link, site: Site, listening: socket.socket)
     site.begin(loop, pulse.goes_on)
     told = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, told.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     loop.add_reader(sys.stdin, told.set)
     server = await loop.create_server(lambda: Connection(site), sock=listening)
     await told.wait()

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 import structlog
 
+from adapters.server.ending import STOPS
 from adapters.server.pulse import PULSE, outlive
 from adapters.server.writer import Appends, Writer
 
@@ -44,8 +46,9 @@ def write_for_parent(log: Appends) -> None:
 
     Who stops a whole service at once reaches this process too: the parent ends it, behind those that still answer.
     """
-    for ignored in (signal.SIGINT, signal.SIGTERM):
+    for ignored in STOPS:
         signal.signal(ignored, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     Writer(listener(), sys.stdin, log).run()
 
 
@@ -93,18 +96,13 @@ def serving(code: str, hand: Any, host: str, port: int, processes: int) -> Itera
     `hand`: what they find as `handed()`. The sockets outlive them: who connects meanwhile waits.
     """
     with ExitStack() as opened:
-        for _ in range(processes):
-            listening = opened.enter_context(_listening(host, port))
-            opened.enter_context(_kept(code, hand, listening, "server_died"))
-        yield
-
-
-def wait_for_end() -> None:
-    """Returns when this process is told to stop, by SIGTERM or Ctrl-C."""
-    told = Event()
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(stop, lambda *_: told.set())
-    told.wait()
+        sockets = [opened.enter_context(_listening(host, port)) for _ in range(processes)]
+        keepers = [opened.enter_context(_kept(code, hand, listening, "server_died")) for listening in sockets]
+        try:
+            yield
+        finally:
+            for keeper in keepers:  # at once: each may have clients that it waits for
+                keeper.tell()
 
 
 @contextmanager
@@ -120,10 +118,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _kept(code: str, hand: Any, listening: socket.socket, death: str) -> Iterator[None]:
+def _kept(code: str, hand: Any, listening: socket.socket, death: str) -> Iterator["Keeper"]:
     keeper = Keeper([sys.executable, "-c", code], hand, listening.fileno(), death)
     try:
-        yield
+        yield keeper
     finally:
         keeper.stop()
 
@@ -140,12 +138,15 @@ class Keeper:
         self._handed = len(handed).to_bytes(_LENGTH) + handed
         self._stopping = Event()
         self._starting = Lock()
+        self._killed_at = 0.0
         self._process = self._start()
         self._thread = Thread(target=self._keep, name="hookfold-keeper", daemon=True)
         self._thread.start()
 
     def _start(self) -> subprocess.Popen[bytes]:
+        """It begins with the signals that end a service held back: who stops a group must not meet it half made."""
         signs, giving = os.pipe()
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             process = subprocess.Popen(
                 self._command,
@@ -157,6 +158,7 @@ class Keeper:
             os.close(signs)
             raise
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
             os.close(giving)
         self._signs = signs
         if process.stdin:
@@ -189,16 +191,21 @@ class Keeper:
                 return False
         return True
 
+    def tell(self) -> None:
+        """Tells the process to end, once; it has so long from now on."""
+        with self._starting:
+            if not self._stopping.is_set():
+                self._stopping.set()
+                self._killed_at = time.monotonic() + _LAST_WORDS
+                _hang_up(self._process)
+
     def stop(self) -> None:
         """Returns when the process has ended."""
-        with self._starting:
-            self._stopping.set()
-            process = self._process
-        _hang_up(process)
-        self._thread.join(_LAST_WORDS)
+        self.tell()
+        self._thread.join(max(0.0, self._killed_at - time.monotonic()))
         if self._thread.is_alive():
             _logger.error("killed", reason="it did not end in time")
-            process.kill()
+            self._process.kill()
             self._thread.join()
 
 

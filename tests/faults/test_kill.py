@@ -38,7 +38,7 @@ def test_a_process_killed_under_load_loses_and_doubles_nothing(service: Service,
         for sender in senders:
             sender.result()
 
-    positions = _every_position(service)
+    positions = service.positions()
     held = set(acknowledged)
     assert len(acknowledged) == SENDERS * EACH
     assert len(held) == SENDERS * EACH == len(positions)
@@ -98,13 +98,6 @@ def _await(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the service did not come back"
         time.sleep(0.02)
-
-
-def _every_position(service: Service) -> list[int]:
-    positions: list[int] = []
-    while page := service.get(f"/v1/events?after={positions[-1] if positions else 0}&limit=100")["data"]:
-        positions += [event["position"] for event in page]
-    return positions
 
 
 def _sessions(service: Service) -> list[dict[str, int]]:

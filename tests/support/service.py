@@ -42,6 +42,8 @@ node_ascii = true
 """
 SECRETS = {"WMS_SECRET": WMS_SECRET, "OLD_SECRET": OLD_SECRET, "AMPS_SECRET": AMPS_SECRET}
 PATIENCE = 30.0
+READY = 120.0
+"""Seconds for a service to start: the machine may be busy."""
 FRONTS = {
     "serve": "from app import main; main()",
     "wsgi": "from tests.support.plain import main; main()",
@@ -107,6 +109,13 @@ class Service:
         assert answer.status == 200, (path, answer)
         return answer.json
 
+    def positions(self) -> list[int]:
+        """Those of all events, in their order."""
+        found: list[int] = []
+        while page := self.get(f"/v1/events?after={found[-1] if found else 0}&limit=100")["data"]:
+            found += [event["position"] for event in page]
+        return found
+
     def children(self) -> dict[str, list[int]]:
         """The process ids of the service's own: `writer` and `serving`."""
         found: dict[str, list[int]] = {"writer": [], "serving": []}
@@ -116,7 +125,7 @@ class Service:
         return found
 
     def await_ready(self) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + READY
         while not self._is_ready():
             assert self.process.poll() is None, self.log.read_text(errors="replace")[-4000:]
             assert time.monotonic() < deadline, self.log.read_text(errors="replace")[-4000:]
@@ -139,12 +148,15 @@ def running(
     before: str = "",
     configuration: str = CONFIGURATION,
 ) -> Iterator[Service]:
-    """A service on a free port; stopped in the end, with all that belongs to it. `before`: Python to run first."""
+    """A service on a free port; stopped in the end, with all that belongs to it. `before`: Python to run first.
+
+    It has a process group of its own, as one has that a shell starts.
+    """
     port = port or free_port()
     env = surroundings(url, folder, configuration) | {"HOOKFOLD_PORT": str(port)}
     command = [sys.executable, "-c", before + FRONTS[front], "serve", "--processes", str(processes)]
     with (folder / "log").open("ab") as log:
-        process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=env, stdout=log, stderr=log, process_group=0)
     service = Service(port, process, folder / "log")
     try:
         service.await_ready()
