@@ -113,8 +113,10 @@ class Writer:
         return items
 
     def _forget(self, connection: Any) -> None:
-        self._selector.unregister(connection)
-        connection.close()
+        """Once: who died while it was answered may be there to be read in the same turn."""
+        if connection.fileno() >= 0:
+            self._selector.unregister(connection)
+            connection.close()
 
     def _begin(self) -> None:
         """Begins what waits, as far as there may be more under way."""
@@ -166,5 +168,4 @@ class Writer:
         try:
             connection.sendall(frames)
         except OSError:
-            if connection.fileno() >= 0:
-                self._forget(connection)
+            self._forget(connection)

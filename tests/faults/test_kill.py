@@ -1,6 +1,7 @@
 """Processes killed under load: what was acknowledged is there once, the rest may be sent again without harm."""
 
 import os
+import random
 import signal
 import sys
 import time
@@ -8,7 +9,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.client import HTTPException
+from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -19,6 +22,8 @@ from tests.support.service import Service, running
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the service's processes in /proc")
 
 SENDERS, EACH = 6, 160
+DEATHS = int(os.environ.get("HOOKFOLD_TEST_DEATHS", "4"))
+"""On each database; each is followed by a start, which takes its seconds."""
 
 
 @pytest.fixture
@@ -46,6 +51,25 @@ def test_a_process_killed_under_load_loses_and_doubles_nothing(service: Service,
     assert {session["events"] for session in _sessions(service)} == {EACH}
 
 
+def test_serving_processes_that_die_at_any_moment_take_no_writer_along(service: Service):
+    chance, acknowledged, done = random.Random(23), list[int](), Event()
+    writer = service.children()["writer"]
+    with ThreadPoolExecutor(SENDERS) as pool:
+        senders = [pool.submit(_send_until, done, service, sender, acknowledged) for sender in range(SENDERS)]
+        try:
+            for _ in range(DEATHS):
+                _await(partial(_more_than, acknowledged, len(acknowledged) + chance.randint(1, 30)))
+                os.kill(chance.choice(service.children()["serving"]), signal.SIGKILL)
+        finally:
+            done.set()
+        for sender in senders:
+            sender.result()
+
+    assert service.children()["writer"] == writer
+    assert len(acknowledged) == len({*acknowledged})
+    assert {*acknowledged} == {*service.positions()}
+
+
 def test_the_whole_service_killed_comes_back_on_the_same_port_with_all_it_acknowledged(
     database_url: str, tmp_path: Path
 ):
@@ -68,6 +92,13 @@ def _send_all(service: Service, sender: int, acknowledged: list[int]) -> None:
     for number in range(EACH):
         document = wms(f"s{sender}", number)
         _await(partial(_sent, service, document, acknowledged))
+
+
+def _send_until(done: Event, service: Service, sender: int, acknowledged: list[int]) -> None:
+    for number in count():
+        if done.is_set():
+            return
+        _await(partial(_sent, service, wms(f"s{sender}", number), acknowledged))
 
 
 def _more_than(acknowledged: list[int], count: float) -> bool:

@@ -42,7 +42,7 @@ node_ascii = true
 """
 SECRETS = {"WMS_SECRET": WMS_SECRET, "OLD_SECRET": OLD_SECRET, "AMPS_SECRET": AMPS_SECRET}
 PATIENCE = 30.0
-READY = 120.0
+READY = 240.0
 """Seconds for a service to start: the machine may be busy."""
 FRONTS = {
     "serve": "from app import main; main()",

@@ -26,6 +26,7 @@ class Scripted:
         self._together = together
         self._begun = 0
         self._under_way: deque[list[Receipt]] = deque()
+        self.before_told: Callable[[], object] = lambda: None
 
     @property
     def socket(self) -> int | None:
@@ -40,6 +41,7 @@ class Scripted:
         receipts = [Receipt("rejected", item.size) for item in batch if isinstance(item, Rejection)]
         self._under_way.append(receipts)
         if self._begun == self._together:
+            self.before_told()
             self.theirs.sendall(b"all of them")
         return receipts
 
@@ -191,6 +193,23 @@ def test_a_process_that_died_keeps_no_other_from_its_outcome():
         other.sendall(delivered(2))
 
         assert received(other, 1) == [Receipt("rejected", 2)]
+
+
+def test_a_process_that_dies_while_it_is_answered_takes_no_writer_along():
+    log = Scripted(together=2)
+    with connecting(log) as connect, connect() as other:
+        dying = connect()
+        dying.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        dying.sendall(delivered(1))
+        await_begun(log, 1)
+        log.before_told = dying.close  # its end and its outcome are there to be read in one turn
+        other.sendall(delivered(2))
+
+        assert received(other, 1) == [Receipt("rejected", 2)]
+        with connect() as later:
+            later.sendall(delivered(3))
+            assert received(later, 1) == [Receipt("rejected", 3)]
+    log.close()
 
 
 def test_a_process_that_takes_no_outcomes_is_left(monkeypatch: pytest.MonkeyPatch):
