@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from core.event import SECOND, Instant
+from core.event import LAST, SECOND, Instant
 from core.machines.action import LIVE
 from core.machines.measurement import EXPECTED_WITHIN
 from core.machines.registration import SILENT_AFTER
@@ -56,7 +56,10 @@ def _device(_: State, __: Settings) -> Deadline | None:
 
 
 def _due(what: str, since: Instant | None, within: Instant | None) -> Deadline | None:
-    return None if since is None or within is None else Deadline(what, since, since + within)
+    """None also where it would be later than any instant that can be told."""
+    if since is None or within is None or since + within > LAST:
+        return None
+    return Deadline(what, since, since + within)
 
 
 DEADLINES: dict[str, Callable[[State, Settings], Deadline | None]] = {

@@ -12,6 +12,9 @@ Headers = list[tuple[str, str]]
 
 SECOND: Instant = 1_000_000
 
+LAST: Instant = 253_402_300_800 * SECOND - 1
+"""The end of the year 9999: nothing later can be told, by a provider or by us."""
+
 ANOMALIES = (
     "late",
     "gap",

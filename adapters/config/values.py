@@ -15,6 +15,7 @@ Take = Callable[[Path, str, object], Any]
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
+_LONGEST: Instant = 36_500 * _UNITS["d"]
 
 
 def table(where: Path, key: str, value: object) -> Table:
@@ -64,14 +65,17 @@ def duration(where: Path, key: str, value: object) -> Instant:
     """A whole number with its unit (s, m, h, d), as microseconds."""
     found = duration_of(value) if isinstance(value, str) else None
     if found is None:
-        raise ConfigError(where, key, 'make it a number with its unit, such as "30s", "10m", "12h" or "2d"')
+        raise ConfigError(
+            where, key, 'make it a number with its unit, such as "30s", "10m", "12h" or "2d", and at most "36500d"'
+        )
     return found
 
 
 def duration_of(text: str) -> Instant | None:
     """The same of a text that may be none."""
     match = _DURATION.fullmatch(text)
-    return int(match[1]) * _UNITS[match[2]] if match else None
+    found = int(match[1]) * _UNITS[match[2]] if match else None
+    return found if found is not None and found <= _LONGEST else None
 
 
 def size(where: Path, key: str, value: object) -> int:

@@ -1,7 +1,7 @@
 """The bundle's page for people: one HTML file without scripts, that prints well."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from html import escape
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from adapters.sql import Exhibit
 from core.event import Instant
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STYLE = """
 body { font: 10pt/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 75em; color: #111; padding: 0 1em }
 h1 { font-size: 1.4em } h2 { font-size: 1.1em; margin-top: 2em }
@@ -111,4 +112,6 @@ def _code(content: bytes) -> str:
 
 
 def _time(at: Instant | None) -> str:
-    return "" if at is None else datetime.fromtimestamp(at / 1_000_000, UTC).isoformat(sep=" ", timespec="milliseconds")
+    """Counted in whole numbers: as a float, the last microsecond of the year 9999 is in the year 10000."""
+    moment = _EPOCH + timedelta(microseconds=at or 0)
+    return "" if at is None else moment.isoformat(sep=" ", timespec="milliseconds")
