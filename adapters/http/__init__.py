@@ -3,12 +3,14 @@
 from adapters.http.api import Api
 from adapters.http.create import create_http
 from adapters.http.door import Answer, Door, failure, is_ingest, unrecorded
+from adapters.http.health import ALIVE
 from adapters.http.ingest import ingest_blueprint
 from adapters.http.problems import problem_answer
 from adapters.http.telling import tell
 from adapters.http.waiting import ENDING
 
 __all__ = [
+    "ALIVE",
     "ENDING",
     "Answer",
     "Api",

@@ -43,6 +43,7 @@ class Api:
     `notary`: who signs the log and proves what is in it. `probe`: returns once the log has committed something, and
     raises Unavailable where it cannot. `plans`: replays that are asked for over HTTP.
     `threads`: how many requests are served at a time, of which a quarter may wait. `patience`: how long, in seconds.
+    `limit`: seconds that a question may take.
     """
 
     reads: Reads
@@ -53,6 +54,7 @@ class Api:
     clock: Callable[[], Instant]
     threads: int = 4
     patience: float = 5.0
+    limit: float = 10.0
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     notary: Notary | None = None
     probe: Callable[[], object] = bool

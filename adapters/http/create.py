@@ -33,12 +33,13 @@ from adapters.http.metrics import Metrics
 from adapters.http.problems import Busy, Problem, problem_response
 from adapters.http.routes import Route
 from adapters.http.tokens import Gate
-from adapters.sql import Unavailable
+from adapters.sql import TooLong, Unavailable
 
 _MODULES = (
     *(sessions, measurements, actions, devices, registrations, events, deliveries, machines, replays, audit, evidence),
     *(completeness, health),
 )
+_TOO_LONG = "the question took longer than the service gives one: ask for less (a smaller limit, one source), or later"
 _KINDS = {404: ("not-found", "no such path"), 405: ("method", "not with this method")}
 
 
@@ -66,6 +67,7 @@ def _publish(app: Flask, routes: Sequence[Route], *, guarded: bool) -> None:
 
 def _tell_problems(app: Flask) -> None:
     app.register_error_handler(Problem, Problem.response)
+    app.register_error_handler(TooLong, lambda _: Busy(_TOO_LONG).response())
     app.register_error_handler(Unavailable, lambda _: Busy("the database is away: ask again").response())
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(Exception, _unforeseen)

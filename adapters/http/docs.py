@@ -18,7 +18,8 @@ PROBLEMS = {
     "method": "The path knows other methods: see the `Allow` header.",
     "too-large": "The body is larger than the query API takes.",
     "not-json": "The body has another content type than JSON, or is encoded.",
-    "busy": "The database is away, or what was waited for did not come. `Retry-After` says when to ask again.",
+    "busy": "The database is away, what was waited for did not come, or the question took too long. "
+    "`detail` says which, `Retry-After` says when to ask again.",
     "fault": "Something that nobody foresaw. It is on record; its cause is not told.",
     "other": "The request is refused as the status says.",
 }

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from adapters.http.parameters import as_document, as_query, is_optional, read_qu
 from adapters.http.problems import BadRequest, NotJson, TooLarge
 from adapters.http.routes import Ask, Listing, Route
 from adapters.http.tokens import who
+from adapters.sql import time_limit
 
 LARGEST_BODY = 16_384
 """Bytes of a JSON body that the query API takes."""
@@ -38,10 +40,14 @@ class Endpoints:
             if at_least := getattr(query, "min_position", None):
                 self._api.waiting.until(at_least)
             ask = Ask(self._api, query, path, after, who())
-            result = route.view(ask, read_document(request, route.body)) if route.body else route.view(ask)
-            return self._answer(result, parameters)
+            with self._limit(route, query):
+                result = route.view(ask, read_document(request, route.body)) if route.body else route.view(ask)
+                return self._answer(result, parameters)
 
         return endpoint
+
+    def _limit(self, route: Route, query: msgspec.Struct) -> AbstractContextManager[None]:
+        return nullcontext() if route.unhurried else time_limit(self._api.limit, getattr(query, "wait", None) or 0)
 
     def _parameters(self, asked: Request) -> tuple[dict[str, str], Any]:
         """The parameters and the key to go on behind. A cursor brings its own parameters: others must agree."""

@@ -16,13 +16,13 @@ routes = Routes()
 ZIP = "application/zip"
 
 
-@routes.one(Scope.RAW, "/v1/sessions/{id}/evidence", queries.Query, None, media=ZIP)
+@routes.one(Scope.RAW, "/v1/sessions/{id}/evidence", queries.Query, None, media=ZIP, unhurried=True)
 def session_evidence(ask: Ask[queries.Query]) -> Response:
     """A session's events, proofs and trace in one zip, with a verifier. That it was made is recorded in the log."""
     return _answer(ask, our_id("session", ask.path["id"]))
 
 
-@routes.one(Scope.RAW, "/v1/measurements/{id}/evidence", queries.Query, None, media=ZIP)
+@routes.one(Scope.RAW, "/v1/measurements/{id}/evidence", queries.Query, None, media=ZIP, unhurried=True)
 def measurement_evidence(ask: Ask[queries.Query]) -> Response:
     """The same for a measurement, with the whole session that it belongs to: its order is part of the proof."""
     return _answer(ask, our_id("measurement", ask.path["id"]))

@@ -6,7 +6,8 @@ import msgspec
 from flask import Response
 
 from adapters.http import queries, shapes
-from adapters.http.answers import uncached
+from adapters.http.answers import SAFE_HEADERS, uncached
+from adapters.http.door import Answer
 from adapters.http.problems import Busy
 from adapters.http.routes import OPEN, Ask, Routes
 from adapters.http.times import text_of
@@ -19,6 +20,14 @@ class Health(msgspec.Struct):
     """The process answers."""
 
     status: str
+
+
+ALIVE = Answer(
+    200,
+    [("content-type", "application/json"), *((name.lower(), value) for name, value in SAFE_HEADERS.items())],
+    msgspec.json.encode(Health("ok")),
+)
+"""The answer of `/healthz` as a server gives it by itself: threads that answer questions may all be busy."""
 
 
 class Folding(msgspec.Struct, kw_only=True):

@@ -54,13 +54,24 @@ def replays(ask: Ask[ListedReplays]) -> Listing[PlannedReplay]:
     return listing_of(found, ask.query.limit, ask.after, lambda plan: plan.id)
 
 
-@routes.post(Scope.ACT, "/v1/replays", Wish, PlannedReplay, headers={}, query=queries.Plain)
+@routes.post(
+    Scope.ACT,
+    "/v1/replays",
+    Wish,
+    PlannedReplay,
+    headers={},
+    query=queries.Plain,
+    problems={"409": "Another one is at work: one at a time."},
+)
 def plan_replay(ask: Ask[queries.Plain], wish: Wish) -> PlannedReplay:
     """Begins to work out what a replay would change. Nothing of the projections is written until it is confirmed."""
     unknown = sorted({*wish.machines} - {*MACHINES})
     if unknown:
         raise NotFound(f"no machine {unknown[0]}; there are {', '.join(sorted(MACHINES))}")
-    return shape(_plans(ask).plan(wish.machines))
+    try:
+        return shape(_plans(ask).plan(wish.machines))
+    except Refused as error:
+        raise Conflict(str(error)) from error
 
 
 @routes.one(Scope.READ, "/v1/replays/{id}", queries.Plain, PlannedReplay)
@@ -76,7 +87,7 @@ def planned_replay(ask: Ask[queries.Plain]) -> PlannedReplay:
     PlannedReplay,
     headers={},
     query=queries.Plain,
-    problems={"409": "It is not planned any more, or not yet."},
+    problems={"409": "It is not planned any more, or not yet, or another one is at work."},
 )
 def confirm_replay(ask: Ask[queries.Plain], _: Yes) -> PlannedReplay:
     """Begins a planned replay, which switches to what it has folded in the end."""

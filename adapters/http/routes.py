@@ -79,7 +79,7 @@ class Route:
     `headers`: those that are required. `more_headers`: those that may be sent.
     `also`: other media types of the answer, as text.
     `page`: what holds the items and the cursor, where it has more than these. `etag`: a GET's answer has one.
-    `problems`: the statuses of its own, with what they mean.
+    `problems`: the statuses of its own, with what they mean. `unhurried`: it may take longer than a question may.
     """
 
     method: str
@@ -97,6 +97,7 @@ class Route:
     page: type[msgspec.Struct] | None = None
     etag: bool = True
     problems: dict[str, str] = field(default_factory=dict)
+    unhurried: bool = False
 
     def __post_init__(self) -> None:
         if (self.scope is OPEN) is self.path.startswith("/v1/"):

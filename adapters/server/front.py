@@ -1,11 +1,11 @@
-"""What a request is answered with: deliveries in the event loop, everything else by Flask in a thread."""
+"""What a request is answered with: deliveries and `/healthz` in the event loop, everything else by Flask in threads."""
 
 from functools import partial
 from urllib.parse import unquote
 
 import structlog
 
-from adapters.http import Door, is_ingest, unrecorded
+from adapters.http import ALIVE, Door, is_ingest, unrecorded
 from adapters.server.bridge import Bridge
 from adapters.server.connection import Respond
 from adapters.server.link import Link
@@ -27,6 +27,8 @@ class Front:
         """Answers a request, now or later, in the event loop."""
         if is_ingest(request.target):
             self._deliver(request, respond)
+        elif request.target == "/healthz" and request.method in {"GET", "HEAD"}:
+            respond(ALIVE)
         else:
             self._bridge.answer(request, respond)
 

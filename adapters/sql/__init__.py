@@ -21,6 +21,7 @@ from adapters.sql.group import GroupCommit
 from adapters.sql.helpers import spare_cores
 from adapters.sql.imports import tell_imports
 from adapters.sql.keeping import Keeper, keeper
+from adapters.sql.limits import TooLong, time_limit
 from adapters.sql.log import Log
 from adapters.sql.own import OWN, Recorder, own_source
 from adapters.sql.past import Arrival, Erased, History, Past
@@ -104,6 +105,7 @@ __all__ = [
     "Stored",
     "Taken",
     "Told",
+    "TooLong",
     "Tree",
     "Unavailable",
     "Unfolded",
@@ -143,5 +145,6 @@ __all__ = [
     "seldom_collecting",
     "spare_cores",
     "tell_imports",
+    "time_limit",
     "to_event",
 ]

@@ -10,11 +10,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 
 from adapters.sql.address import address
 from adapters.sql.entries import Unavailable
 from adapters.sql.errors import our_errors
+from adapters.sql.limits import hold_to_limits
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -48,7 +49,14 @@ def open_engine(url: str, *, pool_size: int = 8, make: bool = True) -> Engine:
     """
     parsed = address(url)
     if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(url, Path(parsed.database or ""), pool_size, make)
+        engine = _open_sqlite(url, Path(parsed.database or ""), pool_size, make)
+    else:
+        engine = _open_postgresql(parsed, pool_size)
+    hold_to_limits(engine)
+    return engine
+
+
+def _open_postgresql(parsed: URL, pool_size: int) -> Engine:
     return create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,

@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoneFreeError
 
 from adapters.sql.entries import Unavailable
+from adapters.sql.limits import TooLong, was_stopped
 
 _DRIVERS = ("sqlite3", "psycopg")
 
@@ -58,13 +59,19 @@ def cause_of(error: BaseException) -> str:
 
 @contextmanager
 def our_errors() -> Iterator[None]:
-    """A block in which a database that is away raises Unavailable."""
+    """A block in which a database that is away raises Unavailable, and a statement at its time limit TooLong."""
     try:
         yield
     except SQLAlchemyError as error:
         if isinstance(error, DBAPIError) and not is_for_now(error):
             raise
-        raise Unavailable(cause_of(error)) from error
+        raise unavailable(error, cause_of(error)) from error
+
+
+def unavailable(error: Exception, words: str) -> Unavailable:
+    """What an error that passes by waiting is called here."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return TooLong(words) if was_stopped(cause) else Unavailable(words)
 
 
 def is_from_driver(error: BaseException) -> bool:

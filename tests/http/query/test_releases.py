@@ -1,11 +1,15 @@
 """What a release answers while it has folded nothing, after it has, and beside another one."""
 
+import socket
+import subprocess
+import sys
 import time
+from threading import Event
 from typing import Any
 
 import pytest
 
-from adapters.sql import Part, Plans, Replay, Unavailable
+from adapters.sql import Part, Plans, Replay, Unavailable, tables
 from core import fold
 from tests.support.house import House, wms
 from tests.support.releases import changed
@@ -244,6 +248,41 @@ def test_a_plan_is_confirmed_once(planning):
 
     assert (again.status_code, again.content_type) == (409, "application/problem+json")
     until(asked["id"], "done")
+
+
+def test_one_replay_is_planned_at_a_time(planning):
+    newer, until = planning
+    held = Event()
+
+    def replay_later(_: str | None) -> Replay:
+        held.wait(20)
+        return replay(newer)
+
+    object.__setattr__(newer.api, "plans", Plans(newer.engine, replay_later, lambda: 10**15))
+    first = newer.client.post("/v1/replays", json={}).json
+
+    second = newer.client.post("/v1/replays", json={})
+
+    assert (second.status_code, second.json["title"]) == (409, "Conflict")
+    assert first["id"] in second.json["detail"]
+    assert [one["id"] for one in newer.get("/v1/replays")["data"]] == [first["id"]]
+    held.set()
+    until(first["id"], "planned")
+    assert newer.client.post("/v1/replays", json={}).status_code == 200
+
+
+def test_a_plan_whose_process_has_ended_is_told_as_failed_and_holds_up_nobody(planning):
+    newer, until = planning
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left = ("left", 1, "", "planning", f"{dead.stdout.decode().strip()}@{socket.gethostname()}")
+    with newer.engine.begin() as connection:
+        connection.execute(tables.replays.insert().values((*left, None, None)))
+
+    told = newer.get("/v1/replays/left")
+    following = newer.client.post("/v1/replays", json={})
+
+    assert (told["status"], "has ended" in told["error"], following.status_code) == ("failed", True, 200)
+    until(following.json["id"], "planned")
 
 
 def test_a_replay_of_a_machine_that_is_none_is_no_replay(planning):
