@@ -68,8 +68,10 @@ def write() -> None:
     parts.engine.dispose()
 
 
-def serve(settings: Settings, asked: Serving) -> None:
-    """Serves until it is told to stop. What is wrong with the database is told here, before a process is started.
+def serve(settings: Settings, asked: Serving) -> str | None:
+    """Serves until it is told to stop, or a process of it is broken, which is returned.
+
+    What is wrong with the database is told here, before a process is started.
 
     This process seals, and carries SQLite's write-ahead log over: those that serve and write share their interpreters
     with nobody.
@@ -80,12 +82,20 @@ def serve(settings: Settings, asked: Serving) -> None:
     with (
         carrying(parts.engine),
         closing(parts.sealer()),
-        writing("from app import write; write()", parts.settings),
-        serving("from app import answer; answer()", parts.settings, asked.host, settings.port, asked.processes),
+        writing("from app import write; write()", parts.settings, ending.give_up),
+        serving(
+            "from app import answer; answer()",
+            parts.settings,
+            asked.host,
+            settings.port,
+            asked.processes,
+            ending.give_up,
+        ),
     ):
         structlog.get_logger().info("listening", host=asked.host, port=settings.port)
-        ending.wait()
+        broken = ending.wait()
     parts.engine.dispose()
+    return broken
 
 
 def main() -> None:

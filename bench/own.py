@@ -61,6 +61,10 @@ class Own:
         self._parts.engine.dispose()
 
 
+def _end(why: str) -> None:
+    raise RuntimeError(why)
+
+
 class Written(Own):
     """What hands events to the writing process, as `make run` does: in an event loop, or from threads that wait."""
 
@@ -68,7 +72,7 @@ class Written(Own):
         super().__init__(folder, url)
         self._running = ExitStack()
         self._running.enter_context(carrying(self._parts.engine))
-        self._running.enter_context(writing("from app import write; write()", self._parts.settings))
+        self._running.enter_context(writing("from app import write; write()", self._parts.settings, _end))
         self._loop = uvloop.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()

@@ -16,7 +16,7 @@ from wiring.opening import check_up_to_date, database, opened
 from wiring.parts import signing_key
 
 
-def wired(serve: Callable[[Settings, Serving], None]) -> Commands:
+def wired(serve: Callable[[Settings, Serving], str | None]) -> Commands:
     """Every command. `serve` is given: it starts processes that run the code of the composition root."""
     return Commands(
         serve=serve,

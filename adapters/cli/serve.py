@@ -47,6 +47,7 @@ def serve(
     """Receive webhooks, answer questions.
 
     The database is brought to the newest revision first. SIGTERM or Ctrl-C stops the service after its last answer.
+    Where a process of it cannot be started it ends with exit code 1.
     """
     found = settings(config, database, port)
     found = msgspec.structs.replace(found, port=_free(host, found.port))
@@ -56,7 +57,9 @@ def serve(
     with told_in_a_line():
         if rebuild:
             _rebuild(commands, found)
-        commands.serve(found, Serving(host, processes))
+        broken = commands.serve(found, Serving(host, processes))
+    if broken:
+        raise Failed(f"the service gave up: {broken}")
 
 
 def _rebuild(commands: Commands, found: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+from contextlib import suppress
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
@@ -20,9 +21,20 @@ class Ending:
         signal.set_wakeup_fd(self._telling.fileno(), warn_on_full_buffer=False)
         for stop in STOPS:
             signal.signal(stop, lambda *_: None)
+        self._broken: str | None = None
 
-    def wait(self) -> None:
-        """Returns once this process is told to stop. Whoever tells it again changes nothing, up to its exit."""
+    def give_up(self, why: str) -> None:
+        """For any thread: a part of the service cannot do its work, and starting it anew does not help."""
+        self._broken = self._broken or why
+        with suppress(BlockingIOError):  # as often as that it was told already
+            self._telling.send(b"\0")
+
+    def wait(self) -> str | None:
+        """Returns once this process is told to stop, or why a part of it gave up.
+
+        Whoever tells it again changes nothing, up to its exit.
+        """
         self._told.recv(1)
         for stop in STOPS:
             signal.signal(stop, signal.SIG_IGN)
+        return self._broken

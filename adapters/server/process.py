@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -34,10 +34,16 @@ _ACCEPTED = 1_024
 """Connections that may wait for a process that serves, as far as the system lets them."""
 _UNHEARD = 30_000
 """Milliseconds for a client to acknowledge what it is sent (RFC 5482): one that vanished holds its place no longer."""
-_PAUSE = 0.2
-"""Seconds before a process that died is started anew: one that dies at once must not spin."""
+_PAUSE = 0.1
+"""Seconds before a death is told, and again before the next start; each death at the start doubles those."""
+_LONGEST_PAUSE = 5.0
+_STEADY = 10.0
+"""Seconds from its first sign of life behind which a process did not die at its start."""
+_DEATHS = 8
+"""Deaths at its start, one after another, behind which nobody starts it any more: whoever supervises us has to know."""
 _LAST_WORDS = 90.0
 """Seconds for a process that was told to end; behind them it is killed: what it has not answered is sent again."""
+GiveUp = Callable[[str], None]
 _logger = structlog.get_logger()
 
 
@@ -75,29 +81,30 @@ def _read_exactly(size: int) -> bytes:
 
 
 @contextmanager
-def writing(code: str, hand: Any) -> Iterator[None]:
+def writing(code: str, hand: Any, give_up: GiveUp) -> Iterator[None]:
     """A process that runs `code` (which calls `write_for_parent`) while the block lasts; it is started anew if it dies.
 
-    `hand`: what that finds as `handed()`. The socket outlives the process: what arrives meanwhile waits.
+    `hand`: what that finds as `handed()`. The socket outlives the process: what arrives meanwhile waits. `give_up` is
+    told why nobody starts it any more, where it dies at its start again and again.
     """
     with tempfile.TemporaryDirectory(prefix="hookfold-") as folder, socket.socket(socket.AF_UNIX) as listening:
         path = str(Path(folder) / "writer")
         listening.bind(path)
         listening.listen(_BACKLOG)
         os.environ[WRITER] = path
-        with _kept(code, hand, listening, "writer_died"):
+        with _kept(code, hand, listening, "writer_died", give_up):
             yield
 
 
 @contextmanager
-def serving(code: str, hand: Any, host: str, port: int, processes: int) -> Iterator[None]:
+def serving(code: str, hand: Any, host: str, port: int, processes: int, give_up: GiveUp) -> Iterator[None]:
     """So many processes that run `code` while the block lasts, each with a socket of its own on the one port.
 
-    `hand`: what they find as `handed()`. The sockets outlive them: who connects meanwhile waits.
+    `hand`: what they find as `handed()`. The sockets outlive them: who connects meanwhile waits. `give_up`: as above.
     """
     with ExitStack() as opened:
         sockets = [opened.enter_context(_listening(host, port)) for _ in range(processes)]
-        keepers = [opened.enter_context(_kept(code, hand, listening, "server_died")) for listening in sockets]
+        keepers = [opened.enter_context(_kept(code, hand, one, "server_died", give_up)) for one in sockets]
         try:
             yield
         finally:
@@ -118,8 +125,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _kept(code: str, hand: Any, listening: socket.socket, death: str) -> Iterator["Keeper"]:
-    keeper = Keeper([sys.executable, "-c", code], hand, listening.fileno(), death)
+def _kept(code: str, hand: Any, listening: socket.socket, death: str, give_up: GiveUp) -> Iterator["Keeper"]:
+    keeper = Keeper([sys.executable, "-c", code], hand, listening.fileno(), death, give_up)
     try:
         yield keeper
     finally:
@@ -127,12 +134,19 @@ def _kept(code: str, hand: Any, listening: socket.socket, death: str) -> Iterato
 
 
 class Keeper:
-    """Keeps a process running until it is told to stop. `death` is what the log says where one ends by itself."""
+    """Keeps a process running until it is told to stop. `death` is what the log says where one ends by itself.
 
-    def __init__(self, command: Sequence[str], hand: Any, passed: int, death: str) -> None:
+    One that was killed may have been in the way of somebody; one that ends by itself at its start, time and again, is
+    broken: `give_up` is told so.
+    """
+
+    def __init__(self, command: Sequence[str], hand: Any, passed: int, death: str, give_up: GiveUp) -> None:
         self._command = command
         self._passed = passed
         self._death = death
+        self._give_up = give_up
+        self._deaths = 0
+        self._lives_since = 0.0
         self._env: Mapping[str, str] = {**os.environ, _LISTENER: str(passed)}
         handed = pickle.dumps(hand)
         self._handed = len(handed).to_bytes(_LENGTH) + handed
@@ -168,24 +182,48 @@ class Keeper:
         return process
 
     def _keep(self) -> None:
+        """The first pause is for who stops a whole service, and may have ended this process before we are told."""
         while True:
-            if not outlive(self._process, self._signs):
-                _logger.error("killed", reason="it gave no sign of life", process=self._process.pid)
-            os.close(self._signs)
-            status = self._process.wait()
-            _hang_up(self._process)
+            status = self._outlived()
             if self._stopping.wait(_PAUSE):
                 return
-            _logger.error(self._death, status=status)
-            while not self._restarted():
-                self._stopping.wait(_PAUSE)
+            self._count(status)
+            _logger.error(self._death, status=status, deaths_at_start=self._deaths)
+            if self._deaths >= _DEATHS:
+                self._give_up(f"{self._death}: {_DEATHS} times at its start, with status {status}; see the lines above")
+                return
+            while not self._stopping.wait(min(_LONGEST_PAUSE, _PAUSE * 2**self._deaths)):
+                if self._restarted():
+                    break
+            else:
+                return
+
+    def _outlived(self) -> int:
+        """The status with which it ended."""
+        self._lives_since = 0.0
+        if not outlive(self._process, self._signs, self._live):
+            _logger.error("killed", reason="it gave no sign of life", process=self._process.pid)
+        os.close(self._signs)
+        _hang_up(self._process)
+        return self._process.wait()
+
+    def _live(self) -> None:
+        self._lives_since = self._lives_since or time.monotonic()
+
+    def _count(self, status: int) -> None:
+        """Deaths at its start, one after another; what was killed (by whom is unknown here) says nothing of itself."""
+        if self._lives_since and time.monotonic() - self._lives_since > _STEADY:
+            self._deaths = 0
+        elif status != -signal.SIGKILL:
+            self._deaths += 1
 
     def _restarted(self) -> bool:
-        """False where the system has no room for a process now."""
+        """False where the system has no room for a process now, or none is wanted any more."""
         with self._starting:
+            if self._stopping.is_set():
+                return False
             try:
-                if not self._stopping.is_set():
-                    self._process = self._start()
+                self._process = self._start()
             except OSError as error:
                 _logger.error("start_failed", reason=str(error))  # noqa: TRY400 - a line, not a traceback
                 return False

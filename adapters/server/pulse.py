@@ -6,6 +6,7 @@ A process that is stopped, or whose work does not go on, does not die: nobody wo
 import os
 import select
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 from time import monotonic, sleep
@@ -51,8 +52,11 @@ class Pulse:
             sleep(EVERY)
 
 
-def outlive(process: subprocess.Popen[bytes], signs: int) -> bool:
-    """Returns once the process has ended: whether by itself, or killed here since no sign came through this pipe."""
+def outlive(process: subprocess.Popen[bytes], signs: int, lives: Callable[[], None] = lambda: None) -> bool:
+    """Returns once the process has ended: whether by itself, or killed here since no sign came through this pipe.
+
+    `lives` is called at each sign.
+    """
     ready = select.poll()
     ready.register(signs, select.POLLIN)
     silent = -STARTING
@@ -61,6 +65,7 @@ def outlive(process: subprocess.Popen[bytes], signs: int) -> bool:
             silent += LOOK
         elif os.read(signs, 1024):
             silent = 0.0
+            lives()
         else:
             process.wait()
             return True

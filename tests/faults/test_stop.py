@@ -1,6 +1,7 @@
 """A service that is told to stop stops, whatever its processes are doing then."""
 
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -9,13 +10,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
 
 from adapters.server import Keeper
 from tests.support.logs import wms
-from tests.support.service import CONFIGURATION, Service, running
+from tests.support.service import CONFIGURATION, Service, free_port, running, surroundings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the service's processes in /proc")
 
@@ -62,7 +64,7 @@ def test_a_process_that_is_started_anew_has_the_configuration_of_the_others(serv
 def test_one_that_is_told_to_stop_while_a_process_is_started_anew_stops(
     monkeypatch: pytest.MonkeyPatch, listening: socket.socket
 ):
-    keeper = Keeper(DIES, None, listening.fileno(), "died")
+    keeper = Keeper(DIES, None, listening.fileno(), "died", pytest.fail)
     started = subprocess.Popen.__init__
 
     def slowly(self: Any, *arguments: Any, **named: Any) -> None:
@@ -81,7 +83,7 @@ def test_one_that_is_told_to_stop_while_a_process_is_started_anew_stops(
 def test_a_process_that_cannot_be_started_anew_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, listening: socket.socket
 ):
-    keeper = Keeper(DIES, None, listening.fileno(), "died")
+    keeper = Keeper(DIES, None, listening.fileno(), "died", pytest.fail)
     started, failures = subprocess.Popen.__init__, [OSError(24, "Too many open files")] * 2
 
     def scarcely(self: Any, *arguments: Any, **named: Any) -> None:
@@ -101,6 +103,53 @@ def test_a_process_that_cannot_be_started_anew_is_tried_again(
     assert not failures
     assert keeper._process.poll() is None
     keeper.stop()
+
+
+def test_a_process_that_dies_at_its_start_again_and_again_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, listening: socket.socket
+):
+    monkeypatch.setattr("adapters.server.process._PAUSE", 0.001)
+    given_up: Queue[str] = Queue()
+    keeper = Keeper(DIES, None, listening.fileno(), "died", given_up.put)
+
+    assert given_up.get(timeout=30) == "died: 8 times at its start, with status 0; see the lines above"
+    keeper.stop()
+
+
+def test_a_process_that_is_killed_is_started_anew_as_often_as_it_takes(
+    monkeypatch: pytest.MonkeyPatch, listening: socket.socket
+):
+    monkeypatch.setattr("adapters.server.process._PAUSE", 0.001)
+    keeper = Keeper(SLEEPS, None, listening.fileno(), "died", pytest.fail)
+
+    for _ in range(12):
+        killed = keeper._process
+        killed.kill()
+        deadline = time.monotonic() + 10
+        while keeper._process is killed:
+            assert time.monotonic() < deadline, "nothing was started"
+            time.sleep(0.002)
+
+    assert keeper._process.poll() is None
+    keeper.stop()
+
+
+def test_a_service_whose_processes_die_at_their_start_ends_and_says_so(sqlite_url: str, tmp_path: Path):
+    broken = (
+        "import sys, adapters.server.process; "
+        "adapters.server.process._PAUSE = 0.001; "
+        f"sys.executable = {shutil.which('false')!r}; "
+        "from app import main; main()"
+    )
+    env = surroundings(sqlite_url, tmp_path / "service") | {"HOOKFOLD_PORT": str(free_port())}
+
+    ended = subprocess.run(
+        [sys.executable, "-c", broken, "serve"], env=env, capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 1
+    assert "Error: the service gave up: " in ended.stderr
+    assert "_died: 8 times at its start, with status 1; see the lines above" in ended.stderr
 
 
 @pytest.fixture
