@@ -3,10 +3,21 @@
 from bench.append import append
 from bench.audit import audit
 from bench.command import main
+from bench.conditions import conditions
 from bench.ingest import ingest
 from bench.query import query
 from bench.replay import replay
 from bench.storage import storage
 
 if __name__ == "__main__":
-    main({"ingest": ingest, "append": append, "storage": storage, "replay": replay, "query": query, "audit": audit})
+    main(
+        {
+            "ingest": ingest,
+            "append": append,
+            "conditions": conditions,
+            "storage": storage,
+            "replay": replay,
+            "query": query,
+            "audit": audit,
+        }
+    )

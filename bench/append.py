@@ -43,9 +43,9 @@ class Store(Protocol):
 class Callers:
     """Threads that append to one store, one message at a time each."""
 
-    def __init__(self, name: str, store: "Store") -> None:
+    def __init__(self, traffic: Traffic, store: "Store") -> None:
         self.store = store
-        self.traffic = Traffic(name)
+        self.traffic = traffic
         self._messages = iter(self.traffic)
         self._ready: deque[Message] = deque()
         self._highest = 5_000
@@ -93,12 +93,19 @@ class Callers:
 class LoopCallers(Callers):
     """Callers in one event loop, as what serves HTTP has them."""
 
-    def __init__(self, name: str, store: Written) -> None:
-        super().__init__(name, store)
-        self._written = store
+    def __init__(self, traffic: Traffic, store: Written) -> None:
+        super().__init__(traffic, store)
+        self.written = store
+
+    def begin(self, count: int) -> None:
+        """Appends the next messages, many in one transaction."""
+        begun = list(itertools.islice(self._messages, count))
+        for start in range(0, count, 500):
+            self.written.append_all(begun[start : start + 500])
+        self.appended += begun
 
     def _call_all(self, callers: int, until: float) -> None:
-        self._written.run(self._together(callers, until))
+        self.written.run(self._together(callers, until))
 
     async def _together(self, callers: int, until: float) -> None:
         await asyncio.gather(*(self._call_in_loop(until) for _ in range(callers)))
@@ -107,8 +114,11 @@ class LoopCallers(Callers):
         now = time.perf_counter()
         while now < until and self._ready:
             message = self._ready.popleft()
-            await self._written.hand_in(message)
+            await self._hand_in(message)
             now = self._appended(message, now)
+
+    async def _hand_in(self, message: Message) -> None:
+        await self.written.hand_in(message)
 
 
 def _signed(messages: Iterable[Message]) -> Iterator[Message]:
@@ -170,11 +180,11 @@ def _stores(place: Place, database: str) -> Iterator[dict[str, Callers]]:
         others: dict[str, Store] = {STORE_ALONE: ThroughStore(urls[2]), SAME_WORK: ThroughAggregates(urls[3])}
         for store in (written, own, *others.values()):
             opened.callback(store.close)
-        threads = Callers("t", written)
-        loop = LoopCallers("w", written)
+        threads = Callers(Traffic("t"), written)
+        loop = LoopCallers(Traffic("w"), written)
         loop.appended = threads.appended  # one store holds both
-        peers = {name: Callers(name[0], store) for name, store in others.items()}
-        yield {BY_DEFAULT: loop, IN_THREADS: threads, ALONE: Callers("o", own), **peers}
+        peers = {name: Callers(Traffic(name[0]), store) for name, store in others.items()}
+        yield {BY_DEFAULT: loop, IN_THREADS: threads, ALONE: Callers(Traffic("o"), own), **peers}
 
 
 if __name__ == "__main__":

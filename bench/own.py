@@ -88,10 +88,17 @@ class Written(Own):
 
     async def hand_in(self, message: Message) -> None:
         """The same as `append`, for a caller in the event loop."""
+        await self._await("new", message, message.headers)
+
+    async def hand_in_forged(self, message: Message) -> None:
+        """Hands it in with a signature that is another body's."""
+        await self._await("rejected", message, Message(message.session, message.sequence, message.body + b" ").headers)
+
+    async def _await(self, verdict: str, message: Message, headers: list[tuple[str, str]]) -> None:
         outcome: asyncio.Future[Receipt | Unavailable] = self._loop.create_future()
-        self._link.commit(self._door.receive(SOURCE, message.headers, message.body), outcome.set_result)
+        self._link.commit(self._door.receive(SOURCE, headers, message.body), outcome.set_result)
         receipt = await outcome
-        if not isinstance(receipt, Receipt) or receipt.verdict != "new":
+        if not isinstance(receipt, Receipt) or receipt.verdict != verdict:
             raise AssertionError(f"{message} was found to be {receipt}")
 
     def close(self) -> None:

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """`seconds` lasts a slice of load. `small` and `large` are events in the log, `asked` questions of a kind."""
+    """`seconds` lasts a slice of load. `small` and `large` are events in the log, `asked` questions of a kind.
+
+    `live` is the number of streams that are open at a time.
+    """
 
     rounds: int
     seconds: float
@@ -15,6 +18,7 @@ class Scale:
     small: int
     large: int
     asked: int
+    live: int
 
 
 FULL = Scale(
@@ -26,6 +30,7 @@ FULL = Scale(
     small=100_000,
     large=1_000_000,
     asked=400,
+    live=100_000,
 )
 LARGE = Scale(**(vars(FULL) | {"large": 10_000_000}))
 QUICK = Scale(
@@ -37,6 +42,7 @@ QUICK = Scale(
     small=4_000,
     large=16_000,
     asked=60,
+    live=20_000,
 )
 TINY = Scale(
     rounds=1,
@@ -47,5 +53,6 @@ TINY = Scale(
     small=640,
     large=1_600,
     asked=5,
+    live=500,
 )
 """For the tests."""

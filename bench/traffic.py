@@ -80,18 +80,20 @@ class Traffic:
     """A stream of messages; after `close`, or at the `most` sessions, those that are open are brought to their end.
 
     `name` keeps the sessions of one stream apart from those of another. `sessions` counts those that were begun.
+    `in_step`: all visitors begin with their first event.
     """
 
-    def __init__(self, name: str, at_once: int = AT_ONCE, most: float = math.inf) -> None:
+    def __init__(self, name: str, at_once: int = AT_ONCE, most: float = math.inf, *, in_step: bool = False) -> None:
         self._name = name
         self._began = self._now = int(time.time()) - _PAST
         self._at_once = at_once
         self._most = most
+        self._waits = 1 if in_step else len(STEPS)
         self._closed = False
         self.sessions = 0
 
     def __iter__(self) -> Iterator[Message]:
-        visitors = deque(self._visitor(number % len(STEPS)) for number in range(self._at_once))
+        visitors = deque(self._visitor(number % self._waits) for number in range(self._at_once))
         for turn in itertools.count():
             if not visitors:
                 return

@@ -1,30 +1,34 @@
 """The log as one process appends to it: batches are handed in, and their outcomes come in the same order."""
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
 from adapters.sql.dialects import Ahead, Guarded, Row
-from adapters.sql.entries import Entry, Receipt, Unavailable, Unstorable
+from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Unavailable, Unstorable
 from adapters.sql.errors import cause_of, is_for_now, is_from_driver
 from adapters.sql.memory import STREAMS
 from adapters.sql.projection import Code
 from adapters.sql.refold import PROJECTIONS
 from adapters.sql.seal import seal
 from adapters.sql.turn import Turn
-from adapters.sql.turns import EVENTS, PAYLOADS, USUAL, Head, Item, Outcome, Turns
+from adapters.sql.turns import DELIVERIES, EVENTS, PAYLOADS, REJECTED, USUAL, Head, Item, Outcome, Turns
 from adapters.sql.versions import EPOCH
 from core.event import Instant
 
 T = TypeVar("T")
+
+PRUNED_AFTER = 100
+"""Rejections of a source that are sent ahead before one batch asks for its turn, in which old ones are dropped."""
 
 _GUARDED = Guarded(
     EPOCH,
     "SELECT leaf FROM events ORDER BY position DESC LIMIT 1",
     USUAL,
     ((EVENTS, ("source", "key")), (STREAMS, ("source", "stream"))),
+    {DELIVERIES: "delivery"},
 )
 """The last event's leaf stands for the whole log before it: nobody else's event has the same."""
 
@@ -56,10 +60,13 @@ class Log(Turns):
     def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant]) -> None:
         super().__init__(engine, code, clock)
         self._ahead: Ahead | None = None
+        self._beside: Any = None
+        self._unpruned: Counter[str] = Counter()
         self._under_way: deque[Sent] = deque()
 
     def close(self) -> None:
         self._settle()
+        self._close_beside()
         super().close()
 
     def append(self, batch: Sequence[Item]) -> list[Receipt]:
@@ -114,11 +121,10 @@ class Log(Turns):
 
     def _send(self, sent: Sent) -> bool:
         """Sends a batch ahead of the answer to the one before it, if that can be."""
-        entries = [item for item in sent.batch if isinstance(item, Entry)]
-        if not (entries and self._ahead and self._alone and self._head.leaf) or len(entries) < len(sent.batch):
+        if not (self._ahead and self._alone and self._head.leaf) or not self._may_go_ahead(sent.batch):
             return False
         try:
-            head = self._send_entries(sent, entries, self._ahead, self._head.leaf)
+            head = self._send_rows(sent, self._ahead, self._head.leaf)
         except Exception as error:  # noqa: BLE001 - it is told by whoever tries again
             if is_from_driver(error):
                 self._lose()
@@ -130,19 +136,32 @@ class Log(Turns):
         self._under_way.append(sent)
         return True
 
-    def _send_entries(self, sent: Sent, entries: Sequence[Entry], ahead: Ahead, leaf: bytes) -> Head | None:
+    def _may_go_ahead(self, batch: Sequence[Item]) -> bool:
+        """Whether nothing in it asks for a turn: no probe, and no rejection of a source that is to be pruned."""
+        rejected = Counter(item.source for item in batch if isinstance(item, Rejection))
+        self._unpruned += rejected
+        due = [source for source in rejected if self._unpruned[source] > PRUNED_AFTER]
+        for source in due:
+            del self._unpruned[source]
+        return not due and not any(isinstance(item, Probe) for item in batch)
+
+    def _send_rows(self, sent: Sent, ahead: Ahead, leaf: bytes) -> Head | None:
         """The head behind them; None where the database has to be asked."""
+        entries = [item for item in sent.batch if isinstance(item, Entry)]
         seals = [entry.sealed or seal(self._ids, entry) for entry in entries]
         turn = Turn(self._head.position, self._head.recorded_at, clock=self._clock)
         turn.judge(entries, seals, {}, lambda _: {}, self._stream)
-        rows = self._projector.foresee(turn.new) if len(turn.new) == len(entries) else None
+        turn.reject([item for item in sent.batch if isinstance(item, Rejection)])
+        rows = self._projector.foresee(self._reading, turn.new) if len(turn.new) == len(entries) else None
         if rows is None:
             return None
-        sent.before, sent.outcomes = self._head, list(turn.receipts)
+        sent.before, receipts = self._head, iter(turn.receipts)
+        sent.outcomes = [next(receipts) if isinstance(item, Entry) else REJECTED for item in sent.batch]
         sent.streams = [row[:2] for row in rows[PROJECTIONS]]
         rows[EVENTS], rows[PAYLOADS] = turn.event_rows()
+        rows[DELIVERIES] = turn.delivery_rows(1)
         ahead.send(self._projector.memory.epoch, leaf, rows)
-        return Head(turn.position, turn.recorded_at, rows[EVENTS][-1][-1])
+        return Head(turn.position, turn.recorded_at, rows[EVENTS][-1][-1] if entries else leaf)
 
     def _receive(self) -> None:
         """Decides the oldest batch that is under way, and those that build on it where it is not committed."""
@@ -218,10 +237,26 @@ class Log(Turns):
                 raise Unavailable(cause_of(error)) from error
             raise
 
+    def _reading(self, streams: Iterable[Row]) -> Any | None:
+        """A cursor that sees of these streams all that there is, without waiting; None where some are under way."""
+        if not {stream for sent in self._under_way for stream in sent.streams}.isdisjoint(streams):
+            return None
+        if self._beside is None:
+            self._beside = self._engine.raw_connection()
+            self._dialect.settle(self._beside, ())
+            self._beside.driver_connection.autocommit = True
+        return self._beside.cursor()
+
     def _settle_in(self, connection: Any) -> None:
         super()._settle_in(connection)
         self._ahead = self._dialect.ahead(connection, _GUARDED)
 
     def _abandon(self) -> None:
         self._ahead = None
+        self._close_beside()
         super()._abandon()
+
+    def _close_beside(self) -> None:
+        beside, self._beside = self._beside, None
+        if beside is not None:
+            beside.invalidate()

@@ -1,7 +1,7 @@
 """The streams that a writer folded last, and what it knows of the versions: what an append need not ask for."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,6 +29,10 @@ _LOAD = Lookup(
 _NAME_AGAIN = "UPDATE streams SET provider_id = ? WHERE source = ? AND stream = ? AND provider_id IS NULL"
 _OPENED = Lookup("t.source, t.stream, t.opened", tables.streams, ("source", "stream"))
 _CHANGED = "SELECT DISTINCT source, stream FROM events WHERE position > ?"
+
+
+Reading = Callable[[Iterable[Row]], Any | None]
+"""Gives a cursor that sees of these streams all that was appended; None where that is not there to be read yet."""
 
 
 class Memory:
@@ -94,10 +98,20 @@ class Memory:
             self._recall(cursor, missing, touched)
         self._tell_opened(new)
 
-    def suppose(self, touched: Mapping[Row, Touch], new: Sequence[New]) -> list[Row]:
-        """The same without asking: streams that are not remembered are taken for new ones; the rows that open them."""
+    def suppose(self, reading: Reading, touched: Mapping[Row, Touch], new: Sequence[New]) -> list[Row] | None:
+        """The same beside the append; gives the rows that open streams. None where it takes the append's own turn.
+
+        That is so where a stream cannot be read yet, and where an erased one is named again, which is written.
+        """
         self._make_room(touched)
-        begun = [self._remember(stream, touch) for stream, touch in touched.items() if stream not in self._streams]
+        missing = [stream for stream in touched if stream not in self._streams]
+        cursor = reading(missing) if missing else None
+        if missing and cursor is None:
+            return None
+        fresh = [self._remember(stream, touched[stream]) for stream in missing]
+        if fresh and self._decode(cursor, fresh):
+            return None
+        begun = [one for one in fresh if not one.opened]
         for one in begun:
             _begin(one, touched[one.source, one.stream])
         self._tell_opened(new)
@@ -128,7 +142,7 @@ class Memory:
     def _recall(self, cursor: Any, missing: Sequence[Row], touched: Mapping[Row, Touch]) -> None:
         fresh = [self._remember(stream, touched[stream]) for stream in missing]
         if stored := [one for one in fresh if one.version]:
-            self._decode(cursor, stored)
+            self._take_up_erased(cursor, self._decode(cursor, stored))
         unknown = [one for one in fresh if not one.opened]
         if unknown and not self.standing.plain:
             self._find(cursor, unknown)
@@ -136,8 +150,11 @@ class Memory:
         if unknown:
             self._open(cursor, unknown, touched)
 
-    def _decode(self, cursor: Any, fresh: Sequence[Projection]) -> None:
-        """Takes up the folds that are stored; one that is marked is not up to date, and stays without a state."""
+    def _decode(self, cursor: Any, fresh: Sequence[Projection]) -> list[Projection]:
+        """Takes up the folds that are stored, except of erased streams: gives those.
+
+        One that is marked is not up to date, and stays without a state.
+        """
         keys = [(one.source, one.stream, one.version) for one in fresh]
         stale = set() if self.standing.plain else marked(cursor, self._dialect, keys)
         erased = []
@@ -148,8 +165,7 @@ class Memory:
                 erased.append(one)
             elif (source, stream, one.version) not in stale:
                 self._take_up(one, snapshot)
-        if erased:
-            self._take_up_erased(cursor, erased)
+        return erased
 
     def _take_up(self, one: Projection, snapshot: bytes) -> None:
         try:
@@ -160,6 +176,8 @@ class Memory:
 
     def _take_up_erased(self, cursor: Any, erased: Sequence[Projection]) -> None:
         """Who sends again under an erased name is named again; what comes is folded onto what is left."""
+        if not erased:
+            return
         left = bases(cursor, self._dialect, [(one.source, one.stream) for one in erased])
         for one in erased:
             one.base = left[one.source, one.stream]

@@ -100,14 +100,16 @@ def _guarded(guarded: Guarded) -> str:
     rows = {into: f"unnest(${number}::{_composite(into)}[])" for number, into in enumerate(guarded.writes, 3)}
     free = [f"NOT EXISTS (SELECT 1 FROM {_first(rows[into], into.table, key)})" for into, key in guarded.free]
     sure = " AND ".join([f"({guarded.epoch}) = $1", f"coalesce(({guarded.leaf}), '') = $2::bytea", *free])
-    writes = [_write(into, f"sure CROSS JOIN {rows[into]}") for into in guarded.writes]
+    writes = [_write(into, f"sure CROSS JOIN {rows[into]}", guarded.numbered.get(into)) for into in guarded.writes]
     beside = "".join(f", w{number} AS ({write})" for number, write in enumerate(writes))
     return f"WITH sure AS MATERIALIZED (SELECT 1 WHERE {sure}){beside} SELECT 1 FROM sure"
 
 
-def _write(into: Write, rows: str) -> str:
+def _write(into: Write, rows: str, numbered: str | None) -> str:
     if isinstance(into, Insert):
-        return f"{into.head} SELECT n.* FROM {rows} n{into.conflict}"
+        last = f"(SELECT coalesce(max({numbered}), 0) FROM {into.table})"
+        values = (f"n.{name} + {last}" if name == numbered else f"n.{name}" for name in into.names)
+        return f"{into.head} SELECT {', '.join(values)} FROM {rows} n{into.conflict}"
     same = " AND ".join(f"t.{column} = n.{column}" for column in into.names)
     return f"DELETE FROM {into.table} t USING {rows} n WHERE {same}"
 

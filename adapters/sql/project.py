@@ -10,7 +10,7 @@ from adapters.sql import tables
 from adapters.sql.dialects import Delete, Dialect, Insert, Lookup, Row, Write, Writes
 from adapters.sql.errors import is_from_driver
 from adapters.sql.marks import Waiting, mark
-from adapters.sql.memory import STREAMS, Memory
+from adapters.sql.memory import STREAMS, Memory, Reading
 from adapters.sql.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
 from adapters.sql.refold import FORGET_MEASUREMENT, PROJECTIONS, Refolder, fault
 from adapters.sql.stored import stream_rows, to_event
@@ -52,22 +52,29 @@ class Projector:
             self.memory.load(cursor, touched, new)
         return touched
 
-    def foresee(self, new: Sequence[New]) -> dict[Write, list[Row]] | None:
-        """The rows that new events make, as far as memory tells. None where the database has to be asked.
+    def foresee(self, reading: Reading, new: Sequence[New]) -> dict[Write, list[Row]] | None:
+        """The rows that new events make, on top of what was sent before. None where they have to be decided in turn.
 
-        A stream that is not remembered is taken for a new one: whoever writes the rows makes sure of that.
+        A stream that is neither remembered nor found by `reading` is taken for a new one: whoever writes the rows makes
+        sure of that.
         """
         touched = touches(new, self._code.ids)
         try:
-            rows = self._foreseen(new, touched) if self.memory.standing.plain else None
-        except Exception:  # noqa: BLE001 - a fault of ours, which is told where the stream is given up
-            rows = None
+            rows = self._foreseen(reading, new, touched) if self.memory.standing.plain else None
+        except Exception as error:
+            if is_from_driver(error):
+                raise
+            rows = None  # a fault of ours, which is told where the stream is given up
         if rows is None:
             self.memory.forget_streams(touched)
         return rows
 
-    def _foreseen(self, new: Sequence[New], touched: dict[Row, Touch]) -> dict[Write, list[Row]] | None:
-        begun = self.memory.suppose(touched, new)
+    def _foreseen(
+        self, reading: Reading, new: Sequence[New], touched: dict[Row, Touch]
+    ) -> dict[Write, list[Row]] | None:
+        begun = self.memory.suppose(reading, touched, new)
+        if begun is None:
+            return None
         rows: dict[Write, list[Row]] = {STREAMS: begun, PROJECTIONS: [], _MEASUREMENTS: [], _GONE: []}
         for stream, touch in touched.items():
             one = self.memory[stream]
@@ -81,8 +88,6 @@ class Projector:
             rows[PROJECTIONS].append(projection_row(self._code.ids, one))
             rows[_MEASUREMENTS] += _changed(one.measured, measured)
             one.measured = measured
-        if any(self.memory[row[:2]].state.anomalies for row in begun):  # begun long ago, more likely, and forgotten
-            return None
         return rows
 
     def project(self, writes: Writes, touched: dict[Row, Touch], head: int) -> None:

@@ -1,6 +1,6 @@
 """Statements over many rows at once, as both databases take them; how the rows travel is the dialect's business."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, Integer, LargeBinary, Table, Text
@@ -78,15 +78,22 @@ class Guarded:
     """Writes that are done together or not at all: `epoch` and `leaf` are SQL for one value each, to be as expected.
 
     `free`: inserts with the columns by which none of their rows may be there yet. No two writes touch the same row.
+    `numbered`: inserts with the column that counts their rows from 1, behind the highest one of the table.
     """
 
     def __init__(
-        self, epoch: str, leaf: str, writes: Sequence[Write], free: Sequence[tuple[Insert, Sequence[str]]]
+        self,
+        epoch: str,
+        leaf: str,
+        writes: Sequence[Write],
+        free: Sequence[tuple[Insert, Sequence[str]]],
+        numbered: Mapping["Write", str],
     ) -> None:
         self.epoch = epoch
         self.leaf = leaf
         self.writes = writes
         self.free = free
+        self.numbered = numbered
 
 
 def _type_name(kind: Any) -> str:

@@ -30,10 +30,10 @@ KEPT = 1_000
 
 EVENTS = Insert(tables.events)
 PAYLOADS = Insert(tables.payloads, without=("origin", "commitment", "erased"))
-USUAL = (EVENTS, PAYLOADS, *HOT)
-"""What nearly every batch writes."""
+DELIVERIES = Insert(tables.deliveries)
+USUAL = (EVENTS, PAYLOADS, *HOT, DELIVERIES)
+"""What batches write again and again."""
 
-_DELIVERIES = Insert(tables.deliveries)
 _HOLDERS = Lookup("t.source, t.key, t.position", tables.events, ("source", "key"), unique=True)
 _BODIES = Lookup("t.source, t.position, t.body", tables.payloads, ("source", "position"))
 _HEAD = (
@@ -41,7 +41,7 @@ _HEAD = (
     "(SELECT position, recorded_at, leaf FROM events ORDER BY position DESC LIMIT 1) e ON 1 = 1 WHERE s.name = 'epoch'"
 )
 _WRITE_NOTHING_NEW = "UPDATE service SET value = value WHERE name = 'epoch'"
-_REJECTED = Receipt("rejected", 0)
+REJECTED = Receipt("rejected", 0)
 _LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
 _SURPLUS = (
     f"SELECT delivery FROM deliveries WHERE source = ? AND verdict = ? ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT}"
@@ -159,7 +159,7 @@ class Turns:
         return [next(verdicts) if isinstance(item, Entry) else self._outside(item) for item in batch], head
 
     def _outside(self, item: Rejection | Probe) -> Receipt:
-        return self._ability.receipt() if isinstance(item, Probe) else _REJECTED
+        return self._ability.receipt() if isinstance(item, Probe) else REJECTED
 
     def _look(self, cursor: Any) -> Head:
         """The log's last event, under the lock. What others have done since the last look is forgotten."""
@@ -198,7 +198,7 @@ class Turns:
     def _insert_deliveries(self, cursor: Any, turn: Turn) -> None:
         cursor.execute(_LAST_DELIVERY)
         first = (cursor.fetchone()[0] or 0) + 1
-        self._dialect.insert(cursor, _DELIVERIES, turn.delivery_rows(first))
+        self._dialect.insert(cursor, DELIVERIES, turn.delivery_rows(first))
         for source, verdict in sorted({one[:2] for one in turn.deliveries}):
             if verdict != "conflict":
                 self._prune(cursor, source, verdict)

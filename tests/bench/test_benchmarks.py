@@ -8,6 +8,7 @@ import pytest
 
 from bench.audit import audit
 from bench.command import Place
+from bench.conditions import conditions
 from bench.ingest import ingest
 from bench.query import query
 from bench.replay import replay
@@ -35,6 +36,13 @@ def test_append_is_held_against_the_library_doing_the_same_work(place):
     figures = append(place)
 
     assert {figure.reference for figure in figures} == {"eventsourcing, aggregates", "eventsourcing, event store"}
+
+
+def test_foul_weather_is_held_against_fair_weather_on_both_databases(place):
+    figures = conditions(place)
+
+    assert {figure.settings["database"] for figure in figures} == {"sqlite", "postgresql"}
+    assert {figure.reference for figure in figures} == {"plain"}
 
 
 def test_storage_and_replay_measure_one_log_on_both_databases(place):

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
-from adapters.sql import Entry, Receipt, Unavailable
+from adapters.sql import Entry, Receipt, Rejection, Unavailable
 from core.event import Reading
-from tests.support.logs import Bench, wms
+from tests.support.logs import Bench, rejection, wms
 
 FOLDED = "SELECT stream, state, position FROM projections ORDER BY opened"
 STREAMLESS = """SELECT p.stream FROM projections p LEFT JOIN streams s
@@ -35,7 +35,7 @@ class Flight:
         self._sent: list[Any] = []
         self.receipts: list[Any] = []
 
-    def begin(self, *batch: Entry) -> None:
+    def begin(self, *batch: Entry | Rejection) -> None:
         self._sent.append(self.bench.log.begin(batch))
 
     def finish(self) -> None:
@@ -97,6 +97,70 @@ def test_on_a_server_they_are_under_way_at_the_same_time(flight: Flight):
     assert flight.bench.log.socket is not None
     flight.land()
     assert flight.bench.log.socket is None
+
+
+def test_rejections_do_not_hold_batches_back_and_are_numbered_behind_those_on_record(flight: Flight):
+    bench = flight.bench
+    bench.log.append([rejection("clinic")])
+
+    flight.begin(scan(bench, "a", 0), rejection("clinic"), scan(bench, "a", 1))
+    flight.begin(rejection("energy"))
+    waited = [sent.decided for sent in flight._sent]
+    receipts = flight.land()
+
+    on_a_server = bench.engine.dialect.name == "postgresql"
+    assert waited == ([False, False] if on_a_server else [True, True])
+    assert [(one.verdict, one.position) for one in receipts] == [
+        ("new", 3),
+        ("rejected", 0),
+        ("new", 4),
+        ("rejected", 0),
+    ]
+    told = bench.rows("SELECT delivery, source, verdict, head FROM deliveries ORDER BY delivery")
+    assert told == [(1, "clinic", "rejected", 2), (2, "clinic", "rejected", 4), (3, "energy", "rejected", 4)]
+
+
+def test_rejections_that_another_writer_recorded_in_between_take_their_own_numbers(flight: Flight, other: Bench):
+    bench = flight.bench
+    flight.begin(scan(bench, "a", 0), rejection("clinic"))
+    other.log.append([rejection("clinic")])
+    flight.begin(scan(bench, "a", 1), rejection("clinic"))
+
+    receipts = flight.land()
+
+    assert [one.verdict for one in receipts] == ["new", "rejected"] * 2
+    assert bench.rows("SELECT delivery FROM deliveries ORDER BY delivery") == [(1,), (2,), (3,)]
+
+
+def test_rejections_on_record_stay_bounded_however_they_travel(flight: Flight, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adapters.sql.log.PRUNED_AFTER", 5)
+    bench = flight.bench
+
+    for number in range(1_020):
+        flight.begin(rejection("clinic"))
+        if number % 2:
+            flight.finish()
+    flight.land()
+
+    ((kept, newest),) = bench.rows("SELECT count(*), max(delivery) FROM deliveries")
+    assert 1_000 <= kept <= 1_005
+    assert newest == 1_020
+
+
+def test_streams_that_are_not_remembered_do_not_hold_batches_back(flight: Flight, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adapters.sql.memory._REMEMBERED", 2)
+    for session in "abcdef":
+        flight.begin(scan(flight.bench, session, 0))
+    flight.land()
+
+    flight.begin(scan(flight.bench, "a", 1))
+    flight.begin(scan(flight.bench, "b", 1), scan(flight.bench, "c", 1), scan(flight.bench, "new", 0))
+    waited = [sent.decided for sent in flight._sent]
+    flight.land()
+
+    on_a_server = flight.bench.engine.dialect.name == "postgresql"
+    assert waited == ([False, False] if on_a_server else [True, True])
+    assert [row[1] for row in flight.bench.rows(FOLDED)] == ["configured"] * 4 + ["loaded"] * 4
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
