@@ -1,6 +1,7 @@
 """Events in canonical order -> state and trace: pure, and the same for every order of arrival."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from core.machines.session import session
 from core.machines.state import NOTHING_SET, Kind, Run, Settings, State, Stretch, by_position_and_kind
 from core.machines.table import Arm, nothing
 from core.numbered import OVERLAP
+from core.order import OUTCOMES
 
 __all__ = [
     "MACHINES",
@@ -27,10 +29,12 @@ __all__ = [
     "State",
     "Step",
     "advance",
+    "bare",
     "decode",
     "encode",
     "fold",
     "trace",
+    "walked",
 ]
 
 MACHINES: dict[str, Kind] = {kind.name: kind for kind in (session, registration, action, device, measurement)}
@@ -42,6 +46,8 @@ SKEW: Instant = 300 * SECOND
 LATE = (Note("late", "arrived after an event that comes behind it"),)
 SKIPPED = nothing("recorded, but not understood")
 NEVER = 1 << 63
+PLACING = ("key", "attempt")
+NO_DATA: dict[str, Any] = {}
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -91,6 +97,29 @@ def advance(kind: Kind, state: Any, event: Event, settings: Settings = NOTHING_S
     return True
 
 
+def bare(event: Event) -> Event:
+    """What decides the event's place, without what else it says."""
+    kept = {name: event.data[name] for name in PLACING if name in event.data} if event.type in OUTCOMES else NO_DATA
+    return msgspec.structs.replace(event, type=intern(event.type), data=kept, notes=())
+
+
+def walked(
+    kind: Kind,
+    state: State,
+    events: Iterable[Event],
+    load: Callable[[Iterator[int]], Iterable[Event]],
+    settings: Settings,
+) -> Iterator[Step]:
+    """The steps of `trace`, one by one, from bare events; `load` gives the whole ones at positions, in that order.
+
+    `measurement_id` is not told: it may come later. `state` is moved on in place and holds it in the end.
+    """
+    stretches = _arranged(kind, events)
+    whole = load(event.position for stretch in stretches for event in stretch.events)
+    for (_, notes), event in zip(_along(kind, state, stretches), whole, strict=True):
+        yield _traced(kind, state, event, notes, settings)
+
+
 def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, onto: Any = None) -> list[Step]:
     """What each event did, in canonical order; `onto` is that of `fold`."""
     state = kind.State() if onto is None else onto
@@ -113,7 +142,14 @@ def decode(kind: Kind, snapshot: bytes) -> Any:
 
 def _walk(kind: Kind, state: State, events: Iterable[Event]) -> Iterator[tuple[Event, tuple[Note, ...]]]:
     """The events in canonical order, each with what its place makes of it; a stretch begins when it is reached."""
-    stretches = kind.arrange({event.key: event for event in events}.values())
+    yield from _along(kind, state, _arranged(kind, events))
+
+
+def _arranged(kind: Kind, events: Iterable[Event]) -> list[Stretch]:
+    return kind.arrange({event.key: event for event in events}.values())
+
+
+def _along(kind: Kind, state: State, stretches: list[Stretch]) -> Iterator[tuple[Event, tuple[Note, ...]]]:
     late = _late(stretches)
     for stretch in stretches:
         kind.begin(state, stretch)

@@ -64,7 +64,7 @@ class Notary:
         return self._signing.attest(text)
 
     def paths(self, positions: Sequence[int], size: int) -> list[list[bytes]]:
-        """The inclusion paths of many events in the log of `size` positions."""
+        """The inclusion paths of some events in the log of `size` positions; all of it is in memory meanwhile."""
         with self._tree.look() as view:
             return view.prove(lambda hashes: [merkle.inclusion(at - 1, size, hashes) for at in positions])
 

@@ -1,6 +1,7 @@
 """`hookfold audit bundle`: the evidence of a session or a measurement, for who does not trust us."""
 
 import json
+import shutil
 from pathlib import Path
 
 import click
@@ -37,8 +38,14 @@ def bundle(
             made = opened.evidence.bundle(name, by)
         except (LookupError, Contradiction, Hole) as error:
             raise Failed(str(error)) from error
+        except OSError as error:
+            raise Failed(f"there is no room to make it in the temporary folder: {error}") from error
     path = output or Path(made.name)
-    path.write_bytes(made.content)
+    try:
+        with made.file, path.open("wb") as file:
+            shutil.copyfileobj(made.file, file)
+    except OSError as error:
+        raise Failed(f"{path} cannot be written: {error}") from error
     if as_json:
         click.echo(json.dumps({"file": str(path)}))
     else:

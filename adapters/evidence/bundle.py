@@ -1,37 +1,50 @@
-"""A bundle of evidence: one zip that an outsider can check without us and without the network."""
+"""A bundle of evidence: one zip that an outsider can check without us and without the network.
 
-import io
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+It is made on disk, a page of events at a time, whatever their number. In memory are the events' places in canonical
+order, some hundred bytes for each, and what the fold's state keeps.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from tempfile import TemporaryFile
+from typing import IO, Any, NamedTuple
 
 import msgspec
 
 from adapters.audit import Notary, opened
 from adapters.evidence.declaration import declaration
-from adapters.evidence.report import report
-from adapters.sql import Exhibit, Reads, Source, to_event
+from adapters.evidence.packing import Packing, Spool, Write
+from adapters.evidence.report import Facts, report, row
+from adapters.sql import Exhibit, Exhibits, Reads, Source, to_event
 from core.event import Event
-from core.fold import MACHINES, Kind, fold, trace
+from core.fold import MACHINES, Kind, Step, bare, walked
 from core.machines.state import State
 
 HEAD = "hookfold evidence v1"
-"""The manifest's first line."""
+"""The first line of a manifest that lists the files itself."""
+
+LONG_HEAD = "hookfold evidence v2"
+"""Of one that would be longer than a note may be: it signs for `files.sha256`, which lists the others."""
+
+LONGEST_LIST = 900_000
+"""Bytes of the list that a note has room for."""
 
 VERIFIER = Path(__file__).with_name("verify.py")
 
 
 class Made(NamedTuple):
-    """A bundle: the name of its file, and its bytes."""
+    """A bundle: the name of its file, its bytes in a file that is at its beginning, and how many there are."""
 
     name: str
-    content: bytes
+    file: IO[bytes]
+    size: int
 
 
 class Evidence:
-    """Makes bundles. `record` puts on record that one was made, before anything of it is read."""
+    """Makes bundles. `record` puts on record that one was made, before anybody has it."""
 
     def __init__(
         self, reads: Reads, notary: Notary, sources: Mapping[str, Source], record: Callable[..., object]
@@ -44,73 +57,139 @@ class Evidence:
     def bundle(self, subject: str, by: str | None = None) -> Made:
         """The evidence of a session by our id, or of a measurement: then with the whole session that it belongs to.
 
-        Raises LookupError where no source that is configured has it, what `record` raises, and what the notary raises.
+        Whoever takes the file closes it. Raises LookupError where no source that is configured has it, OSError where
+        there is no room to make it, what `record` raises, and what the notary raises.
         """
         place = self._reads.place_of(subject, list(self._sources))
         if place is None:
             raise LookupError("no source that is configured has such a session or measurement")
-        self._record("evidence_made", by=by, of=subject)
-        exhibits = self._reads.exhibits(*place)
-        files = self._files(subject, *place, exhibits, self._notary.checkpoint())
-        files["manifest.note"] = self._manifest(files)
-        return Made(f"evidence-{subject}.zip", _zipped(files))
+        name, stream = place
+        with ExitStack() as held:
+            file = held.enter_context(TemporaryFile())
+            with self._reads.exhibits(name, stream) as exhibits:
+                _Bundle(self._notary, self._sources[name], subject, stream, exhibits).write(file)
+            self._record("evidence_made", by=by, of=subject)
+            size = file.tell()
+            file.seek(0)
+            held.pop_all()
+        return Made(f"evidence-{subject}.zip", file, size)
 
-    def _files(
-        self, subject: str, name: str, stream: str, exhibits: Sequence[Exhibit], checkpoint: str
-    ) -> dict[str, bytes]:
-        source = self._sources[name]
-        machine = MACHINES[source.machine_of("session")]
-        whole = not any(one.erased is not None for one in exhibits)
-        story = _story(machine, source, stream, exhibits) if whole else None
-        files = {
-            "key.txt": f"{self._notary.key}\n".encode(),
-            "checkpoint.note": checkpoint.encode(),
-            "machine.json": _json(declaration(machine)),
-            "events.json": _json(self._events(exhibits, checkpoint)),
-            "state.json": _json({"subject": subject, "stream": stream, "provider": source.provider, "told": story}),
-            "verify.py": VERIFIER.read_bytes(),
-        }
-        for one in exhibits:
-            if one.body is not None and one.headers is not None:
-                files[_name(one, "headers")] = one.headers
-                files[_name(one, "body")] = one.body
-        files["report.html"] = report(subject, source.provider, exhibits, story, files).encode()
-        return files
 
-    def _events(self, exhibits: Sequence[Exhibit], checkpoint: str) -> list[dict[str, Any]]:
-        size = opened(checkpoint, self._notary.key).size
-        paths = self._notary.paths([one.columns.position for one in exhibits], size)
-        return [_event(one, path) for one, path in zip(exhibits, paths, strict=True)]
+class _Bundle:
+    """One bundle while it is made."""
 
-    def _manifest(self, files: Mapping[str, bytes]) -> bytes:
-        lines = [f"{sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items())]
-        return self._notary.attest(f"{HEAD}\nlog {self._notary.key.name}\n{''.join(lines)}").encode()
+    def __init__(self, notary: Notary, source: Source, subject: str, stream: str, exhibits: Exhibits) -> None:
+        self._notary = notary
+        self._source = source
+        self._subject = subject
+        self._stream = stream
+        self._exhibits = exhibits
+        self._machine: Kind = MACHINES[source.machine_of("session")]
+        self._state: State = self._machine.State()
+        self._events: list[Event] = []
+        self._count = 0
+        self._whole = True
+
+    def write(self, file: IO[bytes]) -> None:
+        """Leaves the file at its end."""
+        with ExitStack() as held:
+            packing = held.enter_context(Packing(file))
+            steps, stepped, rest = (held.enter_context(closing(Spool())) for _ in range(3))
+            checkpoint = self._notary.checkpoint()
+            packing.add("key.txt", f"{self._notary.key}\n".encode())
+            packing.add("checkpoint.note", checkpoint.encode())
+            packing.add("machine.json", _json(declaration(self._machine)))
+            packing.add("verify.py", VERIFIER.read_bytes())
+            with packing.adding("events.json") as write:
+                self._write_events(write, opened(checkpoint, self._notary.key).size)
+            self._add_payloads(packing, rest)
+            if self._whole:
+                self._step(steps, stepped)
+            with packing.adding("state.json") as write:
+                self._write_state(write, steps)
+            facts = Facts(self._subject, self._source.provider, self._count, str(self._notary.key), checkpoint)
+            told = _state(self._state) if self._whole else None
+            with packing.adding("report.html") as write:
+                for piece in report(facts, told, (stepped, rest), packing.listed):
+                    write(piece)
+            self._add_manifest(packing)
+
+    def _write_events(self, write: Write, size: int) -> None:
+        between = b"[\n"
+        for page in self._exhibits.pages():
+            for one, path in zip(page, self._notary.paths([one.columns.position for one in page], size), strict=True):
+                write(between + msgspec.json.encode(_event(one, path)))
+                between = b",\n"
+                self._count += 1
+                self._whole = self._whole and one.erased is None
+                if self._is_folded(one):
+                    self._events.append(bare(self._to_event(one)))
+        write(b"\n]\n")
+
+    def _add_payloads(self, packing: Packing, rest: Spool) -> None:
+        """Headers and bodies; and of what no step is made of, what the report says."""
+        for page in self._exhibits.pages():
+            for one in page:
+                if one.body is not None and one.headers is not None:
+                    packing.add(_name(one, "headers"), one.headers)
+                    packing.add(_name(one, "body"), one.body)
+                if not (self._whole and self._is_folded(one)):
+                    rest.add(row(one, None))
+
+    def _step(self, steps: Spool, stepped: Spool) -> None:
+        """State and steps, folded from the very bodies that the bundle holds."""
+        exhibits: deque[Exhibit] = deque()
+
+        def load(positions: Iterator[int]) -> Iterator[Event]:
+            for one in self._exhibits.at(positions):
+                exhibits.append(one)
+                yield self._to_event(one)
+
+        for step in walked(self._machine, self._state, self._events, load, self._source.settings):
+            steps.add(msgspec.json.encode(step))
+            stepped.add(row(exhibits.popleft(), step))
+
+    def _write_state(self, write: Write, steps: Spool) -> None:
+        names = {one.position: one.measurement_id for one in getattr(self._state, "measurements", ())}
+        about = {"subject": self._subject, "stream": self._stream, "provider": self._source.provider}
+        if not self._whole:
+            write(msgspec.json.encode(about | {"told": None}) + b"\n")
+            return
+        write(msgspec.json.encode(about)[:-1] + b',"told":{"state":' + msgspec.json.encode(_state(self._state)))
+        between = b',"steps":[\n'
+        for line in steps:
+            step = msgspec.json.decode(line, type=Step)
+            step.measurement_id = names.get(step.measurement)
+            write(between + msgspec.json.encode(step))
+            between = b",\n"
+        write((b"" if self._events else between) + b"\n]}}\n")
+
+    def _add_manifest(self, packing: Packing) -> None:
+        head, lines = HEAD, b"".join(packing.listed) if packing.listed.size <= LONGEST_LIST else b""
+        if not lines:
+            head, digest = LONG_HEAD, sha256()
+            listed = packing.listed
+            with packing.adding("files.sha256") as write:
+                for line in listed:
+                    digest.update(line)
+                    write(line)
+            lines = f"{digest.hexdigest()}  files.sha256\n".encode()
+        text = f"{head}\nlog {self._notary.key.name}\n{lines.decode()}"
+        packing.add("manifest.note", self._notary.attest(text).encode())
+
+    def _is_folded(self, one: Exhibit) -> bool:
+        return one.columns.stream == self._stream and one.retraction is None
+
+    def _to_event(self, one: Exhibit) -> Event:
+        held = one.columns
+        key, body = bytes.fromhex(held.key), one.body or b""
+        return to_event(held.position, key, held.type, held.received_at, held.verified_by, body, read=self._source.read)
 
 
 def _event(one: Exhibit, path: Sequence[bytes]) -> dict[str, Any]:
     told = {"columns": one.columns, "salt": one.salt and one.salt.hex(), "path": [node.hex() for node in path]}
     told["origin"] = one.origin and one.origin.hex()
     return told | {"erased": one.erased, "retracted": one.retraction}
-
-
-def _story(machine: Kind, source: Source, stream: str, exhibits: Sequence[Exhibit]) -> dict[str, Any]:
-    """State and trace, folded from the very bodies that the bundle holds."""
-    events = [_to_event(one, source) for one in exhibits if one.columns.stream == stream and one.retraction is None]
-    state = fold(machine, events, source.settings)
-    return {"state": _state(state), "steps": trace(machine, events, source.settings)}
-
-
-def _to_event(one: Exhibit, source: Source) -> Event:
-    held = one.columns
-    return to_event(
-        held.position,
-        bytes.fromhex(held.key),
-        held.type,
-        held.received_at,
-        held.verified_by,
-        one.body or b"",
-        read=source.read,
-    )
 
 
 def _state(state: State) -> dict[str, Any]:
@@ -125,12 +204,3 @@ def _name(one: Exhibit, what: str) -> str:
 def _json(content: Any) -> bytes:
     plain = msgspec.to_builtins(content)
     return msgspec.json.format(msgspec.json.encode(plain), indent=1) + b"\n"
-
-
-def _zipped(files: Mapping[str, bytes]) -> bytes:
-    """The same files always give the same bytes: no entry has a time of its own."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, held in sorted(files.items()):
-            archive.writestr(zipfile.ZipInfo(name), held, zipfile.ZIP_DEFLATED)
-    return content.getvalue()

@@ -1,10 +1,9 @@
 """The bundle's page for people: one HTML file without scripts, that prints well."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapters.sql import Exhibit
 from core.event import Instant
@@ -21,6 +20,8 @@ code { font-size: .85em; overflow-wrap: anywhere } @page { size: A4 landscape; m
 
 _POLICY = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
 
+_COLUMNS = ("Position", "Run", "Event", "Occurred", "Received", "Recorded", "Verified by", "From, to", "Why")
+
 _HOW = (
     "Run <code>python verify.py</code> in this folder: it needs Python, the package <code>cryptography</code> and no "
     "network. Compare the key below with the one that the log's operator gave you by another way. A log proves that "
@@ -29,53 +30,42 @@ _HOW = (
 )
 
 
+class Facts(NamedTuple):
+    """What the page says above: of what it is, and under which key and checkpoint."""
+
+    subject: str
+    provider: str
+    events: int
+    key: str
+    checkpoint: str
+
+
 def report(
-    subject: str,
-    provider: str,
-    exhibits: Sequence[Exhibit],
-    story: Mapping[str, Any] | None,
-    files: Mapping[str, bytes],
-) -> str:
-    """The page. `story`: state and steps; None where bodies were erased."""
-    facts = [
-        ("Evidence of", subject),
-        ("Provider", provider),
-        ("Events", str(len(exhibits))),
-        ("State", _state(story)),
-        ("Key of the log", files["key.txt"].decode().strip()),
-    ]
-    parts = [
-        f"<h1>Evidence of {escape(subject)}</h1>",
-        _table((), [[_cell(name), f"<code>{escape(value)}</code>"] for name, value in facts]),
-        f"<p>{_HOW}</p><h2>What happened</h2>",
-        _table(
-            ("Position", "Run", "Event", "Occurred", "Received", "Recorded", "Verified by", "From, to", "Why"),
-            _steps(exhibits, story),
-        ),
-        "<h2>Checkpoint</h2><pre>" + escape(files["checkpoint.note"].decode()) + "</pre><h2>Files</h2>",
-        _table(("File", "SHA-256"), [[_cell(name), _code(content)] for name, content in sorted(files.items())]),
-    ]
-    head = f'<meta charset="utf-8">{_POLICY}<title>Evidence of {escape(subject)}</title><style>{_STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en">\n{head}\n{"".join(parts)}\n</html>\n'
+    facts: Facts, state: Mapping[str, Any] | None, rows: Iterable[Iterable[bytes]], listed: Iterable[bytes]
+) -> Iterator[bytes]:
+    """The page, piece by piece. `state`: None where bodies were erased. `rows` are those of `row`, in their order;
+    `listed` a line for each file, its hash in front.
+    """
+    above = (("Evidence of", facts.subject), ("Provider", facts.provider), ("Events", str(facts.events)))
+    below = (("State", _state(state)), ("Key of the log", facts.key))
+    title = f"Evidence of {escape(facts.subject)}"
+    yield f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">{_POLICY}<title>{title}</title>'.encode()
+    yield f"<style>{_STYLE}</style>\n<h1>{title}</h1><table>".encode()
+    for name, value in (*above, *below):
+        yield _row((escape(name), f"<code>{escape(value)}</code>"))
+    yield f"</table><p>{_HOW}</p><h2>What happened</h2>".encode() + _head(_COLUMNS)
+    for some in rows:
+        yield from some
+    yield f"</table><h2>Checkpoint</h2><pre>{escape(facts.checkpoint)}</pre><h2>Files</h2>".encode()
+    yield _head(("File", "SHA-256"))
+    for line in listed:
+        digest, _, name = line.decode().strip().partition("  ")
+        yield _row((escape(name), f"<code>{digest}</code>"))
+    yield b"</table>\n</html>\n"
 
 
-def _state(story: Mapping[str, Any] | None) -> str:
-    if story is None:
-        return "bodies were erased; it cannot be folded again"
-    told = story["state"]
-    regions = ", ".join(f"{name} {value}" for name, value in told["regions"].items())
-    return f"{regions}; outcome {told['outcome'] or 'none'}"
-
-
-def _steps(exhibits: Sequence[Exhibit], story: Mapping[str, Any] | None) -> list[list[str]]:
-    """In canonical order; then what no step was made of."""
-    steps = {step.position: step for step in story["steps"]} if story else {}
-    place = {position: number for number, position in enumerate(steps)}
-    ordered = sorted(exhibits, key=lambda one: (place.get(one.columns.position, len(place)), one.columns.position))
-    return [_step(one, steps.get(one.columns.position)) for one in ordered]
-
-
-def _step(one: Exhibit, step: Any) -> list[str]:
+def row(one: Exhibit, step: Any) -> bytes:
+    """What happened at one event; without a step, why it makes none."""
     held = one.columns
     run, moved, why = "", "", ""
     if one.erased is not None:
@@ -87,28 +77,26 @@ def _step(one: Exhibit, step: Any) -> list[str]:
         changed = [name for name in step.after if step.before[name] != step.after[name]]
         moved = ", ".join(f"{step.before[name]} \N{RIGHTWARDS ARROW} {step.after[name]}" for name in changed)
         why += "".join(f"; {anomaly.kind}: {anomaly.detail}" for anomaly in step.anomalies)
-    clocks = [_cell(_time(at)) for at in (held.occurred_at, held.received_at, held.recorded_at)]
+    clocks = [_time(at) for at in (held.occurred_at, held.received_at, held.recorded_at)]
     number = "" if held.sequence is None else f" {held.sequence}"
-    told = (f"{held.type or held.reading}{number}", held.verified_by or "nothing", moved, why)
-    kind, verified, *rest = map(_cell, told)
-    return [_cell(str(held.position)), _cell(run), kind, *clocks, verified, *rest]
+    kind = f"{held.type or held.reading}{number}"
+    told = (str(held.position), run, kind, *clocks, held.verified_by or "nothing", moved, why)
+    return _row([escape(text).replace("\n", " ") for text in told])
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "<thead><tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr></thead>" if head else ""
-    return (
-        f"<table>{top}"
-        + "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-        + "</table>"
-    )
+def _state(told: Mapping[str, Any] | None) -> str:
+    if told is None:
+        return "bodies were erased; it cannot be folded again"
+    regions = ", ".join(f"{name} {value}" for name, value in told["regions"].items())
+    return f"{regions}; outcome {told['outcome'] or 'none'}"
 
 
-def _cell(text: str) -> str:
-    return escape(text)
+def _head(names: Sequence[str]) -> bytes:
+    return ("<table><thead><tr>" + "".join(f"<th>{escape(name)}</th>" for name in names) + "</tr></thead>").encode()
 
 
-def _code(content: bytes) -> str:
-    return f"<code>{sha256(content).hexdigest()}</code>"
+def _row(cells: Sequence[str]) -> bytes:
+    return ("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>").encode()
 
 
 def _time(at: Instant | None) -> str:

@@ -13,6 +13,7 @@ import json
 import sys
 import zipfile
 import zlib
+from bisect import bisect_left
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,10 @@ def verify(files: Files, expected: str | None) -> list[str]:
     if origin != key.name:
         raise Wrong("checkpoint.note", f"it is of the log {origin}")
     exhibits = json.loads(text_of(files, "events.json"))
+    by_position = {one["columns"][0]: one for one in exhibits}
     for exhibit in exhibits:
         check_event(files, exhibit, size, root)
-        check_telling(files, exhibit, {one["columns"][0]: one for one in exhibits})
+        check_telling(files, exhibit, by_position)
     said = f"{len(exhibits)} events are in the log of {size} positions as they were recorded"
     lines = [f"signed by {key.text}", said, *fold(files, exhibits)]
     return lines if expected else [*lines, "the key is the bundle's own: compare it with the one that you were given"]
@@ -127,17 +129,25 @@ class Key:
 def check_manifest(files: Files, key: Key) -> None:
     """Every file is the one that was signed for, and there is no other."""
     lines = key.opened(text_of(files, "manifest.note"), "manifest.note").splitlines()
-    if lines[:2] != ["hookfold evidence v1", f"log {key.name}"]:
+    if lines[:1] not in (["hookfold evidence v1"], ["hookfold evidence v2"]) or lines[1:2] != [f"log {key.name}"]:
         raise Wrong("manifest.note", "it is no manifest of this log")
-    signed = {name: digest for digest, _, name in (line.partition("  ") for line in lines[2:])}
+    signed = check_list(files, lines[2:])
+    if lines[0] == "hookfold evidence v2":  # a longer list than a note takes
+        signed |= check_list(files, text_of(files, "files.sha256").splitlines())
+    for name in files:
+        if name not in signed and name != "manifest.note":
+            raise Wrong(name, "it does not belong to the bundle")
+
+
+def check_list(files: Files, lines: list[str]) -> dict[str, str]:
+    """The names in lines of a hash and a name, each of which is that of such a file."""
+    signed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     for name, digest in signed.items():
         if name not in files:
             raise Wrong(name, "it is missing")
         if hashlib.sha256(files[name]).hexdigest() != digest:
             raise Wrong(name, "it was altered")
-    for name in files:
-        if name not in signed and name != "manifest.note":
-            raise Wrong(name, "it does not belong to the bundle")
+    return signed
 
 
 def checkpoint_of(text: str) -> tuple[str, int, bytes]:
@@ -416,8 +426,8 @@ class Run:
         self.peaks.append((event.second, self.highest))
 
     def ends(self, event: Event, slack: int) -> bool:
-        earlier = [highest for second, highest in self.peaks if second < event.second - slack]
-        return event.number in self.taken or event.number < (earlier[-1] if earlier else -1)
+        index = bisect_left(self.peaks, (event.second - slack, -1))
+        return event.number in self.taken or event.number < (self.peaks[index - 1][1] if index else -1)
 
 
 def runs_of(events: list[Event], machine: dict[str, Any]) -> list[list[Event]]:

@@ -15,6 +15,7 @@ import structlog
 
 from adapters.http import ENDING, Answer, problem_answer
 from adapters.server.connection import BODILESS, Respond, has_length
+from adapters.server.files import FileBody, Sending
 from adapters.server.pieces import Pieces
 from adapters.server.reader import Request
 
@@ -51,7 +52,7 @@ class Bridge:
         """Waits for the threads; not in the event loop, for which they may wait themselves."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _run(self, request: Request, begin: Begin) -> Answer | None:
+    def _run(self, request: Request, begin: Begin) -> Answer | Sending | None:
         self._count(1)
         try:
             return self._call(request, begin)
@@ -66,7 +67,7 @@ class Bridge:
             self._running += change
             sys.setswitchinterval(SHARED if self._running else _ALONE)
 
-    def _call(self, request: Request, begin: Begin) -> Answer | None:
+    def _call(self, request: Request, begin: Begin) -> Answer | Sending | None:
         """The answer; None behind the last piece of one that came so."""
         started: list[Any] = []
 
@@ -77,6 +78,8 @@ class Bridge:
             return lambda _: None
 
         result = self._application(self._environ(request), start_response)
+        if isinstance(result, FileBody):
+            return Sending(started[0], started[1], result)
         try:
             if request.method != "HEAD" and _comes_in_pieces(started, result):
                 _hand_over(result, begin(*started), request)
@@ -108,6 +111,7 @@ class Bridge:
             "wsgi.multithread": True,
             "wsgi.multiprocess": True,
             "wsgi.run_once": False,
+            "wsgi.file_wrapper": FileBody,
             ENDING: lambda: request.ending,
         }
         for name, value in request.headers:
@@ -142,7 +146,7 @@ def _hand_over(result: Iterable[bytes], pieces: Pieces, request: Request) -> Non
             return
 
 
-def _answer(respond: Respond, run: "Future[Answer | None]") -> None:
+def _answer(respond: Respond, run: "Future[Answer | Sending | None]") -> None:
     if run.cancelled():
         respond(_STOPPING)
     elif (error := run.exception()) is not None:

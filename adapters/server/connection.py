@@ -9,17 +9,19 @@ from http import HTTPStatus
 from typing import cast
 
 from adapters.http import Answer, failure, problem_answer
+from adapters.server.files import FileBody, Sending
 from adapters.server.pieces import Pieces
 from adapters.server.reader import Reader, Refusal, Request
+from adapters.server.unsent import unsent
 
-Respond = Callable[[Answer | Pieces | None], None]
+Respond = Callable[[Answer | Sending | Pieces | None], None]
 """Takes the answer to a request, once, in the event loop.
 
 One that comes piece by piece is taken when it begins, and None behind its last piece, or a failure instead.
 """
 
 RECEIVE = 20
-"""Seconds in which a whole request has to arrive, once it has begun, and an answer has to be taken."""
+"""Seconds in which a whole request has to arrive, once it has begun, and in which some of an answer has to be taken."""
 IDLE = 75
 """Seconds that a connection may stay silent: longer than proxies keep theirs, so that they are the ones who close."""
 LINGER = 3
@@ -81,6 +83,8 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Request | Refusal] = deque()
         self._answering: Request | Refusal | None = None
         self._pieces: Pieces | None = None
+        self._file: FileBody | None = None
+        self._unsent = 0
         self._going_on = False
         self._receiving = False
         self._half_closed = False
@@ -96,6 +100,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         self._ended = True
         self._site.connections.discard(self)
+        self._close_file()
         self._hurry()
 
     def data_received(self, data: bytes) -> None:
@@ -119,6 +124,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._clogged = True
+        self._unsent = unsent(self._transport)
         self.due = self._site.now + RECEIVE
 
     def resume_writing(self) -> None:
@@ -128,6 +134,9 @@ class Connection(asyncio.Protocol):
         elif self._pieces is not None:
             self.due = _NEVER
             self._pieces.go_on()
+        elif self._file is not None:
+            self.due = _NEVER
+            self._send_file()
         self._go_on()
 
     def _go_on(self) -> None:
@@ -168,7 +177,10 @@ class Connection(asyncio.Protocol):
         self._receiving = receiving
         self._transport.resume_reading()
 
-    def _respond(self, answer: Answer | Pieces | None) -> None:
+    def _respond(self, answer: Answer | Sending | Pieces | None) -> None:
+        if isinstance(answer, Sending):
+            self._begin_file(answer)
+            return
         if isinstance(answer, Pieces):
             self._begin(answer)
             return
@@ -220,6 +232,33 @@ class Connection(asyncio.Protocol):
         else:
             self._go_on()
 
+    def _begin_file(self, sending: Sending) -> None:
+        item, self._file, self._chunked = self._answering, sending.body, False
+        if self._ended or not isinstance(item, Request):
+            self._close_file()
+            return
+        head = Answer(sending.status, sending.headers, b"")
+        last = self._site.closing or item.last
+        self._transport.write(encoded(head, self._site.date, last=last, bodiless=True))
+        self._send_file()
+
+    def _send_file(self) -> None:
+        """A piece for each turn of the loop, as long as the client takes them: others have their turns between."""
+        if self._file is None or self._ended or self._clogged:
+            return
+        if piece := self._file.piece():
+            self._transport.write(piece)
+            if not self._clogged:
+                asyncio.get_running_loop().call_soon(self._send_file)
+        else:
+            self._close_file()
+            self._finish(whole=True)
+
+    def _close_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
     def _hurry(self) -> None:
         """Whoever waits before the answer, or makes it piece by piece, ends."""
         if isinstance(self._answering, Request):
@@ -238,7 +277,10 @@ class Connection(asyncio.Protocol):
             self.due = self._site.now + (RECEIVE if self._clogged else LINGER)
 
     def overdue(self) -> None:
-        """The site's call: whoever waits for a request, or for its answer to be taken, has waited enough."""
+        """The site's call: whoever waits for a request, or for some of its answer to be taken, has waited enough."""
+        if self._clogged and (left := unsent(self._transport)) < self._unsent:
+            self._unsent, self.due = left, self._site.now + RECEIVE
+            return
         if self._ended or self._clogged or not self._reader.receiving:
             self._transport.abort()
         else:
@@ -249,7 +291,7 @@ class Connection(asyncio.Protocol):
         """The site closes: whoever waits for an answer gets it first; of one in pieces, what is taken by now."""
         if self._answering is None and not self._waiting:
             self._transport.close()
-        elif self._pieces is not None and self._clogged:
+        elif (self._pieces or self._file) is not None and self._clogged:
             self._transport.abort()
         else:
             self._hurry()

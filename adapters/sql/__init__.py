@@ -31,7 +31,7 @@ from adapters.sql.projection import Code, Source
 from adapters.sql.reads import Reads
 from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded
-from adapters.sql.reads_evidence import Exhibit
+from adapters.sql.reads_evidence import Exhibit, Exhibits
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.replay import Part, Replay
 from adapters.sql.reread import Reread, Rereader
@@ -65,6 +65,7 @@ __all__ = [
     "Eraser",
     "Erasure",
     "Exhibit",
+    "Exhibits",
     "Extent",
     "Found",
     "GroupCommit",

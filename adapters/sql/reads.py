@@ -14,7 +14,7 @@ from adapters.sql.errors import our_errors
 from adapters.sql.projection import Code
 from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads_events import Recorded
-from adapters.sql.reads_evidence import Exhibit
+from adapters.sql.reads_evidence import Exhibits
 from adapters.sql.reads_past import Named, Repeat
 from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.stored import Reader, to_event
@@ -119,10 +119,11 @@ class Reads:
         """(source, our id of the session) of a session or a measurement by our id."""
         return next((tuple(row) for row in self._rows(reads_evidence.place_of(name, sources))), None)
 
-    def exhibits(self, source: str, stream: str) -> list[Exhibit]:
-        """A stream's events with all that their leaves cover, and what tells of erasures and retractions in it."""
+    @contextmanager
+    def exhibits(self, source: str, stream: str) -> Iterator[Exhibits]:
+        """A stream's events with all that their leaves cover, as they are when the block begins, while it lasts."""
         with self._connected() as connection:
-            return reads_evidence.of_a_stream(connection, source, stream)
+            yield Exhibits(connection, source, stream)
 
     def deliveries(self, asked: Deliveries) -> tuple[list[Delivered], Seen | None]:
         """Deliveries of every verdict, the newest first: events are the `new` ones. And the keyset, if more follow."""

@@ -1,11 +1,13 @@
 """Statements for evidence: events with all that their leaves cover, and what was done with them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from adapters.sql.reads_events import of_stream
+from adapters.sql.snapshot import hold_still
 from adapters.sql.tables import events, measurements, payloads, retractions, streams
 from core.leaf import Columns, commitment
 from core.packed import as_stored
@@ -26,6 +28,9 @@ class Exhibit(NamedTuple):
     erased: int | None
     retraction: int | None
 
+
+_PAGE = 100
+"""Events in one statement: each may be as large as a body may be."""
 
 _COLUMNS = [events.c[name] for name in Columns.__struct_fields__ if name != "commitment"]
 _KEY = Columns.__struct_fields__.index("key")
@@ -49,17 +54,38 @@ def place_of(name: str, sources: Sequence[str]) -> Select[Any]:
     return query.where(streams.c.source.in_(sources), streams.c.stream == name, streams.c.kind == "session").limit(1)
 
 
-def of_a_stream(connection: Connection, source: str, stream: str) -> list[Exhibit]:
-    """A stream's events, with our own events that tell of erasures and retractions among them."""
-    found = list(_exhibits(connection, _EXHIBITS.where(*of_stream(source, stream))))
-    told = {place for one in found for place in (one.erased, one.retraction) if place is not None}
-    return [*found, *at(connection, sorted(told))]
+class Exhibits:
+    """A stream's events as they stood at one moment, however often they are read, a page at a time."""
 
+    def __init__(self, connection: Connection, source: str, stream: str) -> None:
+        self._connection = connection
+        self._stream = _EXHIBITS.where(*of_stream(source, stream))
+        hold_still(connection)
+        connection.execute(select(func.max(events.c.position))).scalar_one()
 
-def at(connection: Connection, positions: Sequence[int]) -> Iterator[Exhibit]:
-    """Events by position."""
-    for start in range(0, len(positions), 500):
-        yield from _exhibits(connection, _EXHIBITS.where(events.c.position.in_(positions[start : start + 500])))
+    def pages(self) -> Iterator[list[Exhibit]]:
+        """The stream's events by position; then our own that tell of erasures and retractions among them."""
+        told: set[int] = set()
+        after = 0
+        while page := list(self._read(self._stream.where(events.c.position > after).limit(_PAGE))):
+            told |= {place for one in page for place in (one.erased, one.retraction) if place is not None}
+            after = page[-1].columns.position
+            yield page
+        yield from self._pages_at(sorted(told))
+
+    def at(self, positions: Iterable[int]) -> Iterator[Exhibit]:
+        """Events by position, in the order asked for."""
+        for page in self._pages_at(positions):
+            yield from page
+
+    def _pages_at(self, positions: Iterable[int]) -> Iterator[list[Exhibit]]:
+        asked = iter(positions)
+        while some := list(islice(asked, _PAGE)):
+            found = {one.columns.position: one for one in self._read(_EXHIBITS.where(events.c.position.in_(some)))}
+            yield [found[position] for position in some]
+
+    def _read(self, query: Select[Any]) -> Iterator[Exhibit]:
+        return _exhibits(self._connection, query)
 
 
 def _exhibits(connection: Connection, query: Select[Any]) -> Iterator[Exhibit]:

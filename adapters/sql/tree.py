@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text
 
 from adapters.sql.dialects import Insert, Row, dialect_of
 from adapters.sql.errors import our_errors
+from adapters.sql.snapshot import hold_still
 from adapters.sql.tables import checkpoints, events, nodes
 from core import merkle
 from core.merkle import Node
@@ -23,6 +24,9 @@ WIDTH = 1 << STEP
 
 _BLOCKS_AT_A_TIME = 256
 """Nodes of the lowest level that are made before they are stored together."""
+
+_MOST_ARMS = 100
+"""Ranges of tiles in one statement: SQLite takes 500 terms."""
 
 _SEALING_LOCK = 7238703
 """Names the advisory lock of who appends nodes and checkpoints."""
@@ -83,7 +87,7 @@ class Tree:
         made = 0
         while True:
             with self._reading() as connection:
-                _hold_still(connection)
+                hold_still(connection)
                 new = _complete(connection, _BLOCKS_AT_A_TIME)
             if new.number:
                 with self._turn() as connection:
@@ -189,6 +193,10 @@ class Tiles:
         """Ranges of tiles: (level, from, up to)."""
         for level, start, end in ranges:
             self._tiles |= {(level, number): [] for number in range(start, end)}
+        for first in range(0, len(ranges), _MOST_ARMS):
+            self._read_some(ranges[first : first + _MOST_ARMS])
+
+    def _read_some(self, ranges: Sequence[tuple[int, int, int]]) -> None:
         arms = [
             (_LEAVES if level == 0 else _NODES).format(level, start * WIDTH, end * WIDTH)
             for level, start, end in ranges
@@ -228,12 +236,6 @@ def _complete(connection: Connection, most: int) -> _New:
         rows += [(level, place, value) for place, value in enumerate(made, start)]
         level, start, below = _next_level(connection, level, start, made)
     return _New(sealed, end - sealed, rows)
-
-
-def _hold_still(connection: Connection) -> None:
-    """Lets one transaction see one state, though others seal meanwhile, as SQLite does by itself."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 def _next_level(connection: Connection, level: int, start: int, made: list[bytes]) -> tuple[int, int, list[bytes]]:

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from adapters.http import Answer
 from adapters.server.connection import IDLE, LINGER, MOST_WAITING, RECEIVE, Connection, Respond, Site
+from adapters.server.files import FileBody, Sending
 from adapters.server.pieces import Pieces
 from adapters.server.reader import Request
 
@@ -40,6 +43,13 @@ class Client:
         request, respond = self.asked.pop(0)
         respond(Answer(status, [("content-type", "text/plain")], body))
         return request.target
+
+    def send_file(self, path: Path) -> BinaryIO:
+        """Lets the oldest answer go, with a file for its body."""
+        _, respond = self.asked.pop(0)
+        file = path.open("rb")
+        respond(Sending(200, [("content-length", str(path.stat().st_size))], FileBody(file)))
+        return file
 
     def begin(self) -> tuple["Taken", Respond]:
         """Begins the oldest answer, in pieces; and what ends it."""
@@ -333,12 +343,66 @@ def test_pieces_end_with_the_connection_where_there_are_no_chunks():
     connected(test)
 
 
+def test_a_slow_client_gets_all_the_time_that_it_uses():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        client.answer(b"a" * LARGE)
+        await client.reader.readuntil(b"\r\n\r\n")
+
+        for _ in range(4):
+            await client.reader.readexactly(LARGE // 5)
+            await client.wait(RECEIVE + 1)
+        assert not client.is_closed
+        await client.wait(RECEIVE + 1)
+        await client.wait(RECEIVE + 1)
+
+        assert client.is_closed
+
+    connected(test)
+
+
+def test_a_file_is_sent_as_it_is_taken_and_the_next_answer_follows(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"a" * LARGE)
+
+    async def test(client: Client) -> None:
+        await client.send(GET % 1 + GET % 2)
+        file = client.send_file(tmp_path / "file")
+        await client.wait(1)
+        assert file.tell() < LARGE
+
+        status, body = await client.receive()
+        assert (status, len(body), file.closed) == (200, LARGE, True)
+        client.answer(b"two")
+
+        assert await client.receive() == (200, b"two")
+
+    connected(test)
+
+
+def test_a_file_is_closed_once_its_client_has_left_or_takes_nothing(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"a" * LARGE)
+
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        file = client.send_file(tmp_path / "file")
+        await client.send(b"")
+
+        await client.wait(RECEIVE + 1)
+        await client.wait(RECEIVE + 1)
+
+        assert client.is_closed
+        assert file.closed
+
+    connected(test)
+
+
 def test_a_client_that_does_not_read_stops_the_pieces_and_is_let_go():
     async def test(client: Client) -> None:
         await client.send(GET % 1)
         pieces, _ = client.begin()
         given = await filled(pieces)
 
+        await client.wait(RECEIVE + 1)  # what the two kernels still moved counts as taken, once
         await client.wait(RECEIVE + 1)
 
         assert client.is_closed
