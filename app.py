@@ -26,7 +26,7 @@ from adapters.server import (
 from adapters.sql import GroupCommit, carrying
 from wiring.commands import wired
 from wiring.opening import start
-from wiring.parts import THREADS, wire
+from wiring.parts import THREADS, wire_handed
 from wiring.warnings import warn
 
 
@@ -45,7 +45,7 @@ def answer() -> None:
     One that is started anew while the database is away answers so: `serve` migrated.
     """
     configure_logs()
-    parts, listening = wire(handed()), listener()
+    parts, listening = wire_handed(handed()), listener()
     door, link = parts.door(), Link(os.environ[WRITER], parts.ids, parts.patience)
     bridge = Bridge(parts.flask(door, link.append), THREADS, listening.getsockname()[:2])
     tune()
@@ -60,7 +60,7 @@ def write() -> None:
     found, such as that nothing may be written: who writes could not recover from that while another one is kept.
     """
     configure_logs()
-    parts = wire(handed())
+    parts = wire_handed(handed())
     log = parts.log()
     tune()
     write_for_parent(log)
@@ -78,14 +78,14 @@ def serve(settings: Settings, asked: Serving) -> str | None:
     """
     parts = start(settings)
     warn(parts, asked.host)
-    ending = Ending()
+    hand, ending = parts.handed(), Ending()
     with (
         carrying(parts.engine),
         closing(parts.sealer()),
-        writing("from app import write; write()", parts.settings, ending.give_up),
+        writing("from app import write; write()", hand, ending.give_up),
         serving(
             "from app import answer; answer()",
-            parts.settings,
+            hand,
             asked.host,
             settings.port,
             asked.processes,

@@ -12,7 +12,7 @@ from adapters.providers import build, reader
 from adapters.sql import Entry, Probe, Receipt, Rejection, Unavailable, Verified, check_newest, migrate, revision
 from core.note import Checkpoint, Key
 from wiring import appending
-from wiring.opening import check_up_to_date, database, opened
+from wiring.opening import begin, check_up_to_date, database, opened
 from wiring.parts import signing_key
 
 
@@ -22,6 +22,7 @@ def wired(serve: Callable[[Settings, Serving], str | None]) -> Commands:
         serve=serve,
         migrate=_migrate,
         revision=_revision,
+        begin=begin,
         key=_key,
         notary=_notary,
         keeping=appending.keeping,

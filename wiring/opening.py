@@ -1,5 +1,6 @@
 """Opens the database of a configuration: migrated, and of nobody else. What is wrong is told as a setting."""
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 
@@ -18,6 +19,7 @@ from adapters.sql import (
     check_newest,
     claim,
     claims,
+    is_begun,
     migrate,
     note_configuration,
     open_engine,
@@ -29,13 +31,19 @@ from wiring.parts import THREADS, Parts, signing_key, wire
 
 _URL = "HOOKFOLD_DATABASE_URL"
 
+BEGINNING = 1.0
+"""Seconds for another process that has just made the secrets to begin the log."""
 
-def open_parts(settings: Settings) -> Parts:
+
+def open_parts(settings: Settings, *, begin: bool = False) -> Parts:
     """Opens and migrates the database.
 
-    Raises ConfigError where it cannot be used, or does not belong to the configuration.
+    Raises ConfigError where it cannot be used, or does not belong to the configuration; without `begin`, also where a
+    log would be begun though the secrets of one are there.
     """
     with _usable(), _named():
+        if not begin:
+            _ask_first(settings)
         engine = open_engine(settings.database_url, pool_size=THREADS)
         try:
             migrate(engine)
@@ -62,11 +70,16 @@ def opened(settings: Settings, *, make: bool = False) -> Iterator[Parts]:
     if not make:
         with database(settings.database_url) as engine:
             check_made(engine)
-    parts = open_parts(settings)
+    parts = open_parts(settings, begin=make)
     try:
         yield parts
     finally:
         parts.engine.dispose()
+
+
+def begin(settings: Settings) -> None:
+    """Makes an empty log of this configuration, whatever became of an earlier one."""
+    open_parts(settings, begin=True).engine.dispose()
 
 
 def check_up_to_date(url: str) -> None:
@@ -99,6 +112,26 @@ def _usable() -> Iterator[None]:
     except (Unavailable, SQLAlchemyError, OSError, ValueError) as error:
         mend = f"the database cannot be used ({cause_of(error)}): start it and let the service write, or name another"
         raise ConfigError("environment", _URL, mend) from error
+
+
+def _ask_first(settings: Settings) -> None:
+    """A first start makes the secrets: where they are there already, their log should be, too.
+
+    Of processes that start together, one has made the secrets and is about to begin the log.
+    """
+    found = (settings.service.secret, settings.service.signing_key)
+    if any(one.absent is not None or not one.ref.startswith("file:") for one in found):
+        return
+    deadline = time.monotonic() + BEGINNING
+    while not is_begun(settings.database_url):
+        if time.monotonic() > deadline:
+            there = " and ".join(one.ref.removeprefix("file:") for one in found)
+            mend = (
+                f"there is no log, but {there} of one are there: if it was moved or removed, put it back (with its "
+                "-wal), or name it; to begin an empty one, `hookfold db new`"
+            )
+            raise ConfigError("environment", _URL, mend)
+        time.sleep(0.05)
 
 
 def _with_secrets(engine: Engine, settings: Settings) -> Settings:

@@ -19,6 +19,7 @@ from adapters.sql import (
     Entry,
     Keeper,
     Log,
+    Noted,
     Plans,
     Probe,
     Reads,
@@ -30,6 +31,7 @@ from adapters.sql import (
     Tree,
     claimed_sources,
     keeper,
+    noted_files,
     open_engine,
     probe,
 )
@@ -60,6 +62,10 @@ class Parts:
     ids: Ids
     providers: Mapping[str, Provider]
     sources: Mapping[str, Source]
+
+    def handed(self) -> tuple[Settings, Noted | None]:
+        """What another process of the service is wired from."""
+        return self.settings, noted_files(self.engine)
 
     def code(self) -> Code:
         """What folds here."""
@@ -127,12 +133,17 @@ class Parts:
         return flask
 
 
-def wire(settings: Settings, engine: Engine | None = None) -> Parts:
+def wire(settings: Settings, engine: Engine) -> Parts:
     """Puts the parts together; nothing is asked of the database yet, which may be away."""
-    engine = engine or open_engine(settings.database_url, pool_size=THREADS)
     providers = {name: build(source) for name, source in settings.sources.items()}
     sources = {name: source_of(providers[name], configured) for name, configured in settings.sources.items()}
     return Parts(settings, engine, Ids(settings.service.key), providers, sources)
+
+
+def wire_handed(handed: tuple[Settings, Noted | None]) -> Parts:
+    """The same parts in another process: its database has to be the one that is open there."""
+    settings, noted = handed
+    return wire(settings, open_engine(settings.database_url, pool_size=THREADS, noted=noted))
 
 
 def source_of(provider: Provider, configured: Configured) -> Source:

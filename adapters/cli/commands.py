@@ -59,6 +59,7 @@ class Commands:
     `migrate` brings a database (a URL) to the newest revision;
     `revision` gives its revision and the newest one. Each raises Unavailable (or OSError) where the database cannot be
     used, and `serve` raises ConfigError where settings and database do not belong together.
+    `begin` makes an empty log, though the secrets of another one are there.
     `replay` opens what rebuilds projections, for a block, `rereader` what reads again what could not be read.
     `key` gives the log's verifier key, `notary` opens who signs and proves, for a block; `verify` verifies the log of a
     database (URL, settings or None, key, checkpoints kept elsewhere, progress) and writes nothing.
@@ -70,6 +71,7 @@ class Commands:
     serve: Callable[[Settings, Serving], str | None]
     migrate: Callable[[str], None]
     revision: Callable[[str], tuple[str | None, str | None]]
+    begin: Callable[[Settings], None] = not_wired
     key: Callable[[Settings], Key] = not_wired
     notary: Callable[[Settings], AbstractContextManager[Notary]] = not_wired
     keeping: Callable[[Settings], AbstractContextManager[Keeping]] = not_wired

@@ -1,10 +1,19 @@
 """`hookfold db`: the revision of the database."""
 
 import json
+from pathlib import Path
 
 import click
 
-from adapters.cli.commands import Commands, Failed, json_option, told_in_a_line
+from adapters.cli.commands import (
+    Commands,
+    Failed,
+    config_option,
+    database_option,
+    json_option,
+    settings,
+    told_in_a_line,
+)
 
 _database = click.option(
     "--database",
@@ -20,7 +29,7 @@ _database = click.option(
 
 @click.group()
 def db() -> None:
-    """Look at the database's revision, or bring it to the newest one."""
+    """Look at the database's revision, bring it to the newest one, or begin a new log."""
 
 
 @db.command()
@@ -46,6 +55,20 @@ def status(commands: Commands, url: str, as_json: bool) -> None:
     _tell(current, newest, f"revision {current or 'none'}, newest {newest}", as_json)
     if current != newest:
         raise Failed("the database is not at the newest revision: `hookfold db upgrade` brings it there")
+
+
+@db.command()
+@config_option
+@database_option
+@json_option
+@click.pass_obj
+def new(commands: Commands, config: Path | None, database: str | None, as_json: bool) -> None:
+    """Begin an empty log, though the secrets of another one are there: that one is lost, or stands elsewhere."""
+    found = settings(config, database)
+    with told_in_a_line():
+        commands.begin(found)
+        current, newest = commands.revision(found.database_url)
+    _tell(current, newest, f"the database is at revision {current}", as_json)
 
 
 def _tell(current: str | None, newest: str | None, words: str, as_json: bool) -> None:

@@ -11,12 +11,13 @@ from adapters.sql.current import Current
 from adapters.sql.destroy import Found
 from adapters.sql.dialects import dialect_of
 from adapters.sql.difference import Change, Difference
-from adapters.sql.engine import check_made, check_newest, migrate, open_engine, opened_engine, revision
+from adapters.sql.engine import check_made, check_newest, migrate, noted_files, open_engine, opened_engine, revision
 from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Unavailable, Unstorable
 from adapters.sql.erase import Eraser, Erasure
 from adapters.sql.erased import Base
 from adapters.sql.errors import cause_of
-from adapters.sql.first_use import claim, claimed_sources, claims
+from adapters.sql.files import Noted
+from adapters.sql.first_use import claim, claimed_sources, claims, is_begun
 from adapters.sql.group import GroupCommit
 from adapters.sql.helpers import spare_cores
 from adapters.sql.imports import tell_imports
@@ -77,6 +78,7 @@ __all__ = [
     "Log",
     "Measured",
     "Misfit",
+    "Noted",
     "Outcome",
     "Part",
     "Past",
@@ -133,9 +135,11 @@ __all__ = [
     "claims",
     "dialect_of",
     "fitting",
+    "is_begun",
     "keeper",
     "migrate",
     "note_configuration",
+    "noted_files",
     "open_engine",
     "opened_engine",
     "own_source",

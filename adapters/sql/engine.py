@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from sqlalchemy import URL, Engine, create_engine, event
 from adapters.sql.address import address
 from adapters.sql.entries import Unavailable
 from adapters.sql.errors import our_errors
+from adapters.sql.files import Connection as SqliteConnection
+from adapters.sql.files import Files, Noted
 from adapters.sql.limits import hold_to_limits
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -42,14 +45,16 @@ _POSTGRESQL_DEADLINES = {
 """Seconds, the last one milliseconds: a server that is cut off is missed, not waited for."""
 
 
-def open_engine(url: str, *, pool_size: int = 8, make: bool = True) -> Engine:
+def open_engine(url: str, *, pool_size: int = 8, make: bool = True, noted: Noted | None = None) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3). Nothing is connected yet.
 
+    `noted`: the files that another process of the service has open under this path (`noted_files`).
     Raises WrongAddress where the URL is wrong; without `make`, Unavailable where the file is not there.
     """
     parsed = address(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = _open_sqlite(url, Path(parsed.database or ""), pool_size, make)
+        files = Files(Path(parsed.database or ""), noted)
+        engine = _open_sqlite(url, files, pool_size, make and noted is None)
     else:
         engine = _open_postgresql(parsed, pool_size)
     hold_to_limits(engine)
@@ -77,19 +82,39 @@ def opened_engine(url: str, *, make: bool = True) -> Iterator[Engine]:
         engine.dispose()
 
 
-def _open_sqlite(url: str, file: Path, pool_size: int, make: bool) -> Engine:
-    if not make and not file.exists():
-        raise Unavailable(f"there is none at {file}")
-    _make_private(file)
+def noted_files(engine: Engine) -> Noted | None:
+    """The files that an engine has open, for other processes of the service; None where there are none."""
+    if engine.dialect.name != "sqlite":
+        return None
+    with our_errors(), engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        noted: Noted = driver.files.noted
+        return noted
+
+
+def _open_sqlite(url: str, files: Files, pool_size: int, make: bool) -> Engine:
+    if make:
+        _make_private(files.path)
+    elif files.noted is None:
+        files.before()
     engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
         hide_parameters=True,
-        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5, "cached_statements": 512},
+        connect_args={
+            "check_same_thread": False,
+            "isolation_level": None,
+            "timeout": 5,
+            "cached_statements": 512,
+            "factory": SqliteConnection,
+        },
     )
-    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "do_connect", lambda *_: files.before())
+    event.listen(engine, "connect", partial(_settle, files))
+    event.listen(engine, "checkout", lambda *_: files.check())
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    event.listen(engine, "engine_disposed", lambda _: files.close())
     return engine
 
 
@@ -100,9 +125,12 @@ def _make_private(path: Path) -> None:
         path.touch(mode=0o600)
 
 
-def _set_pragmas(connection: Any, _record: object) -> None:
+def _settle(files: Files, connection: Any, _record: object) -> None:
+    connection.files = files
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(pragma)
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    files.opened()
 
 
 def migrate(engine: Engine) -> None:

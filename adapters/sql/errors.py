@@ -36,7 +36,7 @@ def is_for_now(error: Exception) -> bool:
 
 def _is_of_the_database(error: BaseException) -> bool:
     """True for what is no row's fault. A `DatabaseError` of no kind is none: SQLite calls a broken file that."""
-    if isinstance(error, NoneFreeError):
+    if isinstance(error, NoneFreeError | Unavailable):
         return True
     cause = error.orig if isinstance(error, DBAPIError) else error
     names = {kind.__name__ for kind in type(cause).__mro__}
@@ -62,8 +62,11 @@ def our_errors() -> Iterator[None]:
     """A block in which a database that is away raises Unavailable, and a statement at its time limit TooLong."""
     try:
         yield
-    except SQLAlchemyError as error:
-        if isinstance(error, DBAPIError) and not is_for_now(error):
+    except Unavailable:
+        raise
+    except Exception as error:
+        ours = isinstance(error, SQLAlchemyError) and not isinstance(error, DBAPIError)
+        if not ours and not (is_for_now(error) and (isinstance(error, DBAPIError) or is_from_driver(error))):
             raise
         raise unavailable(error, cause_of(error)) from error
 

@@ -1,12 +1,24 @@
 """What a database was first used with: another secret or another provider under an old name would make lies of it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from sqlalchemy import Engine, select, text
 
+from adapters.sql.address import address
+from adapters.sql.engine import opened_engine, revision
 from adapters.sql.tables import service
 
 _SOURCE = "source:"
+
+
+def is_begun(url: str) -> bool:
+    """Whether there is a log that somebody began. Makes nothing; raises Unavailable where the database is away."""
+    parsed = address(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
+        return False
+    with opened_engine(url, make=False) as engine:
+        return revision(engine)[0] is not None and "secret" in claims(engine)
 
 
 def claims(engine: Engine) -> dict[str, str]:

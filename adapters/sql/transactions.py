@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from adapters.sql.dialects import dialect_of
-from adapters.sql.errors import is_for_now, is_from_driver, unavailable
+from adapters.sql.errors import cause_of, is_for_now, is_from_driver, unavailable
 
 
 class Transactions:
@@ -50,7 +50,7 @@ class Transactions:
             if connection is not None:
                 connection.invalidate()
             if (is_from_driver(error) or isinstance(error, DBAPIError)) and is_for_now(error):
-                raise unavailable(error, type(error).__name__) from error
+                raise unavailable(error, cause_of(error)) from error
             raise
         finally:
             if connection is not None:

@@ -7,6 +7,8 @@ from threading import Event, Thread
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from adapters.sql.entries import Unavailable
+
 TICK = 0.25
 """Seconds between two looks. A commit does it itself only where the log grew over its limit in between."""
 
@@ -29,7 +31,7 @@ def carrying(engine: Engine) -> Iterator[None]:
 
 def _carry(engine: Engine, ended: Event) -> None:
     while not ended.wait(TICK):
-        # the disk is full or away: the writer meets the same, and tells it
-        with suppress(DBAPIError), engine.connect() as connection:
+        # the disk is full or away: the writer meets the same, and tells it; that files are others now is told already
+        with suppress(DBAPIError, Unavailable), engine.connect() as connection:
             connection.exec_driver_sql("COMMIT")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")

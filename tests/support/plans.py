@@ -40,10 +40,13 @@ class Plans:
             self._ran[text] = (connection, parameters)
 
     def _with_notes(self, _dialect: Any, _record: Any, _positional: Any, named: dict[str, Any]) -> None:
-        named |= {"factory": _sqlite_noting(self)} if self._sqlite else {"cursor_factory": _postgresql_noting(self)}
+        if self._sqlite:
+            named["factory"] = _sqlite_noting(self, named["factory"])
+        else:
+            named["cursor_factory"] = _postgresql_noting(self)
 
 
-def _sqlite_noting(plans: Plans) -> type[sqlite3.Connection]:
+def _sqlite_noting(plans: Plans, base: Any) -> type[sqlite3.Connection]:
     class Cursor(sqlite3.Cursor):
         def execute(self, sql: str, parameters: Any = (), /) -> Any:
             plans.note(self.connection, sql, parameters)
@@ -53,7 +56,7 @@ def _sqlite_noting(plans: Plans) -> type[sqlite3.Connection]:
             plans.note(self.connection, sql, rows[0])
             return super().executemany(sql, rows)
 
-    class Connection(sqlite3.Connection):
+    class Connection(base):  # type: ignore[misc]
         def cursor(self, factory: Any = Cursor) -> Any:
             return super().cursor(factory)
 
