@@ -10,6 +10,7 @@ from adapters.sql.dialects import dialect_of
 from adapters.sql.log import Log
 from adapters.sql.own import OWN, Recorder
 from adapters.sql.tables import service
+from adapters.sql.transactions import writing
 
 TOKENS = "tokens."
 """What a token's name begins with here: no source has a dot in its own."""
@@ -63,7 +64,7 @@ def note_configuration(
 
 
 def _held(engine: Engine, new: str) -> str:
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         connection.execute(_FIRST, {"name": _NAME, "value": new})
         return str(connection.execute(select(service.c.value).where(service.c.name == _NAME)).scalar_one())
 
@@ -71,7 +72,7 @@ def _held(engine: Engine, new: str) -> str:
 def _complete(engine: Engine, new: str, old: str) -> None:
     """Nothing changed, but there may be more in it than there was to note at the last start."""
     if new != old:
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             connection.execute(_COMPLETE, {"name": _NAME, "new": new, "old": old})
 
 

@@ -19,6 +19,7 @@ from adapters.sql.errors import our_errors
 from adapters.sql.files import Connection as SqliteConnection
 from adapters.sql.files import Files, Noted
 from adapters.sql.limits import hold_to_limits
+from adapters.sql.transactions import writing
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -135,17 +136,13 @@ def _settle(files: Files, connection: Any, _record: object) -> None:
 
 def migrate(engine: Engine) -> None:
     """Brings the database to the newest revision; two processes that start at once take turns. Raises Unavailable."""
-    with our_errors(), engine.connect() as connection:
+    with our_errors(), writing(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7238701)")
-        else:
-            connection.exec_driver_sql("ROLLBACK")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
             command.upgrade(_config(connection), "head")
         except CommandError as error:
             raise Unavailable("it is at a revision that this release does not know") from error
-        connection.commit()
 
 
 def revision(engine: Engine) -> tuple[str | None, str | None]:

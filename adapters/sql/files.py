@@ -23,12 +23,13 @@ class Files:
     """Which files the path named when the first connection was made. The others have to find the same ones there.
 
     `noted`: by another process of the service, which keeps them open. Else this one does, with a connection of its own
-    that lasts: SQLite itself takes new files only where nobody has the old ones open.
+    that lasts: SQLite itself takes new files only where nobody has the old ones open. `line`: where writers wait.
     """
 
     def __init__(self, path: Path, noted: Noted | None = None) -> None:
         self.path = path.absolute()
         self.noted = noted
+        self.line = self.path.with_name(f"{self.path.name}-line")
         self._all = [str(self.path), f"{self.path}-wal", f"{self.path}-shm"]
         self._kept: sqlite3.Connection | None = None
         self._told = False

@@ -8,6 +8,7 @@ from sqlalchemy import Engine, select, text
 from adapters.sql.address import address
 from adapters.sql.engine import opened_engine, revision
 from adapters.sql.tables import service
+from adapters.sql.transactions import writing
 
 _SOURCE = "source:"
 
@@ -36,7 +37,7 @@ def claimed_sources(engine: Engine) -> dict[str, str]:
 def claim(engine: Engine, facts: Mapping[str, str]) -> dict[str, str]:
     """Records each fact that the database has none of; gives those that it holds otherwise, with what it holds."""
     insert = "INSERT INTO service (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING"
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         if facts:
             connection.execute(text(insert), [{"name": name, "value": value} for name, value in facts.items()])
         held = dict(connection.execute(select(service.c.name, service.c.value)).all())

@@ -8,6 +8,7 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
+from adapters.sql.line import PAUSE, at_the_head
 from adapters.sql.statements import Guarded, Insert, Lookup, Row, Write
 
 _MOST = 64
@@ -15,9 +16,6 @@ _MOST = 64
 
 _PATIENCE = 5.0
 """Seconds that a writer waits for its turn: the `busy_timeout` of every connection."""
-
-_PAUSE = 0.0005
-"""Seconds between two looks for the lock: a commit takes about one thousandth."""
 
 
 class Sqlite:
@@ -34,15 +32,16 @@ class Sqlite:
     def begin(self, cursor: Any) -> None:
         """Looks for the lock every half millisecond: SQLite's own waiting sleeps longer and longer, past every gap."""
         deadline = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                cursor.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(_PAUSE)
-            else:
-                return
+        with at_the_head(cursor.connection.files.line):
+            while True:
+                try:
+                    cursor.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as error:
+                    if "locked" not in str(error) or time.monotonic() > deadline:
+                        raise
+                    time.sleep(PAUSE)
+                else:
+                    return
 
     def begin_beside(self, cursor: Any, *, turn: bool) -> None:  # noqa: ARG002 - there is one lock
         (timeout,) = cursor.execute("PRAGMA busy_timeout").fetchone()

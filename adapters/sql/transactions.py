@@ -5,11 +5,25 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from adapters.sql.dialects import dialect_of
 from adapters.sql.errors import cause_of, is_for_now, is_from_driver, unavailable
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes what is not of the log, and ends with the block.
+
+    On SQLite it has its turn from the beginning: one that reads first would fail to get it.
+    """
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("ROLLBACK")
+        dialect_of(engine).begin_beside(connection.connection.cursor(), turn=False)
+        yield connection
+        connection.commit()
 
 
 class Transactions:

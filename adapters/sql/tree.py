@@ -14,6 +14,7 @@ from adapters.sql.dialects import Insert, Row, dialect_of
 from adapters.sql.errors import our_errors
 from adapters.sql.snapshot import hold_still
 from adapters.sql.tables import checkpoints, events, nodes
+from adapters.sql.transactions import writing
 from core import merkle
 from core.merkle import Node
 
@@ -114,14 +115,10 @@ class Tree:
     @contextmanager
     def _turn(self) -> Iterator[Connection]:
         """The transaction of the only one who seals."""
-        with self._reading() as connection:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("ROLLBACK")
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            else:
+        with our_errors(), writing(self._engine) as connection:
+            if connection.dialect.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(_SEALING_LOCK)))
             yield connection
-            connection.commit()
 
 
 class View:

@@ -1,0 +1,62 @@
+"""Whoever comes seldom gets a turn between those of a writer in another process that never rests."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.sql import Tree, claim, keeper, migrate
+from adapters.sql.transactions import Transactions
+from tests.support.logs import NOON, Bench, wms
+
+LONG = 2_000
+SHORT = "SELECT stream FROM streams WHERE provider_id = 'short'"
+BUSY = """
+import select, sys
+from itertools import count
+from tests.support.logs import Bench, wms
+
+bench = Bench(sys.argv[1])
+numbers = count(int(sys.argv[2]), -2)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    bench.log.append([bench.entry("clinic", wms("long", next(numbers), "INTERMEDIATE_RESULTS", measurementId="m"))])
+    print("late", flush=True)
+bench.close()
+"""
+
+
+@pytest.fixture
+def bench(database_url: str) -> Iterator[Bench]:
+    """A log with one long session, into which another process puts one late event after the other."""
+    bench = Bench(database_url)
+    documents = [wms("long", 2 * at, "INTERMEDIATE_RESULTS", measurementId="m") for at in range(LONG)]
+    bench.log.append([bench.entry("clinic", one) for one in [*documents, wms("short", 0)]])
+    bench.log.close()
+    house = Path(__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", BUSY, database_url, str(2 * LONG - 1)],
+        cwd=house,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as busy:
+        assert busy.stdout is not None
+        assert busy.stdout.readline()
+        yield bench
+        assert busy.poll() is None, "it has written all the while"
+        busy.communicate()
+    bench.close()
+
+
+def test_nobody_waits_until_senders_are_quiet(bench: Bench):
+    keeping = keeper(bench.engine, bench.code, bench.log, lambda: NOON, "command line")
+    for number in range(3):
+        migrate(bench.engine)
+        assert claim(bench.engine, {f"fact {number}": "held"}) == {}
+        assert Tree(bench.engine).checkpoint(lambda _newest, size, _hashes: f"{size}") is not None
+        with Transactions(bench.engine).turn() as cursor:
+            assert cursor.execute("SELECT 1").fetchall()
+        assert keeping.retractor.retract(number + 1, "a lie") > LONG
+    erased = keeping.eraser.erase(keeping.eraser.of_streams([bench.rows(SHORT)[0][0]]), "asked for")
+    assert erased.streams == 1
