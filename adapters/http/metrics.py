@@ -21,6 +21,7 @@ class Metrics:
         )
         self._seconds = Histogram("hookfold_http_request_seconds", "Time to answer.", ["route"], registry=api.registry)
         self._head = Gauge("hookfold_log_position", "The log's last position.", registry=api.registry)
+        self._wal = Gauge("hookfold_wal_bytes", "SQLite's write-ahead log; 0 on PostgreSQL.", registry=api.registry)
 
     def watch(self, app: Flask) -> None:
         """Counts every request of the application, and serves `/metrics`."""
@@ -42,6 +43,8 @@ class Metrics:
     def _tell(self) -> Response:
         try:
             self._head.set(self._api.reads.head())
+            self._wal.set(self._api.reads.wal_bytes())
         except Unavailable:
             self._head.set(float("nan"))
+            self._wal.set(float("nan"))
         return Response(generate_latest(self._api.registry), content_type=CONTENT_TYPE_LATEST)

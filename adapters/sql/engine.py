@@ -23,6 +23,12 @@ from adapters.sql.transactions import writing
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
+WAL_LIMIT = 32 * 2**20
+"""Bytes that SQLite's write-ahead log is cut to once it was carried over: a long reader lets it grow, as far as it may.
+
+Twice what it has when all goes well.
+"""
+
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -31,6 +37,7 @@ _SQLITE_PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -65536",
     "PRAGMA wal_autocheckpoint = 4000",
+    f"PRAGMA journal_size_limit = {WAL_LIMIT}",
 )
 _POSTGRESQL_OPTIONS = (
     "-c timezone=UTC -c default_transaction_isolation=read\\ committed -c synchronous_commit=on "

@@ -77,6 +77,10 @@ class Files:
             _logger.error("database_gone", reason=reason)
         raise Unavailable(reason)
 
+    def wal_bytes(self) -> int:
+        """The size of the write-ahead log."""
+        return Path(self._all[1]).stat().st_size
+
     def _look(self) -> Noted:
         return tuple(map(_identity, self._all))
 

@@ -35,6 +35,14 @@ class Reads:
         """The log's last position; 0 where it is empty."""
         return int(self._rows(reads_events.HEAD)[0][0])
 
+    def wal_bytes(self) -> int:
+        """The size of SQLite's write-ahead log, which lies beside the database; 0 on PostgreSQL."""
+        if self._engine.dialect.name != "sqlite":
+            return 0
+        with self._connected() as connection:
+            driver: Any = connection.connection.driver_connection
+            return int(driver.files.wal_bytes())
+
     def current(self, code: Code) -> Current:
         """What this code may read of the projections."""
         return Current(self._engine, code)

@@ -1,5 +1,7 @@
 """Health, readiness, metrics."""
 
+import re
+
 import pytest
 
 from adapters.sql import open_engine, revision
@@ -67,5 +69,6 @@ def test_metrics_count_by_route_and_hold_nothing_personal(house: House):
     assert 'hookfold_http_requests_total{method="GET",route="none",status="404"} 1.0' in text
     assert 'method="other"' in text
     assert "hookfold_log_position 2.0" in text
+    assert re.search(r"^hookfold_wal_bytes [0-9.e+]+$", text, re.MULTILINE)
     assert "ann" not in text
     assert session["id"] not in text
