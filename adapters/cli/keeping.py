@@ -52,6 +52,8 @@ def certify(opened: Keeping, erasure: Erasure, reason: str, by: str | None, outp
         output.write_text(note, encoding="utf-8")
     elif not as_json:
         click.echo(note, nl=False)
+    if erasure.left:
+        click.echo(f"{erasure.left} more went on arriving behind position {erasure.searched}: erase again", err=True)
     sqlite = opened.settings.database_url.startswith("sqlite")
     click.echo(f"{_SQLITE if sqlite else _POSTGRESQL}\n{_BACKUPS}", err=True)
     return note

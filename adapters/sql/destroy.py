@@ -39,6 +39,21 @@ _NAMELESS = "UPDATE streams SET provider_id = NULL WHERE source = ? AND stream =
 _FORGET = "DELETE FROM {} WHERE source = ? AND stream = ?"
 
 
+class Search(msgspec.Struct, frozen=True):
+    """Why something was found, for who decides again. `searched`, `deliveries`: the last position and delivery by then.
+
+    `names`: what bodies were searched for; `user`, the user among them. `aged`: a source, and the position behind which
+    nothing may have been recorded. `devices`: those that go because nothing else names them.
+    """
+
+    searched: int = 0
+    deliveries: int = 0
+    names: tuple[str, ...] = ()
+    user: str | None = None
+    aged: tuple[str, int] | None = None
+    devices: tuple[Row, ...] = ()
+
+
 class Found(msgspec.Struct):
     """What is to be erased: streams (source, our id), events of no stream (source, position), rejections by number.
 
@@ -48,6 +63,7 @@ class Found(msgspec.Struct):
     streams: list[Row] = []
     loose: list[Row] = []
     rejections: list[Row] = []
+    search: Search = Search()
 
     def __bool__(self) -> bool:
         return bool(self.streams or self.loose or self.rejections)

@@ -155,22 +155,18 @@ class Replay:
     def rollback(self, names: Sequence[str]) -> list[Version]:
         """Lets the version that served before serve again. It has to be caught up, which only its own code can do."""
         with self._transactions.reading() as cursor:
-            last = [_served_last(all_versions(cursor), name) for name in names or self._code.machines]
-        if not any(last):
+            last = self._served_last(cursor, names)
+        if not last:
             raise Refused("no version served before the one that serves")
-        self._record("switched", versions=_names([one for one in last if one is not None]))
-        switched = []
+        self._record("switched", versions=_names(last))
         with self._transactions.turn() as cursor:
-            versions = all_versions(cursor)
-            for name in names or list(self._code.machines):
-                before = _served_last(versions, name)
-                if before is None:
-                    continue
+            if _names(self._served_last(cursor, names)) != _names(last):
+                raise Refused("another version was switched to meanwhile: look what serves, and ask again")
+            for before in last:
                 self._fold_the_rest(cursor, before)
                 switch(cursor, self._dialect, before, SERVING, self._clock())
-                switched.append(before)
             raise_epoch(cursor, self._dialect)
-        return switched
+        return last
 
     def drop(self) -> list[Version]:
         """Removes the retired versions and what they folded, a little at a time; on record before any of it goes."""
@@ -185,6 +181,11 @@ class Replay:
             self._drop(version)
         self._raise_epoch()
         return gone
+
+    def _served_last(self, cursor: Any, names: Sequence[str]) -> list[Version]:
+        versions = all_versions(cursor)
+        last = [_served_last(versions, name) for name in names or self._code.machines]
+        return [one for one in last if one is not None]
 
     def _fold_the_rest(self, cursor: Any, version: Version) -> None:
         kind = self._code.machines.get(version.machine)

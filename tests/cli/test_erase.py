@@ -58,6 +58,7 @@ def test_a_user_is_erased_and_the_certificate_is_signed(house: Settings, run: Ru
     told = json.loads(document)
     assert head == HEAD
     assert (told["streams"], told["events"], told["reason"], told["who"]) == (1, 1, "asked for", "local")
+    assert (told["searched"], told["left"]) == (2, 0)
     assert USER not in certificate.read_text(encoding="utf-8")
     assert _bodies(house, "captions") == [None]
 

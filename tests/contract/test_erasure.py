@@ -1,7 +1,9 @@
 """What an erasure destroys and what it leaves, on both databases."""
 
+import json
 import subprocess
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +266,63 @@ def test_age_takes_streams_of_which_nothing_was_recorded_since(bench: Erasing):
     left = bench.rows("SELECT provider_id FROM streams WHERE provider_id IS NOT NULL ORDER BY opened")
     assert left == [("alive",), ("new",)]
     assert not bench.eraser.before("clinic", NOON + 50 * SECOND)
+
+
+def test_a_stream_that_receives_an_event_after_it_was_found_old_keeps_its_bodies(bench: Erasing):
+    send(bench, "clinic", wms("quiet", 0), wms("alive", 0))
+    bench.log._clock = lambda: NOON + 100 * SECOND
+    found = bench.eraser.before("clinic", NOON + 50 * SECOND)
+    send(bench, "clinic", wms("alive", 1))
+
+    erasure = bench.eraser.erase(found, "keep_for")
+
+    assert (erasure.streams, erasure.events, erasure.searched) == (1, 1, 2)
+    assert found.streams == [("clinic", bench.stream("session", "clinic", "quiet"))]
+    whole = bench.rows("SELECT position FROM payloads WHERE source = 'clinic' AND body IS NOT NULL ORDER BY position")
+    assert whole == [(2,), (3,)]
+
+
+def test_what_arrives_for_a_user_between_the_search_and_the_erasure_is_erased_too(bench: Erasing):
+    send(bench, "captions", start(SECRETIVE), start("bert@example.com"))
+    found = bench.eraser.of_user(SECRETIVE)
+    send(bench, "captions", start(SECRETIVE, "13:00:00"))
+    send(bench, "captions", start(SECRETIVE) | {"sessionId": "glasses-2", "timestamp": "2023-07-18T13:00:00.000Z"})
+    forged = rejection("captions")
+    forged.body = json.dumps(start(SECRETIVE)).encode()
+    bench.log.append([forged])
+
+    erasure = bench.eraser.erase(found, "asked for")
+
+    assert (erasure.streams, erasure.events, erasure.rejections, erasure.left) == (2, 3, 1, 0)
+    assert [(erasure.searched,)] == bench.rows("SELECT max(position) FROM events")
+    assert not bench.eraser.of_user(SECRETIVE)
+    assert bench.rows("SELECT position FROM payloads WHERE source <> 'hookfold' AND body IS NOT NULL") == [(2,)]
+
+
+def test_what_goes_on_arriving_for_an_erased_user_is_told(bench: Erasing):
+    send(bench, "captions", start(SECRETIVE))
+    seconds = count()
+
+    def again(_done: int, _whole: int) -> None:
+        send(bench, "captions", start(SECRETIVE, f"13:00:{next(seconds):02}"))
+
+    erasure = bench.eraser.erase(bench.eraser.of_user(SECRETIVE), "asked for", progress=again)
+
+    assert (erasure.left, len(erasure.positions)) == (1, 3)
+    bodies = "SELECT count(*) FROM payloads WHERE source = 'captions' AND body IS NOT NULL"
+    assert bench.rows(bodies) == [(1,)]
+    assert bench.rows(f"{bodies} AND position <= {erasure.searched}") == [(0,)]
+
+
+def test_a_device_that_another_action_names_meanwhile_stays(bench: Erasing):
+    bench.append(bench.entry("energy", {"actionId": "a", "deviceId": "car-1"}, [("svix-id", "a")]))
+    found = bench.eraser.of_streams([bench.stream("action", "energy", "a")])
+    bench.append(bench.entry("energy", {"actionId": "b", "deviceId": "car-1"}, [("svix-id", "b")]))
+
+    bench.eraser.erase(found, "asked for")
+
+    left = bench.rows("SELECT provider_id FROM streams WHERE provider_id IS NOT NULL ORDER BY 1")
+    assert left == [("b",), ("car-1",)]
 
 
 def test_an_erasure_in_parts_tells_of_each_part(bench: Erasing, monkeypatch: pytest.MonkeyPatch):

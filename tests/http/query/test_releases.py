@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapters.sql import Part, Plans, Replay, Unavailable, tables
+from adapters.sql import Part, Plans, Refused, Replay, Unavailable, tables
 from core import fold
 from tests.support.house import House, wms
 from tests.support.releases import changed
@@ -90,7 +90,6 @@ def test_what_another_release_appends_is_folded_before_the_next_answer(houses, m
 
 
 def test_a_rollback_is_refused_while_only_the_older_code_could_catch_its_version_up(houses):
-    from adapters.sql import Refused
 
     _, newer = houses
     replay(newer).rebuild((), lambda _: None)
@@ -138,6 +137,18 @@ def test_every_change_of_what_serves_is_on_record(houses):
 
     told = newer.get("/v1/events", source="hookfold")["data"]
     assert [one["type"] for one in told] == ["replayed", "switched", "switched", "dropped"]
+
+
+def test_a_switch_back_that_another_one_overtook_is_refused(houses):
+    _, newer = houses
+    given = (newer.engine, newer.code, lambda: 10**15)
+    Replay(*given).rebuild((), lambda _: None)
+
+    def overtaken(_kind: str, /, **_what: Any) -> None:
+        Replay(*given).rollback(("session",))
+
+    with pytest.raises(Refused, match="meanwhile"):
+        Replay(*given, record=overtaken).rollback(("session",))
 
 
 @pytest.mark.parametrize("act", ["rebuild", "rollback", "again", "drop"])
