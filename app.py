@@ -8,6 +8,7 @@ from flask import Flask
 
 from adapters.cli import Commands, Serving, command_line
 from adapters.config import Settings
+from adapters.http import Tally
 from adapters.server import (
     WRITER,
     Bridge,
@@ -19,6 +20,7 @@ from adapters.server import (
     listener,
     serve_for_parent,
     serving,
+    tallies,
     tune,
     write_for_parent,
     writing,
@@ -47,8 +49,10 @@ def answer() -> None:
     configure_logs()
     parts, listening = wire_handed(handed()), listener()
     door, link = parts.door(), Link(os.environ[WRITER], parts.ids, parts.patience)
-    bridge = Bridge(parts.flask(door, link.append), THREADS, listening.getsockname()[:2])
+    tally = Tally(*tallies())
+    bridge = Bridge(parts.flask(door, link.append, tally), THREADS, listening.getsockname()[:2])
     tune()
+    tally.begin()
     serve_for_parent(Front(door, link, bridge), link, door.max_body, listening)
     parts.engine.dispose()
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from flask import Flask
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from adapters.audit import Notary, Sealer, SigningKey
@@ -110,8 +111,8 @@ class Parts:
         """A thread that keeps tree and checkpoints up with the log."""
         return Sealer(self.notary(), self.settings.service.checkpoint_every / SECOND)
 
-    def flask(self, door: Door, append: Append) -> Flask:
-        """The Flask application; `append` returns after the commit."""
+    def flask(self, door: Door, append: Append, registry: CollectorRegistry | None = None) -> Flask:
+        """The Flask application; `append` returns after the commit. `registry`: of what is counted."""
         recorder = Recorder(append, now, "http")
         api = Api(
             reads=Reads(self.engine),
@@ -125,6 +126,7 @@ class Parts:
             probe=partial(probe, append),
             plans=Plans(self.engine, lambda by: self.replay(partial(recorder.record, by=by)), now),
             tokens=self.settings.tokens,
+            registry=registry or CollectorRegistry(),
         )
         api.registry.register(door.deliveries)
         api.registry.register(door.astray.paths)

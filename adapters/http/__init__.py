@@ -6,6 +6,7 @@ from adapters.http.door import Answer, Door, failure, is_ingest, unrecorded
 from adapters.http.health import ALIVE
 from adapters.http.ingest import ingest_blueprint
 from adapters.http.problems import problem_answer
+from adapters.http.tally import Tally
 from adapters.http.telling import tell
 from adapters.http.waiting import ENDING
 
@@ -15,6 +16,7 @@ __all__ = [
     "Answer",
     "Api",
     "Door",
+    "Tally",
     "create_http",
     "failure",
     "ingest_blueprint",

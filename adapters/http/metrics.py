@@ -3,7 +3,7 @@
 from time import perf_counter
 
 from flask import Flask, Response, g, request
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from adapters.http.api import Api
 from adapters.sql import Unavailable
@@ -12,7 +12,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Metrics:
-    """The metrics of one process, in the registry that the Api holds."""
+    """What is counted, in the registry that the Api holds; and by itself what no process counts: how long the log is."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -20,8 +20,9 @@ class Metrics:
             "hookfold_http_requests", "Requests answered.", ["method", "route", "status"], registry=api.registry
         )
         self._seconds = Histogram("hookfold_http_request_seconds", "Time to answer.", ["route"], registry=api.registry)
-        self._head = Gauge("hookfold_log_position", "The log's last position.", registry=api.registry)
-        self._wal = Gauge("hookfold_wal_bytes", "SQLite's write-ahead log; 0 on PostgreSQL.", registry=api.registry)
+        self._log = CollectorRegistry()
+        self._head = Gauge("hookfold_log_position", "The log's last position.", registry=self._log)
+        self._wal = Gauge("hookfold_wal_bytes", "SQLite's write-ahead log; 0 on PostgreSQL.", registry=self._log)
 
     def watch(self, app: Flask) -> None:
         """Counts every request of the application, and serves `/metrics`."""
@@ -47,4 +48,5 @@ class Metrics:
         except Unavailable:
             self._head.set(float("nan"))
             self._wal.set(float("nan"))
-        return Response(generate_latest(self._api.registry), content_type=CONTENT_TYPE_LATEST)
+        told = generate_latest(self._api.registry) + generate_latest(self._log)
+        return Response(told, content_type=CONTENT_TYPE_LATEST)

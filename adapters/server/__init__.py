@@ -7,7 +7,16 @@ from adapters.server.front import Front
 from adapters.server.link import Link
 from adapters.server.logs import configure_logs
 from adapters.server.loop import serve_for_parent
-from adapters.server.process import WRITER, Keeper, handed, listener, serving, write_for_parent, writing
+from adapters.server.process import (
+    WRITER,
+    Keeper,
+    handed,
+    listener,
+    serving,
+    tallies,
+    write_for_parent,
+    writing,
+)
 from adapters.server.writer import Writer
 
 __all__ = [
@@ -24,6 +33,7 @@ __all__ = [
     "listener",
     "serve_for_parent",
     "serving",
+    "tallies",
     "tune",
     "write_for_parent",
     "writing",

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import IO, Any
 
 import structlog
 
@@ -28,6 +28,7 @@ WRITER = "HOOKFOLD_WRITER"
 """Names, to our own processes, the socket on which the writing process listens."""
 
 _LISTENER = "HOOKFOLD_LISTENER_FD"
+_TALLIES = "HOOKFOLD_TALLY_FDS"
 _LENGTH = 8
 _BACKLOG = 128
 _ACCEPTED = 1_024
@@ -61,6 +62,12 @@ def write_for_parent(log: Appends) -> None:
 def listener() -> socket.socket:
     """The socket that the parent handed over."""
     return socket.socket(fileno=int(os.environ[_LISTENER]))
+
+
+def tallies() -> tuple[int, list[int]]:
+    """The file for what this process counts, and those of all that serve: the parent handed them over."""
+    own, *every = map(int, os.environ[_TALLIES].split())
+    return own, every
 
 
 def handed() -> Any:
@@ -103,8 +110,12 @@ def serving(code: str, hand: Any, host: str, port: int, processes: int, give_up:
     `hand`: what they find as `handed()`. The sockets outlive them: who connects meanwhile waits. `give_up`: as above.
     """
     with ExitStack() as opened:
+        tallies = [opened.enter_context(_file()).fileno() for _ in range(processes)]
         sockets = [opened.enter_context(_listening(host, port)) for _ in range(processes)]
-        keepers = [opened.enter_context(_kept(code, hand, one, "server_died", give_up)) for one in sockets]
+        keepers = [
+            opened.enter_context(_kept(code, hand, listening, "server_died", give_up, [own, *tallies]))
+            for listening, own in zip(sockets, tallies, strict=True)
+        ]
         try:
             yield
         finally:
@@ -124,9 +135,18 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listening
 
 
+def _file() -> IO[bytes]:
+    """One without a name, which ends with the last process that holds it."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("hookfold-tally"), "r+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
+
+
 @contextmanager
-def _kept(code: str, hand: Any, listening: socket.socket, death: str, give_up: GiveUp) -> Iterator["Keeper"]:
-    keeper = Keeper([sys.executable, "-c", code], hand, listening.fileno(), death, give_up)
+def _kept(
+    code: str, hand: Any, listening: socket.socket, death: str, give_up: GiveUp, tallies: Sequence[int] = ()
+) -> Iterator["Keeper"]:
+    keeper = Keeper([sys.executable, "-c", code], hand, listening.fileno(), death, give_up, tallies)
     try:
         yield keeper
     finally:
@@ -137,17 +157,29 @@ class Keeper:
     """Keeps a process running until it is told to stop. `death` is what the log says where one ends by itself.
 
     One that was killed may have been in the way of somebody; one that ends by itself at its start, time and again, is
-    broken: `give_up` is told so.
+    broken: `give_up` is told so. `tallies`: files for what is counted (`tallies()`), which outlive it as `passed` does.
     """
 
-    def __init__(self, command: Sequence[str], hand: Any, passed: int, death: str, give_up: GiveUp) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        hand: Any,
+        passed: int,
+        death: str,
+        give_up: GiveUp,
+        tallies: Sequence[int] = (),
+    ) -> None:
         self._command = command
-        self._passed = passed
+        self._passed = {passed, *tallies}
         self._death = death
         self._give_up = give_up
         self._deaths = 0
         self._lives_since = 0.0
-        self._env: Mapping[str, str] = {**os.environ, _LISTENER: str(passed)}
+        self._env: Mapping[str, str] = {
+            **os.environ,
+            _LISTENER: str(passed),
+            _TALLIES: " ".join(map(str, tallies)),
+        }
         handed = pickle.dumps(hand)
         self._handed = len(handed).to_bytes(_LENGTH) + handed
         self._stopping = Event()
@@ -165,7 +197,7 @@ class Keeper:
             process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
-                pass_fds=[self._passed, giving],
+                pass_fds=[*self._passed, giving],
                 env={**self._env, PULSE: str(giving)},
             )
         except OSError:

@@ -1,9 +1,12 @@
 """Who watches a service sees what becomes of its deliveries."""
 
+import os
 import re
+import signal
+from pathlib import Path
 
 from tests.support.logs import wms
-from tests.support.service import Service
+from tests.support.service import Service, running
 
 
 def counted(service: Service) -> dict[str, float]:
@@ -39,3 +42,29 @@ def astray(service: Service) -> float:
         r"^hookfold_ingest_not_found_total ([0-9.]+)$", service.send("GET", "/metrics").body.decode(), re.MULTILINE
     )
     return float(count)
+
+
+def test_every_scrape_tells_what_all_processes_counted_and_a_restart_takes_nothing_away(
+    tmp_path: Path, sqlite_url: str
+):
+    with running(sqlite_url, tmp_path, processes=2) as service:
+        for number in range(24):  # each over a connection of its own: both processes get some
+            service.wms(wms("summed", number))
+        before = scrapes(service, until=24)
+
+        os.kill(service.children()["serving"][0], signal.SIGKILL)
+        service.wms(wms("summed", 24))
+        after = scrapes(service, until=25)
+
+    assert before == sorted(before)
+    assert before[-1] == 24
+    assert after == sorted(after)
+    assert (after[0] >= 24, after[-1]) == (True, 25)
+
+
+def scrapes(service: Service, until: int) -> list[float]:
+    """The new deliveries that one scrape after the other tells, until they are so many."""
+    told = [0.0]
+    while told[-1] < until:
+        told.append(counted(service)["new"])
+    return told[1:]
