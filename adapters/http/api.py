@@ -28,10 +28,11 @@ class Tell(Protocol):
 class Record(Protocol):
     """Records in the log what was done with it, by whom: a type of adapters.sql.Recorder and what belongs to it.
 
+    `hourly`: what is one event for its doer and an hour, however often it is done.
     Raises `adapters.sql.Unavailable` while the log cannot commit: what cannot be recorded is not done.
     """
 
-    def __call__(self, kind: str, /, by: str | None = None, **what: Any) -> int: ...
+    def __call__(self, kind: str, /, by: str | None = None, hourly: str | None = None, **what: Any) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

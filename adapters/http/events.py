@@ -68,19 +68,23 @@ def event(ask: Ask[queries.Query]) -> shapes.WholeEvent:
     if recorded is None:
         raise NotFound("no such event")
     data, notes = _said(ask.api, recorded)
-    return shapes.WholeEvent(**_fields(ask.api, recorded), data=data, notes=notes)
+    again = ask.api.reads.duplicates(OWN, recorded.position) if recorded.source == OWN else UNSET
+    return shapes.WholeEvent(**_fields(ask.api, recorded), data=data, notes=notes, duplicates=again)
 
 
 @routes.one(Scope.RAW, "/v1/events/{position}/body", queries.Query, None, media="application/octet-stream")
 def event_body(ask: Ask[queries.Query]) -> Response:
-    """An event's raw body, byte for byte, as a download. That it was read is recorded in the log first."""
+    """An event's raw body, byte for byte, as a download. That it was read is recorded in the log first.
+
+    Who reads bodies of one stream has one event for an hour; its `duplicates` count the other times.
+    """
     position = _position(ask)
     recorded = ask.api.reads.event(position)
     body = ask.api.reads.body(position) if recorded else None
     if recorded is None or body is None:
         raise NotFound("no such event, or its body was erased")
     if recorded.source != OWN:
-        ask.api.record("body_read", by=ask.who, position=position)
+        ask.api.record("body_read", by=ask.who, hourly=recorded.stream or str(position), position=position)
     disposition = f'attachment; filename="event-{position}.bin"'
     return Response(body, headers={"Content-Disposition": disposition}, content_type="application/octet-stream")
 

@@ -350,10 +350,14 @@ class Event(msgspec.Struct, kw_only=True):
 
 
 class WholeEvent(Event, kw_only=True):
-    """An event with what its body says: every documented field under its snake_case name."""
+    """An event with what its body says: every documented field under its snake_case name.
+
+    `duplicates` counts how often an entry of Hookfold's own was made again: a body that was read within the hour.
+    """
 
     data: dict[str, Any]
     notes: list[str]
+    duplicates: int | UnsetType = UNSET
 
 
 class Delivery(msgspec.Struct, kw_only=True):

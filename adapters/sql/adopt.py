@@ -313,7 +313,7 @@ class Turn:
         columns, body = taken.columns, taken.entry.body
         self._count(taken, at)
         held = self._body_at(columns.source, at)
-        if held == body or held is None or taken.erased is not None:
+        if held == body or held is None or taken.erased is not None or columns.source == OWN:
             self.outcome.known += 1
             return
         self.outcome.conflicts += 1

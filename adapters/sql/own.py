@@ -9,7 +9,7 @@ import msgspec
 from adapters.sql.entries import Entry, Receipt
 from adapters.sql.projection import Source
 from core import fold
-from core.event import Instant, Reading, Unreadable
+from core.event import SECOND, Instant, Reading, Unreadable
 
 OWN = "hookfold"
 """The source's name; no configured source may have it."""
@@ -20,6 +20,7 @@ TYPES = frozenset(
 )
 """Every type of our own events. None belongs to a stream: no machine folds them."""
 
+HOUR = 3_600 * SECOND
 NOBODY = "local"
 """Who did it, where nobody is known."""
 
@@ -35,9 +36,16 @@ class Recorder:
         self._clock = clock
         self._through = through
 
-    def record(self, kind: str, /, by: str | None = None, **what: Any) -> int:
-        """The position of the event. Raises adapters.sql.Unavailable: what cannot be recorded must not be done."""
-        return self._append(self.entry(kind, by, **what)).position
+    def record(self, kind: str, /, by: str | None = None, hourly: str | None = None, **what: Any) -> int:
+        """The position of the event. Raises adapters.sql.Unavailable: what cannot be recorded must not be done.
+
+        `hourly`: what somebody does with one thing again and again is one event an hour, of the first time; the others
+        are duplicates of it, and counted.
+        """
+        entry = self.entry(kind, by, **what)
+        if hourly is not None:
+            entry.identity = f"{kind} {by or NOBODY} {hourly} {entry.received_at // HOUR}".encode()
+        return self._append(entry).position
 
     def entry(self, kind: str, /, by: str | None = None, **what: Any) -> Entry:
         """The event, for who commits it together with what it tells of."""

@@ -78,6 +78,10 @@ class Reads:
         """One event."""
         return next((Recorded._make(row) for row in self._rows(reads_events.one_event(position))), None)
 
+    def duplicates(self, source: str, position: int) -> int:
+        """How often the key of an event came again."""
+        return sum(int(times) for (times,) in self._rows(reads_deliveries.duplicates_of(source, position)))
+
     def body(self, position: int) -> bytes | None:
         """An event's raw body; None where there is no such event, or its payload was erased."""
         rows = self._rows(reads_events.one_body(position))

@@ -11,10 +11,21 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, null, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    and_,
+    func,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
 
 from adapters.sql.arms import merged
-from adapters.sql.tables import deliveries, events, payloads
+from adapters.sql.tables import deliveries, duplicates, events, payloads
 
 
 class Delivered(NamedTuple):
@@ -60,6 +71,14 @@ def newest(connection: Connection, asked: Deliveries) -> tuple[list[Delivered], 
     rows = list(islice(ordered, asked.limit + 1))
     page = rows[: asked.limit]
     return page, _following(page, seen) if len(rows) > len(page) else None
+
+
+def duplicates_of(source: str, position: int) -> CompoundSelect[Any]:
+    """Those on record, and those that are only counted."""
+    kept, counted = deliveries.c, duplicates.c
+    listed = select(func.count()).where(kept.source == source, kept.position == position, kept.verdict == "duplicate")
+    others = select(counted.times).where(counted.source == source, counted.position == position)
+    return union_all(listed, others)
 
 
 def _following(page: Sequence[Delivered], seen: Seen) -> Seen:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from adapters.sql.entries import Entry, Receipt, Rejection, Sealed
+from adapters.sql.own import OWN
 from adapters.sql.statements import Row
 from adapters.sql.touch import New
 from core.event import Instant, Reading, Unreadable
@@ -46,8 +47,12 @@ class Turn:
                 self._seen_before(entry, sealed, at, bodies[entry.source, at])
 
     def _seen_before(self, entry: Entry, sealed: Sealed, at: int, body: bytes | None) -> None:
-        """Where the first body was erased, nothing is left to differ from, and nothing is kept again."""
-        verdict = "duplicate" if body is None or entry.body == body else "conflict"
+        """Where the first body was erased, nothing is left to differ from, and nothing is kept again.
+
+        What we record of ourselves under one key is the same, whenever it is done again.
+        """
+        same = body is None or entry.body == body or entry.source == OWN
+        verdict = "duplicate" if same else "conflict"
         if verdict == "conflict":
             self.conflicts.append((entry.source, at))
         self.receipts.append(Receipt(verdict, at))

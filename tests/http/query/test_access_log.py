@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from adapters.audit import Notary, SigningKey
-from adapters.sql import Tree, keeper
-from tests.support.house import NOON, House, start, wms
+from adapters.sql import Recorder, Tree, keeper
+from tests.support.house import NOON, SECOND, House, start, wms
 
 ANN = "ann@example.com-com.example.captions"
 
@@ -39,6 +39,35 @@ def test_reading_a_raw_body_is_recorded_before_it_is_answered(house: House):
     told = house.get("/v1/events/2")
     assert (told["source"], told["type"], told["stream"]) == ("hookfold", "body_read", None)
     assert told["data"] == {"who": "local", "through": "http", "position": 1}
+
+
+def test_who_reads_a_stream_again_and_again_has_one_event_an_hour_that_counts(house: House):
+    now = [NOON]
+    object.__setattr__(house.api, "record", Recorder(house._append, lambda: now[0], "http").record)
+    for number in (0, 1, 2):
+        house.send("clinic", wms("s", number))
+    house.send("clinic", wms("other", 0))
+    house.send("clinic", b"not JSON")
+
+    for position in (1, 2, 3, 1, 4, 5, 5, 5):
+        house.client.get(f"/v1/events/{position}/body")
+    now[0] += 3_600 * SECOND
+    house.client.get("/v1/events/3/body")
+
+    listed = house.get("/v1/events", source="hookfold")["data"]
+    told = [house.get(f"/v1/events/{one['position']}") for one in listed]
+    assert [(one["data"]["position"], one["duplicates"]) for one in told] == [(1, 3), (4, 0), (5, 2), (3, 0)]
+    assert house.get("/v1/deliveries", verdict="conflict")["data"] == []
+
+
+def test_who_else_reads_it_has_an_event_too(house: House):
+    house.send("clinic", wms("s", 0))
+    for who in ("ann", "bob", "ann"):
+        house.api.record("body_read", by=who, hourly="ses_1", position=1)
+
+    told = [house.get(f"/v1/events/{position}") for position in (2, 3)]
+
+    assert [(one["data"]["who"], one["duplicates"]) for one in told] == [("ann", 1), ("bob", 0)]
 
 
 def test_reading_what_is_not_there_or_what_we_recorded_ourselves_is_not_recorded(house: House):
