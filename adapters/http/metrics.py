@@ -12,7 +12,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Metrics:
-    """What is counted, in the registry that the Api holds; and by itself what no process counts: how long the log is."""
+    """What is counted, in the registry that the Api holds; by itself what no process counts: how long the log is."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
