@@ -21,7 +21,7 @@ SLICE = [
     "tests/contract/test_settled.py",
     "tests/archive/test_broken_files.py",
     "tests/cli/test_init.py",
-    "tests/unit",
+    "tests/unit/server",
 ]
 
 

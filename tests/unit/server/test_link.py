@@ -1,8 +1,9 @@
 """A link gives each delivery its own outcome, whoever still waits for it."""
 
 import asyncio
+import tempfile
 from asyncio import Future, StreamReader, StreamWriter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ from adapters.sql import Receipt, Rejection, Unavailable
 from core.ids import Ids
 
 Receive = Callable[[StreamReader, StreamWriter], Awaitable[None]]
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short one: a socket's path has 107 bytes, and the temporary directory may have taken most of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 async def answer_sizes(reader: StreamReader, writer: StreamWriter) -> None:
