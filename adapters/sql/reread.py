@@ -1,13 +1,14 @@
 """Bodies that could not be read when they came, and can be now: new events beside the old, which stay as they are."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 from sqlalchemy import Engine
 
 from adapters.sql import tables
 from adapters.sql.dialects import Lookup, Row
-from adapters.sql.entries import Entry, Receipt
+from adapters.sql.entries import Entry
 from adapters.sql.log import Log
 from adapters.sql.own import OWN, Recorder
 from adapters.sql.projection import Source
@@ -30,7 +31,15 @@ _UNREAD = (
     "ORDER BY e.position LIMIT ?"
 )
 _HEAD = "SELECT coalesce(max(position), 0) FROM events"
+_WHOLE = (
+    "SELECT (SELECT count(*) FROM payloads WHERE source = ? AND position = ? AND body IS NOT NULL), "
+    "(SELECT max(position) FROM events)"
+)
 _HELD = Lookup("t.source, t.key", tables.events, ("source", "key"))
+
+
+class _Erased(Exception):
+    """What was read is no longer to be kept: nothing is appended."""
 
 
 class Reread(msgspec.Struct):
@@ -62,14 +71,28 @@ class Rereader:
         for name in [source] if source else [name for name in self._sources if name != OWN]:
             for rows in self._unread(name):
                 found.looked_at += len(rows)
-                fresh = self._readable(name, rows)
-                pairs = zip(fresh, self._log.commit([entry for _, entry in fresh]), strict=True)
-                receipts = {at: got for (at, _), got in pairs if isinstance(got, Receipt)}
-                new = {at: receipt.position for at, receipt in receipts.items() if receipt.verdict == "new"}
+                appended = {at: self._appended(name, at, entry) for at, entry in self._readable(name, rows)}
+                new = {at: position for at, position in appended.items() if position is not None}
                 if new:
                     self._log.append([self._recorder.entry("reread", source=name, positions=list(new.items()))])
                     found.read |= new
         return found
+
+    def _appended(self, source: str, at: int, entry: Entry) -> int | None:
+        """The new event's position; None where its key is held, or the body at position `at` was erased meanwhile."""
+
+        def is_new(cursor: Any, position: int) -> bool:
+            cursor.execute(_WHOLE.replace("?", self._transactions.dialect.mark), (source, at))
+            whole, last = cursor.fetchone()
+            if not whole:
+                raise _Erased
+            return bool(last == position)
+
+        try:
+            position, new = self._log.append_with(entry, is_new)
+        except _Erased:
+            return None
+        return position if new else None
 
     def _unread(self, source: str) -> Iterator[list[Row]]:
         """Events of no stream, a chunk at a time, up to where the log ends now."""

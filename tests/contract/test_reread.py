@@ -1,12 +1,13 @@
 """What an older release could not read is read by a newer one: in the open, once, and the original stays."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
-from adapters.sql import Entry, Rereader
+from adapters.sql import Entry, Rereader, keeper
 from adapters.sql.own import Recorder
 from core.event import Unreadable
 from tests.support.house import NOON, House, wms
@@ -29,8 +30,9 @@ def _send_unread(house: House, body: bytes) -> None:
     house.log.append([Entry("clinic", NOON - 5, [("a", "b")], body, "env:SECRET", identity, reading)])
 
 
-def rereader(house: House) -> Rereader:
+def rereader(house: House, meanwhile: Callable[[], object] = lambda: None) -> Rereader:
     def received(entry: Entry) -> Entry:
+        meanwhile()
         provider = house.providers[entry.source]
         identity = provider.identity(entry.headers, entry.body, entry.reading)
         return msgspec.structs.replace(entry, identity=identity, keyed_by_body=provider.keyed_by_body)
@@ -54,6 +56,19 @@ def test_a_body_that_can_be_read_now_becomes_a_new_event_of_its_stream(house):
     assert (session["state"], session["events"], session["position"]) == ("configured", 2, 4)
     assert rows(house, "SELECT * FROM events WHERE position = 2") == before
     assert rows(house, "SELECT received_at, verified_by FROM events WHERE position = 4") == [(NOON - 5, "env:SECRET")]
+
+
+def test_a_body_that_is_erased_while_it_is_read_again_does_not_come_back(house):
+    eraser = keeper(house.engine, house.code, house.log, lambda: NOON, "command line").eraser
+    (scan,) = house.get("/v1/sessions")["data"]
+
+    def erased() -> None:
+        eraser.erase(eraser.of_streams([scan["id"]]), "asked for")
+
+    again = rereader(house, erased).reread()
+
+    assert again.read == {}
+    assert rows(house, "SELECT position FROM payloads WHERE source = 'clinic' AND body IS NOT NULL") == [(3,)]
 
 
 def test_it_is_told_in_the_log_which_event_was_read_again_as_which(house):
