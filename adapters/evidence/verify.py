@@ -298,7 +298,7 @@ class Measurements:
         name, other = event.measurement, self.going_on
         if name is not None and self.named(name) is None and self.given(name) is None:
             self.begun(name, run, self.declared["begun"])
-            self.going_on = other if other or state in self.declared["gone"] else self.going_on
+            self.going_on = other if other or state in self.declared.get("gone", ()) else self.going_on
 
     def prepare(self, run: int, before: str, to: str) -> Measurement | None:
         """The run's last one. It goes on behind a step of the preparation where it is not over, and nothing denied."""
@@ -381,7 +381,9 @@ class Machine:
         """Steps the measurement that takes the event through the same rows; its outcome may be the session's."""
         taker = self.measurements.of(event, self.runs, before, self.state[self.main])
         if taker is not None:
-            together = taker is self.measurements.going_on and taker.state == before not in self.declared["gone"]
+            together = taker is self.measurements.going_on and taker.state == before not in self.declared.get(
+                "gone", ()
+            )
             leads, marks, _ = self.row(region, taker.state, event)
             strays = marks is not None and event.type != self.declared["results"]
             if leads is not None and (together or not strays or taker.outcome is None):
@@ -400,7 +402,7 @@ class Machine:
             last = self.measurements.prepare(self.runs, before, to)
             if self.measurements.going_on or (before, to) == (self.declared["denied"], self.declared["granted"]):
                 self.outcome = last.outcome if last else None
-        elif before in self.declared["gone"]:
+        elif before in self.declared.get("gone", ()):
             return
         self.outcome = self.declared["outcomes"].get(to, self.outcome)
 
@@ -413,26 +415,38 @@ def by_time(events: list[Event], machine: dict[str, Any]) -> list[Event]:
 
 
 class Run:
-    """A run of numbered events while it is found."""
+    """A run of numbered events while it is found. `closes`: with its PAGE_UNLOADED, where a machine has no `gone`."""
 
-    def __init__(self) -> None:
+    def __init__(self, closes: bool) -> None:
         self.taken: dict[int, Event] = {}
         self.peaks: list[tuple[int, int]] = []
         self.highest = -1
+        self.closes = closes
+        self.last: int | None = None
 
-    def add(self, event: Event) -> None:
+    def add(self, event: Event, unloads: bool) -> None:
         self.taken[event.number] = event
         self.highest = max(self.highest, event.number)
         self.peaks.append((event.second, self.highest))
+        if self.closes and unloads and (self.last is None or event.number < self.last):
+            self.last = event.number
+
+    def is_beyond(self, event: Event) -> bool:
+        return self.last is not None and event.number > self.last
+
+    def goes_on(self, event: Event) -> bool:
+        return event.number > self.highest and not self.is_beyond(event)
 
     def ends(self, event: Event, slack: int) -> bool:
         index = bisect_left(self.peaks, (event.second - slack, -1))
-        return event.number in self.taken or event.number < (self.peaks[index - 1][1] if index else -1)
+        below = event.number < (self.peaks[index - 1][1] if index else -1)
+        return event.number in self.taken or below or self.is_beyond(event)
 
 
 def runs_of(events: list[Event], machine: dict[str, Any]) -> list[list[Event]]:
     """The provider counts from 0 again after a reload: second by second, what goes on first, then the rest."""
-    word, slack, found = machine["unloaded"], machine["clock_slack"], [Run()]
+    word, slack, closes = machine["unloaded"], machine["clock_slack"], "gone" not in machine
+    found = [Run(closes)]
 
     def unloads(event: Event) -> bool:
         return bool(event.type == word and event.known)
@@ -443,17 +457,17 @@ def runs_of(events: list[Event], machine: dict[str, Any]) -> list[list[Event]]:
         while pending:
             rest = []
             for event in pending:
-                if follows and event.number > found[-1].highest:
-                    found[-1].add(event)
+                if follows and found[-1].goes_on(event):
+                    found[-1].add(event, unloads(event))
                 else:
                     rest.append(event)
             pending, follows = rest, False
             while pending and not follows:
                 event = pending.pop(0)
                 if found[-1].ends(event, slack):
-                    found.append(Run())
+                    found.append(Run(closes))
                     follows = True
-                found[-1].add(event)
+                found[-1].add(event, unloads(event))
     return [[run.taken[number] for number in sorted(run.taken)] for run in found if run.taken]
 
 
