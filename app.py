@@ -10,6 +10,7 @@ from adapters.cli import Commands, Serving, command_line
 from adapters.config import Settings
 from adapters.http import Tally
 from adapters.server import (
+    METRICS,
     WRITER,
     Bridge,
     Ending,
@@ -50,6 +51,8 @@ def answer() -> None:
     parts, listening = wire_handed(handed()), listener()
     door, link = parts.door(), Link(os.environ[WRITER], parts.ids, parts.patience)
     tally = Tally(*tallies())
+    for metric in METRICS:
+        tally.register(metric)
     bridge = Bridge(parts.flask(door, link.append, tally), THREADS, listening.getsockname()[:2])
     tune()
     tally.begin()

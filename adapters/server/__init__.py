@@ -17,9 +17,11 @@ from adapters.server.process import (
     write_for_parent,
     writing,
 )
+from adapters.server.site import METRICS
 from adapters.server.writer import Writer
 
 __all__ = [
+    "METRICS",
     "SHARED",
     "WRITER",
     "Bridge",

@@ -14,10 +14,11 @@ from urllib.parse import unquote_to_bytes
 import structlog
 
 from adapters.http import ENDING, Answer, problem_answer
-from adapters.server.connection import BODILESS, Respond, has_length
+from adapters.server.connection import BODILESS, has_length, later
 from adapters.server.files import FileBody, Sending
 from adapters.server.pieces import Pieces
 from adapters.server.reader import Request
+from adapters.server.site import Respond
 
 Begin = Callable[[int, list[tuple[str, str]]], Pieces]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -25,9 +26,15 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 SHARED = 0.0002
 """Seconds for which a thread keeps the interpreter while another one that serves wants it, too."""
 
+MOST_ASKED = 256
+"""Questions that are answered or wait for a thread; what comes beyond them is refused."""
+MOST_ASKED_BYTES = 16 << 20
+"""The bytes of their requests, behind which the next one is refused."""
+
 _ALONE = sys.getswitchinterval()
 _FAILED = problem_answer(500, "this server has a fault: its log tells more")
 _STOPPING = problem_answer(503, "the service stops")
+_FULL = later(problem_answer(503, "too many questions wait for their answers: ask again"))
 _logger = structlog.get_logger()
 
 
@@ -40,13 +47,24 @@ class Bridge:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hookfold-http")
         self._running = 0
         self._counting = Lock()
+        self._asked = 0
+        self._asked_bytes = 0
 
     def answer(self, request: Request, respond: Respond) -> None:
         """Answers one request, in the event loop, once a thread has run it."""
+        if self._asked >= MOST_ASKED or self._asked_bytes >= MOST_ASKED_BYTES:
+            respond(_FULL)
+            return
         loop = asyncio.get_running_loop()
         begin = partial(_begin, loop, respond)
         running = loop.run_in_executor(self._pool, self._run, request, begin)
+        self._ask(1, request.weight)
+        running.add_done_callback(lambda _: self._ask(-1, -request.weight))
         running.add_done_callback(partial(_answer, respond))
+
+    def _ask(self, count: int, size: int) -> None:
+        self._asked += count
+        self._asked_bytes += size
 
     def close(self) -> None:
         """Waits for the threads; not in the event loop, for which they may wait themselves."""

@@ -1,10 +1,9 @@
 """Speaks HTTP/1.1 with clients: requests in, each answered in its turn, under deadlines for whoever is slow."""
 
 import asyncio
-from asyncio import AbstractEventLoop, Transport
+from asyncio import Transport
 from collections import deque
-from collections.abc import Callable, Sequence
-from email.utils import formatdate
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import cast
 
@@ -12,26 +11,22 @@ from adapters.http import Answer, failure, problem_answer
 from adapters.server.files import FileBody, Sending
 from adapters.server.pieces import Pieces
 from adapters.server.reader import Reader, Refusal, Request
+from adapters.server.site import NEVER, Site
 from adapters.server.unsent import unsent
-
-Respond = Callable[[Answer | Sending | Pieces | None], None]
-"""Takes the answer to a request, once, in the event loop.
-
-One that comes piece by piece is taken when it begins, and None behind its last piece, or a failure instead.
-"""
 
 RECEIVE = 20
 """Seconds in which a whole request has to arrive, once it has begun, and in which some of an answer has to be taken."""
+FIRST = 10
+"""Seconds for the first byte of a connection."""
 IDLE = 75
 """Seconds that a connection may stay silent: longer than proxies keep theirs, so that they are the ones who close."""
 LINGER = 3
 """Seconds in which what still comes is dropped: who closes at once may take the last answer along (RFC 9112, 9.6)."""
-MOST_WAITING = 64
-"""Requests of one connection that are read ahead."""
+AHEAD = 65_536
+"""Bytes of one connection behind which it is not read, while what came before them is answered."""
+SLICE = 8_192
+"""Bytes that are parsed at a time: of a thousand tiny requests in a row, each is a hundred times its bytes."""
 
-_LOOK = 0.02
-"""Seconds between two looks whether all connections have ended."""
-_NEVER = 1 << 62
 _LAST_CHUNK = b"0\r\n\r\n"
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINES = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}" for status in HTTPStatus}
@@ -39,48 +34,22 @@ BODILESS = frozenset({204, 304})
 """Answers that have no body, nor a length."""
 
 
-class Site:
-    """All connections of one process. `answer` is given each request, and what takes its answer."""
-
-    def __init__(self, answer: Callable[[Request, Respond], None], max_body: int) -> None:
-        self.answer = answer
-        self.max_body = max_body
-        self.now = 0
-        self.date = _date()
-        self.closing = False
-        self.connections: set[Connection] = set()
-
-    def begin(self, loop: AbstractEventLoop, goes_on: Callable[[], None]) -> None:
-        """Looks after its connections from now on, once a second, instead of a timer for each; tells that it does."""
-        loop.call_later(1.0, self.begin, loop, goes_on)
-        goes_on()
-        self.now += 1
-        self.date = _date()
-        for connection in [one for one in self.connections if one.due < self.now]:
-            connection.overdue()
-
-    async def close(self, patience: float) -> None:
-        """Ends every connection behind the answer that it waits for, or after so many seconds."""
-        self.closing = True
-        for connection in list(self.connections):
-            connection.close_if_idle()
-        for _ in range(int(patience / _LOOK)):
-            if not self.connections:
-                return
-            await asyncio.sleep(_LOOK)
-        for connection in list(self.connections):
-            connection.abort()
-
-
 class Connection(asyncio.Protocol):
-    """One client. `due`: the second of the site's clock behind which it was too slow."""
+    """One client. `since`: the second of the site's clock from which it is waited for; `due`: until when it is.
+
+    `held`: bytes that wait for it: what it sent and is not asked of anybody yet, and answers that it has not taken.
+    """
 
     def __init__(self, site: Site) -> None:
-        self.due = site.now + IDLE
+        self.since = site.now
+        self.due = site.now + FIRST
+        self.held = 0
         self._site = site
         self._reader = Reader(site.max_body)
         self._transport: Transport
+        self._unread = b""
         self._waiting: deque[Request | Refusal] = deque()
+        self._ahead = 0
         self._answering: Request | Refusal | None = None
         self._pieces: Pieces | None = None
         self._file: FileBody | None = None
@@ -95,29 +64,30 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio's call, as are all that follow here."""
         self._transport = cast(Transport, transport)
-        self._site.connections.add(self)
+        if not self._site.admit(self):
+            answer = later(problem_answer(503, "too many are connected: come again"))
+            self._transport.write(encoded(answer, self._site.date, last=True, bodiless=False))
+            self._end()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        self._ended = True
-        self._site.connections.discard(self)
+        self._leave()
         self._close_file()
         self._hurry()
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return
-        self._waiting += self._reader.feed(data)
-        if len(self._waiting) > MOST_WAITING:
-            self._transport.pause_reading()
+        self._unread += data
         self._go_on()
+        if len(self._unread) > AHEAD:
+            self._transport.pause_reading()
+        self._account()
 
     def eof_received(self) -> bool:
         """A client that has said all may still wait for an answer, but not for long: most of them have left."""
         if self._ended:
             return False
         self._half_closed = True
-        if self._reader.receiving:
-            self._waiting.append(self._reader.refusal(400, "the request broke off"))
         self._hurry()
         self._go_on()
         return not self._ended or self._transport.get_write_buffer_size() > 0
@@ -125,19 +95,20 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._clogged = True
         self._unsent = unsent(self._transport)
-        self.due = self._site.now + RECEIVE
+        self._await(RECEIVE)
 
     def resume_writing(self) -> None:
         self._clogged = False
         if self._ended:
-            self.due = self._site.now + LINGER
+            self._await(LINGER)
         elif self._pieces is not None:
-            self.due = _NEVER
+            self._await(NEVER)
             self._pieces.go_on()
         elif self._file is not None:
-            self.due = _NEVER
+            self._await(NEVER)
             self._send_file()
         self._go_on()
+        self._account()
 
     def _go_on(self) -> None:
         """Answers what can be answered. Not a call within a call: a client may send thousands of requests at once."""
@@ -145,18 +116,47 @@ class Connection(asyncio.Protocol):
             return
         self._going_on = True
         try:
-            while self._waiting and self._answering is None and not (self._ended or self._clogged):
-                self._answer(self._waiting.popleft())
+            while self._answering is None and not (self._ended or self._clogged) and (item := self._next()):
+                self._answer(item)
         finally:
             self._going_on = False
         if self._answering is None and not (self._ended or self._clogged):
             self._wait()
 
+    def _next(self) -> Request | Refusal | None:
+        """What is to be answered next, once all of it is here."""
+        while not self._waiting and self._unread:
+            some, self._unread = self._unread[:SLICE], self._unread[SLICE:]
+            self._waiting += self._reader.feed(some)
+            self._ahead += sum(item.weight for item in self._waiting)
+        if not self._waiting and self._half_closed and self._reader.receiving:
+            self._waiting.append(self._reader.refusal(400, "the request broke off"))
+        if not self._waiting:
+            return None
+        item = self._waiting.popleft()
+        self._ahead -= item.weight
+        return item
+
+    def _account(self) -> None:
+        """Tells the site what this connection holds by now."""
+        held = 0
+        if self in self._site.connections:
+            held = len(self._unread) + self._ahead + self._reader.held + self._transport.get_write_buffer_size()
+        if held != self.held:
+            change, self.held = held - self.held, held
+            self._site.hold(change)
+
+    def _await(self, seconds: int) -> None:
+        """From now on the client is waited for, so long."""
+        self.since = self._site.now if seconds < NEVER else NEVER
+        self.due = self._site.now + seconds
+
     def _answer(self, item: Request | Refusal) -> None:
-        self._answering, self.due = item, _NEVER
+        self._answering = item
+        self._await(NEVER)
         if isinstance(item, Refusal):
-            tell = failure if item.delivery else problem_answer
-            self._respond(tell(item.status, item.message))
+            answer = (failure if item.delivery else problem_answer)(item.status, item.message)
+            self._respond(later(answer) if item.status == HTTPStatus.SERVICE_UNAVAILABLE else answer)
         else:
             item.ending = self._half_closed or self._site.closing
             self._site.answer(item, self._respond)
@@ -171,9 +171,9 @@ class Connection(asyncio.Protocol):
             self._reader.expects = False
             self._transport.write(_GO_ON)
         if not receiving:
-            self.due = self._site.now + IDLE
+            self._await(IDLE)
         elif not self._receiving:
-            self.due = self._site.now + RECEIVE
+            self._await(RECEIVE)
         self._receiving = receiving
         self._transport.resume_reading()
 
@@ -197,6 +197,7 @@ class Connection(asyncio.Protocol):
             self._end()
         else:
             self._go_on()
+        self._account()
 
     def _begin(self, pieces: Pieces) -> None:
         """The head; without a length, HTTP/1.0 has the body end with the connection (RFC 9112, 6.3)."""
@@ -214,6 +215,7 @@ class Connection(asyncio.Protocol):
         """One piece; the next one is made once the client takes it."""
         if not self._ended:
             self._transport.write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._chunked else piece)
+            self._account()
         if self._pieces is not None and (self._ended or not self._clogged):
             self._pieces.go_on()
 
@@ -248,6 +250,7 @@ class Connection(asyncio.Protocol):
             return
         if piece := self._file.piece():
             self._transport.write(piece)
+            self._account()
             if not self._clogged:
                 asyncio.get_running_loop().call_soon(self._send_file)
         else:
@@ -268,24 +271,50 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         """Says that this was all, and hears the client out for a while."""
-        self._ended = True
-        self._waiting.clear()
+        self._forget()
         if self._half_closed:
             self._transport.close()
         else:
             self._transport.write_eof()
-            self.due = self._site.now + (RECEIVE if self._clogged else LINGER)
+            self._await(RECEIVE if self._clogged else LINGER)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all is said, and the client only heard out."""
+        return self._ended
 
     def overdue(self) -> None:
         """The site's call: whoever waits for a request, or for some of its answer to be taken, has waited enough."""
         if self._clogged and (left := unsent(self._transport)) < self._unsent:
             self._unsent, self.due = left, self._site.now + RECEIVE
             return
-        if self._ended or self._clogged or not self._reader.receiving:
+        self._part(408, "the request did not arrive in time")
+
+    def give_way(self) -> None:
+        """The site's call: it needs the room."""
+        self._part(503, "too much is under way: send again")
+        self._account()
+
+    def _part(self, status: int, message: str) -> None:
+        """In words, where they can be in their turn."""
+        if self._ended or self._clogged or self._answering is not None or not self._reader.receiving:
             self._transport.abort()
+            self._leave()
         else:
-            self._waiting.append(self._reader.refusal(408, "the request did not arrive in time"))
+            self._waiting.append(self._reader.refusal(status, message))
             self._go_on()
+
+    def _leave(self) -> None:
+        self._forget()
+        self._site.connections.pop(self, None)
+        self._account()
+
+    def _forget(self) -> None:
+        """Nothing is read any more, and what was read is let go."""
+        self._ended = True
+        self._unread, self._ahead = b"", 0
+        self._waiting.clear()
+        self._reader.drop()
 
     def close_if_idle(self) -> None:
         """The site closes: whoever waits for an answer gets it first; of one in pieces, what is taken by now."""
@@ -312,9 +341,9 @@ def encoded(answer: Answer, date: str, *, last: bool, bodiless: bool) -> bytes:
     return b"%s\r\n\r\n%s" % (head, b"" if bodiless or answer.status in BODILESS else answer.body)
 
 
-def _date() -> str:
-    """What every answer says of the time (RFC 9110, 6.6.1)."""
-    return f"date: {formatdate(usegmt=True)}"
+def later(answer: Answer) -> Answer:
+    """The same to somebody who should come again."""
+    return answer._replace(headers=[*answer.headers, ("retry-after", "2")])
 
 
 def has_length(headers: Sequence[tuple[str, str]]) -> bool:

@@ -7,9 +7,9 @@ import structlog
 
 from adapters.http import ALIVE, Door, is_ingest, unrecorded
 from adapters.server.bridge import Bridge
-from adapters.server.connection import Respond
 from adapters.server.link import Link
 from adapters.server.reader import Request
+from adapters.server.site import Respond
 from adapters.sql import Entry, Receipt, Rejection, Unavailable
 
 _logger = structlog.get_logger()

@@ -7,11 +7,16 @@ import sys
 
 import uvloop
 
-from adapters.server.connection import Connection, Site
+from adapters.server.connection import Connection
+from adapters.server.descriptors import connections_at_most
 from adapters.server.ending import STOPS
 from adapters.server.front import Front
 from adapters.server.link import Link
 from adapters.server.pulse import Pulse
+from adapters.server.site import Site
+
+BACKLOG = 1_024
+"""Connections that may wait to be taken, as far as the system lets them."""
 
 LONGEST = 20.0
 """Seconds for one turn of the event loop, behind which this process is started anew."""
@@ -23,7 +28,7 @@ PATIENCE = 30.0
 def serve_for_parent(front: Front, link: Link, max_body: int, listening: socket.socket) -> None:
     """Serves on the socket until the parent's end of standard input closes, or SIGTERM comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this process
-    uvloop.run(_serve(front, link, Site(front.answer, max_body), listening))
+    uvloop.run(_serve(front, link, Site(front.answer, max_body, connections_at_most()), listening))
 
 
 async def _serve(front: Front, link: Link, site: Site, listening: socket.socket) -> None:
@@ -36,7 +41,7 @@ async def _serve(front: Front, link: Link, site: Site, listening: socket.socket)
     loop.add_signal_handler(signal.SIGTERM, told.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     loop.add_reader(sys.stdin, told.set)
-    server = await loop.create_server(lambda: Connection(site), sock=listening)
+    server = await loop.create_server(lambda: Connection(site), sock=listening, backlog=BACKLOG)
     await told.wait()
     loop.remove_reader(sys.stdin)
     server.close()

@@ -18,6 +18,10 @@ MOST_HEAD = 65_536
 MOST_AROUND = 8
 """Bytes around each byte of a body, sizes of chunks and trailers, beyond those of a head: one in a chunk has five."""
 
+_MESSAGE = 500
+_HEADER = 250
+"""Bytes of memory that a request, and each header of it, takes beyond its own."""
+
 _LONGEST_KEPT = 64
 """Bytes of a header's name that is worth remembering."""
 
@@ -32,7 +36,7 @@ class Request(msgspec.Struct, gc=False):
 
     `body` is the number of bytes, as declared or as far as it was read, where there were too many. `last`: what comes
     behind it on its connection is not read. `ending`: the client has left, or the service stops: who waits before the
-    answer, or makes it piece by piece, ends.
+    answer, or makes it piece by piece, ends. `weight`: the memory that it takes, about.
     """
 
     method: str
@@ -42,6 +46,7 @@ class Request(msgspec.Struct, gc=False):
     body: bytes | int
     last: bool
     ending: bool = False
+    weight: int = 0
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
@@ -50,6 +55,7 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     status: int
     message: str
     delivery: bool
+    weight: int = 0
 
 
 class Reader:
@@ -67,8 +73,19 @@ class Reader:
         self._target = b""
         self._headers: Headers = []
         self._offered: Headers | None = None
-        self._body: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._size = 0
+        self._weight = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory, about, that the request takes which has begun."""
+        return self._weight + self._around + self._size if self.receiving else 0
+
+    def drop(self) -> None:
+        """Nothing more is read, and what has begun is let go."""
+        self._ended, self.receiving = True, False
+        self._headers, self._body = [], b""
 
     def feed(self, data: bytes) -> list[Request | Refusal]:
         """The requests that are whole by now, in their order."""
@@ -132,14 +149,16 @@ class Reader:
         """The parser's call, as are all that begin so."""
         self.receiving = self._in_head = True
         self._around, self._target, self._headers = 0, b"", []
-        self._size, self._body = 0, []
+        self._size, self._body, self._weight = 0, b"", _MESSAGE
 
     def on_url(self, target: bytes) -> None:
         self._target += target
+        self._weight += len(target)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # else it is a trailer, of which nobody has asked
             self._headers.append((_name(name), value.strip(b" \t").decode("latin-1")))
+            self._weight += _HEADER + len(value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -165,14 +184,18 @@ class Reader:
         self._size += len(some)
         if self._size > self._max_body:
             self._give_up(self._size)
-        self._body.append(some)
+        if not self._body:
+            self._body = some
+        elif isinstance(self._body, bytearray):
+            self._body += some
+        else:
+            self._body = bytearray(self._body + some)
 
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
             return
         self.receiving = self.expects = False
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        request = self._request(body, last=not self._parser.should_keep_alive())
+        request = self._request(bytes(self._body), last=not self._parser.should_keep_alive())
         if request.last:
             self._end(request)
         else:
@@ -186,7 +209,8 @@ class Reader:
     def _request(self, body: bytes | int, *, last: bool) -> Request:
         parser = self._parser
         method, version = parser.get_method().decode(), parser.get_http_version()
-        return Request(method, self._target.decode("latin-1"), version, self._headers, body, last or version != "1.1")
+        target, last = self._target.decode("latin-1"), last or version != "1.1"
+        return Request(method, target, version, self._headers, body, last, weight=self._weight + self._size)
 
 
 class _EndedError(Exception):

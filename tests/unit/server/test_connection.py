@@ -9,10 +9,11 @@ from typing import BinaryIO
 import pytest
 
 from adapters.http import Answer
-from adapters.server.connection import IDLE, LINGER, MOST_WAITING, RECEIVE, Connection, Respond, Site
+from adapters.server.connection import FIRST, IDLE, LINGER, RECEIVE, Connection
 from adapters.server.files import FileBody, Sending
 from adapters.server.pieces import Pieces
 from adapters.server.reader import Request
+from adapters.server.site import Respond, Site
 
 GET = b"GET /%d HTTP/1.1\r\nHost: example.com\r\n\r\n"
 LARGE = 8_000_000
@@ -28,9 +29,19 @@ class Client:
         self.asked = asked
         self.reader: asyncio.StreamReader
         self.writer: asyncio.StreamWriter
+        self.port = 0
+        self.others: list[Client] = []
 
     async def connect(self, port: int) -> None:
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def another(self) -> "Client":
+        """Another client of the same site."""
+        other = Client(self.site, self.asked)
+        self.others.append(other)
+        await other.connect(self.port)
+        await asyncio.sleep(0.02)
+        return other
 
     async def send(self, data: bytes) -> None:
         """Sends, and lets it arrive."""
@@ -97,20 +108,22 @@ class Taken(Pieces):
         self._hand(piece)
 
 
-def connected(test: Test) -> None:
-    """Runs a test with a client of a site that takes bodies of 100 bytes."""
+def connected(test: Test, **bounds: int) -> None:
+    """Runs a test with a client of a site that takes bodies of 100 bytes and has these bounds."""
 
     async def run() -> None:
         asked: list[tuple[Request, Respond]] = []
-        site = Site(lambda request, respond: asked.append((request, respond)), 100)
+        site = Site(lambda request, respond: asked.append((request, respond)), 100, **bounds)
         server = await asyncio.get_running_loop().create_server(partial(Connection, site), "127.0.0.1", 0)
         client = Client(site, asked)
-        await client.connect(server.sockets[0].getsockname()[1])
+        client.port = server.sockets[0].getsockname()[1]
+        await client.connect(client.port)
         await asyncio.sleep(0.02)
         try:
             await test(client)
         finally:
-            client.writer.transport.abort()
+            for one in (client, *client.others):
+                one.writer.transport.abort()
             server.close()
             await site.close(0)
             await asyncio.sleep(0.02)
@@ -133,7 +146,7 @@ def test_requests_sent_at_once_are_answered_one_after_the_other():
 def test_thousands_of_requests_at_once_are_answered_without_reading_all_of_them_ahead():
     async def test(client: Client) -> None:
         client.site.answer = lambda request, respond: respond(Answer(404, [], request.target.encode()))
-        count = 100 * MOST_WAITING
+        count = 6_400
 
         sending = asyncio.create_task(client.send(b"".join(GET % number for number in range(count))))
 
@@ -521,3 +534,131 @@ def test_a_site_that_closes_ends_pieces_as_whole_and_does_not_wait_for_who_does_
 
     connected(test)
     connected(unread)
+
+
+def test_a_client_that_connects_and_says_nothing_is_let_go_within_seconds():
+    async def test(client: Client) -> None:
+        await client.wait(FIRST)
+        assert not client.is_closed
+
+        await client.wait(1)
+
+        assert client.is_closed
+        assert FIRST < RECEIVE < IDLE
+
+    connected(test)
+
+
+def test_what_is_read_ahead_of_an_answer_is_bounded_in_bytes():
+    async def test(client: Client) -> None:
+        (connection,) = client.site.connections
+        client.writer.write((GET % 1) * 500_000)
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+
+        assert len(client.asked) == 1
+        assert client.site.held == connection.held < 1_000_000
+
+    connected(test)
+
+
+def test_one_more_than_there_may_be_costs_the_longest_silent_its_connection():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        client.answer()
+        await client.receive()
+        await client.wait(IDLE - 1)
+        others = [await client.another() for _ in range(15)]
+        assert len(client.site.connections) == 16
+
+        newcomer = await client.another()
+        await newcomer.send(GET % 2)
+
+        assert await client.reader.read() == b""
+        assert client.answer(b"two") == "/2"
+        assert await newcomer.receive() == (200, b"two")
+        assert not any(one.reader.at_eof() for one in others)
+
+    connected(test, most=16)
+
+
+def test_a_request_that_is_late_goes_before_one_that_has_just_begun_and_is_told_so():
+    async def test(client: Client) -> None:
+        await client.send(b"POST /in/clinic HTTP/1.1\r\nHost: example.com\r\nContent-Length: 9\r\n\r\na")
+        await client.wait(RECEIVE - 1)
+        for _ in range(4):
+            await client.another()
+
+        answer = await client.reader.read()
+
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 2" in answer
+        assert b'"status":"error"' in answer
+
+    connected(test, most=4)
+
+
+def test_where_all_wait_for_our_answers_a_newcomer_is_refused_in_words_and_not_cut_off():
+    async def test(client: Client) -> None:
+        await client.send(GET % 0)
+        others = []
+        for number in range(1, 9):
+            others.append(await client.another())
+            await others[-1].send(GET % number)
+
+        newcomer = await client.another()
+        newcomer.writer.write(GET % 9)
+        answer = await newcomer.reader.read()
+
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 2" in answer
+        assert len(client.asked) == 9
+
+    connected(test, most=8)
+
+
+def test_what_all_of_them_hold_is_bounded_and_the_slowest_make_room():
+    async def test(client: Client) -> None:
+        await client.send(b"POST / HTTP/1.1\r\nHost: example.com\r\n" + b"a:b\r\n" * 200)
+        await client.wait(1)
+        others = []
+        for _ in range(3):
+            others.append(await client.another())
+            await others[-1].send(b"GET / HTTP/1.1\r\nHost: example.com\r\n" + b"a:b\r\n" * 150)
+
+        assert (await client.receive())[0] == 503
+        assert client.site.held < 150_000
+        await others[-1].send(b"\r\n")
+        client.answer(b"one")
+        assert await others[-1].receive() == (200, b"one")
+
+    connected(test, most_held=150_000)
+
+
+def test_whoever_does_not_take_an_answer_goes_before_the_rest_where_memory_is_tight():
+    async def test(client: Client) -> None:
+        await client.send(GET % 1)
+        client.answer(b"a" * 6 * LARGE)
+        await client.wait(1)
+        other = await client.another()
+        await other.send(GET % 2)
+        client.answer(b"b" * 6 * LARGE)
+
+        assert await other.receive() == (200, b"b" * 6 * LARGE)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await client.receive()
+
+    connected(test, most_held=LARGE * 33 // 4)
+
+
+def test_what_a_connection_held_is_given_back_with_it():
+    async def test(client: Client) -> None:
+        await client.send(b"POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: 90\r\n\r\na")
+        assert client.site.held > 90
+
+        client.writer.transport.abort()
+        await asyncio.sleep(0.02)
+
+        assert client.site.held == 0
+
+    connected(test)

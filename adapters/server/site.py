@@ -1,0 +1,151 @@
+"""All connections of one process that serves: looked after once a second, and within bounds, in number and in bytes.
+
+Where it becomes tight, room is made by those who have kept us waiting longest: a client that goes on is not among them.
+"""
+
+import asyncio
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from email.utils import formatdate
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from adapters.http import Answer
+from adapters.server.files import Sending
+from adapters.server.pieces import Pieces
+from adapters.server.reader import Request
+
+if TYPE_CHECKING:
+    from adapters.server.connection import Connection
+
+Respond = Callable[[Answer | Sending | Pieces | None], None]
+"""Takes the answer to a request, once, in the event loop.
+
+One that comes piece by piece is taken when it begins, and None behind its last piece, or a failure instead.
+"""
+
+NEVER = 1 << 62
+MOST_CONNECTIONS = 10_000
+MOST_HELD = 64 << 20
+"""Bytes of all connections that wait for something from their clients: what is read and not answered, and answers that
+are not taken. A quarter of it is freed at once."""
+
+OPEN = Gauge("hookfold_connections", "Connections that are open.", registry=None)
+SHED = Counter(
+    "hookfold_connections_shed",
+    "Connections ended to make room, by what was tight: descriptors, memory; or refused, as none could be ended.",
+    ["reason"],
+    registry=None,
+)
+
+METRICS = (OPEN, SHED)
+
+_EVERY = 60
+"""Seconds between two lines of the log about it."""
+_LOOK = 0.02
+"""Seconds between two looks whether all connections have ended."""
+_logger = structlog.get_logger()
+
+
+class Site:
+    """All connections of one process. `answer` is given each request, and what takes its answer.
+
+    `most`: connections behind which a new one costs the longest-silent theirs. An eighth more may be there while those
+    are told; a new one beyond is refused, in words.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Request, Respond], None],
+        max_body: int,
+        most: int = MOST_CONNECTIONS,
+        most_held: int = MOST_HELD,
+    ) -> None:
+        self.answer = answer
+        self.max_body = max_body
+        self.now = 0
+        self.date = _date()
+        self.closing = False
+        self.connections: dict[Connection, None] = {}
+        self.held = 0
+        self._most = most
+        self._most_held = max(most_held, 4 * max_body)
+        self._shed = 0
+        self._told = -_EVERY
+
+    def begin(self, loop: AbstractEventLoop, goes_on: Callable[[], None]) -> None:
+        """Looks after its connections from now on, once a second, instead of a timer for each; tells that it does."""
+        loop.call_later(1.0, self.begin, loop, goes_on)
+        goes_on()
+        self.now += 1
+        self.date = _date()
+        OPEN.set(len(self.connections))
+        for connection in [one for one in self.connections if one.due < self.now]:
+            connection.overdue()
+        self._tell()
+
+    def admit(self, newcomer: "Connection") -> bool:
+        """Whether there is room for one more, or could be made."""
+        self.connections[newcomer] = None
+        if len(self.connections) > self._most:
+            self._make_room(newcomer, ended=False)
+        if len(self.connections) > self._most + self._most // 8:
+            self._make_room(newcomer, ended=True)
+        if len(self.connections) > self._most + self._most // 8:
+            self._count("refused", 1)
+            return False
+        return True
+
+    def hold(self, change: int) -> None:
+        """A connection holds so many bytes more, or fewer."""
+        self.held += change
+        if change > 0 and self.held > self._most_held:
+            self._lighten()
+
+    async def close(self, patience: float) -> None:
+        """Ends every connection behind the answer that it waits for, or after so many seconds."""
+        self.closing = True
+        for connection in list(self.connections):
+            connection.close_if_idle()
+        for _ in range(int(patience / _LOOK)):
+            if not self.connections:
+                return
+            await asyncio.sleep(_LOOK)
+        for connection in list(self.connections):
+            connection.abort()
+
+    def _make_room(self, newcomer: "Connection", *, ended: bool) -> None:
+        """Many at once: to look for them costs the same for one."""
+        waiting = [
+            one for one in self.connections if one.due < NEVER and one.has_ended is ended and one is not newcomer
+        ]
+        for connection in sorted(waiting, key=_since)[: max(1, self._most // 16)]:
+            self._count("descriptors", 1)
+            connection.give_way()
+
+    def _lighten(self) -> None:
+        for connection in sorted((one for one in self.connections if one.held), key=_since):
+            if self.held <= self._most_held * 3 // 4:
+                return
+            self._count("memory", 1)
+            connection.give_way()
+
+    def _count(self, reason: str, count: int) -> None:
+        SHED.labels(reason).inc(count)
+        self._shed += count
+
+    def _tell(self) -> None:
+        if self._shed and self.now - self._told >= _EVERY:
+            _logger.warning("connections_shed", count=self._shed, open=len(self.connections), bytes=self.held)
+            self._shed, self._told = 0, self.now
+
+
+_since = attrgetter("since")
+
+
+def _date() -> str:
+    """What every answer says of the time (RFC 9110, 6.6.1)."""
+    return f"date: {formatdate(usegmt=True)}"
