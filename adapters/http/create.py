@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
 
 from adapters.http import (
     actions,
@@ -43,9 +44,19 @@ _TOO_LONG = "the question took longer than the service gives one: ask for less (
 _KINDS = {404: ("not-found", "no such path"), 405: ("method", "not with this method")}
 
 
+class _Plain(Flask):
+    """Declines every offer of a WebSocket (RFC 9110, 7.8): Werkzeug has a rule for it refuse what asks so."""
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        adapter = super().create_url_adapter(request)
+        if adapter is not None:
+            adapter.websocket = False
+        return adapter
+
+
 def create_http(api: Api) -> Flask:
     """The Flask application with every path of the query API."""
-    app = Flask(__name__.rpartition(".")[0])
+    app = _Plain(__name__.rpartition(".")[0])
     app.url_map.merge_slashes = False
     routes = [route for module in _MODULES for route in module.routes.all]
     endpoints = Endpoints(api)

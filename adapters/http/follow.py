@@ -11,10 +11,13 @@ from adapters.sql import Recorded, Unavailable
 HEARTBEAT = 15.0
 """Seconds of silence behind which a comment is sent: proxies keep the connection, and a client that left is noticed."""
 
-RECONNECT = b"retry: 1000\n\n"
-"""Milliseconds after which a client that lost the connection comes back. Sent at once, so that headers get through."""
+RECONNECT = b"retry: 1000\n"
+"""Milliseconds after which a client that lost the connection comes back. Sent at once, so that headers get through.
 
-_COMMENT = b":\n\n"
+Without an empty line, here as behind a comment: some clients make an event of nothing of it.
+"""
+
+_COMMENT = b":\n"
 
 
 class Follower:

@@ -4,10 +4,17 @@ The parser is `httptools` (llhttp, as strict as it is delivered). What it leaves
 head and a body may be, which requests end a connection, and what an offer to upgrade comes to: it is declined.
 """
 
+import re
 from functools import lru_cache
 
 import msgspec
-from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import (
+    HttpParserCallbackError,
+    HttpParserError,
+    HttpParserInvalidMethodError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+)
 
 from adapters.http import is_ingest
 from core.event import Headers
@@ -26,6 +33,7 @@ _LONGEST_KEPT = 64
 """Bytes of a header's name that is worth remembering."""
 
 _VERSIONS = ("1.1", "1.0")
+_METHOD = re.compile(rb"[\r\n]*[!#$%&'*+.^_`|~0-9A-Za-z-]+ ")
 _MOST_DIGITS = 18
 
 Data = bytes | memoryview
@@ -65,7 +73,7 @@ class Reader:
         self.receiving = False
         self.expects = False
         self._max_body = max_body
-        self._parser = HttpRequestParser(self)
+        self._parser = _parser(self)
         self._whole: list[Request | Refusal] = []
         self._ended = False
         self._in_head = False
@@ -98,7 +106,7 @@ class Reader:
     def _feed(self, data: Data) -> Data:
         """What is still to be read: something only behind an offer to upgrade."""
         unfinished = self._headers if self.receiving else None
-        read = self._size
+        read, begun = self._size, len(self._whole)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -107,6 +115,9 @@ class Reader:
         except HttpParserCallbackError:
             if not self._ended:
                 raise
+        except HttpParserInvalidMethodError as error:
+            known = len(self._whole) > begun or not _METHOD.match(data)
+            self._refuse(*((400, f"this is no HTTP/1.1: {error}") if known else (501, "no such method is known here")))
         except HttpParserError as error:
             self._refuse(400, f"this is no HTTP/1.1: {error}")
         if self.receiving and self._headers is unfinished:
@@ -124,12 +135,12 @@ class Reader:
         offered = self._headers
         kept = [f"{name}:{value}\r\n" for name, value in offered if name != "upgrade"]
         head = f"{method} {self._target.decode('latin-1')} HTTP/{version}\r\n{''.join(kept)}\r\n"
-        self._parser = HttpRequestParser(self)
+        self._parser = _parser(self)
         self._offered = offered
         self._feed(head.encode("latin-1"))
 
-    def _stop(self, message: str) -> None:
-        self._refuse(400, message)
+    def _stop(self, message: str, status: int = 400) -> None:
+        self._refuse(status, message)
         raise _EndedError
 
     def _refuse(self, status: int, message: str) -> None:
@@ -166,19 +177,26 @@ class Reader:
             return
         if self._offered is not None:
             self._headers, self._offered = self._offered, None
-        hosts = 0
         version = self._parser.get_http_version()
         for name, value in self._headers:
-            if name == "host":
-                hosts += 1
-            elif name == "content-length" and (size := _number(value)) > self._max_body:
+            if name == "content-length" and (size := _number(value)) > self._max_body:
                 self._give_up(size)
             elif name == "expect" and value.lower() == "100-continue":
                 self.expects = version != "1.0"
         if version not in _VERSIONS:
             self._stop(f"this server speaks HTTP/1.1, not {version}")
-        if hosts != 1 and version == "1.1":
+        names = [name for name, _ in self._headers]
+        if version == "1.1" and names.count("host") != 1:
             self._stop("a request names one host")
+        if "transfer-encoding" in names:
+            self._check_codings()
+
+    def _check_codings(self) -> None:
+        """The parser leaves it to its user what may come before the chunks."""
+        values = [value for name, value in self._headers if name == "transfer-encoding"]
+        *others, last = [one.strip(" \t").lower() for one in ",".join(values).split(",")]
+        if others and last == "chunked":
+            self._stop("send the body as it is: no transfer coding but chunked is known here", 501)
 
     def on_body(self, some: bytes) -> None:
         self._size += len(some)
@@ -215,6 +233,13 @@ class Reader:
 
 class _EndedError(Exception):
     """Stops the parser where nothing more is to be read."""
+
+
+def _parser(reader: Reader) -> HttpRequestParser:
+    """White space before a chunk's extension is bad, and to be ignored (RFC 9112, 7.1.1)."""
+    parser = HttpRequestParser(reader)
+    parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
+    return parser
 
 
 def _name(name: bytes) -> str:

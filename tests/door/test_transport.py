@@ -245,12 +245,41 @@ def test_what_is_no_http_is_answered_and_forgotten(front: Service):
     assert front.get("/healthz") == {"status": "ok"}
 
 
-@pytest.mark.parametrize("bad", ["GET /v1/sessions?session_id=\xe9", "GET /v1/sessions?as_of=a b", "FOO /v1/sessions"])
+@pytest.mark.parametrize("bad", ["GET /v1/sessions?session_id=\xe9", "GET /v1/sessions?as_of=a b", "F{O /v1/sessions"])
 def test_a_question_that_is_no_http_is_answered_with_a_problem(front: Service, bad: str):
     answer = exchange(front.port, f"{bad} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
 
     assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
     assert answer.json["detail"].startswith("this is no HTTP/1.1: ")
+
+
+@pytest.mark.parametrize("method", ["FOO", "get", "GETS"])
+def test_an_unknown_method_is_told_as_one(front: Service, method: str):
+    answer = exchange(front.port, f"{method} /v1/sessions HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    assert (answer.status, answer.headers["content-type"]) == (501, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/v1/nothing", "/in/clinic"])
+def test_a_question_that_offers_a_websocket_gets_its_ordinary_answer(door: Service, path: str):
+    offer = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-key": "x", "sec-websocket-version": "13"}
+
+    offering, plain = door.send("GET", path, headers=offer), door.send("GET", path)
+
+    assert (offering.status, offering.body) == (plain.status, plain.body)
+
+
+def test_a_transfer_coding_that_is_not_known_is_told_as_one(front: Service, name: str):
+    body = padded(name, 300)
+
+    for coding in ("gzip, chunked", "identity,chunked"):
+        framed = chunked("/in/captions", body, CLOSE, size=100)
+        answer = exchange(
+            front.port, framed.replace(b"Transfer-Encoding: chunked", f"Transfer-Encoding: {coding}".encode())
+        )
+
+        assert (answer.status, answer.json["status"]) == (501, "error")
+    assert sizes(front, name) == []
 
 
 @pytest.mark.parametrize("bad", ["POST /in/clinic?a=\xe9", "POST /in/a b", "GET /in/clinic X"])

@@ -66,7 +66,7 @@ def test_silence_is_broken_by_a_comment(monkeypatch: pytest.MonkeyPatch):
     told = list(messages(Follower(lambda: log.head, log.read, 0), iter([None] * 2), shape))
 
     first, second = b"id: 1\ndata: 1\n\nid: 2\ndata: 2\n\n", b"id: 3\ndata: 3\n\n"
-    assert told == [RECONNECT, first, second, b":\n\n", b":\n\n"]
+    assert told == [RECONNECT, first, second, b":\n", b":\n"]
 
 
 def test_a_database_that_is_away_is_waited_for():

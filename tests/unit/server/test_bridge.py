@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from io import BytesIO
+from threading import Event
 from typing import Any
 
 import pytest
@@ -87,6 +88,35 @@ def test_a_body_that_was_too_large_has_its_length_and_nothing_else(body: bytes |
     assert seen["CONTENT_LENGTH"] == length
     assert isinstance(seen["wsgi.input"], BytesIO)
     assert seen["wsgi.input"].read() == content
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MOST_ASKED", 2), ("MOST_ASKED_BYTES", 200)])
+def test_questions_that_wait_have_bounds_and_what_comes_beyond_them_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+):
+    monkeypatch.setattr(f"adapters.server.bridge.{bound}", most)
+    go_on = Event()
+
+    def application(_: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        go_on.wait(10)
+        start("200 OK", [])
+        return []
+
+    async def run() -> list[int]:
+        bridge = Bridge(application, 1, ("127.0.0.1", 8400))
+        told = [asyncio.get_running_loop().create_future() for _ in range(3)]
+        for one in told:
+            bridge.answer(Request("GET", "/", "1.1", [], b"", last=False, weight=100), one.set_result)
+        assert [one.done() for one in told] == [False, False, True]
+        go_on.set()
+        answers = await asyncio.gather(*told)
+        later = asyncio.get_running_loop().create_future()
+        bridge.answer(Request("GET", "/", "1.1", [], b"", last=False, weight=100), later.set_result)
+        answers.append(await later)
+        bridge.close()
+        return [answer.status for answer in answers]
+
+    assert asyncio.run(run()) == [200, 200, 503, 200]
 
 
 class Made:

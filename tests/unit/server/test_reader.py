@@ -86,7 +86,6 @@ def test_of_a_body_over_the_limit_only_its_size_is_told(framing: bytes):
         b"GET / HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: example.com\r\nHost: example.org\r\n\r\n",
         b"CONNECT example.com:80 HTTP/1.1\r\nHost: example.com\r\n\r\n",
-        b"BREW / HTTP/1.1\r\nHost: example.com\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: example.com\r\nTransfer-Encoding: chunked, identity\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: example.com\r\nFolded: a\r\n b\r\n\r\n",
@@ -224,3 +223,31 @@ def test_what_a_request_takes_is_known_before_it_is_whole_and_dropped_with_it():
 
     assert reader.held == 0
     assert reader.feed(b"c:d\r\n") == []
+
+
+@pytest.mark.parametrize(
+    ("stream", "status"),
+    [
+        (b"FOO / HTTP/1.1\r\n", 501),
+        (b"BREW / HTTP/1.1\r\nHost: example.com\r\n\r\n", 501),
+        (b"\r\nget / HTTP/1.1\r\n", 501),
+        (b"\x16\x03\x01 ", 400),
+        (b"{} / HTTP/1.1\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n", 501),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", 400),
+    ],
+)
+def test_what_is_not_known_here_is_another_thing_than_what_is_no_http(stream: bytes, status: int):
+    assert refused(stream) == status
+
+
+@pytest.mark.parametrize("size", [b"3 ;a=b", b"3\t ;a", b"3 "])
+def test_white_space_before_a_chunk_extension_is_ignored(size: bytes):
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    (request,) = read(head + size + b"\r\nabc\r\n0\r\n\r\n")
+
+    assert isinstance(request, Request)
+    assert request.body == b"abc"
