@@ -70,13 +70,13 @@ class ConsistencyProof(msgspec.Struct, tag_field="kind", tag="consistency", rena
     path: list[str]
 
 
-@routes.one(Scope.READ, "/v1/audit/key", queries.Plain, None, media="text/plain")
+@routes.one(Scope.READ, "/v1/audit/key", queries.Plain, str, media="text/plain")
 def audit_key(ask: Ask[queries.Plain]) -> Response:
     """The log's verifier key (c2sp.org/signed-note): name, key id and Ed25519 public key. Keep it elsewhere."""
     return Response(f"{_notary(ask).key}\n", content_type=PLAIN)
 
 
-@routes.one(Scope.READ, "/v1/audit/checkpoint", CheckpointAsked, None, media="text/plain")
+@routes.one(Scope.READ, "/v1/audit/checkpoint", CheckpointAsked, str, media="text/plain")
 def checkpoint(ask: Ask[CheckpointAsked]) -> Response:
     """A checkpoint of the log: its size and Merkle root, signed (c2sp.org/tlog-checkpoint)."""
     notary, size = _notary(ask), ask.query.size
@@ -89,7 +89,7 @@ def checkpoint(ask: Ask[CheckpointAsked]) -> Response:
     return Response(newest.note if newest else _made(notary), content_type=PLAIN)
 
 
-@routes.one(Scope.READ, "/v1/audit/proof", ProofAsked, InclusionProof | ConsistencyProof)
+@routes.one(Scope.READ, "/v1/audit/proof", ProofAsked, InclusionProof | ConsistencyProof, also=("text/plain",))
 def proof(ask: Ask[ProofAsked]) -> InclusionProof | ConsistencyProof | Response:
     """Proves that an event is in the log (`position`), or that the log only grew (`from`, `to`)."""
     asked = ask.query

@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 from flask import Flask
 
+from adapters.http import beside
 from adapters.http.answers import uncached
 from adapters.http.parameters import is_optional
 from adapters.http.problems import ProblemDocument
-from adapters.http.queries import Timed
+from adapters.http.queries import HIGHEST, Timed
 from adapters.http.routes import OPEN, Page, Route
 from adapters.http.words import describe
 
@@ -41,7 +42,27 @@ _BEARER = {
     "of them; `act`, for what changes something.",
 }
 
-_PATH_PARAMETERS = {"id": "Our id.", "position": "The event's place in the log.", "name": "The machine's name."}
+_TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+_PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "id": ("Our id.", _TEXT),
+    "position": ("The event's place in the log.", {"type": "integer", "minimum": 1, "maximum": HIGHEST}),
+    "name": ("The machine's name.", _TEXT),
+}
+_TAGS = {
+    "ingest": "The senders' side.",
+    "sessions": "Sessions of every provider.",
+    "measurements": "Measurements of the Web Measurement Service.",
+    "actions": "Actions that were pushed to devices.",
+    "devices": "Devices, and what was pushed to them.",
+    "registrations": "Registrations of app servers.",
+    "events": "The log, event by event.",
+    "deliveries": "What came to the door.",
+    "rejections": "What was refused at the door.",
+    "machines": "The machines that fold the log.",
+    "replays": "Building projections anew.",
+    "audit": "Checkpoints, proofs, and what is not whole.",
+    "service": "Health, readiness, metrics.",
+}
 
 Schema = dict[str, Any]
 
@@ -50,7 +71,7 @@ def document_of(routes: Sequence[Route], *, guarded: bool = False) -> Schema:
     """The whole document as plain data. `guarded`: a token is asked for; without one no 401 is given, nor told of."""
     answers = [_answer_type(route) for route in routes if route.answer is not None]
     bodies = [route.body for route in routes if route.body is not None]
-    types = [*answers, *bodies, ProblemDocument]
+    types = [*answers, *bodies, ProblemDocument, *beside.TYPES]
     schemas, components = msgspec.json.schema_components(
         types, schema_hook=describe, ref_template="#/components/schemas/{name}"
     )
@@ -58,7 +79,9 @@ def document_of(routes: Sequence[Route], *, guarded: bool = False) -> Schema:
     document = {
         "openapi": "3.1.0",
         "info": {"title": "Hookfold", "version": VERSION, "description": _INTRODUCTION},
-        "paths": _paths(routes, schema_of),
+        "servers": [{"url": "/", "description": "The service that gave this document."}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "paths": _paths(routes, schema_of) | beside.paths(schema_of, schema_of[repr(ProblemDocument)]),
         "components": {"schemas": components},
     }
     if guarded:
@@ -102,6 +125,7 @@ def _operation(route: Route, schema_of: Schema) -> Schema:
         "operationId": route.name,
         "summary": route.summary,
         "tags": [_tag(route)],
+        "security": [],
         "parameters": [*_path_parameters(route), *_header_parameters(route), *_query_parameters(route)],
         "responses": _responses(route, schema_of),
     }
@@ -120,8 +144,9 @@ def _path_parameters(route: Route) -> Iterable[Schema]:
     for part in route.path.split("/"):
         if part.startswith("{"):
             name = part.strip("{}")
-            parameter = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            yield parameter | {"description": _PATH_PARAMETERS[name]}
+            description, schema = _PATH_PARAMETERS[name]
+            parameter = {"name": name, "in": "path", "required": True, "schema": schema}
+            yield parameter | {"description": description}
 
 
 def _header_parameters(route: Route) -> Iterable[Schema]:

@@ -23,7 +23,7 @@ Now = Annotated[Moment | UnsetType, Meta(description="The time for which `derive
 Since = Annotated[Moment | UnsetType, Meta(description="Only what had an event at this time or later (`occurred_at`).")]
 Until = Annotated[Moment | UnsetType, Meta(description="Only what had an event before this time (`occurred_at`).")]
 Cursor = Annotated[
-    str | UnsetType,
+    Annotated[str, Meta(min_length=1)] | UnsetType,
     Meta(description="The `next_cursor` of the page before. It carries the filters: nothing else is sent with it."),
 ]
 AsOf = Annotated[Moment | UnsetType, Meta(description="Only what had happened by this time, by the provider's clock.")]

@@ -24,7 +24,8 @@ def test_every_path_of_the_contract_is_documented_and_served(one_house: House, d
     documented = set(document["paths"])
 
     assert document["openapi"].startswith("3.1")
-    assert documented == {path for path in served if path.startswith("/v1/")} | {"/healthz", "/readyz"}
+    beside = {"/healthz", "/readyz", "/metrics", "/in/{source}", "/in/{source}/webhook"}
+    assert documented == {path for path in served if path.startswith("/v1/")} | beside
     assert {
         *("/v1/sessions", "/v1/sessions/{id}", "/v1/sessions/{id}/events", "/v1/sessions/{id}/timeline"),
         *("/v1/sessions/{id}/runs", "/v1/measurements", "/v1/measurements/{id}", "/v1/measurements/{id}/timeline"),
