@@ -68,7 +68,7 @@ def replay(
 ) -> None:
     """Fold the log anew with this release's code, beside what serves, while ingest goes on; then switch to it.
 
-    A replay that was killed goes on where it stood. The version before is kept for --rollback, until --drop.
+    A replay that was killed goes on where it stood. The two versions before are kept for --rollback, until --drop.
     """
     mode = mode_of([name for name, value in asked.items() if not (value is None or value is False or value == ())])
     found = settings(config, database)

@@ -33,6 +33,9 @@ from adapters.sql.walk import CHUNK
 from core.event import Instant
 from core.story import Story, Untellable, captured
 
+KEPT = 2
+"""Retired versions of a machine that stay for a way back, behind a replay that switches."""
+
 KINDS = ("session", "registration", "action", "device")
 _ONE = "SELECT source, stream, kind, provider_id, opened FROM streams WHERE stream = ?"
 _DROP = (
@@ -103,6 +106,8 @@ class Replay:
         if serve:
             self._record("switched", versions=_names(versions))
         self._builder.finish(versions, SERVING if serve else READY)
+        if serve:
+            self._remove(_too_old)
         return versions
 
     def unbuilt(self) -> list[str]:
@@ -170,13 +175,17 @@ class Replay:
 
     def drop(self) -> list[Version]:
         """Removes the retired versions and what they folded, a little at a time; on record before any of it goes."""
+        return self._remove(lambda versions: [one for one in versions if one.status in {RETIRED, DROPPING}])
+
+    def _remove(self, choose: Callable[[Sequence[Version]], list[Version]]) -> list[Version]:
         with self._transactions.turn() as cursor:
-            gone = [one for one in all_versions(cursor) if one.status in {RETIRED, DROPPING}]
+            gone = choose(all_versions(cursor))
             for version in gone:
                 update(cursor, self._dialect, version, status=DROPPING)
             raise_epoch(cursor, self._dialect)
-        if gone:
-            self._record("dropped", versions=_names(gone))
+        if not gone:
+            return []
+        self._record("dropped", versions=_names(gone))
         for version in gone:
             self._drop(version)
         self._raise_epoch()
@@ -276,6 +285,15 @@ _SINCE = (
 
 def _names(versions: Sequence[Version]) -> list[str]:
     return [version.version for version in versions]
+
+
+def _too_old(versions: Sequence[Version]) -> list[Version]:
+    """Retired versions behind the newest ones of their machine, and what is being dropped already."""
+    gone = [one for one in versions if one.status == DROPPING]
+    for machine in {one.machine for one in versions}:
+        retired = [one for one in versions if one.machine == machine and one.status == RETIRED]
+        gone += sorted(retired, key=lambda one: one.switched_at or 0, reverse=True)[KEPT:]
+    return gone
 
 
 def _served_last(versions: Sequence[Version], machine: str) -> Version | None:

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from itertools import count
 from threading import Event
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from adapters.sql import Part, Plans, Refused, Replay, Unavailable, tables
 from core import fold
-from tests.support.house import House, wms
+from tests.support.house import NOON, House, wms
 from tests.support.releases import changed
 
 SCAN = ["WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_GRANTED", "CAMERA_STARTED", "MEASUREMENT_STARTED"]
@@ -137,6 +138,41 @@ def test_every_change_of_what_serves_is_on_record(houses):
 
     told = newer.get("/v1/events", source="hookfold")["data"]
     assert [one["type"] for one in told] == ["replayed", "switched", "switched", "dropped"]
+
+
+def test_retired_versions_older_than_two_go_with_the_next_switch_and_that_is_on_record(houses):
+    _, newer = houses
+    clock = count(2 * NOON)
+    replaying = Replay(newer.engine, newer.code, lambda: next(clock), record=newer.recorder.record)
+    for _ in range(2):
+        replaying.rebuild(("session",), lambda _: None)
+    before = versions_of(newer, "session")
+
+    replaying.rebuild(("session",), lambda _: None, serve=False)
+    kept = versions_of(newer, "session")
+    replaying.rebuild(("session",), lambda _: None)
+    after = versions_of(newer, "session")
+
+    (oldest, *_) = [name for name, status in before if status == "retired"]
+    dropped = [one for one in newer.get("/v1/events", source="hookfold")["data"] if one["type"] == "dropped"]
+    assert [status for _, status in before] == ["retired", "retired", "serving"]
+    assert {name for name, _ in kept} > {name for name, _ in before}
+    assert [status for _, status in after] == ["retired", "retired", "serving"]
+    assert oldest not in dict(after)
+    assert [newer.get(f"/v1/events/{one['position']}")["data"]["versions"] for one in dropped] == [[oldest]]
+    assert dict(after).keys() == set(rows_of(newer, "session"))
+
+
+def versions_of(house: House, machine: str) -> list[tuple[str, str]]:
+    with house.engine.connect() as connection:
+        sql = f"SELECT version, status FROM versions WHERE machine = '{machine}' ORDER BY registered_at, version"
+        return [tuple(row) for row in connection.exec_driver_sql(sql)]
+
+
+def rows_of(house: House, machine: str) -> list[str]:
+    with house.engine.connect() as connection:
+        sql = f"SELECT DISTINCT fingerprint FROM projections WHERE machine = '{machine}'"
+        return list(connection.exec_driver_sql(sql).scalars())
 
 
 def test_a_switch_back_that_another_one_overtook_is_refused(houses):
