@@ -72,7 +72,7 @@ class Written(Own):
         super().__init__(folder, url)
         self._running = ExitStack()
         self._running.enter_context(carrying(self._parts.engine))
-        self._running.enter_context(writing("from app import write; write()", self._parts.settings, _end))
+        self._running.enter_context(writing("from app import write; write()", self._parts.handed(), _end))
         self._loop = uvloop.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()

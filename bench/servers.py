@@ -41,13 +41,12 @@ def settings_of(folder: Path, url: str) -> dict[str, str]:
     """
     (folder / "var").mkdir(parents=True, exist_ok=True)
     (folder / f"var/{SOURCE}.secret").write_text(SECRET)
-    (folder / "service.secret").write_text(SERVICE_SECRET)
-    (folder / "signing.key").write_text(SIGNING_KEY)
     (folder / "hookfold.toml").write_text(
-        f'[service]\nsecret = "file:{folder}/service.secret"\nsigning_key = "file:{folder}/signing.key"\n'
+        '[service]\nsecret = "env:BENCH_SECRET"\nsigning_key = "env:BENCH_KEY"\n'
         f'[sources.{SOURCE}]\nprovider = "wms"\nsecrets = ["file:var/{SOURCE}.secret"]\n'
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFOLD_")}
+    kept |= {"BENCH_SECRET": SERVICE_SECRET, "BENCH_KEY": SIGNING_KEY}
     return kept | {"HOOKFOLD_CONFIG": f"{folder}/hookfold.toml", "HOOKFOLD_DATABASE_URL": url}
 
 
