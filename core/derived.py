@@ -24,12 +24,12 @@ def _session(state: State, now: Instant, settings: Settings) -> Derived:
     live = state.state in LIVE_SESSIONS
     limit = settings.presumed_ended_after
     ended = live and limit is not None and state.last_at is not None and now - state.last_at > limit
-    return {"presumed_ended": ended, "open_for_s": _since(_started(state), now) if live else None}
+    return {"presumed_ended": ended, "open_for_s": _open_for(state, now) if live else None}
 
 
 def _measurement(state: State, now: Instant, _: Settings) -> Derived:
     live = bool(state.runs) and state.runs[-1].ended_by is None
-    return {"open_for_s": _since(_started(state), now) if live else None}
+    return {"open_for_s": _open_for(state, now) if live else None}
 
 
 def _action(state: State, now: Instant, settings: Settings) -> Derived:
@@ -48,8 +48,12 @@ def _device(state: State, now: Instant, _: Settings) -> Derived:
     return {"since_s": _since(state.last_at, now)}
 
 
-def _started(state: State) -> Instant | None:
-    return state.runs[-1].started_at if state.runs else None
+def _open_for(state: State, now: Instant) -> float | None:
+    """Since the last run began; unknown where a clock that is wrong says that this is still to come."""
+    started = state.runs[-1].started_at if state.runs else None
+    if started is not None and state.last_at is not None and started > max(state.last_at, now):
+        return None
+    return None if started is None else max(0.0, (now - started) / SECOND)
 
 
 def _since(then: Instant | None, now: Instant) -> float | None:

@@ -206,13 +206,15 @@ def _observe(state: State, event: Event) -> None:
 
 
 def _observe_time(state: State, event: Event, at: Instant) -> None:
+    """What happened by its own clock long after it reached us had happened by then: silence is counted from there."""
+    if at > event.received_at + SKEW:
+        ahead = (at - event.received_at) // SECOND
+        state.mark("clock_skew", event, f"says that it happened {ahead} s after it reached us")
+        at = event.received_at
     if state.first_at is None or at < state.first_at:
         state.first_at = at
     if state.last_at is None or at > state.last_at:
         state.last_at = at
-    if at > event.received_at + SKEW:
-        ahead = (at - event.received_at) // SECOND
-        state.mark("clock_skew", event, f"says that it happened {ahead} s after it reached us")
 
 
 def _traced(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings) -> Step:

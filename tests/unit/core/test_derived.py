@@ -50,6 +50,16 @@ def test_a_device_is_what_it_is_since_its_last_event():
     assert after("device", 7, "device.connected @0", "device.disconnected @5") == {"since_s": 2.0}
 
 
+def test_a_start_dated_in_the_future_does_not_keep_a_session_open_for_ever():
+    future = "session_request @9999999 received=0"
+
+    assert after("session", 5, future) == {"presumed_ended": False, "open_for_s": None}
+    assert after("session", 3603, future, "stop_request @2")["presumed_ended"] is True
+    assert after("session", -1, "session_request @0")["open_for_s"] == 0.0
+    assert after("registration", 301, "server_heartbeat @9999999 received=0")["silent"] is True
+    assert after("action", 61, "acknowledged @9999999 received=0")["overdue"] is True
+
+
 def test_a_page_is_open_until_it_is_unloaded():
     assert after("measurement", 7, "WMS_LOADED 0 @0") == {"open_for_s": 7.0}
     assert after("measurement", 7, "WMS_LOADED 0 @0", "PAGE_UNLOADED 1 @2") == {"open_for_s": None}
