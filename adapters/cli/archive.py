@@ -1,5 +1,6 @@
 """`hookfold export` and `hookfold import`: the log as a file, and a file as a log."""
 
+import codecs
 import json
 import os
 import sys
@@ -27,6 +28,8 @@ from adapters.cli.times import Moment
 from adapters.sql import Misfit, Outcome
 from core.event import Instant
 
+_CSV = ("states", "timelines")
+
 _LINES = {
     "kept": "events taken over with their positions",
     "appended": "events appended with new positions",
@@ -50,6 +53,7 @@ _LINES = {
 @click.option("--session", metavar="ID", help="Only this session: our id, or the provider's.")
 @click.option("--since", type=Moment(), help="Only what was received at this time or later.")
 @click.option("--until", type=Moment(), help="Only what was received before this time.")
+@click.option("--bom", is_flag=True, help="CSV begins with a byte order mark, for a spreadsheet.")
 @click.option("--with-own", is_flag=True, help="Also what Hookfold records about itself.")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.  [default: print it]"
@@ -64,6 +68,7 @@ def export(
     session: str | None,
     since: Instant | None,
     until: Instant | None,
+    bom: bool,
     with_own: bool,
     output: Path | None,
 ) -> None:
@@ -71,6 +76,8 @@ def export(
 
     jsonl: what `hookfold import` takes. cloudevents: a batch of CloudEvents 1.0. states, timelines: CSV.
     """
+    if bom and form not in _CSV:
+        raise Wrong(f"--bom is for CSV: not with --format {form}")
     tell = Progress("exported")
     with told_in_a_line(), commands.export(settings(config, database)) as exporter:
         try:
@@ -79,6 +86,7 @@ def export(
             raise Wrong(str(error.args[0])) from error
         try:
             with _written(output) as file:
+                file.write(codecs.BOM_UTF8 if bom else b"")
                 for piece in exporter.write(form, chosen, tell):
                     file.write(piece)
         except Altered as error:

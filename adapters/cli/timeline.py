@@ -33,7 +33,7 @@ _POSITION = click.option("--known-at-position", metavar="N", help="Only what had
 @_AS_OF
 @_KNOWN_AT
 @_POSITION
-@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), help="[default: text]")
+@click.option("--format", "form", type=click.Choice(["text", "csv", "csv-bom", "json"]), help="[default: text]")
 @json_option
 @click.pass_obj
 def timeline(

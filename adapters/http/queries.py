@@ -96,7 +96,7 @@ class Completeness(TimedListed):
 
 
 class Timeline(TimedListed):
-    """A timeline; as `csv` or `text` it is told whole."""
+    """A timeline; as `csv` or `text` it is told whole. `csv-bom` is CSV with a byte order mark, for a spreadsheet."""
 
     format: Annotated[
         Form | UnsetType, Meta(description="Else as the `Accept` header prefers: JSON, text/csv or text/plain.")

@@ -11,7 +11,9 @@ from flask import Response, request
 from adapters.http import shapes
 
 CSV, TEXT = "text/csv", "text/plain"
-_FORMATS = {"csv": CSV, "text": TEXT}
+_FORMATS = {"csv": CSV, "csv-bom": CSV, "text": TEXT}
+_BOM = "\ufeff"
+"""Without it, a spreadsheet takes UTF-8 for what its machine is set to."""
 
 _COLUMNS = (
     *("entry", "position", "type", "sequence", "occurred_at", "received_at", "recorded_at", "after_s", "delay_s"),
@@ -35,9 +37,11 @@ def wanted_format(asked: str | None) -> str | None:
     return None if best == "application/json" else best
 
 
-def table(title: str, steps: Sequence[shapes.Step], media: str) -> Response:
-    """The whole timeline. `title` stands above the text."""
+def table(title: str, steps: Sequence[shapes.Step], media: str, asked: str | None) -> Response:
+    """The whole timeline. `title` stands above the text; `asked`: the format, where the parameter says it."""
     content = as_csv(steps) if media == CSV else as_text(title, steps)
+    if asked == "csv-bom":
+        content = _BOM + content
     return Response(content, headers={"Vary": "Accept"}, content_type=f"{media}; charset=utf-8")
 
 

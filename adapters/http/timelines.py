@@ -56,9 +56,10 @@ def title_of(row: Row, what: str) -> str:
 
 def answer(ask: Ask[queries.Timeline], title: str, lines: list[Line]) -> Listing[shapes.Step] | Response:
     """A page of the timeline as JSON; as CSV or text the whole of it."""
-    media = wanted_format(ask.query.format or None)
+    asked = ask.query.format or None
+    media = wanted_format(asked)
     if media is not None:
-        return table(title, [line.told() for line in lines], media)
+        return table(title, [line.told() for line in lines], media, asked)
     page = listing_of(lines, ask.query.limit, ask.after, lambda line: [line.entry, line.position])
     return Listing([line.told() for line in page.items], page.following)
 

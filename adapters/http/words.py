@@ -94,7 +94,7 @@ class Form(Word):
     """A form in which a timeline is told."""
 
     __slots__ = ()
-    choices = ("json", "csv", "text")
+    choices = ("json", "csv", "csv-bom", "text")
 
 
 class ToldState(Word):

@@ -187,6 +187,15 @@ def test_every_form_is_written(typed: Run, form: str):
     assert b"bob" in result.stdout_bytes
 
 
+def test_csv_begins_with_a_byte_order_mark_on_request(typed: Run):
+    for form in ("states", "timelines"):
+        marked = typed("export", "--format", form, "--bom").stdout_bytes
+        assert marked == b"\xef\xbb\xbf" + typed("export", "--format", form).stdout_bytes
+
+    result = typed("export", "--bom")
+    assert (result.exit_code, "--bom is for CSV" in result.stderr) == (2, True)
+
+
 def test_a_source_that_is_not_there_is_wrong_usage(typed: Run):
     result = typed("export", "--source", "elswhere")
 

@@ -74,6 +74,7 @@ def test_a_timeline_as_csv_as_json_and_of_the_past(run: Run, session: str):
     steps = json.loads(run("timeline", session, "--format", "json", "--known-at-position", 1).stdout)
 
     assert table.startswith("entry,position,type")
+    assert run("timeline", session, "--format", "csv-bom").stdout == "\ufeff" + table
     assert [step["position"] for step in steps] == [1]
 
 

@@ -92,6 +92,7 @@ def test_csv_and_text_are_told_as_asked_or_as_accepted(house: House, scan):
     assert told(format="csv") == told(accept="text/csv")
     assert told(format="text") == told(accept="text/plain")
     assert told(format="csv")[0] == "text/csv; charset=utf-8"
+    assert told(format="csv-bom") == (told(format="csv")[0], "\ufeff" + told(format="csv")[1])
     assert told(format="text")[0] == "text/plain; charset=utf-8"
     assert told()[0] == told(accept="*/*")[0] == told(format="json", accept="text/csv")[0] == "application/json"
     assert house.problem(f"{scan}/timeline", format="pdf")["parameter"] == "format"
