@@ -158,6 +158,44 @@ def test_a_log_that_went_on_by_itself_takes_nothing_before_somebody_wants_it(typ
     assert wanted.stdout == "1 events appended with new positions\n2 events that were here before\n"
 
 
+def test_another_log_takes_each_event_once_with_a_new_position(typed: Run, copy: str):
+    assert typed("db", "new", "--database", copy).exit_code == 0
+    receive("kim", copy)
+    file = typed("export").stdout_bytes
+
+    first, again = (typed("import", "-", "--database", copy, input=file) for _ in range(2))
+
+    assert first.stdout == "2 events appended with new positions\n"
+    assert again.stdout == "2 events that were here before\n"
+    assert own_types(typed("export", "--with-own", "--database", copy).stdout) == ["imported", "exported"]
+
+
+def test_what_was_erased_and_retracted_comes_so(typed: Run, copy: str):
+    typed("audit", "erase", "--user", "ada", "--reason", "asked for", "--yes")
+    typed("audit", "retract", 2, "--reason", "sent by mistake")
+    file = typed("export").stdout_bytes
+
+    assert typed("import", "-", "--database", copy, input=file).exit_code == 0
+
+    assert [row[:2] for row in events(copy)][:2] == [("captions", 1), ("captions", 2)]
+    urls = (os.environ["HOOKFOLD_DATABASE_URL"], copy)
+    there, here = (typed("export", "--format", "states", "--database", url).stdout for url in urls)
+    assert here == there
+    assert b"ada-com" not in typed("export", "--database", copy).stdout_bytes
+
+
+def test_a_source_that_is_not_configured_is_refused_with_what_to_write(typed: Run, copy: str, elsewhere: Path):
+    file = typed("export").stdout_bytes
+    configured = elsewhere / "hookfold.toml"
+    configured.write_text(configured.read_text().replace("[sources.captions]", "[sources.others]"))
+
+    result = typed("import", "-", "--database", copy, input=file)
+
+    assert result.exit_code == 1
+    assert "[sources.captions]" in result.stderr
+    assert events(copy) == []
+
+
 def test_imports_are_told_of_before_the_log_goes_on_by_itself(typed: Run, copy: str):
     file = typed("export").stdout_bytes
     for part in (b"".join(file.splitlines(keepends=True)[:3]), file):
