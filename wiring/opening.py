@@ -13,6 +13,7 @@ from adapters.sql import (
     TOKENS,
     Configured,
     Unavailable,
+    Unfit,
     WrongAddress,
     cause_of,
     check_made,
@@ -109,6 +110,8 @@ def _usable() -> Iterator[None]:
     """A block in which a database that cannot be used is told as the setting that names it, and how to mend that."""
     try:
         yield
+    except Unfit as error:
+        raise ConfigError("environment", _URL, f"the database cannot be used: {error}") from error
     except (Unavailable, SQLAlchemyError, OSError, ValueError) as error:
         mend = f"the database cannot be used ({cause_of(error)}): start it and let the service write, or name another"
         raise ConfigError("environment", _URL, mend) from error

@@ -11,7 +11,7 @@ from adapters.http.door import Answer
 from adapters.http.problems import Busy
 from adapters.http.routes import OPEN, Ask, Routes
 from adapters.http.times import text_of
-from adapters.sql import VersionStatus
+from adapters.sql import Unavailable, VersionStatus
 
 routes = Routes()
 
@@ -74,11 +74,14 @@ def healthz(_: Ask[Any]) -> Response:
 @routes.one(OPEN, "/readyz", queries.Plain, Readiness, etag=False)
 def readyz(ask: Ask[Any]) -> Response:
     """Whether the service can do its work: 503 where the database is away, not migrated, or takes no writes."""
-    current, newest = ask.api.reads.revision()
-    if current != newest:
-        raise Busy(f"the database is at migration {current}, this code knows {newest}: run the migrations")
-    ask.api.probe()
-    status = ask.api.current.status()
+    try:
+        current, newest = ask.api.reads.revision()
+        if current != newest:
+            raise Busy(f"the database is at migration {current}, this code knows {newest}: run the migrations")
+        ask.api.probe()
+        status = ask.api.current.status()
+    except Unavailable as error:
+        raise Busy(f"the database cannot be used now: {error}") from error
     own = [one for one in status.versions if one.own]
     word = "faulty" if any(one.failed for one in own) else "ok"
     if any(one.status in {"unbuilt", "building"} for one in own):

@@ -38,6 +38,7 @@ from adapters.sql.replay import Part, Replay
 from adapters.sql.reread import Reread, Rereader
 from adapters.sql.retract import Retractor, Unretractable
 from adapters.sql.seal import seal as sealed_by
+from adapters.sql.session import Unfit
 from adapters.sql.status import Status, VersionStatus
 from adapters.sql.stored import Reader, to_event
 from adapters.sql.taken import Left, Misfit, Outcome, Reach, Repeated, Taken
@@ -111,6 +112,7 @@ __all__ = [
     "TooLong",
     "Tree",
     "Unavailable",
+    "Unfit",
     "Unfolded",
     "Unretractable",
     "Unstorable",

@@ -7,7 +7,11 @@ from psycopg.pq import Conninfo
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-_OF_SQLITE = {"timeout", "detect_types", "isolation_level", "check_same_thread", "cached_statements"}
+from adapters.sql.session import set_otherwise
+
+SQLITE_OPTIONS = {"timeout": 5, "cached_statements": 512}
+"""What a URL may say, and what holds where it does not; `timeout`: seconds for a lock."""
+
 _FORMS = "sqlite:///FILE or postgresql://USER@HOST/NAME"
 
 
@@ -24,10 +28,12 @@ def address(url: str) -> URL:
     match parsed.get_backend_name():
         case "sqlite":
             _check_file(parsed)
-            _check_options(parsed, "SQLite", _OF_SQLITE)
+            _check_options(parsed, "SQLite", SQLITE_OPTIONS)
         case "postgresql":
             known = {option.keyword.decode() for option in Conninfo.get_defaults()}
-            _check_options(parsed, "PostgreSQL", known)
+            _check_options(parsed, "PostgreSQL", known - {"replication"})
+            for name in set_otherwise(parsed):
+                raise WrongAddress(f"Hookfold sets {name} itself and relies on it: remove it from the URL")
         case name:
             raise WrongAddress(f"{name}:// is no database that Hookfold knows: write {_FORMS}")
     return parsed

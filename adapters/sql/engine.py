@@ -11,11 +11,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
 
-from adapters.sql.address import address
+from adapters.sql import session
+from adapters.sql.address import SQLITE_OPTIONS, address
 from adapters.sql.entries import Unavailable
-from adapters.sql.errors import our_errors
+from adapters.sql.errors import our_errors, spoils_session
 from adapters.sql.files import Connection as SqliteConnection
 from adapters.sql.files import Files, Noted
 from adapters.sql.limits import hold_to_limits
@@ -32,25 +33,12 @@ Twice what it has when all goes well.
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    "PRAGMA busy_timeout = 5000",
     "PRAGMA recursive_triggers = ON",
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -65536",
     "PRAGMA wal_autocheckpoint = 4000",
     f"PRAGMA journal_size_limit = {WAL_LIMIT}",
 )
-_POSTGRESQL_OPTIONS = (
-    "-c timezone=UTC -c default_transaction_isolation=read\\ committed -c synchronous_commit=on "
-    "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
-)
-
-_POSTGRESQL_DEADLINES = {
-    "connect_timeout": 10,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "tcp_user_timeout": 20_000,
-}
-"""Seconds, the last one milliseconds: a server that is cut off is missed, not waited for."""
 
 
 def open_engine(url: str, *, pool_size: int = 8, make: bool = True, noted: Noted | None = None) -> Engine:
@@ -62,7 +50,7 @@ def open_engine(url: str, *, pool_size: int = 8, make: bool = True, noted: Noted
     parsed = address(url)
     if parsed.get_backend_name() == "sqlite":
         files = Files(Path(parsed.database or ""), noted)
-        engine = _open_sqlite(url, files, pool_size, make and noted is None)
+        engine = _open_sqlite(parsed, files, pool_size, make and noted is None)
     else:
         engine = _open_postgresql(parsed, pool_size)
     hold_to_limits(engine)
@@ -70,14 +58,23 @@ def open_engine(url: str, *, pool_size: int = 8, make: bool = True, noted: Noted
 
 
 def _open_postgresql(parsed: URL, pool_size: int) -> Engine:
-    return create_engine(
+    engine = create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args={"options": _POSTGRESQL_OPTIONS, **_POSTGRESQL_DEADLINES},
+        connect_args=session.arguments(parsed),
     )
+    event.listen(engine, "connect", session.begin, insert=True)  # the first to speak over it
+    event.listen(engine, "handle_error", _give_up)
+    return engine
+
+
+def _give_up(context: ExceptionContext) -> None:
+    """A session that cannot do its work leaves the pool, with the others of its time, as one whose socket broke."""
+    if spoils_session(context.original_exception):
+        context.is_disconnect = True
 
 
 @contextmanager
@@ -100,23 +97,18 @@ def noted_files(engine: Engine) -> Noted | None:
         return noted
 
 
-def _open_sqlite(url: str, files: Files, pool_size: int, make: bool) -> Engine:
+def _open_sqlite(parsed: URL, files: Files, pool_size: int, make: bool) -> Engine:
     if make:
         _make_private(files.path)
     elif files.noted is None:
         files.before()
     engine = create_engine(
-        url,
+        parsed,
         pool_size=pool_size,
         max_overflow=pool_size,
         hide_parameters=True,
-        connect_args={
-            "check_same_thread": False,
-            "isolation_level": None,
-            "timeout": 5,
-            "cached_statements": 512,
-            "factory": SqliteConnection,
-        },
+        connect_args={"check_same_thread": False, "isolation_level": None, "factory": SqliteConnection}
+        | _unsaid(parsed),
     )
     event.listen(engine, "do_connect", lambda *_: files.before())
     event.listen(engine, "connect", partial(_settle, files))
@@ -124,6 +116,11 @@ def _open_sqlite(url: str, files: Files, pool_size: int, make: bool) -> Engine:
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     event.listen(engine, "engine_disposed", lambda _: files.close())
     return engine
+
+
+def _unsaid(parsed: URL) -> dict[str, Any]:
+    """What the URL may say, where it does not."""
+    return {name: value for name, value in SQLITE_OPTIONS.items() if name not in parsed.query}
 
 
 def _make_private(path: Path) -> None:

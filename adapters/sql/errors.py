@@ -15,9 +15,16 @@ _SQLITE_PASSES = frozenset({3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 17, 26})
 """Primary result codes: PERM, ABORT, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN,
 PROTOCOL, SCHEMA, NOTADB. ERROR is a statement that is wrong, or larger than SQLite takes: it will be so tomorrow."""
 
-_POSTGRESQL_PASSES = frozenset("08 25 28 40 53 55 57 58 F0 XX".split())
-"""Classes of SQLSTATE: connection, transaction (read-only), authorization, rollback, resources, not in that state,
-operator, system, configuration file, internal. Not 54, a program limit: that statement will never fit."""
+_POSTGRESQL_PASSES = frozenset("08 25 26 28 3D 3F 40 53 55 57 58 F0 XX".split())
+"""Classes of SQLSTATE: connection, transaction (read-only), a prepared statement that is gone, authorization, database,
+schema, rollback, resources, not in that state, operator, system, configuration file, internal. Not 54, a program limit:
+that statement will never fit."""
+
+_POSTGRESQL_LACKS = frozenset({"42501", "42704", "42P01"})
+"""A right, a type, a table: our statements name what is always there, and without rights on a schema it is not seen."""
+
+_POSTGRESQL_WAITS = ("40", "55", "57014")
+"""Rolled back, or waited too long: the session is as good as before."""
 
 
 def is_for_now(error: Exception) -> bool:
@@ -26,12 +33,23 @@ def is_for_now(error: Exception) -> bool:
     PEP 249 calls it operational or the like, but also what cannot pass: there, the database's own code decides.
     """
     cause = error.orig if isinstance(error, DBAPIError) else error
+    if (state := getattr(cause, "sqlstate", None)) is not None:
+        return state[:2] in _POSTGRESQL_PASSES or state in _POSTGRESQL_LACKS
     if not _is_of_the_database(error):
         return False
-    if (state := getattr(cause, "sqlstate", None)) is not None:
-        return state[:2] in _POSTGRESQL_PASSES
     code = getattr(cause, "sqlite_errorcode", None)
     return code is None or code & 0xFF in _SQLITE_PASSES
+
+
+def spoils_session(error: BaseException) -> bool:
+    """True where PostgreSQL said that it cannot work now: a session that saw it may stay so when others do not.
+
+    It was read-only when the session began, or the session's types and statements went with a failover.
+    """
+    if not isinstance(error, Exception) or not is_for_now(error):
+        return False
+    state = getattr(error, "sqlstate", None)
+    return state is not None and not state.startswith(_POSTGRESQL_WAITS)
 
 
 def _is_of_the_database(error: BaseException) -> bool:
@@ -53,8 +71,12 @@ def cause_of(error: BaseException) -> str:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     if isinstance(cause, Unavailable):
         return str(cause)
-    words = str(cause).partition("\n")[0][:200] if _is_of_the_database(error) else ""
+    words = str(cause).partition("\n")[0][:200] if _is_told(error) else ""
     return f"{type(cause).__name__}: {words}" if words else type(cause).__name__
+
+
+def _is_told(error: BaseException) -> bool:
+    return _is_of_the_database(error) or (isinstance(error, Exception) and is_for_now(error))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from adapters.sql.dialects import dialect_of
-from adapters.sql.errors import cause_of, is_for_now, is_from_driver, unavailable
+from adapters.sql.errors import cause_of, is_for_now, is_from_driver, spoils_session, unavailable
 
 
 @contextmanager
@@ -22,7 +22,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("ROLLBACK")
         dialect_of(engine).begin_beside(connection.connection.cursor(), turn=False)
-        yield connection
+        try:
+            yield connection
+        except Exception as error:
+            if spoils_session(error):  # where the driver's cursor told it, the engine does not see it
+                connection.invalidate(error)
+            raise
         connection.commit()
 
 

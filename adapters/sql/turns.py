@@ -89,7 +89,7 @@ class Turns:
             outcomes: list[Outcome] = [*self._transact(lambda cursor: self._write(cursor, batch))]
         except Exception as error:
             if is_for_now(error):
-                self._ability.failed(batch)
+                self._ability.failed(batch, cause_of(error))
                 raise Unavailable(cause_of(error)) from error
             if len(batch) > 1:
                 return [self._append([item])[0] for item in batch]

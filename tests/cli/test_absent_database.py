@@ -41,6 +41,11 @@ WRONG = [
     ("sqlite:///rel.db?timout=5", "SQLite knows no option timout: write timeout"),
     ("postgresql://postgres@/hf?hst=foo", "PostgreSQL knows no option hst: write host"),
     ("postgresql://postgres@/hf?q=foo", "PostgreSQL knows no option q: remove it"),
+    ("postgresql://postgres@/hf?replication=database", "PostgreSQL knows no option replication"),
+    ("postgresql://postgres@/hf?client_encoding=latin1", "Hookfold sets client_encoding itself"),
+    ("postgresql://postgres@/hf?options=-c%20lock_timeout=1s%20-ctimezone=UTC", "Hookfold sets timezone itself"),
+    ("postgresql://postgres@/hf?options=--Synchronous-Commit=off", "Hookfold sets synchronous_commit itself"),
+    ("sqlite:///rel.db?isolation_level=DEFERRED", "SQLite knows no option isolation_level"),
 ]
 
 

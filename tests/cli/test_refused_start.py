@@ -52,6 +52,12 @@ def test_a_database_that_is_missing_on_its_server_is_named(configured: Path, emp
     assert "does not exist" in line
 
 
+def test_a_search_path_that_leads_nowhere_is_named(configured: Path, empty_postgresql_url: str):
+    line = one_line(serve(f"{empty_postgresql_url}&options=-csearch_path%3Dnowhere"))
+
+    assert "HOOKFOLD_DATABASE_URL: the database cannot be used: its search_path is nowhere" in line
+
+
 def test_a_folder_and_a_text_file_are_no_databases(configured: Path):
     (configured / "text.db").write_text("no database at all" * 100)
 
