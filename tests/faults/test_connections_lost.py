@@ -188,8 +188,8 @@ def _lose_again_and_again(url: str, times: int, lose: Callable[[Load], Any]) -> 
 
 
 def _comes(condition: Callable[[], bool]) -> bool:
-    """Whether other threads make it so in a while; a batch that asks in a turn of its own is alone under way."""
-    deadline = time.monotonic() + 2.0
+    """Whether other threads make it so in a while."""
+    deadline = time.monotonic() + 1.0
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.005)
     return condition()
