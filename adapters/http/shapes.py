@@ -353,6 +353,7 @@ class WholeEvent(Event, kw_only=True):
     """An event with what its body says: every documented field under its snake_case name.
 
     `duplicates` counts how often an entry of Hookfold's own was made again: a body that was read within the hour.
+    NUL and lone surrogates stand in `data` as texts, as docs/follow.md has it; turned back, they are what was sent.
     """
 
     data: dict[str, Any]

@@ -7,6 +7,7 @@ LONGEST_ID = 512
 """Characters (code points) of the longest id that is taken."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_WRITTEN_OUT = re.compile(r"[\x00\ud800-\udfff]|\\(?=u(?:0000|005c|d[89a-f][0-9a-f]{2}))")
 
 
 def usable_id(value: str) -> bool:
@@ -22,9 +23,13 @@ def may_hold_unstorable(body: bytes) -> bool:
 
 
 def safe(value: Any) -> Any:
-    r"""Parsed JSON with every NUL and lone surrogate of its strings and names as the text `\u0000`, `\ud800`."""
+    r"""Parsed JSON with every NUL and lone surrogate of its strings and names as the text `\u0000`, `\ud800`.
+
+    A backslash that was sent in front of such a text is `\u005c`, so that no two texts become one: whoever turns every
+    `\u0000`, `\u005c` and `\ud800` to `\udfff` back into its character has what was sent.
+    """
     if type(value) is str:
-        return _UNSTORABLE.sub(_written_out, value)
+        return _WRITTEN_OUT.sub(_written_out, value)
     if type(value) is dict:
         return {safe(name): safe(inner) for name, inner in value.items()}
     if type(value) is list:

@@ -43,4 +43,6 @@ def step(state: RegistrationState, event: Event, _: Settings) -> Arm:
     return state.take(table, event)
 
 
-registration = Kind("registration", (table,), RegistrationState, by_time, begin_by_time, follow_by_time, step)
+registration = Kind(
+    "registration", (table,), RegistrationState, by_time, begin_by_time, follow_by_time, step, revision=2
+)

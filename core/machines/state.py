@@ -130,8 +130,8 @@ class Kind:
     `arrange` brings a set of events into canonical order; `begin` readies the state for a stretch; `follow` does the
     same for one event more, telling what its place makes of it, or None when it is not the last in canonical order;
     `step` folds one event and tells the row that applied; `skip` passes by one that no machine may be moved by.
-    `revision` is raised when an effect changes that neither the rows nor the guards nor the state's fields show: stored
-    projections are then folded anew.
+    `revision` is raised when an effect changes that neither the rows nor the guards nor the state's fields show, or
+    what readings say of the same body: stored projections are then folded anew.
     """
 
     name: str
