@@ -120,7 +120,7 @@ def test_better_words_are_no_other_fingerprint():
 
 
 def test_a_raised_revision_is_another_fingerprint():
-    assert replace(DEVICE, revision=2).fingerprint != DEVICE.fingerprint
+    assert replace(DEVICE, revision=DEVICE.revision + 1).fingerprint != DEVICE.fingerprint
 
 
 def test_a_field_more_in_a_measurement_is_another_fingerprint():
