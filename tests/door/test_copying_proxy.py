@@ -46,8 +46,9 @@ def test_a_hookfold_that_says_nothing_holds_up_no_webhook(tmp_path: Path):
             answers = [post(sender) for _ in range(3)]
             copies = [hookfold.accept()[0] for _ in range(3)]
             heads = [copy.recv(65_536).partition(b"\r\n")[0] for copy in copies]
-            for open_one in (sender, *copies):
-                open_one.close()
+            sender.close()
+            for copy in copies:
+                copy.close()
 
     assert answers == [b"done"] * 3
     assert heads == [b"POST /in/captions HTTP/1.0"] * 3
