@@ -229,7 +229,8 @@ def test_who_read_a_body_and_who_made_a_bundle_is_recorded_by_the_tokens_name(re
     session = recorded.ids.of("session", "clinic", "s")
 
     for path in ("/v1/events/1/body", f"/v1/sessions/{session}/evidence"):
-        assert recorded.client.get(path, headers=bearer("raw")).status_code == 200
+        with recorded.client.get(path, headers=bearer("raw")) as answer:
+            assert answer.status_code == 200
 
     assert own_events(recorded) == [("body_read", "raw"), ("evidence_made", "raw")]
 
