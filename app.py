@@ -1,7 +1,7 @@
 """The composition root: `create_app` is the WSGI application, `serve` the whole service, `main` the command line."""
 
-import os
 from contextlib import closing
+from functools import partial
 
 import structlog
 from flask import Flask
@@ -11,17 +11,18 @@ from adapters.config import Settings
 from adapters.http import Tally
 from adapters.server import (
     METRICS,
-    WRITER,
     Bridge,
     Ending,
     Front,
     Link,
     configure_logs,
+    connect,
     handed,
     listener,
     serve_for_parent,
     serving,
     tallies,
+    to_writer,
     tune,
     write_for_parent,
     writing,
@@ -49,7 +50,7 @@ def answer() -> None:
     """
     configure_logs()
     parts, listening = wire_handed(handed()), listener()
-    door, link = parts.door(), Link(os.environ[WRITER], parts.ids, parts.patience)
+    door, link = parts.door(), Link(partial(connect, to_writer()), parts.ids, parts.patience)
     tally = Tally(*tallies())
     for metric in METRICS:
         tally.register(metric)
@@ -89,13 +90,14 @@ def serve(settings: Settings, asked: Serving) -> str | None:
     with (
         carrying(parts.engine),
         closing(parts.sealer()),
-        writing("from app import write; write()", hand, ending.give_up),
+        writing("from app import write; write()", hand, ending.give_up) as handing,
         serving(
             "from app import answer; answer()",
             hand,
             asked.host,
             settings.port,
             asked.processes,
+            handing,
             ending.give_up,
         ),
     ):

@@ -1,9 +1,9 @@
 """Hookfold's log without a server and without HTTP: as a thread's own commits, and through the process that writes."""
 
 import asyncio
-import os
 from collections.abc import Coroutine, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -12,7 +12,7 @@ import uvloop
 from sqlalchemy import text
 
 from adapters.config import load
-from adapters.server import WRITER, Link, writing
+from adapters.server import Link, connect, writing
 from adapters.sql import Entry, GroupCommit, Receipt, Rejection, Unavailable, carrying
 from bench.servers import settings_of
 from bench.traffic import SOURCE, Message
@@ -72,11 +72,12 @@ class Written(Own):
         super().__init__(folder, url)
         self._running = ExitStack()
         self._running.enter_context(carrying(self._parts.engine))
-        self._running.enter_context(writing("from app import write; write()", self._parts.handed(), _end))
+        handed = self._parts.handed()
+        to_writer = self._running.enter_context(writing("from app import write; write()", handed, _end))
         self._loop = uvloop.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._link = Link(os.environ[WRITER], self._parts.ids, self._parts.patience)
+        self._link = Link(partial(connect, to_writer), self._parts.ids, self._parts.patience)
         self._link.tie(self._loop)
 
     def _commit(self, item: Entry | Rejection) -> Receipt:

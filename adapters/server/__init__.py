@@ -3,17 +3,18 @@
 from adapters.server.bridge import SHARED, Bridge
 from adapters.server.collector import tune
 from adapters.server.ending import Ending
+from adapters.server.ends import connect
 from adapters.server.front import Front
 from adapters.server.link import Link
 from adapters.server.logs import configure_logs
 from adapters.server.loop import serve_for_parent
 from adapters.server.process import (
-    WRITER,
     Keeper,
     handed,
     listener,
     serving,
     tallies,
+    to_writer,
     write_for_parent,
     writing,
 )
@@ -23,7 +24,6 @@ from adapters.server.writer import Writer
 __all__ = [
     "METRICS",
     "SHARED",
-    "WRITER",
     "Bridge",
     "Ending",
     "Front",
@@ -31,11 +31,13 @@ __all__ = [
     "Link",
     "Writer",
     "configure_logs",
+    "connect",
     "handed",
     "listener",
     "serve_for_parent",
     "serving",
     "tallies",
+    "to_writer",
     "tune",
     "write_for_parent",
     "writing",

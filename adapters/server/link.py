@@ -1,6 +1,7 @@
 """A serving process's link to the one that writes: in the event loop, and for threads."""
 
 import asyncio
+import socket
 from asyncio import AbstractEventLoop, Transport
 from collections import deque
 from collections.abc import Callable
@@ -41,11 +42,12 @@ class Link(asyncio.Protocol):
 
     What can be made of a delivery before the writer's turn is made here: the writer is what everybody waits for.
     Who has no outcome within `patience` seconds is told that it is unknown: a sender tries again, and is known by its
-    key. A writer that hangs is started anew by who keeps it; until then, what is with it counts.
+    key. A writer that hangs is started anew by who keeps it; until then, what is with it counts. `connect` makes a
+    connection to it.
     """
 
-    def __init__(self, path: str, ids: Ids, patience: float) -> None:
-        self._path = path
+    def __init__(self, connect: Callable[[], socket.socket], ids: Ids, patience: float) -> None:
+        self._connect_anew = connect
         self._ids = ids
         self._patience = patience
         self._loop: AbstractEventLoop
@@ -125,7 +127,7 @@ class Link(asyncio.Protocol):
 
     async def _connect(self) -> None:
         try:
-            await self._loop.create_unix_connection(lambda: self, self._path)
+            await self._loop.create_unix_connection(lambda: self, sock=self._connect_anew())
         except OSError:
             self._transport = None
         finally:

@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import IO, Any
 
@@ -24,13 +23,10 @@ from adapters.server.ending import STOPS
 from adapters.server.pulse import PULSE, outlive
 from adapters.server.writer import Appends, Writer
 
-WRITER = "HOOKFOLD_WRITER"
-"""Names, to our own processes, the socket on which the writing process listens."""
-
 _LISTENER = "HOOKFOLD_LISTENER_FD"
 _TALLIES = "HOOKFOLD_TALLY_FDS"
+_WRITER = "HOOKFOLD_WRITER_FD"
 _LENGTH = 8
-_BACKLOG = 128
 _ACCEPTED = 1_024
 """Connections that may wait for a process that serves, as far as the system lets them."""
 _UNHEARD = 30_000
@@ -45,6 +41,7 @@ _DEATHS = 8
 _LAST_WORDS = 90.0
 """Seconds for a process that was told to end; behind them it is killed: what it has not answered is sent again."""
 GiveUp = Callable[[str], None]
+Passed = Mapping[str, Sequence[int]]
 _logger = structlog.get_logger()
 
 
@@ -70,6 +67,11 @@ def tallies() -> tuple[int, list[int]]:
     return own, every
 
 
+def to_writer() -> socket.socket:
+    """What the parent handed over to connect to the writing process through."""
+    return socket.socket(fileno=int(os.environ[_WRITER]))
+
+
 def handed() -> Any:
     """What the parent handed over to the code that it runs here, before anything else is asked of standard input."""
     size = int.from_bytes(_read_exactly(_LENGTH))
@@ -88,34 +90,38 @@ def _read_exactly(size: int) -> bytes:
 
 
 @contextmanager
-def writing(code: str, hand: Any, give_up: GiveUp) -> Iterator[None]:
+def writing(code: str, hand: Any, give_up: GiveUp) -> Iterator[socket.socket]:
     """A process that runs `code` (which calls `write_for_parent`) while the block lasts; it is started anew if it dies.
 
-    `hand`: what that finds as `handed()`. The socket outlives the process: what arrives meanwhile waits. `give_up` is
-    told why nobody starts it any more, where it dies at its start again and again.
+    Who is given the socket can connect to it. `hand`: what that process finds as `handed()`. The socket outlives it:
+    who connects meanwhile waits. `give_up` is told why nobody starts it any more, where it dies at its start again and
+    again.
     """
-    with tempfile.TemporaryDirectory(prefix="hookfold-") as folder, socket.socket(socket.AF_UNIX) as listening:
-        path = str(Path(folder) / "writer")
-        listening.bind(path)
-        listening.listen(_BACKLOG)
-        os.environ[WRITER] = path
-        with _kept(code, hand, listening, "writer_died", give_up):
-            yield
+    taking, handing = socket.socketpair()
+    with taking, handing:
+        taking.setblocking(False)
+        handing.setblocking(False)
+        with _kept(code, hand, {_LISTENER: [taking.fileno()]}, "writer_died", give_up):
+            yield handing
 
 
 @contextmanager
-def serving(code: str, hand: Any, host: str, port: int, processes: int, give_up: GiveUp) -> Iterator[None]:
+def serving(
+    code: str, hand: Any, host: str, port: int, processes: int, writing: socket.socket, give_up: GiveUp
+) -> Iterator[None]:
     """So many processes that run `code` while the block lasts, each with a socket of its own on the one port.
 
-    `hand`: what they find as `handed()`. The sockets outlive them: who connects meanwhile waits. `give_up`: as above.
+    `hand`: what they find as `handed()`; `writing`: as `to_writer()`. The sockets outlive them: who connects meanwhile
+    waits. `give_up`: as above.
     """
     with ExitStack() as opened:
         tallies = [opened.enter_context(_file()).fileno() for _ in range(processes)]
         sockets = [opened.enter_context(_listening(host, port)) for _ in range(processes)]
-        keepers = [
-            opened.enter_context(_kept(code, hand, listening, "server_died", give_up, [own, *tallies]))
+        passed = [
+            {_LISTENER: [listening.fileno()], _WRITER: [writing.fileno()], _TALLIES: [own, *tallies]}
             for listening, own in zip(sockets, tallies, strict=True)
         ]
+        keepers = [opened.enter_context(_kept(code, hand, one, "server_died", give_up)) for one in passed]
         try:
             yield
         finally:
@@ -143,10 +149,8 @@ def _file() -> IO[bytes]:
 
 
 @contextmanager
-def _kept(
-    code: str, hand: Any, listening: socket.socket, death: str, give_up: GiveUp, tallies: Sequence[int] = ()
-) -> Iterator["Keeper"]:
-    keeper = Keeper([sys.executable, "-c", code], hand, listening.fileno(), death, give_up, tallies)
+def _kept(code: str, hand: Any, passed: Passed, death: str, give_up: GiveUp) -> Iterator["Keeper"]:
+    keeper = Keeper([sys.executable, "-c", code], hand, passed, death, give_up)
     try:
         yield keeper
     finally:
@@ -155,31 +159,21 @@ def _kept(
 
 class Keeper:
     """Keeps a process running until it is told to stop. `death` is what the log says where one ends by itself.
+    `passed`: the files that it has from us, and that outlive it, by the variables that tell it their numbers.
 
     One that was killed may have been in the way of somebody; one that ends by itself at its start, time and again, is
-    broken: `give_up` is told so. `tallies`: files for what is counted (`tallies()`), which outlive it as `passed` does.
+    broken: `give_up` is told so.
     """
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        hand: Any,
-        passed: int,
-        death: str,
-        give_up: GiveUp,
-        tallies: Sequence[int] = (),
-    ) -> None:
+    def __init__(self, command: Sequence[str], hand: Any, passed: Passed, death: str, give_up: GiveUp) -> None:
         self._command = command
-        self._passed = {passed, *tallies}
+        self._passed = {file for files in passed.values() for file in files}
         self._death = death
         self._give_up = give_up
         self._deaths = 0
         self._lives_since = 0.0
-        self._env: Mapping[str, str] = {
-            **os.environ,
-            _LISTENER: str(passed),
-            _TALLIES: " ".join(map(str, tallies)),
-        }
+        numbers = {name: " ".join(map(str, files)) for name, files in passed.items()}
+        self._env: Mapping[str, str] = {**os.environ, **numbers}
         handed = pickle.dumps(hand)
         self._handed = len(handed).to_bytes(_LENGTH) + handed
         self._stopping = Event()

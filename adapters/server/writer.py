@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from adapters.server.ends import accept
 from adapters.server.frames import Inbox, Item, Outcome, frame, pack
 from adapters.server.pulse import EVERY, Pulse
 from adapters.sql import Receipt, Unavailable, Unstorable, fitting
@@ -46,7 +47,7 @@ class Appends(Protocol):
 
 
 class Writer:
-    """Commits what connected processes send. `alive` closes with our parent."""
+    """Commits what processes send that have handed their ends over to `listener`. `alive` closes with our parent."""
 
     def __init__(self, listener: socket.socket, alive: Any, log: Appends) -> None:
         self._log = log
@@ -83,9 +84,10 @@ class Writer:
             self._begin()
 
     def _accept(self) -> None:
-        connection, _ = self._listener.accept()
-        connection.settimeout(PATIENCE)
-        self._selector.register(connection, selectors.EVENT_READ, Inbox[Item](Item))  # type: ignore[arg-type]  # a union
+        connection = accept(self._listener)
+        if connection is not None:
+            connection.settimeout(PATIENCE)
+            self._selector.register(connection, selectors.EVENT_READ, Inbox[Item](Item))  # type: ignore[arg-type]  # a union
 
     def _wait(self) -> list[selectors.SelectorKey]:
         """What can be read. The log's socket is registered for this one look.

@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
-from threading import Condition, Event, Thread
+from threading import Condition, Event
 from typing import Any
 
 import psycopg
 import pytest
 
-from adapters.server import Writer
 from adapters.server.frames import Inbox, Outcome, frame, pack
 from adapters.sql import Receipt, fitting, migrate, open_engine
 from adapters.sql.postgresql import _APPEND_LOCK
 from tests.support.logs import Bench, wms
 from tests.support.postgres import Postgres
+from tests.support.writing import connecting
 
 LOSSES = int(os.environ.get("HOOKFOLD_LOSSES", "0"))
 WITHIN = 5.0 if LOSSES else 60.0
@@ -101,23 +101,6 @@ def received(connection: socket.socket, count: int) -> list[Outcome]:
     return outcomes
 
 
-@contextmanager
-def connecting(log: Any) -> Iterator[Callable[[], socket.socket]]:
-    """What connects to a writer of that log; the writer ends with the block."""
-    parent, alive = socket.socketpair()
-    with socket.socket() as listener, alive:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        thread = Thread(target=Writer(listener, alive, log).run, daemon=True)
-        thread.start()
-        try:
-            yield lambda: socket.create_connection(listener.getsockname(), timeout=WITHIN)
-        finally:
-            parent.close()
-            thread.join(WITHIN)
-        assert not thread.is_alive()
-
-
 def test_sessions_that_are_ended_under_load(postgresql_url: str):
     with closing(psycopg.connect(postgresql_url, autocommit=True)) as admin:
         _lose_again_and_again(postgresql_url, LOSSES or 12, lambda _: admin.execute(TERMINATE))
@@ -171,7 +154,7 @@ def test_a_server_that_is_restarted_under_load():
 
 def _lose_again_and_again(url: str, times: int, lose: Callable[[Load], Any]) -> None:
     bench = Bench(url)
-    with closing(bench), connecting(bench.log) as connect:
+    with closing(bench), connecting(bench.log, WITHIN) as connect:
         load = Load(bench, connect)
         with load.running():
             load.await_answers()

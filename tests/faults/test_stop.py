@@ -61,10 +61,28 @@ def test_a_process_that_is_started_anew_has_the_configuration_of_the_others(serv
     assert service.wms(wms("s", 0)).status == 200
 
 
-def test_one_that_is_told_to_stop_while_a_process_is_started_anew_stops(
-    monkeypatch: pytest.MonkeyPatch, listening: socket.socket
+def test_a_service_leans_on_nothing_in_the_temporary_folder(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, tmp_path: Path
 ):
-    keeper = Keeper(DIES, None, listening.fileno(), "died", pytest.fail)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with running(database_url, tmp_path / "service") as service:
+        found = [*temporary.iterdir()]
+        for each in found:
+            shutil.rmtree(each)
+        os.kill(service.children()["writer"][0], signal.SIGKILL)
+        time.sleep(0.5)
+        service.await_ready()
+
+        assert service.wms(wms("s", 0)).status == 200
+    assert found == []
+
+
+def test_one_that_is_told_to_stop_while_a_process_is_started_anew_stops(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    keeper = Keeper(DIES, None, {}, "died", pytest.fail)
     started = subprocess.Popen.__init__
 
     def slowly(self: Any, *arguments: Any, **named: Any) -> None:
@@ -81,9 +99,9 @@ def test_one_that_is_told_to_stop_while_a_process_is_started_anew_stops(
 
 
 def test_a_process_that_cannot_be_started_anew_is_tried_again(
-    monkeypatch: pytest.MonkeyPatch, listening: socket.socket
+    monkeypatch: pytest.MonkeyPatch,
 ):
-    keeper = Keeper(DIES, None, listening.fileno(), "died", pytest.fail)
+    keeper = Keeper(DIES, None, {}, "died", pytest.fail)
     started, failures = subprocess.Popen.__init__, [OSError(24, "Too many open files")] * 2
 
     def scarcely(self: Any, *arguments: Any, **named: Any) -> None:
@@ -106,21 +124,21 @@ def test_a_process_that_cannot_be_started_anew_is_tried_again(
 
 
 def test_a_process_that_dies_at_its_start_again_and_again_is_given_up(
-    monkeypatch: pytest.MonkeyPatch, listening: socket.socket
+    monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr("adapters.server.process._PAUSE", 0.001)
     given_up: Queue[str] = Queue()
-    keeper = Keeper(DIES, None, listening.fileno(), "died", given_up.put)
+    keeper = Keeper(DIES, None, {}, "died", given_up.put)
 
     assert given_up.get(timeout=30) == "died: 8 times at its start, with status 0; see the lines above"
     keeper.stop()
 
 
 def test_a_process_that_is_killed_is_started_anew_as_often_as_it_takes(
-    monkeypatch: pytest.MonkeyPatch, listening: socket.socket
+    monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr("adapters.server.process._PAUSE", 0.001)
-    keeper = Keeper(SLEEPS, None, listening.fileno(), "died", pytest.fail)
+    keeper = Keeper(SLEEPS, None, {}, "died", pytest.fail)
 
     for _ in range(12):
         killed = keeper._process
@@ -150,9 +168,3 @@ def test_a_service_whose_processes_die_at_their_start_ends_and_says_so(sqlite_ur
     assert ended.returncode == 1
     assert "Error: the service gave up: " in ended.stderr
     assert "_died: 8 times at its start, with status 1; see the lines above" in ended.stderr
-
-
-@pytest.fixture
-def listening() -> Iterator[socket.socket]:
-    with socket.socket() as one:
-        yield one

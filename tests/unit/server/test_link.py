@@ -1,9 +1,11 @@
 """A link gives each delivery its own outcome, whoever still waits for it."""
 
 import asyncio
+import socket
 import tempfile
 from asyncio import Future, StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,16 @@ async def committed(link: Link, item: Item) -> Receipt | Unavailable:
     return await told
 
 
+def connected(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(path))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
 def linked(folder: Path, receive: Receive, use: Callable[[Link], Awaitable[None]], patience: float = 30) -> None:
     """Runs `use` with a link to a listener whose connections are given to `receive`."""
 
@@ -62,7 +74,7 @@ def linked(folder: Path, receive: Receive, use: Callable[[Link], Awaitable[None]
         await receive(reader, writer)
 
     async def run() -> None:
-        link = Link(str(folder / "writer"), Ids(b"secret"), patience)
+        link = Link(partial(connected, folder / "writer"), Ids(b"secret"), patience)
         link.tie(asyncio.get_running_loop())
         server = await asyncio.start_unix_server(accept, folder / "writer")
         await use(link)
@@ -174,7 +186,7 @@ def test_a_closed_link_lets_every_thread_go(tmp_path: Path):
 
 def test_without_a_writer_nothing_is_committed(tmp_path: Path):
     async def wait_for_nobody() -> None:
-        link = Link(str(tmp_path / "nobody"), Ids(b"secret"), 30)
+        link = Link(partial(connected, tmp_path / "nobody"), Ids(b"secret"), 30)
         link.tie(asyncio.get_running_loop())
 
         assert isinstance(await committed(link, delivery(1)), Unavailable)

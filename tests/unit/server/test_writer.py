@@ -5,17 +5,15 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from threading import Thread
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import pytest
 
-from adapters.server import Writer
 from adapters.server.frames import Inbox, Item, Outcome, frame, pack
 from adapters.sql import Receipt, Rejection, Unavailable
 from adapters.sql.batches import MOST_BYTES
+from tests.support.writing import connecting
 
 
 class Scripted:
@@ -98,23 +96,6 @@ class Failing:
         if self._errors:
             raise self._errors.popleft()
         return [Receipt("rejected", item.size) for item in sent if isinstance(item, Rejection)]
-
-
-@contextmanager
-def connecting(log: Any) -> Iterator[Callable[[], socket.socket]]:
-    """What connects to a writer of that log; the writer ends with the block."""
-    parent, alive = socket.socketpair()
-    with socket.socket(socket.AF_INET) as listener, alive:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        thread = Thread(target=Writer(listener, alive, log).run)
-        thread.start()
-        try:
-            yield lambda: socket.create_connection(listener.getsockname(), timeout=10)
-        finally:
-            parent.close()
-            thread.join(10)
-        assert not thread.is_alive()
 
 
 def delivered(size: int) -> bytes:

@@ -1,0 +1,32 @@
+"""A writer in a thread, and what connects to it."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+
+from adapters.server import Writer, connect
+
+
+@contextmanager
+def connecting(log: Any, patience: float = 10) -> Iterator[Callable[[], socket.socket]]:
+    """What connects to a writer of that log; the writer ends with the block."""
+    parent, alive = socket.socketpair()
+    taking, handing = socket.socketpair()
+
+    def connected() -> socket.socket:
+        connection = connect(handing)
+        connection.settimeout(patience)
+        return connection
+
+    with taking, handing, alive:
+        taking.setblocking(False)
+        thread = Thread(target=Writer(taking, alive, log).run, daemon=True)
+        thread.start()
+        try:
+            yield connected
+        finally:
+            parent.close()
+            thread.join(patience)
+        assert not thread.is_alive()
