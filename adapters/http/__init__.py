@@ -1,14 +1,14 @@
 """HTTP: the door for deliveries and the query API. This is the folder's whole face."""
 
-from adapters.http.api import Api
 from adapters.http.create import create_http
-from adapters.http.door import Answer, Door, failure, is_ingest, unrecorded
-from adapters.http.health import ALIVE
-from adapters.http.ingest import ingest_blueprint
-from adapters.http.problems import problem_answer
-from adapters.http.tally import Tally
-from adapters.http.telling import tell
-from adapters.http.waiting import ENDING
+from adapters.http.framework.api import Api
+from adapters.http.framework.problems import problem_answer
+from adapters.http.framework.waiting import ENDING
+from adapters.http.ingest.door import Answer, Door, failure, is_ingest, unrecorded
+from adapters.http.ingest.ingest import ingest_blueprint
+from adapters.http.ingest.tally import Tally
+from adapters.http.presenters.telling import tell
+from adapters.http.views.health import ALIVE
 
 __all__ = [
     "ALIVE",

@@ -9,7 +9,15 @@ from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
-from adapters.http import (
+from adapters.http.framework import openapi
+from adapters.http.framework.answers import add_safe_headers
+from adapters.http.framework.api import Api
+from adapters.http.framework.endpoints import Endpoints
+from adapters.http.framework.problems import Busy, Problem, problem_response
+from adapters.http.framework.routes import Route
+from adapters.http.framework.tokens import Gate
+from adapters.http.ingest.door import failure, is_ingest
+from adapters.http.views import (
     actions,
     audit,
     completeness,
@@ -21,19 +29,11 @@ from adapters.http import (
     health,
     machines,
     measurements,
-    openapi,
     registrations,
     replays,
     sessions,
 )
-from adapters.http.answers import add_safe_headers
-from adapters.http.api import Api
-from adapters.http.door import failure, is_ingest
-from adapters.http.endpoints import Endpoints
-from adapters.http.metrics import Metrics
-from adapters.http.problems import Busy, Problem, problem_response
-from adapters.http.routes import Route
-from adapters.http.tokens import Gate
+from adapters.http.views.metrics import Metrics
 from adapters.sql import TooLong, Unavailable
 
 _MODULES = (

@@ -1,53 +1,62 @@
 """The event log and its projections in SQL."""
 
-from adapters.sql.ability import probe
-from adapters.sql.address import WrongAddress
-from adapters.sql.adopt import Importer
-from adapters.sql.batches import fitting
-from adapters.sql.build import Builder, Progress, Refused, Told, Unfolded
-from adapters.sql.collector import seldom_collecting
-from adapters.sql.configured import TOKENS, Configured, note_configuration
-from adapters.sql.current import Current
-from adapters.sql.destroy import Found
-from adapters.sql.dialects import dialect_of
-from adapters.sql.difference import Change, Difference
-from adapters.sql.engine import check_made, check_newest, migrate, noted_files, open_engine, opened_engine, revision
-from adapters.sql.entries import Entry, Probe, Receipt, Rejection, Unavailable, Unstorable
-from adapters.sql.erase import Eraser, Erasure
-from adapters.sql.erased import Base
-from adapters.sql.errors import cause_of
-from adapters.sql.files import Noted
-from adapters.sql.first_use import claim, claimed_sources, claims, is_begun
-from adapters.sql.group import GroupCommit
-from adapters.sql.helpers import spare_cores
-from adapters.sql.imports import tell_imports
-from adapters.sql.keeping import Keeper, keeper
-from adapters.sql.limits import TooLong, time_limit
-from adapters.sql.log import Log
-from adapters.sql.own import OWN, Recorder, own_source
-from adapters.sql.past import Arrival, Erased, History, Past
-from adapters.sql.plans import Plan, Plans
-from adapters.sql.project import Projector
-from adapters.sql.projection import Code, Source
-from adapters.sql.reads import Reads
-from adapters.sql.reads_deliveries import Delivered, Deliveries, Seen
-from adapters.sql.reads_events import Recorded
-from adapters.sql.reads_evidence import Exhibit, Exhibits
-from adapters.sql.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
-from adapters.sql.replay import Part, Replay
-from adapters.sql.reread import Reread, Rereader
-from adapters.sql.retract import Retractor, Unretractable
-from adapters.sql.seal import seal as sealed_by
-from adapters.sql.session import Unfit
-from adapters.sql.status import Status, VersionStatus
-from adapters.sql.stored import Reader, to_event
-from adapters.sql.taken import Left, Misfit, Outcome, Reach, Repeated, Taken
-from adapters.sql.tree import Hole, Stored, Tree, View
-from adapters.sql.verify import Verified, recompute
-from adapters.sql.versions import Version
-from adapters.sql.wal import carrying
-from adapters.sql.whole import Extent, Selection, Whole, WholeDelivery, WholeEvent, WholeStream
-from adapters.sql.wrong import Wrong
+from adapters.sql.audit.tree import Hole, Stored, Tree, View
+from adapters.sql.audit.verify import Verified, recompute
+from adapters.sql.audit.wrong import Wrong
+from adapters.sql.database.address import WrongAddress
+from adapters.sql.database.collector import seldom_collecting
+from adapters.sql.database.engine import (
+    check_made,
+    check_newest,
+    migrate,
+    noted_files,
+    open_engine,
+    opened_engine,
+    revision,
+)
+from adapters.sql.database.errors import cause_of
+from adapters.sql.database.exceptions import Unavailable, Unstorable
+from adapters.sql.database.files import Noted
+from adapters.sql.database.limits import TooLong, time_limit
+from adapters.sql.database.session import Unfit
+from adapters.sql.database.wal import carrying
+from adapters.sql.dialects.dialects import dialect_of
+from adapters.sql.erasure.destroy import Found
+from adapters.sql.erasure.erase import Eraser, Erasure
+from adapters.sql.erasure.keeping import Keeper, keeper
+from adapters.sql.erasure.retract import Retractor, Unretractable
+from adapters.sql.log.ability import probe
+from adapters.sql.log.batches import fitting
+from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
+from adapters.sql.log.group import GroupCommit
+from adapters.sql.log.log import Log
+from adapters.sql.log.own import OWN, Recorder, own_source
+from adapters.sql.log.project import Projector
+from adapters.sql.log.seal import seal as sealed_by
+from adapters.sql.projections.current import Current
+from adapters.sql.projections.erased import Base
+from adapters.sql.projections.projection import Code, Source
+from adapters.sql.projections.status import Status, VersionStatus
+from adapters.sql.projections.stored import Reader, to_event
+from adapters.sql.projections.versions import Version
+from adapters.sql.reads.past import Arrival, Erased, History, Past
+from adapters.sql.reads.reads import Reads
+from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Seen
+from adapters.sql.reads.reads_events import Recorded
+from adapters.sql.reads.reads_evidence import Exhibit, Exhibits
+from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
+from adapters.sql.replay.build import Builder, Progress, Refused, Told, Unfolded
+from adapters.sql.replay.difference import Change, Difference
+from adapters.sql.replay.helpers import spare_cores
+from adapters.sql.replay.plans import Plan, Plans
+from adapters.sql.replay.replay import Part, Replay
+from adapters.sql.replay.reread import Reread, Rereader
+from adapters.sql.service.configured import TOKENS, Configured, note_configuration
+from adapters.sql.service.first_use import claim, claimed_sources, claims, is_begun
+from adapters.sql.transfer.adopt import Importer
+from adapters.sql.transfer.imports import tell_imports
+from adapters.sql.transfer.taken import Left, Misfit, Outcome, Reach, Repeated, Taken
+from adapters.sql.transfer.whole import Extent, Selection, Whole, WholeDelivery, WholeEvent, WholeStream
 
 __all__ = [
     "OWN",

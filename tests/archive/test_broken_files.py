@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from adapters.archive.lines import Altered, Broken, End, Seal
 from adapters.sql import Misfit, Outcome
-from adapters.sql.tables import payloads
+from adapters.sql.database.tables import payloads
 from core.ids import Ids
 from tests.archive.conftest import Make
 from tests.support.travel import Place

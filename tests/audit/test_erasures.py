@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from adapters.sql import verify
-from adapters.sql.tables import events, payloads
+from adapters.sql.audit import verify
+from adapters.sql.database.tables import events, payloads
 from core.leaf import Columns, commitment, leaf
 from core.packed import unpack
 from tests.support.audited import Audited

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from adapters.audit import Contradiction, Empty, Notary, Sealer
-from adapters.sql import Hole, Tree, tree
+from adapters.sql import Hole, Tree
+from adapters.sql.audit import tree
 from core import merkle
 from tests.support import rfc6962
 from tests.support.audited import SIGNING, Audited

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Column, Connection, LargeBinary, Table, Text, and_, cast, delete, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from adapters.sql.tables import checkpoints, events, nodes, payloads, retractions
+from adapters.sql.database.tables import checkpoints, events, nodes, payloads, retractions
 from core.leaf import Columns
 from core.note import Checkpoint
 from tests.support.audited import SIGNING, Audited

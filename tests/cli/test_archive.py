@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from adapters.cli import command_line
 from adapters.config import load, write_template
-from adapters.sql import Entry, opened_engine, tables
+from adapters.sql import Entry, opened_engine
+from adapters.sql.database import tables
 from app import commands
 from tests.support.house import start
 from wiring.opening import open_parts

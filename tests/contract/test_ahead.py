@@ -133,7 +133,7 @@ def test_rejections_that_another_writer_recorded_in_between_take_their_own_numbe
 
 
 def test_rejections_on_record_stay_bounded_however_they_travel(flight: Flight, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.sql.log.PRUNED_AFTER", 5)
+    monkeypatch.setattr("adapters.sql.log.log.PRUNED_AFTER", 5)
     bench = flight.bench
 
     for number in range(1_020):
@@ -148,7 +148,7 @@ def test_rejections_on_record_stay_bounded_however_they_travel(flight: Flight, m
 
 
 def test_streams_that_are_not_remembered_do_not_hold_batches_back(flight: Flight, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.sql.memory._REMEMBERED", 2)
+    monkeypatch.setattr("adapters.sql.log.memory._REMEMBERED", 2)
     for session in "abcdef":
         flight.begin(scan(flight.bench, session, 0))
     flight.land()
@@ -211,7 +211,7 @@ def test_a_device_that_refused_batches_were_the_first_to_mention_is_still_named(
 def test_what_another_writer_appended_is_folded_before_what_comes_here(
     flight: Flight, other: Bench, foreign: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("adapters.sql.memory._MOST_FOREIGN", 2)
+    monkeypatch.setattr("adapters.sql.log.memory._MOST_FOREIGN", 2)
     flight.begin(*(scan(flight.bench, name, 0) for name in "abc"))
     flight.land()
     for name in "abc"[:foreign]:
@@ -225,7 +225,7 @@ def test_what_another_writer_appended_is_folded_before_what_comes_here(
 
 
 def test_streams_that_a_writer_has_forgotten_are_folded_on(flight: Flight, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.sql.memory._REMEMBERED", 2)
+    monkeypatch.setattr("adapters.sql.log.memory._REMEMBERED", 2)
     for number in range(len(HAPPY)):
         for name in "abcd":
             flight.begin(scan(flight.bench, name, number))
@@ -315,7 +315,7 @@ def test_what_cannot_be_made_ahead_is_decided_in_its_turn(flight: Flight):
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_server_that_says_nothing_is_not_waited_for(flight: Flight, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.sql.pipeline.PATIENCE", 0.5)
+    monkeypatch.setattr("adapters.sql.dialects.pipeline.PATIENCE", 0.5)
     silent = flight.bench.log._connection.driver_connection.info.backend_pid
     os.kill(silent, signal.SIGSTOP)
     try:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from adapters.sql.afresh import Afresh
-from adapters.sql.erase import Eraser
-from adapters.sql.own import Recorder
+from adapters.sql.erasure.erase import Eraser
+from adapters.sql.log.own import Recorder
+from adapters.sql.projections.afresh import Afresh
 from core import fold
 from tests.support.logs import IDS, NOON
 from tests.support.releases import Release, changed

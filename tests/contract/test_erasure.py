@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import make_url, update
 
 from adapters.audit import SigningKey, Verification, verify_log
-from adapters.sql.tables import payloads
+from adapters.sql.database.tables import payloads
 from core import fold
 from tests.support.erasing import Erasing
 from tests.support.logs import NOON, SECOND, rejection, wms
@@ -326,7 +326,7 @@ def test_a_device_that_another_action_names_meanwhile_stays(bench: Erasing):
 
 
 def test_an_erasure_in_parts_tells_of_each_part(bench: Erasing, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.sql.erase.PART", 2)
+    monkeypatch.setattr("adapters.sql.erasure.erase.PART", 2)
     send(bench, "clinic", *(wms(f"s-{number}", 0) for number in range(5)))
 
     erasure = bench.eraser.erase(bench.eraser.before("clinic", NOON + 100 * SECOND), "keep_for")

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from adapters.sql import Unavailable, open_engine
-from adapters.sql.errors import is_for_now, our_errors
+from adapters.sql.database.errors import is_for_now, our_errors
 
 TOO_MANY = {
     "sqlite": " UNION ALL ".join(["SELECT 1"] * 501),

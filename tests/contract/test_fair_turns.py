@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.sql import Tree, claim, keeper, migrate
-from adapters.sql.transactions import Transactions
+from adapters.sql.database.transactions import Transactions
 from tests.support.logs import NOON, Bench, wms
 
 LONG = 2_000

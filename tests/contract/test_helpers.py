@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from adapters.sql import Progress, Unfolded, folders, walk
-from adapters.sql.difference import Differ
+from adapters.sql import Progress, Unfolded
+from adapters.sql.replay import folders, walk
+from adapters.sql.replay.difference import Differ
 from core import fold
 from tests.support.logs import wms
 from tests.support.releases import Release, faulty

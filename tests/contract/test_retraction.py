@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from adapters.sql.retract import Unretractable
+from adapters.sql.erasure.retract import Unretractable
 from core import fold
 from tests.support.erasing import Erasing
 from tests.support.logs import IDS, wms

@@ -5,7 +5,7 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 
 from adapters.sql import Reads, open_engine
-from adapters.sql.engine import WAL_LIMIT
+from adapters.sql.database.engine import WAL_LIMIT
 
 
 def test_the_log_is_cut_once_a_long_reader_is_gone(sqlite_url: str, tmp_path: Path):

@@ -19,7 +19,7 @@ from sqlalchemy import update
 from adapters.audit import Notary, SigningKey
 from adapters.evidence import Evidence, Made, verify
 from adapters.sql import Reads, Tree
-from adapters.sql.tables import payloads
+from adapters.sql.database.tables import payloads
 from tests.support.erasing import Erasing
 from tests.support.logs import wms
 

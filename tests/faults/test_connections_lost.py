@@ -19,7 +19,7 @@ import pytest
 
 from adapters.server.frames import Inbox, Outcome, frame, pack
 from adapters.sql import Receipt, fitting, migrate, open_engine
-from adapters.sql.postgresql import _APPEND_LOCK
+from adapters.sql.dialects.postgresql import _APPEND_LOCK
 from tests.support.logs import Bench, wms
 from tests.support.postgres import Postgres
 from tests.support.writing import connecting

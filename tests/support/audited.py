@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from adapters.audit import Notary, SigningKey, Verification, opened, verify_log
 from adapters.sql import Entry, Importer, Taken, Tree, Verified, recompute
-from adapters.sql.seal import seal
+from adapters.sql.log.seal import seal
 from core.event import Reading
 from core.leaf import Columns, leaf
 from core.note import Checkpoint

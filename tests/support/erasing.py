@@ -1,9 +1,9 @@
 """A log whose bodies can be erased and whose events can be retracted, as the command line would do it."""
 
-from adapters.sql.afresh import Afresh
-from adapters.sql.erase import Eraser
-from adapters.sql.own import Recorder
-from adapters.sql.retract import Retractor
+from adapters.sql.erasure.erase import Eraser
+from adapters.sql.erasure.retract import Retractor
+from adapters.sql.log.own import Recorder
+from adapters.sql.projections.afresh import Afresh
 from tests.support.logs import IDS, NOON, Bench
 
 

@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import Any
 
 from adapters.sql import Builder, Code, Projector, Source, dialect_of
-from adapters.sql.build import Progress, Unfolded
+from adapters.sql.replay.build import Progress, Unfolded
 from core import fold
 from core.machines import session
 from core.machines.table import On, declare
@@ -43,7 +43,7 @@ class Release(Bench):
         """The name of this release's version."""
         with self.engine.connect() as connection:
             cursor: Any = connection.connection.cursor()
-            from adapters.sql.versions import all_versions, own_version
+            from adapters.sql.projections.versions import all_versions, own_version
 
             found = own_version(all_versions(cursor), machine, self.machines[machine].fingerprint)
         return found.version if found else ""

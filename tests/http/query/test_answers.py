@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from adapters.http.problems import Busy
-from adapters.http.waiting import Waiting
-from adapters.sql import past
+from adapters.http.framework.problems import Busy
+from adapters.http.framework.waiting import Waiting
+from adapters.sql.reads import past
 from tests.support.house import House, pushed, start, stop, wms
 
 ASKED = [
@@ -124,7 +124,7 @@ def test_a_fault_of_ours_tells_nothing_of_its_cause(one_house: House, monkeypatc
     def broken(*_: Any) -> Any:
         raise RuntimeError("ann@example.com")
 
-    monkeypatch.setattr("adapters.sql.reads.Reads.streams", broken)
+    monkeypatch.setattr("adapters.sql.reads.reads.Reads.streams", broken)
 
     problem = one_house.problem("/v1/sessions", status=500)
 

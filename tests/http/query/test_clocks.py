@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.sql import past, reads_past
+from adapters.sql.reads import past, reads_past
 from core.fold import MACHINES, encode, fold
 from tests.support.house import NOON, SECOND, SETTINGS, House, pushed, start, stop, wms
 

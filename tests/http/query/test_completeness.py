@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from adapters.http import completeness
+from adapters.http.views import completeness
 from tests.support.house import House, pushed, start, wms
 
 PATH = "/v1/audit/completeness"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from adapters.http import follow
-from adapters.http.follow import RECONNECT, Follower, messages
+from adapters.http.views import follow
+from adapters.http.views.follow import RECONNECT, Follower, messages
 from adapters.sql import Reads, Unavailable
 from tests.support.house import House, wms
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapters.http.docs import PROBLEMS
-from adapters.http.problems import Problem
+from adapters.http.framework.problems import Problem
+from adapters.http.views.docs import PROBLEMS
 from tests.support.house import House
 
 EXPLAINED = ("timeline", "why", "compare")

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from adapters.sql import WantedMeasurements, WantedStreams, open_engine, reads_events, reads_streams, stored
+from adapters.sql import WantedMeasurements, WantedStreams, open_engine
+from adapters.sql.projections import stored
+from adapters.sql.reads import reads_events, reads_streams
 
 FINGERPRINTS = ("one", "two")
 Plan = Callable[[Any], list[str]]

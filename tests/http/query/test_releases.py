@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from adapters.sql import Part, Plans, Refused, Replay, Unavailable, tables
+from adapters.sql import Part, Plans, Refused, Replay, Unavailable
+from adapters.sql.database import tables
 from core import fold
 from tests.support.house import NOON, House, wms
 from tests.support.releases import changed

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.audit import Notary, SigningKey
 from adapters.config import Scope, Secret, Token
-from adapters.http import routes
+from adapters.http.framework import routes
 from adapters.sql import Plans, Replay, Tree
 from tests.support.house import House, wms
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import structlog
 
-from adapters.http import astray
-from adapters.http.astray import MOST_SEGMENTS, QUIET, Astray
+from adapters.http.ingest import astray
+from adapters.http.ingest.astray import MOST_SEGMENTS, QUIET, Astray
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_a_write_that_broke_off_leaves_what_was_written_before(files: list[int])
 
 
 def test_a_process_that_nobody_asks_is_heard_all_the_same(files: list[int], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.http.tally.EVERY", 0.001)
+    monkeypatch.setattr("adapters.http.ingest.tally.EVERY", 0.001)
     quiet, asked = Process(files, 0), Process(files, 1)
     quiet.tally.begin()
     quiet.done.labels("a").inc()

@@ -1,0 +1,1 @@
+"""What every endpoint stands on: routes, parameters, cursors, answers, problems, tokens, the OpenAPI document."""

@@ -1,0 +1,81 @@
+"""What the query API is given to work with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry
+
+from adapters.audit import Notary
+from adapters.config import Token
+from adapters.http.framework.waiting import Waiting
+from adapters.sql import Code, Current, Past, Plans, Reads, Source
+from core.event import Instant
+from core.ids import Ids
+
+
+class Tell(Protocol):
+    """Records what an app tells of an action. Returns the verdict and the position of the event that holds the key.
+
+    Raises `adapters.sql.Unavailable` while the log cannot commit.
+    """
+
+    def __call__(
+        self, *, source: str, key: str, action_id: str, state: str, occurred_at: Instant
+    ) -> tuple[str, int]: ...
+
+
+class Record(Protocol):
+    """Records in the log what was done with it, by whom: a type of adapters.sql.Recorder and what belongs to it.
+
+    `hourly`: what is one event for its doer and an hour, however often it is done.
+    Raises `adapters.sql.Unavailable` while the log cannot commit: what cannot be recorded is not done.
+    """
+
+    def __call__(self, kind: str, /, by: str | None = None, hourly: str | None = None, **what: Any) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """The wiring of the query API; `create_http` takes it.
+
+    `record`: the access log. `sources`: the configured ones by name. `clock`: now. `past`: what was, by either clock.
+    `tokens`: who may ask, by name; without any, everybody.
+    `notary`: who signs the log and proves what is in it. `probe`: returns once the log has committed something, and
+    raises Unavailable where it cannot. `plans`: replays that are asked for over HTTP.
+    `threads`: how many requests are served at a time, of which a quarter may wait. `patience`: how long, in seconds.
+    `limit`: seconds that a question may take.
+    """
+
+    reads: Reads
+    ids: Ids
+    sources: Mapping[str, Source]
+    tell: Tell
+    record: Record
+    clock: Callable[[], Instant]
+    threads: int = 4
+    patience: float = 5.0
+    limit: float = 10.0
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    notary: Notary | None = None
+    probe: Callable[[], object] = bool
+    plans: Plans | None = None
+    tokens: Mapping[str, Token] = field(default_factory=dict)
+    past: Past = field(init=False)
+    current: Current = field(init=False)
+    waiting: Waiting = field(init=False)
+
+    def __post_init__(self) -> None:
+        code = Code(self.ids, self.sources)
+        object.__setattr__(self, "past", Past(self.reads, code))
+        object.__setattr__(self, "current", self.reads.current(code))
+        object.__setattr__(self, "waiting", Waiting(self.reads.head, self.threads, self.patience))
+
+    def provider_of(self, source: str) -> str | None:
+        """None for a source that the configuration no longer names."""
+        configured = self.sources.get(source)
+        return configured.provider if configured else None
+
+    def source_names(self) -> list[str]:
+        """Every source, also one that is known from the log only."""
+        return sorted({*self.sources, *self.reads.sources()})

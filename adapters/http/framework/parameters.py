@@ -1,0 +1,104 @@
+"""Query strings, read strictly: what is unknown, repeated or misspelt is refused by name, never skipped or guessed."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from adapters.http.framework.problems import BadRequest
+from adapters.http.framework.words import parse as parse_word
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_MOST_PARAMETERS = 50
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_AT = re.compile(r" - at `\$\.(\w+).*`$")
+_MISSING = re.compile(r"missing required field `(\w+)`")
+_EXPECTED = re.compile(r"Expected `([^`]+)`(?: ([<>])= (\d+))?")
+_KINDS = {"int": "a whole number", "str": "text", "array": "a list"}
+_SIZES = {">": "of at least", "<": "of at most"}
+
+
+def read_query(query_string: bytes) -> dict[str, str]:
+    """The parameters of a query string. Raises BadRequest where one is repeated or is not UTF-8."""
+    try:
+        pairs = parse_qsl(
+            query_string.decode("latin-1"),
+            keep_blank_values=True,
+            errors="surrogateescape",
+            max_num_fields=_MOST_PARAMETERS,
+        )
+    except ValueError:
+        raise BadRequest(f"more than {_MOST_PARAMETERS} parameters") from None
+    parameters: dict[str, str] = {}
+    for name, value in pairs:
+        shown = name.encode("utf-8", "replace").decode()
+        if name in parameters:
+            raise BadRequest(f"{shown}: given more than once", parameter=shown)
+        if not _is_text(name) or not _is_text(value):
+            raise BadRequest(f"{shown}: not UTF-8", parameter=shown)
+        parameters[name] = value
+    return parameters
+
+
+def as_query(kind: type[S], parameters: Mapping[str, str]) -> S:
+    """The parameters as the struct that declares them. Raises BadRequest, which names the parameter."""
+    query = _converted(kind, parameters, strict=False)
+    _check_digits(query, parameters)
+    return query
+
+
+def as_document(kind: type[S], document: Mapping[str, Any]) -> S:
+    """A JSON object as the struct that declares it. Raises BadRequest, which names the field."""
+    return _converted(kind, document, strict=True)
+
+
+def _check_digits(query: msgspec.Struct, parameters: Mapping[str, str]) -> None:
+    """Msgspec takes 1e1 and 10.0 for whole numbers, too."""
+    for field in msgspec.structs.fields(query):
+        name = field.encode_name
+        whole = type(getattr(query, field.name)) is int
+        if whole and name in parameters and _WHOLE.fullmatch(parameters[name]) is None:
+            raise BadRequest(f"{name}: expected a whole number", parameter=name)
+
+
+def _converted(kind: type[S], given: Mapping[str, Any], *, strict: bool) -> S:
+    for name in given:
+        if name not in kind.__struct_encode_fields__:
+            known = ", ".join(sorted(kind.__struct_encode_fields__))
+            raise BadRequest(f"{name}: unknown here; known: {known}", parameter=name)
+    try:
+        return msgspec.convert(given, kind, strict=strict, dec_hook=parse_word)
+    except msgspec.ValidationError as error:
+        name, what = _named(str(error))
+    plus = not strict and what.startswith("expected a time") and " " in str(given[name])
+    hint = "; a + is sent as %2B" if plus else ""
+    raise BadRequest(f"{name}: {what}{hint}", parameter=name)
+
+
+def _named(message: str) -> tuple[str, str]:
+    """The field, and what is wrong with it. Msgspec says "Expected `int`, got `str` - at `$.limit`"."""
+    if (missing := _MISSING.search(message)) is not None:
+        return missing[1], "missing: it is required"
+    name, what = _AT.search(message), _AT.sub("", message)
+    return (name[1] if name else "the body"), _in_our_words(what)
+
+
+def _in_our_words(what: str) -> str:
+    found = _EXPECTED.match(what)
+    if found is None:
+        return what
+    kind, sign, bound = found.groups()
+    size = f" {_SIZES[sign]} {bound}" if sign else ""
+    return f"expected {_KINDS.get(kind, kind)}{size}"
+
+
+def is_optional(kind: type[msgspec.Struct]) -> bool:
+    """Whether an object of this kind may be empty."""
+    return not any(field.required for field in msgspec.structs.fields(kind))
+
+
+def _is_text(value: str) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for character in value)

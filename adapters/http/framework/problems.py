@@ -1,0 +1,175 @@
+"""What goes wrong, as problem documents (RFC 9457).
+
+    Problem
+    ├── BadRequest    400  the client's: a parameter, a header or a field, which is named
+    ├── Unauthorized  401  the client's: no token, or none of ours; `WWW-Authenticate` says so
+    ├── Forbidden     403  the client's: the token is not for that
+    ├── NotFound      404  the client's: no such thing
+    ├── Gone          410  nobody's: what is asked for was erased
+    ├── TooLarge      413  the client's: the body
+    ├── NotJson       415  the client's: the content type
+    └── Busy          503  ours: the database is away, or what was waited for did not come; `Retry-After` says when
+
+Everything else that Flask itself finds (404, 405, ...) is told in the same shape; what nobody foresaw is a 500 that
+tells nothing of its cause.
+"""
+
+from http import HTTPStatus
+from typing import ClassVar
+
+import msgspec
+from flask import Response
+
+from adapters.http.ingest.door import Answer
+
+_MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A problem. `parameter` names the parameter, header or field that is at fault, where one is."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    parameter: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Problem(Exception):
+    """An answer that is not the one asked for. `detail` is told to the client."""
+
+    status: ClassVar[HTTPStatus]
+    kind: ClassVar[str]
+
+    def __init__(self, detail: str, *, parameter: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.parameter = parameter
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Header fields beside those that every problem has."""
+        return []
+
+    def response(self) -> Response:
+        """The problem as an answer."""
+        return problem_response(self.status, self.kind, self.detail, self.parameter, self.headers)
+
+
+class BadRequest(Problem):
+    """Something that was sent cannot be understood."""
+
+    status = HTTPStatus.BAD_REQUEST
+    kind = "parameter"
+
+
+class Unauthorized(Problem):
+    """Nobody we know. `error` is told as RFC 6750, 3.1 has it; None where there was no token to speak of."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    kind = "unauthorized"
+
+    def __init__(self, detail: str, *, error: str | None = None) -> None:
+        super().__init__(detail)
+        self._error = error
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [_challenge(error=self._error)]
+
+
+class Forbidden(Problem):
+    """The token is not for that: it lacks a scope."""
+
+    status = HTTPStatus.FORBIDDEN
+    kind = "forbidden"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"this token has not the scope {scope}")
+        self._scope = scope
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [_challenge(error="insufficient_scope", scope=self._scope)]
+
+
+class NotFound(Problem):
+    """There is no such thing."""
+
+    status = HTTPStatus.NOT_FOUND
+    kind = "not-found"
+
+
+class Conflict(Problem):
+    """What is asked for does not go with how things are."""
+
+    status = HTTPStatus.CONFLICT
+    kind = "conflict"
+
+
+class Gone(Problem):
+    """What is asked for was erased."""
+
+    status = HTTPStatus.GONE
+    kind = "gone"
+
+
+class TooLarge(Problem):
+    """The body is too large."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    kind = "too-large"
+
+
+class NotJson(Problem):
+    """The body is not JSON."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    kind = "not-json"
+
+
+class Busy(Problem):
+    """Not now."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    kind = "busy"
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [("Retry-After", "1")]
+
+
+def _challenge(**told: str | None) -> tuple[str, str]:
+    """RFC 6750, 3."""
+    parts = [f'{name}="{text}"' for name, text in (("realm", "hookfold"), *told.items()) if text is not None]
+    return "WWW-Authenticate", f"Bearer {', '.join(parts)}"
+
+
+def problem_response(
+    status: HTTPStatus,
+    kind: str,
+    detail: str,
+    parameter: str | None = None,
+    headers: list[tuple[str, str]] | None = None,
+) -> Response:
+    """`type` leads to the page that explains this kind of problem."""
+    return Response(_document(status, kind, detail, parameter), status.value, headers, content_type=_MEDIA_TYPE)
+
+
+def problem_answer(status: int, detail: str) -> Answer:
+    """One that a server gives without asking the application."""
+    found = HTTPStatus(status)
+    kind = "fault" if found is HTTPStatus.INTERNAL_SERVER_ERROR else "other"
+    return Answer(status, [("content-type", _MEDIA_TYPE)], _document(found, kind, detail))
+
+
+def _document(status: HTTPStatus, kind: str, detail: str, parameter: str | None = None) -> bytes:
+    return msgspec.json.encode(
+        ProblemDocument(
+            type=f"/docs#problem-{kind}",
+            title=status.phrase,
+            status=status.value,
+            detail=detail,
+            parameter=msgspec.UNSET if parameter is None else parameter,
+        )
+    )

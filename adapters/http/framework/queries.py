@@ -1,0 +1,210 @@
+"""The parameters of every question: the same structs check what is sent and describe it in the OpenAPI document."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from adapters.http.framework.words import AnomalyKind, Form, Moment, Name, ProviderName, ToldState, Verdict
+
+HIGHEST = 2**63 - 1
+"""No position is higher: both databases count in 64 bits."""
+
+Position = Annotated[int, Meta(ge=0, le=HIGHEST)]
+Seconds = Annotated[int, Meta(ge=1, le=10**9)]
+Wait = Annotated[int, Meta(ge=1, le=30)]
+Limit = Annotated[int, Meta(ge=1, le=100, description="How many items a page holds.")]
+Session = Annotated[Name | UnsetType, Meta(description="The provider's own id of the session.")]
+User = Annotated[Name | UnsetType, Meta(description="The provider's own id of the user.")]
+Source = Annotated[Name | UnsetType, Meta(description="The source, by its name in the configuration.")]
+Provider = Annotated[ProviderName | UnsetType, Meta(description="The kind of sender.")]
+After = Annotated[Position, Meta(description="A position: only events behind it.")]
+Now = Annotated[Moment | UnsetType, Meta(description="The time for which `derived` is worked out; else the clock's.")]
+Since = Annotated[Moment | UnsetType, Meta(description="Only what had an event at this time or later (`occurred_at`).")]
+Until = Annotated[Moment | UnsetType, Meta(description="Only what had an event before this time (`occurred_at`).")]
+Cursor = Annotated[
+    Annotated[str, Meta(min_length=1)] | UnsetType,
+    Meta(description="The `next_cursor` of the page before. It carries the filters: nothing else is sent with it."),
+]
+AsOf = Annotated[Moment | UnsetType, Meta(description="Only what had happened by this time, by the provider's clock.")]
+KnownAt = Annotated[Moment | UnsetType, Meta(description="Only what had been recorded here by this time.")]
+KnownAtPosition = Annotated[
+    Position | UnsetType, Meta(description="Only what had been recorded here when this was the log's last position.")
+]
+AtLeast = Annotated[
+    Position | UnsetType,
+    Meta(description="Waits a few seconds until this position is folded, else 503: read your writes."),
+]
+
+
+class Query(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Every question about the log takes these."""
+
+    min_position: AtLeast = UNSET
+
+
+class Plain(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A question that takes no parameter."""
+
+
+class Timed(Query):
+    """What was, by either clock or by both together."""
+
+    as_of: AsOf = UNSET
+    known_at: KnownAt = UNSET
+    known_at_position: KnownAtPosition = UNSET
+
+
+class One(Timed):
+    """One thing with what is derived from the time."""
+
+    now: Now = UNSET
+
+
+class Compare(Timed, rename={"with_": "with"}):
+    """Two times at which something was known: `known_at` (or its position) against `with` (or its position)."""
+
+    with_: Annotated[Moment | UnsetType, Meta(description="The later time; else now.")] = UNSET
+    with_position: Annotated[Position | UnsetType, Meta(description="The later position of the log; else now.")] = UNSET
+    limit: Annotated[int, Meta(ge=1, le=100, description="How many of the events that came are told.")] = 100
+
+
+class Listed(Query):
+    """A list, in pages."""
+
+    limit: Limit = 20
+    cursor: Cursor = UNSET
+
+
+class TimedListed(Timed):
+    """A list as it was, in pages; those of the past may hold fewer than `limit`, even none, with more to follow."""
+
+    limit: Limit = 20
+    cursor: Cursor = UNSET
+
+
+class Completeness(TimedListed):
+    """What is not whole. A page may hold fewer than `limit`, even none, with more to follow."""
+
+    source: Source = UNSET
+    provider: Provider = UNSET
+    session_id: Session = UNSET
+    now: Now = UNSET
+    silent_after: Annotated[
+        Seconds | UnsetType, Meta(description="Seconds after which a source counts as silent; else a day.")
+    ] = UNSET
+
+
+class Timeline(TimedListed):
+    """A timeline; as `csv` or `text` it is told whole. `csv-bom` is CSV with a byte order mark, for a spreadsheet."""
+
+    format: Annotated[
+        Form | UnsetType, Meta(description="Else as the `Accept` header prefers: JSON, text/csv or text/plain.")
+    ] = UNSET
+
+
+class Folded(TimedListed):
+    """Filters of every list of folded streams."""
+
+    source: Source = UNSET
+    provider: Provider = UNSET
+    state: Annotated[Name | UnsetType, Meta(description="The machine's state, as `/v1/machines` names it.")] = UNSET
+    anomaly: Annotated[AnomalyKind | UnsetType, Meta(description="Only what has an anomaly of this kind.")] = UNSET
+    since: Since = UNSET
+    until: Until = UNSET
+    changed_after: Annotated[
+        Position | UnsetType, Meta(description="A position: only what an event behind it has touched.")
+    ] = UNSET
+    now: Now = UNSET
+
+
+class Sessions(Folded):
+    """Sessions."""
+
+    outcome: Annotated[Name | UnsetType, Meta(description="How the session's present run ended.")] = UNSET
+    user_id: User = UNSET
+    session_id: Session = UNSET
+
+
+class Actions(Folded):
+    """Actions."""
+
+    action_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the action.")] = UNSET
+    device_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the device.")] = UNSET
+
+
+class Devices(Folded):
+    """Devices."""
+
+    device_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the device.")] = UNSET
+
+
+class Registrations(Folded):
+    """Registrations. Not by `session_id`: what it names is no session, and no index has it."""
+
+    registration_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the registration.")] = UNSET
+    user_id: User = UNSET
+
+
+class Measurements(TimedListed):
+    """Measurements."""
+
+    source: Source = UNSET
+    provider: Provider = UNSET
+    measurement_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the measurement.")] = UNSET
+    session_id: Session = UNSET
+    state: Annotated[Name | UnsetType, Meta(description="The state in which the measurement is or ended.")] = UNSET
+    outcome: Annotated[Name | UnsetType, Meta(description="How the measurement ended.")] = UNSET
+    anomaly: Annotated[AnomalyKind | UnsetType, Meta(description="Only what has an anomaly of this kind.")] = UNSET
+
+
+class Feed(Query):
+    """The events that fit, behind a position."""
+
+    after: After = 0
+    source: Source = UNSET
+    session_id: Session = UNSET
+    action_id: Name | UnsetType = UNSET
+    device_id: Name | UnsetType = UNSET
+    registration_id: Name | UnsetType = UNSET
+
+
+class Events(Feed):
+    """The feed, in pages."""
+
+    limit: Limit = 20
+    cursor: Cursor = UNSET
+    wait: Annotated[
+        Wait | UnsetType, Meta(description="Seconds for which an empty page waits for an event that fits.")
+    ] = UNSET
+
+
+class StreamEvents(Listed):
+    """The events of one stream."""
+
+    after: After = 0
+
+
+class Deliveries(Listed):
+    """What came to the door."""
+
+    source: Source = UNSET
+    verdict: Verdict | UnsetType = UNSET
+    position: Annotated[Position | UnsetType, Meta(description="Only deliveries of the event at this position.")] = (
+        UNSET
+    )
+
+
+class Rejections(Listed):
+    """What was refused at the door."""
+
+    source: Source = UNSET
+
+
+class Told(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What an app tells of an action that it pushed."""
+
+    source: Annotated[Name, Meta(description="An amps source.")]
+    action_id: Annotated[Name, Meta(description="The provider's own id of the action.")]
+    state: ToldState
+    occurred_at: Annotated[Moment, Meta(description="When it happened, by the app's clock.")]

@@ -1,0 +1,61 @@
+"""Waiting for the log to grow, without letting those who wait take every thread."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from math import inf
+from threading import BoundedSemaphore
+from time import monotonic, sleep
+from typing import Any
+
+from adapters.http.framework.problems import Busy
+
+ENDING = "hookfold.ending"
+"""In the WSGI environment, where a server knows it: a function, true once the client left or the service stops."""
+
+_SOON = 0.02
+_EVERY = 0.1
+
+
+class Waiting:
+    """At most a quarter of the threads may wait; `head` tells the log's last position.
+
+    `patience`: seconds for which one waits to read its own write.
+    """
+
+    def __init__(self, head: Callable[[], int], threads: int, patience: float) -> None:
+        self._head = head
+        self._patience = patience
+        self._slots = BoundedSemaphore(max(1, threads // 4))
+
+    def slot(self, parameter: str | None = None) -> ExitStack:
+        """One of the slots, until the stack is closed. Raises Busy, which names the parameter, where none is free."""
+        if not self._slots.acquire(blocking=False):
+            raise Busy("too many requests are waiting: ask again", parameter=parameter)
+        slot = ExitStack()
+        slot.callback(self._slots.release)
+        return slot
+
+    def until(self, position: int) -> None:
+        """Returns once that position is committed and folded. Raises Busy where it does not come in time."""
+        if self._head() >= position:
+            return
+        with self.slot("min_position"):
+            for _ in looks(self._patience, _SOON):
+                if self._head() >= position:
+                    return
+        raise Busy(f"the log did not come to position {position} in time: ask again", parameter="min_position")
+
+
+def looks(seconds: float = inf, every: float = _EVERY, ending: Callable[[], bool] = bool) -> Iterator[None]:
+    """A look now, and others, with pauses between, until that time is over or `ending` says so."""
+    end = monotonic() + seconds
+    yield
+    while (left := end - monotonic()) > 0 and not ending():
+        sleep(min(every, left))
+        yield
+
+
+def ending_of(environ: dict[str, Any]) -> Callable[[], bool]:
+    """What tells of a request that nobody has to wait for any more; never, where the server does not know."""
+    ending: Callable[[], bool] = environ.get(ENDING, bool)
+    return ending

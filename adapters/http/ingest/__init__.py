@@ -1,0 +1,1 @@
+"""The senders' side: verifies and reads a delivery, and answers it."""

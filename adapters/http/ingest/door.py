@@ -1,0 +1,160 @@
+"""The door: what a delivery is answered, decided in one order for every server in front of it."""
+
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+import msgspec
+from prometheus_client import Counter
+
+from adapters.http.ingest.astray import Astray
+from adapters.providers import Provider, Refused
+from adapters.sql import Entry, Receipt, Rejection
+from core.event import Headers, Instant, Unreadable
+from core.headers import misnamed
+
+KEPT_BODY = 4_096
+"""Bytes of a rejected body that stay on record."""
+KEPT_HEADER = 1_024
+KEPT_HEADERS = 64
+MOST_BYTES = 2**63 - 1
+"""No size that is told is higher on record: databases count in 64 bits."""
+
+_PREFIX = "/in/"
+_APPENDED = "webhook"
+_JSON = ("content-type", "application/json")
+_REFUSED_TYPES = ("application/x-www-form-urlencoded", "multipart/")
+
+
+def is_ingest(path: str) -> bool:
+    """Whether a path is on the senders' side, who read a shape of their own; a query may follow it."""
+    return path.startswith(_PREFIX) or path.partition("?")[0] == _PREFIX[:-1]
+
+
+class Answer(NamedTuple):
+    """What goes back to the sender."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Door:
+    """Takes deliveries for the configured sources. Bodies over `max_body` bytes are refused.
+
+    `deliveries` counts what this process answered, for whoever registers it; `astray` what no source was found for.
+    """
+
+    def __init__(self, sources: Mapping[str, Provider], max_body: int, clock: Callable[[], Instant]) -> None:
+        self.max_body = max_body
+        self._sources = sources
+        self._clock = clock
+        self.deliveries = Counter(
+            "hookfold_deliveries", "Deliveries answered, by what became of them.", ["source", "outcome"], registry=None
+        )
+        self._counter = cache(self.deliveries.labels)
+        self.astray = Astray(sources.keys())
+
+    def source_of(self, method: str, path: str) -> str | Answer:
+        """The source that an ingest path names, or the answer (404, 405) to a path or method that cannot be."""
+        name = _name_in(path)
+        if name not in self._sources:
+            self.astray.tell(path)
+            return failure(404, "no such source")
+        if method != "POST":
+            return failure(405, "deliveries are sent with POST", [("allow", "POST")])
+        return name
+
+    def refuse_size(self, source: str, headers: Headers, size: int) -> Rejection:
+        """For a body over the limit, of which nothing is kept. `size`: as declared, or as far as it was read."""
+        return self._reject(source, headers, b"", size, 413, "too_large", f"more than {self.max_body} bytes")
+
+    def receive(self, source: str, headers: Headers, body: bytes) -> Entry | Rejection:
+        """What a delivery is, before it is recorded. Every failure is a rejection; an authentic body is an entry."""
+        refusal = _transport(headers, body)
+        if refusal:
+            return self._reject(source, headers, body, len(body), *refusal)
+        provider = self._sources[source]
+        now = self._clock()
+        verified = provider.verify(headers, body, now)
+        if isinstance(verified, Refused):
+            return self._reject(source, headers, body, len(body), 401, verified.reason, verified.hint)
+        reading = provider.read(body)
+        if isinstance(reading, Unreadable) and not provider.signed:
+            return self._reject(source, headers, body, len(body), 400, "undecodable", reading.reason)
+        identity = provider.identity(headers, body, reading)
+        return Entry(source, now, headers, body, verified.by, identity, reading, provider.keyed_by_body)
+
+    def answer(self, item: Entry | Rejection, outcome: Receipt | Exception) -> Answer:
+        """What a delivery is answered once its outcome is known."""
+        if not isinstance(outcome, Receipt):
+            self._counter(item.source, "unrecorded").inc()
+            return unrecorded()
+        self._counter(item.source, outcome.verdict).inc()
+        if isinstance(item, Rejection):
+            return failure(item.status, _MESSAGES.get(item.reason, "signature"))
+        return Answer(
+            200,
+            [_JSON, ("hookfold-verdict", outcome.verdict), ("hookfold-position", str(outcome.position))],
+            b'{"status": "success"}',
+        )
+
+    def _reject(
+        self, source: str, headers: Headers, body: bytes, size: int, status: int, reason: str, hint: str
+    ) -> Rejection:
+        named = [one for one in headers[:KEPT_HEADERS] if misnamed([one]) is None]
+        kept = [(name[:KEPT_HEADER], value[:KEPT_HEADER]) for name, value in named]
+        return Rejection(source, self._clock(), kept, body[:KEPT_BODY], min(size, MOST_BYTES), status, reason, hint)
+
+
+def _name_in(path: str) -> str:
+    """What stands for a source in an ingest path, or nothing where something else follows it.
+
+    MentraOS appends `/webhook` to a `publicUrl` as it was typed: a slash at its end, or the appended part itself, is a
+    slip that changes nothing of what is meant.
+    """
+    name, *rest = [part for part in path[len(_PREFIX) :].split("/") if part] or [""]
+    return name if all(part == _APPENDED for part in rest) else ""
+
+
+def unrecorded() -> Answer:
+    """To a delivery that could not be recorded, whatever the reason: it is worth sending again."""
+    return failure(503, "the log cannot commit now: send again", [("retry-after", "2")])
+
+
+def failure(status: int, message: str, headers: list[tuple[str, str]] | None = None) -> Answer:
+    """An error as the providers' documents word it: `{"status": "error", "message": …}`."""
+    body = msgspec.json.encode({"status": "error", "message": message})
+    return Answer(status, [_JSON, *(headers or [])], body)
+
+
+_MESSAGES = {
+    "too_large": "the body is too large",
+    "content_encoding": "send the body as it is, without a content encoding",
+    "content_type": "send JSON",
+    "header_name": "a header has a name that is none",
+    "empty": "the body is empty",
+    "undecodable": "the body cannot be read as one of this provider's webhooks",
+}
+"""What a rejection tells its sender; whatever is not here tells no more than `signature`."""
+
+
+def _transport(headers: Headers, body: bytes) -> tuple[int, str, str] | None:
+    """Status, reason and hint where the request itself is wrong: 415 before a 400.
+
+    A name that is none, which no server should have let through, could not be recorded however often it is sent.
+    """
+    for name, value in headers:
+        if name == "content-encoding" and value.strip().lower() not in ("", "identity"):
+            return 415, "content_encoding", value[:KEPT_HEADER]
+        if name == "content-type" and _is_refused(value[:KEPT_HEADER]):
+            return 415, "content_type", value[:KEPT_HEADER]
+    if (misname := misnamed(headers)) is not None:
+        return 400, "header_name", misname[:KEPT_HEADER]
+    return None if body else (400, "empty", "no body")
+
+
+@lru_cache(maxsize=64)
+def _is_refused(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind.startswith(_REFUSED_TYPES) or kind.endswith(("/xml", "+xml"))

@@ -1,0 +1,1 @@
+"""Turns rows and folds into the shapes that views share."""

@@ -1,0 +1,120 @@
+"""`.../compare`: what we learnt between two times, and which events, late ones among them, taught it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from adapters.http.framework import queries
+from adapters.http.framework.problems import BadRequest, Gone
+from adapters.http.framework.routes import Ask
+from adapters.http.presenters import shapes
+from adapters.http.presenters.clocks import given, known
+from adapters.http.presenters.folded import our_id, runs_of, settings_of
+from adapters.http.presenters.times import text_of, utc
+from adapters.sql import Arrival, Measured, Projected
+from core.clocks import Clocks
+from core.fold import MACHINES, fold
+from core.learnt import Change, FactsOf, Lesson, changes, lessons
+
+Found = tuple[Projected | Measured, msgspec.Struct]
+"""The row that a thing has by some clocks, and the thing as it is told."""
+
+At = Callable[[Clocks], Found | None]
+"""The thing by these clocks; None where nothing of it was known. Raises Erased."""
+
+_ARRIVAL = {"events", "position", "derived"}
+"""Fields that every event changes, or every moment."""
+
+
+def compare_stream(ask: Ask[queries.Compare], kind: str, shape: Callable[..., msgspec.Struct]) -> shapes.Compared:
+    """The comparison of a stream. Raises BadRequest, NotFound, Gone."""
+    api, name = ask.api, our_id(kind, ask.path["id"])
+
+    def at(clocks: Clocks) -> Found | None:
+        row = api.past.stream(name, clocks)
+        return None if row is None else (row, shape(api, row, ask.now))
+
+    return compared(ask, kind, at, _facts_of_state)
+
+
+def compared(ask: Ask[queries.Compare], kind: str, at: At, facts_of: FactsOf) -> shapes.Compared:
+    """The comparison of one thing. Raises BadRequest, NotFound, Gone."""
+    before, after = _both(ask)
+    row, now = known(kind, lambda: at(after))
+    history = known(kind, lambda: ask.api.past.history(row.stream, after))
+    if history.named.erased is not None:
+        raise Gone(f"the {kind} was erased: what was learnt of it cannot be told any more")
+    then = at(before)
+    arrivals = {one.event.position: one for one in history.arrivals if one.foldable}
+    came = [position for position in arrivals if position > before.position]
+    events, machine = [one.event for one in arrivals.values()], MACHINES[row.machine]
+    settings = settings_of(ask.api, row.source)
+    return shapes.Compared(
+        id=ask.path["id"],
+        from_position=before.position,
+        to_position=after.position,
+        as_of=text_of(before.as_of),
+        before=then and then[1],
+        after=now,
+        changed=_told(changes(_fields(then and then[1]), _fields(now))),
+        came=len(came),
+        late=sum(one.kind == "late" and one.position in came for one in fold(machine, events, settings).anomalies),
+        learnt=[
+            _shape(one, arrivals)
+            for one in lessons(machine, events, before.position, settings, facts_of, ask.query.limit)
+        ],
+    )
+
+
+def facts_of_record(record: Any) -> dict[str, Any]:
+    """What is compared of a measurement; nothing before there is one."""
+    if record is None:
+        return {}
+    names = ("measurement_id", "run", "state", "outcome", "complete")
+    steps = {name: text_of(at) for name, at in record.steps.items()}
+    return {name: getattr(record, name) for name in names} | {"steps": steps, "chunks": len(record.snr)}
+
+
+def _facts_of_state(state: Any) -> dict[str, Any]:
+    names = ("state", "outcome", "run", "user_id")
+    found = {name: getattr(state, name) for name in names} | {"regions": dict(state.regions), "data": dict(state.data)}
+    anomalies = [f"{one.kind} at {one.position}: {one.detail}" for one in state.anomalies]
+    scans = [facts_of_record(one) for one in getattr(state, "measurements", ())]
+    return found | {"runs": runs_of(state), "anomalies": anomalies, "measurements": scans}
+
+
+def _both(ask: Ask[queries.Compare]) -> tuple[Clocks, Clocks]:
+    query, past = ask.query, ask.api.past
+    earlier = (given(query.known_at), given(query.known_at_position))
+    if earlier == (None, None):
+        raise BadRequest("known_at: the earlier time is missing; or send known_at_position", parameter="known_at")
+    as_of = given(query.as_of)
+    before = past.clocks(as_of=as_of, known_at=earlier[0], position=earlier[1])
+    after = past.clocks(as_of=as_of, known_at=given(query.with_), position=given(query.with_position))
+    if after.position < before.position:
+        raise BadRequest("with: earlier than known_at", parameter="with")
+    return before, after
+
+
+def _fields(shown: msgspec.Struct | None) -> dict[str, Any]:
+    """The fields as they are told, without those that every event changes."""
+    plain: dict[str, Any] = {} if shown is None else msgspec.to_builtins(shown)
+    return {name: value for name, value in plain.items() if name not in _ARRIVAL}
+
+
+def _shape(lesson: Lesson, arrivals: dict[int, Arrival]) -> shapes.Learnt:
+    event = lesson.event
+    return shapes.Learnt(
+        position=event.position,
+        type=event.type,
+        sequence=event.sequence,
+        occurred_at=text_of(event.occurred_at),
+        recorded_at=utc(arrivals[event.position].recorded_at),
+        late=lesson.late,
+        changed=_told(lesson.changed),
+    )
+
+
+def _told(changed: dict[str, Change]) -> dict[str, shapes.Changed]:
+    return {field: shapes.Changed(change.before, change.after) for field, change in changed.items()}

@@ -1,0 +1,154 @@
+"""From a projection's row to what is told of it: the part that sessions, actions, devices and registrations share."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from adapters.http.framework import queries
+from adapters.http.framework.api import Api
+from adapters.http.framework.problems import NotFound
+from adapters.http.framework.routes import Ask, Listing, page_of
+from adapters.http.presenters import shapes
+from adapters.http.presenters.clocks import clocks_of, given, known
+from adapters.http.presenters.times import text_of
+from adapters.sql import Measured, Projected, WantedStreams
+from core.derived import derived
+from core.event import Anomaly, Instant
+from core.fold import MACHINES, Settings, decode
+from core.ids import PREFIXES
+
+T = TypeVar("T")
+
+_CONFLICT = "the key came again with another body: the first one counts, the other is a kept delivery"
+
+
+def our_id(kind: str, text: str) -> str:
+    """An id of ours as it stands in a path. Raises NotFound where none can look like that."""
+    if re.fullmatch(f"{PREFIXES[kind]}_[a-z2-7]{{26}}", text, re.ASCII) is None:
+        raise NotFound(f"no such {kind}")
+    return text
+
+
+def ids_of(api: Api, kind: str, source: str | None, name: str | None) -> list[str] | None:
+    """Our ids that a provider's id has under each source; None where no id is asked for."""
+    if name is None:
+        return None
+    return [api.ids.of(kind, one, name) for one in ([source] if source else api.source_names())]
+
+
+def sources_of(api: Api, source: str | None, provider: str | None) -> list[str] | None:
+    """The sources that the filters leave; None where all are meant."""
+    if provider is None:
+        return [source] if source else None
+    of_provider = [name for name, configured in api.sources.items() if configured.provider == provider]
+    return [name for name in of_provider if source in {None, name}]
+
+
+def wanted(ask: Ask[queries.Folded], kind: str, *, name: str | None = None, devices: Any = None) -> WantedStreams:
+    """What a list asks the database for, with one row more than a page. `name`: the provider's own id."""
+    query, source = ask.query, ask.query.source or None
+    streams = ids_of(ask.api, kind, source, name)
+    sources = sources_of(ask.api, source, query.provider or None)
+    return WantedStreams(
+        kind=kind,
+        fingerprints=(),
+        limit=query.limit + 1,
+        before=ask.after,
+        sources=ask.api.source_names() if sources is None and streams is not None else sources,
+        streams=streams,
+        state=query.state or None,
+        outcome=getattr(query, "outcome", None) or None,
+        user_id=getattr(query, "user_id", None) or None,
+        devices=devices,
+        anomaly=query.anomaly.mask() if query.anomaly else None,
+        since=given(query.since),
+        until=given(query.until),
+        changed_after=given(query.changed_after),
+    )
+
+
+def listed(ask: Ask[queries.Folded], asked: WantedStreams, shape: Callable[[Api, Projected, Instant], T]) -> Listing[T]:
+    """A page of streams, as they are or as they were."""
+    rows, following = rows_of(ask, asked)
+    return Listing([shape(ask.api, row, ask.now) for row in rows], following)
+
+
+def rows_of(ask: Ask[Any], asked: WantedStreams) -> tuple[Sequence[Projected], int | None]:
+    """One row less than `asked.limit` at most, and the `opened` before which the next page goes on."""
+    clocks, limit = clocks_of(ask), asked.limit - 1
+    if clocks is not None:
+        return ask.api.past.streams(replace(asked, limit=limit), clocks)
+    asked = replace(asked, fingerprints=ask.api.current.versions)
+    return page_of(ask.api.reads.streams(asked), limit, lambda row: row.opened)
+
+
+def one(ask: Ask[Any], kind: str) -> Projected:
+    """The projection that the path's id of ours names, as it is or as it was. Raises NotFound, Gone."""
+    api, name, clocks = ask.api, our_id(kind, ask.path["id"]), clocks_of(ask)
+    if clocks is not None:
+        return known(kind, lambda: api.past.stream(name, clocks))
+    versions = api.current.versions
+    asked = WantedStreams(kind=kind, fingerprints=versions, limit=1, sources=api.source_names(), streams=[name])
+    for row in api.reads.streams(asked):
+        return row
+    raise NotFound(f"no such {kind}")
+
+
+def settings_of(api: Api, source: str) -> Settings:
+    """How the configuration has a source's streams folded; nothing set for a source that it no longer names."""
+    configured = api.sources.get(source)
+    return configured.settings if configured else Settings()
+
+
+def state_of(row: Projected | Measured) -> Any:
+    """The fold's state."""
+    return decode(MACHINES[row.machine], row.snapshot)
+
+
+def common(api: Api, row: Projected, state: Any, now: Instant) -> dict[str, Any]:
+    """The fields of shapes.Folded."""
+    return {
+        "id": row.stream,
+        "source": row.source,
+        "provider": api.provider_of(row.source),
+        "state": state.state,
+        "outcome": state.outcome,
+        "anomalies": anomalies_of(state.anomalies, row.conflicts),
+        "unsigned": state.unsigned,
+        "events": state.events,
+        "position": state.position,
+        "first_at": text_of(state.first_at),
+        "last_at": text_of(state.last_at),
+        "erased": row.erased,
+        "derived": derived(row.machine, state, now, settings_of(api, row.source)),
+        "machine": machine_of(row),
+    }
+
+
+def machine_of(row: Projected | Measured) -> shapes.Machine:
+    """The machine that folded it. A version that the same code built again has the fingerprint in its name."""
+    return shapes.Machine(row.machine, row.fingerprint.partition("-")[0])
+
+
+def runs_of(state: Any, newest: int = 0) -> list[shapes.Run]:
+    """The runs of a folded state, the first one first. `newest`: how many of the last ones; 0: all."""
+    return [
+        shapes.Run(
+            run=run.run,
+            started_at=text_of(run.started_at),
+            ended_at=text_of(run.ended_at),
+            ended_by=run.ended_by,
+            reason=run.reason,
+            duration_s=run.duration_s,
+            restarted=run.restarted,
+        )
+        for run in state.runs[-newest:]
+    ]
+
+
+def anomalies_of(found: Sequence[Anomaly], conflicts: str = "") -> list[shapes.Anomaly]:
+    """By position, then kind. `conflicts`: positions whose key came again with another body, comma between."""
+    told = [shapes.Anomaly(one.kind, one.position, one.detail) for one in found]
+    told += [shapes.Anomaly("conflict", int(position), _CONFLICT) for position in conflicts.split(",") if position]
+    return sorted(told, key=lambda anomaly: (anomaly.position, anomaly.kind))

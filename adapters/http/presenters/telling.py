@@ -1,0 +1,24 @@
+"""What an app tells of an action becomes an event like any other."""
+
+from collections.abc import Callable
+
+from adapters.providers import read_told, told
+from adapters.sql import Entry, Receipt
+from core.event import Instant
+
+
+def tell(
+    append: Callable[[Entry], Receipt],
+    clock: Callable[[], Instant],
+    *,
+    source: str,
+    key: str,
+    action_id: str,
+    state: str,
+    occurred_at: Instant,
+) -> tuple[str, int]:
+    """Appends it; with `append` and `clock` bound, this is `adapters.http.framework.api.Tell`."""
+    body = told(action_id, state, occurred_at)
+    entry = Entry(source, clock(), [("idempotency-key", key)], body, None, b"told:" + key.encode(), read_told(body))
+    receipt = append(entry)
+    return receipt.verdict, receipt.position

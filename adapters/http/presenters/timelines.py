@@ -1,0 +1,164 @@
+"""Timelines: what each event of a stream did and what never came, in canonical order, by either clock."""
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from flask import Response
+
+from adapters.http.framework import queries
+from adapters.http.framework.api import Api
+from adapters.http.framework.routes import Ask, Listing, listing_of
+from adapters.http.presenters import shapes
+from adapters.http.presenters.clocks import clocks_of, known
+from adapters.http.presenters.folded import anomalies_of
+from adapters.http.presenters.tables import CSV, TEXT, table, wanted_format
+from adapters.http.presenters.times import seconds, text_of, utc
+from adapters.sql import Arrival, Measured, Projected, own_source
+from core.clocks import Clocks
+from core.event import Reading
+from core.fold import MACHINES
+from core.timeline import Entry, Missing
+from core.timeline import timeline as entries_of
+
+FORMS = (CSV, TEXT)
+"""Media types of a timeline beside JSON."""
+
+Row = Projected | Measured
+Belongs = Callable[[Entry], bool]
+
+_ERASED = "its body was erased: what it did stands in the state that is left"
+_RETRACTED = "retracted by the event at position {}{}: the fold passes it by"
+
+
+class Line(NamedTuple):
+    """A line of a timeline: what names it, and how it comes to be told. A gap has the position of what is behind it."""
+
+    entry: str
+    position: int
+    told: Callable[[], shapes.Step]
+
+
+def timeline(ask: Ask[Any], row: Row, belongs: Belongs = lambda _: True) -> list[Line]:
+    """The entries of a stream that belong; none where the configuration no longer says how its source is read.
+
+    Raises Gone where the bodies were erased.
+    """
+    if row.source not in ask.api.sources:
+        return []
+    return Timeline(ask.api, row, clocks_of(ask) or ask.api.past.clocks()).lines(belongs)
+
+
+def title_of(row: Row, what: str) -> str:
+    """What stands above a timeline that is told as text; never a provider's id."""
+    return f"{row.stream}  {row.source}  {row.machine}  {what}"
+
+
+def answer(ask: Ask[queries.Timeline], title: str, lines: list[Line]) -> Listing[shapes.Step] | Response:
+    """A page of the timeline as JSON; as CSV or text the whole of it."""
+    asked = ask.query.format or None
+    media = wanted_format(asked)
+    if media is not None:
+        return table(title, [line.told() for line in lines], media, asked)
+    page = listing_of(lines, ask.query.limit, ask.after, lambda line: [line.entry, line.position])
+    return Listing([line.told() for line in page.items], page.following)
+
+
+class Timeline:
+    """A stream's timeline as a question's clocks show it. Raises NotFound, Gone; its source has to be configured."""
+
+    def __init__(self, api: Api, row: Row, clocks: Clocks) -> None:
+        history = known("stream", lambda: api.past.history(row.stream, clocks))
+        self._arrivals = {one.event.position: one for one in history.arrivals}
+        self._repeats: Counter[tuple[int, str]] = Counter()
+        for repeat in history.repeats:
+            self._repeats[repeat.position, repeat.verdict] += repeat.times
+        self._body = api.reads.body
+        self._machine = MACHINES[row.machine]
+        base = history.named.base()
+        onto = base.state(self._machine) if base else None
+        events = [one.event for one in history.arrivals if one.foldable]
+        self.entries = entries_of(self._machine, events, api.sources[row.source].settings, onto)
+
+    def lines(self, belongs: Belongs) -> list[Line]:
+        """The entries that belong. What was erased stands before them, what was retracted behind: in no state."""
+        erased = [self._line_apart(one, "erased") for one in self._arrivals.values() if one.erased]
+        back = [one for one in self._arrivals.values() if one.retracted is not None and not one.erased]
+        retracted = [self._line_apart(one, "retracted") for one in back]
+        return [*erased, *(self._line(entry) for entry in self.entries if belongs(entry)), *retracted]
+
+    def _line(self, entry: Entry) -> Line:
+        return Line("gap" if isinstance(entry, Missing) else "event", entry.position, partial(self.shape, entry))
+
+    def shape(self, entry: Entry) -> shapes.Step:
+        """An entry as it is told."""
+        if isinstance(entry, Missing):
+            return _empty("gap", entry.position, entry.run, entry.measurement_id, entry.words)
+        step = entry.step
+        region = next((one.name for one in self._machine.tables if entry.event.type in one.triggers), None)
+        main = self._machine.tables[0].name
+        return self._happened(
+            self._arrivals[entry.position],
+            entry="event",
+            after_s=seconds(entry.after),
+            run=step.run,
+            measurement_id=step.measurement_id,
+            region=region,
+            from_=_state(step.before, region or main),
+            to=_state(step.after, region or main),
+            before=step.before,
+            after=step.after,
+            rule=step.rule,
+            reason=step.reason,
+            guards=step.guards,
+            anomalies=anomalies_of(step.anomalies),
+        )
+
+    def _line_apart(self, arrival: Arrival, entry: str) -> Line:
+        return Line(entry, arrival.event.position, partial(self._apart, arrival, entry))
+
+    def _apart(self, arrival: Arrival, entry: str) -> shapes.Step:
+        reason = _ERASED if arrival.retracted is None or arrival.erased else self._taken_back(arrival.retracted)
+        nothing: dict[str, Any] = dict.fromkeys(("after_s", "measurement_id", "region", "from_", "to", "rule"))
+        plain: dict[str, Any] = {"before": {}, "after": {}, "guards": {}, "anomalies": []}
+        return self._happened(arrival, entry=entry, run=0, reason=reason, **nothing, **plain)
+
+    def _taken_back(self, at: int) -> str:
+        """Who took it back and why; nothing of that where an import left out the event that tells of it."""
+        told = own_source().read(None, self._body(at) or b"")
+        said = told.data if isinstance(told, Reading) else {}
+        return _RETRACTED.format(at, f" ({said['who']}: {said['reason']})" if "reason" in said else "")
+
+    def _happened(self, arrival: Arrival, **told: Any) -> shapes.Step:
+        event = arrival.event
+        delay = None if event.occurred_at is None else event.received_at - event.occurred_at
+        return shapes.Step(
+            position=event.position,
+            type=event.type,
+            sequence=event.sequence,
+            occurred_at=text_of(event.occurred_at),
+            received_at=utc(event.received_at),
+            recorded_at=utc(arrival.recorded_at),
+            verified_by=arrival.verified_by,
+            delay_s=seconds(delay),
+            duplicates=self._repeats[event.position, "duplicate"],
+            conflicts=self._repeats[event.position, "conflict"],
+            data=event.data,
+            **told,
+        )
+
+
+def _empty(entry: Any, position: int, run: int, measurement_id: str | None, reason: str) -> shapes.Step:
+    """An entry that no event stands behind."""
+    names = ("type", "sequence", "occurred_at", "received_at", "recorded_at", "verified_by", "after_s", "delay_s")
+    nothing: dict[str, Any] = dict.fromkeys((*names, "region", "from_", "to", "rule"))
+    plain: dict[str, Any] = {"before": {}, "after": {}, "guards": {}, "anomalies": [], "data": {}}
+    counts: dict[str, Any] = {"duplicates": 0, "conflicts": 0}
+    place: dict[str, Any] = {"position": position, "run": run, "measurement_id": measurement_id, "reason": reason}
+    return shapes.Step(entry=entry, **place, **nothing, **plain, **counts)
+
+
+def _state(regions: dict[str, str], region: str) -> str:
+    """A machine without regions has one state, under no name of its own."""
+    return regions[region] if region in regions else regions["state"]

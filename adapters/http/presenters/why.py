@@ -1,0 +1,62 @@
+"""Why something is in its state: the chain of events, what did not move it, what it waits for and since when."""
+
+from typing import Any
+
+from adapters.http.framework.problems import NotFound
+from adapters.http.framework.routes import Ask
+from adapters.http.presenters import shapes
+from adapters.http.presenters.clocks import clocks_of
+from adapters.http.presenters.folded import machine_of, settings_of, state_of
+from adapters.http.presenters.timelines import Timeline
+from adapters.http.presenters.times import utc
+from adapters.sql import Measured, Projected
+from core.deadlines import Deadline
+from core.event import Instant
+from core.fold import MACHINES
+from core.timeline import Happened
+from core.why import Why, explained, why
+
+
+def why_stream(ask: Ask[Any], row: Projected) -> shapes.Why:
+    """The explanation of a stream's state. Raises NotFound, Gone."""
+    state, timeline = state_of(row), _timeline(ask, row)
+    found = why(MACHINES[row.machine], timeline.entries, state, settings_of(ask.api, row.source))
+    whole = {"id": row.stream, "state": state.state, "regions": state.regions, "outcome": state.outcome}
+    return _shape(ask, row, timeline, found, run=state.run, **whole)
+
+
+def why_measurement(ask: Ask[Any], row: Measured) -> shapes.Why:
+    """The explanation of a measurement's state: of its own events alone."""
+    state, timeline = state_of(row), _timeline(ask, row)
+    record = next(one for one in state.measurements if one.position == row.opened)
+    own = [one for one in timeline.entries if isinstance(one, Happened) and one.measurement == row.opened]
+    going_on = record.outcome is None and state.measurement() is record
+    settings = settings_of(ask.api, row.source)
+    found = explained(MACHINES[row.machine], own, state, settings, open_=going_on)
+    regions = state.regions if going_on else {}
+    whole = {"id": row.measurement, "state": record.state, "regions": regions, "outcome": record.outcome}
+    return _shape(ask, row, timeline, found, run=record.run, **whole)
+
+
+def _timeline(ask: Ask[Any], row: Projected | Measured) -> Timeline:
+    if row.source not in ask.api.sources:
+        raise NotFound("the configuration no longer says how its source is read")
+    return Timeline(ask.api, row, clocks_of(ask) or ask.api.past.clocks())
+
+
+def _shape(ask: Ask[Any], row: Projected | Measured, timeline: Timeline, found: Why, **whole: Any) -> shapes.Why:
+    return shapes.Why(
+        **whole,
+        machine=machine_of(row),
+        chain=[timeline.shape(one) for one in found.chain],
+        unmoved=[timeline.shape(one) for one in found.unmoved],
+        left_out=found.left_out,
+        waits_for=[shapes.Awaited(one.trigger, one.to, one.when) for one in found.waits_for],
+        stops=[shapes.Stop(one.run, one.words) for one in found.stops],
+        derived={"deadline": _due(found.deadline, ask.now) if found.deadline else None},
+    )
+
+
+def _due(due: Deadline, now: Instant) -> dict[str, Any]:
+    times = {"since": utc(due.since), "at": utc(due.at)}
+    return {"what": due.what, **times, "passed": due.passed(now), "overdue_s": due.overdue_s(now)}

@@ -1,0 +1,115 @@
+"""`/v1/audit/completeness`: what is missing, late, doubled, contradicted or overdue, and sources gone silent."""
+
+from functools import partial
+from typing import Any
+
+from adapters.config import Scope
+from adapters.http.framework import queries
+from adapters.http.framework.api import Api
+from adapters.http.framework.routes import Ask, Listing, Routes
+from adapters.http.presenters import shapes
+from adapters.http.presenters.clocks import clocks_of, given
+from adapters.http.presenters.folded import ids_of, rows_of, settings_of, sources_of, state_of
+from adapters.http.presenters.times import seconds, text_of
+from adapters.sql import Projected, WantedStreams
+from core.clocks import Clocks
+from core.completeness import SOURCE_SILENT_AFTER, Finding, findings
+from core.event import SECOND
+
+routes = Routes()
+
+EXAMINED = 100
+"""A page looks at no more streams than these, however many of them are whole."""
+
+_KINDS = ("session", "action")
+_NAMES = {"session": "session_id", "action": "action_id"}
+
+
+@routes.many(Scope.READ, "/v1/audit/completeness", queries.Completeness, shapes.Incomplete, page=shapes.Completeness)
+def completeness(ask: Ask[queries.Completeness]) -> Listing[shapes.Incomplete]:
+    """Sessions and actions that are not whole, the newest first, and when each source was heard last."""
+    clocks = clocks_of(ask) or ask.api.past.clocks()
+    kind, before = ask.after or (_KINDS[0], None)
+    rows, left = rows_of(ask, _wanted(ask, kind, before))
+    found: list[shapes.Incomplete] = []
+    for row in rows:
+        found += _incomplete(ask, row, clocks)
+        if len(found) == ask.query.limit:
+            left = row.opened
+            break
+    page = partial(shapes.Completeness, _sources(ask, clocks))
+    return Listing(found, _following(ask, kind, left), page)
+
+
+def _following(ask: Ask[queries.Completeness], kind: str, left: int | None) -> Any:
+    if left is not None:
+        return [kind, left]
+    after = _KINDS[_KINDS.index(kind) + 1 :]
+    return [after[0], None] if after and not ask.query.session_id else None
+
+
+def _wanted(ask: Ask[queries.Completeness], kind: str, before: int | None) -> WantedStreams:
+    source, api = ask.query.source or None, ask.api
+    streams = ids_of(api, kind, source, ask.query.session_id or None)
+    sources = sources_of(api, source, ask.query.provider or None)
+    named = api.source_names() if sources is None and streams is not None else sources
+    limit = EXAMINED + 1
+    return WantedStreams(kind=kind, fingerprints=(), limit=limit, before=before, sources=named, streams=streams)
+
+
+def _incomplete(ask: Ask[queries.Completeness], row: Projected, clocks: Clocks) -> list[shapes.Incomplete]:
+    api, state = ask.api, state_of(row)
+    conflicts = [int(position) for position in row.conflicts.split(",") if position]
+    doubled = api.past.doubled(row, clocks)
+    found = findings(row.machine, state, ask.now, settings_of(api, row.source), conflicts, doubled)
+    if not found:
+        return []
+    names: dict[str, Any] = {_NAMES[row.kind]: row.provider_id}
+    return [
+        shapes.Incomplete(
+            kind=row.kind,
+            id=row.stream,
+            source=row.source,
+            provider=api.provider_of(row.source),
+            state=state.state,
+            findings=[_shape(api, row, state, one) for one in found],
+            **names,
+        )
+    ]
+
+
+def _shape(api: Api, row: Projected, state: Any, found: Finding) -> shapes.Finding:
+    records = {record.position: record for record in getattr(state, "measurements", ())}
+    record = None if found.measurement is None else records[found.measurement]
+    ours = None
+    if record is not None and row.provider_id is not None:
+        ours = api.ids.measurement(row.source, row.provider_id, record.measurement_id, record.key)
+    return shapes.Finding(
+        what=found.what,
+        detail=found.detail,
+        position=found.position,
+        since=text_of(found.since),
+        measurement=ours,
+        measurement_id=record.measurement_id if record is not None else None,
+    )
+
+
+def _sources(ask: Ask[queries.Completeness], clocks: Clocks) -> list[shapes.SourceHealth]:
+    api, asked = ask.api, ask.query.source or None
+    named = sources_of(api, asked, ask.query.provider or None)
+    return [_health(ask, name, clocks) for name in (api.source_names() if named is None else named)]
+
+
+def _health(ask: Ask[queries.Completeness], name: str, clocks: Clocks) -> shapes.SourceHealth:
+    """A source that never sent anything is silent too."""
+    limit = (given(ask.query.silent_after) or SOURCE_SILENT_AFTER // SECOND) * SECOND
+    position, received_at, occurred_at = ask.api.reads.last_of(name, clocks.position) or (None, None, None)
+    silent = None if received_at is None else ask.now - received_at
+    return shapes.SourceHealth(
+        source=str(name),
+        provider=ask.api.provider_of(name),
+        position=position,
+        last_received_at=text_of(received_at),
+        delay_s=None if received_at is None or occurred_at is None else seconds(received_at - occurred_at),
+        derived={"silent": silent is None or silent > limit, "silent_for_s": seconds(silent)},
+    )

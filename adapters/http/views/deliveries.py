@@ -1,0 +1,55 @@
+"""`/v1/deliveries` and `/v1/rejections`: what came to the door, and what was turned away."""
+
+from adapters.config import Scope
+from adapters.http.framework import queries
+from adapters.http.framework.api import Api
+from adapters.http.framework.routes import Ask, Listing, Routes
+from adapters.http.presenters import shapes
+from adapters.http.presenters.clocks import given
+from adapters.http.presenters.times import utc
+from adapters.sql import Delivered, Deliveries, Seen
+
+routes = Routes()
+
+
+@routes.many(Scope.READ, "/v1/deliveries", queries.Deliveries, shapes.Delivery)
+def deliveries(ask: Ask[queries.Deliveries]) -> Listing[shapes.Delivery]:
+    """Deliveries, the newest first: a `new` one is the event at its position, the others are kept beside the log.
+
+    Of duplicates and rejections a bounded number per source is kept; a timeline counts all duplicates of an event.
+    """
+    return _listed(ask, ask.query.verdict or None, given(ask.query.position))
+
+
+@routes.many(Scope.READ, "/v1/rejections", queries.Rejections, shapes.Delivery)
+def rejections(ask: Ask[queries.Rejections]) -> Listing[shapes.Delivery]:
+    """Rejected deliveries, the newest first, each with its reason; a bounded number per source is kept."""
+    return _listed(ask, "rejected", None)
+
+
+def _listed(
+    ask: Ask[queries.Deliveries] | Ask[queries.Rejections], verdict: str | None, position: int | None
+) -> Listing[shapes.Delivery]:
+    source, limit = ask.query.source or None, ask.query.limit
+    names = [source] if source else ask.api.source_names()
+    seen = Seen(*ask.after) if ask.after else None
+    asked = Deliveries(sources=names, limit=limit, verdict=verdict, position=position, seen=seen)
+    rows, following = ask.api.reads.deliveries(asked)
+    return Listing([shape(ask.api, row) for row in rows], following)
+
+
+def shape(api: Api, row: Delivered) -> shapes.Delivery:
+    """A delivery as it is told."""
+    return shapes.Delivery(
+        verdict=row.verdict,
+        delivery=row.delivery or None,
+        source=row.source,
+        provider=api.provider_of(row.source),
+        position=row.position,
+        status=row.status,
+        reason=row.reason,
+        hint=row.hint or None,
+        size=row.size,
+        received_at=utc(row.received_at),
+        recorded_at=utc(row.recorded_at),
+    )

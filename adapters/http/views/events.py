@@ -1,0 +1,205 @@
+"""`/v1/events`: the log as it is, by position. Who follows positions sees every event once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+from flask import Response, request
+from msgspec import UNSET, UnsetType
+
+from adapters.config import Scope
+from adapters.http.framework import queries
+from adapters.http.framework.api import Api
+from adapters.http.framework.problems import BadRequest, NotFound
+from adapters.http.framework.routes import Ask, Header, Listing, Routes, page_of
+from adapters.http.framework.waiting import ending_of, looks
+from adapters.http.presenters import shapes
+from adapters.http.presenters.times import text_of, utc
+from adapters.http.views.follow import Follower, messages
+from adapters.sql import OWN, Recorded, own_source
+from core.event import Unreadable
+
+routes = Routes()
+
+_NAMES = {
+    "session": "session_id",
+    "action": "action_id",
+    "device": "device_id",
+    "registration": "registration_id",
+}
+LAST = "Last-Event-ID"
+_LAST = Header("The `id` of the last message seen: the stream begins behind it, whatever `after` says.", "[0-9]{1,19}")
+_AT_ONCE = 100
+"""Events of a stream that are read and sent together."""
+_KIND_WITHOUT_A_STREAM = {"amps": "action"}
+
+
+@routes.many(Scope.READ, "/v1/events", queries.Events, shapes.Event)
+def events(ask: Ask[queries.Events]) -> Listing[shapes.Event]:
+    """The feed: events behind a position, in the order in which they were recorded; `wait` makes it a long-poll."""
+    after, limit = _range(ask)
+    found = _fitting(ask, limit, after)
+    if not found and ask.query.wait:
+        found = _awaited(ask, partial(_fitting, ask, limit), after, ask.query.wait)
+    return _listing(ask, found)
+
+
+@routes.one(Scope.READ, "/v1/events/stream", queries.Feed, str, media="text/event-stream", more_headers={LAST: _LAST})
+def stream(ask: Ask[queries.Feed]) -> Response:
+    """The feed while it grows, as server-sent events: `id` is the position, `data` an `Event` as in the list.
+
+    A comment comes after 15 seconds of silence. `503` where too many wait already, or the database is away.
+    """
+    after = _last_seen(ask)
+    ask.api.reads.head()  # a client that comes while the database is away is told so; one that is here waits for it
+    if request.method == "HEAD":
+        return _stream_of(iter(()))
+    slot = ask.api.waiting.slot()
+    follower = Follower(ask.api.reads.head, partial(_fitting, ask, _AT_ONCE), after)
+    response = _stream_of(messages(follower, looks(ending=ending_of(request.environ)), partial(_shape, ask.api)))
+    response.call_on_close(slot.close)
+    return response
+
+
+@routes.one(Scope.READ, "/v1/events/{position}", queries.Query, shapes.WholeEvent)
+def event(ask: Ask[queries.Query]) -> shapes.WholeEvent:
+    """One event, with what its body says."""
+    recorded = ask.api.reads.event(_position(ask))
+    if recorded is None:
+        raise NotFound("no such event")
+    data, notes = _said(ask.api, recorded)
+    again = ask.api.reads.duplicates(OWN, recorded.position) if recorded.source == OWN else UNSET
+    return shapes.WholeEvent(**_fields(ask.api, recorded), data=data, notes=notes, duplicates=again)
+
+
+@routes.one(Scope.RAW, "/v1/events/{position}/body", queries.Query, None, media="application/octet-stream")
+def event_body(ask: Ask[queries.Query]) -> Response:
+    """An event's raw body, byte for byte, as a download. That it was read is recorded in the log first.
+
+    Who reads bodies of one stream has one event for an hour; its `duplicates` count the other times.
+    """
+    position = _position(ask)
+    recorded = ask.api.reads.event(position)
+    body = ask.api.reads.body(position) if recorded else None
+    if recorded is None or body is None:
+        raise NotFound("no such event, or its body was erased")
+    if recorded.source != OWN:
+        ask.api.record("body_read", by=ask.who, hourly=recorded.stream or str(position), position=position)
+    disposition = f'attachment; filename="event-{position}.bin"'
+    return Response(body, headers={"Content-Disposition": disposition}, content_type="application/octet-stream")
+
+
+def events_of(ask: Ask[Any], streams: Sequence[tuple[str, str]]) -> Listing[shapes.Event]:
+    """A page of the events of these (source, our id) behind the position that is asked for."""
+    after, limit = _range(ask)
+    return _listing(ask, ask.api.reads.stream_events(after=after, limit=limit, streams=streams))
+
+
+def _stream_of(content: Iterator[bytes]) -> Response:
+    """`X-Accel-Buffering`: nginx would keep the messages back."""
+    return Response(content, headers={"X-Accel-Buffering": "no"}, content_type="text/event-stream")
+
+
+def _last_seen(ask: Ask[queries.Feed]) -> int:
+    """The position behind which a stream begins: what a client that comes back has seen, else what is asked for."""
+    given = request.headers.get(LAST)
+    if not given:  # some clients send an empty one before they have seen anything
+        return ask.query.after
+    position = _number(given)
+    if position is None:
+        raise BadRequest(f"{LAST}: not a position", parameter=LAST)
+    return position
+
+
+def _fitting(ask: Ask[Any], limit: int, after: int) -> Sequence[Recorded]:
+    """Events behind a position that the filters let through."""
+    source = ask.query.source or None
+    streams = _streams(ask, [source] if source else ask.api.source_names())
+    if streams is not None:
+        return ask.api.reads.stream_events(after=after, limit=limit, streams=streams)
+    return ask.api.reads.events(after=after, limit=limit, source=source)
+
+
+def _awaited(ask: Ask[Any], read: Callable[[int], Sequence[Recorded]], after: int, wait: int) -> Sequence[Recorded]:
+    """The same once there are some, or none when the time is over."""
+    follower = Follower(ask.api.reads.head, read, after)
+    with ask.api.waiting.slot("wait"):
+        pages = (follower.page() for _ in looks(wait, ending=ending_of(request.environ)))
+        return next(filter(None, pages), [])
+
+
+def _range(ask: Ask[Any]) -> tuple[int, int]:
+    """The position to go on behind, and how many events: one more than a page."""
+    return ask.after or ask.query.after, ask.query.limit + 1
+
+
+def _listing(ask: Ask[Any], found: Sequence[Recorded]) -> Listing[shapes.Event]:
+    rows, following = page_of(found, ask.query.limit, lambda row: row.position)
+    return Listing([_shape(ask.api, row) for row in rows], following)
+
+
+def _shape(api: Api, row: Recorded) -> shapes.Event:
+    return shapes.Event(**_fields(api, row))
+
+
+def _streams(ask: Ask[Any], sources: Sequence[str]) -> list[tuple[str, str]] | None:
+    """The streams that a provider's id names under each source; None where no id is asked for, none of two kinds."""
+    asked = [(kind, name) for kind, field in _NAMES.items() if (name := getattr(ask.query, field))]
+    if not asked:
+        return None
+    kind, name = asked[0]
+    return [(source, ask.api.ids.of(kind, source, name)) for source in sources] if len(asked) == 1 else []
+
+
+def _position(ask: Ask[Any]) -> int:
+    position = _number(ask.path["position"])
+    if position is None:
+        raise NotFound("no such event")
+    return position
+
+
+def _number(given: str) -> int | None:
+    """A position as text; None where it is none."""
+    plain = given.isascii() and given.isdigit() and len(given) < 20
+    return int(given) if plain and int(given) <= queries.HIGHEST else None
+
+
+def _fields(api: Api, row: Recorded) -> dict[str, Any]:
+    provider = api.provider_of(row.source)
+    kind = row.kind or _KIND_WITHOUT_A_STREAM.get(provider or "", "session")
+    return {
+        "position": row.position,
+        "source": row.source,
+        "provider": provider,
+        "type": row.type,
+        **({} if row.source == OWN else {_NAMES[kind]: row.provider_id}),
+        "stream": row.stream,
+        "reading": row.reading,
+        "sequence": row.sequence,
+        "key": row.key.hex(),
+        "occurred_at": text_of(row.occurred_at),
+        "received_at": utc(row.received_at),
+        "recorded_at": utc(row.recorded_at),
+        "verified_by": row.verified_by,
+        "origin": _origin(row.origin),
+    }
+
+
+def _origin(document: bytes | None) -> shapes.Origin | UnsetType:
+    if document is None:
+        return UNSET
+    said = msgspec.json.decode(document, type=dict[str, int])
+    return shapes.Origin(said["position"], utc(said["recorded_at"]))
+
+
+def _said(api: Api, row: Recorded) -> tuple[dict[str, Any], list[str]]:
+    """The documented fields of the body, and what the reading remarked; nothing once the source or the body is gone."""
+    configured = own_source() if row.source == OWN else api.sources.get(row.source)
+    body = api.reads.body(row.position)
+    if configured is None or body is None:
+        return {}, []
+    reading = configured.read(row.documented, body)
+    if isinstance(reading, Unreadable):
+        return {}, [reading.reason]
+    return reading.data, [note.detail for note in reading.notes]

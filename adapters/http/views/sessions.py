@@ -1,0 +1,86 @@
+"""`/v1/sessions`: of glasses and of measurements, folded, with their events, their timeline, their runs."""
+
+from flask import Response
+
+from adapters.config import Scope
+from adapters.http.framework import queries
+from adapters.http.framework.api import Api
+from adapters.http.framework.routes import Ask, Listing, Routes, listing_of
+from adapters.http.presenters import shapes
+from adapters.http.presenters.compare import compare_stream
+from adapters.http.presenters.folded import common, listed, one, runs_of, state_of, wanted
+from adapters.http.presenters.timelines import FORMS, answer, timeline, title_of
+from adapters.http.presenters.why import why_stream
+from adapters.http.views.events import events_of
+from adapters.sql import Projected
+from core.event import Instant
+
+routes = Routes()
+
+NEWEST_RUNS = 20
+"""Of a session's runs, how many it shows itself; `/runs` pages through all of them."""
+
+
+@routes.many(Scope.READ, "/v1/sessions", queries.Sessions, shapes.Session)
+def sessions(ask: Ask[queries.Sessions]) -> Listing[shapes.Session]:
+    """Sessions, the newest first."""
+    return listed(ask, wanted(ask, "session", name=ask.query.session_id or None), row_shape)
+
+
+@routes.one(Scope.READ, "/v1/sessions/{id}", queries.One, shapes.Session)
+def session(ask: Ask[queries.One]) -> shapes.Session:
+    """One session."""
+    return shape(ask.api, one(ask, "session"), ask.now)
+
+
+@routes.many(Scope.READ, "/v1/sessions/{id}/events", queries.StreamEvents, shapes.Event)
+def session_events(ask: Ask[queries.StreamEvents]) -> Listing[shapes.Event]:
+    """A session's events as they were recorded, by position."""
+    row = one(ask, "session")
+    return events_of(ask, [(row.source, row.stream)])
+
+
+@routes.many(Scope.READ, "/v1/sessions/{id}/timeline", queries.Timeline, shapes.Step, also=FORMS)
+def session_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Response:
+    """What each of a session's events did, in canonical order: from, to, by which rule, or why nothing moved."""
+    row = one(ask, "session")
+    return answer(ask, title_of(row, state_of(row).state), timeline(ask, row))
+
+
+@routes.one(Scope.READ, "/v1/sessions/{id}/why", queries.One, shapes.Why)
+def session_why(ask: Ask[queries.One]) -> shapes.Why:
+    """Why a session is in its state: the chain of events, what did not move it, what it waits for."""
+    return why_stream(ask, one(ask, "session"))
+
+
+@routes.one(Scope.READ, "/v1/sessions/{id}/compare", queries.Compare, shapes.Compared)
+def session_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
+    """What we learnt of a session between two times, and which events taught it."""
+    return compare_stream(ask, "session", shape)
+
+
+@routes.many(Scope.READ, "/v1/sessions/{id}/runs", queries.TimedListed, shapes.Run)
+def session_runs(ask: Ask[queries.TimedListed]) -> Listing[shapes.Run]:
+    """A session's runs, the first one first."""
+    state = state_of(one(ask, "session"))
+    return listing_of(runs_of(state), ask.query.limit, ask.after, lambda run: run.run)
+
+
+def row_shape(api: Api, row: Projected, now: Instant) -> shapes.Session:
+    """A session as a row of a list: with its last run alone."""
+    return shape(api, row, now, runs=1)
+
+
+def shape(api: Api, row: Projected, now: Instant, *, runs: int = NEWEST_RUNS) -> shapes.Session:
+    """A session as it is told, with so many of its newest runs."""
+    state = state_of(row)
+    return shapes.Session(
+        **common(api, row, state, now),
+        session_id=row.provider_id,
+        user_id=state.user_id,
+        regions=state.regions,
+        run=state.run,
+        run_count=len(state.runs),
+        runs=runs_of(state, runs),
+        data=state.data,
+    )

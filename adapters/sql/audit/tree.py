@@ -1,0 +1,278 @@
+"""The Merkle tree as it is stored: leaves stand in the events; 16 of them have a node, and 16 of those again.
+
+What lies between is at most 15 hashes away and worked out when asked for. Every level would cost ten times the room;
+with every eighth one a proof reads a thousand rows, and a forged event is told no closer than within 256.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
+
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text
+
+from adapters.sql.database.errors import our_errors
+from adapters.sql.database.snapshot import hold_still
+from adapters.sql.database.tables import checkpoints, events, nodes
+from adapters.sql.database.transactions import writing
+from adapters.sql.dialects.dialects import Insert, Row, dialect_of
+from core import merkle
+from core.merkle import Node
+
+STEP = 4
+"""Levels between two that are stored."""
+
+WIDTH = 1 << STEP
+
+_BLOCKS_AT_A_TIME = 256
+"""Nodes of the lowest level that are made before they are stored together."""
+
+_MOST_ARMS = 100
+"""Ranges of tiles in one statement: SQLite takes 500 terms."""
+
+_SEALING_LOCK = 7238703
+"""Names the advisory lock of who appends nodes and checkpoints."""
+
+_HEAD = select(func.coalesce(func.max(events.c.position), 0))
+_SEALED = select(func.coalesce(func.max(nodes.c.place) + 1, 0)).where(nodes.c.level == bindparam("level"))
+_NEWEST = select(checkpoints).order_by(checkpoints.c.number.desc()).limit(1)
+_INSERT = Insert(nodes)
+_REMEMBER = text(
+    "INSERT INTO service (name, value) VALUES ('checkpoint', :value) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+T = TypeVar("T")
+
+Make = Callable[["Stored | None", int, merkle.Hashes], str]
+"""(the newest checkpoint, the log's size, its nodes) -> the next checkpoint, signed."""
+
+
+class Stored(NamedTuple):
+    """A row of `checkpoints`."""
+
+    number: int
+    size: int
+    note: bytes
+
+
+class Hole(Exception):
+    """An event that should be in the log is not: nothing behind it can be proven."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"the log has no event at position {position}")
+        self.position = position
+
+
+class Tree:
+    """The tree of one log. Any thread may call; every method raises Unavailable while the database is away."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def head(self) -> int:
+        """The log's last position, which is its number of leaves."""
+        with self._reading() as connection:
+            return int(connection.execute(_HEAD).scalar_one())
+
+    @contextmanager
+    def look(self) -> Iterator["View"]:
+        """What is stored of the tree, as long as the block lasts."""
+        with self._reading() as connection:
+            yield View(connection)
+
+    def seal(self) -> int:
+        """Appends the nodes that the log completed since; their number of the lowest level. Raises Hole.
+
+        They are worked out before the turn: on SQLite, nobody else can write meanwhile.
+        """
+        made = 0
+        while True:
+            with self._reading() as connection:
+                hold_still(connection)
+                new = _complete(connection, _BLOCKS_AT_A_TIME)
+            if new.number:
+                with self._turn() as connection:
+                    made += _keep(connection, new)
+            if new.number < _BLOCKS_AT_A_TIME:
+                return made
+
+    def checkpoint(self, make: Make) -> Stored | None:
+        """Appends a checkpoint of the whole log, unless the newest one is that; None for an empty log. Raises Hole."""
+        self.seal()
+        with self._turn() as connection:
+            newest, head = _stored(connection, _NEWEST), connection.execute(_HEAD).scalar_one()
+            if head == (newest.size if newest else 0):
+                return newest
+            _keep(connection, _complete(connection, head // WIDTH))
+            note = make(newest, head, Tiles(connection)).encode()
+            return _append(connection, Stored(newest.number + 1 if newest else 1, head, note))
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with our_errors(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[Connection]:
+        """The transaction of the only one who seals."""
+        with our_errors(), writing(self._engine) as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(_SEALING_LOCK)))
+            yield connection
+
+
+class View:
+    """The log, its checkpoints and its nodes over one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def head(self) -> int:
+        """The log's last position."""
+        return int(self._connection.execute(_HEAD).scalar_one())
+
+    def newest(self) -> Stored | None:
+        """The newest checkpoint."""
+        return _stored(self._connection, _NEWEST)
+
+    def checkpoint_of(self, size: int) -> Stored | None:
+        """The checkpoint of exactly this size."""
+        return _stored(self._connection, select(checkpoints).where(checkpoints.c.size == size))
+
+    def prove(self, work: Callable[[merkle.Hashes], T]) -> T:
+        """What `work` makes of the tree's nodes. It is run twice: first to learn which ones it needs."""
+        tiles, wanted = Tiles(self._connection), set[Node]()
+
+        def note(node: Node) -> bytes:
+            wanted.add(node)
+            return b""
+
+        work(note)
+        tiles.load(wanted)
+        return work(tiles)
+
+
+class Tiles:
+    """The hash of any complete node, from what is stored. A node that is not sealed yet is worked out from below."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._tiles: dict[Node, list[bytes]] = {}
+
+    def __call__(self, node: Node) -> bytes:
+        """Raises Hole where an event beneath is missing."""
+        level, place = node
+        above = level % STEP
+        first = place << above
+        return merkle.fold([self._at(level - above, first + offset) for offset in range(1 << above)])
+
+    def load(self, wanted: Iterable[Node]) -> None:
+        """Reads the tiles of these nodes at once."""
+        tiles = {(level - level % STEP, place << level % STEP >> STEP) for level, place in wanted}
+        if tiles:
+            self._read([(level, number, number + 1) for level, number in sorted(tiles)])
+
+    def _at(self, level: int, place: int) -> bytes:
+        tile = self._tile(level, place // WIDTH)
+        if place % WIDTH < len(tile):
+            return tile[place % WIDTH]
+        if level == 0:
+            raise Hole(place + 1)
+        return merkle.fold([self._at(level - STEP, place * WIDTH + offset) for offset in range(WIDTH)])
+
+    def _tile(self, level: int, number: int) -> list[bytes]:
+        """Up to 16 neighbours of a stored level."""
+        if (level, number) not in self._tiles:
+            self._read([(level, number, number + 1)])
+        return self._tiles[level, number]
+
+    def _read(self, ranges: Sequence[tuple[int, int, int]]) -> None:
+        """Ranges of tiles: (level, from, up to)."""
+        for level, start, end in ranges:
+            self._tiles |= {(level, number): [] for number in range(start, end)}
+        for first in range(0, len(ranges), _MOST_ARMS):
+            self._read_some(ranges[first : first + _MOST_ARMS])
+
+    def _read_some(self, ranges: Sequence[tuple[int, int, int]]) -> None:
+        arms = [
+            (_LEAVES if level == 0 else _NODES).format(level, start * WIDTH, end * WIDTH)
+            for level, start, end in ranges
+        ]
+        for level, place, value in sorted(map(tuple, self._connection.exec_driver_sql(" UNION ALL ".join(arms)))):
+            tile = self._tiles[level, place // WIDTH]
+            if len(tile) == place % WIDTH:  # behind a hole, or a second event at one position, nothing is to be trusted
+                tile.append(bytes(value))
+
+
+_LEAVES = "SELECT {0} AS level, position - 1 AS place, leaf FROM events WHERE position > {1} AND position <= {2}"
+_NODES = "SELECT level, place, hash FROM nodes WHERE level = {0} AND place >= {1} AND place < {2}"
+"""Numbers only, and ours: as constants they tell PostgreSQL how few rows there will be."""
+
+
+def _arm(level: int, start: int, end: int) -> str:
+    """Selects (level, place, hash) from `start` up to `end`, in order."""
+    return (_LEAVES + " ORDER BY position" if level == 0 else _NODES + " ORDER BY place").format(level, start, end)
+
+
+class _New(NamedTuple):
+    """Nodes that are not stored yet: `number` of the lowest level behind the first `sealed`, and those above."""
+
+    sealed: int
+    number: int
+    rows: list[Row]
+
+
+def _complete(connection: Connection, most: int) -> _New:
+    """At most so many nodes of the lowest stored level that the log completed, and those above that they complete."""
+    sealed = _count(connection, STEP)
+    end = min(int(connection.execute(_HEAD).scalar_one()) // WIDTH, sealed + most)
+    rows: list[Row] = []
+    level, start, below = STEP, sealed, _run(connection, 0, sealed * WIDTH, end * WIDTH)
+    while below:
+        made = merkle.rise(below, STEP)
+        rows += [(level, place, value) for place, value in enumerate(made, start)]
+        level, start, below = _next_level(connection, level, start, made)
+    return _New(sealed, end - sealed, rows)
+
+
+def _next_level(connection: Connection, level: int, start: int, made: list[bytes]) -> tuple[int, int, list[bytes]]:
+    """The level above, its first node that is not stored, and the hashes beneath all that can be by now."""
+    above = _count(connection, level + STEP)
+    before = _run(connection, level, above * WIDTH, start)
+    whole = (start + len(made)) // WIDTH * WIDTH - above * WIDTH
+    return level + STEP, above, [*before, *made][:whole]
+
+
+def _keep(connection: Connection, new: _New) -> int:
+    """Stores them, unless somebody else was first; how many of the lowest level."""
+    if not new.rows or _count(connection, STEP) != new.sealed:
+        return 0
+    dialect_of(connection.engine).insert(connection.connection.cursor(), _INSERT, new.rows)
+    return new.number
+
+
+def _count(connection: Connection, level: int) -> int:
+    """How many nodes of a level are stored."""
+    return int(connection.execute(_SEALED, {"level": level}).scalar_one())
+
+
+def _run(connection: Connection, level: int, start: int, end: int) -> list[bytes]:
+    """The hashes of a level from `start` up to `end`. Raises Hole where one is missing."""
+    found = connection.exec_driver_sql(_arm(level, start, end)).all()
+    for place, row in zip(range(start, end), found, strict=False):
+        if row[1] != place:
+            raise Hole((place << level) + 1)
+    if len(found) != end - start:
+        raise Hole((start + len(found) << level) + 1)
+    return [row[2] for row in found]
+
+
+def _append(connection: Connection, stored: Stored) -> Stored:
+    connection.execute(insert(checkpoints).values(stored._asdict()))
+    connection.execute(_REMEMBER, {"value": f"{stored.number} {stored.size}"})
+    return stored
+
+
+def _stored(connection: Connection, statement: object) -> Stored | None:
+    row = connection.execute(statement).first()  # type: ignore[call-overload]
+    return None if row is None else Stored(*row)

@@ -1,0 +1,64 @@
+"""Verifies that an event of ours tells of every event that the fold skips, and that it skips every one so told of."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from adapters.sql.audit.wrong import Found
+from adapters.sql.log.own import OWN
+
+_SKIPPED = text(
+    "SELECT r.position, r.retraction, e.position FROM retractions r "
+    "LEFT JOIN events e ON e.source = r.source AND e.position = r.position "
+    "WHERE r.retraction <= :head ORDER BY r.position"
+)
+_TELLING = text(
+    "SELECT e.position, e.type, p.body FROM events e "
+    "JOIN payloads p ON p.source = e.source AND p.position = e.position "
+    "WHERE e.source = :own AND e.type IN ('retracted', 'left_out') AND e.position <= :head AND p.origin IS NULL"
+)
+
+
+class _Told(msgspec.Struct):
+    """What the event of a retraction says."""
+
+    position: int
+
+
+def check_retractions(connection: Connection, head: int) -> None:
+    """Raises Found for the first event that is skipped and not told of, or the other way round.
+
+    Where an import left out what told of a retraction, its placeholder says nothing, and the retraction stands.
+    """
+    asked = {"own": OWN, "head": head}
+    told = dict(_told(connection.execute(_TELLING, asked).all()))
+    skipped = {position: (at, there) for position, at, there in connection.execute(_SKIPPED, asked)}
+    wrong = [*_untold(skipped, told), *_unskipped(skipped, told)]
+    if wrong:
+        position, why = min(wrong)
+        raise Found(position, "retraction", why)
+
+
+def _untold(skipped: dict[int, Any], told: dict[int, int | None]) -> Iterator[tuple[int, str]]:
+    for position, (at, there) in skipped.items():
+        if there is None or at not in told or at <= position or told[at] not in (position, None):
+            yield position, "it is retracted, and no event tells of that"
+
+
+def _unskipped(skipped: dict[int, Any], told: dict[int, int | None]) -> Iterator[tuple[int, str]]:
+    for at, position in told.items():
+        if position is not None and skipped.get(position, (None,))[0] != at:
+            yield position, f"the event at position {at} retracts it, and it is not retracted"
+
+
+def _told(rows: Sequence[Any]) -> Iterator[tuple[int, int | None]]:
+    """(position, what it retracts; None for a placeholder) of each event that can be read: others tell nothing."""
+    for at, kind, body in rows:
+        if kind == "left_out":
+            yield at, None
+        elif body is not None:
+            with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                yield at, msgspec.json.decode(body, type=_Told).position

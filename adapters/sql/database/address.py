@@ -1,0 +1,55 @@
+"""Where a database is. What is wrong with a URL is told without it: a password may stand in it."""
+
+from collections.abc import Collection
+from difflib import get_close_matches
+
+from psycopg.pq import Conninfo
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from adapters.sql.database.session import set_otherwise
+
+SQLITE_OPTIONS = {"timeout": 5, "cached_statements": 512}
+"""What a URL may say, and what holds where it does not; `timeout`: seconds for a lock."""
+
+_FORMS = "sqlite:///FILE or postgresql://USER@HOST/NAME"
+
+
+class WrongAddress(ValueError):
+    """A URL that names no database that we know. The text is the mend."""
+
+
+def address(url: str) -> URL:
+    """The URL in its parts. Raises WrongAddress."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise WrongAddress(f"this is no URL of a database: write {_FORMS}") from error
+    match parsed.get_backend_name():
+        case "sqlite":
+            _check_file(parsed)
+            _check_options(parsed, "SQLite", SQLITE_OPTIONS)
+        case "postgresql":
+            known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+            _check_options(parsed, "PostgreSQL", known - {"replication"})
+            for name in set_otherwise(parsed):
+                raise WrongAddress(f"Hookfold sets {name} itself and relies on it: remove it from the URL")
+        case name:
+            raise WrongAddress(f"{name}:// is no database that Hookfold knows: write {_FORMS}")
+    return parsed
+
+
+def _check_file(parsed: URL) -> None:
+    if parsed.host:
+        file = "/".join(part for part in (parsed.host, parsed.database) if part)
+        raise WrongAddress(f"write sqlite:///{file}, with three slashes, or four before a path from the root")
+    if parsed.database in {None, "", ":memory:"}:
+        raise WrongAddress("name a file, such as sqlite:///var/hookfold.db: a log in memory is lost")
+
+
+def _check_options(parsed: URL, database: str, known: Collection[str]) -> None:
+    for name in parsed.query:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            mend = f"write {near[0]}" if near else "remove it"
+            raise WrongAddress(f"{database} knows no option {name}: {mend}")

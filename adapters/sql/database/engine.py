@@ -1,0 +1,176 @@
+"""Opens a database: durability settings, transactions that begin when we say so, and the migrations."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
+
+from adapters.sql.database import session
+from adapters.sql.database.address import SQLITE_OPTIONS, address
+from adapters.sql.database.errors import our_errors, spoils_session
+from adapters.sql.database.exceptions import Unavailable
+from adapters.sql.database.files import Connection as SqliteConnection
+from adapters.sql.database.files import Files, Noted
+from adapters.sql.database.limits import hold_to_limits
+from adapters.sql.database.transactions import writing
+
+MIGRATIONS = Path(__file__).parents[3] / "migrations"
+
+WAL_LIMIT = 32 * 2**20
+"""Bytes that SQLite's write-ahead log is cut to once it was carried over: a long reader lets it grow, as far as it may.
+
+Twice what it has when all goes well.
+"""
+
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA recursive_triggers = ON",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -65536",
+    "PRAGMA wal_autocheckpoint = 4000",
+    f"PRAGMA journal_size_limit = {WAL_LIMIT}",
+)
+
+
+def open_engine(url: str, *, pool_size: int = 8, make: bool = True, noted: Noted | None = None) -> Engine:
+    """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3). Nothing is connected yet.
+
+    `noted`: the files that another process of the service has open under this path (`noted_files`).
+    Raises WrongAddress where the URL is wrong; without `make`, Unavailable where the file is not there.
+    """
+    parsed = address(url)
+    if parsed.get_backend_name() == "sqlite":
+        files = Files(Path(parsed.database or ""), noted)
+        engine = _open_sqlite(parsed, files, pool_size, make and noted is None)
+    else:
+        engine = _open_postgresql(parsed, pool_size)
+    hold_to_limits(engine)
+    return engine
+
+
+def _open_postgresql(parsed: URL, pool_size: int) -> Engine:
+    engine = create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args=session.arguments(parsed),
+    )
+    event.listen(engine, "connect", session.begin, insert=True)  # the first to speak over it
+    event.listen(engine, "handle_error", _give_up)
+    return engine
+
+
+def _give_up(context: ExceptionContext) -> None:
+    """A session that cannot do its work leaves the pool, with the others of its time, as one whose socket broke."""
+    if spoils_session(context.original_exception):
+        context.is_disconnect = True
+
+
+@contextmanager
+def opened_engine(url: str, *, make: bool = True) -> Iterator[Engine]:
+    """An engine for as long as the block lasts."""
+    engine = open_engine(url, make=make)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def noted_files(engine: Engine) -> Noted | None:
+    """The files that an engine has open, for other processes of the service; None where there are none."""
+    if engine.dialect.name != "sqlite":
+        return None
+    with our_errors(), engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        noted: Noted = driver.files.noted
+        return noted
+
+
+def _open_sqlite(parsed: URL, files: Files, pool_size: int, make: bool) -> Engine:
+    if make:
+        _make_private(files.path)
+    elif files.noted is None:
+        files.before()
+    engine = create_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        hide_parameters=True,
+        connect_args={"check_same_thread": False, "isolation_level": None, "factory": SqliteConnection}
+        | _unsaid(parsed),
+    )
+    event.listen(engine, "do_connect", lambda *_: files.before())
+    event.listen(engine, "connect", partial(_settle, files))
+    event.listen(engine, "checkout", lambda *_: files.check())
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    event.listen(engine, "engine_disposed", lambda _: files.close())
+    return engine
+
+
+def _unsaid(parsed: URL) -> dict[str, Any]:
+    """What the URL may say, where it does not."""
+    return {name: value for name, value in SQLITE_OPTIONS.items() if name not in parsed.query}
+
+
+def _make_private(path: Path) -> None:
+    """A new file holds what is nobody's business but the service's; SQLite gives its companions the same mode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)
+
+
+def _settle(files: Files, connection: Any, _record: object) -> None:
+    connection.files = files
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(pragma)
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    files.opened()
+
+
+def migrate(engine: Engine) -> None:
+    """Brings the database to the newest revision; two processes that start at once take turns. Raises Unavailable."""
+    with our_errors(), writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7238701)")
+        try:
+            command.upgrade(_config(connection), "head")
+        except CommandError as error:
+            raise Unavailable("it is at a revision that this release does not know") from error
+
+
+def revision(engine: Engine) -> tuple[str | None, str | None]:
+    """The database's revision and the newest one that this code knows. Raises Unavailable."""
+    with our_errors(), engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    return current, ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def check_made(engine: Engine) -> None:
+    """Raises Unavailable where no log was ever made."""
+    if revision(engine)[0] is None:
+        raise Unavailable("it holds no log: name the one that `hookfold serve` made")
+
+
+def check_newest(engine: Engine) -> None:
+    """Raises Unavailable where the database is not at the newest revision."""
+    current, newest = revision(engine)
+    if current != newest:
+        raise Unavailable(f"it is at revision {current or 'none'}, this code knows {newest}")
+
+
+def _config(connection: Any) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,99 @@
+"""A session with PostgreSQL: what we rely on is set by us; the environment, role, database and server have defaults.
+
+What the URL says stands above our deadlines, and above what the environment says.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from psycopg.pq import Conninfo
+from sqlalchemy import URL
+
+from adapters.sql.database.exceptions import Unavailable
+
+RELIED_ON: Mapping[str, str] = {
+    "client_encoding": "UTF8",
+    "array_nulls": "on",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "bytea_output": "hex",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    "default_transaction_isolation": "read committed",
+    "synchronous_commit": "on",
+}
+"""Set where a session begins, by a statement: some variables of the environment come behind `options`."""
+
+_OPTIONS = "-c statement_timeout=0 -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+
+_DEADLINES = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "tcp_user_timeout": 20_000,
+}
+"""Seconds, the last one milliseconds: a server that is cut off is missed, not waited for."""
+
+_SWITCH = re.compile(r"(?:^|\s)(?:-c\s*|--)((?:\\.|[^\s=\\])+)")
+
+_SETTINGS = ", ".join(f"pg_catalog.set_config('{name}', '{value}', false)" for name, value in RELIED_ON.items())
+_BEGIN = (
+    "SELECT pg_catalog.current_setting('server_encoding'), pg_catalog.current_setting('session_replication_role'), "
+    "pg_catalog.current_setting('search_path'), coalesce((SELECT n.nspname FROM pg_catalog.pg_class c "
+    "JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace "
+    "WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('alembic_version')), pg_catalog.current_schema()), "
+    f"{_SETTINGS}"
+)
+_STAY = "SELECT pg_catalog.set_config('search_path', pg_catalog.quote_ident(%s), false)"
+
+
+class Unfit(Unavailable):
+    """The database is there, and what it is set to makes it useless for a log. The text is the mend."""
+
+
+def arguments(url: URL) -> dict[str, Any]:
+    """What the driver is given beside the URL."""
+    said = {option.keyword.decode(): option.val for option in Conninfo.get_defaults() if option.val != option.compiled}
+    deadlines = {name: value for name, value in _DEADLINES.items() if name not in {*url.query, *said}}
+    options = _words(url.query.get("options")) or (said.get("options") or b"").decode()
+    return {**deadlines, "client_encoding": "UTF8", "options": f"{_OPTIONS} {options}".strip()}
+
+
+def set_otherwise(url: URL) -> Iterator[str]:
+    """Settings that the URL gives a value of its own, though they are relied on."""
+    yield from (name for name in url.query if name.lower() in RELIED_ON)
+    names = (
+        name.replace("\\", "").replace("-", "_").lower() for name in _SWITCH.findall(_words(url.query.get("options")))
+    )
+    yield from (name for name in names if name in RELIED_ON)
+
+
+def _words(said: str | tuple[str, ...] | None) -> str:
+    return said if isinstance(said, str) else " ".join(said or ())
+
+
+def begin(connection: Any, _record: object) -> None:
+    """Readies a new connection of the driver's. Raises Unfit."""
+    try:
+        _begin(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _begin(connection: Any) -> None:
+    """The session stays in the schema in which the log is, or else would be made, whatever others make later."""
+    encoding, role, path, schema, *_ = connection.execute(_BEGIN).fetchone()
+    if encoding != "UTF8":
+        raise Unfit(f"its encoding is {encoding}: make one with CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'")
+    if role != "origin":
+        raise Unfit(f"session_replication_role is {role}, under which triggers do not guard the log: reset it")
+    if schema is None:
+        raise Unfit(
+            f"its search_path is {path}, and this role may use no schema of that name: make it, or name another by "
+            "ALTER ROLE … SET search_path, or in the URL by options=-csearch_path=…"
+        )
+    connection.execute(_STAY, (schema,))
+    connection.commit()

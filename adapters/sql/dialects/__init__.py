@@ -1,0 +1,1 @@
+"""What differs between SQLite and PostgreSQL on the append path, and how many rows travel in one statement."""

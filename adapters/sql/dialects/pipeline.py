@@ -1,0 +1,121 @@
+"""Appends that leave before the one in front of them is answered: libpq's pipeline mode, by psycopg's wrapper of it.
+
+Each is a transaction of its own, which a guard lets do all or nothing: it holds what the batch was made of against what
+the database has by then. A statement of this driver costs Python as much as the rest of a small batch; these are two.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from select import POLLIN, POLLOUT, poll
+from typing import Any
+
+import psycopg
+from psycopg.pq import ConnStatus, ExecStatus
+
+from adapters.sql.dialects.composite import encode
+from adapters.sql.dialects.statements import Row, Write
+
+PATIENCE = 30.0
+"""Seconds for an answer: longer than a transaction waits for its turn, which the server tells itself."""
+
+_TURN, _APPEND = b"hookfold_turn", b"hookfold_append"
+_TEXT, _BINARY = 0, 1
+
+
+class Pipeline:
+    """Of one connection, whose composite types have these object ids. `turn` and `append` are SQL.
+
+    `append` takes the epoch, the leaf of the log's last event, and an array of rows for each of the writes; it answers
+    with one row where the guard let it.
+    """
+
+    def __init__(self, connection: Any, turn: str, append: str, composites: Mapping[Write, int]) -> None:
+        self._connection = connection.pgconn
+        self._composites = composites
+        self._in_mode = False
+        for name, sql in ((_TURN, turn), (_APPEND, append)):
+            self._succeeded(self._connection.prepare(name, sql.encode()), ExecStatus.COMMAND_OK)
+
+    @property
+    def socket(self) -> int:
+        """Can be read once an answer has come."""
+        return int(self._connection.socket)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the oldest answer is here: one that came along with another is not seen at the socket any more.
+
+        A connection that is gone has no socket: who receives is told.
+        """
+        return self._connection.status != ConnStatus.OK or not self._connection.is_busy()
+
+    def send(self, epoch: str, leaf: bytes, writes: Mapping[Write, Sequence[Row]]) -> None:
+        """Sends one append, for whose answer nobody waits yet. Raises psycopg.Error."""
+        if not self._in_mode:
+            self._connection.enter_pipeline_mode()
+            self._in_mode = True
+        rows = [encode(writes.get(into, ()), into.types, oid) for into, oid in self._composites.items()]
+        self._connection.send_query_prepared(_TURN, None)
+        self._connection.send_query_prepared(_APPEND, [epoch.encode(), leaf, *rows], self._formats)
+        self._connection.pipeline_sync()
+        see_off(self._connection)
+
+    def receive(self) -> bool:
+        """Waits for the oldest answer: whether that append is committed. Raises psycopg.Error where nobody knows.
+
+        A transaction ends with its Sync, which is answered behind the commit (PostgreSQL, "Message Flow").
+        """
+        done = False
+        while True:
+            result = self._next()
+            if result is None:
+                if self._connection.status != ConnStatus.OK:
+                    raise psycopg.OperationalError("the connection is gone")
+            elif result.status == ExecStatus.PIPELINE_SYNC:
+                return done
+            else:
+                done = result.status == ExecStatus.TUPLES_OK and result.ntuples == 1
+
+    def _next(self) -> Any:
+        """The next result, waited for as the driver does: libpq itself would wait with the interpreter in its hands."""
+        ready = poll()
+        ready.register(self._connection.socket, POLLIN)
+        while self._connection.is_busy():
+            if not ready.poll(PATIENCE * 1_000):
+                raise psycopg.OperationalError("the server is silent")
+            self._connection.consume_input()
+        return self._connection.get_result()
+
+    def rest(self) -> None:
+        """Gives the connection back to who speaks to it in turns; every answer has to be there."""
+        if self._in_mode:
+            self._connection.exit_pipeline_mode()
+            self._in_mode = False
+
+    @cached_property
+    def _formats(self) -> list[int]:
+        return [_TEXT, _BINARY, *[_BINARY] * len(self._composites)]
+
+    def _succeeded(self, result: Any, wanted: ExecStatus) -> None:
+        if result.status != wanted:
+            raise psycopg.ProgrammingError(result.get_error_message())
+
+
+def see_off(connection: Any) -> None:
+    """Returns once everything has left for the server, and a short statement can follow at once.
+
+    While statements leave together, the driver flushes once and then waits for answers alone: what is larger than the
+    socket's buffer would stay behind, and both sides would wait for ever (libpq, "Asynchronous Command Processing").
+    """
+    ready = poll()
+    ready.register(connection.socket, POLLIN | POLLOUT)
+    while True:
+        unsent = connection.flush()
+        answer = ready.poll(PATIENCE * 1_000)
+        if not answer:
+            raise psycopg.OperationalError("the server is silent")
+        events = answer[0][1]
+        if not unsent and events & ~POLLIN:
+            return
+        if events & POLLIN:
+            connection.consume_input()

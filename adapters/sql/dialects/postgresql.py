@@ -1,0 +1,165 @@
+"""PostgreSQL: rows travel as arrays, in one prepared statement whatever their number. The driver begins by itself."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from psycopg.errors import InsufficientPrivilege
+
+from adapters.sql.dialects.composite import Composites, CompositesDumper, encode
+from adapters.sql.dialects.pipeline import Pipeline, see_off
+from adapters.sql.dialects.statements import Guarded, Insert, Lookup, Row, Write
+
+_APPEND_LOCK = 7238702
+"""Names the one advisory lock under which positions are given out."""
+
+_BY_KEYS_ONLY = (
+    "SET plan_cache_mode = force_generic_plan",
+    "SET jit = off",
+    "SET enable_seqscan = off",
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+    "SET enable_sort = off",
+)
+"""All that an append asks for has a key. A plan that was made while a table was small would read all of it later."""
+
+
+class Postgresql:
+    """See `Dialect`."""
+
+    mark = "%s"
+
+    def __init__(self) -> None:
+        self._composites: WeakKeyDictionary[Any, dict[Write, int]] = WeakKeyDictionary()
+
+    def settle(self, connection: Any, hot: Iterable[Write]) -> None:
+        """Each hot write gets a composite type of this session: another release may have other columns.
+
+        Who may not make temporary types sends a column as an array, which takes longer.
+        """
+        driver, cursor = connection.driver_connection, connection.cursor()
+        for setting in _BY_KEYS_ONLY:
+            cursor.execute(setting)
+        connection.commit()
+        driver.adapters.register_dumper(Composites, CompositesDumper)
+        try:
+            self._composites[driver] = {into: _created(cursor, into) for into in hot}
+            connection.commit()
+        except InsufficientPrivilege:
+            connection.rollback()
+
+    def ahead(self, connection: Any, guarded: Guarded) -> Pipeline | None:
+        driver = connection.driver_connection
+        composites = self._composites.get(driver, {})
+        if not composites.keys() >= set(guarded.writes):
+            return None
+        turn = f"SELECT pg_advisory_xact_lock({_APPEND_LOCK})"
+        return Pipeline(driver, turn, _guarded(guarded), {into: composites[into] for into in guarded.writes})
+
+    def begin(self, cursor: Any) -> None:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_APPEND_LOCK,))
+
+    def begin_beside(self, cursor: Any, *, turn: bool) -> None:
+        if turn:
+            self.begin(cursor)
+
+    def using(self, index: str) -> str:  # noqa: ARG002 - it has statistics
+        return ""
+
+    def together(self, connection: Any) -> AbstractContextManager[Any]:
+        pipeline: AbstractContextManager[Any] = connection.driver_connection.pipeline()
+        return pipeline
+
+    def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None:
+        self.insert_all(cursor, {into: rows})
+
+    def insert_all(self, cursor: Any, inserts: Mapping[Insert, Sequence[Row]]) -> None:
+        composites = self._composites.get(cursor.connection, {})
+        if composites.keys() >= inserts.keys():
+            parameters = [encode(rows, into.types, composites[into]) for into, rows in inserts.items()]
+            cursor.execute(_inserts(tuple(inserts)), parameters, prepare=True)
+        else:
+            for into, rows in inserts.items():
+                cursor.execute(_insert(into, _arrays(into.types)), _columns(rows), prepare=True)
+        see_off(cursor.connection.pgconn)
+
+    def lookup(self, cursor: Any, find: Lookup, keys: Sequence[Row]) -> Iterator[Row]:
+        cursor.execute(_lookup(find), _columns(keys), prepare=True, binary=True)
+        see_off(cursor.connection.pgconn)
+        return iter(cursor)
+
+    def contains(self, column: str) -> str:
+        return f"position(? in {column}) > 0"
+
+
+@cache
+def _guarded(guarded: Guarded) -> str:
+    """Does everything, or nothing where the guard finds another log than the batch was made for."""
+    rows = {into: f"unnest(${number}::{_composite(into)}[])" for number, into in enumerate(guarded.writes, 3)}
+    free = [f"NOT EXISTS (SELECT 1 FROM {_first(rows[into], into.table, key)})" for into, key in guarded.free]
+    sure = " AND ".join([f"({guarded.epoch}) = $1", f"coalesce(({guarded.leaf}), '') = $2::bytea", *free])
+    writes = [_write(into, f"sure CROSS JOIN {rows[into]}", guarded.numbered.get(into)) for into in guarded.writes]
+    beside = "".join(f", w{number} AS ({write})" for number, write in enumerate(writes))
+    return f"WITH sure AS MATERIALIZED (SELECT 1 WHERE {sure}){beside} SELECT 1 FROM sure"
+
+
+def _write(into: Write, rows: str, numbered: str | None) -> str:
+    if isinstance(into, Insert):
+        last = f"(SELECT coalesce(max({numbered}), 0) FROM {into.table})"
+        values = (f"n.{name} + {last}" if name == numbered else f"n.{name}" for name in into.names)
+        return f"{into.head} SELECT {', '.join(values)} FROM {rows} n{into.conflict}"
+    same = " AND ".join(f"t.{column} = n.{column}" for column in into.names)
+    return f"DELETE FROM {into.table} t USING {rows} n WHERE {same}"
+
+
+@cache
+def _inserts(inserts: tuple[Insert, ...]) -> str:
+    """One statement for all the tables, each of which gets an array of its composite type."""
+    *others, last = (_insert(into, f"%b::{_composite(into)}[]") for into in inserts)
+    beside = ", ".join(f"w{number} AS ({insert})" for number, insert in enumerate(others))
+    return f"WITH {beside} {last}" if others else last
+
+
+def _insert(into: Insert, values: str) -> str:
+    return f"{into.head} SELECT * FROM unnest({values}){into.conflict}"
+
+
+def _created(cursor: Any, into: Write) -> int:
+    columns = ", ".join(f"{name} {kind}" for name, kind in zip(into.names, into.types, strict=True))
+    cursor.execute(f"CREATE TYPE {_composite(into)} AS ({columns})")
+    cursor.execute(f"SELECT '{_composite(into)}'::regtype::oid")
+    return int(cursor.fetchone()[0])
+
+
+def _composite(into: Write) -> str:
+    return f"pg_temp.{into.name}"
+
+
+@cache
+def _lookup(find: Lookup) -> str:
+    keys = f"WITH k ({', '.join(find.key)}) AS (SELECT * FROM unnest({_arrays(find.types)}))"
+    one = f"SELECT {find.columns} FROM {_first('k', find.table, find.key)}"
+    rows = one if find.unique else f"SELECT {find.columns} FROM k JOIN {find.table} t{find.on}"
+    return f"{keys} {rows}{find.rest}"
+
+
+def _first(keys: str, table: str, key: Sequence[str]) -> str:
+    """The keys `n` with their rows `t`: each the first one from the key on, in the key's order.
+
+    No other index has that order, whatever the statistics say: of a table that was empty when the plan was made, all
+    indexes that begin alike seem to cost the same.
+    """
+    *equal, last = key
+    same = " AND ".join(f"{column} = n.{column}" for column in equal)
+    first = f"SELECT * FROM {table} WHERE {same} AND {last} >= n.{last} ORDER BY {last} LIMIT 1"
+    return f"{keys} n CROSS JOIN LATERAL ({first}) t WHERE t.{last} = n.{last}"
+
+
+def _arrays(types: Sequence[str]) -> str:
+    return ", ".join(f"%b::{kind}[]" for kind in types)
+
+
+def _columns(rows: Sequence[Row]) -> list[Any]:
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,1 @@
+"""Destroys bodies and retracts events; the proofs stay."""

@@ -1,0 +1,169 @@
+"""Destroys bodies and what is personal beside them, and leaves what the proofs and the projections need."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from adapters.sql.database import tables
+from adapters.sql.dialects.dialects import Lookup, Row
+from adapters.sql.projections.afresh import Afresh
+from adapters.sql.projections.erased import Base, keep
+from adapters.sql.projections.marks import Waiting, mark
+from adapters.sql.projections.projection import Projection, measurement_rows, projection_row
+from adapters.sql.projections.refold import Folded, History
+from adapters.sql.projections.versions import Standing, raise_epoch
+from core import fold
+from core.leaf import commitment
+from core.packed import as_stored
+from core.redact import redact
+
+_HELD = (
+    " JOIN payloads p ON p.source = t.source AND p.position = t.position WHERE t.position > 0 AND p.body IS NOT NULL"
+)
+_OF_STREAMS = Lookup(
+    "t.source, t.position, p.salt, p.headers, p.body, p.origin", tables.events, ("source", "opened", "stream"), _HELD
+)
+_LOOSE = Lookup(
+    "t.source, t.position, p.salt, p.headers, p.body, p.origin", tables.events, ("source", "position"), _HELD
+)
+_ROWS = "SELECT machine, conflicts, snapshot FROM projections WHERE source = ? AND stream = ?"
+_EMPTY = (
+    "UPDATE payloads SET type = NULL, headers = NULL, body = NULL, salt = NULL, origin = NULL, "
+    "commitment = ?, erased = ? WHERE source = ? AND position = ?"
+)
+_OF_EVENT = "UPDATE deliveries SET headers = NULL, body = NULL, hint = NULL WHERE source = ? AND position = ?"
+_REJECTED = "UPDATE deliveries SET headers = NULL, body = NULL, hint = NULL WHERE source = ? AND delivery = ?"
+_NAMELESS = "UPDATE streams SET provider_id = NULL WHERE source = ? AND stream = ?"
+_FORGET = "DELETE FROM {} WHERE source = ? AND stream = ?"
+
+
+class Search(msgspec.Struct, frozen=True):
+    """Why something was found, for who decides again. `searched`, `deliveries`: the last position and delivery by then.
+
+    `names`: what bodies were searched for; `user`, the user among them. `aged`: a source, and the position behind which
+    nothing may have been recorded. `devices`: those that go because nothing else names them.
+    """
+
+    searched: int = 0
+    deliveries: int = 0
+    names: tuple[str, ...] = ()
+    user: str | None = None
+    aged: tuple[str, int] | None = None
+    devices: tuple[Row, ...] = ()
+
+
+class Found(msgspec.Struct):
+    """What is to be erased: streams (source, our id), events of no stream (source, position), rejections by number.
+
+    Whole streams only: of a stream without some of its bodies nobody could fold the rest.
+    """
+
+    streams: list[Row] = []
+    loose: list[Row] = []
+    rejections: list[Row] = []
+    search: Search = Search()
+
+    def __bool__(self) -> bool:
+        return bool(self.streams or self.loose or self.rejections)
+
+
+class Destroyer:
+    """Works in the caller's transaction, which has to hold the append lock."""
+
+    def __init__(self, afresh: Afresh) -> None:
+        self._afresh = afresh
+        self._dialect = afresh.dialect
+
+    def destroy(self, cursor: Any, found: Found, at: int) -> int:
+        """Erases, as the event at position `at` tells; the number of events whose bodies are gone now."""
+        streams = self._afresh.streams(cursor, found.streams) if found.streams else []
+        self._settle(cursor, streams, at)
+        emptied = self._empty(cursor, streams, found.loose, at)
+        self._run(cursor, _NAMELESS, [(one.source, one.stream) for one in streams])
+        self._run(cursor, _REJECTED, found.rejections)
+        raise_epoch(cursor, self._dialect)  # whoever remembers one of the streams forgets it
+        return emptied
+
+    def _settle(self, cursor: Any, streams: Sequence[Waiting], at: int) -> None:
+        """Takes the streams' last folds, and keeps what of them is nobody's in every version's place."""
+        now = self._afresh.standing(cursor)
+        kept: list[tuple[str, str, Base]] = []
+        for history in self._afresh.refolder.read(cursor, streams):
+            projection = self._projection(cursor, history)
+            if projection is not None:
+                kept.append(self._redacted(projection, at))
+                self._replace(cursor, projection, now, at)
+        if kept:
+            keep(cursor, self._dialect, kept)
+
+    def _projection(self, cursor: Any, history: History) -> Projection | None:
+        """The stream's fold; where this code cannot make it, the one that is stored; else that of no event at all."""
+        one = history.stream
+        with suppress(
+            Exception
+        ):  # a fault of a fold, or a source that is no longer configured: it must stop no erasure
+            return self._afresh.refolder.projection(history)
+        for name, conflicts, snapshot in self._stored(cursor, one):
+            machine = fold.MACHINES.get(name)
+            if machine is None:
+                continue
+            projection = Projection(one.source, one.stream, one.kind, one.provider_id, machine, "")
+            projection.opened, projection.conflicts, projection.base = one.opened, conflicts, history.base
+            projection.state = machine.State()
+            with suppress(msgspec.DecodeError):
+                projection.state = fold.decode(machine, snapshot)
+            return projection
+        return None
+
+    def _stored(self, cursor: Any, one: Waiting) -> Sequence[Row]:
+        cursor.execute(_ROWS.replace("?", self._dialect.mark), (one.source, one.stream))
+        rows: Sequence[Row] = cursor.fetchall()
+        return rows
+
+    def _redacted(self, one: Projection, at: int) -> tuple[str, str, Base]:
+        """Takes what is personal out of the projection."""
+        measured = {row[_POSITION]: row[_OURS] for row in measurement_rows(self._afresh.ids, one).values()}
+        redact(one.state)
+        one.base = Base(at, measured, fold.encode(one.state))
+        return one.source, one.stream, one.base
+
+    def _replace(self, cursor: Any, one: Projection, now: Standing, at: int) -> None:
+        """One row under this code's version; the others' code makes its own of what is left, when it sees the marks."""
+        own = now.machines[one.machine.name]
+        where, one.version = (one.source, one.stream), own.version
+        for table in ("projections", "measurements"):
+            self._run(cursor, _FORGET.format(table), [where])
+        if own.built:
+            stream = Waiting(*where, one.kind, one.provider_id, one.opened, own.version)
+            row, measured = projection_row(self._afresh.ids, one), measurement_rows(self._afresh.ids, one)
+            self._afresh.refolder.write(cursor, [Folded(stream, row, measured)])
+        versions = own.to_mark
+        if versions:
+            mark(cursor, self._dialect, [(*where, version, at) for version in versions])
+
+    def _empty(self, cursor: Any, streams: Sequence[Waiting], loose: Sequence[Row], at: int) -> int:
+        rows: list[Row] = []
+        if streams:
+            keys = [(one.source, one.opened, one.stream) for one in streams]
+            rows += self._dialect.lookup(cursor, _OF_STREAMS, keys)
+        if loose:
+            rows += self._dialect.lookup(cursor, _LOOSE, loose)
+        whole = {(source, position): rest for source, position, *rest in rows}
+        emptied = [(_covered(*rest), at, *where) for where, rest in whole.items()]
+        self._run(cursor, _EMPTY, emptied)
+        self._run(cursor, _OF_EVENT, [(source, position) for _, _, source, position in emptied])
+        return len(emptied)
+
+    def _run(self, cursor: Any, sql: str, rows: Sequence[Row]) -> None:
+        if rows:
+            cursor.executemany(sql.replace("?", self._dialect.mark), rows)
+
+
+def _covered(salt: bytes, headers: bytes, body: bytes, origin: bytes | None) -> bytes:
+    """What the leaf covers of a payload. Where its headers were altered, no leaf covers it: that stays to be seen."""
+    return commitment(salt, as_stored(headers), body, origin)
+
+
+_OURS, _POSITION = (list(tables.measurements.c.keys()).index(name) for name in ("measurement", "opened"))

@@ -1,0 +1,31 @@
+"""Everything that changes what is kept of the log, over one process's writer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from adapters.sql.dialects.dialects import dialect_of
+from adapters.sql.erasure.erase import Eraser
+from adapters.sql.erasure.retract import Retractor
+from adapters.sql.log.log import Log
+from adapters.sql.log.own import Recorder
+from adapters.sql.projections.afresh import Afresh
+from adapters.sql.projections.projection import Code
+from core.event import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Erases, retracts, and records what was done."""
+
+    eraser: Eraser
+    retractor: Retractor
+    recorder: Recorder
+
+
+def keeper(engine: Engine, code: Code, log: Log, clock: Callable[[], Instant], through: str) -> Keeper:
+    """Wires one over a log of this process's own."""
+    recorder = Recorder(lambda entry: log.append([entry])[0], clock, through)
+    afresh = Afresh(dialect_of(engine), code)
+    return Keeper(Eraser(engine, log, recorder, afresh), Retractor(log, recorder, afresh), recorder)

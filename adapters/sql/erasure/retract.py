@@ -1,0 +1,60 @@
+"""Retraction: an event that was a lie stays in the log, and the fold skips it from then on."""
+
+from typing import Any
+
+from adapters.sql.database import tables
+from adapters.sql.dialects.dialects import Insert
+from adapters.sql.log.log import Log
+from adapters.sql.log.own import OWN, Recorder
+from adapters.sql.projections.afresh import Afresh
+
+_RETRACTIONS = Insert(tables.retractions)
+_EVENT = (
+    "SELECT e.source, e.stream, p.erased, r.retraction FROM events e "
+    "LEFT JOIN payloads p ON p.source = e.source AND p.position = e.position "
+    "LEFT JOIN retractions r ON r.source = e.source AND r.position = e.position WHERE e.position = ?"
+)
+
+
+class Unretractable(Exception):
+    """The event cannot be retracted; the text says why."""
+
+
+class Retractor:
+    """Retracts through this process's log."""
+
+    def __init__(self, log: Log, recorder: Recorder, afresh: Afresh) -> None:
+        self._log = log
+        self._recorder = recorder
+        self._afresh = afresh
+
+    def retract(self, position: int, reason: str, by: str | None = None) -> int:
+        """The position of the event that tells of the retraction. Raises Unretractable, Unavailable."""
+        entry = self._recorder.entry("retracted", by, position=position, reason=reason)
+        at, _ = self._log.append_with(entry, lambda cursor, at: self._retract(cursor, position, at))
+        return at
+
+    def _retract(self, cursor: Any, position: int, at: int) -> None:
+        source, stream = self._find(cursor, position)
+        streams = self._afresh.streams(cursor, [(source, stream)])
+        self._afresh.dialect.insert(cursor, _RETRACTIONS, [(source, position, at)])
+        try:
+            self._afresh.refold(cursor, streams, at)
+        except KeyError as error:
+            raise Unretractable(f"the configuration no longer says how {source} is read") from error
+
+    def _find(self, cursor: Any, position: int) -> tuple[str, str]:
+        cursor.execute(_EVENT.replace("?", self._afresh.dialect.mark), (position,))
+        found = cursor.fetchone()
+        if found is None:
+            raise Unretractable(f"there is no event at position {position}")
+        source, stream, erased, retraction = found
+        if source == OWN:
+            raise Unretractable("what Hookfold recorded about itself stays")
+        if retraction is not None:
+            raise Unretractable(f"it is retracted already, by the event at position {retraction}")
+        if erased is not None:
+            raise Unretractable(f"it was erased, as the event at position {erased} tells")
+        if stream is None:
+            raise Unretractable("it moves nothing: it belongs to no stream")
+        return source, stream

@@ -1,0 +1,1 @@
+"""Appends deliveries to the log: verdicts, positions, payloads and projections in one transaction."""

@@ -1,0 +1,20 @@
+"""How much goes into one transaction: PostgreSQL takes a batch as one message, which ends at 1 GiB."""
+
+from collections.abc import Iterable
+
+from adapters.sql.log.entries import Probe
+from adapters.sql.log.turns import Item
+
+MOST_ITEMS, MOST_BYTES = 256, 16 * 2**20
+"""Of bodies; heads are bounded, and small beside this. What is larger alone goes alone."""
+
+
+def fitting(items: Iterable[Item], most: int = MOST_ITEMS) -> int:
+    """How many of them, from the first on, one transaction takes: at least one, where there is one."""
+    count = size = 0
+    for item in items:
+        size += 0 if isinstance(item, Probe) else len(item.body)
+        if count == most or (count and size > MOST_BYTES):
+            break
+        count += 1
+    return count

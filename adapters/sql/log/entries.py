@@ -1,0 +1,56 @@
+"""What goes into the log and what comes back."""
+
+import msgspec
+
+from core.event import Headers, Instant, Reading, Unreadable
+
+
+class Sealed(msgspec.Struct, gc=False, array_like=True):
+    """The key's hash, the headers as they are stored, the salt and the commitment under it (`log/seal.py`)."""
+
+    key: bytes
+    headers: bytes
+    salt: bytes
+    commitment: bytes
+
+
+class Entry(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):
+    """An authentic delivery. `identity` is its idempotency key's bytes; `verified_by` is None where unsigned.
+
+    `keyed_by_body` tells that whoever has the identity has the body: the key may then begin with the time in it.
+    A process that does not write itself seals its entries, to take that from the writer.
+    """
+
+    source: str
+    received_at: Instant
+    headers: Headers
+    body: bytes
+    verified_by: str | None
+    identity: bytes
+    reading: Reading | Unreadable
+    keyed_by_body: bool = False
+    sealed: Sealed | None = None
+
+
+class Rejection(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):
+    """A delivery that stays outside of the log: what it was answered, and why. `size` is that of the whole body."""
+
+    source: str
+    received_at: Instant
+    headers: Headers
+    body: bytes
+    size: int
+    status: int
+    reason: str
+    hint: str = ""
+
+
+class Probe(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):
+    """Asks whether the log can commit now: a write of its own goes through, and leaves everything as it is."""
+
+
+class Receipt(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What a committed delivery turned out to be. `position` is that of the event that holds the key; 0: rejected."""
+
+    verdict: str
+    position: int

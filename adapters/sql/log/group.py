@@ -1,0 +1,51 @@
+"""Group commit for threads: whoever gets the turn commits for all who wait."""
+
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+from adapters.sql.log.batches import fitting
+from adapters.sql.log.entries import Receipt
+from adapters.sql.log.turns import Item, Outcome
+
+
+class _Slot:
+    __slots__ = ("item", "outcome")
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self.outcome: Receipt | Exception | None = None
+
+
+class GroupCommit:
+    """Deliveries that arrive together share one transaction. `log_commit` is that of a log."""
+
+    def __init__(self, log_commit: Callable[[Sequence[Item]], list[Outcome]]) -> None:
+        self._log_commit = log_commit
+        self._waiting: list[_Slot] = []
+        self._turn = Lock()
+
+    def append(self, item: Item) -> Receipt:
+        """Hands in a delivery and returns after its commit; any thread may call. Raises Unavailable."""
+        slot = _Slot(item)
+        self._waiting.append(slot)
+        with self._turn:
+            while slot.outcome is None:
+                self._commit(self._take())
+        if isinstance(slot.outcome, Receipt):
+            return slot.outcome
+        raise slot.outcome
+
+    def _take(self) -> list[_Slot]:
+        """Those that wait, from the first on, as far as they fit; later ones are appended behind them and stay."""
+        batch = self._waiting[: fitting(slot.item for slot in self._waiting[:])]
+        del self._waiting[: len(batch)]
+        return batch
+
+    def _commit(self, batch: Sequence[_Slot]) -> None:
+        outcomes: Sequence[Receipt | Exception]
+        try:
+            outcomes = self._log_commit([slot.item for slot in batch])
+        except Exception as error:  # noqa: BLE001 - the threads that wait are told, each raises it
+            outcomes = [error] * len(batch)
+        for slot, outcome in zip(batch, outcomes, strict=True):
+            slot.outcome = outcome

@@ -1,0 +1,263 @@
+"""The log as one process appends to it: batches are handed in, and their outcomes come in the same order."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+
+from adapters.sql.database.errors import cause_of, is_for_now, is_from_driver
+from adapters.sql.database.exceptions import Unavailable, Unstorable
+from adapters.sql.dialects.dialects import Ahead, Guarded, Row
+from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
+from adapters.sql.log.memory import STREAMS
+from adapters.sql.log.seal import seal
+from adapters.sql.log.turn import Turn
+from adapters.sql.log.turns import DELIVERIES, EVENTS, PAYLOADS, REJECTED, USUAL, Head, Item, Outcome, Turns
+from adapters.sql.projections.projection import Code
+from adapters.sql.projections.refold import PROJECTIONS
+from adapters.sql.projections.versions import EPOCH
+from core.event import Instant
+
+T = TypeVar("T")
+
+PRUNED_AFTER = 100
+"""Rejections of a source that are sent ahead before one batch asks for its turn, in which old ones are dropped."""
+
+_GUARDED = Guarded(
+    EPOCH,
+    "SELECT leaf FROM events ORDER BY position DESC LIMIT 1",
+    USUAL,
+    ((EVENTS, ("source", "key")), (STREAMS, ("source", "stream"))),
+    {DELIVERIES: "delivery"},
+)
+"""The last event's leaf stands for the whole log before it: nobody else's event has the same."""
+
+
+class Sent:
+    """A batch that was handed in. What became of it, `outcomes` or `error`, is known once it is `decided`.
+
+    Of one that was sent ahead: the receipts that it gets if it is committed, the head before it, what it touches.
+    """
+
+    __slots__ = ("batch", "before", "decided", "error", "outcomes", "streams")
+
+    def __init__(self, batch: Sequence[Item]) -> None:
+        self.batch = batch
+        self.decided = False
+        self.outcomes: list[Outcome] = []
+        self.error: Exception | None = None
+        self.before = Head()
+        self.streams: list[Row] = []
+
+
+class Log(Turns):
+    """The writer of one process. Not for several threads at once: `GroupCommit` stands in front.
+
+    Where the database is a server, a batch need not wait for the one before it (optimistic concurrency): it is made of
+    what is remembered, sent, and done only where the log is as it was made for. Else it is decided again, in its turn.
+    """
+
+    def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant]) -> None:
+        super().__init__(engine, code, clock)
+        self._ahead: Ahead | None = None
+        self._beside: Any = None
+        self._unpruned: Counter[str] = Counter()
+        self._under_way: deque[Sent] = deque()
+
+    def close(self) -> None:
+        self._settle()
+        self._close_beside()
+        super().close()
+
+    def append(self, batch: Sequence[Item]) -> list[Receipt]:
+        """The same as `commit` for who needs all of it. Raises Unavailable, also where a single one is refused."""
+        receipts = []
+        for outcome in self.commit(batch):
+            if isinstance(outcome, Unstorable):
+                raise outcome
+            receipts.append(outcome)
+        return receipts
+
+    def commit(self, batch: Sequence[Item]) -> list[Outcome]:
+        """Commits the batch and tells what became of each, in order.
+
+        Raises Unavailable where the database could not commit. What cannot be stored or folded never fails the others:
+        the batch is then committed one by one. An entry that fails alone is recorded raw, as `undecodable`; what the
+        database takes in no form is Unstorable.
+        """
+        return self.finish(self.begin(batch))
+
+    def begin(self, batch: Sequence[Item]) -> Sent:
+        """Hands a batch in, behind those that were handed in before.
+
+        Where the database is a server and memory tells all of it (nearly always), it is on its way then, and its
+        outcome comes later. Else it is decided at once.
+        """
+        sent = Sent(batch)
+        if not self._send(sent):
+            self._decide(sent)
+        return sent
+
+    def finish(self, sent: Sent) -> list[Outcome]:
+        """Waits for what becomes of a batch; see `commit`."""
+        while not sent.decided:
+            self._receive()
+        if sent.error is not None:
+            try:
+                raise sent.error
+            finally:
+                sent.error = None  # else each would hold the other, and with them a connection that has to go
+        return sent.outcomes
+
+    @property
+    def socket(self) -> int | None:
+        """Can be read once the outcome of the oldest batch has come, unless it is `answered`; None where none is."""
+        return self._ahead.socket if self._ahead is not None and self._under_way else None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the outcome of the oldest batch under way need not be waited for."""
+        return self._ahead is None or not self._under_way or self._ahead.answered
+
+    def _send(self, sent: Sent) -> bool:
+        """Sends a batch ahead of the answer to the one before it, if that can be."""
+        if not (self._ahead and self._alone and self._head.leaf) or not self._may_go_ahead(sent.batch):
+            return False
+        try:
+            head = self._send_rows(sent, self._ahead, self._head.leaf)
+        except Exception as error:  # noqa: BLE001 - it is told by whoever tries again
+            if is_from_driver(error):
+                self._lose()
+            head = None
+        if head is None:
+            self._projector.memory.forget_streams(sent.streams)
+            return False
+        self._head = head
+        self._under_way.append(sent)
+        return True
+
+    def _may_go_ahead(self, batch: Sequence[Item]) -> bool:
+        """Whether nothing in it asks for a turn: no probe, and no rejection of a source that is to be pruned."""
+        rejected = Counter(item.source for item in batch if isinstance(item, Rejection))
+        self._unpruned += rejected
+        due = [source for source in rejected if self._unpruned[source] > PRUNED_AFTER]
+        for source in due:
+            del self._unpruned[source]
+        return not due and not any(isinstance(item, Probe) for item in batch)
+
+    def _send_rows(self, sent: Sent, ahead: Ahead, leaf: bytes) -> Head | None:
+        """The head behind them; None where the database has to be asked."""
+        entries = [item for item in sent.batch if isinstance(item, Entry)]
+        seals = [entry.sealed or seal(self._ids, entry) for entry in entries]
+        turn = Turn(self._head.position, self._head.recorded_at, clock=self._clock)
+        turn.judge(entries, seals, {}, lambda _: {}, self._stream)
+        turn.reject([item for item in sent.batch if isinstance(item, Rejection)])
+        rows = self._projector.foresee(self._reading, turn.new) if len(turn.new) == len(entries) else None
+        if rows is None:
+            return None
+        sent.before, receipts = self._head, iter(turn.receipts)
+        sent.outcomes = [next(receipts) if isinstance(item, Entry) else REJECTED for item in sent.batch]
+        sent.streams = [row[:2] for row in rows[PROJECTIONS]]
+        rows[EVENTS], rows[PAYLOADS] = turn.event_rows()
+        rows[DELIVERIES] = turn.delivery_rows(1)
+        ahead.send(self._projector.memory.epoch, leaf, rows)
+        return Head(turn.position, turn.recorded_at, rows[EVENTS][-1][-1] if entries else leaf)
+
+    def _receive(self) -> None:
+        """Decides the oldest batch that is under way, and those that build on it where it is not committed."""
+        committed = False
+        try:
+            if self._ahead is not None:
+                committed = self._ahead.receive()
+                if not committed:
+                    for _ in range(len(self._under_way) - 1):
+                        self._ahead.receive()
+        except Exception:  # noqa: BLE001 - the connection is gone: whether they are committed is found by their keys
+            self._lose()
+            return
+        if committed:
+            sent = self._under_way.popleft()
+            sent.decided = True
+            self._ability.worked(sent.batch)
+        else:
+            self._turn_back()
+
+    def _turn_back(self) -> None:
+        """Forgets what was built on a log that is another one, and decides by asking."""
+        self._alone = False
+        self._head = self._under_way[0].before
+        for sent in self._under_way:
+            self._projector.memory.forget_streams(sent.streams)
+        self._decide_all()
+
+    def _lose(self) -> None:
+        """Nobody knows what became of what is under way."""
+        self._abandon()
+        self._decide_all()
+
+    def _decide_all(self) -> None:
+        again, self._under_way = self._under_way, deque()
+        for sent in again:
+            self._decide(sent)
+
+    def _decide(self, sent: Sent) -> None:
+        self._settle()
+        try:
+            sent.outcomes = self._append(sent.batch)
+        except Exception as error:  # noqa: BLE001 - `finish` raises it
+            sent.error = error
+        sent.decided = True
+
+    def _settle(self) -> None:
+        """Waits until nothing is under way any more."""
+        while self._under_way:
+            self._receive()
+        if self._ahead is not None:
+            try:
+                self._ahead.rest()
+            except Exception:  # noqa: BLE001 - the connection is of no use: there will be another one
+                self._abandon()
+
+    def append_with(self, entry: Entry, act: Callable[[Any, int], T]) -> tuple[int, T]:
+        """Appends an entry and does what it tells of, `act` (cursor, position), in one transaction; position, outcome.
+
+        Raises Unavailable, or what `act` raises: nothing is committed then.
+        """
+
+        def write(cursor: Any) -> tuple[tuple[int, T], Head]:
+            receipts, head = self._write(cursor, [entry])
+            position = receipts[0].position
+            return (position, act(cursor, position)), head
+
+        self._settle()
+        try:
+            return self._transact(write)
+        except Exception as error:
+            if is_for_now(error):
+                raise Unavailable(cause_of(error)) from error
+            raise
+
+    def _reading(self, streams: Iterable[Row]) -> Any | None:
+        """A cursor that sees of these streams all that there is, without waiting; None where some are under way."""
+        if not {stream for sent in self._under_way for stream in sent.streams}.isdisjoint(streams):
+            return None
+        if self._beside is None:
+            self._beside = self._engine.raw_connection()
+            self._dialect.settle(self._beside, ())
+            self._beside.driver_connection.autocommit = True
+        return self._beside.cursor()
+
+    def _settle_in(self, connection: Any) -> None:
+        super()._settle_in(connection)
+        self._ahead = self._dialect.ahead(connection, _GUARDED)
+
+    def _abandon(self) -> None:
+        self._ahead = None
+        self._close_beside()
+        super()._abandon()
+
+    def _close_beside(self) -> None:
+        beside, self._beside = self._beside, None
+        if beside is not None:
+            beside.invalidate()

@@ -1,0 +1,72 @@
+"""What Hookfold records about itself: events of the reserved source, in the same log and under the same proofs."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from adapters.sql.log.entries import Entry, Receipt
+from adapters.sql.projections.projection import Source
+from core import fold
+from core.event import SECOND, Instant, Reading, Unreadable
+
+OWN = "hookfold"
+"""The source's name; no configured source may have it."""
+
+TYPES = frozenset(
+    "body_read evidence_made exported imported left_out "
+    "erased retracted replayed switched dropped reread configuration_changed".split()
+)
+"""Every type of our own events. None belongs to a stream: no machine folds them."""
+
+HOUR = 3_600 * SECOND
+NOBODY = "local"
+"""Who did it, where nobody is known."""
+
+
+class Recorder:
+    """Records what was done with the log. `append` returns after the commit; `through` is `http` or `command line`.
+
+    What is recorded stays for ever: our ids, positions, counts and names from the configuration, nothing personal.
+    """
+
+    def __init__(self, append: Callable[[Entry], Receipt], clock: Callable[[], Instant], through: str) -> None:
+        self._append = append
+        self._clock = clock
+        self._through = through
+
+    def record(self, kind: str, /, by: str | None = None, hourly: str | None = None, **what: Any) -> int:
+        """The position of the event. Raises adapters.sql.Unavailable: what cannot be recorded must not be done.
+
+        `hourly`: what somebody does with one thing again and again is one event an hour, of the first time; the others
+        are duplicates of it, and counted.
+        """
+        entry = self.entry(kind, by, **what)
+        if hourly is not None:
+            entry.identity = f"{kind} {by or NOBODY} {hourly} {entry.received_at // HOUR}".encode()
+        return self._append(entry).position
+
+    def entry(self, kind: str, /, by: str | None = None, **what: Any) -> Entry:
+        """The event, for who commits it together with what it tells of."""
+        at = self._clock()
+        body = msgspec.json.encode({"type": kind, "who": by or NOBODY, "through": self._through, "at": at, **what})
+        return Entry(OWN, at, [], body, None, os.urandom(16), _reading(kind, at, what))
+
+
+def own_source() -> Source:
+    """How our own events are read."""
+    return Source(OWN, lambda kind: kind, _read, fold.Settings())
+
+
+def _read(_: str | None, body: bytes) -> Reading | Unreadable:
+    """Reads a body that `Recorder.entry` made. Never raises."""
+    try:
+        document = msgspec.json.decode(body, type=dict[str, Any])
+        return _reading(document.pop("type"), document.pop("at"), document)
+    except (msgspec.DecodeError, KeyError) as error:
+        return Unreadable(f"not an event of ours: {type(error).__name__}")
+
+
+def _reading(kind: str, at: Instant, data: dict[str, Any]) -> Reading:
+    return Reading("own", "", kind, None, at, data)

@@ -1,0 +1,22 @@
+"""What of an event depends on neither its position nor the log: made where there is time, before the writer's turn."""
+
+import os
+
+from adapters.sql.log.entries import Entry, Sealed
+from core.event import Reading
+from core.headers import to_lines
+from core.ids import Ids
+from core.leaf import commitment
+from core.packed import pack
+
+SALT = 16
+"""Bytes of the salt under which headers and body are committed to."""
+
+
+def seal(ids: Ids, entry: Entry) -> Sealed:
+    """The entry's key, its headers as they are stored, a salt, and the commitment to headers and body under it."""
+    lines, salt = to_lines(entry.headers), os.urandom(SALT)
+    reading = entry.reading
+    at = reading.occurred_at if entry.keyed_by_body and isinstance(reading, Reading) else None
+    key = ids.key(entry.source, entry.identity, at)
+    return Sealed(key, pack(lines), salt, commitment(salt, lines, entry.body))

@@ -1,0 +1,108 @@
+"""One writer's turn: what a batch turns out to be while nobody else can append, and the rows that come of it."""
+
+from collections.abc import Callable, Sequence
+
+from adapters.sql.dialects.statements import Row
+from adapters.sql.log.entries import Entry, Receipt, Rejection, Sealed
+from adapters.sql.log.own import OWN
+from adapters.sql.log.touch import New
+from core.event import Instant, Reading, Unreadable
+from core.headers import to_lines
+from core.leaf import Columns, leaf
+from core.packed import pack
+
+
+class Turn:
+    """What a batch turns out to be. `position`, `recorded_at`: of the log's last event, and then of the batch's."""
+
+    def __init__(self, position: int, recorded_at: Instant, clock: Callable[[], Instant]) -> None:
+        self.position = position
+        self.recorded_at = max(recorded_at, clock())
+        self.new: list[New] = []
+        self.seals: list[Sealed] = []
+        self.receipts: list[Receipt] = []
+        self.conflicts: list[tuple[str, int]] = []
+        self.deliveries: list[tuple[str, str, int | None, Row]] = []
+
+    def judge(
+        self,
+        entries: Sequence[Entry],
+        seals: Sequence[Sealed],
+        holders: dict[Row, int],
+        bodies_of: Callable[[Sequence[Row]], dict[Row, bytes | None]],
+        stream_of: Callable[[str, Reading | Unreadable], str | None],
+    ) -> None:
+        """Gives each entry its verdict; the first of several with one key is the new one."""
+        bodies = bodies_of([(source, at) for (source, _), at in holders.items()]) if holders else {}
+        for entry, sealed in zip(entries, seals, strict=True):
+            at = holders.get((entry.source, sealed.key))
+            if at is None:
+                self.position += 1
+                holders[entry.source, sealed.key] = self.position
+                bodies[entry.source, self.position] = entry.body
+                self.new.append(New(self.position, entry, sealed.key, stream_of(entry.source, entry.reading)))
+                self.seals.append(sealed)
+                self.receipts.append(Receipt("new", self.position))
+            else:
+                self._seen_before(entry, sealed, at, bodies[entry.source, at])
+
+    def _seen_before(self, entry: Entry, sealed: Sealed, at: int, body: bytes | None) -> None:
+        """Where the first body was erased, nothing is left to differ from, and nothing is kept again.
+
+        What we record of ourselves under one key is the same, whenever it is done again.
+        """
+        same = body is None or entry.body == body or entry.source == OWN
+        verdict = "duplicate" if same else "conflict"
+        if verdict == "conflict":
+            self.conflicts.append((entry.source, at))
+        self.receipts.append(Receipt(verdict, at))
+        kept = (sealed.headers, entry.body) if verdict == "conflict" else (None, None)
+        row = (entry.received_at, self.recorded_at, 200, None, None, len(entry.body), *kept)
+        self.deliveries.append((entry.source, verdict, at, row))
+
+    def reject(self, rejections: Sequence[Rejection]) -> None:
+        """Puts rejections on record."""
+        for rejection in rejections:
+            self.deliveries.append((rejection.source, "rejected", None, _rejected(rejection, self.recorded_at)))
+
+    def event_rows(self) -> tuple[list[Row], list[Row]]:
+        """Rows of `events` and of `payloads`."""
+        rows = [_rows(*one, self.recorded_at) for one in zip(self.new, self.seals, strict=True)]
+        return [event for event, _ in rows], [payload for _, payload in rows]
+
+    def delivery_rows(self, first: int) -> list[Row]:
+        """Rows of `deliveries`, numbered from `first`."""
+        return [
+            (source, number, verdict, self.position, at, *row)
+            for number, (source, verdict, at, row) in enumerate(self.deliveries, first)
+        ]
+
+
+def _rejected(rejection: Rejection, recorded_at: Instant) -> Row:
+    """The columns of `deliveries` from received_at on."""
+    told = (rejection.status, rejection.reason, rejection.hint, rejection.size)
+    return (rejection.received_at, recorded_at, *told, pack(to_lines(rejection.headers)), rejection.body)
+
+
+def _rows(new: New, sealed: Sealed, recorded_at: Instant) -> tuple[Row, Row]:
+    """The rows of `events` and `payloads`."""
+    entry, reading = new.entry, new.entry.reading
+    if isinstance(reading, Unreadable):
+        read: tuple[str, str | None, int | None, Instant | None] = ("undecodable", None, None, None)
+        unknown = None
+    else:
+        known = reading.known
+        read = (
+            "ok" if known else "unknown_type",
+            reading.type if known else None,
+            reading.sequence,
+            reading.occurred_at,
+        )
+        unknown = None if known else reading.type
+    clocks = (entry.received_at, recorded_at)
+    key, covered = sealed.key.hex(), sealed.commitment.hex()
+    columns = Columns(
+        new.position, entry.source, new.stream, new.opened, *read, *clocks, key, entry.verified_by, covered
+    )
+    event = (entry.source, new.position, new.stream, new.opened, *read, *clocks, sealed.key, entry.verified_by)
+    return (*event, leaf(columns)), (entry.source, new.position, unknown, sealed.headers, entry.body, sealed.salt)

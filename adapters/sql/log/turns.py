@@ -1,0 +1,213 @@
+"""Appends deliveries to the log: verdicts, positions, payloads and projections in one transaction for a whole batch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+from sqlalchemy import Engine
+
+from adapters.sql.database import tables
+from adapters.sql.database.errors import cause_of, is_for_now
+from adapters.sql.database.exceptions import Unavailable, Unstorable
+from adapters.sql.dialects.dialects import Insert, Lookup, Row, Writes, dialect_of
+from adapters.sql.log.ability import Ability
+from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
+from adapters.sql.log.project import HOT, Projector
+from adapters.sql.log.seal import seal
+from adapters.sql.log.turn import Turn
+from adapters.sql.projections.projection import Code
+from core.event import Instant, Reading, Unreadable
+
+Item = Entry | Rejection | Probe
+Outcome = Receipt | Unstorable
+T = TypeVar("T")
+
+_logger = structlog.get_logger()
+
+KEPT = 1_000
+"""Rejections and duplicates on record, each per source: the newest ones. Older duplicates are counted by event."""
+
+EVENTS = Insert(tables.events)
+PAYLOADS = Insert(tables.payloads, without=("origin", "commitment", "erased"))
+DELIVERIES = Insert(tables.deliveries)
+USUAL = (EVENTS, PAYLOADS, *HOT, DELIVERIES)
+"""What batches write again and again."""
+
+_HOLDERS = Lookup("t.source, t.key, t.position", tables.events, ("source", "key"), unique=True)
+_BODIES = Lookup("t.source, t.position, t.body", tables.payloads, ("source", "position"))
+_HEAD = (
+    "SELECT s.value, e.position, e.recorded_at, e.leaf FROM service s LEFT JOIN "
+    "(SELECT position, recorded_at, leaf FROM events ORDER BY position DESC LIMIT 1) e ON 1 = 1 WHERE s.name = 'epoch'"
+)
+_WRITE_NOTHING_NEW = "UPDATE service SET value = value WHERE name = 'epoch'"
+REJECTED = Receipt("rejected", 0)
+_LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
+_SURPLUS = (
+    f"SELECT delivery FROM deliveries WHERE source = ? AND verdict = ? ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT}"
+)
+_PRUNE = "DELETE FROM deliveries WHERE source = ? AND verdict = ? AND delivery <= ?"
+_COUNT = (
+    "INSERT INTO duplicates (source, position, times, head, recorded_at) "
+    "SELECT source, position, count(*), max(head), max(recorded_at) FROM deliveries "
+    "WHERE source = ? AND verdict = 'duplicate' AND delivery <= ? GROUP BY source, position "
+    "ON CONFLICT (source, position) DO UPDATE SET times = duplicates.times + excluded.times, "
+    "head = excluded.head, recorded_at = excluded.recorded_at"
+)
+
+
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """The log's last event. `leaf` is None where it is not known; of an empty log all is nothing."""
+
+    position: int = 0
+    recorded_at: Instant = 0
+    leaf: bytes | None = None
+
+
+class Turns:
+    """One process's turns as the only writer, one after the other; each asks the database before it writes."""
+
+    def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant]) -> None:
+        self._engine = engine
+        self._ids = code.ids
+        self._clock = clock
+        self._dialect = dialect_of(engine)
+        self._projector = Projector(self._dialect, code)
+        self._connection: Any = None
+        self._head = Head()
+        self._alone = False
+        self._ability = Ability(clock)
+
+    def close(self) -> None:
+        """Gives the connection up: settled for appends alone, it is nothing for others."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection = None
+
+    def _append(self, batch: Sequence[Item]) -> list[Outcome]:
+        try:
+            outcomes: list[Outcome] = [*self._transact(lambda cursor: self._write(cursor, batch))]
+        except Exception as error:
+            if is_for_now(error):
+                self._ability.failed(batch, cause_of(error))
+                raise Unavailable(cause_of(error)) from error
+            if len(batch) > 1:
+                return [self._append([item])[0] for item in batch]
+            return [self._append_raw(batch[0], error)]
+        self._ability.worked(batch)
+        return outcomes
+
+    def _append_raw(self, item: Item, error: Exception) -> Outcome:
+        source = None if isinstance(item, Probe) else item.source
+        _logger.error("refused", source=source, kind=type(item).__name__, error=cause_of(error))
+        if not isinstance(item, Entry) or isinstance(item.reading, Unreadable):
+            return Unstorable(cause_of(error))
+        refused = Unreadable(f"what was read could not be recorded: {type(error).__name__}")
+        return self._append([msgspec.structs.replace(item, reading=refused)])[0]
+
+    def _transact(self, write: Callable[[Any], tuple[T, Head]]) -> T:
+        """Runs `write` as the only writer, while nothing is under way. It gives what comes of it, and the new head."""
+        try:
+            if self._connection is None:
+                self._connection = self._engine.raw_connection()
+                self._settle_in(self._connection)
+            with self._dialect.together(self._connection):
+                cursor = self._connection.cursor()
+                self._dialect.begin(cursor)
+                outcome, head = write(cursor)
+                self._connection.commit()
+        except BaseException:
+            with suppress(Exception):  # a connection that is gone cannot roll back; the database did
+                self._connection.rollback()
+            self._abandon()
+            raise
+        self._head = head
+        return outcome
+
+    def _settle_in(self, connection: Any) -> None:
+        """Readies a new connection. One that cannot be readied is given up like any other that fails."""
+        self._dialect.settle(connection, USUAL)
+
+    def _abandon(self) -> None:
+        """What the projector remembers may be ahead of the log now, and the connection may be broken: begin anew.
+
+        Nothing is asked of a server that may be silent: what it has not committed ends with the connection.
+        """
+        self._projector.memory.forget()
+        self._alone = False
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+
+    def _write(self, cursor: Any, batch: Sequence[Item]) -> tuple[list[Receipt], Head]:
+        entries = [item for item in batch if isinstance(item, Entry)]
+        seals = [entry.sealed or seal(self._ids, entry) for entry in entries]
+        keys = [(entry.source, sealed.key) for entry, sealed in zip(entries, seals, strict=True)]
+        held = self._held(keys)
+        head = self._look(cursor)
+        turn = Turn(head.position, head.recorded_at, clock=self._clock)
+        turn.judge(entries, seals, dict(held), lambda at: self._bodies(cursor, at), self._stream)
+        turn.reject([item for item in batch if isinstance(item, Rejection)])
+        touched = self._projector.touch(cursor, turn.new, turn.conflicts)
+        writes = Writes(self._dialect, cursor)
+        head = self._insert(writes, turn, head)
+        if any(isinstance(item, Probe) for item in batch):
+            cursor.execute(_WRITE_NOTHING_NEW)
+        self._projector.project(writes, touched, turn.position)
+        writes.flush()
+        verdicts = iter(turn.receipts)
+        return [next(verdicts) if isinstance(item, Entry) else self._outside(item) for item in batch], head
+
+    def _outside(self, item: Rejection | Probe) -> Receipt:
+        return self._ability.receipt() if isinstance(item, Probe) else REJECTED
+
+    def _look(self, cursor: Any) -> Head:
+        """The log's last event, under the lock. What others have done since the last look is forgotten."""
+        cursor.execute(_HEAD)
+        epoch, position, recorded_at, leaf = cursor.fetchone()
+        head = Head(position or 0, recorded_at or 0, bytes(leaf or b""))
+        self._alone = epoch == self._projector.memory.epoch and head.position == self._head.position
+        if epoch != self._projector.memory.epoch:
+            self._projector.memory.renew(cursor, self._clock())
+        elif head.position != self._head.position:
+            self._projector.memory.forget_changed(cursor, self._head.position)
+        return head
+
+    def _held(self, keys: Sequence[Row]) -> Iterator[tuple[Row, int]]:
+        """Which position holds a (source, key). The question leaves at once; who reads the answer waits for it."""
+        rows = self._dialect.lookup(self._connection.cursor(), _HOLDERS, keys) if keys else ()
+        return (((source, key), at) for source, key, at in rows)
+
+    def _bodies(self, cursor: Any, at: Sequence[Row]) -> dict[Row, bytes | None]:
+        return {(source, position): body for source, position, body in self._dialect.lookup(cursor, _BODIES, at)}
+
+    def _stream(self, source: str, reading: Reading | Unreadable) -> str | None:
+        if isinstance(reading, Unreadable) or not reading.provider_id:
+            return None
+        return self._ids.of(reading.kind, source, reading.provider_id)
+
+    def _insert(self, writes: Writes, turn: Turn, head: Head) -> Head:
+        """Adds what came to the writes; the head behind it."""
+        events, payloads = turn.event_rows()
+        writes.add(EVENTS, events)
+        writes.add(PAYLOADS, payloads)
+        if turn.deliveries:
+            self._insert_deliveries(writes.cursor, turn)
+        return Head(turn.position, turn.recorded_at, events[-1][-1]) if events else head
+
+    def _insert_deliveries(self, cursor: Any, turn: Turn) -> None:
+        cursor.execute(_LAST_DELIVERY)
+        first = (cursor.fetchone()[0] or 0) + 1
+        self._dialect.insert(cursor, DELIVERIES, turn.delivery_rows(first))
+        for source, verdict in sorted({one[:2] for one in turn.deliveries}):
+            if verdict != "conflict":
+                self._prune(cursor, source, verdict)
+
+    def _prune(self, cursor: Any, source: str, verdict: str, *, count: bool = True) -> None:
+        """Drops what is too old to stay on record; duplicates are counted instead."""
+        cursor.execute(_SURPLUS.replace("?", self._dialect.mark), (source, verdict))
+        for (last,) in cursor.fetchall():
+            if count and verdict == "duplicate":
+                cursor.execute(_COUNT.replace("?", self._dialect.mark), (source, last))
+            cursor.execute(_PRUNE.replace("?", self._dialect.mark), (source, verdict, last))

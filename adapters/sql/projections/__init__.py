@@ -1,0 +1,1 @@
+"""Stored results of the fold, by machine version, and how a stream is folded again."""

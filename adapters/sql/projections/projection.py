@@ -1,0 +1,106 @@
+"""A stream's fold, and the rows in which a version keeps it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from adapters.sql.dialects.dialects import Row
+from adapters.sql.projections.erased import Base
+from adapters.sql.projections.stored import Reader
+from core import fold
+from core.event import ANOMALIES
+from core.ids import Ids
+
+_BITS = {kind: 1 << place for place, kind in enumerate(ANOMALIES)}
+
+
+class Source(msgspec.Struct):
+    """What the log has to know of a configured source; `machine_of` names the machine of a stream's kind."""
+
+    provider: str
+    machine_of: Callable[[str], str]
+    read: Reader
+    settings: fold.Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What folds here: the machines of this code, for the sources that it can read, under our ids."""
+
+    ids: Ids
+    sources: Mapping[str, Source]
+    machines: Mapping[str, fold.Kind] = field(default_factory=lambda: fold.MACHINES)
+
+    def machine_of(self, source: str, kind: str) -> fold.Kind:
+        """The machine that folds a source's streams of that kind."""
+        return self.machines[self.sources[source].machine_of(kind)]
+
+
+class Projection:
+    """A stream's fold in memory, as it stands in its row of `version`. `state` is None where nothing is folded yet.
+
+    `base`: what is left of it, where it was erased. `measured`: its rows of `measurements` by their primary keys.
+    """
+
+    __slots__ = (
+        *("base", "conflicts", "kind", "machine", "measured", "opened", "provider_id"),
+        *("source", "state", "stream", "version"),
+    )
+
+    def __init__(self, source: str, stream: str, kind: str, provider_id: str, machine: fold.Kind, version: str) -> None:
+        self.source = source
+        self.stream = stream
+        self.kind = kind
+        self.provider_id = provider_id
+        self.machine = machine
+        self.version = version
+        self.opened = 0
+        self.conflicts = ""
+        self.state: Any = None
+        self.base: Base | None = None
+        self.measured: dict[Row, Row] = {}
+
+
+def projection_row(ids: Ids, one: Projection) -> Row:
+    """The row of `projections`."""
+    state = one.state
+    device = state.data.get("device_id") if one.kind == "action" else None
+    return (
+        *(one.source, one.stream, one.version, one.kind, one.machine.name, one.opened, state.position),
+        *(state.state, state.outcome, state.user_id),
+        ids.of("device", one.source, device) if isinstance(device, str) else None,
+        *(state.first_at, state.last_at, mask(state.anomalies) | (_BITS["conflict"] if one.conflicts else 0)),
+        *(one.conflicts, fold.encode(state)),
+    )
+
+
+def measurement_rows(ids: Ids, one: Projection) -> dict[Row, Row]:
+    """The rows of `measurements` by their primary keys."""
+    if one.machine.name != "measurement":
+        return {}
+    rows = {}
+    for record in one.state.measurements:
+        ours = one.base.measured.get(record.position) if one.base else None
+        if ours is None:
+            ours = ids.measurement(one.source, one.provider_id, record.measurement_id, record.key)
+        rows[one.source, ours, one.version] = (
+            *(one.source, ours, one.version, one.stream, record.position, record.measurement_id),
+            *(record.state, record.outcome, mask(record.anomalies)),
+        )
+    return rows
+
+
+def mask(anomalies: Sequence[Any]) -> int:
+    """The kinds of the anomalies as bits, in the order of `core.event.ANOMALIES`."""
+    bits = 0
+    for anomaly in anomalies:
+        bits |= _BITS[anomaly.kind]
+    return bits
+
+
+def with_conflicts(known: str, more: Sequence[int]) -> str:
+    """Positions whose key came again with another body, ascending, comma between."""
+    told = {*filter(None, known.split(",")), *map(str, more)}
+    return ",".join(sorted(told, key=int))

@@ -1,0 +1,228 @@
+"""Folds streams anew from the log: for a version that is built, or that another release's appends left behind."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+import structlog
+
+from adapters.sql.database import tables
+from adapters.sql.dialects.dialects import Dialect, Insert, Lookup, Row
+from adapters.sql.projections.erased import Base, bases
+from adapters.sql.projections.marks import Waiting, clear, mark
+from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
+from adapters.sql.projections.stored import FOLDABLE, THERE, to_event
+from core import fold
+from core.event import Event
+
+_logger = structlog.get_logger()
+
+PROJECTIONS = Insert.upsert(tables.projections, keep=("kind", "machine", "opened"))
+MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream",))
+FORGET_MEASUREMENT = "DELETE FROM measurements WHERE source = ? AND measurement = ? AND fingerprint = ?"
+
+
+def _history(foldable: str) -> Lookup:
+    return Lookup(
+        "t.source, t.stream, t.position, t.key, t.type, t.received_at, t.verified_by, p.body",
+        tables.events,
+        ("source", "opened", "stream"),
+        f" JOIN payloads p ON p.source = t.source AND p.position = t.position WHERE {foldable}",
+        index="ix_events_source_opened_position",
+    )
+
+
+_HISTORY, _HISTORY_WITHOUT_RETRACTIONS = _history(FOLDABLE), _history(THERE)
+_ANY_RETRACTION = "SELECT 1 FROM retractions WHERE source = ? LIMIT 1"
+_PLACES = Lookup(
+    "t.source, t.position, t.stream",
+    tables.events,
+    ("source", "opened", "stream"),
+    index="ix_events_source_opened_position",
+)
+_CONFLICTS = Lookup(
+    "t.source, t.position",
+    tables.deliveries,
+    ("source", "position"),
+    " WHERE t.verdict = 'conflict'",
+    index="ix_deliveries_source_position",
+)
+_ANY_CONFLICT = "SELECT 1 FROM deliveries{} WHERE source = ? AND verdict = 'conflict' LIMIT 1"
+_MEASURED = Lookup(
+    "t.source, t.measurement, t.fingerprint",
+    tables.measurements,
+    ("source", "stream", "fingerprint"),
+    " WHERE t.opened > 0",
+)
+
+
+class History(msgspec.Struct, gc=False, array_like=True):
+    """A stream as the log has it: stored events by position, and positions whose key came again with another body.
+
+    `base`: what is left of the events that were erased.
+    """
+
+    stream: Waiting
+    events: list[Row]
+    conflicts: list[int]
+    base: Base | None = None
+
+
+class Folded(msgspec.Struct, gc=False, array_like=True, tag=True):
+    """A folded stream: its row of `projections`, and those of `measurements` by their primary keys."""
+
+    stream: Waiting
+    row: Row
+    measured: dict[Row, Row]
+
+    @property
+    def key(self) -> Row:
+        """The primary key of its row."""
+        return self.stream.source, self.stream.stream, self.stream.version
+
+
+class Failed(msgspec.Struct, gc=False, array_like=True, tag=True):
+    """A stream that this code cannot fold: a fault of ours. `error` names its kind and place, and nothing personal."""
+
+    stream: Waiting
+    position: int
+    error: str
+
+    @property
+    def key(self) -> Row:
+        """The primary key of the row that it has not got."""
+        return self.stream.source, self.stream.stream, self.stream.version
+
+
+class Refolder:
+    """Folds whole streams with this code. `read` and `write` are the database's part, `fold` is pure."""
+
+    def __init__(self, dialect: Dialect, code: Code) -> None:
+        self._dialect = dialect
+        self._code = code
+
+    def catch_up(self, cursor: Any, streams: Sequence[Waiting]) -> None:
+        """Folds the streams and clears their marks, in the caller's transaction, which has to hold the append lock."""
+        self.write(cursor, [self.fold(history) for history in self.read(cursor, streams)])
+
+    def read(self, cursor: Any, streams: Sequence[Waiting]) -> list[History]:
+        """The streams' histories."""
+        keys = list({(one.source, one.opened, one.stream) for one in streams})
+        if not keys:
+            return []
+        events = self._stored(cursor, keys)
+        conflicts = self._conflicts(cursor, keys)
+        places = [(one, (one.source, one.stream)) for one in streams]
+        left = bases(cursor, self._dialect, [place for _, place in places])
+        return [History(one, events.get(place, []), conflicts.get(place, []), left.get(place)) for one, place in places]
+
+    def _stored(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, list[Row]]:
+        """The foldable events of each (source, stream), by position, as `to_event` takes them."""
+        retracted = any(self._has_retractions(cursor, source) for source in {source for source, _, _ in keys})
+        stored: dict[Row, list[Row]] = defaultdict(list)
+        for row in self._dialect.lookup(cursor, _HISTORY if retracted else _HISTORY_WITHOUT_RETRACTIONS, keys):
+            stored[row[:2]].append(row[2:])
+        return {place: _by_position(rows) for place, rows in stored.items()}
+
+    def _has_retractions(self, cursor: Any, source: str) -> bool:
+        cursor.execute(_ANY_RETRACTION.replace("?", self._dialect.mark), (source,))
+        return cursor.fetchone() is not None
+
+    def _conflicts(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, list[int]]:
+        """Positions of each (source, stream) whose key came again with another body."""
+        sources = {source for source in {source for source, _, _ in keys} if self._has_conflicts(cursor, source)}
+        found: dict[Row, list[int]] = defaultdict(list)
+        some = [key for key in keys if key[0] in sources]
+        if not some:
+            return found
+        places = {(source, at): stream for source, at, stream in self._dialect.lookup(cursor, _PLACES, some)}
+        if places:
+            for source, position in self._dialect.lookup(cursor, _CONFLICTS, list(places)):
+                found[source, places[source, position]].append(position)
+        return found
+
+    def _has_conflicts(self, cursor: Any, source: str) -> bool:
+        sql = _ANY_CONFLICT.format(self._dialect.using("ix_deliveries_source_verdict_delivery"))
+        cursor.execute(sql.replace("?", self._dialect.mark), (source,))
+        return cursor.fetchone() is not None
+
+    def fold(self, history: History) -> Folded | Failed:
+        """The stream's rows. A fault of the fold, or of a reading, is logged and told: it must stop nothing."""
+        one = history.stream
+        try:
+            projection = self.projection(history)
+            return Folded(one, projection_row(self._code.ids, projection), measurement_rows(self._code.ids, projection))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with this stream, the others go on
+            told = fault(error)
+        _logger.error("fold_failed", source=one.source, stream=one.stream, version=one.version, error=told)
+        return Failed(one, history.events[-1][0] if history.events else one.opened, told)
+
+    def projection(self, history: History) -> Projection:
+        """The stream's fold. Raises whatever the fold or a reading raises."""
+        one = history.stream
+        machine, source = self._code.machine_of(one.source, one.kind), self._code.sources[one.source]
+        projection = Projection(one.source, one.stream, one.kind, one.provider_id, machine, one.version)
+        projection.opened = one.opened
+        projection.conflicts = with_conflicts("", history.conflicts)
+        projection.base = history.base
+        base = history.base and history.base.state(machine)
+        projection.state = fold.fold(machine, self.events(history), source.settings, base)
+        return projection
+
+    def events(self, history: History) -> list[Event]:
+        """A stream's events as the fold takes them, read from the raw bodies."""
+        read = self._code.sources[history.stream.source].read
+        return [
+            to_event(position, key, kind, received_at, verified_by, body, read=read)  # faster than `*stored`
+            for position, key, kind, received_at, verified_by, body in history.events
+        ]
+
+    def write(self, cursor: Any, folded: Sequence[Folded | Failed], *, first: bool = False) -> None:
+        """Writes the rows, and clears the marks that the streams had when they were read.
+
+        `first`: the version has no rows of these streams yet, and their marks, if they have any, stay.
+        """
+        good = [one for one in folded if isinstance(one, Folded)]
+        if good:
+            self._write(cursor, good, first=first)
+        for failed in folded:
+            if isinstance(failed, Failed):
+                one = failed.stream
+                mark(cursor, self._dialect, [(one.source, one.stream, one.version, failed.position)], failed.error)
+
+    def _write(self, cursor: Any, folded: Sequence[Folded], *, first: bool) -> None:
+        self._dialect.insert(cursor, PROJECTIONS, [one.row for one in folded])
+        measured: dict[Row, Row] = {}
+        for one in folded:
+            measured |= one.measured
+        if not first:
+            self._forget_measurements(cursor, [one.stream for one in folded], measured)
+            clear(cursor, self._dialect, [one.stream for one in folded])
+        if measured:
+            self._dialect.insert(cursor, MEASUREMENTS, list(measured.values()))
+
+    def _forget_measurements(self, cursor: Any, streams: Sequence[Waiting], measured: dict[Row, Row]) -> None:
+        """Of a stream that was folded before, measurements may be gone by now."""
+        keys = [(one.source, one.stream, one.version) for one in streams if one.kind == "session"]
+        known = list(self._dialect.lookup(cursor, _MEASURED, keys)) if keys else []
+        for row in known:
+            if tuple(row) not in measured:
+                cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), tuple(row))
+
+
+def _by_position(rows: Iterable[Row]) -> list[Row]:
+    """Each row once: a lookup may give it more than once."""
+    return list({row[0]: row for row in sorted(rows, key=itemgetter(0))}.values())
+
+
+def fault(error: BaseException) -> str:
+    """An exception's kind and place. What it says may hold personal data."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    code = trace.tb_frame.f_code
+    return f"{type(error).__name__} in {code.co_qualname}, line {trace.tb_lineno}"

@@ -1,0 +1,107 @@
+"""How far the versions of the projections are, asked of the tables themselves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from adapters.sql.dialects.dialects import Dialect
+from adapters.sql.projections.marks import count, count_failed, oldest
+from adapters.sql.projections.versions import BUILDING, UNBUILT, Version, all_versions, own_version
+from core import fold
+from core.event import Instant
+
+KIND_OF = {"measurement": "session"}
+"""The kind of stream that a machine folds, where the two have different names."""
+
+_HEAD = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1"
+_RECORDED = "SELECT recorded_at FROM events WHERE position = ?"
+_UNREACHED = "SELECT min(opened) FROM streams WHERE kind = ? AND opened > ?"
+
+
+class VersionStatus(msgspec.Struct, kw_only=True):
+    """A version and how far it is. Instants in microseconds.
+
+    `waiting` counts the streams that are marked for it, `failed` those that its code could not fold; `oldest` is the
+    position of the oldest event that it has not folded, `oldest_at` when that was recorded. `own`: this code folds it.
+    """
+
+    machine: str
+    version: str
+    fingerprint: str
+    status: str
+    own: bool
+    built_by: str | None
+    registered_at: Instant
+    started_at: Instant | None
+    progressed_at: Instant | None
+    switched_at: Instant | None
+    folded: int
+    waiting: int
+    failed: int
+    oldest: int | None
+    oldest_at: Instant | None
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """The log's head, as the table has it, and every version of every machine."""
+
+    position: int
+    recorded_at: Instant | None
+    versions: list[VersionStatus]
+
+    @property
+    def lag(self) -> int:
+        """By how many positions the versions that this code reads are behind the log."""
+        behind = [one.oldest for one in self.versions if one.own and one.oldest is not None]
+        return max((self.position - oldest + 1 for oldest in behind), default=0)
+
+
+def status_of(cursor: Any, dialect: Dialect, machines: Mapping[str, fold.Kind]) -> Status:
+    """What `hookfold replay --status` tells. `machines`: those of this code."""
+    cursor.execute(_HEAD)
+    position, recorded_at = cursor.fetchone() or (0, None)
+    versions = all_versions(cursor)
+    mine = [own_version(versions, name, kind.fingerprint) for name, kind in machines.items()]
+    names = {(one.machine, one.version) for one in mine if one is not None}
+    told = [_told(cursor, dialect, one, own=(one.machine, one.version) in names) for one in versions]
+    return Status(position=position, recorded_at=recorded_at, versions=told)
+
+
+def _told(cursor: Any, dialect: Dialect, one: Version, *, own: bool) -> VersionStatus:
+    position = _oldest(cursor, dialect, one)
+    return VersionStatus(
+        machine=one.machine,
+        version=one.version,
+        fingerprint=one.fingerprint,
+        status=one.status,
+        own=own,
+        built_by=one.built_by,
+        registered_at=one.registered_at,
+        started_at=one.started_at,
+        progressed_at=one.progressed_at,
+        switched_at=one.switched_at,
+        folded=one.folded,
+        waiting=count(cursor, dialect, one.version),
+        failed=count_failed(cursor, dialect, one.version),
+        oldest=position,
+        oldest_at=_recorded(cursor, dialect, position),
+    )
+
+
+def _oldest(cursor: Any, dialect: Dialect, one: Version) -> int | None:
+    """The oldest event that the version has not folded: a mark's, or that of the first stream not reached yet."""
+    found = [oldest(cursor, dialect, one.version)]
+    if one.status in {UNBUILT, BUILDING}:
+        kind = KIND_OF.get(one.machine, one.machine)
+        cursor.execute(_UNREACHED.replace("?", dialect.mark), (kind, one.reached))
+        found.append(cursor.fetchone()[0])
+    return min((position for position in found if position is not None), default=None)
+
+
+def _recorded(cursor: Any, dialect: Dialect, position: int | None) -> Instant | None:
+    if position is None:
+        return None
+    cursor.execute(_RECORDED.replace("?", dialect.mark), (position,))
+    row = cursor.fetchone()
+    return row[0] if row else None

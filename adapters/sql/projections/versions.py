@@ -1,0 +1,177 @@
+"""The versions of the projections: which code folded what, which one serves, and what a process has to do with each.
+
+A process folds with the code that it has. It writes the rows of its own version once that is built, and marks the
+streams that it touches for every other one. Whatever changes here raises the epoch, by which all processes learn of it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from adapters.sql.database import tables
+from adapters.sql.dialects.dialects import Dialect, Insert
+from core.declared import declared
+from core.event import Instant
+from core.machines.state import Kind
+
+UNBUILT, BUILDING, READY, SERVING, RETIRED, DROPPING = "unbuilt", "building", "ready", "serving", "retired", "dropping"
+BUILT = frozenset({READY, SERVING, RETIRED})
+_PREFERRED = (SERVING, READY, RETIRED, BUILDING, UNBUILT)
+
+EPOCH = "SELECT value FROM service WHERE name = 'epoch'"
+_RAISE = "UPDATE service SET value = ? WHERE name = 'epoch'"
+_VERSIONS = Insert(tables.versions)
+_COLUMNS = ", ".join(_VERSIONS.names)
+_ALL = f"SELECT {_COLUMNS} FROM versions ORDER BY machine, registered_at, version"
+_ANY_MARK = "SELECT 1 FROM unfolded WHERE version = ? LIMIT 1"
+
+
+class Version(msgspec.Struct, gc=False):
+    """A row of `versions`."""
+
+    machine: str
+    version: str
+    fingerprint: str
+    status: str
+    declaration: bytes
+    registered_at: Instant
+    started_at: Instant | None = None
+    progressed_at: Instant | None = None
+    switched_at: Instant | None = None
+    built_by: str | None = None
+    builder: str | None = None
+    reached: int = 0
+    folded: int = 0
+
+
+class Share(msgspec.Struct, frozen=True, gc=False):
+    """What a process's code has to do with one machine: its own version's name, whether that is built, the others."""
+
+    version: str
+    built: bool
+    others: tuple[str, ...] = ()
+
+    @property
+    def to_mark(self) -> tuple[str, ...]:
+        """The versions whose rows somebody has to fold again where a stream changes: all that this code does not."""
+        return self.others if self.built else (self.version, *self.others)
+
+
+class Standing(msgspec.Struct, frozen=True, gc=False):
+    """What a process's code has to do with every machine. `plain`: all is built, nothing else lives or is marked."""
+
+    epoch: str
+    machines: dict[str, Share]
+    plain: bool
+
+    def is_built(self) -> bool:
+        """Whether this code can read what it folded, of every machine."""
+        return bool(self.machines) and all(own.built for own in self.machines.values())
+
+    def versions(self) -> list[str]:
+        """The versions of this code."""
+        return [own.version for own in self.machines.values()]
+
+
+def all_versions(cursor: Any) -> list[Version]:
+    """Every version, by machine, the oldest first."""
+    cursor.execute(_ALL)
+    return [Version(*row) for row in cursor.fetchall()]
+
+
+def epoch(cursor: Any) -> str:
+    """The number that changes with every change of the versions."""
+    cursor.execute(EPOCH)
+    return str(cursor.fetchone()[0])
+
+
+def raise_epoch(cursor: Any, dialect: Dialect) -> str:
+    """Lets every process look at the versions again. Only under the append lock. Returns the new one."""
+    raised = str(int(epoch(cursor)) + 1)
+    cursor.execute(_RAISE.replace("?", dialect.mark), (raised,))
+    return raised
+
+
+def own_version(versions: Iterable[Version], machine: str, fingerprint: str) -> Version | None:
+    """The version that this code reads and writes: of those that it folds, the one that serves, else the best built."""
+    mine = [one for one in versions if one.machine == machine and one.fingerprint == fingerprint]
+    living = [one for one in mine if one.status in _PREFERRED]
+    return min(reversed(living), key=lambda one: _PREFERRED.index(one.status), default=None)
+
+
+def serving(versions: Iterable[Version], machine: str) -> Version | None:
+    """The version that serves."""
+    return next((one for one in versions if one.machine == machine and one.status == SERVING), None)
+
+
+def register(cursor: Any, dialect: Dialect, machines: Mapping[str, Kind], now: Instant) -> list[Version]:
+    """Makes this code known to the database, under the append lock; every version.
+
+    The first version that a machine ever has serves at once: there is nothing to fold yet. Any other begins unbuilt.
+    """
+    versions = all_versions(cursor)
+    unknown = [kind for kind in machines.values() if own_version(versions, kind.name, kind.fingerprint) is None]
+    if not unknown:
+        return versions
+    for kind in unknown:
+        first = not any(one.machine == kind.name for one in versions)
+        insert(cursor, dialect, new_version(versions, kind, SERVING if first else UNBUILT, now))
+    raise_epoch(cursor, dialect)
+    return all_versions(cursor)
+
+
+def new_version(versions: Iterable[Version], kind: Kind, status: str, now: Instant) -> Version:
+    """A version for this code under a name that no other has."""
+    taken = {one.version for one in versions}
+    names = [kind.fingerprint, *(f"{kind.fingerprint}-{number}" for number in range(2, len(taken) + 3))]
+    name = next(name for name in names if name not in taken)
+    switched = now if status == SERVING else None
+    declaration = msgspec.json.encode(declared(kind))
+    return Version(kind.name, name, kind.fingerprint, status, declaration, now, switched_at=switched)
+
+
+def insert(cursor: Any, dialect: Dialect, version: Version) -> None:
+    """Adds a version."""
+    dialect.insert(cursor, _VERSIONS, [msgspec.structs.astuple(version)])
+
+
+def update(cursor: Any, dialect: Dialect, version: Version, **changes: Any) -> None:
+    """Changes columns of a version."""
+    assignments = ", ".join(f"{name} = ?" for name in changes)
+    sql = f"UPDATE versions SET {assignments} WHERE machine = ? AND version = ?"
+    cursor.execute(sql.replace("?", dialect.mark), (*changes.values(), version.machine, version.version))
+
+
+def switch(cursor: Any, dialect: Dialect, version: Version, status: str, now: Instant) -> None:
+    """Lets a built version serve in place of the one that does, or be ready to. Only under the append lock."""
+    if status == SERVING:
+        before = serving(all_versions(cursor), version.machine)
+        if before is not None:
+            update(cursor, dialect, before, status=RETIRED)
+        update(cursor, dialect, version, switched_at=now)
+    update(cursor, dialect, version, status=status, builder=None)
+
+
+def standing(
+    cursor: Any, dialect: Dialect, machines: Mapping[str, Kind], versions: Sequence[Version], at: str | None = None
+) -> Standing:
+    """What this code has to do with each machine. `at`: the epoch before the versions were read, without the lock."""
+    owns = {name: _own(versions, kind) for name, kind in machines.items()}
+    alone = all(own.built and not own.others for own in owns.values())
+    plain = alone and not any(_is_marked(cursor, dialect, own.version) for own in owns.values())
+    return Standing(at or epoch(cursor), owns, plain)
+
+
+def _own(versions: Sequence[Version], kind: Kind) -> Share:
+    mine = own_version(versions, kind.name, kind.fingerprint)
+    if mine is None:  # not registered yet; the machine's first version will serve at once
+        return Share(kind.fingerprint, built=not any(one.machine == kind.name for one in versions))
+    living = [one for one in versions if one.machine == kind.name and one.status != DROPPING]
+    others = tuple(one.version for one in living if one.version != mine.version)
+    return Share(mine.version, mine.status in BUILT, others)
+
+
+def _is_marked(cursor: Any, dialect: Dialect, version: str) -> bool:
+    cursor.execute(_ANY_MARK.replace("?", dialect.mark), (version,))
+    return cursor.fetchone() is not None

@@ -1,0 +1,152 @@
+"""Reading: what the query API asks of the database. Nothing here writes; every method is one short transaction."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Executable
+
+from adapters.sql.database.engine import revision
+from adapters.sql.database.errors import our_errors
+from adapters.sql.projections.current import Current
+from adapters.sql.projections.projection import Code
+from adapters.sql.projections.stored import Reader, to_event
+from adapters.sql.reads import reads_deliveries, reads_events, reads_evidence, reads_past, reads_streams
+from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Seen
+from adapters.sql.reads.reads_events import Recorded
+from adapters.sql.reads.reads_evidence import Exhibits
+from adapters.sql.reads.reads_past import Named, Repeat
+from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
+from core.clocks import Clocks
+from core.event import Event, Instant
+
+_MANY = 500
+"""Positions in one statement."""
+
+
+class Reads:
+    """The reader of one process; any thread may call. Every method raises Unavailable while the database is away."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def head(self) -> int:
+        """The log's last position; 0 where it is empty."""
+        return int(self._rows(reads_events.HEAD)[0][0])
+
+    def wal_bytes(self) -> int:
+        """The size of SQLite's write-ahead log, which lies beside the database; 0 on PostgreSQL."""
+        if self._engine.dialect.name != "sqlite":
+            return 0
+        with self._connected() as connection:
+            driver: Any = connection.connection.driver_connection
+            return int(driver.files.wal_bytes())
+
+    def current(self, code: Code) -> Current:
+        """What this code may read of the projections."""
+        return Current(self._engine, code)
+
+    def revision(self) -> tuple[str | None, str | None]:
+        """The database's migration and the newest one that this code knows."""
+        with our_errors():
+            return revision(self._engine)
+
+    def sources(self) -> list[str]:
+        """Every source that has a stream, also one that the configuration no longer names."""
+        return [name for (name,) in self._rows(reads_streams.SOURCES)]
+
+    def streams(self, wanted: WantedStreams) -> list[Projected]:
+        """Projections, the newest stream first."""
+        return [Projected._make(row) for row in self._rows(reads_streams.list_streams(wanted))]
+
+    def measurements(self, wanted: WantedMeasurements) -> list[Measured]:
+        """Measurements with the snapshots that hold their records, the newest first."""
+        return [Measured._make(row) for row in self._rows(reads_streams.list_measurements(wanted))]
+
+    def events(self, *, after: int, limit: int, source: str | None = None) -> list[Recorded]:
+        """Events behind a position, in the log's order, of all sources or of one."""
+        return [Recorded._make(row) for row in self._rows(reads_events.list_events(after, limit, source))]
+
+    def stream_events(self, *, after: int, limit: int, streams: Sequence[tuple[str, str]]) -> list[Recorded]:
+        """Events of these (source, stream) behind a position, in the log's order."""
+        if not streams:
+            return []
+        return [Recorded._make(row) for row in self._rows(reads_events.list_stream_events(after, limit, streams))]
+
+    def event(self, position: int) -> Recorded | None:
+        """One event."""
+        return next((Recorded._make(row) for row in self._rows(reads_events.one_event(position))), None)
+
+    def duplicates(self, source: str, position: int) -> int:
+        """How often the key of an event came again."""
+        return sum(int(times) for (times,) in self._rows(reads_deliveries.duplicates_of(source, position)))
+
+    def body(self, position: int) -> bytes | None:
+        """An event's raw body; None where there is no such event, or its payload was erased."""
+        rows = self._rows(reads_events.one_body(position))
+        return next((bytes(body) for (body,) in rows if body is not None), None)
+
+    def history(self, source: str, stream: str, read: Reader) -> list[Event]:
+        """Every event of a stream as the fold takes it, read from the raw bodies."""
+        rows = self._rows(reads_events.history(source, stream))
+        return [to_event(*row, read=read) for row in rows]
+
+    def position_at(self, recorded_at: Instant) -> int:
+        """The last position that had been recorded by then; 0 where none had. Positions and `recorded_at` ascend."""
+        with self._connected() as connection:
+            below, above = 0, int(connection.execute(reads_events.HEAD).scalar_one())
+            while below < above:
+                middle = (below + above + 1) // 2
+                if connection.execute(reads_past.recorded_from(middle)).scalar_one() <= recorded_at:
+                    below = middle
+                else:
+                    above = middle - 1
+        return below
+
+    def named(self, clocks: Clocks, limit: int, **asked: Any) -> list[Named]:
+        """Streams that a question can be about, the newest first; `asked` is that of `reads_past.list_named`."""
+        return [Named._make(row) for row in self._rows(reads_past.list_named(clocks, limit, **asked))]
+
+    def last_of(self, source: str, position: int) -> tuple[int, Instant, Instant | None] | None:
+        """Position, received_at and occurred_at of a source's last event up to a position."""
+        return next((tuple(row) for row in self._rows(reads_past.last_of(source, position))), None)
+
+    def events_of(self, named: Named, position: int) -> list[Any]:
+        """Stored events of a stream up to a position, as `reads_past.history` tells them."""
+        return self._rows(reads_past.history(named, position))
+
+    def repeats(self, named: Named, clocks: Clocks) -> tuple[list[int], list[Repeat]]:
+        """The positions of a stream's events that a question is about, and how often their keys had come again."""
+        with self._connected() as connection:
+            at = list(connection.scalars(reads_past.positions(named, clocks)))
+            chunks = [at[start : start + _MANY] for start in range(0, len(at), _MANY)]
+            found = Counter[tuple[int, str]]()
+            for chunk in chunks:
+                for position, verdict, times in connection.execute(reads_past.repeats(named, chunk, clocks)):
+                    found[position, verdict] += times
+        return at, [Repeat(*key, times) for key, times in found.items()]
+
+    def place_of(self, name: str, sources: Sequence[str]) -> tuple[str, str] | None:
+        """(source, our id of the session) of a session or a measurement by our id."""
+        return next((tuple(row) for row in self._rows(reads_evidence.place_of(name, sources))), None)
+
+    @contextmanager
+    def exhibits(self, source: str, stream: str) -> Iterator[Exhibits]:
+        """A stream's events with all that their leaves cover, as they are when the block begins, while it lasts."""
+        with self._connected() as connection:
+            yield Exhibits(connection, source, stream)
+
+    def deliveries(self, asked: Deliveries) -> tuple[list[Delivered], Seen | None]:
+        """Deliveries of every verdict, the newest first: events are the `new` ones. And the keyset, if more follow."""
+        with self._connected() as connection:
+            return reads_deliveries.newest(connection, asked)
+
+    def _rows(self, statement: Executable) -> list[Any]:
+        with self._connected() as connection:
+            return list(connection.execute(statement))
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        with our_errors(), self._engine.connect() as connection:
+            yield connection

@@ -1,0 +1,143 @@
+"""Statements on deliveries: what came to the door, newest first. A `new` delivery is the event itself.
+
+An event's place among the deliveries is its position; a delivery's is the log's last position when it was recorded.
+Each side is in the order of its own numbers, so each is read by its own index and the two are merged.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    and_,
+    func,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
+
+from adapters.sql.database.tables import deliveries, duplicates, events, payloads
+from adapters.sql.reads.arms import merged
+
+
+class Delivered(NamedTuple):
+    """A delivery. `delivery` numbers those that are no event (0 for an event); `place` is what it is ordered by."""
+
+    source: str
+    delivery: int
+    verdict: str
+    place: int
+    position: int | None
+    received_at: int
+    recorded_at: int
+    status: int
+    reason: str | None
+    hint: str | None
+    size: int | None
+
+
+class Seen(NamedTuple):
+    """The keyset: what has these numbers or higher ones was shown, or came after the first page was read."""
+
+    position: int
+    delivery: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliveries:
+    """Which deliveries are asked for. `sources`: all names to look under; `position`: that of the event they hit."""
+
+    sources: Sequence[str]
+    limit: int
+    verdict: str | None = None
+    position: int | None = None
+    seen: Seen | None = None
+
+
+def newest(connection: Connection, asked: Deliveries) -> tuple[list[Delivered], Seen | None]:
+    """At most `limit` deliveries, newest first, and the keyset behind them; None where no more follow."""
+    seen = asked.seen or _top(connection)
+    fresh = _rows(connection, _new(asked, seen), asked) if asked.verdict in {None, "new"} else []
+    others = _rows(connection, _others(asked, seen), asked) if asked.verdict != "new" else []
+    ordered = merge(fresh, others, key=attrgetter("place", "delivery"), reverse=True)
+    rows = list(islice(ordered, asked.limit + 1))
+    page = rows[: asked.limit]
+    return page, _following(page, seen) if len(rows) > len(page) else None
+
+
+def duplicates_of(source: str, position: int) -> CompoundSelect[Any]:
+    """Those on record, and those that are only counted."""
+    kept, counted = deliveries.c, duplicates.c
+    listed = select(func.count()).where(kept.source == source, kept.position == position, kept.verdict == "duplicate")
+    others = select(counted.times).where(counted.source == source, counted.position == position)
+    return union_all(listed, others)
+
+
+def _following(page: Sequence[Delivered], seen: Seen) -> Seen:
+    positions = [row.place for row in page if row.verdict == "new"]
+    numbers = [row.delivery for row in page if row.verdict != "new"]
+    return Seen(min(positions, default=seen.position), min(numbers, default=seen.delivery))
+
+
+def _top(connection: Connection) -> Seen:
+    position = select(func.coalesce(func.max(events.c.position), 0) + 1).scalar_subquery()
+    delivery = select(func.coalesce(func.max(deliveries.c.delivery), 0) + 1).scalar_subquery()
+    return Seen._make(connection.execute(select(position, delivery)).one())
+
+
+def _rows(connection: Connection, arm: "_Arm", asked: Deliveries) -> list[Delivered]:
+    """The newest rows of every source: a source at a time, because that is how the indexes are ordered."""
+    if not asked.sources:
+        return []
+    newest_of = arm.query.order_by(arm.number.desc()).limit(asked.limit + 1)
+    arms = (newest_of.where(arm.source == name) for name in asked.sources)
+    found = merged(arms, "-place", "-delivery").limit(asked.limit + 1)
+    return [Delivered._make(row) for row in connection.execute(found)]
+
+
+class _Arm(NamedTuple):
+    query: Select[Any]
+    source: ColumnElement[str]
+    number: ColumnElement[int]
+
+
+def _new(asked: Deliveries, seen: Seen) -> _Arm:
+    payload = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
+    query = (
+        select(
+            *(events.c.source, _constant("0", "delivery"), _constant("'new'", "verdict")),
+            *(events.c.position.label("place"), events.c.position, events.c.received_at, events.c.recorded_at),
+            *(_constant("200", "status"), null().label("reason"), null().label("hint")),
+            func.length(payloads.c.body).label("size"),
+        )
+        .outerjoin_from(events, payloads, payload)
+        .where(events.c.position < seen.position)
+    )
+    if asked.position is not None:
+        query = query.where(events.c.position == asked.position)
+    return _Arm(query, events.c.source, events.c.position)
+
+
+def _others(asked: Deliveries, seen: Seen) -> _Arm:
+    table = deliveries.c
+    query = select(
+        *(table.source, table.delivery, table.verdict, table.head.label("place"), table.position),
+        *(table.received_at, table.recorded_at, table.status, table.reason, table.hint, table.size),
+    ).where(table.delivery < seen.delivery)
+    if asked.verdict is not None:
+        query = query.where(table.verdict == asked.verdict)
+    if asked.position is not None:
+        query = query.where(table.position == asked.position)
+    return _Arm(query, table.source, table.delivery)
+
+
+def _constant(sql: str, name: str) -> ColumnElement[Any]:
+    return literal_column(sql).label(name)

@@ -1,0 +1,96 @@
+"""Statements for evidence: events with all that their leaves cover, and what was done with them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, and_, func, select
+
+from adapters.sql.database.snapshot import hold_still
+from adapters.sql.database.tables import events, measurements, payloads, retractions, streams
+from adapters.sql.reads.reads_events import of_stream
+from core.leaf import Columns, commitment
+from core.packed import as_stored
+
+
+class Exhibit(NamedTuple):
+    """An event as it was recorded. Salt, headers and body are None once erased: the commitment in `columns` is left.
+
+    `retraction`, `erased`: positions of our own events that tell of them.
+    """
+
+    columns: Columns
+    leaf: bytes
+    salt: bytes | None
+    headers: bytes | None
+    body: bytes | None
+    origin: bytes | None
+    erased: int | None
+    retraction: int | None
+
+
+_PAGE = 100
+"""Events in one statement: each may be as large as a body may be."""
+
+_COLUMNS = [events.c[name] for name in Columns.__struct_fields__ if name != "commitment"]
+_KEY = Columns.__struct_fields__.index("key")
+_EXHIBITS = (
+    select(
+        *(*_COLUMNS, events.c.leaf, payloads.c.salt, payloads.c.headers, payloads.c.body, payloads.c.origin),
+        *(payloads.c.commitment, payloads.c.erased, retractions.c.retraction),
+    )
+    .join_from(events, payloads, and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position))
+    .outerjoin(retractions, and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position))
+    .order_by(events.c.position)
+)
+
+
+def place_of(name: str, sources: Sequence[str]) -> Select[Any]:
+    """(source, our id of the session) of a session or a measurement by our id, whichever version found it."""
+    if name.startswith("mea_"):
+        query = select(measurements.c.source, measurements.c.stream)
+        return query.where(measurements.c.source.in_(sources), measurements.c.measurement == name).limit(1)
+    query = select(streams.c.source, streams.c.stream)
+    return query.where(streams.c.source.in_(sources), streams.c.stream == name, streams.c.kind == "session").limit(1)
+
+
+class Exhibits:
+    """A stream's events as they stood at one moment, however often they are read, a page at a time."""
+
+    def __init__(self, connection: Connection, source: str, stream: str) -> None:
+        self._connection = connection
+        self._stream = _EXHIBITS.where(*of_stream(source, stream))
+        hold_still(connection)
+        connection.execute(select(func.max(events.c.position))).scalar_one()
+
+    def pages(self) -> Iterator[list[Exhibit]]:
+        """The stream's events by position; then our own that tell of erasures and retractions among them."""
+        told: set[int] = set()
+        after = 0
+        while page := list(self._read(self._stream.where(events.c.position > after).limit(_PAGE))):
+            told |= {place for one in page for place in (one.erased, one.retraction) if place is not None}
+            after = page[-1].columns.position
+            yield page
+        yield from self._pages_at(sorted(told))
+
+    def at(self, positions: Iterable[int]) -> Iterator[Exhibit]:
+        """Events by position, in the order asked for."""
+        for page in self._pages_at(positions):
+            yield from page
+
+    def _pages_at(self, positions: Iterable[int]) -> Iterator[list[Exhibit]]:
+        asked = iter(positions)
+        while some := list(islice(asked, _PAGE)):
+            found = {one.columns.position: one for one in self._read(_EXHIBITS.where(events.c.position.in_(some)))}
+            yield [found[position] for position in some]
+
+    def _read(self, query: Select[Any]) -> Iterator[Exhibit]:
+        return _exhibits(self._connection, query)
+
+
+def _exhibits(connection: Connection, query: Select[Any]) -> Iterator[Exhibit]:
+    for *columns, leaf, salt, headers, body, origin, sealed, erased, retraction in connection.execute(query):
+        columns[_KEY] = bytes(columns[_KEY]).hex()
+        lines: Any = None if headers is None else as_stored(headers)
+        kept = sealed if body is None else commitment(salt, lines, body, origin)
+        yield Exhibit(Columns(*[*columns, kept.hex()]), leaf, salt, lines, body, origin, erased, retraction)

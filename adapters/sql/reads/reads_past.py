@@ -1,0 +1,151 @@
+"""Statements on what the log held at an earlier position: streams by their opening, histories, repeated keys."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    Table,
+    and_,
+    func,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
+
+from adapters.sql.database.tables import deliveries, duplicates, erased, events, payloads, retractions, streams
+from adapters.sql.projections.erased import Base
+from core.clocks import Clocks
+from core.event import Instant
+
+
+class Named(NamedTuple):
+    """A stream, which the log first named at `opened`. `provider_id` is None where it was erased.
+
+    `named_at`: when the event happened that first named it, which may be another stream's.
+    `erased`: the position of the event that tells of its erasure; `measured` and `snapshot` are what is left.
+    """
+
+    source: str
+    stream: str
+    kind: str
+    provider_id: str | None
+    opened: int
+    named_at: Instant | None = None
+    erased: int | None = None
+    measured: bytes | None = None
+    snapshot: bytes | None = None
+
+    def base(self) -> Base | None:
+        """What is left of an erased stream."""
+        if self.erased is None or self.measured is None or self.snapshot is None:
+            return None
+        return Base(self.erased, msgspec.json.decode(self.measured, type=dict[int, str]), self.snapshot)
+
+
+class Repeat(NamedTuple):
+    """How often the key of the event at `position` came again, by verdict."""
+
+    position: int
+    verdict: str
+    times: int
+
+
+_PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
+_BASE = and_(erased.c.source == streams.c.source, erased.c.stream == streams.c.stream)
+_RETRACTED = and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position)
+_happened: ColumnElement[Instant] = func.coalesce(events.c.occurred_at, events.c.received_at)
+_FIRST = events.alias()
+_NAMED = select(
+    *(streams.c.source, streams.c.stream, streams.c.kind, streams.c.provider_id, streams.c.opened),
+    select(func.coalesce(_FIRST.c.occurred_at, _FIRST.c.received_at))
+    .where(_FIRST.c.position == streams.c.opened)
+    .scalar_subquery(),
+    *(erased.c.position, erased.c.measured, erased.c.snapshot),
+).outerjoin_from(streams, erased, _BASE)
+
+
+def recorded_from(position: int) -> Select[Any]:
+    """When the first event at this position or behind it was recorded."""
+    query = select(events.c.recorded_at).where(events.c.position >= position)
+    return query.order_by(events.c.position).limit(1)
+
+
+def last_of(source: str, position: int) -> Select[Any]:
+    """(position, received_at, occurred_at) of a source's last event up to a position."""
+    query = select(events.c.position, events.c.received_at, events.c.occurred_at)
+    query = query.where(events.c.source == source, events.c.position <= position)
+    return query.order_by(events.c.position.desc()).limit(1)
+
+
+def list_named(
+    clocks: Clocks,
+    limit: int,
+    *,
+    kind: str | None,
+    sources: Sequence[str],
+    before: int | None = None,
+    names: Sequence[str] | None = None,
+) -> Select[Any]:
+    """Columns of Named: the streams that a question can be about, the newest first. `names`: our ids, of any kind."""
+    query = _NAMED.where(streams.c.source.in_(sources), streams.c.opened <= clocks.position)
+    if kind is not None and names is None:
+        query = query.where(streams.c.kind == kind)
+    if names is not None:
+        query = query.where(streams.c.stream.in_(names))
+    if before is not None:
+        query = query.where(streams.c.opened < before)
+    return query.order_by(streams.c.opened.desc()).limit(limit)
+
+
+def positions(named: Named, clocks: Clocks) -> Select[Any]:
+    """The events of a stream that the question is about, as far as their columns tell."""
+    query = select(events.c.position).where(*_of(named, clocks.position)).order_by(events.c.position)
+    return query if clocks.as_of is None else query.where(_happened <= clocks.as_of)
+
+
+def history(named: Named, position: int) -> Select[Any]:
+    """What `stored.to_event` takes, recorded_at, retracted, sequence, occurred_at: of a stream's events, in order.
+
+    `retracted`: the position of the event that took it back, where that was known at the position too.
+    """
+    taken = (events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by)
+    told = (events.c.recorded_at, retractions.c.retraction, events.c.sequence, events.c.occurred_at)
+    return (
+        select(*taken, payloads.c.body, *told)
+        .outerjoin_from(events, payloads, _PAYLOAD)
+        .outerjoin(retractions, and_(_RETRACTED, retractions.c.retraction <= position))
+        .where(*_of(named, position))
+        .order_by(events.c.position)
+    )
+
+
+def repeats(named: Named, at: Sequence[int], clocks: Clocks) -> CompoundSelect[Any]:
+    """(position, verdict, times): deliveries that had the key of an event at one of these positions.
+
+    A position's duplicates come in two rows where not all are on record: the others are known since the last of them.
+    """
+    what = (deliveries.c.position, deliveries.c.verdict)
+    kept = select(*what, func.count()).where(*_hit(deliveries, named, at, clocks)).group_by(*what)
+    counted = select(duplicates.c.position, literal("duplicate"), duplicates.c.times)
+    return union_all(kept, counted.where(*_hit(duplicates, named, at, clocks)))
+
+
+def _hit(table: Table, named: Named, at: Sequence[int], clocks: Clocks) -> list[ColumnElement[bool]]:
+    known = [] if clocks.recorded_at is None else [table.c.recorded_at <= clocks.recorded_at]
+    return [table.c.source == named.source, table.c.position.in_(at), table.c.head <= clocks.position, *known]
+
+
+def _of(named: Named, position: int) -> tuple[ColumnElement[bool], ...]:
+    """The last two keep SQLite from walking the primary key, all events of the source."""
+    return (
+        events.c.source == named.source,
+        events.c.opened == named.opened,
+        events.c.stream == named.stream,
+        events.c.position > literal_column("0"),
+        events.c.position + literal_column("0") <= literal(position),
+    )

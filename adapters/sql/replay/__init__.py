@@ -1,0 +1,1 @@
+"""Builds projections anew beside those that serve, and tells what would change."""

@@ -1,0 +1,241 @@
+"""Builds this code's versions of the projections from the log, beside the ones that serve, while appends go on.
+
+First every stream in the order in which they were opened, a chunk and its cursor in one transaction, so that a build
+that was killed goes on where it stood; then the streams that appends have marked meanwhile; then, with the last marks
+folded under the append lock, the switch.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from sqlalchemy import Engine
+
+from adapters.sql.database.transactions import Transactions
+from adapters.sql.projections.marks import count, count_failed, waiting
+from adapters.sql.projections.projection import Code
+from adapters.sql.projections.refold import Failed, Refolder
+from adapters.sql.projections.versions import (
+    BUILDING,
+    READY,
+    SERVING,
+    UNBUILT,
+    Version,
+    all_versions,
+    insert,
+    new_version,
+    raise_epoch,
+    register,
+    switch,
+    update,
+)
+from adapters.sql.replay.folders import Chunk, fold_chunk, fold_chunks
+from adapters.sql.replay.walk import CHUNK, Walk
+from core import fold
+from core.event import SECOND, Instant
+
+FEW = 50
+"""With so many marks left, the switch folds them itself."""
+
+ALIVE: Instant = 15 * SECOND
+"""A build on another host that has told nothing for so long is taken for dead."""
+
+_STILL_MINE = (
+    "UPDATE versions SET reached = ?, folded = folded + ?, progressed_at = ? "
+    "WHERE machine = ? AND version = ? AND builder = ? AND status = 'building'"
+)
+
+
+class Refused(Exception):
+    """A replay cannot do what it was asked for; the text says why, and what would help."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a build is: streams folded of all that it has to fold, and the events in them that this process read."""
+
+    machine: str
+    version: str
+    streams: int
+    total: int
+    events: int
+
+
+class Unfolded(msgspec.Struct, frozen=True):
+    """A stream that this code cannot fold, and the fault."""
+
+    source: str
+    stream: str
+    error: str
+
+
+Told = Callable[[Progress | Unfolded], None]
+
+
+class Builder:
+    """Builds for one process. `told` hears of progress, and of every fault at once."""
+
+    def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant], helpers: int = 0) -> None:
+        self._transactions = Transactions(engine)
+        self._dialect = self._transactions.dialect
+        self._walk = Walk(self._transactions, code.sources)
+        self._refolder = Refolder(self._dialect, code)
+        self._code = code
+        self._clock = clock
+        self._helpers = helpers
+        self._me = uuid4().hex
+
+    def machine_of(self, source: str, kind: str) -> fold.Kind | None:
+        """The machine that folds a source's streams of that kind; None for a source that nobody can read any more."""
+        return self._code.machine_of(source, kind) if source in self._code.sources else None
+
+    def build(self, names: Iterable[str], told: Told) -> list[Version]:
+        """Builds a version of each machine, or goes on with the one that was begun, and brings it up to the log.
+
+        Raises Refused where another process builds.
+        """
+        versions = self._begin(list(names))
+        for version in versions:
+            if version.status == BUILDING:
+                self._first_pass(version, told)
+        for version in versions:
+            self.catch_up(version.version, told)
+        return versions
+
+    def finish(self, versions: Sequence[Version], status: str = SERVING) -> None:
+        """Lets these versions serve, or be ready to. The last marks are folded under the append lock, all in one turn.
+
+        Raises Refused where a stream cannot be folded, or another process took the build over.
+        """
+        with self._transactions.turn() as cursor:
+            known = {(one.machine, one.version): one for one in all_versions(cursor)}
+            for version in versions:
+                current = known.get((version.machine, version.version))
+                if current is None or current.builder != self._me:
+                    raise Refused(f"{version.machine}: another process has taken over the build")
+                self.fold_the_rest(cursor, version)
+            for version in versions:
+                switch(cursor, self._dialect, version, status, self._clock())
+            raise_epoch(cursor, self._dialect)
+
+    def fold_the_rest(self, cursor: Any, version: Version) -> None:
+        """Folds the last marks of a version, under the append lock. Raises Refused where a stream cannot be folded."""
+        while streams := waiting(cursor, self._dialect, version.version, CHUNK):
+            self._refolder.catch_up(cursor, streams)
+        failed = count_failed(cursor, self._dialect, version.version)
+        if failed:
+            raise Refused(f"{version.machine}: {failed} streams cannot be folded by this code; nothing was switched")
+
+    def _begin(self, names: Sequence[str]) -> list[Version]:
+        with self._transactions.turn() as cursor:
+            versions = register(cursor, self._dialect, self._code.machines, self._clock())
+            chosen = [self._chosen(versions, self._code.machines[name]) for name in names]
+            for version in chosen:
+                if version.status == BUILDING:
+                    self._refuse_living(version)
+            begun = []
+            for version in chosen:
+                if (version.machine, version.version) not in {(one.machine, one.version) for one in versions}:
+                    insert(cursor, self._dialect, version)
+                begun.append(self._claimed(cursor, version))
+            raise_epoch(cursor, self._dialect)
+        return begun
+
+    def _chosen(self, versions: Sequence[Version], kind: fold.Kind) -> Version:
+        """The version to build: one that was begun or waits to be, else a new one."""
+        mine = [one for one in versions if one.machine == kind.name and one.fingerprint == kind.fingerprint]
+        for status in (READY, BUILDING, UNBUILT):
+            for one in mine:
+                if one.status == status:
+                    return one
+        return new_version(versions, kind, UNBUILT, self._clock())
+
+    def _claimed(self, cursor: Any, version: Version) -> Version:
+        now = self._clock()
+        changes: dict[str, Any] = {"builder": self._me, "built_by": _me(), "progressed_at": now}
+        if version.status == UNBUILT:
+            changes |= {"status": BUILDING, "started_at": now}
+        update(cursor, self._dialect, version, **changes)
+        return msgspec.structs.replace(version, **changes)
+
+    def _refuse_living(self, version: Version) -> None:
+        """A build has one builder. One that is dead is followed without asking."""
+        pid, _, host = (version.built_by or "").partition("@")
+        if not pid or version.built_by == _me():
+            return
+        alive = _lives(int(pid)) if host == socket.gethostname() else True
+        quiet = self._clock() - (version.progressed_at or 0)
+        if alive and quiet < ALIVE:
+            raise Refused(f"{version.machine}: {version.built_by} is building; stop it, or wait until it is done")
+
+    def _first_pass(self, version: Version, told: Told) -> None:
+        done, events, end = version.folded, 0, self._walk.head()  # what is opened behind it carries marks
+        total = done + self._walk.count(version.machine, version.reached, end)
+        told(Progress(version.machine, version.version, done, total, events))
+        streams = self._walk.chunks(version.machine, version.version, version.reached, end)
+        with closing(fold_chunks(self._transactions, self._refolder, streams, self._helpers)) as chunks:
+            for chunk in chunks:
+                self._write(version, chunk)
+                done, events = done + len(chunk.streams), events + chunk.events
+                _tell_failed(chunk, told)
+                told(Progress(version.machine, version.version, done, max(total, done), events))
+
+    def _write(self, version: Version, chunk: Chunk) -> None:
+        progress = (chunk.streams[-1].opened, len(chunk.streams), self._clock())
+        with self._transactions.beside() as cursor:
+            mine = (version.machine, version.version, self._me)
+            cursor.execute(_STILL_MINE.replace("?", self._dialect.mark), (*progress, *mine))
+            if cursor.rowcount != 1:
+                raise Refused(f"{version.machine}: another process has taken over the build")
+            self._refolder.write(cursor, chunk.folded, first=True)
+
+    def catch_up(self, version: str, told: Told) -> None:
+        """Folds marked streams outside of the append lock, until few are left, or no fewer than before.
+
+        Appends may mark them as fast as they are folded; what is left then is folded under the lock, by the switch.
+        """
+        left = self._count_marks(version)
+        while left:
+            for _ in range(-(-left // CHUNK)):
+                self._catch_up_some(version, told)
+            before, left = left, self._count_marks(version)
+            if left < FEW or left > before // 2:
+                return
+
+    def _catch_up_some(self, version: str, told: Told) -> None:
+        with self._transactions.reading() as cursor:
+            streams = waiting(cursor, self._dialect, version, CHUNK)
+        chunk = fold_chunk(self._transactions, self._refolder, streams)
+        with self._transactions.turn() as cursor:
+            self._refolder.write(cursor, chunk.folded)
+        _tell_failed(chunk, told)
+        time.sleep(0.005)  # appends wait for the same turn
+
+    def _count_marks(self, version: str) -> int:
+        """Of streams that are not known to be beyond this code."""
+        with self._transactions.reading() as cursor:
+            return count(cursor, self._dialect, version) - count_failed(cursor, self._dialect, version)
+
+
+def _tell_failed(chunk: Chunk, told: Told) -> None:
+    for one in chunk.folded:
+        if isinstance(one, Failed):
+            told(Unfolded(one.stream.source, one.stream.stream, one.error))
+
+
+def _me() -> str:
+    return f"{os.getpid()}@{socket.gethostname()}"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

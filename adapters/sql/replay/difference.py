@@ -1,0 +1,220 @@
+"""What would change: the whole log folded with the code at hand, held against what the serving versions say.
+
+Nothing is written.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine
+
+from adapters.sql.database import tables
+from adapters.sql.database.transactions import Transactions
+from adapters.sql.dialects.dialects import Lookup, Row
+from adapters.sql.projections.marks import Waiting, marked
+from adapters.sql.projections.projection import Code
+from adapters.sql.projections.refold import MEASUREMENTS, PROJECTIONS, Failed, Folded, Refolder
+from adapters.sql.projections.versions import Version, all_versions, serving
+from adapters.sql.replay.folders import Chunk, fold_chunks
+from adapters.sql.replay.walk import Walk
+from core import fold
+from core.declared import Cause, cause
+from core.event import ANOMALIES
+
+EXAMPLES = 5
+"""Of each kind of change, so many are told with the event that makes the difference."""
+
+LISTED = 1_000
+"""Of each kind of change, so many are named; all are counted."""
+
+_OF_STREAM = ("source", "stream", "fingerprint")
+_STREAMS = Lookup(", ".join(f"t.{name}" for name in PROJECTIONS.names), tables.projections, _OF_STREAM)
+_MEASUREMENTS = Lookup(
+    ", ".join(f"t.{name}" for name in MEASUREMENTS.names), tables.measurements, _OF_STREAM, " WHERE t.opened > 0"
+)
+_STREAMLESS = (
+    "SELECT p.source, p.stream FROM projections p WHERE p.fingerprint = ? AND NOT EXISTS "
+    "(SELECT 1 FROM streams s WHERE s.source = p.source AND s.stream = p.stream)"
+)
+_POSITION = PROJECTIONS.names.index("position")
+_STREAM = MEASUREMENTS.names.index("stream")
+_COMPARED = ("state", "outcome", "user_id", "first_at", "last_at", "anomalies")
+_COMPARED_MEASUREMENTS = ("state", "outcome", "measurement_id", "anomalies")
+_DEEPER = ("runs", "data", "anomalies")
+
+Told = tuple[str, str | None, str | None]
+"""What is different, what it was, and what it would be."""
+
+
+class Example(msgspec.Struct, kw_only=True):
+    """One that would change, by our id. `stream` is its session's or its own; `cause`: the event that makes it."""
+
+    id: str
+    source: str
+    stream: str
+    cause: Cause | None
+
+
+class Change(msgspec.Struct, kw_only=True):
+    """One kind of change: of a session, action, ..., what (`state`, `outcome`, ...) is `was` and would be `now`."""
+
+    kind: str
+    what: str
+    was: str | None
+    now: str | None
+    count: int = 0
+    ids: list[str] = []
+    examples: list[Example] = []
+
+
+class Difference(msgspec.Struct, kw_only=True):
+    """What a replay with this code would change. `compared` counts streams.
+
+    `behind` are streams that the serving version has not folded to their end yet: they are left out. `failed` are those
+    that this code cannot fold.
+    """
+
+    position: int
+    compared: int = 0
+    behind: int = 0
+    failed: list[str] = []
+    changes: list[Change] = []
+
+
+class Differ:
+    """Compares for one process."""
+
+    def __init__(self, engine: Engine, code: Code, helpers: int = 0) -> None:
+        self._transactions = Transactions(engine)
+        self._dialect = self._transactions.dialect
+        self._refolder = Refolder(self._dialect, code)
+        self._walk = Walk(self._transactions, code.sources)
+        self._code = code
+        self._helpers = helpers
+
+    def compare(self, names: Sequence[str] = ()) -> Iterator[Difference]:
+        """The difference so far, after every chunk of streams; the last is the whole. Without names: all machines."""
+        found = Difference(position=self._walk.head())
+        with self._transactions.reading() as cursor:
+            versions = all_versions(cursor)
+        for name in names or list(self._code.machines):
+            before = serving(versions, name)
+            if before is not None:
+                streams = self._walk.chunks(name, before.version, 0, found.position)
+                with closing(fold_chunks(self._transactions, self._refolder, streams, self._helpers)) as chunks:
+                    for chunk in chunks:
+                        self._compare_chunk(before, chunk, found)
+                        yield found
+                self._find_streamless(before, found)
+        yield found
+
+    def _find_streamless(self, before: Version, found: Difference) -> None:
+        """Rows that no stream stands behind: none should be there, and a replay would not make them."""
+        with self._transactions.reading() as cursor:
+            cursor.execute(_STREAMLESS.replace("?", self._dialect.mark), (before.version,))
+            rows = cursor.fetchall()
+        for source, stream in rows:
+            group = _group(found, before.machine, "row", "there", None)
+            _count(group, stream)
+            if group.count <= EXAMPLES:
+                group.examples.append(Example(id=stream, source=source, stream=stream, cause=None))
+
+    def _compare_chunk(self, before: Version, chunk: Chunk, found: Difference) -> None:
+        keys = [(one.source, one.stream, one.version) for one in chunk.streams]
+        with self._transactions.reading() as cursor:
+            behind = marked(cursor, self._dialect, keys)
+            stored = {tuple(row[:3]): row for row in self._dialect.lookup(cursor, _STREAMS, keys)}
+            measured: dict[Row, dict[str, Row]] = defaultdict(dict)
+            for found_row in self._dialect.lookup(cursor, _MEASUREMENTS, keys):
+                measured[found_row[0], found_row[_STREAM]][found_row[1]] = found_row
+        for one in chunk.folded:
+            where: Row = (one.stream.source, one.stream.stream)
+            row: Row | None = stored.get(one.key)
+            if isinstance(one, Failed):
+                found.failed.append(one.stream.stream)
+            elif one.key in behind or (row is not None and row[_POSITION] != one.row[_POSITION]):
+                found.behind += 1
+            else:
+                found.compared += 1
+                self._compare(before, one, row, measured[where], found)
+
+    def _compare(
+        self, before: Version, one: Folded, stored: Row | None, measured: Mapping[str, Row], found: Difference
+    ) -> None:
+        kind, stream = self._code.machines[before.machine], one.stream
+        changed = [(stream.stream, stream.kind, change) for change in _stream_changes(kind, stored, one.row)]
+        now = {key[1]: row for key, row in one.measured.items()}
+        changed += [(name, "measurement", change) for name, change in _measurement_changes(measured, now)]
+        for name, of, (what, was, will) in changed:
+            group = _group(found, of, what, was, will)
+            _count(group, name)
+            if group.count <= EXAMPLES:
+                group.examples.append(self._example(before, kind, stream, name))
+
+    def _example(self, before: Version, kind: fold.Kind, stream: Waiting, name: str) -> Example:
+        with self._transactions.reading() as cursor:
+            (history,) = self._refolder.read(cursor, [stream])
+        events = self._refolder.events(history)
+        steps = fold.trace(kind, events, self._code.sources[stream.source].settings)
+        declaration = msgspec.json.decode(before.declaration)
+        found = cause(kind, steps, {event.position: event.type for event in events}, declaration)
+        return Example(id=name, source=stream.source, stream=stream.stream, cause=found)
+
+
+def _group(found: Difference, kind: str, what: str, was: str | None, now: str | None) -> Change:
+    for change in found.changes:
+        if (change.kind, change.what, change.was, change.now) == (kind, what, was, now):
+            return change
+    found.changes.append(Change(kind=kind, what=what, was=was, now=now))
+    return found.changes[-1]
+
+
+def _count(group: Change, name: str) -> None:
+    group.count += 1
+    if group.count <= LISTED:
+        group.ids.append(name)
+
+
+def _stream_changes(kind: fold.Kind, was: Row | None, now: Row) -> Iterator[Told]:
+    if was is None:
+        yield "row", None, "there"
+        return
+    old, new = (dict(zip(PROJECTIONS.names, row, strict=True)) for row in (was, now))
+    changed = [name for name in _COMPARED if old[name] != new[name]]
+    yield from ((name, _words(name, old[name]), _words(name, new[name])) for name in changed)
+    if not changed and bytes(old["snapshot"]) != new["snapshot"]:
+        yield from _deeper(kind, bytes(old["snapshot"]), new["snapshot"])
+
+
+def _deeper(kind: fold.Kind, was: bytes, now: bytes) -> Iterator[Told]:
+    """What the columns do not show, where both are of one shape."""
+    try:
+        old, new = fold.decode(kind, was), fold.decode(kind, now)
+    except msgspec.DecodeError:
+        return
+    for name in _DEEPER:
+        if getattr(old, name) != getattr(new, name):
+            yield name, "otherwise", None
+
+
+def _measurement_changes(was: Mapping[str, Row], now: Mapping[str, Row]) -> Iterator[tuple[str, Told]]:
+    for name in sorted({*was, *now}):
+        if name not in was or name not in now:
+            yield name, ("row", None, "there") if name in now else ("row", "there", None)
+            continue
+        old, new = (dict(zip(MEASUREMENTS.names, rows[name], strict=True)) for rows in (was, now))
+        for field in _COMPARED_MEASUREMENTS:
+            if old[field] != new[field]:
+                yield name, (field, _words(field, old[field]), _words(field, new[field]))
+
+
+def _words(name: str, value: Any) -> str | None:
+    """A value as it is told: anomalies by their kinds; what may be personal or is different for each is not told."""
+    if name == "anomalies":
+        return ", ".join(kind for place, kind in enumerate(ANOMALIES) if value & 1 << place) or "none"
+    if name in {"state", "outcome"}:
+        return None if value is None else str(value)
+    return None

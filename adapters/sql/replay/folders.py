@@ -1,0 +1,171 @@
+"""Reads and folds chunks of streams: in this process, or with the help of others, where the machine has the cores."""
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import chain, takewhile
+
+import msgspec
+import structlog
+
+from adapters.sql.database.transactions import Transactions
+from adapters.sql.projections.marks import Waiting
+from adapters.sql.projections.refold import Failed, Folded, History, Refolder
+from adapters.sql.replay.helpers import Died, Helper, done, helping
+from adapters.sql.replay.walk import CHUNK
+
+_logger = structlog.get_logger()
+
+PIECE = 20
+"""Streams that this process folds itself before it looks again whether a helper waits for work."""
+
+LOAD = 10
+"""Pieces that a helper is given at a time: work for as long as a chunk takes to be read, or to be written."""
+
+MOST = 10 * LOAD
+"""Pieces in memory. More are not read while the first of them is still at work."""
+
+MOST_EVENTS = 50_000
+"""With so many events in memory no more are read until some of them are folded, however few streams they are of."""
+
+
+class Chunk(msgspec.Struct, gc=False):
+    """Streams with what became of each, and how many events were read for it."""
+
+    streams: Sequence[Waiting]
+    folded: list[Folded | Failed]
+    events: int
+
+
+class Piece(msgspec.Struct, gc=False):
+    """Streams that are folded together, by this process or by a helper. `folded` is None until then.
+
+    What was read of them (`histories`) is kept until then only: who helps with it may die. `events` counts it.
+    """
+
+    streams: list[Waiting]
+    histories: list[History]
+    events: int
+    folded: list[Folded | Failed] | None = None
+
+    def become(self, folded: list[Folded | Failed]) -> None:
+        """Tells what became of the streams."""
+        self.folded, self.histories = folded, []
+
+
+def fold_chunks(
+    transactions: Transactions, refolder: Refolder, chunks: Iterator[Sequence[Waiting]], helpers: int = 0
+) -> Generator[Chunk, None, None]:
+    """The streams in their order, each folded, a chunk at a time.
+
+    `helpers`: with so many processes more, where there is more than one chunk.
+    """
+    first = next(chunks, ())
+    second = next(chunks, ()) if helpers else ()
+    if not second:
+        for streams in chain([first] if first else (), chunks):
+            yield fold_chunk(transactions, refolder, streams)
+        return
+    with helping(helpers, refolder.fold) as ready:
+        yield from _Together(transactions, refolder, chain([first, second], chunks), ready).fold()
+
+
+def fold_chunk(transactions: Transactions, refolder: Refolder, streams: Sequence[Waiting]) -> Chunk:
+    """Reads the streams, then folds them without holding a connection."""
+    histories = _read(transactions, refolder, streams)
+    return Chunk(streams, [refolder.fold(history) for history in histories], _count(histories))
+
+
+class _Together:
+    """Folds with helpers. `pieces` are all that were read and not told yet, in order; of them, `waiting` nobody has."""
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        refolder: Refolder,
+        chunks: Iterator[Sequence[Waiting]],
+        helpers: Sequence[Helper],
+    ) -> None:
+        self._transactions = transactions
+        self._refolder = refolder
+        self._chunks = chunks
+        self._idle = list(helpers)
+        self._busy: dict[Helper, list[Piece]] = {}
+        self._pieces: deque[Piece] = deque()
+        self._waiting: deque[Piece] = deque()
+        self._all_read = False
+
+    def fold(self) -> Iterator[Chunk]:
+        """First of all, helpers shall never wait; then comes what only this process can do; then it folds, too."""
+        while self._pieces or not self._all_read:
+            self._take(patient=False)
+            self._give()
+            if chunk := self._folded():
+                yield chunk
+            elif self._may_read():
+                self._read()
+            elif self._waiting:
+                self._fold_one()
+            else:
+                self._take(patient=True)
+
+    def _take(self, *, patient: bool) -> None:
+        for helper in done(list(self._busy), patient=patient) if self._busy else ():
+            load = self._busy.pop(helper)
+            try:
+                folded = iter(helper.take())
+            except Died as death:  # the others do its work
+                _logger.warning("helper_died", reason=str(death))
+                self._waiting.extendleft(reversed(load))
+                continue
+            for piece in load:
+                piece.become([next(folded) for _ in piece.histories])
+            self._idle.append(helper)
+
+    def _give(self) -> None:
+        while self._idle and self._waiting:
+            helper, load = self._idle.pop(), [self._waiting.popleft() for _ in range(min(LOAD, len(self._waiting)))]
+            helper.give([history for piece in load for history in piece.histories])
+            self._busy[helper] = load
+
+    def _may_read(self) -> bool:
+        if self._all_read or len(self._waiting) >= LOAD or len(self._pieces) >= MOST:
+            return False
+        return sum(piece.events for piece in self._pieces if piece.folded is None) < MOST_EVENTS
+
+    def _read(self) -> None:
+        streams = next(self._chunks, ())
+        self._all_read = not streams
+        histories = _read(self._transactions, self._refolder, streams)
+        pieces = [_piece(histories[start : start + PIECE]) for start in range(0, len(histories), PIECE)]
+        self._pieces += pieces
+        self._waiting += pieces
+
+    def _fold_one(self) -> None:
+        piece = self._waiting.popleft()
+        piece.become([self._refolder.fold(history) for history in piece.histories])
+
+    def _folded(self) -> Chunk | None:
+        """What is folded of the pieces in order, if it is a chunk, or the rest."""
+        ready = sum(1 for _ in takewhile(lambda piece: piece.folded is not None, self._pieces))
+        if ready * PIECE < CHUNK and not (self._all_read and ready == len(self._pieces)):
+            return None
+        return _chunk([self._pieces.popleft() for _ in range(ready)])
+
+
+def _piece(histories: list[History]) -> Piece:
+    return Piece([history.stream for history in histories], histories, _count(histories))
+
+
+def _chunk(pieces: Sequence[Piece]) -> Chunk:
+    streams = [stream for piece in pieces for stream in piece.streams]
+    folded = [one for piece in pieces for one in piece.folded or ()]
+    return Chunk(streams, folded, sum(piece.events for piece in pieces))
+
+
+def _read(transactions: Transactions, refolder: Refolder, streams: Sequence[Waiting]) -> list[History]:
+    with transactions.reading() as cursor:
+        return refolder.read(cursor, streams)
+
+
+def _count(histories: Iterable[History]) -> int:
+    return sum(len(history.events) for history in histories)

@@ -1,0 +1,167 @@
+"""Replays that are planned first: what would change is worked out and kept, and somebody says yes, or does not."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import structlog
+from sqlalchemy import Engine
+
+from adapters.sql.database import tables
+from adapters.sql.database.exceptions import Unavailable
+from adapters.sql.database.transactions import Transactions
+from adapters.sql.dialects.dialects import Insert
+from adapters.sql.projections.refold import fault
+from adapters.sql.replay.build import Refused
+from adapters.sql.replay.difference import Difference
+from adapters.sql.replay.replay import Replay
+from core.event import SECOND, Instant
+
+PLANNING, PLANNED, REPLAYING, DONE, FAILED = "planning", "planned", "replaying", "done", "failed"
+
+_PLANS = Insert(tables.replays)
+_COLUMNS = ", ".join(_PLANS.names)
+_ONE = f"SELECT {_COLUMNS} FROM replays WHERE id = ?"
+_NEWEST = f"SELECT {_COLUMNS} FROM replays ORDER BY asked_at DESC, id LIMIT 100"
+_AT_WORK = f"SELECT {_COLUMNS} FROM replays WHERE status IN ('planning', 'replaying')"
+_DAY: Instant = 86_400 * SECOND
+_CONFIRM = "UPDATE replays SET status = 'replaying', told_by = ? WHERE id = ? AND status = 'planned'"
+
+
+class Plan(msgspec.Struct):
+    """A planned replay. `report` is a Difference as JSON, once it is worked out; `told_by` the process at work."""
+
+    id: str
+    asked_at: Instant
+    machines: str
+    status: str
+    told_by: str
+    report: bytes | None = None
+    error: str | None = None
+
+    def difference(self) -> Difference | None:
+        """What would change, as far as it is worked out."""
+        return msgspec.json.decode(self.report, type=Difference) if self.report else None
+
+
+class Plans:
+    """Any thread may ask. A thread of this process does the work, one plan at a time, whichever process has it.
+
+    One that is killed leaves its plan unfinished: it is told as failed.
+    `replay` makes what replays, of the name of who wants it; None: nobody is known.
+    """
+
+    def __init__(self, engine: Engine, replay: Callable[[str | None], Replay], clock: Callable[[], Instant]) -> None:
+        self._transactions = Transactions(engine)
+        self._replay = replay
+        self._clock = clock
+        self._working: set[tuple[str, str]] = set()
+
+    def newest(self) -> list[Plan]:
+        """At most a hundred plans."""
+        return self._ask(_NEWEST)
+
+    def get(self, name: str) -> Plan | None:
+        """One plan."""
+        return next(iter(self._ask(_ONE, name)), None)
+
+    def plan(self, machines: Sequence[str]) -> Plan:
+        """Begins to work out what a replay of these machines (none: of all) would change.
+
+        Raises Refused while another one is at work.
+        """
+        plan = Plan(uuid4().hex, self._clock(), " ".join(machines), PLANNING, _me())
+        with self._transactions.turn() as cursor:
+            self._check_idle(cursor)
+            self._transactions.dialect.insert(cursor, _PLANS, [msgspec.structs.astuple(plan)])
+            self._working.add((plan.id, PLANNING))
+        self._start(plan, PLANNING, self._compare)
+        return plan
+
+    def confirm(self, name: str, by: str | None = None) -> Plan | None:
+        """Begins the replay of a plan that is worked out, which is then on record as done by `by`.
+
+        Raises Refused where it is not, or was confirmed before, or another one is at work.
+        """
+        plan = self.get(name)
+        if plan is None:
+            return None
+        with self._transactions.turn() as cursor:
+            self._check_idle(cursor, but=name)
+            cursor.execute(_CONFIRM.replace("?", self._transactions.dialect.mark), (_me(), name))
+            if cursor.rowcount != 1:
+                raise Refused(f"the plan is {plan.status}: only one that is {PLANNED} can be confirmed, and once")
+            self._working.add((name, REPLAYING))
+        self._start(plan, REPLAYING, partial(self._rebuild, by))
+        return self.get(name)
+
+    def _start(self, plan: Plan, doing: str, work: Callable[[Plan], None]) -> None:
+        threading.Thread(target=self._run, args=(plan, doing, work), name="hookfold-replay", daemon=True).start()
+
+    def _run(self, plan: Plan, doing: str, work: Callable[[Plan], None]) -> None:
+        try:
+            work(plan)
+        except Exception as error:  # noqa: BLE001 - whoever asks for the plan is told
+            told = str(error) if isinstance(error, Refused) else fault(error)
+            structlog.get_logger().error("replay_failed", plan=plan.id, error=told)
+            with suppress(Unavailable):
+                self._update(plan, status=FAILED, error=told)
+        finally:
+            self._working.discard((plan.id, doing))
+
+    def _check_idle(self, cursor: Any, but: str = "") -> None:
+        cursor.execute(_AT_WORK)
+        for plan in [Plan(*row) for row in cursor.fetchall()]:
+            if plan.id != but and self._is_at_work(plan):
+                raise Refused(f"replay {plan.id} is {plan.status}: one at a time; ask again when it has ended")
+
+    def _is_at_work(self, plan: Plan) -> bool:
+        """Of a process on another machine it cannot be known: a day is long enough."""
+        number, _, machine = plan.told_by.partition("@")
+        if machine != socket.gethostname():
+            return self._clock() - plan.asked_at < _DAY
+        return (plan.id, plan.status) in self._working if int(number) == os.getpid() else _lives(int(number))
+
+    def _as_it_is(self, plan: Plan) -> Plan:
+        if plan.status in {PLANNING, REPLAYING} and not self._is_at_work(plan):
+            plan.status, plan.error = FAILED, "the process that was at work has ended: plan it again"
+        return plan
+
+    def _compare(self, plan: Plan) -> None:
+        *_, found = self._replay(None).compare(plan.machines.split())
+        self._update(plan, status=PLANNED, report=msgspec.json.encode(found))
+
+    def _rebuild(self, by: str | None, plan: Plan) -> None:
+        self._replay(by).rebuild(plan.machines.split(), lambda _: None)
+        self._update(plan, status=DONE)
+
+    def _update(self, plan: Plan, **changes: Any) -> None:
+        assignments = ", ".join(f"{name} = ?" for name in changes)
+        sql = f"UPDATE replays SET {assignments} WHERE id = ?"
+        with self._transactions.beside() as cursor:
+            cursor.execute(sql.replace("?", self._transactions.dialect.mark), (*changes.values(), plan.id))
+
+    def _ask(self, sql: str, *parameters: str) -> list[Plan]:
+        with self._transactions.reading() as cursor:
+            cursor.execute(sql.replace("?", self._transactions.dialect.mark), parameters)
+            return [self._as_it_is(Plan(*row)) for row in cursor.fetchall()]
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _me() -> str:
+    return f"{os.getpid()}@{socket.gethostname()}"

@@ -1,0 +1,304 @@
+"""What `hookfold replay` does with the versions of the projections, apart from printing."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from sqlalchemy import Engine
+
+from adapters.sql.database.transactions import Transactions
+from adapters.sql.dialects.dialects import Row
+from adapters.sql.projections.marks import Waiting, count, mark
+from adapters.sql.projections.projection import Code
+from adapters.sql.projections.refold import Refolder
+from adapters.sql.projections.status import Status, status_of
+from adapters.sql.projections.versions import (
+    BUILT,
+    DROPPING,
+    READY,
+    RETIRED,
+    SERVING,
+    Version,
+    all_versions,
+    own_version,
+    raise_epoch,
+    register,
+    serving,
+    switch,
+    update,
+)
+from adapters.sql.replay.build import Builder, Refused, Told
+from adapters.sql.replay.difference import Differ, Difference
+from adapters.sql.replay.walk import CHUNK
+from core.event import Instant
+from core.story import Story, Untellable, captured
+
+KEPT = 2
+"""Retired versions of a machine that stay for a way back, behind a replay that switches."""
+
+KINDS = ("session", "registration", "action", "device")
+_ONE = "SELECT source, stream, kind, provider_id, opened FROM streams WHERE stream = ?"
+_DROP = (
+    "DELETE FROM {table} WHERE fingerprint = ? AND source = ? AND {key} IN "
+    "(SELECT {key} FROM {table} WHERE source = ? AND fingerprint = ? ORDER BY {key} LIMIT 1000)"
+)
+_DROP_MARKS = "DELETE FROM unfolded WHERE version = ?"
+_FORGET = "DELETE FROM versions WHERE machine = ? AND version = ?"
+
+
+class Part(msgspec.Struct, kw_only=True, frozen=True):
+    """Which streams to fold anew. None: not asked. `since`: only what an event recorded since then belongs to."""
+
+    source: str | None = None
+    stream: str | None = None
+    kind: str | None = None
+    since: Instant | None = None
+
+
+class Record(Protocol):
+    """Records in the log what was done with it: a type of adapters.sql.Recorder and what belongs to it."""
+
+    def __call__(self, kind: str, /, **what: Any) -> Any: ...
+
+
+class Replay:
+    """Every method raises Unavailable while the database is away, and Refused where it cannot do what it is for.
+
+    `record`: the access log; None records nothing. `helpers`: processes that fold too, where a whole log is folded;
+    they are forked, so there must be no other thread then.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        code: Code,
+        clock: Callable[[], Instant],
+        record: Record | None = None,
+        helpers: int = 0,
+    ) -> None:
+        self._transactions = Transactions(engine)
+        self._dialect = self._transactions.dialect
+        self._builder = Builder(engine, code, clock, helpers)
+        self._differ = Differ(engine, code, helpers)
+        self._refolder = Refolder(self._dialect, code)
+        self._code = code
+        self._record = record or (lambda _kind, **_what: None)
+        self._clock = clock
+
+    @property
+    def sources(self) -> list[str]:
+        """The names of all sources whose streams can be folded."""
+        return sorted(self._code.sources)
+
+    def status(self) -> Status:
+        """How far everything is, asked of the tables themselves."""
+        with self._transactions.reading() as cursor:
+            return status_of(cursor, self._dialect, self._code.machines)
+
+    def rebuild(self, names: Sequence[str], told: Told, *, serve: bool = True) -> list[Version]:
+        """Builds a version of each machine and switches. Without names: of those that do not serve yet, else of all.
+
+        Both are on record before they are done, so that one that is killed is on record too.
+        """
+        wanted = list(names) or self._behind() or list(self._code.machines)
+        self._record("replayed", machines=wanted)
+        versions = self._builder.build(wanted, told)
+        if serve:
+            self._record("switched", versions=_names(versions))
+        self._builder.finish(versions, SERVING if serve else READY)
+        if serve:
+            self._remove(_too_old)
+        return versions
+
+    def unbuilt(self) -> list[str]:
+        """The machines that this code has no built version of: what is asked of them is folded from the log."""
+        return [name for name in self._behind() if not self._is_built(name)]
+
+    def rebuild_where_unbuilt(self, told: Told) -> list[Version]:
+        """Builds what this code has no built version of; nothing where all is built."""
+        names = self.unbuilt()
+        return self.rebuild(names, told) if names else []
+
+    def compare(self, names: Sequence[str]) -> Iterator[Difference]:
+        """What a rebuild with this code would change, after every chunk of streams; the last is the whole."""
+        yield from self._differ.compare(names)
+
+    def capture(self, stream: str, why: str) -> Story:
+        """A stream, by our id, as a golden history with everything personal replaced."""
+        rows = [row for row in self._rows_of(stream) if row[0] in self._code.sources]
+        with self._transactions.reading() as cursor:
+            found = [Waiting(source, one, kind, name or "", opened, "") for source, one, kind, name, opened in rows]
+            histories = self._refolder.read(cursor, found)
+        for one, history in zip(found, histories, strict=True):
+            kind, settings = self._code.machine_of(one.source, one.kind), self._code.sources[one.source].settings
+            if history.base is not None:
+                raise Refused("bodies of this stream were erased: what is left is no history")
+            try:
+                return captured(why, kind, self._refolder.events(history), settings)
+            except Untellable as error:
+                raise Refused(str(error)) from error
+        raise Refused(f"no stream {stream} of a configured source")
+
+    def again(self, part: Part, told: Told) -> int:
+        """Folds the selected streams anew, in place; how many. One that is killed leaves marks, which others fold."""
+        if part.stream is not None and not self._rows_of(part.stream):
+            raise Refused(f"there is no stream {part.stream}")
+        self._record("replayed", part=msgspec.structs.asdict(part))
+        with self._transactions.turn() as cursor:
+            versions = register(cursor, self._dialect, self._code.machines, self._clock())
+        marked = 0
+        versions = [one for one in versions if one.status in BUILT]
+        for kind in (part.kind,) if part.kind else KINDS:
+            marked += sum(self._mark(versions, chunk) for chunk in self._selected(part, kind))
+        for machine in self._code.machines.values():
+            own = own_version(versions, machine.name, machine.fingerprint)
+            if own is not None:
+                self._builder.catch_up(own.version, told)
+        self._raise_epoch()
+        return marked
+
+    def rollback(self, names: Sequence[str]) -> list[Version]:
+        """Lets the version that served before serve again. It has to be caught up, which only its own code can do."""
+        with self._transactions.reading() as cursor:
+            last = self._served_last(cursor, names)
+        if not last:
+            raise Refused("no version served before the one that serves")
+        self._record("switched", versions=_names(last))
+        with self._transactions.turn() as cursor:
+            if _names(self._served_last(cursor, names)) != _names(last):
+                raise Refused("another version was switched to meanwhile: look what serves, and ask again")
+            for before in last:
+                self._fold_the_rest(cursor, before)
+                switch(cursor, self._dialect, before, SERVING, self._clock())
+            raise_epoch(cursor, self._dialect)
+        return last
+
+    def drop(self) -> list[Version]:
+        """Removes the retired versions and what they folded, a little at a time; on record before any of it goes."""
+        return self._remove(lambda versions: [one for one in versions if one.status in {RETIRED, DROPPING}])
+
+    def _remove(self, choose: Callable[[Sequence[Version]], list[Version]]) -> list[Version]:
+        with self._transactions.turn() as cursor:
+            gone = choose(all_versions(cursor))
+            for version in gone:
+                update(cursor, self._dialect, version, status=DROPPING)
+            raise_epoch(cursor, self._dialect)
+        if not gone:
+            return []
+        self._record("dropped", versions=_names(gone))
+        for version in gone:
+            self._drop(version)
+        self._raise_epoch()
+        return gone
+
+    def _served_last(self, cursor: Any, names: Sequence[str]) -> list[Version]:
+        versions = all_versions(cursor)
+        last = [_served_last(versions, name) for name in names or self._code.machines]
+        return [one for one in last if one is not None]
+
+    def _fold_the_rest(self, cursor: Any, version: Version) -> None:
+        kind = self._code.machines.get(version.machine)
+        left = count(cursor, self._dialect, version.version)
+        if left and (kind is None or kind.fingerprint != version.fingerprint):
+            why = f"{left} streams wait to be folded into version {version.version}"
+            raise Refused(f"{version.machine}: {why}, which only the release that has its code can do: run it there")
+        self._builder.fold_the_rest(cursor, version)
+
+    def _drop(self, version: Version) -> None:
+        for table, key in (("measurements", "measurement"), ("projections", "stream")):
+            for source in self._sources_of(table):
+                sql = _DROP.format(table=table, key=key).replace("?", self._dialect.mark)
+                while self._delete_some(sql, (version.version, source, source, version.version)):
+                    pass
+        with self._transactions.turn() as cursor:
+            cursor.execute(_DROP_MARKS.replace("?", self._dialect.mark), (version.version,))
+            cursor.execute(_FORGET.replace("?", self._dialect.mark), (version.machine, version.version))
+
+    def _delete_some(self, sql: str, parameters: Row) -> bool:
+        with self._transactions.beside() as cursor:
+            cursor.execute(sql, parameters)
+            return bool(cursor.rowcount > 0)
+
+    def _sources_of(self, table: str) -> list[str]:
+        with self._transactions.reading() as cursor:
+            cursor.execute(f"SELECT DISTINCT source FROM {table}")
+            return [source for (source,) in cursor.fetchall()]
+
+    def _behind(self) -> list[str]:
+        """Machines of which this code's version does not serve."""
+        with self._transactions.turn() as cursor:
+            versions = register(cursor, self._dialect, self._code.machines, self._clock())
+        owns = {name: own_version(versions, name, kind.fingerprint) for name, kind in self._code.machines.items()}
+        return [name for name, own in owns.items() if own is None or own.status != SERVING]
+
+    def _rows_of(self, stream: str) -> list[Row]:
+        with self._transactions.reading() as cursor:
+            cursor.execute(_ONE.replace("?", self._dialect.mark), (stream,))
+            return list(cursor.fetchall())
+
+    def _is_built(self, name: str) -> bool:
+        with self._transactions.reading() as cursor:
+            own = own_version(all_versions(cursor), name, self._code.machines[name].fingerprint)
+        return own is not None and own.status in BUILT
+
+    def _selected(self, part: Part, kind: str) -> Iterator[list[Row]]:
+        """Chunks of (source, stream, kind, opened)."""
+        conditions = {"s.source = ?": part.source, "s.stream = ?": part.stream, _SINCE: part.since}
+        asked = {sql: value for sql, value in conditions.items() if value is not None}
+        where = " AND ".join(["s.kind = ?", "s.opened > ?", *asked])
+        sql = (
+            f"SELECT s.source, s.stream, s.kind, s.opened FROM streams s WHERE {where} ORDER BY s.opened LIMIT {CHUNK}"
+        )
+        opened, rows = 0, [()]
+        while rows:
+            with self._transactions.reading() as cursor:
+                cursor.execute(sql.replace("?", self._dialect.mark), (kind, opened, *asked.values()))
+                rows = cursor.fetchall()
+            if rows:
+                opened = rows[-1][3]
+                yield rows
+
+    def _mark(self, versions: Sequence[Version], streams: Sequence[Row]) -> int:
+        """Marks the streams for this code's versions; how many it has one for."""
+        marks = []
+        for source, stream, kind, opened in streams:
+            machine = self._builder.machine_of(source, kind)
+            own = own_version(versions, machine.name, machine.fingerprint) if machine else None
+            if own is not None:
+                marks.append((source, stream, own.version, opened))
+        if marks:
+            with self._transactions.turn() as cursor:
+                mark(cursor, self._dialect, marks)
+                raise_epoch(cursor, self._dialect)
+        return len(marks)
+
+    def _raise_epoch(self) -> None:
+        with self._transactions.turn() as cursor:
+            raise_epoch(cursor, self._dialect)
+
+
+_SINCE = (
+    "EXISTS (SELECT 1 FROM events e WHERE e.source = s.source AND e.opened = s.opened AND e.stream = s.stream "
+    "AND e.position > 0 AND e.recorded_at >= ?)"
+)
+
+
+def _names(versions: Sequence[Version]) -> list[str]:
+    return [version.version for version in versions]
+
+
+def _too_old(versions: Sequence[Version]) -> list[Version]:
+    """Retired versions behind the newest ones of their machine, and what is being dropped already."""
+    gone = [one for one in versions if one.status == DROPPING]
+    for machine in {one.machine for one in versions}:
+        retired = [one for one in versions if one.machine == machine and one.status == RETIRED]
+        gone += sorted(retired, key=lambda one: one.switched_at or 0, reverse=True)[KEPT:]
+    return gone
+
+
+def _served_last(versions: Sequence[Version], machine: str) -> Version | None:
+    """The retired version that served most recently."""
+    if serving(versions, machine) is None:
+        return None
+    retired = [one for one in versions if one.machine == machine and one.status == RETIRED]
+    return max(retired, key=lambda one: one.switched_at or 0, default=None)

@@ -1,0 +1,59 @@
+"""Walks the streams that a machine folds, in the order in which they were opened."""
+
+from collections.abc import Iterator, Mapping
+
+from adapters.sql.database.transactions import Transactions
+from adapters.sql.dialects.dialects import Row
+from adapters.sql.projections.marks import Waiting
+from adapters.sql.projections.projection import Source
+from adapters.sql.projections.status import KIND_OF
+
+CHUNK = 200
+"""Streams that are read, folded and written together."""
+
+_NEXT = (
+    "SELECT source, stream, kind, provider_id, opened FROM streams{} "
+    "WHERE kind = ? AND opened > ? AND opened <= ? AND source IN ({}) ORDER BY opened LIMIT ?"
+)
+_COUNT = "SELECT count(*) FROM streams{} WHERE kind = ? AND opened > ? AND opened <= ? AND source IN ({})"
+_HEAD = "SELECT coalesce(max(position), 0) FROM events"
+
+
+class Walk:
+    """The streams of every machine. A stream's `opened` is its place: no two of one kind share it."""
+
+    def __init__(self, transactions: Transactions, sources: Mapping[str, Source]) -> None:
+        self._transactions = transactions
+        self._sources = sources
+
+    def head(self) -> int:
+        """The log's last position."""
+        with self._transactions.reading() as cursor:
+            cursor.execute(_HEAD)
+            return int(cursor.fetchone()[0])
+
+    def chunks(self, machine: str, version: str, after: int, until: int) -> Iterator[list[Waiting]]:
+        """The machine's streams that were opened behind one position and up to another, for a version to fold."""
+        while rows := self._ask(_NEXT, machine, after, until, CHUNK):
+            after = rows[-1][4]
+            yield [
+                Waiting(source, stream, kind, name or "", opened, version)
+                for source, stream, kind, name, opened in rows
+            ]
+
+    def count(self, machine: str, after: int, until: int) -> int:
+        """How many they are."""
+        return sum(count for (count,) in self._ask(_COUNT, machine, after, until))
+
+    def _ask(self, sql: str, machine: str, after: int, until: int, *rest: int) -> list[Row]:
+        """Asks about the streams that a machine folds; nothing where no source has such streams."""
+        kind = KIND_OF.get(machine, machine)
+        sources = [name for name, source in self._sources.items() if source.machine_of(kind) == machine]
+        if not sources:
+            return []
+        marks = ", ".join("?" * len(sources))
+        with self._transactions.reading() as cursor:
+            dialect = self._transactions.dialect
+            asked = sql.format(dialect.using("ix_streams_kind_opened"), marks).replace("?", dialect.mark)
+            cursor.execute(asked, (kind, after, until, *sources, *rest))
+            return list(cursor.fetchall())

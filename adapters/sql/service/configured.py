@@ -1,0 +1,124 @@
+"""What was configured when the service last started: what differs from it now is recorded in the log."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, select, text
+
+from adapters.sql.database.tables import service
+from adapters.sql.database.transactions import writing
+from adapters.sql.dialects.dialects import dialect_of
+from adapters.sql.log.log import Log
+from adapters.sql.log.own import OWN, Recorder
+
+TOKENS = "tokens."
+"""What a token's name begins with here: no source has a dot in its own."""
+
+_NAME = "configuration"
+_FIRST = text("INSERT INTO service (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING")
+_SWAP = "UPDATE service SET value = ? WHERE name = 'configuration' AND value = ? RETURNING name"
+_COMPLETE = text("UPDATE service SET value = :new WHERE name = :name AND value = :old")
+
+
+class Configured(msgspec.Struct, frozen=True):
+    """A source or a token as far as its changes are recorded. A token has no provider.
+
+    `secrets`: a hash keyed by the service's secret, by reference.
+    `settings`: all others that are set, by name, durations in seconds; None where they were not noted at that start.
+    Those of the service itself stand under our own source's name.
+    """
+
+    provider: str
+    secrets: dict[str, str] = {}
+    node_ascii: bool = False
+    keep_for: int | None = None
+    settings: Mapping[str, str | float] | None = None
+
+
+_ABSENT = Configured("", settings={})
+_OURS = {OWN: Configured(OWN)}
+
+
+class _Overtaken(Exception):
+    """Another process has recorded a change meanwhile."""
+
+
+def note_configuration(
+    engine: Engine, log: Log, recorder: Recorder, sources: Mapping[str, Configured]
+) -> list[dict[str, Any]]:
+    """Records how sources and tokens differ from the last start's; the changes. The first start of all has none."""
+    new = msgspec.json.encode(dict(sorted(sources.items()))).decode()
+    while True:
+        held = _held(engine, new)
+        changes = _changes(msgspec.json.decode(held, type=dict[str, Configured]), sources)
+        if not changes:
+            _complete(engine, new, held)
+            return []
+        try:
+            entry = recorder.entry("configuration_changed", changes=changes)
+            log.append_with(entry, lambda cursor, _, old=held: _swap(engine, cursor, new, old))  # type: ignore[misc]
+        except _Overtaken:
+            continue
+        return changes
+
+
+def _held(engine: Engine, new: str) -> str:
+    with writing(engine) as connection:
+        connection.execute(_FIRST, {"name": _NAME, "value": new})
+        return str(connection.execute(select(service.c.value).where(service.c.name == _NAME)).scalar_one())
+
+
+def _complete(engine: Engine, new: str, old: str) -> None:
+    """Nothing changed, but there may be more in it than there was to note at the last start."""
+    if new != old:
+        with writing(engine) as connection:
+            connection.execute(_COMPLETE, {"name": _NAME, "new": new, "old": old})
+
+
+def _swap(engine: Engine, cursor: Any, new: str, old: str) -> None:
+    cursor.execute(_SWAP.replace("?", dialect_of(engine).mark), (new, old))
+    if cursor.fetchone() is None:
+        raise _Overtaken
+
+
+def _changes(old: Mapping[str, Configured], new: Mapping[str, Configured]) -> list[dict[str, Any]]:
+    """Each change as the name of the source or the token, what happened, and to what."""
+    changes: list[dict[str, Any]] = []
+    for name in sorted({*old, *new}):
+        before, after = (held.get(name, _OURS.get(name)) for held in (old, new))
+        kind = "token" if name.startswith(TOKENS) else "source"
+        whose = {kind: name.removeprefix(TOKENS)}
+        if before is None:
+            changes.append({**whose, "change": f"{kind}_added"})
+        if after is None:
+            changes.append({**whose, "change": f"{kind}_removed"})
+        changes += [{**whose, **change} for change in _changes_within(before or _ABSENT, after or _ABSENT)]
+    return changes
+
+
+def _changes_within(gone: Configured, come: Configured) -> Iterator[dict[str, Any]]:
+    secrets = {"secret_removed": gone.secrets.items() - come.secrets.items()}
+    secrets["secret_added"] = come.secrets.items() - gone.secrets.items()
+    for change, refs in secrets.items():
+        yield from ({"change": change, "secret": ref} for ref, _ in sorted(refs))
+    if gone.node_ascii != come.node_ascii:
+        yield {"change": "node_ascii_on" if come.node_ascii else "node_ascii_off"}
+    if gone.keep_for != come.keep_for:
+        yield {"change": "keep_for", "seconds": _seconds(come.keep_for)}
+    for setting, to in _others(gone, come):
+        yield {"change": setting, "to": to}
+
+
+def _others(gone: Configured, come: Configured) -> Iterator[tuple[str, str | float | None]]:
+    """The settings that differ, and what they are now; None where one is no longer set."""
+    if gone.settings is None or come.settings is None:
+        return
+    for setting in sorted({*gone.settings, *come.settings}):
+        to = come.settings.get(setting)
+        if to != gone.settings.get(setting):
+            yield setting, to
+
+
+def _seconds(duration: int | None) -> int | None:
+    return None if duration is None else duration // 1_000_000

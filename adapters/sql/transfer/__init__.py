@@ -1,0 +1,1 @@
+"""Takes a log out of one database and into another."""

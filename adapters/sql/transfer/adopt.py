@@ -1,0 +1,361 @@
+"""Takes the events of another log's export over, a batch in one transaction, through the writer's own turn.
+
+While this log is the beginning of the exported one, event for event, what comes next is taken over as it was: position,
+clocks, salt and leaf. A log that has nothing of the exported one, or is told to append, takes it as new, and keeps its
+origin beside it. One that began like it and went on otherwise takes nothing: what is appended cannot be undone.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Engine
+
+from adapters.sql.database import tables
+from adapters.sql.database.errors import cause_of, is_for_now
+from adapters.sql.database.exceptions import Unavailable
+from adapters.sql.dialects.dialects import Insert, Lookup, Row, Writes
+from adapters.sql.log.own import OWN
+from adapters.sql.log.project import HOT
+from adapters.sql.log.turns import EVENTS, KEPT, Head, Turns
+from adapters.sql.projections.afresh import Afresh
+from adapters.sql.projections.projection import Code
+from adapters.sql.transfer.imports import hold
+from adapters.sql.transfer.place import Place, placeholder
+from adapters.sql.transfer.taken import Left, Misfit, Outcome, Reach, Repeated, Taken
+from core.event import Instant
+from core.leaf import Columns
+from core.packed import pack
+
+MOST_LEFT_OUT = 10_000
+"""So many positions in a row may be filled with placeholders; where more are missing, the export is a selection."""
+
+_PAYLOADS = Insert(tables.payloads)
+_DELIVERIES = Insert(tables.deliveries)
+_DUPLICATES = Insert(
+    tables.duplicates,
+    " ON CONFLICT (source, position) DO UPDATE SET times = excluded.times, head = excluded.head, "
+    "recorded_at = excluded.recorded_at WHERE excluded.times > duplicates.times",
+)
+_STREAMS = Insert(tables.streams, " ON CONFLICT DO NOTHING")
+_NAMELESS = Insert.upsert(tables.streams)
+_RETRACTIONS = Insert(tables.retractions)
+_LEFT = Insert(tables.erased, " ON CONFLICT DO NOTHING")
+_LEAVES = Lookup("t.position, t.leaf", tables.events, ("position",))
+_NUMBERED = Lookup("t.source, t.delivery, t.verdict, t.received_at", tables.deliveries, ("source", "delivery"))
+_LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
+_SAME_DELIVERY = (
+    "SELECT body FROM deliveries WHERE source = ? AND position = ? AND verdict = ? AND received_at = ? AND size = ?"
+)
+
+_OLDEST = (
+    "SELECT delivery FROM deliveries WHERE source = ? AND verdict = 'duplicate' "
+    f"ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT - 1}"
+)
+_WHOLE = (
+    "SELECT 1 FROM events e JOIN payloads p ON p.source = e.source AND p.position = e.position WHERE e.source = ? "
+    "AND e.opened = ? AND e.stream = ? AND e.position > 0 AND e.position < ? AND p.body IS NOT NULL LIMIT 1"
+)
+"""The condition on the position's lower end is always true: see `adapters.sql.projections.stored`."""
+
+Item = Taken | Repeated | Left | Reach
+
+
+class Importer(Turns):
+    """The writer of an import. `whole`: the export is one of a whole log, so that positions can be kept."""
+
+    hot = (EVENTS, _PAYLOADS, _DELIVERIES, *HOT)
+
+    def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant], *, whole: bool) -> None:
+        super().__init__(engine, code, clock)
+        self._afresh = Afresh(self._dialect, code)
+        self._same = whole
+        self._alike = False
+
+    def take(self, batch: Sequence[Item]) -> Outcome:
+        """Commits what is not here yet. Raises Misfit, and Unavailable where the database could not commit."""
+        try:
+            turn = self._transact(lambda cursor: self._take(cursor, batch))
+        except Exception as error:
+            if is_for_now(error):
+                raise Unavailable(cause_of(error)) from error
+            raise
+        self._same, self._alike = turn.same, turn.alike
+        return turn.outcome
+
+    def _take(self, cursor: Any, batch: Sequence[Item]) -> tuple["Turn", Head]:
+        head = self._look(cursor)
+        turn = Turn(self, cursor, head, same=self._same, alike=self._alike)
+        turn.look(batch)
+        for item in batch:
+            match item:
+                case Taken():
+                    turn.event(item)
+                case Repeated():
+                    turn.delivery(item)
+                case Left():
+                    turn.left(item)
+                case Reach():
+                    turn.reach(item.position)
+        self._record(cursor, turn)
+        if turn.outcome.kept or turn.outcome.appended:
+            hold(cursor, self._dialect, turn.outcome)
+        return turn, Head(turn.position)
+
+    def _record(self, cursor: Any, turn: "Turn") -> None:
+        whole = [place.new for place in turn.places if place.taken.folded]
+        touched = self._projector.touch(cursor, whole, turn.conflicts)
+        writes, rows = Writes(self._dialect, cursor), [place.rows() for place in turn.places]
+        writes.add(EVENTS, [event for event, _ in rows])
+        writes.add(_PAYLOADS, [payload for _, payload in rows])
+        writes.add(_DELIVERIES, turn.deliveries)
+        writes.add(_DUPLICATES, list(turn.counted.values()))
+        self._projector.project(writes, touched, turn.position)
+        writes.flush()
+        for source in sorted(turn.counted_there):
+            self._prune(cursor, source, "duplicate", count=False)
+        self._take_back(cursor, turn)
+
+    def _take_back(self, cursor: Any, turn: "Turn") -> None:
+        """What was retracted or erased there is not folded here; its stream is, onto what is left of it."""
+        retracted = [place.taken for place in turn.places if place.taken.retracted]
+        rows = [
+            (one.columns.source, one.columns.stream, one.kind, one.name, one.columns.opened)
+            for one in retracted
+            if one.columns.stream
+        ]
+        erased = [(one.source, one.stream, one.kind, None, one.opened) for one in turn.lefts]
+        for into, values in (
+            (_RETRACTIONS, [(one.columns.source, one.columns.position, one.retracted) for one in retracted]),
+            (_LEFT, [(one.source, one.stream, one.position, one.measured, one.snapshot) for one in turn.lefts]),
+            (_STREAMS, rows),
+            (_NAMELESS, erased),
+        ):
+            if values:
+                self._dialect.insert(cursor, into, values)
+        if rows or erased:
+            streams = self._afresh.streams(cursor, [row[:2] for row in rows + erased])
+            self._afresh.refold(cursor, streams, turn.position)
+
+    def now(self) -> Instant:
+        """The clock's time."""
+        return self._clock()
+
+    def holders(self, keys: Sequence[Row]) -> dict[Row, int]:
+        """Which position holds a (source, key)."""
+        return dict(self._held(list(dict.fromkeys(keys))))
+
+    def body(self, cursor: Any, source: str, position: int) -> bytes | None:
+        """An event's body."""
+        return self._bodies(cursor, [(source, position)]).get((source, position))
+
+    def leaves(self, cursor: Any, positions: Sequence[int]) -> dict[int, bytes]:
+        """The leaf at each position."""
+        keys = [(position,) for position in positions]
+        return {at: bytes(found) for at, found in self._dialect.lookup(cursor, _LEAVES, keys)} if keys else {}
+
+    def numbered(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, Row]:
+        """Verdict and time of each (source, delivery)."""
+        return {(row[0], row[1]): row[2:] for row in self._dialect.lookup(cursor, _NUMBERED, keys)} if keys else {}
+
+    def same_deliveries(self, cursor: Any, wanted: Row) -> list[bytes | None]:
+        """The bodies of the deliveries that (source, position, verdict, received_at, size) names."""
+        cursor.execute(_SAME_DELIVERY.replace("?", self._dialect.mark), wanted)
+        return [None if body is None else bytes(body) for (body,) in cursor.fetchall()]
+
+    def oldest_duplicate(self, cursor: Any, source: str) -> int:
+        """The number behind which no duplicate of the source stays on record; 0 while all do."""
+        cursor.execute(_OLDEST.replace("?", self._dialect.mark), (source,))
+        return next((int(number) for (number,) in cursor.fetchall()), 0)
+
+    def is_whole(self, cursor: Any, left: Left) -> bool:
+        """Whether bodies are here of what was erased there."""
+        key = (left.source, left.opened, left.stream, left.position)
+        cursor.execute(_WHOLE.replace("?", self._dialect.mark), key)
+        return cursor.fetchone() is not None
+
+    def left_out_key(self, position: int) -> bytes:
+        """The key of a placeholder."""
+        return self._ids.key(OWN, b"left out:%d" % position)
+
+
+class Turn:
+    """One writer's turn: what becomes of a batch while nobody else can append."""
+
+    def __init__(self, log: Importer, cursor: Any, head: Head, *, same: bool, alike: bool) -> None:
+        self._log = log
+        self._cursor = cursor
+        self._head = head.position
+        self.position = head.position
+        self.recorded_at = head.recorded_at
+        self.same = same
+        self.alike = alike or (same and head.position == 0)
+        self.places: list[Place] = []
+        self.conflicts: list[tuple[str, int]] = []
+        self.deliveries: list[Row] = []
+        self.lefts: list[Left] = []
+        self.counted: dict[Row, Row] = {}
+        self.counted_there: set[str] = set()
+        self.outcome = Outcome()
+        self._seen: set[Row] = set()
+        cursor.execute(_LAST_DELIVERY)
+        self._number = cursor.fetchone()[0] or 0
+
+    def look(self, batch: Sequence[Item]) -> None:
+        """Finds at once what the batch is compared with."""
+        log, cursor = self._log, self._cursor
+        events = [item for item in batch if isinstance(item, Taken)]
+        others = [item for item in batch if isinstance(item, Repeated)]
+        keys = [(one.columns.source, one.key) for one in events]
+        self._holders = log.holders(keys + [(one.source, one.key) for one in others if one.key])
+        positions = [one.columns.position for one in events if one.columns.position <= self._head]
+        self._leaves = log.leaves(cursor, positions) if self.same else {}
+        self._numbered = log.numbered(cursor, [(one.source, one.delivery) for one in others]) if self.same else {}
+
+    def event(self, taken: Taken) -> None:
+        """Gives an event its place, unless it is here."""
+        columns = taken.columns
+        if self.same and columns.position <= self._head:
+            if self._leaves.get(columns.position) == taken.leaf:
+                self.alike = True
+                self.outcome.known += 1
+                self._count(taken, columns.position)
+                return
+            self._differs(taken.line, f"event {columns.position}")
+        at = self._holders.get((columns.source, taken.key))
+        if at is not None:
+            self._held(taken, at)
+            return
+        if self.same and not (columns.recorded_at >= self.recorded_at and self._fill(columns.position - 1, columns)):
+            self._differs(taken.line, f"event {columns.position}")
+        if self.same or taken.folded:
+            self._place(taken, kept=self.same)
+        elif taken.erased is not None:
+            self.outcome.erased += 1
+        else:
+            self.outcome.retracted += 1
+
+    def _differs(self, line: int, what: str) -> None:
+        """From here on positions cannot be kept, which somebody has to want where the two logs began alike."""
+        if self.alike:
+            why = f"this log began like the exported one and has something else where its {what} belongs"
+            mend = "import into a copy that did not go on by itself, or give the rest new positions with --append"
+            raise Misfit(line, f"{why} (its own deliveries, or what was recorded of a start or an export here): {mend}")
+        self.same = False
+
+    def left(self, found: Left) -> None:
+        """Takes over what is left of an erased stream, where its events were. What is whole here stays as it is."""
+        if self.same and self._log.is_whole(self._cursor, found):
+            self.outcome.whole += 1
+        elif self.same and self._fill(found.position, None):
+            self.lefts.append(found)
+
+    def reach(self, position: int) -> None:
+        """Holds the places up to a position: no later event must stand where another one is said to be."""
+        if self.same:
+            self._fill(position, None)
+
+    def delivery(self, found: Repeated) -> None:
+        """Records a delivery that made no event, unless it is on record."""
+        if self.same:
+            row = self._numbered.get((found.source, found.delivery))
+            if row == (found.verdict, found.received_at) or self._pruned(found):
+                self.outcome.known_deliveries += 1
+                return
+            if row is not None:
+                self._differs(found.line, f"delivery {found.delivery}")
+            elif found.delivery > self._number and self._fill(found.head, None):
+                self._keep_delivery(found)
+                return
+        at = self._holders.get((found.source, found.key)) if found.key else None
+        if at is None:
+            self.outcome.strangers += 1
+        else:
+            self._append_delivery(found, at)
+
+    def _pruned(self, found: Repeated) -> bool:
+        """What is on record there, and was here until newer ones came."""
+        if found.verdict == "duplicate":
+            return found.delivery < self._log.oldest_duplicate(self._cursor, found.source)
+        return found.verdict == "rejected" and found.delivery <= self._number
+
+    def _place(self, taken: Taken, *, kept: bool) -> None:
+        self.position += 1
+        self.recorded_at = taken.columns.recorded_at if kept else max(self.recorded_at, self._log.now())
+        self._holders[taken.columns.source, taken.key] = self.position
+        self.places.append(Place(taken, self.position, self.recorded_at, kept=kept))
+        self._count(taken, self.position)
+        if kept:
+            self.outcome.kept += 1
+        else:
+            self.outcome.appended += 1
+
+    def _count(self, taken: Taken, at: int) -> None:
+        """Takes over how often an event came again. Of a log that has its own count, the greater one stays."""
+        if taken.duplicates is not None:
+            times, *last = taken.duplicates if self.same else (taken.duplicates[0], self.position, self.recorded_at)
+            self.counted[taken.columns.source, at] = (taken.columns.source, at, times, *last)
+
+    def _fill(self, until: int, following: Columns | None) -> bool:
+        """Puts placeholders where the export left entries out; False where positions cannot be kept."""
+        missing = until - self.position
+        if missing > MOST_LEFT_OUT or (missing < 0 and following is not None):
+            return False
+        at = self.recorded_at or (following.recorded_at if following else self._log.now())
+        for position in range(self.position + 1, until + 1):
+            taken = placeholder(position, at, self._log.left_out_key(position))
+            self.places.append(Place(taken, position, at, kept=True))
+            self.position, self.recorded_at = position, at
+            self.outcome.placeholders += 1
+        return True
+
+    def _held(self, taken: Taken, at: int) -> None:
+        columns, body = taken.columns, taken.entry.body
+        self._count(taken, at)
+        held = self._body_at(columns.source, at)
+        if held == body or held is None or taken.erased is not None or columns.source == OWN:
+            self.outcome.known += 1
+            return
+        self.outcome.conflicts += 1
+        found = Repeated(
+            *(taken.line, columns.source, 0, "conflict", 0, taken.key, columns.received_at, 0, 200, None, None),
+            *(len(body), taken.headers, body),
+        )
+        self._append_delivery(found, at)
+
+    def _body_at(self, source: str, at: int) -> bytes | None:
+        fresh = next((place for place in self.places if place.new.position == at), None)
+        return fresh.taken.entry.body if fresh else self._log.body(self._cursor, source, at)
+
+    def _keep_delivery(self, found: Repeated) -> None:
+        at = self._holders.get((found.source, found.key)) if found.key else None
+        if found.key and at is None:
+            self.outcome.strangers += 1
+            return
+        if found.verdict == "duplicate":
+            self.counted_there.add(found.source)
+        self._add(found, found.delivery, found.head, at, found.recorded_at)
+
+    def _append_delivery(self, found: Repeated, at: int) -> None:
+        """The same time and the same body: the same delivery."""
+        wanted = (found.source, at, found.verdict, found.received_at, found.size)
+        digest = (*wanted, hashlib.sha256(found.body or b"").digest())
+        if digest in self._seen or found.body in self._log.same_deliveries(self._cursor, wanted):
+            self.outcome.known_deliveries += 1
+            return
+        self._seen.add(digest)
+        recorded_at = max(self.recorded_at, self._log.now())
+        self._add(found, self._number + 1, self.position, at, recorded_at)
+
+    def _add(self, found: Repeated, number: int, head: int, at: int | None, recorded_at: Instant) -> None:
+        if found.verdict == "conflict" and at is not None:
+            self.conflicts.append((found.source, at))
+        self._number = number
+        self.outcome.deliveries += 1
+        self.deliveries.append(
+            (
+                *(found.source, number, found.verdict, head, at, found.received_at, recorded_at),
+                *(found.status, found.reason, found.hint, found.size),
+                *(None if found.headers is None else pack(found.headers), found.body),
+            )
+        )

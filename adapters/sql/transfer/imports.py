@@ -1,0 +1,57 @@
+"""Imports that kept every position, until the log tells of them.
+
+An entry of its own right away would stand where the exported log has its next event: nothing more could be taken over.
+"""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, select
+
+from adapters.sql.database.tables import service
+from adapters.sql.dialects.dialects import Dialect, dialect_of
+from adapters.sql.log.log import Log
+from adapters.sql.log.own import Recorder
+from adapters.sql.transfer.taken import Outcome
+
+_NAME = "imported"
+_HELD = f"SELECT value FROM service WHERE name = '{_NAME}'"
+_HOLD = (
+    f"INSERT INTO service (name, value) VALUES ('{_NAME}', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+_FORGET = f"DELETE FROM service WHERE name = '{_NAME}' AND value = ? RETURNING name"
+
+
+class _Overtaken(Exception):
+    """Another process has told of it, or imported more, meanwhile."""
+
+
+def hold(cursor: Any, dialect: Dialect, outcome: Outcome) -> None:
+    """Adds to what is to be told, in the transaction of the import."""
+    cursor.execute(_HELD)
+    held = cursor.fetchone()
+    whole = msgspec.json.decode(held[0], type=Outcome) if held else Outcome()
+    whole.add(outcome)
+    cursor.execute(_HOLD.replace("?", dialect.mark), (msgspec.json.encode(whole).decode(),))
+
+
+def tell_imports(engine: Engine, log: Log, recorder: Recorder) -> None:
+    """Tells of what was imported since it was last told, before the log goes on by itself."""
+    forget = _FORGET.replace("?", dialect_of(engine).mark)
+
+    def forgotten(cursor: Any, held: str) -> None:
+        cursor.execute(forget, (held,))
+        if cursor.fetchone() is None:
+            raise _Overtaken
+
+    while (held := _held(engine)) is not None:
+        entry = recorder.entry("imported", **msgspec.json.decode(held))
+        try:
+            log.append_with(entry, lambda cursor, _, held=held: forgotten(cursor, held))  # type: ignore[misc]
+        except _Overtaken:
+            continue
+
+
+def _held(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        return connection.execute(select(service.c.value).where(service.c.name == _NAME)).scalar_one_or_none()

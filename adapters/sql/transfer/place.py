@@ -1,0 +1,64 @@
+"""Where an event of another log gets its place in this one, and the rows that it makes there."""
+
+import os
+
+import msgspec
+
+from adapters.sql.dialects.dialects import Row
+from adapters.sql.log.entries import Entry
+from adapters.sql.log.own import NOBODY, OWN
+from adapters.sql.log.touch import New
+from adapters.sql.transfer.taken import Misfit, Taken
+from core.event import Instant, Unreadable
+from core.leaf import Columns, commitment, leaf
+from core.packed import pack
+
+
+class Place:
+    """An event that gets a place here: as it was (`kept`), or as a new one."""
+
+    __slots__ = ("kept", "new", "recorded_at", "taken")
+
+    def __init__(self, taken: Taken, position: int, recorded_at: Instant, *, kept: bool) -> None:
+        self.taken = taken
+        self.kept = kept
+        self.recorded_at = recorded_at
+        self.new = New(position, taken.entry, taken.key, taken.columns.stream)
+        if not taken.folded:
+            self.new.opened = taken.columns.opened
+
+    def rows(self) -> tuple[Row, Row]:
+        """The rows of `events` and `payloads`."""
+        taken, columns, found, origin = self.taken, self.taken.columns, self.taken.leaf, self.taken.origin
+        if not self.kept:
+            origin = origin or _origin(columns)
+            sealed = commitment(taken.salt or b"", taken.headers or b"", taken.entry.body, origin).hex()
+            here = {"position": self.new.position, "opened": self.new.opened, "recorded_at": self.recorded_at}
+            columns = msgspec.structs.replace(columns, commitment=sealed, **here)
+            found = leaf(columns)
+        elif columns.opened != self.new.opened:
+            why = f"its stream began at {columns.opened} there and at {self.new.opened} here: import with new positions"
+            raise Misfit(taken.line, why)
+        source, position = columns.source, columns.position
+        event = (
+            *(source, position, columns.stream, columns.opened, columns.reading, columns.type, columns.sequence),
+            *(columns.occurred_at, columns.received_at, columns.recorded_at, taken.key, columns.verified_by, found),
+        )
+        payload: Row = (pack(taken.headers or b""), taken.entry.body, taken.salt, origin, None, None)
+        if taken.erased is not None:
+            payload = (None, None, None, None, bytes.fromhex(columns.commitment), taken.erased)
+        return event, (source, position, taken.sent, *payload)
+
+
+def _origin(columns: Columns) -> bytes:
+    return msgspec.json.encode({"position": columns.position, "recorded_at": columns.recorded_at})
+
+
+def placeholder(position: int, at: Instant, key: bytes) -> Taken:
+    """What stands for an entry of Hookfold's own that the export left out: positions have no holes."""
+    body = msgspec.json.encode({"type": "left_out", "who": NOBODY, "through": "import", "at": at})
+    headers, salt = b"", os.urandom(16)
+    sealed = commitment(salt, headers, body).hex()
+    columns = Columns(position, OWN, None, None, "ok", "left_out", None, None, at, at, key.hex(), None, sealed)
+    entry = Entry(OWN, at, [], body, None, b"", Unreadable("nothing of a stream"))
+    return Taken(0, entry, columns, key, leaf(columns), headers, salt)

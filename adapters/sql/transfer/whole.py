@@ -1,0 +1,294 @@
+"""Reads the log from end to end, for an export: by position, a chunk at a time, so that memory stays flat."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import ColumnElement, Engine, Select, and_, func, literal_column, select
+
+from adapters.sql.database.errors import our_errors
+from adapters.sql.database.tables import deliveries, duplicates, erased, events, payloads, retractions, service, streams
+from adapters.sql.dialects.dialects import Row
+from adapters.sql.log.own import OWN
+from adapters.sql.projections.erased import Base
+
+CHUNK = 256
+"""Rows of one statement: a body may be 256 KiB."""
+
+
+STREAMS = 64
+"""Streams whose events are read in one statement."""
+
+
+class WholeEvent(NamedTuple):
+    """An event with all that is stored of it, its headers packed. `headers`, `body` and `salt` are None once erased.
+
+    `times`, `head` and `counted_at`: its duplicates that are no longer on record one by one.
+    """
+
+    position: int
+    source: str
+    stream: str | None
+    opened: int | None
+    reading: str
+    type: str | None
+    sequence: int | None
+    occurred_at: int | None
+    received_at: int
+    recorded_at: int
+    key: bytes
+    verified_by: str | None
+    leaf: bytes
+    sent: str | None
+    headers: bytes | None
+    body: bytes | None
+    salt: bytes | None
+    origin: bytes | None
+    commitment: bytes | None
+    erased: int | None
+    retracted: int | None
+    kind: str | None
+    provider_id: str | None
+    times: int | None
+    head: int | None
+    counted_at: int | None
+
+
+class WholeDelivery(NamedTuple):
+    """A delivery that made no event. `key` is that of the event that it hit."""
+
+    source: str
+    delivery: int
+    verdict: str
+    head: int
+    key: bytes | None
+    received_at: int
+    recorded_at: int
+    status: int
+    reason: str | None
+    hint: str | None
+    size: int
+    headers: bytes | None
+    body: bytes | None
+
+
+class WholeStream(NamedTuple):
+    """A stream, the position that first named it, and its events as `to_event` takes them, by position.
+
+    Only what is folded: not what was erased or retracted; `base` is what is left of an erased stream. `conflicts`:
+    positions of events whose key came again with another body.
+    """
+
+    source: str
+    stream: str
+    kind: str
+    provider_id: str | None
+    opened: int
+    base: Base | None
+    events: list[Row]
+    conflicts: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What of the log is wanted. None: all of it. `since` and `until`: the half-open time in which it was received."""
+
+    sources: Sequence[str] | None = None
+    streams: Sequence[tuple[str, str]] | None = None
+    since: int | None = None
+    until: int | None = None
+    own: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """True where nothing but Hookfold's own entries is left out."""
+        return (self.sources, self.streams, self.since, self.until) == (None, None, None, None)
+
+
+class Extent(NamedTuple):
+    """How far the log went when it was asked."""
+
+    position: int
+    delivery: int
+
+
+_PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
+_STREAM = and_(streams.c.source == events.c.source, streams.c.stream == events.c.stream)
+_AGAIN = and_(duplicates.c.source == events.c.source, duplicates.c.position == events.c.position)
+_RETRACTION = and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position)
+_ERASED = and_(erased.c.source == streams.c.source, erased.c.stream == streams.c.stream)
+_HELD = and_(events.c.source == deliveries.c.source, events.c.position == deliveries.c.position)
+
+_EVENTS = (
+    select(
+        *(events.c[name] for name in WholeEvent._fields[:13]),
+        *(payloads.c.type.label("sent"), payloads.c.headers, payloads.c.body, payloads.c.salt, payloads.c.origin),
+        *(payloads.c.commitment, payloads.c.erased, retractions.c.retraction),
+        *(streams.c.kind, streams.c.provider_id),
+        *(duplicates.c.times, duplicates.c.head, duplicates.c.recorded_at.label("counted_at")),
+    )
+    .outerjoin_from(events, payloads, _PAYLOAD)
+    .outerjoin(retractions, _RETRACTION)
+    .outerjoin(streams, _STREAM)
+    .outerjoin(duplicates, _AGAIN)
+)
+_DELIVERIES = select(
+    *(deliveries.c.source, deliveries.c.delivery, deliveries.c.verdict, deliveries.c.head, events.c.key),
+    *(deliveries.c[name] for name in WholeDelivery._fields[5:]),
+).outerjoin_from(deliveries, events, _HELD)
+_HISTORY = (
+    select(
+        *(events.c.source, events.c.stream),
+        *(events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by, payloads.c.body),
+    )
+    .join_from(events, payloads, _PAYLOAD)
+    .outerjoin(retractions, _RETRACTION)
+    .where(payloads.c.body.is_not(None), retractions.c.position.is_(None))
+)
+_STREAMS: Select[Any] = select(
+    *(streams.c[name] for name in WholeStream._fields[:5]), erased.c.position, erased.c.measured, erased.c.snapshot
+).outerjoin_from(streams, erased, _ERASED)
+_CONFLICTS = (
+    select(events.c.source, events.c.stream, events.c.position)
+    .join_from(events, deliveries, _HELD)
+    .where(deliveries.c.verdict == "conflict")
+    .distinct()
+)
+_EXTENT = select(
+    select(func.coalesce(func.max(events.c.position), 0)).scalar_subquery(),
+    select(func.coalesce(func.max(deliveries.c.delivery), 0)).scalar_subquery(),
+)
+_PROVIDERS = select(service.c.name, service.c.value).where(service.c.name.startswith("source:", autoescape=True))
+
+
+class Whole:
+    """The reader of an export. Every method raises Unavailable while the database is away."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def extent(self) -> Extent:
+        """How far the log goes now; what comes later is not read."""
+        return Extent._make(self._rows(_EXTENT)[0])
+
+    def providers(self) -> dict[str, str]:
+        """The provider of each source that was ever configured."""
+        return {name.removeprefix("source:"): value for name, value in self._rows(_PROVIDERS)}
+
+    def has_any(self, chosen: Sequence[tuple[str, str]]) -> bool:
+        """Whether any of these (source, stream) is in the log, erased or not."""
+        sources, names = [source for source, _ in chosen], [stream for _, stream in chosen]
+        query = select(streams.c.stream).where(streams.c.source.in_(sources), streams.c.stream.in_(names))
+        return bool(self._rows(query.limit(1)))
+
+    def events(self, chosen: Selection, extent: Extent) -> Iterator[WholeEvent]:
+        """The chosen events by position."""
+        number = events.c.position
+        query = _chosen(_EVENTS.where(number <= extent.position), events, chosen).order_by(number).limit(CHUNK)
+        for rows in self._chunks(query, number, 0):
+            yield from map(WholeEvent._make, rows)
+
+    def deliveries(self, chosen: Selection, extent: Extent) -> Iterator[WholeDelivery]:
+        """The chosen deliveries that made no event, by number."""
+        number = deliveries.c.delivery
+        query = _chosen(_DELIVERIES.where(number <= extent.delivery), deliveries, chosen).order_by(number).limit(CHUNK)
+        for rows in self._chunks(query, number, 1):
+            yield from map(WholeDelivery._make, rows)
+
+    def streams(self, chosen: Selection, kind: str, extent: Extent) -> Iterator[list[WholeStream]]:
+        """The chosen streams of a kind, some at a time, in the order in which the log first named them."""
+        query = _STREAMS.where(streams.c.kind == kind, streams.c.opened <= extent.position)
+        for found in self._in_order(_chosen_streams(query, chosen)):
+            yield self._with_events(found, extent)
+
+    def erased(self, chosen: Selection, extent: Extent) -> Iterator[WholeStream]:
+        """What is left of the chosen streams that were erased, without events, in the same order."""
+        for found in self._in_order(_chosen_streams(_STREAMS.where(erased.c.position <= extent.position), chosen)):
+            yield from found
+
+    def _in_order(self, query: Select[Any]) -> Iterator[list[WholeStream]]:
+        query = query.order_by(streams.c.opened, streams.c.stream).limit(STREAMS)
+        rows = self._rows(query)
+        while rows:
+            yield [_stream(row) for row in rows]
+            rows = self._rows(query.where(_behind(rows[-1].opened, rows[-1].stream)))
+
+    def _with_events(self, found: list[WholeStream], extent: Extent) -> list[WholeStream]:
+        by_name = {(one.source, one.stream): one for one in found}
+        for source, stream, *row in self._rows(_HISTORY.where(*_of(found, extent)).order_by(events.c.position)):
+            if (source, stream) in by_name:
+                by_name[source, stream].events.append(tuple(row))
+        hit = _CONFLICTS.where(*_of(found, extent), deliveries.c.delivery <= extent.delivery)
+        for source, stream, position in self._rows(hit.order_by(events.c.position)):
+            if (source, stream) in by_name:
+                by_name[source, stream].conflicts.append(position)
+        return found
+
+    def _chunks(self, query: Select[Any], number: Any, place: int) -> Iterator[Sequence[Any]]:
+        """Chunk after chunk. `number` is the column that orders the rows, `place` where it stands in a row."""
+        rows = self._rows(query)
+        while rows:
+            yield rows
+            rows = self._rows(query.where(number > rows[-1][place])) if len(rows) == CHUNK else []
+
+    def _rows(self, statement: Select[Any]) -> Sequence[Any]:
+        with our_errors(), self._engine.connect() as connection:
+            return connection.execute(statement).all()
+
+
+def _chosen(query: Select[Any], table: Any, chosen: Selection) -> Select[Any]:
+    if chosen.sources is not None:
+        query = query.where(table.c.source.in_(chosen.sources))
+    if not chosen.own:
+        query = query.where(table.c.source != OWN)
+    if chosen.streams is not None:
+        query = query.where(events.c.stream.in_([stream for _, stream in chosen.streams]))
+        query = query.where(events.c.source.in_([source for source, _ in chosen.streams]))
+        query = query.where(events.c.opened.in_(_openings(chosen.streams)))
+    if chosen.since is not None:
+        query = query.where(table.c.received_at >= chosen.since)
+    return query if chosen.until is None else query.where(table.c.received_at < chosen.until)
+
+
+def _chosen_streams(query: Select[Any], chosen: Selection) -> Select[Any]:
+    """Those of which an event was received in the chosen time."""
+    if chosen.sources is not None:
+        query = query.where(streams.c.source.in_(chosen.sources))
+    if chosen.streams is not None:
+        query = query.where(streams.c.stream.in_([stream for _, stream in chosen.streams]))
+    if chosen.since is None and chosen.until is None:
+        return query
+    received = events.c.received_at
+    within = [received >= chosen.since] if chosen.since is not None else []
+    within += [received < chosen.until] if chosen.until is not None else []
+    own = and_(events.c.opened == streams.c.opened, events.c.position > literal_column("0"))
+    return query.where(select(events.c.position).where(_STREAM, own, *within).exists())
+
+
+def _stream(row: Any) -> WholeStream:
+    source, stream, kind, provider_id, opened, position, measured, snapshot = row
+    base = None if position is None else Base(position, msgspec.json.decode(measured, type=dict[int, str]), snapshot)
+    return WholeStream(source, stream, kind, provider_id, opened, base, [], [])
+
+
+def _behind(opened: int, stream: str) -> ColumnElement[bool]:
+    """One event may have named two streams: those go by id."""
+    same = and_(streams.c.opened == opened, streams.c.stream > stream)
+    return (streams.c.opened > opened) | same
+
+
+def _of(found: Sequence[WholeStream], extent: Extent) -> list[ColumnElement[bool]]:
+    """The streams' events, and of such as begin with them. An event carries the position that opened its stream.
+
+    The lower bound is always kept; without it SQLite walks all events of the source.
+    """
+    sources, opened = sorted({one.source for one in found}), sorted({one.opened for one in found})
+    number = events.c.position
+    return [events.c.source.in_(sources), events.c.opened.in_(opened), number > 0, number <= extent.position]
+
+
+def _openings(chosen: Sequence[tuple[str, str]]) -> Any:
+    """An event carries the position that opened its stream: the index is ordered by it."""
+    names = [stream for _, stream in chosen]
+    return select(streams.c.opened).where(streams.c.source.in_([one for one, _ in chosen]), streams.c.stream.in_(names))
