@@ -15,8 +15,8 @@ from core.machines.registration import registration
 from core.machines.session import session
 from core.machines.state import NOTHING_SET, Kind, Run, Settings, State, Stretch, by_position_and_kind
 from core.machines.table import Arm, nothing
-from core.numbered import OVERLAP
 from core.order import OUTCOMES
+from core.sequence_order import OVERLAP
 
 __all__ = [
     "MACHINES",

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from core.event import Instant
+from core.header_codec import as_stored, unpack
 from core.ids import Ids
-from core.packed import as_stored, unpack
 
 FORMAT = 1
 

@@ -29,7 +29,7 @@ from adapters.sql import Difference, Part, Refused, Replay, Status, Version, Ver
 from core.declared import Cause
 from core.event import SECOND, Instant
 from core.fold import MACHINES
-from core.story import Story
+from core.golden_history import Story
 
 KINDS = ("session", "registration", "action", "device")
 

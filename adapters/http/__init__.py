@@ -7,7 +7,7 @@ from adapters.http.framework.waiting import ENDING
 from adapters.http.ingest.door import Answer, Door, failure, is_ingest, unrecorded
 from adapters.http.ingest.ingest import ingest_blueprint
 from adapters.http.ingest.tally import Tally
-from adapters.http.presenters.telling import tell
+from adapters.http.presenters.action_report import tell
 from adapters.http.views.health import ALIVE
 
 __all__ = [

@@ -1,12 +1,12 @@
 """The four senders: is a delivery authentic, what identifies it, what does it say. This is the folder's whole face."""
 
+from adapters.providers.action_report import TOLD_STATES, read_told, reader, told
 from adapters.providers.amps import Amps
 from adapters.providers.augmentos import Augmentos
 from adapters.providers.instants import instant, iso
 from adapters.providers.mentraos import Mentraos
 from adapters.providers.port import Provider, Refused, Secret, Sender, Verified
 from adapters.providers.signatures import sign_svix, sign_wms
-from adapters.providers.telling import TOLD_STATES, read_told, reader, told
 from adapters.providers.wms import Wms
 
 PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (Augmentos, Mentraos, Amps, Wms)}

@@ -16,9 +16,9 @@ import structlog
 from adapters.http import ENDING, Answer, problem_answer
 from adapters.server.connection import BODILESS, has_length, later
 from adapters.server.files import FileBody, Sending
-from adapters.server.pieces import Pieces
 from adapters.server.reader import Request
 from adapters.server.site import Respond
+from adapters.server.streaming_body import Pieces
 
 Begin = Callable[[int, list[tuple[str, str]]], Pieces]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]

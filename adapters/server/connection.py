@@ -9,9 +9,9 @@ from typing import cast
 
 from adapters.http import Answer, failure, problem_answer
 from adapters.server.files import FileBody, Sending
-from adapters.server.pieces import Pieces
 from adapters.server.reader import Reader, Refusal, Request
 from adapters.server.site import NEVER, Site
+from adapters.server.streaming_body import Pieces
 from adapters.server.unsent import unsent
 
 RECEIVE = 20

@@ -15,8 +15,8 @@ from prometheus_client import Counter, Gauge
 
 from adapters.http import Answer
 from adapters.server.files import Sending
-from adapters.server.pieces import Pieces
 from adapters.server.reader import Request
+from adapters.server.streaming_body import Pieces
 
 if TYPE_CHECKING:
     from adapters.server.connection import Connection

@@ -1,8 +1,8 @@
 """The event log and its projections in SQL."""
 
+from adapters.sql.audit.discrepancy import Wrong
 from adapters.sql.audit.tree import Hole, Stored, Tree, View
 from adapters.sql.audit.verify import Verified, recompute
-from adapters.sql.audit.wrong import Wrong
 from adapters.sql.database.address import WrongAddress
 from adapters.sql.database.collector import seldom_collecting
 from adapters.sql.database.engine import (
@@ -20,26 +20,26 @@ from adapters.sql.database.files import Noted
 from adapters.sql.database.limits import TooLong, time_limit
 from adapters.sql.database.session import Unfit
 from adapters.sql.database.wal import carrying
-from adapters.sql.dialects.dialects import dialect_of
+from adapters.sql.dialects.dialect import dialect_of
 from adapters.sql.erasure.destroy import Found
 from adapters.sql.erasure.erase import Eraser, Erasure
 from adapters.sql.erasure.keeping import Keeper, keeper
 from adapters.sql.erasure.retract import Retractor, Unretractable
-from adapters.sql.log.ability import probe
-from adapters.sql.log.batches import fitting
+from adapters.sql.log.batch_limits import fitting
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
-from adapters.sql.log.group import GroupCommit
+from adapters.sql.log.group_commit import GroupCommit
 from adapters.sql.log.log import Log
-from adapters.sql.log.own import OWN, Recorder, own_source
-from adapters.sql.log.project import Projector
+from adapters.sql.log.own_events import OWN, Recorder, own_source
+from adapters.sql.log.projector import Projector
 from adapters.sql.log.seal import seal as sealed_by
+from adapters.sql.log.write_probe import probe
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.erased import Base
 from adapters.sql.projections.projection import Code, Source
 from adapters.sql.projections.status import Status, VersionStatus
-from adapters.sql.projections.stored import Reader, to_event
+from adapters.sql.projections.stored_events import Reader, to_event
 from adapters.sql.projections.versions import Version
-from adapters.sql.reads.past import Arrival, Erased, History, Past
+from adapters.sql.reads.as_of import Arrival, Erased, History, Past
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads.reads_events import Recorded
@@ -53,10 +53,10 @@ from adapters.sql.replay.replay import Part, Replay
 from adapters.sql.replay.reread import Reread, Rereader
 from adapters.sql.service.configured import TOKENS, Configured, note_configuration
 from adapters.sql.service.first_use import claim, claimed_sources, claims, is_begun
-from adapters.sql.transfer.adopt import Importer
-from adapters.sql.transfer.imports import tell_imports
-from adapters.sql.transfer.taken import Left, Misfit, Outcome, Reach, Repeated, Taken
-from adapters.sql.transfer.whole import Extent, Selection, Whole, WholeDelivery, WholeEvent, WholeStream
+from adapters.sql.transfer.export_reader import Extent, Selection, Whole, WholeDelivery, WholeEvent, WholeStream
+from adapters.sql.transfer.import_items import Left, Misfit, Outcome, Reach, Repeated, Taken
+from adapters.sql.transfer.import_record import tell_imports
+from adapters.sql.transfer.importer import Importer
 
 __all__ = [
     "OWN",

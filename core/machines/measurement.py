@@ -24,7 +24,7 @@ from core.machines.records import (
 )
 from core.machines.state import Kind, Settings
 from core.machines.table import UNLISTED, Arm, On, declare
-from core.numbered import begin_run, by_number, come_back, count, follow_number
+from core.sequence_order import begin_run, by_number, come_back, count, follow_number
 
 
 class Scan(Enum):

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select, update
 
 from adapters.sql.database.tables import events, payloads
+from core.header_codec import unpack
 from core.leaf import Columns, commitment, leaf
-from core.packed import unpack
 from tests.support.audited import Audited
 from tests.support.logs import wms
 

@@ -318,8 +318,8 @@ def _cut(connection: Connection, size: int) -> None:
 
 def _leaf(log: Audited, row: Any) -> bytes:
     """The leaf as a forger would make it, for another `verified_by`."""
+    from core.header_codec import unpack
     from core.leaf import commitment, leaf
-    from core.packed import unpack
 
     payload = next(found for found in _rows(log, payloads) if found.position == row.position)
     sealed = commitment(payload.salt, unpack(payload.headers), payload.body).hex()

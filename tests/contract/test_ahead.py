@@ -148,7 +148,7 @@ def test_rejections_on_record_stay_bounded_however_they_travel(flight: Flight, m
 
 
 def test_streams_that_are_not_remembered_do_not_hold_batches_back(flight: Flight, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.sql.log.memory._REMEMBERED", 2)
+    monkeypatch.setattr("adapters.sql.log.stream_cache._REMEMBERED", 2)
     for session in "abcdef":
         flight.begin(scan(flight.bench, session, 0))
     flight.land()
@@ -211,7 +211,7 @@ def test_a_device_that_refused_batches_were_the_first_to_mention_is_still_named(
 def test_what_another_writer_appended_is_folded_before_what_comes_here(
     flight: Flight, other: Bench, foreign: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("adapters.sql.log.memory._MOST_FOREIGN", 2)
+    monkeypatch.setattr("adapters.sql.log.stream_cache._MOST_FOREIGN", 2)
     flight.begin(*(scan(flight.bench, name, 0) for name in "abc"))
     flight.land()
     for name in "abc"[:foreign]:
@@ -225,7 +225,7 @@ def test_what_another_writer_appended_is_folded_before_what_comes_here(
 
 
 def test_streams_that_a_writer_has_forgotten_are_folded_on(flight: Flight, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.sql.log.memory._REMEMBERED", 2)
+    monkeypatch.setattr("adapters.sql.log.stream_cache._REMEMBERED", 2)
     for number in range(len(HAPPY)):
         for name in "abcd":
             flight.begin(scan(flight.bench, name, number))

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.sql import Refused, Replay
 from core.fold import MACHINES, fold, trace
-from core.story import line_of, plain, stream
+from core.golden_history import line_of, plain, stream
 from tests.support.house import House, pushed, start, stop, wms
 
 ANN = "ann.wearer@example.com"

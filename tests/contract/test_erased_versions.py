@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from adapters.sql.erasure.erase import Eraser
-from adapters.sql.log.own import Recorder
-from adapters.sql.projections.afresh import Afresh
+from adapters.sql.log.own_events import Recorder
+from adapters.sql.projections.invalidation import Afresh
 from core import fold
 from tests.support.logs import IDS, NOON
 from tests.support.releases import Release, changed

@@ -114,7 +114,7 @@ def _after(bench: Bench, position: int) -> Sequence[int]:
 def test_threads_that_wait_together_commit_what_fits_one_after_the_other(
     processes: list[Bench], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("adapters.sql.log.batches.MOST_BYTES", 1)
+    monkeypatch.setattr("adapters.sql.log.batch_limits.MOST_BYTES", 1)
     bench, sizes = processes[0], []
     group = GroupCommit(lambda batch: (sizes.append(len(batch)), bench.log.commit(batch))[1])  # type: ignore[func-returns-value]
 

@@ -7,8 +7,8 @@ import pytest
 from adapters.http import Door
 from adapters.sql import Rejection
 from core.event import Headers
+from core.header_codec import unpack
 from core.headers import from_lines
-from core.packed import unpack
 from tests.support.house import NOON, House
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapters.sql import Progress, Unfolded
-from adapters.sql.replay import folders, walk
+from adapters.sql.replay import parallel_fold, stream_cursor
 from adapters.sql.replay.difference import Differ
 from core import fold
 from tests.support.logs import wms
@@ -32,11 +32,11 @@ Start = Callable[..., Release]
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a short log has many of them."""
     for module, name, size in (
-        (walk, "CHUNK", 8),
-        (folders, "CHUNK", 8),
-        (folders, "PIECE", 2),
-        (folders, "LOAD", 3),
-        (folders, "MOST", 12),
+        (stream_cursor, "CHUNK", 8),
+        (parallel_fold, "CHUNK", 8),
+        (parallel_fold, "PIECE", 2),
+        (parallel_fold, "LOAD", 3),
+        (parallel_fold, "MOST", 12),
     ):
         monkeypatch.setattr(module, name, size)
 
@@ -122,8 +122,8 @@ def test_a_stream_that_a_helper_cannot_fold_is_told_and_marked(start: Start):
 
 
 def test_a_log_of_one_chunk_is_folded_without_help(start: Start, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(folders, "CHUNK", SESSIONS)
-    monkeypatch.setattr(walk, "CHUNK", SESSIONS)
+    monkeypatch.setattr(parallel_fold, "CHUNK", SESSIONS)
+    monkeypatch.setattr(stream_cursor, "CHUNK", SESSIONS)
     release, helped = start(), []
 
     release.builder.build(["measurement"], lambda _: helped.extend(multiprocessing.active_children()))
@@ -176,17 +176,17 @@ def test_no_helper_outlives_a_comparison_that_was_given_up(start: Start):
 
 
 def test_no_more_is_read_while_many_events_wait_to_be_folded(start: Start, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(folders, "MOST_EVENTS", 1)
+    monkeypatch.setattr(parallel_fold, "MOST_EVENTS", 1)
     release, most = start(), 0
     appended = release.states("measurement")
-    seen = folders._Together._read
+    seen = parallel_fold._Together._read
 
     def reading(together: Any) -> None:
         nonlocal most
         seen(together)
         most = max(most, sum(len(one.events) for piece in together._pieces for one in piece.histories))
 
-    monkeypatch.setattr(folders._Together, "_read", reading)
+    monkeypatch.setattr(parallel_fold._Together, "_read", reading)
     release.rebuild("measurement")
 
     assert most == 8 * len(STEPS)

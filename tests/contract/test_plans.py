@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from adapters.audit import Notary, SigningKey
 from adapters.sql import Builder, Entry, Tree
-from adapters.sql.log.turns import KEPT
+from adapters.sql.log.writer import KEPT
 from core.fold import MACHINES
 from tests.support.house import NOON, House, pushed, start, wms
 from tests.support.plans import GROWING, Plans, reads_too_much

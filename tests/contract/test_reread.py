@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from adapters.sql import Entry, Rereader, keeper
-from adapters.sql.log.own import Recorder
+from adapters.sql.log.own_events import Recorder
 from core.event import Unreadable
 from tests.support.house import NOON, House, wms
 

@@ -10,9 +10,9 @@ from adapters.audit import Notary, SigningKey, Verification, opened, verify_log
 from adapters.sql import Entry, Importer, Taken, Tree, Verified, recompute
 from adapters.sql.log.seal import seal
 from core.event import Reading
+from core.header_codec import unpack
 from core.leaf import Columns, leaf
 from core.note import Checkpoint
-from core.packed import unpack
 from tests.support.erasing import Erasing
 from tests.support.logs import IDS, NOON, wms
 

@@ -2,8 +2,8 @@
 
 from adapters.sql.erasure.erase import Eraser
 from adapters.sql.erasure.retract import Retractor
-from adapters.sql.log.own import Recorder
-from adapters.sql.projections.afresh import Afresh
+from adapters.sql.log.own_events import Recorder
+from adapters.sql.projections.invalidation import Afresh
 from tests.support.logs import IDS, NOON, Bench
 
 

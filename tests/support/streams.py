@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.story import START, stream
+from core.golden_history import START, stream
 
 __all__ = ["START", "kinds", "stream", "wms"]
 

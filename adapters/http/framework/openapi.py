@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 from flask import Flask
 
-from adapters.http.framework import beside
+from adapters.http.framework import undeclared_paths
 from adapters.http.framework.answers import uncached
 from adapters.http.framework.parameters import is_optional
 from adapters.http.framework.problems import ProblemDocument
 from adapters.http.framework.queries import HIGHEST, Timed
 from adapters.http.framework.routes import OPEN, Page, Route
-from adapters.http.framework.words import describe
+from adapters.http.framework.scalars import describe
 
 VERSION = "1"
 _PROBLEMS = {
@@ -71,7 +71,7 @@ def document_of(routes: Sequence[Route], *, guarded: bool = False) -> Schema:
     """The whole document as plain data. `guarded`: a token is asked for; without one no 401 is given, nor told of."""
     answers = [_answer_type(route) for route in routes if route.answer is not None]
     bodies = [route.body for route in routes if route.body is not None]
-    types = [*answers, *bodies, ProblemDocument, *beside.TYPES]
+    types = [*answers, *bodies, ProblemDocument, *undeclared_paths.TYPES]
     schemas, components = msgspec.json.schema_components(
         types, schema_hook=describe, ref_template="#/components/schemas/{name}"
     )
@@ -81,7 +81,7 @@ def document_of(routes: Sequence[Route], *, guarded: bool = False) -> Schema:
         "info": {"title": "Hookfold", "version": VERSION, "description": _INTRODUCTION},
         "servers": [{"url": "/", "description": "The service that gave this document."}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
-        "paths": _paths(routes, schema_of) | beside.paths(schema_of, schema_of[repr(ProblemDocument)]),
+        "paths": _paths(routes, schema_of) | undeclared_paths.paths(schema_of, schema_of[repr(ProblemDocument)]),
         "components": {"schemas": components},
     }
     if guarded:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from adapters.http.framework.problems import BadRequest
-from adapters.http.framework.words import parse as parse_word
+from adapters.http.framework.scalars import parse as parse_word
 
 S = TypeVar("S", bound=msgspec.Struct)
 

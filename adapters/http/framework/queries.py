@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from adapters.http.framework.words import AnomalyKind, Form, Moment, Name, ProviderName, ToldState, Verdict
+from adapters.http.framework.scalars import AnomalyKind, Form, Moment, Name, ProviderName, ToldState, Verdict
 
 HIGHEST = 2**63 - 1
 """No position is higher: both databases count in 64 bits."""

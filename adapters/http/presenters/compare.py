@@ -10,12 +10,12 @@ from adapters.http.framework.problems import BadRequest, Gone
 from adapters.http.framework.routes import Ask
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import given, known
-from adapters.http.presenters.folded import our_id, runs_of, settings_of
-from adapters.http.presenters.times import text_of, utc
+from adapters.http.presenters.instants import text_of, utc
+from adapters.http.presenters.stream_resource import our_id, runs_of, settings_of
 from adapters.sql import Arrival, Measured, Projected
 from core.clocks import Clocks
 from core.fold import MACHINES, fold
-from core.learnt import Change, FactsOf, Lesson, changes, lessons
+from core.knowledge_changes import Change, FactsOf, Lesson, changes, lessons
 
 Found = tuple[Projected | Measured, msgspec.Struct]
 """The row that a thing has by some clocks, and the thing as it is told."""

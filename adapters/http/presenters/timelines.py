@@ -12,9 +12,9 @@ from adapters.http.framework.api import Api
 from adapters.http.framework.routes import Ask, Listing, listing_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, known
-from adapters.http.presenters.folded import anomalies_of
+from adapters.http.presenters.instants import seconds, text_of, utc
+from adapters.http.presenters.stream_resource import anomalies_of
 from adapters.http.presenters.tables import CSV, TEXT, table, wanted_format
-from adapters.http.presenters.times import seconds, text_of, utc
 from adapters.sql import Arrival, Measured, Projected, own_source
 from core.clocks import Clocks
 from core.event import Reading

@@ -6,9 +6,9 @@ from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of
-from adapters.http.presenters.folded import machine_of, settings_of, state_of
+from adapters.http.presenters.instants import utc
+from adapters.http.presenters.stream_resource import machine_of, settings_of, state_of
 from adapters.http.presenters.timelines import Timeline
-from adapters.http.presenters.times import utc
 from adapters.sql import Measured, Projected
 from core.deadlines import Deadline
 from core.event import Instant

@@ -11,7 +11,7 @@ from adapters.config import Scope
 from adapters.http.framework import queries
 from adapters.http.framework.problems import BadRequest, NotFound
 from adapters.http.framework.routes import Ask, Routes
-from adapters.http.framework.words import Word
+from adapters.http.framework.scalars import Word
 from core.note import to_base64
 
 routes = Routes()

@@ -6,7 +6,7 @@ from adapters.http.framework.api import Api
 from adapters.http.framework.routes import Ask, Listing, Routes
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import given
-from adapters.http.presenters.times import utc
+from adapters.http.presenters.instants import utc
 from adapters.sql import Delivered, Deliveries, Seen
 
 routes = Routes()

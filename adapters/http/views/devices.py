@@ -5,7 +5,7 @@ from adapters.http.framework import queries
 from adapters.http.framework.api import Api
 from adapters.http.framework.routes import Ask, Listing, Routes
 from adapters.http.presenters import shapes
-from adapters.http.presenters.folded import common, listed, one, state_of, wanted
+from adapters.http.presenters.stream_resource import common, listed, one, state_of, wanted
 from adapters.http.views import actions
 from adapters.sql import Projected
 from core.event import Instant

@@ -10,7 +10,7 @@ from adapters.evidence import Evidence
 from adapters.http.framework import queries
 from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask, Routes
-from adapters.http.presenters.folded import our_id
+from adapters.http.presenters.stream_resource import our_id
 
 routes = Routes()
 

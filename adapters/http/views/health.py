@@ -11,7 +11,7 @@ from adapters.http.framework.problems import Busy
 from adapters.http.framework.routes import OPEN, Ask, Routes
 from adapters.http.ingest.door import Answer
 from adapters.http.presenters import shapes
-from adapters.http.presenters.times import text_of
+from adapters.http.presenters.instants import text_of
 from adapters.sql import Unavailable, VersionStatus
 
 routes = Routes()

@@ -9,7 +9,7 @@ from adapters.http.framework import queries
 from adapters.http.framework.problems import Conflict, NotFound
 from adapters.http.framework.routes import Ask, Listing, Routes, listing_of
 from adapters.http.presenters import shapes
-from adapters.http.presenters.times import utc
+from adapters.http.presenters.instants import utc
 from adapters.sql import Difference, Plan, Plans, Refused
 from core.fold import MACHINES
 

@@ -8,7 +8,7 @@ from adapters.http.framework.api import Api
 from adapters.http.framework.routes import Ask, Listing, Routes, listing_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.compare import compare_stream
-from adapters.http.presenters.folded import common, listed, one, runs_of, state_of, wanted
+from adapters.http.presenters.stream_resource import common, listed, one, runs_of, state_of, wanted
 from adapters.http.presenters.timelines import FORMS, answer, timeline, title_of
 from adapters.http.presenters.why import why_stream
 from adapters.http.views.events import events_of

@@ -14,7 +14,7 @@ from adapters.sql.database.errors import our_errors
 from adapters.sql.database.snapshot import hold_still
 from adapters.sql.database.tables import checkpoints, events, nodes
 from adapters.sql.database.transactions import writing
-from adapters.sql.dialects.dialects import Insert, Row, dialect_of
+from adapters.sql.dialects.dialect import Insert, Row, dialect_of
 from core import merkle
 from core.merkle import Node
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 from sqlalchemy import Connection, func, select, text
 
+from adapters.sql.audit.discrepancy import Found, Wrong
 from adapters.sql.audit.tree import STEP, Stored
 from adapters.sql.audit.verify_erased import check_erasures
 from adapters.sql.audit.verify_events import Events
 from adapters.sql.audit.verify_retractions import check_retractions
-from adapters.sql.audit.wrong import Found, Wrong
 from adapters.sql.database.tables import checkpoints, events, nodes
-from adapters.sql.projections.stored import Reader
+from adapters.sql.projections.stored_events import Reader
 from core.merkle import Growing
 from core.note import Checkpoint
 

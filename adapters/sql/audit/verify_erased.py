@@ -6,8 +6,8 @@ from operator import itemgetter
 import msgspec
 from sqlalchemy import Connection, text
 
-from adapters.sql.audit.wrong import Found
-from adapters.sql.log.own import OWN
+from adapters.sql.audit.discrepancy import Found
+from adapters.sql.log.own_events import OWN
 
 _GONE = text(
     "SELECT e.position, e.stream, p.erased FROM events e "

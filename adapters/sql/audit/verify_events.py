@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, select
 
-from adapters.sql.audit.wrong import Found
+from adapters.sql.audit.discrepancy import Found
 from adapters.sql.database.tables import events, payloads
-from adapters.sql.projections.stored import Reader
+from adapters.sql.projections.stored_events import Reader
 from core.event import Reading
+from core.header_codec import unpack
 from core.leaf import Columns, commitment, leaf
-from core.packed import unpack
 
 _COLUMNS = [events.c[name] for name in Columns.__struct_fields__ if name != "commitment"]
 _POSITION, _SOURCE, _READING, _KEY = map(Columns.__struct_fields__.index, ("position", "source", "reading", "key"))

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, text
 
-from adapters.sql.audit.wrong import Found
-from adapters.sql.log.own import OWN
+from adapters.sql.audit.discrepancy import Found
+from adapters.sql.log.own_events import OWN
 
 _SKIPPED = text(
     "SELECT r.position, r.retraction, e.position FROM retractions r "

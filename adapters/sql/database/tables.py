@@ -63,7 +63,7 @@ payloads = Table(
     Column("source", Text, nullable=False),
     Column("position", BigInteger, nullable=False, autoincrement=False),
     Column("type", Text, comment="an unknown type as sent, made safe; null for documented ones"),
-    Column("headers", LargeBinary, comment="field lines (core/headers.py), packed (core/packed.py); null: erased"),
+    Column("headers", LargeBinary, comment="field lines, packed (core/header_codec.py); null: erased"),
     Column("body", LargeBinary, comment="null: erased"),
     Column("salt", LargeBinary, comment="null: erased"),
     Column("origin", LargeBinary, comment="JSON: place and time in the log that an imported event was taken from"),

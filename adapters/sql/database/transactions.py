@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from adapters.sql.database.errors import cause_of, is_for_now, is_from_driver, spoils_session, unavailable
-from adapters.sql.dialects.dialects import dialect_of
+from adapters.sql.dialects.dialect import dialect_of
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-from adapters.sql.dialects.line import PAUSE, at_the_head
 from adapters.sql.dialects.statements import Guarded, Insert, Lookup, Row, Write
+from adapters.sql.dialects.write_queue import PAUSE, at_the_head
 
 _MOST = 64
 """Keys in one look-up."""

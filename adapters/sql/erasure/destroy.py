@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 
 from adapters.sql.database import tables
-from adapters.sql.dialects.dialects import Lookup, Row
-from adapters.sql.projections.afresh import Afresh
+from adapters.sql.dialects.dialect import Lookup, Row
+from adapters.sql.projections.dirty_streams import Waiting, mark
 from adapters.sql.projections.erased import Base, keep
-from adapters.sql.projections.marks import Waiting, mark
+from adapters.sql.projections.invalidation import Afresh
 from adapters.sql.projections.projection import Projection, measurement_rows, projection_row
 from adapters.sql.projections.refold import Folded, History
 from adapters.sql.projections.versions import Standing, raise_epoch
 from core import fold
+from core.header_codec import as_stored
 from core.leaf import commitment
-from core.packed import as_stored
 from core.redact import redact
 
 _HELD = (

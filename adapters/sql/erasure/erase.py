@@ -10,11 +10,11 @@ import msgspec
 from sqlalchemy import Engine
 
 from adapters.sql.database.transactions import Transactions
-from adapters.sql.dialects.dialects import Row
+from adapters.sql.dialects.dialect import Row
 from adapters.sql.erasure.destroy import Destroyer, Found, Search
 from adapters.sql.log.log import Log
-from adapters.sql.log.own import Recorder
-from adapters.sql.projections.afresh import Afresh
+from adapters.sql.log.own_events import Recorder
+from adapters.sql.projections.invalidation import Afresh
 from core.event import Instant
 
 PART = 200

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from adapters.sql.dialects.dialects import dialect_of
+from adapters.sql.dialects.dialect import dialect_of
 from adapters.sql.erasure.erase import Eraser
 from adapters.sql.erasure.retract import Retractor
 from adapters.sql.log.log import Log
-from adapters.sql.log.own import Recorder
-from adapters.sql.projections.afresh import Afresh
+from adapters.sql.log.own_events import Recorder
+from adapters.sql.projections.invalidation import Afresh
 from adapters.sql.projections.projection import Code
 from core.event import Instant
 

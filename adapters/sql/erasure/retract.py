@@ -3,10 +3,10 @@
 from typing import Any
 
 from adapters.sql.database import tables
-from adapters.sql.dialects.dialects import Insert
+from adapters.sql.dialects.dialect import Insert
 from adapters.sql.log.log import Log
-from adapters.sql.log.own import OWN, Recorder
-from adapters.sql.projections.afresh import Afresh
+from adapters.sql.log.own_events import OWN, Recorder
+from adapters.sql.projections.invalidation import Afresh
 
 _RETRACTIONS = Insert(tables.retractions)
 _EVENT = (

@@ -8,12 +8,12 @@ from sqlalchemy import Engine
 
 from adapters.sql.database.errors import cause_of, is_for_now, is_from_driver
 from adapters.sql.database.exceptions import Unavailable, Unstorable
-from adapters.sql.dialects.dialects import Ahead, Guarded, Row
+from adapters.sql.dialects.dialect import Ahead, Guarded, Row
+from adapters.sql.log.batch import Turn
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
-from adapters.sql.log.memory import STREAMS
 from adapters.sql.log.seal import seal
-from adapters.sql.log.turn import Turn
-from adapters.sql.log.turns import DELIVERIES, EVENTS, PAYLOADS, REJECTED, USUAL, Head, Item, Outcome, Turns
+from adapters.sql.log.stream_cache import STREAMS
+from adapters.sql.log.writer import DELIVERIES, EVENTS, PAYLOADS, REJECTED, USUAL, Head, Item, Outcome, Turns
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import PROJECTIONS
 from adapters.sql.projections.versions import EPOCH

@@ -4,10 +4,10 @@ import os
 
 from adapters.sql.log.entries import Entry, Sealed
 from core.event import Reading
+from core.header_codec import pack
 from core.headers import to_lines
 from core.ids import Ids
 from core.leaf import commitment
-from core.packed import pack
 
 SALT = 16
 """Bytes of the salt under which headers and body are committed to."""

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from adapters.sql.database.transactions import Transactions
-from adapters.sql.projections.marks import any_waiting, waiting
+from adapters.sql.projections.dirty_streams import any_waiting, waiting
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import Refolder
 from adapters.sql.projections.status import Status, status_of

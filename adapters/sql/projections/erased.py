@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from adapters.sql.database import tables
-from adapters.sql.dialects.dialects import Dialect, Insert, Lookup, Row
+from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
 from core import fold
 
 _BASES = Lookup("t.source, t.stream, t.position, t.measured, t.snapshot", tables.erased, ("source", "stream"))

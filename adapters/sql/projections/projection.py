@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from adapters.sql.dialects.dialects import Row
+from adapters.sql.dialects.dialect import Row
 from adapters.sql.projections.erased import Base
-from adapters.sql.projections.stored import Reader
+from adapters.sql.projections.stored_events import Reader
 from core import fold
 from core.event import ANOMALIES
 from core.ids import Ids

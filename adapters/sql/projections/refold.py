@@ -9,11 +9,11 @@ import msgspec
 import structlog
 
 from adapters.sql.database import tables
-from adapters.sql.dialects.dialects import Dialect, Insert, Lookup, Row
+from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
+from adapters.sql.projections.dirty_streams import Waiting, clear, mark
 from adapters.sql.projections.erased import Base, bases
-from adapters.sql.projections.marks import Waiting, clear, mark
 from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
-from adapters.sql.projections.stored import FOLDABLE, THERE, to_event
+from adapters.sql.projections.stored_events import FOLDABLE, THERE, to_event
 from core import fold
 from core.event import Event
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from adapters.sql.dialects.dialects import Dialect
-from adapters.sql.projections.marks import count, count_failed, oldest
+from adapters.sql.dialects.dialect import Dialect
+from adapters.sql.projections.dirty_streams import count, count_failed, oldest
 from adapters.sql.projections.versions import BUILDING, UNBUILT, Version, all_versions, own_version
 from core import fold
 from core.event import Instant

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from adapters.sql.database import tables
-from adapters.sql.dialects.dialects import Dialect, Insert
+from adapters.sql.dialects.dialect import Dialect, Insert
 from core.declared import declared
 from core.event import Instant
 from core.machines.state import Kind

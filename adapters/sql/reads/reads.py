@@ -11,12 +11,12 @@ from adapters.sql.database.engine import revision
 from adapters.sql.database.errors import our_errors
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code
-from adapters.sql.projections.stored import Reader, to_event
-from adapters.sql.reads import reads_deliveries, reads_events, reads_evidence, reads_past, reads_streams
+from adapters.sql.projections.stored_events import Reader, to_event
+from adapters.sql.reads import reads_as_of, reads_deliveries, reads_events, reads_evidence, reads_streams
+from adapters.sql.reads.reads_as_of import Named, Repeat
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibits
-from adapters.sql.reads.reads_past import Named, Repeat
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from core.clocks import Clocks
 from core.event import Event, Instant
@@ -98,32 +98,32 @@ class Reads:
             below, above = 0, int(connection.execute(reads_events.HEAD).scalar_one())
             while below < above:
                 middle = (below + above + 1) // 2
-                if connection.execute(reads_past.recorded_from(middle)).scalar_one() <= recorded_at:
+                if connection.execute(reads_as_of.recorded_from(middle)).scalar_one() <= recorded_at:
                     below = middle
                 else:
                     above = middle - 1
         return below
 
     def named(self, clocks: Clocks, limit: int, **asked: Any) -> list[Named]:
-        """Streams that a question can be about, the newest first; `asked` is that of `reads_past.list_named`."""
-        return [Named._make(row) for row in self._rows(reads_past.list_named(clocks, limit, **asked))]
+        """Streams that a question can be about, the newest first; `asked` is that of `reads_as_of.list_named`."""
+        return [Named._make(row) for row in self._rows(reads_as_of.list_named(clocks, limit, **asked))]
 
     def last_of(self, source: str, position: int) -> tuple[int, Instant, Instant | None] | None:
         """Position, received_at and occurred_at of a source's last event up to a position."""
-        return next((tuple(row) for row in self._rows(reads_past.last_of(source, position))), None)
+        return next((tuple(row) for row in self._rows(reads_as_of.last_of(source, position))), None)
 
     def events_of(self, named: Named, position: int) -> list[Any]:
-        """Stored events of a stream up to a position, as `reads_past.history` tells them."""
-        return self._rows(reads_past.history(named, position))
+        """Stored events of a stream up to a position, as `reads_as_of.history` tells them."""
+        return self._rows(reads_as_of.history(named, position))
 
     def repeats(self, named: Named, clocks: Clocks) -> tuple[list[int], list[Repeat]]:
         """The positions of a stream's events that a question is about, and how often their keys had come again."""
         with self._connected() as connection:
-            at = list(connection.scalars(reads_past.positions(named, clocks)))
+            at = list(connection.scalars(reads_as_of.positions(named, clocks)))
             chunks = [at[start : start + _MANY] for start in range(0, len(at), _MANY)]
             found = Counter[tuple[int, str]]()
             for chunk in chunks:
-                for position, verdict, times in connection.execute(reads_past.repeats(named, chunk, clocks)):
+                for position, verdict, times in connection.execute(reads_as_of.repeats(named, chunk, clocks)):
                     found[position, verdict] += times
         return at, [Repeat(*key, times) for key, times in found.items()]
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from adapters.sql.database.tables import deliveries, duplicates, events, payloads
-from adapters.sql.reads.arms import merged
+from adapters.sql.reads.union_pages import merged
 
 
 class Delivered(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from adapters.sql.database.tables import events, payloads, streams
-from adapters.sql.reads.arms import merged
+from adapters.sql.reads.union_pages import merged
 
 HEAD = select(func.coalesce(func.max(events.c.position), 0))
 

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Select, and_, func, select
 from adapters.sql.database.snapshot import hold_still
 from adapters.sql.database.tables import events, measurements, payloads, retractions, streams
 from adapters.sql.reads.reads_events import of_stream
+from core.header_codec import as_stored
 from core.leaf import Columns, commitment
-from core.packed import as_stored
 
 
 class Exhibit(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, null, select
 
 from adapters.sql.database.tables import erased, measurements, projections, streams
-from adapters.sql.reads.arms import merged
+from adapters.sql.reads.union_pages import merged
 
 
 class Projected(NamedTuple):

@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from adapters.sql.database.transactions import Transactions
-from adapters.sql.projections.marks import count, count_failed, waiting
+from adapters.sql.projections.dirty_streams import count, count_failed, waiting
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import Failed, Refolder
 from adapters.sql.projections.versions import (
@@ -34,8 +34,8 @@ from adapters.sql.projections.versions import (
     switch,
     update,
 )
-from adapters.sql.replay.folders import Chunk, fold_chunk, fold_chunks
-from adapters.sql.replay.walk import CHUNK, Walk
+from adapters.sql.replay.parallel_fold import Chunk, fold_chunk, fold_chunks
+from adapters.sql.replay.stream_cursor import CHUNK, Walk
 from core import fold
 from core.event import SECOND, Instant
 

@@ -13,13 +13,13 @@ from sqlalchemy import Engine
 
 from adapters.sql.database import tables
 from adapters.sql.database.transactions import Transactions
-from adapters.sql.dialects.dialects import Lookup, Row
-from adapters.sql.projections.marks import Waiting, marked
+from adapters.sql.dialects.dialect import Lookup, Row
+from adapters.sql.projections.dirty_streams import Waiting, marked
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import MEASUREMENTS, PROJECTIONS, Failed, Folded, Refolder
 from adapters.sql.projections.versions import Version, all_versions, serving
-from adapters.sql.replay.folders import Chunk, fold_chunks
-from adapters.sql.replay.walk import Walk
+from adapters.sql.replay.parallel_fold import Chunk, fold_chunks
+from adapters.sql.replay.stream_cursor import Walk
 from core import fold
 from core.declared import Cause, cause
 from core.event import ANOMALIES

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from adapters.sql.database import tables
 from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.database.transactions import Transactions
-from adapters.sql.dialects.dialects import Insert
+from adapters.sql.dialects.dialect import Insert
 from adapters.sql.projections.refold import fault
 from adapters.sql.replay.build import Refused
 from adapters.sql.replay.difference import Difference

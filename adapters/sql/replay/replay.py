@@ -7,8 +7,8 @@ import msgspec
 from sqlalchemy import Engine
 
 from adapters.sql.database.transactions import Transactions
-from adapters.sql.dialects.dialects import Row
-from adapters.sql.projections.marks import Waiting, count, mark
+from adapters.sql.dialects.dialect import Row
+from adapters.sql.projections.dirty_streams import Waiting, count, mark
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import Refolder
 from adapters.sql.projections.status import Status, status_of
@@ -29,9 +29,9 @@ from adapters.sql.projections.versions import (
 )
 from adapters.sql.replay.build import Builder, Refused, Told
 from adapters.sql.replay.difference import Differ, Difference
-from adapters.sql.replay.walk import CHUNK
+from adapters.sql.replay.stream_cursor import CHUNK
 from core.event import Instant
-from core.story import Story, Untellable, captured
+from core.golden_history import Story, Untellable, captured
 
 KEPT = 2
 """Retired versions of a machine that stay for a way back, behind a replay that switches."""

@@ -8,16 +8,16 @@ from sqlalchemy import Engine
 
 from adapters.sql.database import tables
 from adapters.sql.database.transactions import Transactions
-from adapters.sql.dialects.dialects import Lookup, Row
+from adapters.sql.dialects.dialect import Lookup, Row
 from adapters.sql.log.entries import Entry
 from adapters.sql.log.log import Log
-from adapters.sql.log.own import OWN, Recorder
+from adapters.sql.log.own_events import OWN, Recorder
 from adapters.sql.log.seal import seal
 from adapters.sql.projections.projection import Source
 from core.event import Unreadable
+from core.header_codec import unpack
 from core.headers import from_lines
 from core.ids import Ids
-from core.packed import unpack
 
 CHUNK = 200
 

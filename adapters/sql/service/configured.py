@@ -8,9 +8,9 @@ from sqlalchemy import Engine, select, text
 
 from adapters.sql.database.tables import service
 from adapters.sql.database.transactions import writing
-from adapters.sql.dialects.dialects import dialect_of
+from adapters.sql.dialects.dialect import dialect_of
 from adapters.sql.log.log import Log
-from adapters.sql.log.own import OWN, Recorder
+from adapters.sql.log.own_events import OWN, Recorder
 
 TOKENS = "tokens."
 """What a token's name begins with here: no source has a dot in its own."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.sql.reads import past, reads_past
+from adapters.sql.reads import as_of, reads_as_of
 from core.fold import MACHINES, encode, fold
 from tests.support.house import NOON, SECOND, SETTINGS, House, pushed, start, stop, wms
 
@@ -259,8 +259,8 @@ def test_the_pages_of_the_past_hold_every_stream_once_whatever_comes_in_between(
 
 
 def test_a_page_examines_so_many_streams_and_no_more(house: House, monkeypatch):
-    monkeypatch.setattr(past, "EXAMINED", 4)
-    monkeypatch.setattr(past, "_CHUNK", 2)
+    monkeypatch.setattr(as_of, "EXAMINED", 4)
+    monkeypatch.setattr(as_of, "_CHUNK", 2)
     for number in range(9):
         house.send("clinic", wms(f"scan-{number}", 0))
     house.send("captions", start("ann@example.com"))
@@ -348,20 +348,20 @@ def test_a_source_that_is_no_longer_configured_has_no_past_that_could_be_folded(
 def test_histories_and_streams_of_the_past_are_found_by_their_indexes(sqlite_url):
     house = House(sqlite_url)
     clocks = house.api.past.clocks(as_of=NOON)
-    named = reads_past.Named("a", "s", "session", "x", 1)
+    named = reads_as_of.Named("a", "s", "session", "x", 1)
 
     def plan(statement: Any) -> list[str]:
         sql = str(statement.compile(house.engine, compile_kwargs={"literal_binds": True}))
         with house.engine.connect() as connection:
             return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
 
-    listed = plan(reads_past.list_named(clocks, 50, kind="session", sources=["a", "b"], before=9))
+    listed = plan(reads_as_of.list_named(clocks, 50, kind="session", sources=["a", "b"], before=9))
     assert "ix_streams_kind_opened" in listed[0]
     assert not any("SCAN" in step or "TEMP B-TREE" in step for step in listed)
-    for statement in [reads_past.history(named, 9), reads_past.positions(named, clocks)]:
+    for statement in [reads_as_of.history(named, 9), reads_as_of.positions(named, clocks)]:
         assert "ix_events_source_opened_position" in plan(statement)[0]
     searches = [
-        step for step in plan(reads_past.repeats(named, [1, 2], clocks)) if "deliveries" in step or "dupl" in step
+        step for step in plan(reads_as_of.repeats(named, [1, 2], clocks)) if "deliveries" in step or "dupl" in step
     ]
     assert "ix_deliveries_source_position" in searches[0]
     assert all(step.startswith("SEARCH") for step in searches), searches

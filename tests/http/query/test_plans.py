@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from adapters.sql import WantedMeasurements, WantedStreams, open_engine
-from adapters.sql.projections import stored
+from adapters.sql.projections import stored_events
 from adapters.sql.reads import reads_events, reads_streams
 
 FINGERPRINTS = ("one", "two")
@@ -72,7 +72,7 @@ def test_a_stream_is_read_alone_and_by_position(plan: Plan):
 
 
 def test_a_late_event_refolds_its_stream_alone(plan: Plan):
-    sql = stored._STREAM.format(stored.FOLDABLE).replace("?", "'1'")
+    sql = stored_events._STREAM.format(stored_events.FOLDABLE).replace("?", "'1'")
 
     assert "ix_events_source_opened_position" in plan(text(sql))[0]
 

@@ -3,7 +3,7 @@
 Each line was thought through; none is ever regenerated to make a build pass.
 `hookfold replay --capture` writes new ones.
 `tests/histories/NAME.json` says `why` it is there, the `machine`, the source's `settings`, the `events` in the order in
-which they arrived (in the words of `core.story`), the `trace` in canonical order, and what is expected of
+which they arrived (in the words of `core.golden_history`), the `trace` in canonical order, and what is expected of
 the `state`.
 """
 
@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from core.fold import MACHINES, fold, trace
-from core.story import Story, line_of, plain, stream
+from core.golden_history import Story, line_of, plain, stream
 
 STORIES = sorted((Path(__file__).parents[2] / "histories").glob("*.json"))
 

@@ -12,8 +12,8 @@ import pytest
 
 from adapters.http import ENDING, Answer
 from adapters.server import SHARED, Bridge
-from adapters.server.pieces import Pieces
 from adapters.server.reader import Request
+from adapters.server.streaming_body import Pieces
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 

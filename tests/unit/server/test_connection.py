@@ -11,9 +11,9 @@ import pytest
 from adapters.http import Answer
 from adapters.server.connection import FIRST, IDLE, LINGER, RECEIVE, Connection
 from adapters.server.files import FileBody, Sending
-from adapters.server.pieces import Pieces
 from adapters.server.reader import Request
 from adapters.server.site import Respond, Site
+from adapters.server.streaming_body import Pieces
 
 GET = b"GET /%d HTTP/1.1\r\nHost: example.com\r\n\r\n"
 LARGE = 8_000_000

@@ -12,7 +12,7 @@ import pytest
 
 from adapters.server.frames import Inbox, Item, Outcome, frame, pack
 from adapters.sql import Receipt, Rejection, Unavailable
-from adapters.sql.log.batches import MOST_BYTES
+from adapters.sql.log.batch_limits import MOST_BYTES
 from tests.support.writing import connecting
 
 

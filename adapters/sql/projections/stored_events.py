@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from adapters.sql.database import tables
-from adapters.sql.dialects.dialects import Dialect, Lookup, Row
+from adapters.sql.dialects.dialect import Dialect, Lookup, Row
 from core.event import Event, Note, Reading, Unreadable
 
 Reader = Callable[[str | None, bytes], Reading | Unreadable]

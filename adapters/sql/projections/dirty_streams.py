@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from adapters.sql.database import tables
-from adapters.sql.dialects.dialects import Dialect, Insert, Lookup, Row
+from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
 
 MARKS = Insert(
     tables.unfolded,

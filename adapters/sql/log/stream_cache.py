@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from adapters.sql.database import tables
-from adapters.sql.dialects.dialects import Dialect, Insert, Lookup, Row
-from adapters.sql.log.touch import New, Touch
+from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
+from adapters.sql.log.touched_streams import New, Touch
+from adapters.sql.projections.dirty_streams import marked
 from adapters.sql.projections.erased import bases
-from adapters.sql.projections.marks import marked
 from adapters.sql.projections.projection import Code, Projection, measurement_rows
 from adapters.sql.projections.versions import Share, Standing, raise_epoch, register, standing
 from core import fold

@@ -10,9 +10,9 @@ import msgspec
 
 from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
 from adapters.sql.projections.refold import MEASUREMENTS, PROJECTIONS
-from adapters.sql.projections.stored import to_event
+from adapters.sql.projections.stored_events import to_event
 from adapters.sql.reads.reads import Reads
-from adapters.sql.reads.reads_past import Named, Repeat
+from adapters.sql.reads.reads_as_of import Named, Repeat
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.reads.snapshots import Snapshots
 from core import fold

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from adapters.sql.database.tables import streams as table
-from adapters.sql.dialects.dialects import Dialect, Lookup, Row
-from adapters.sql.projections.marks import Waiting, mark
+from adapters.sql.dialects.dialect import Dialect, Lookup, Row
+from adapters.sql.projections.dirty_streams import Waiting, mark
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import Refolder
 from adapters.sql.projections.versions import Share, Standing, all_versions, raise_epoch, standing

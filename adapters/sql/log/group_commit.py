@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-from adapters.sql.log.batches import fitting
+from adapters.sql.log.batch_limits import fitting
 from adapters.sql.log.entries import Receipt
-from adapters.sql.log.turns import Item, Outcome
+from adapters.sql.log.writer import Item, Outcome
 
 
 class _Slot:

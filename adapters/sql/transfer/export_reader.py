@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Engine, Select, and_, func, literal_column
 
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.tables import deliveries, duplicates, erased, events, payloads, retractions, service, streams
-from adapters.sql.dialects.dialects import Row
-from adapters.sql.log.own import OWN
+from adapters.sql.dialects.dialect import Row
+from adapters.sql.log.own_events import OWN
 from adapters.sql.projections.erased import Base
 
 CHUNK = 256

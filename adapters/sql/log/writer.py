@@ -11,12 +11,12 @@ from sqlalchemy import Engine
 from adapters.sql.database import tables
 from adapters.sql.database.errors import cause_of, is_for_now
 from adapters.sql.database.exceptions import Unavailable, Unstorable
-from adapters.sql.dialects.dialects import Insert, Lookup, Row, Writes, dialect_of
-from adapters.sql.log.ability import Ability
+from adapters.sql.dialects.dialect import Insert, Lookup, Row, Writes, dialect_of
+from adapters.sql.log.batch import Turn
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
-from adapters.sql.log.project import HOT, Projector
+from adapters.sql.log.projector import HOT, Projector
 from adapters.sql.log.seal import seal
-from adapters.sql.log.turn import Turn
+from adapters.sql.log.write_probe import Ability
 from adapters.sql.projections.projection import Code
 from core.event import Instant, Reading, Unreadable
 

@@ -9,10 +9,10 @@ import msgspec
 from sqlalchemy import Engine, select
 
 from adapters.sql.database.tables import service
-from adapters.sql.dialects.dialects import Dialect, dialect_of
+from adapters.sql.dialects.dialect import Dialect, dialect_of
 from adapters.sql.log.log import Log
-from adapters.sql.log.own import Recorder
-from adapters.sql.transfer.taken import Outcome
+from adapters.sql.log.own_events import Recorder
+from adapters.sql.transfer.import_items import Outcome
 
 _NAME = "imported"
 _HELD = f"SELECT value FROM service WHERE name = '{_NAME}'"

@@ -11,7 +11,7 @@ from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask, Listing, page_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, given, known
-from adapters.http.presenters.times import text_of
+from adapters.http.presenters.instants import text_of
 from adapters.sql import Measured, Projected, WantedStreams
 from core.derived import derived
 from core.event import Anomaly, Instant

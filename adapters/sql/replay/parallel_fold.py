@@ -8,10 +8,10 @@ import msgspec
 import structlog
 
 from adapters.sql.database.transactions import Transactions
-from adapters.sql.projections.marks import Waiting
+from adapters.sql.projections.dirty_streams import Waiting
 from adapters.sql.projections.refold import Failed, Folded, History, Refolder
 from adapters.sql.replay.helpers import Died, Helper, done, helping
-from adapters.sql.replay.walk import CHUNK
+from adapters.sql.replay.stream_cursor import CHUNK
 
 _logger = structlog.get_logger()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.packed import as_stored, pack, unpack
+from core.header_codec import as_stored, pack, unpack
 
 MAC = b"x-wms-content-mac:hmac-sha256="
 LINES = b"host:example.com\ncontent-type:application/json\naccept:*/*\nx-own:1\ncontent-length:133\n" + MAC + b"0f" * 32

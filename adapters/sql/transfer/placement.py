@@ -4,14 +4,14 @@ import os
 
 import msgspec
 
-from adapters.sql.dialects.dialects import Row
+from adapters.sql.dialects.dialect import Row
 from adapters.sql.log.entries import Entry
-from adapters.sql.log.own import NOBODY, OWN
-from adapters.sql.log.touch import New
-from adapters.sql.transfer.taken import Misfit, Taken
+from adapters.sql.log.own_events import NOBODY, OWN
+from adapters.sql.log.touched_streams import New
+from adapters.sql.transfer.import_items import Misfit, Taken
 from core.event import Instant, Unreadable
+from core.header_codec import pack
 from core.leaf import Columns, commitment, leaf
-from core.packed import pack
 
 
 class Place:

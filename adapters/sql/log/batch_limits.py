@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from adapters.sql.log.entries import Probe
-from adapters.sql.log.turns import Item
+from adapters.sql.log.writer import Item
 
 MOST_ITEMS, MOST_BYTES = 256, 16 * 2**20
 """Of bodies; heads are bounded, and small beside this. What is larger alone goes alone."""

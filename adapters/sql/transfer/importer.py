@@ -14,18 +14,18 @@ from sqlalchemy import Engine
 from adapters.sql.database import tables
 from adapters.sql.database.errors import cause_of, is_for_now
 from adapters.sql.database.exceptions import Unavailable
-from adapters.sql.dialects.dialects import Insert, Lookup, Row, Writes
-from adapters.sql.log.own import OWN
-from adapters.sql.log.project import HOT
-from adapters.sql.log.turns import EVENTS, KEPT, Head, Turns
-from adapters.sql.projections.afresh import Afresh
+from adapters.sql.dialects.dialect import Insert, Lookup, Row, Writes
+from adapters.sql.log.own_events import OWN
+from adapters.sql.log.projector import HOT
+from adapters.sql.log.writer import EVENTS, KEPT, Head, Turns
+from adapters.sql.projections.invalidation import Afresh
 from adapters.sql.projections.projection import Code
-from adapters.sql.transfer.imports import hold
-from adapters.sql.transfer.place import Place, placeholder
-from adapters.sql.transfer.taken import Left, Misfit, Outcome, Reach, Repeated, Taken
+from adapters.sql.transfer.import_items import Left, Misfit, Outcome, Reach, Repeated, Taken
+from adapters.sql.transfer.import_record import hold
+from adapters.sql.transfer.placement import Place, placeholder
 from core.event import Instant
+from core.header_codec import pack
 from core.leaf import Columns
-from core.packed import pack
 
 MOST_LEFT_OUT = 10_000
 """So many positions in a row may be filled with placeholders; where more are missing, the export is a selection."""
@@ -56,7 +56,7 @@ _WHOLE = (
     "SELECT 1 FROM events e JOIN payloads p ON p.source = e.source AND p.position = e.position WHERE e.source = ? "
     "AND e.opened = ? AND e.stream = ? AND e.position > 0 AND e.position < ? AND p.body IS NOT NULL LIMIT 1"
 )
-"""The condition on the position's lower end is always true: see `adapters.sql.projections.stored`."""
+"""The condition on the position's lower end is always true: see `adapters.sql.projections.stored_events`."""
 
 Item = Taken | Repeated | Left | Reach
 

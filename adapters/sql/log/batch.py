@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 
 from adapters.sql.dialects.statements import Row
 from adapters.sql.log.entries import Entry, Receipt, Rejection, Sealed
-from adapters.sql.log.own import OWN
-from adapters.sql.log.touch import New
+from adapters.sql.log.own_events import OWN
+from adapters.sql.log.touched_streams import New
 from core.event import Instant, Reading, Unreadable
+from core.header_codec import pack
 from core.headers import to_lines
 from core.leaf import Columns, leaf
-from core.packed import pack
 
 
 class Turn:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from adapters.sql.database.transactions import Transactions
-from adapters.sql.dialects.dialects import Row
-from adapters.sql.projections.marks import Waiting
+from adapters.sql.dialects.dialect import Row
+from adapters.sql.projections.dirty_streams import Waiting
 from adapters.sql.projections.projection import Source
 from adapters.sql.projections.status import KIND_OF
 

@@ -8,13 +8,13 @@ import structlog
 
 from adapters.sql.database import tables
 from adapters.sql.database.errors import is_from_driver
-from adapters.sql.dialects.dialects import Delete, Dialect, Insert, Lookup, Row, Write, Writes
-from adapters.sql.log.memory import STREAMS, Memory, Reading
-from adapters.sql.log.touch import New, Touch, touch_of, touches
-from adapters.sql.projections.marks import Waiting, mark
+from adapters.sql.dialects.dialect import Delete, Dialect, Insert, Lookup, Row, Write, Writes
+from adapters.sql.log.stream_cache import STREAMS, Memory, Reading
+from adapters.sql.log.touched_streams import New, Touch, touch_of, touches
+from adapters.sql.projections.dirty_streams import Waiting, mark
 from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
 from adapters.sql.projections.refold import FORGET_MEASUREMENT, PROJECTIONS, Refolder, fault
-from adapters.sql.projections.stored import stream_rows, to_event
+from adapters.sql.projections.stored_events import stream_rows, to_event
 from core import fold
 
 _logger = structlog.get_logger()
