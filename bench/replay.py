@@ -13,7 +13,7 @@ from sqlalchemy import Engine, Row, text
 
 from adapters.config import load
 from adapters.providers import Provider, build
-from adapters.sql import Progress, Unfolded, open_engine
+from adapters.sql import FoldFailure, ReplayProgress, open_engine
 from app import commands
 from bench.command import Filled, Place, main
 from bench.fill import filled
@@ -118,11 +118,11 @@ def _rows(engine: Engine) -> Iterator[Row[Any]]:
 
 def _rebuild(database: Filled) -> int:
     """What `hookfold replay` does: every stream read, folded and written as a new version, which then serves."""
-    told: list[Progress | Unfolded] = []
+    told: list[ReplayProgress | FoldFailure] = []
     with commands().replay(load(None, settings_of(database.folder, database.url))) as opened:
         opened.rebuild(["measurement"], told.append)
     last = told[-1]
-    if not isinstance(last, Progress) or last.events < database.events:
+    if not isinstance(last, ReplayProgress) or last.events < database.events:
         raise AssertionError(f"{database.events} events are in the log, and not all of them were folded: {last}")
     return last.events
 

@@ -1,4 +1,4 @@
-"""Histories in words: a stream's events one line each, and what is expected of their fold, for people to check.
+"""Golden histories: a stream's events as lines of text, with the expected result of their fold.
 
 `wms_late_chunk.json` and its like under `tests/histories` are made of these.
 """
@@ -28,7 +28,7 @@ _WORDS = frozenset("type reason visible code severity command action_type device
 _WORD = re.compile(r"[A-Za-z_.]{1,40}")
 
 
-class Story(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+class GoldenHistory(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A history with what is expected. `events` in the order of their arrival, `trace` in canonical order."""
 
     why: str
@@ -39,7 +39,7 @@ class Story(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     settings: Settings = Settings()
 
 
-class Untellable(Exception):
+class Uncapturable(Exception):
     """A history that lines cannot tell so that it folds the same."""
 
 
@@ -58,7 +58,7 @@ def stream(*lines: str, every: float = 2) -> list[Event]:
     return events
 
 
-def captured(why: str, kind: Kind, events: Sequence[Event], settings: Settings) -> Story:
+def captured(why: str, kind: Kind, events: Sequence[Event], settings: Settings) -> GoldenHistory:
     """The history of a stream with everything personal replaced. Raises Untellable.
 
     It is refolded from its lines, and has to come to the same steps.
@@ -67,10 +67,12 @@ def captured(why: str, kind: Kind, events: Sequence[Event], settings: Settings) 
     again = stream(*lines)
     told, real = trace(kind, again, settings), trace(kind, _renumbered(events), settings)
     if [_moves(step) for step in told] != [_moves(step) for step in real]:
-        raise Untellable("its lines do not fold as it did: ties between events of one time, or notes of their reading")
+        raise Uncapturable(
+            "its lines do not fold as it did: ties between events of one time, or notes of their reading"
+        )
     state = fold(kind, again, settings)
-    expected = {name: plain(getattr(state, name)) for name in EXPECTED if hasattr(state, name)}
-    return Story(why, kind.name, lines, [line_of(step) for step in told], expected, settings)
+    expected = {name: summary(getattr(state, name)) for name in EXPECTED if hasattr(state, name)}
+    return GoldenHistory(why, kind.name, lines, [line_of(step) for step in told], expected, settings)
 
 
 def lines_of(events: Sequence[Event]) -> list[str]:
@@ -94,11 +96,11 @@ def line_of(step: Step) -> str:
     return f"{step.position}: {', '.join(moves) or stays}{anomalies}"
 
 
-def plain(value: Any) -> Any:
+def summary(value: Any) -> Any:
     """Anomalies as `kind position`, runs as `number ended_by reason`, measurements as what they came to."""
     match value:
         case list():
-            return [plain(one) for one in value]
+            return [summary(one) for one in value]
         case Anomaly():
             return f"{value.kind} {value.position}"
         case Run():

@@ -1,4 +1,4 @@
-"""Field lines packed for storage: what servers and known senders say in every request takes a byte instead of a line.
+"""A dictionary codec for stored header lines: a common name or line becomes one byte.
 
 A byte for the version of the words, then the lines. Each is a byte for the word that it begins with, and the rest with
 a line feed behind it, which no line holds. Of a MAC in hex the rest is its 32 bytes; from 0x80 on, a word is a line of
@@ -36,7 +36,7 @@ _LINES = [
 # fmt: on
 
 
-class Packing:
+class Packer:
     """One version's words. They are never changed, moved or added to: that takes a new version."""
 
     def __init__(self, version: bytes, names: Sequence[bytes], lines: Sequence[bytes]) -> None:
@@ -83,7 +83,7 @@ def _packed_mac(value: bytes) -> bytes | None:
 
 
 _NEVER_PACKED = "it was never packed"
-_NOW = Packing(b"\x01", _NAMES, _LINES)
+_NOW = Packer(b"\x01", _NAMES, _LINES)
 _PACKINGS = {b"\x01": _NOW}
 
 pack = _NOW.pack

@@ -1,4 +1,4 @@
-"""Canonical order where the provider numbers its events: run by run, ascending inside each, holes told."""
+"""Canonical order by the provider's sequence: run by run, ascending in each, with gaps recorded."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from core.runs import UNLOADED, number_of, runs, second_of
 OVERLAP = Note("overlap", "no run begins with its number: two tabs at once, or a lost beginning")
 
 
-def by_number(events: Iterable[Event]) -> list[Stretch]:
+def by_sequence(events: Iterable[Event]) -> list[Stretch]:
     """A stretch for each run, in the order in which they opened."""
     return runs(events)
 
@@ -33,7 +33,7 @@ def _supersede(state: MeasurementState, first: Event) -> None:
         state.runs[-1].ended_by, state.runs[-1].ended_at = "superseded", first.occurred_at
 
 
-def follow_number(state: MeasurementState, event: Event) -> tuple[Note, ...] | None:
+def follow_sequence(state: MeasurementState, event: Event) -> tuple[Note, ...] | None:
     """What `core.runs` would make of one event more, where that is certain without walking all of them again."""
     number, second = number_of(event), second_of(event)
     same_second = second == state.second

@@ -15,16 +15,16 @@ from adapters.providers import Provider, build
 from adapters.sql import (
     Code,
     Entry,
+    ExportReader,
     Importer,
+    ImportOutcome,
     Log,
-    Outcome,
     Reads,
     Replay,
     Rereader,
-    Whole,
+    record_imports,
     seldom_collecting,
     spare_cores,
-    tell_imports,
 )
 from core.ids import Ids
 from wiring.opening import check_up_to_date, opened
@@ -36,10 +36,10 @@ def export(settings: Settings) -> Iterator[Exporter]:
     """The database has to be there: an export of a log that was never made would be a mistake that nobody sees."""
     check_up_to_date(settings.database_url)
     with _appending(settings) as (parts, log):
-        yield Exporter(Whole(parts.engine), parts.ids, parts.sources, parts.recorder(log).record)
+        yield Exporter(ExportReader(parts.engine), parts.ids, parts.sources, parts.recorder(log).record)
 
 
-def import_(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcome: Outcome) -> None:
+def import_(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcome: ImportOutcome) -> None:
     """A file that was made with another secret is refused before the database is touched."""
     ids = Ids(settings.service.key)
     sources = {name: source_of(build(source), source) for name, source in settings.sources.items()}
@@ -52,7 +52,7 @@ def import_(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcom
             importer.close()
             if outcome.appended:
                 with closing(parts.log()) as log:
-                    tell_imports(parts.engine, log, parts.recorder(log))
+                    record_imports(parts.engine, log, parts.recorder(log))
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def keeping(settings: Settings) -> Iterator[Keeping]:
 @contextmanager
 def _appending(settings: Settings) -> Iterator[tuple[Parts, Log]]:
     with opened(settings) as parts, closing(parts.log()) as log:
-        tell_imports(parts.engine, log, parts.recorder(log))
+        record_imports(parts.engine, log, parts.recorder(log))
         yield parts, log
 
 

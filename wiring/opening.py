@@ -25,7 +25,7 @@ from adapters.sql import (
     note_configuration,
     open_engine,
     opened_engine,
-    tell_imports,
+    record_imports,
 )
 from core.ids import Ids
 from wiring.parts import THREADS, Parts, signing_key, wire
@@ -60,7 +60,7 @@ def start(settings: Settings) -> Parts:
     """The same for who receives deliveries: what was changed since the last start is recorded in the log."""
     parts = open_parts(settings)
     with closing(parts.log()) as log, _usable():
-        tell_imports(parts.engine, log, parts.recorder(log))
+        record_imports(parts.engine, log, parts.recorder(log))
         note_configuration(parts.engine, log, parts.recorder(log, "start"), _noted(parts.settings, parts.ids))
     return parts
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from adapters.audit import Notary, Sealer, SigningKey
 from adapters.config import Settings
 from adapters.config import Source as Configured
-from adapters.http import Api, Door, create_http, ingest_blueprint, tell
+from adapters.http import Api, Door, create_http, ingest_blueprint, report_action
 from adapters.providers import Provider, build, reader
 from adapters.sql import (
     Code,
@@ -118,7 +118,7 @@ class Parts:
             reads=Reads(self.engine),
             ids=self.ids,
             sources=self.sources,
-            tell=partial(tell, append, now),
+            tell=partial(report_action, append, now),
             record=recorder.record,
             clock=now,
             threads=THREADS,

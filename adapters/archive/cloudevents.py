@@ -7,12 +7,12 @@ import msgspec
 
 from adapters.archive.export import Tell
 from adapters.archive.instants import utc
-from adapters.sql import Selection, Whole, WholeEvent
+from adapters.sql import ExportedEvent, ExportReader, Selection
 
 UNKNOWN = "unknown"
 
 
-def cloud_events(whole: Whole, chosen: Selection, tell: Tell) -> Iterator[bytes]:
+def cloud_events(whole: ExportReader, chosen: Selection, tell: Tell) -> Iterator[bytes]:
     """The batch in pieces. An event's `id` is its key, unique in its `source`, the same in every copy of the log."""
     extent, providers = whole.extent(), whole.providers()
     before = b"[\n"
@@ -23,7 +23,7 @@ def cloud_events(whole: Whole, chosen: Selection, tell: Tell) -> Iterator[bytes]
     yield b"[]\n" if before == b"[\n" else b"\n]\n"
 
 
-def _event(row: WholeEvent, provider: str) -> dict[str, Any]:
+def _event(row: ExportedEvent, provider: str) -> dict[str, Any]:
     """Extension attributes have lower-case names; their integers have 32 bits only, so numbers are text."""
     attributes = {
         "specversion": "1.0",
@@ -42,7 +42,7 @@ def _event(row: WholeEvent, provider: str) -> dict[str, Any]:
     return {name: value for name, value in attributes.items() if value is not None} | _data(row)
 
 
-def _data(row: WholeEvent) -> dict[str, Any]:
+def _data(row: ExportedEvent) -> dict[str, Any]:
     """A body that was read is JSON and stands there as it came; any other is base64."""
     if row.body is None:
         return {}

@@ -21,14 +21,14 @@ from adapters.archive.lines import (
     text_of,
     unsealed_text_of,
 )
-from adapters.sql import Base, Extent, Selection, Whole, WholeDelivery, WholeEvent, WholeStream
+from adapters.sql import Base, ExportedDelivery, ExportedEvent, ExportedStream, ExportReader, Extent, Selection
 from core.ids import Ids
 
 Tell = Callable[[int, int | None], None]
 """Is told how far the work is, and how far it goes, where that is known."""
 
 
-def export_lines(whole: Whole, ids: Ids, chosen: Selection, tell: Tell) -> Iterator[bytes]:
+def export_lines(whole: ExportReader, ids: Ids, chosen: Selection, tell: Tell) -> Iterator[bytes]:
     """The lines of an export. The same log gives the same bytes. Raises Altered; Unavailable without the database."""
     seal, extent, providers = Seal(ids), whole.extent(), whole.providers()
     yield seal.close(Header(format=FORMAT, secret=ids.fingerprint(), own=chosen.own, chosen=_said(chosen)))
@@ -46,14 +46,16 @@ def export_lines(whole: Whole, ids: Ids, chosen: Selection, tell: Tell) -> Itera
     yield seal.close(End(events=counts[EventLine], deliveries=counts[DeliveryLine]))
 
 
-def _lines(whole: Whole, chosen: Selection, extent: Extent, tell: Tell) -> Iterator[EventLine | DeliveryLine]:
+def _lines(whole: ExportReader, chosen: Selection, extent: Extent, tell: Tell) -> Iterator[EventLine | DeliveryLine]:
     """Events by position, each followed by the deliveries that were recorded while it was the last one."""
     events = ((row.position, 0, row) for row in whole.events(chosen, extent))
     deliveries = ((row.head, row.delivery, row) for row in whole.deliveries(chosen, extent))
-    both: Iterator[tuple[int, int, WholeEvent | WholeDelivery]] = merge(events, deliveries, key=lambda row: row[:2])
+    both: Iterator[tuple[int, int, ExportedEvent | ExportedDelivery]] = merge(
+        events, deliveries, key=lambda row: row[:2]
+    )
     for place, _, row in both:
         tell(place, extent.position)
-        yield _event(row) if isinstance(row, WholeEvent) else _delivery(row)
+        yield _event(row) if isinstance(row, ExportedEvent) else _delivery(row)
 
 
 def _said(chosen: Selection) -> dict[str, Any] | None:
@@ -64,7 +66,7 @@ def _said(chosen: Selection) -> dict[str, Any] | None:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _event(row: WholeEvent) -> EventLine:
+def _event(row: ExportedEvent) -> EventLine:
     return EventLine(
         position=row.position,
         source=row.source,
@@ -93,13 +95,13 @@ def _event(row: WholeEvent) -> EventLine:
     )
 
 
-def _counted(row: WholeEvent) -> Counted | None:
+def _counted(row: ExportedEvent) -> Counted | None:
     if row.times is None or row.head is None or row.counted_at is None:
         return None
     return Counted(row.times, row.head, row.counted_at)
 
 
-def _left(row: WholeStream, base: Base) -> ErasedLine:
+def _left(row: ExportedStream, base: Base) -> ErasedLine:
     return ErasedLine(
         source=row.source,
         stream=row.stream,
@@ -111,7 +113,7 @@ def _left(row: WholeStream, base: Base) -> ErasedLine:
     )
 
 
-def _delivery(row: WholeDelivery) -> DeliveryLine:
+def _delivery(row: ExportedDelivery) -> DeliveryLine:
     return DeliveryLine(
         delivery=row.delivery,
         source=row.source,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from adapters.archive.cloudevents import cloud_events
 from adapters.archive.export import Tell, export_lines
 from adapters.archive.sheets import Sheets
-from adapters.sql import Selection, Source, Whole
+from adapters.sql import ExportReader, Selection, Source
 from core.event import Instant
 from core.ids import PREFIXES, Ids
 
@@ -15,7 +15,9 @@ FORMATS = ("jsonl", "cloudevents", "states", "timelines")
 class Exporter:
     """Exports one log. `record` puts an event of our own into it: its type, and what there is to say."""
 
-    def __init__(self, whole: Whole, ids: Ids, sources: Mapping[str, Source], record: Callable[..., int]) -> None:
+    def __init__(
+        self, whole: ExportReader, ids: Ids, sources: Mapping[str, Source], record: Callable[..., int]
+    ) -> None:
         self._whole = whole
         self._ids = ids
         self._sources = sources

@@ -22,7 +22,18 @@ from adapters.archive.lines import (
     decode,
     stored,
 )
-from adapters.sql import OWN, Entry, Importer, Left, Misfit, Outcome, Reach, Repeated, Source, Taken
+from adapters.sql import (
+    OWN,
+    Entry,
+    ErasedRemainder,
+    ImportedDelivery,
+    ImportedEvent,
+    Importer,
+    ImportOutcome,
+    LastPosition,
+    Source,
+    Unimportable,
+)
 from core.event import Note, Reading, Unreadable
 from core.ids import KEY_BYTES, PREFIXES, Ids
 from core.leaf import Columns, commitment, leaf
@@ -33,7 +44,7 @@ LONGEST = 64 * 1024 * 1024
 MOST_ROWS, MOST_BYTES = 512, 8 * 1024 * 1024
 """A batch ends with whichever it reaches first."""
 
-Item = Taken | Repeated | Left | Reach
+Item = ImportedEvent | ImportedDelivery | ErasedRemainder | LastPosition
 
 
 class Intake:
@@ -55,7 +66,7 @@ class Intake:
         """True where the export left out nothing but entries of Hookfold's own: positions can be kept."""
         return self.header.chosen is None
 
-    def into(self, importer: Importer, tell: Tell, outcome: Outcome) -> None:
+    def into(self, importer: Importer, tell: Tell, outcome: ImportOutcome) -> None:
         """Has every line taken over, in batches; `outcome` counts what is committed by now, also when this raises."""
         for batch in self._batches():
             outcome.add(importer.take(batch))
@@ -89,7 +100,7 @@ class Intake:
                 if len(batch) == MOST_ROWS or size >= MOST_BYTES:
                     yield batch
                     batch, size = [], 0
-        except Misfit:
+        except Unimportable:
             yield batch
             raise
         yield batch
@@ -107,7 +118,7 @@ class Intake:
                 case ErasedLine():
                     yield self._left(line)
                 case End():
-                    yield Reach(self._line, self._reach)
+                    yield LastPosition(self._line, self._reach)
                     self._end(line)
                     return
                 case _:
@@ -130,8 +141,8 @@ class Intake:
         except msgspec.DecodeError as error:
             raise self._misfit(f"it cannot be read: {error}") from None
 
-    def _misfit(self, why: str) -> Misfit:
-        return Misfit(self._line, why)
+    def _misfit(self, why: str) -> Unimportable:
+        return Unimportable(self._line, why)
 
     def _end(self, line: End) -> None:
         if (line.events, line.deliveries) != (self._events, self._deliveries):
@@ -156,7 +167,7 @@ class Intake:
         if source not in self._known:
             raise self._misfit("the line of its source is missing")
 
-    def _event(self, line: EventLine) -> Taken:
+    def _event(self, line: EventLine) -> ImportedEvent:
         self._checked(line.source)
         if line.position <= self._position or line.recorded_at < self._recorded_at:
             raise self._misfit("positions and recorded_at have to ascend")
@@ -172,7 +183,7 @@ class Intake:
         reading = self._reading(line, body)
         entry = Entry(line.source, line.received_at, [], body or b"", line.verified_by, b"", reading)
         origin = stored(line.origin)
-        return Taken(
+        return ImportedEvent(
             self._line,
             entry,
             columns,
@@ -197,12 +208,12 @@ class Intake:
             return commitment(salt, headers, body, stored(line.origin)).hex()
         raise self._misfit("a part of it is missing")
 
-    def _delivery(self, line: DeliveryLine) -> Repeated:
+    def _delivery(self, line: DeliveryLine) -> ImportedDelivery:
         self._checked(line.source)
         self._deliveries += 1
         headers = bytes_of(line.headers)
         key = None if line.key is None else self._bytes(line.key)
-        return Repeated(
+        return ImportedDelivery(
             line=self._line,
             source=line.source,
             delivery=line.delivery,
@@ -219,10 +230,10 @@ class Intake:
             body=body_of(line),
         )
 
-    def _left(self, line: ErasedLine) -> Left:
+    def _left(self, line: ErasedLine) -> ErasedRemainder:
         self._checked(line.source)
         named = (line.source, line.stream, line.kind, line.opened, line.position)
-        return Left(self._line, *named, bytes(line.measured), line.snapshot)
+        return ErasedRemainder(self._line, *named, bytes(line.measured), line.snapshot)
 
     def _reading(self, line: EventLine, body: bytes | None) -> Reading | Unreadable:
         """What this code reads in the body; which stream it is of was decided when it was recorded."""
@@ -260,7 +271,7 @@ def _columns(line: EventLine, sealed: str) -> Columns:
 
 
 def _size(item: Item) -> int:
-    if isinstance(item, Left | Reach):
-        return len(item.snapshot) if isinstance(item, Left) else 0
-    body = item.entry.body if isinstance(item, Taken) else item.body
+    if isinstance(item, ErasedRemainder | LastPosition):
+        return len(item.snapshot) if isinstance(item, ErasedRemainder) else 0
+    body = item.entry.body if isinstance(item, ImportedEvent) else item.body
     return len(body or b"") + len(item.headers or b"")

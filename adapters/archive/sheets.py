@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.archive.export import Tell
 from adapters.archive.instants import text_of
-from adapters.sql import Extent, Selection, Source, Whole, WholeStream, to_event
+from adapters.sql import ExportedStream, ExportReader, Extent, Selection, Source, to_event
 from core.event import Anomaly, Event
 from core.fold import MACHINES, Kind, Measurement, Step, fold, trace
 from core.ids import Ids
@@ -31,7 +31,7 @@ Row = Sequence[object]
 class Sheets:
     """Writes the tables of one log, each stream folded with the code at hand. `sources`: the configured."""
 
-    def __init__(self, whole: Whole, ids: Ids, sources: Mapping[str, Source]) -> None:
+    def __init__(self, whole: ExportReader, ids: Ids, sources: Mapping[str, Source]) -> None:
         self._whole = whole
         self._ids = ids
         self._sources = sources
@@ -84,7 +84,7 @@ class Sheets:
                 *(text_of(record.started_at), text_of(record.ended_at), _anomalies(record.anomalies), *named),
             )
 
-    def _measurement(self, one: WholeStream, record: Measurement) -> str:
+    def _measurement(self, one: ExportedStream, record: Measurement) -> str:
         """Our id of it: of an erased session, nobody can derive it again."""
         kept = one.base.measured.get(record.position) if one.base else None
         return kept or self._ids.measurement(one.source, one.provider_id or "", record.measurement_id, record.key)
@@ -107,7 +107,7 @@ class _Told:
 
     __slots__ = ("events", "source", "stream")
 
-    def __init__(self, stream: WholeStream, source: Source | None, events: list[Event]) -> None:
+    def __init__(self, stream: ExportedStream, source: Source | None, events: list[Event]) -> None:
         self.stream = stream
         self.source = source
         self.events = events

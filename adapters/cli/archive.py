@@ -19,13 +19,13 @@ from adapters.cli.commands import (
     Wrong,
     config_option,
     database_option,
+    errors_in_one_line,
     json_option,
     settings,
-    told_in_a_line,
 )
 from adapters.cli.pace import Pace
 from adapters.cli.times import Moment
-from adapters.sql import Misfit, Outcome
+from adapters.sql import ImportOutcome, Unimportable
 from core.event import Instant
 
 _CSV = ("states", "timelines")
@@ -78,8 +78,8 @@ def export(
     """
     if bom and form not in _CSV:
         raise Wrong(f"--bom is for CSV: not with --format {form}")
-    tell = Progress("exported")
-    with told_in_a_line(), commands.export(settings(config, database)) as exporter:
+    tell = ArchiveProgress("exported")
+    with errors_in_one_line(), commands.export(settings(config, database)) as exporter:
         try:
             chosen = exporter.choose(sources, session, since, until, own=with_own)
         except LookupError as error:
@@ -109,17 +109,17 @@ def import_(
     and keeps where each event comes from; one that began like the exported log and went on by itself does so only with
     --append. A line that was changed is refused, with everything behind it.
     """
-    outcome = Outcome()
+    outcome = ImportOutcome()
     try:
-        with told_in_a_line():
-            commands.import_(settings(config, database), file, append, Progress("read"), outcome)
-    except Misfit as error:
+        with errors_in_one_line():
+            commands.import_(settings(config, database), file, append, ArchiveProgress("read"), outcome)
+    except Unimportable as error:
         raise Failed(f"{error}; {_what_came(outcome)}") from error
     finally:
         _tell(outcome, as_json)
 
 
-class Progress:
+class ArchiveProgress:
     """Tells on standard error every two seconds how far the work is."""
 
     def __init__(self, verb: str) -> None:
@@ -157,14 +157,14 @@ def _written(output: Path | None) -> Iterator[BinaryIO]:
         raise Failed(f"the export cannot be written: {error}") from error
 
 
-def _what_came(outcome: Outcome) -> str:
+def _what_came(outcome: ImportOutcome) -> str:
     taken = outcome.kept + outcome.appended + outcome.known + outcome.conflicts
     if not taken:
         return "nothing was imported"
     return f"nothing of this line and behind it was imported, {taken} events before it are here"
 
 
-def _tell(outcome: Outcome, as_json: bool) -> None:
+def _tell(outcome: ImportOutcome, as_json: bool) -> None:
     counts = msgspec.to_builtins(outcome)
     if as_json:
         click.echo(json.dumps(counts))

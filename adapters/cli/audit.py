@@ -16,9 +16,9 @@ from adapters.cli.commands import (
     Wrong,
     config_option,
     database_option,
+    errors_in_one_line,
     json_option,
     settings,
-    told_in_a_line,
 )
 from adapters.cli.erase import erase, retract
 from adapters.cli.evidence import bundle
@@ -60,12 +60,12 @@ def verify(
     """
     alone = vkey is not None and database is not None and config is None
     found = None if alone else settings(config, database)
-    with told_in_a_line():
+    with errors_in_one_line():
         key = commands.key(found) if vkey is None and found is not None else _key(vkey or "")
     kept = [_kept(name, key) for name in against]
     started = time.monotonic()
-    with told_in_a_line():
-        verified = commands.verify(found.database_url if found else str(database), found, key, kept, Progress())
+    with errors_in_one_line():
+        verified = commands.verify(found.database_url if found else str(database), found, key, kept, AuditProgress())
     _tell(verified, time.monotonic() - started, as_json)
 
 
@@ -141,7 +141,7 @@ def proof(
 @click.pass_obj
 def key(commands: Commands, config: Path | None, as_json: bool) -> None:
     """Print the log's verifier key. Give it to who verifies, by another way than the log itself."""
-    with told_in_a_line():
+    with errors_in_one_line():
         found = commands.key(settings(config))
     told = {"name": found.name, "id": found.id.hex(), "key": str(found)}
     click.echo(json.dumps(told) if as_json else str(found))
@@ -151,7 +151,7 @@ for command in (erase, retain, retract, bundle, timeline, completeness):
     audit.add_command(command)
 
 
-class Progress:
+class AuditProgress:
     """Tells on standard error every two seconds how far a verification is."""
 
     def __init__(self) -> None:
@@ -166,7 +166,7 @@ class Progress:
 def _notary(commands: Commands, config: Path | None, database: str | None) -> Iterator[Notary]:
     found = settings(config, database)
     try:
-        with told_in_a_line(), commands.notary(found) as notary:
+        with errors_in_one_line(), commands.notary(found) as notary:
             yield notary
     except (Contradiction, Empty, Hole, ValueError) as error:
         raise Failed(str(error)) from error

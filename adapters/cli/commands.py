@@ -14,7 +14,7 @@ from adapters.archive import Exporter, Tell
 from adapters.audit import Notary
 from adapters.config import ConfigError, Settings
 from adapters.evidence import Evidence
-from adapters.sql import Keeper, Outcome, Replay, Rereader, Unavailable, Verified
+from adapters.sql import ImportOutcome, Keeper, Replay, Rereader, Unavailable, Verified
 from core.event import Instant
 from core.note import Checkpoint, Key
 
@@ -80,7 +80,7 @@ class Commands:
     verify: Callable[[str, Settings | None, Key, Sequence[Checkpoint], Progress], Verified] = not_wired
     asking: Callable[[Settings], AbstractContextManager[Asked]] = not_wired
     export: Callable[[Settings], AbstractContextManager[Exporter]] = not_wired
-    import_: Callable[[Settings, BinaryIO, bool, Tell, Outcome], None] = not_wired
+    import_: Callable[[Settings, BinaryIO, bool, Tell, ImportOutcome], None] = not_wired
 
 
 class Wrong(click.ClickException):
@@ -96,7 +96,7 @@ class Failed(click.ClickException):
 
 
 @contextmanager
-def told_in_a_line() -> Iterator[None]:
+def errors_in_one_line() -> Iterator[None]:
     """What the composition root raises, as one line: Wrong for the configuration, Failed for the database.
 
     A reader of our output who has read enough is nobody's fault: click ends the command without a word.

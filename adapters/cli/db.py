@@ -10,9 +10,9 @@ from adapters.cli.commands import (
     Failed,
     config_option,
     database_option,
+    errors_in_one_line,
     json_option,
     settings,
-    told_in_a_line,
 )
 
 _database = click.option(
@@ -38,7 +38,7 @@ def db() -> None:
 @click.pass_obj
 def upgrade(commands: Commands, url: str, as_json: bool) -> None:
     """Bring the database to the newest revision. `serve` does the same when it starts."""
-    with told_in_a_line():
+    with errors_in_one_line():
         commands.migrate(url)
         current, newest = commands.revision(url)
     _tell(current, newest, f"the database is at revision {current}", as_json)
@@ -50,7 +50,7 @@ def upgrade(commands: Commands, url: str, as_json: bool) -> None:
 @click.pass_obj
 def status(commands: Commands, url: str, as_json: bool) -> None:
     """Tell the database's revision and the newest one; exit code 1 where they differ."""
-    with told_in_a_line():
+    with errors_in_one_line():
         current, newest = commands.revision(url)
     _tell(current, newest, f"revision {current or 'none'}, newest {newest}", as_json)
     if current != newest:
@@ -65,7 +65,7 @@ def status(commands: Commands, url: str, as_json: bool) -> None:
 def new(commands: Commands, config: Path | None, database: str | None, as_json: bool) -> None:
     """Begin an empty log, though the secrets of another one are there: that one is lost, or stands elsewhere."""
     found = settings(config, database)
-    with told_in_a_line():
+    with errors_in_one_line():
         commands.begin(found)
         current, newest = commands.revision(found.database_url)
     _tell(current, newest, f"the database is at revision {current}", as_json)

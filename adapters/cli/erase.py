@@ -9,7 +9,7 @@ import click
 
 from adapters.cli.commands import Commands, Failed, Keeping, Wrong, config_option, database_option, json_option
 from adapters.cli.keeping import by_option, certify, counts, dry_option, keeping, progress, reason_option, words
-from adapters.sql import OWN, Found, Unretractable
+from adapters.sql import OWN, Erasable, Unretractable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -106,7 +106,7 @@ def _check_choice(streams: tuple[str, ...], user: str | None, source: str | None
 
 def _found(
     opened: Keeping, streams: tuple[str, ...], user: str | None, source: str | None, before: str | None
-) -> Found:
+) -> Erasable:
     eraser = opened.keeper.eraser
     if user is not None:
         return eraser.of_user(sys.stdin.read().strip() if user == "-" else user)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from adapters.cli.commands import Commands, Keeping, settings, told_in_a_line
+from adapters.cli.commands import Commands, Keeping, errors_in_one_line, settings
 from adapters.evidence import certificate
-from adapters.sql import Erasure, Found
+from adapters.sql import Erasable, Erasure
 
 _SQLITE = "SQLite keeps what it freed. In a quiet hour: sqlite3 FILE 'VACUUM; PRAGMA wal_checkpoint(TRUNCATE);'"
 _POSTGRESQL = (
@@ -25,16 +25,16 @@ dry_option = click.option("--dry-run", is_flag=True, help="Tell what would be er
 def keeping(commands: Commands, config: Path | None, database: str | None) -> Iterator[Keeping]:
     """What the configuration names, as long as the block lasts."""
     found = settings(config, database)
-    with told_in_a_line(), commands.keeping(found) as opened:
+    with errors_in_one_line(), commands.keeping(found) as opened:
         yield opened
 
 
-def counts(found: Found) -> dict[str, int]:
+def counts(found: Erasable) -> dict[str, int]:
     """What was found, for programs."""
     return {"streams": len(found.streams), "loose_events": len(found.loose), "rejections": len(found.rejections)}
 
 
-def words(found: Found) -> str:
+def words(found: Erasable) -> str:
     """What was found, for people."""
     streams, loose, rejections = counts(found).values()
     return f"{streams} streams, {loose} events of no stream, {rejections} rejected deliveries"

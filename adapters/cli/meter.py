@@ -6,7 +6,7 @@ import time
 import click
 
 from adapters.cli.pace import EVERY
-from adapters.sql import Progress, Unfolded
+from adapters.sql import FoldFailure, ReplayProgress
 
 OFTEN = 0.2
 """Seconds between two changes of the line on a terminal."""
@@ -18,7 +18,7 @@ class Meter:
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._told = 0.0
-        self._latest: Progress | None = None
+        self._latest: ReplayProgress | None = None
         self._done: dict[str, int] = {}
         self._started: dict[str, tuple[float, int]] = {}
         self.failed = 0
@@ -28,9 +28,9 @@ class Meter:
         """Streams of all machines so far."""
         return sum(self._done.values())
 
-    def tell(self, news: Progress | Unfolded) -> None:
+    def tell(self, news: ReplayProgress | FoldFailure) -> None:
         """Takes what the replay tells."""
-        if isinstance(news, Unfolded):
+        if isinstance(news, FoldFailure):
             self.failed += 1
             self._line(f"{news.source} {news.stream}: cannot be folded: {news.error}")
             return
@@ -46,7 +46,7 @@ class Meter:
         if self._terminal and self._latest is not None:
             click.echo(err=True)
 
-    def _show(self, news: Progress, now: float) -> None:
+    def _show(self, news: ReplayProgress, now: float) -> None:
         started, first = self._started[news.version]
         rate = (news.streams - first) / max(now - started, 1e-6)
         text = f"{news.machine}: {news.streams} of {news.total} streams, {news.events} events"

@@ -16,20 +16,20 @@ from adapters.cli.commands import (
     Wrong,
     config_option,
     database_option,
+    errors_in_one_line,
     json_option,
     settings,
-    told_in_a_line,
 )
 from adapters.cli.meter import Meter
 from adapters.cli.pace import Pace
 from adapters.cli.times import Moment
 from adapters.cli.together import PART, mode_of
 from adapters.config import Settings
-from adapters.sql import Difference, Part, Refused, Replay, Status, Version, VersionStatus
+from adapters.sql import Difference, Part, Replay, ReplayRefused, Status, Version, VersionStatus
 from core.declared import Cause
 from core.event import SECOND, Instant
 from core.fold import MACHINES
-from core.golden_history import Story
+from core.golden_history import GoldenHistory
 
 KINDS = ("session", "registration", "action", "device")
 
@@ -75,10 +75,10 @@ def replay(
     if mode == "reread":
         _reread(commands, found, asked["source"], as_json)
         return
-    with told_in_a_line(), commands.replay(found) as opened:
+    with errors_in_one_line(), commands.replay(found) as opened:
         try:
             _run(opened, mode, asked, as_json)
-        except Refused as error:
+        except ReplayRefused as error:
             raise Failed(str(error)) from error
 
 
@@ -118,7 +118,7 @@ def _rebuild(opened: Replay, machines: tuple[str, ...], as_json: bool, *, serve:
         click.echo("the versions before can be gone back to with --rollback; --drop removes them")
 
 
-def _capture(story: Story, output: Path | None, as_json: bool) -> None:
+def _capture(story: GoldenHistory, output: Path | None, as_json: bool) -> None:
     text = msgspec.json.format(msgspec.json.encode(story), indent=2).decode() + "\n"
     if output is None:
         click.echo(text, nl=False)
@@ -133,7 +133,7 @@ def _capture(story: Story, output: Path | None, as_json: bool) -> None:
 def _reread(commands: Commands, found: Settings, source: str | None, as_json: bool) -> None:
     if source is not None and source not in found.sources:
         raise Wrong(f"--source: {found.path} names no source {source}")
-    with told_in_a_line(), commands.rereader(found) as opened:
+    with errors_in_one_line(), commands.rereader(found) as opened:
         again = opened.reread(source)
     if as_json:
         click.echo(msgspec.json.encode(again).decode())

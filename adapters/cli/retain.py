@@ -9,7 +9,7 @@ import click
 from adapters.cli.commands import Commands, Keeping, config_option, database_option, json_option
 from adapters.cli.keeping import by_option, certify, counts, dry_option, keeping, progress, words
 from adapters.config import Source
-from adapters.sql import Found
+from adapters.sql import Erasable
 
 
 @click.command()
@@ -35,7 +35,7 @@ def retain(
 
     Whole streams only: of one that still receives events, nothing goes.
     """
-    told: dict[str, Found] = {}
+    told: dict[str, Erasable] = {}
     certificates: dict[str, str] = {}
     with keeping(commands, config, database) as opened:
         for name, source in sorted(opened.settings.sources.items()):
@@ -50,22 +50,22 @@ def retain(
         _tell(told, "would be erased" if dry_run else "erased")
 
 
-def _due(opened: Keeping, source: Source, keep_for: int) -> Found:
+def _due(opened: Keeping, source: Source, keep_for: int) -> Erasable:
     return opened.keeper.eraser.before(source.name, opened.clock() - keep_for)
 
 
-def _erase(opened: Keeping, found: Found, keep_for: int, by: str | None, output: Path | None, as_json: bool) -> str:
+def _erase(opened: Keeping, found: Erasable, keep_for: int, by: str | None, output: Path | None, as_json: bool) -> str:
     reason = f"retention: kept for {timedelta(microseconds=keep_for)}"
     return certify(opened, opened.keeper.eraser.erase(found, reason, by, progress), reason, by, output, as_json)
 
 
-def _document(told: dict[str, Found], certificates: dict[str, str]) -> dict[str, dict[str, object]]:
+def _document(told: dict[str, Erasable], certificates: dict[str, str]) -> dict[str, dict[str, object]]:
     """What was found of each source, and the certificate where anything of it was erased."""
     written = {name: {"certificate": certificate} for name, certificate in certificates.items()}
     return {name: {**counts(found), **written.get(name, {})} for name, found in told.items()}
 
 
-def _tell(told: dict[str, Found], verb: str) -> None:
+def _tell(told: dict[str, Erasable], verb: str) -> None:
     for name, found in told.items():
         click.echo(f"{name}: {words(found)} {verb}")
     if not told:

@@ -15,14 +15,14 @@ from adapters.cli.commands import (
     Wrong,
     config_option,
     database_option,
+    errors_in_one_line,
     port_option,
     settings,
-    told_in_a_line,
 )
 from adapters.cli.hello import hello
 from adapters.cli.meter import Meter
 from adapters.config import Settings
-from adapters.sql import Refused
+from adapters.sql import ReplayRefused
 
 
 @click.command()
@@ -54,7 +54,7 @@ def serve(
     if greet:
         click.echo(hello(found, time.time()))
     os.environ |= _surroundings(found)
-    with told_in_a_line():
+    with errors_in_one_line():
         if rebuild:
             _rebuild(commands, found)
         broken = commands.serve(found, Serving(host, processes))
@@ -68,7 +68,7 @@ def _rebuild(commands: Commands, found: Settings) -> None:
     try:
         with commands.replay(found) as opened:
             opened.rebuild_where_unbuilt(meter.tell)
-    except Refused as error:
+    except ReplayRefused as error:
         raise Failed(str(error)) from error
     meter.end()
 

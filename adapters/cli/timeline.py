@@ -14,9 +14,9 @@ from adapters.cli.commands import (
     Wrong,
     config_option,
     database_option,
+    errors_in_one_line,
     json_option,
     settings,
-    told_in_a_line,
 )
 from adapters.cli.times import Seconds
 
@@ -51,7 +51,7 @@ def timeline(
         raise Wrong(f"--json is --format json: not with --format {form}")
     path = f"/v1/{_path_of(name)}/{name}/timeline"
     given = {key: value for key, value in clocks.items() if value is not None}
-    with told_in_a_line(), commands.asking(settings(config, database)) as ask:
+    with errors_in_one_line(), commands.asking(settings(config, database)) as ask:
         if as_json or form == "json":
             steps = [step for page in _pages(ask, path, given) for step in page["data"]]
             click.echo(json.dumps(steps, indent=2))
@@ -76,7 +76,7 @@ def completeness(
 ) -> None:
     """Tell what is missing, late, doubled, contradicted or overdue, and silent sources; exit code 1 for any."""
     given = {key: str(value) for key, value in asked.items() if value is not None}
-    with told_in_a_line(), commands.asking(settings(config, database)) as ask:
+    with errors_in_one_line(), commands.asking(settings(config, database)) as ask:
         sources: list[Any] = []
         count = 0
         for page in _pages(ask, "/v1/audit/completeness", given | {"limit": "100"}):

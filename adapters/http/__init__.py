@@ -7,7 +7,7 @@ from adapters.http.framework.waiting import ENDING
 from adapters.http.ingest.door import Answer, Door, failure, is_ingest, unrecorded
 from adapters.http.ingest.ingest import ingest_blueprint
 from adapters.http.ingest.tally import Tally
-from adapters.http.presenters.action_report import tell
+from adapters.http.presenters.action_report import report_action
 from adapters.http.views.health import ALIVE
 
 __all__ = [
@@ -22,6 +22,6 @@ __all__ = [
     "ingest_blueprint",
     "is_ingest",
     "problem_answer",
-    "tell",
+    "report_action",
     "unrecorded",
 ]

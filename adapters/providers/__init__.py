@@ -1,6 +1,6 @@
 """The four senders: is a delivery authentic, what identifies it, what does it say. This is the folder's whole face."""
 
-from adapters.providers.action_report import TOLD_STATES, read_told, reader, told
+from adapters.providers.action_report import REPORTED_STATES, read_report, reader, report_body
 from adapters.providers.amps import Amps
 from adapters.providers.augmentos import Augmentos
 from adapters.providers.instants import instant, iso
@@ -20,7 +20,7 @@ def build(source: Sender) -> Provider:
 
 __all__ = [
     "PROVIDERS",
-    "TOLD_STATES",
+    "REPORTED_STATES",
     "Provider",
     "Refused",
     "Secret",
@@ -29,9 +29,9 @@ __all__ = [
     "build",
     "instant",
     "iso",
-    "read_told",
+    "read_report",
     "reader",
+    "report_body",
     "sign_svix",
     "sign_wms",
-    "told",
 ]

@@ -9,7 +9,7 @@ from adapters.server.link import Link
 from adapters.server.logs import configure_logs
 from adapters.server.loop import serve_for_parent
 from adapters.server.process import (
-    Keeper,
+    Supervisor,
     handed,
     listener,
     serving,
@@ -27,8 +27,8 @@ __all__ = [
     "Bridge",
     "Ending",
     "Front",
-    "Keeper",
     "Link",
+    "Supervisor",
     "Writer",
     "configure_logs",
     "connect",

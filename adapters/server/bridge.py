@@ -18,9 +18,9 @@ from adapters.server.connection import BODILESS, has_length, later
 from adapters.server.files import FileBody, Sending
 from adapters.server.reader import Request
 from adapters.server.site import Respond
-from adapters.server.streaming_body import Pieces
+from adapters.server.streaming_body import StreamingBody
 
-Begin = Callable[[int, list[tuple[str, str]]], Pieces]
+Begin = Callable[[int, list[tuple[str, str]]], StreamingBody]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 SHARED = 0.0002
@@ -149,13 +149,13 @@ def _comes_in_pieces(started: list[Any], result: Iterable[bytes]) -> bool:
     return status not in BODILESS and not has_length(headers)
 
 
-def _begin(loop: AbstractEventLoop, respond: Respond, status: int, headers: list[tuple[str, str]]) -> Pieces:
-    pieces = Pieces(loop, status, headers)
+def _begin(loop: AbstractEventLoop, respond: Respond, status: int, headers: list[tuple[str, str]]) -> StreamingBody:
+    pieces = StreamingBody(loop, status, headers)
     loop.call_soon_threadsafe(respond, pieces)
     return pieces
 
 
-def _hand_over(result: Iterable[bytes], pieces: Pieces, request: Request) -> None:
+def _hand_over(result: Iterable[bytes], pieces: StreamingBody, request: Request) -> None:
     """Nothing is no piece: in chunks it would be the end."""
     for piece in result:
         if piece:

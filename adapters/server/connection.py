@@ -11,7 +11,7 @@ from adapters.http import Answer, failure, problem_answer
 from adapters.server.files import FileBody, Sending
 from adapters.server.reader import Reader, Refusal, Request
 from adapters.server.site import NEVER, Site
-from adapters.server.streaming_body import Pieces
+from adapters.server.streaming_body import StreamingBody
 from adapters.server.unsent import unsent
 
 RECEIVE = 20
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Request | Refusal] = deque()
         self._ahead = 0
         self._answering: Request | Refusal | None = None
-        self._pieces: Pieces | None = None
+        self._pieces: StreamingBody | None = None
         self._file: FileBody | None = None
         self._unsent = 0
         self._going_on = False
@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
             self._await(LINGER)
         elif self._pieces is not None:
             self._await(NEVER)
-            self._pieces.go_on()
+            self._pieces.resume()
         elif self._file is not None:
             self._await(NEVER)
             self._send_file()
@@ -177,11 +177,11 @@ class Connection(asyncio.Protocol):
         self._receiving = receiving
         self._transport.resume_reading()
 
-    def _respond(self, answer: Answer | Sending | Pieces | None) -> None:
+    def _respond(self, answer: Answer | Sending | StreamingBody | None) -> None:
         if isinstance(answer, Sending):
             self._begin_file(answer)
             return
-        if isinstance(answer, Pieces):
+        if isinstance(answer, StreamingBody):
             self._begin(answer)
             return
         if answer is None or self._pieces is not None:
@@ -199,7 +199,7 @@ class Connection(asyncio.Protocol):
             self._go_on()
         self._account()
 
-    def _begin(self, pieces: Pieces) -> None:
+    def _begin(self, pieces: StreamingBody) -> None:
         """The head; without a length, HTTP/1.0 has the body end with the connection (RFC 9112, 6.3)."""
         item = self._answering
         if self._ended or not isinstance(item, Request):
@@ -217,7 +217,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._chunked else piece)
             self._account()
         if self._pieces is not None and (self._ended or not self._clogged):
-            self._pieces.go_on()
+            self._pieces.resume()
 
     def _finish(self, *, whole: bool) -> None:
         """Behind the last piece. A body that is not whole must not look so."""
@@ -267,7 +267,7 @@ class Connection(asyncio.Protocol):
         if isinstance(self._answering, Request):
             self._answering.ending = True
         if self._pieces is not None:
-            self._pieces.go_on()
+            self._pieces.resume()
 
     def _end(self) -> None:
         """Says that this was all, and hears the client out for a while."""

@@ -149,15 +149,15 @@ def _file() -> IO[bytes]:
 
 
 @contextmanager
-def _kept(code: str, hand: Any, passed: Passed, death: str, give_up: GiveUp) -> Iterator["Keeper"]:
-    keeper = Keeper([sys.executable, "-c", code], hand, passed, death, give_up)
+def _kept(code: str, hand: Any, passed: Passed, death: str, give_up: GiveUp) -> Iterator["Supervisor"]:
+    keeper = Supervisor([sys.executable, "-c", code], hand, passed, death, give_up)
     try:
         yield keeper
     finally:
         keeper.stop()
 
 
-class Keeper:
+class Supervisor:
     """Keeps a process running until it is told to stop. `death` is what the log says where one ends by itself.
     `passed`: the files that it has from us, and that outlive it, by the variables that tell it their numbers.
 

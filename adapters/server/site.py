@@ -16,12 +16,12 @@ from prometheus_client import Counter, Gauge
 from adapters.http import Answer
 from adapters.server.files import Sending
 from adapters.server.reader import Request
-from adapters.server.streaming_body import Pieces
+from adapters.server.streaming_body import StreamingBody
 
 if TYPE_CHECKING:
     from adapters.server.connection import Connection
 
-Respond = Callable[[Answer | Sending | Pieces | None], None]
+Respond = Callable[[Answer | Sending | StreamingBody | None], None]
 """Takes the answer to a request, once, in the event loop.
 
 One that comes piece by piece is taken when it begins, and None behind its last piece, or a failure instead.

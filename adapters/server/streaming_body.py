@@ -1,11 +1,11 @@
-"""An answer whose body comes piece by piece: a thread makes it, the event loop sends it."""
+"""A streamed response body: a thread produces the chunks, the event loop sends them."""
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from threading import Event
 
 
-class Pieces:
+class StreamingBody:
     """Status and headers of the answer, and the way of its pieces. Nobody makes one before the last one is taken."""
 
     def __init__(self, loop: AbstractEventLoop, status: int, headers: list[tuple[str, str]]) -> None:
@@ -21,12 +21,12 @@ class Pieces:
         self._loop.call_soon_threadsafe(self._hand, piece)
         self._taken.wait()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """In the event loop: the piece is taken, or in vain."""
         self._taken.set()
 
     def _hand(self, piece: bytes) -> None:
         if self.send is None:
-            self.go_on()
+            self.resume()
         else:
             self.send(piece)

@@ -16,7 +16,7 @@ import structlog
 from adapters.server.ends import accept
 from adapters.server.frames import Inbox, Item, Outcome, frame, pack
 from adapters.server.pulse import EVERY, Pulse
-from adapters.sql import Receipt, Unavailable, Unstorable, fitting
+from adapters.sql import Receipt, Unavailable, Unstorable, batch_length
 
 MOST_UNDER_WAY = 2
 """Batches that are not answered yet: while the database works on one, the next one is made and leaves."""
@@ -123,7 +123,7 @@ class Writer:
     def _begin(self) -> None:
         """Begins what waits, as far as there may be more under way."""
         while self._waiting and self._may_begin():
-            count = fitting(item for _, item in self._waiting)
+            count = batch_length(item for _, item in self._waiting)
             some, self._waiting = self._waiting[:count], self._waiting[count:]
             batch = [item for _, item in some]
             self._under_way.append(([connection for connection, _ in some], batch, self._log.begin(batch)))

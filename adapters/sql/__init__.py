@@ -1,6 +1,6 @@
 """The event log and its projections in SQL."""
 
-from adapters.sql.audit.discrepancy import Wrong
+from adapters.sql.audit.discrepancy import Discrepancy
 from adapters.sql.audit.tree import Hole, Stored, Tree, View
 from adapters.sql.audit.verify import Verified, recompute
 from adapters.sql.database.address import WrongAddress
@@ -21,11 +21,11 @@ from adapters.sql.database.limits import TooLong, time_limit
 from adapters.sql.database.session import Unfit
 from adapters.sql.database.wal import carrying
 from adapters.sql.dialects.dialect import dialect_of
-from adapters.sql.erasure.destroy import Found
+from adapters.sql.erasure.destroy import Erasable
 from adapters.sql.erasure.erase import Eraser, Erasure
 from adapters.sql.erasure.keeping import Keeper, keeper
 from adapters.sql.erasure.retract import Retractor, Unretractable
-from adapters.sql.log.batch_limits import fitting
+from adapters.sql.log.batch_limits import batch_length
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
 from adapters.sql.log.group_commit import GroupCommit
 from adapters.sql.log.log import Log
@@ -39,13 +39,13 @@ from adapters.sql.projections.projection import Code, Source
 from adapters.sql.projections.status import Status, VersionStatus
 from adapters.sql.projections.stored_events import Reader, to_event
 from adapters.sql.projections.versions import Version
-from adapters.sql.reads.as_of import Arrival, Erased, History, Past
+from adapters.sql.reads.as_of import Arrival, AsOf, Erased, StreamHistory
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Seen
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibit, Exhibits
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
-from adapters.sql.replay.build import Builder, Progress, Refused, Told, Unfolded
+from adapters.sql.replay.build import Builder, FoldFailure, ReplayListener, ReplayProgress, ReplayRefused
 from adapters.sql.replay.difference import Change, Difference
 from adapters.sql.replay.helpers import spare_cores
 from adapters.sql.replay.plans import Plan, Plans
@@ -53,15 +53,30 @@ from adapters.sql.replay.replay import Part, Replay
 from adapters.sql.replay.reread import Reread, Rereader
 from adapters.sql.service.configured import TOKENS, Configured, note_configuration
 from adapters.sql.service.first_use import claim, claimed_sources, claims, is_begun
-from adapters.sql.transfer.export_reader import Extent, Selection, Whole, WholeDelivery, WholeEvent, WholeStream
-from adapters.sql.transfer.import_items import Left, Misfit, Outcome, Reach, Repeated, Taken
-from adapters.sql.transfer.import_record import tell_imports
+from adapters.sql.transfer.export_reader import (
+    ExportedDelivery,
+    ExportedEvent,
+    ExportedStream,
+    ExportReader,
+    Extent,
+    Selection,
+)
+from adapters.sql.transfer.import_items import (
+    ErasedRemainder,
+    ImportedDelivery,
+    ImportedEvent,
+    ImportOutcome,
+    LastPosition,
+    Unimportable,
+)
+from adapters.sql.transfer.import_record import record_imports
 from adapters.sql.transfer.importer import Importer
 
 __all__ = [
     "OWN",
     "TOKENS",
     "Arrival",
+    "AsOf",
     "Base",
     "Builder",
     "Change",
@@ -71,43 +86,48 @@ __all__ = [
     "Delivered",
     "Deliveries",
     "Difference",
+    "Discrepancy",
     "Entry",
+    "Erasable",
     "Erased",
+    "ErasedRemainder",
     "Eraser",
     "Erasure",
     "Exhibit",
     "Exhibits",
+    "ExportReader",
+    "ExportedDelivery",
+    "ExportedEvent",
+    "ExportedStream",
     "Extent",
-    "Found",
+    "FoldFailure",
     "GroupCommit",
-    "History",
     "Hole",
+    "ImportOutcome",
+    "ImportedDelivery",
+    "ImportedEvent",
     "Importer",
     "Keeper",
-    "Left",
+    "LastPosition",
     "Log",
     "Measured",
-    "Misfit",
     "Noted",
-    "Outcome",
     "Part",
-    "Past",
     "Plan",
     "Plans",
     "Probe",
-    "Progress",
     "Projected",
     "Projector",
-    "Reach",
     "Reader",
     "Reads",
     "Receipt",
     "Recorded",
     "Recorder",
-    "Refused",
     "Rejection",
-    "Repeated",
     "Replay",
+    "ReplayListener",
+    "ReplayProgress",
+    "ReplayRefused",
     "Reread",
     "Rereader",
     "Retractor",
@@ -116,13 +136,12 @@ __all__ = [
     "Source",
     "Status",
     "Stored",
-    "Taken",
-    "Told",
+    "StreamHistory",
     "TooLong",
     "Tree",
     "Unavailable",
     "Unfit",
-    "Unfolded",
+    "Unimportable",
     "Unretractable",
     "Unstorable",
     "Verified",
@@ -131,12 +150,8 @@ __all__ = [
     "View",
     "WantedMeasurements",
     "WantedStreams",
-    "Whole",
-    "WholeDelivery",
-    "WholeEvent",
-    "WholeStream",
-    "Wrong",
     "WrongAddress",
+    "batch_length",
     "carrying",
     "cause_of",
     "check_made",
@@ -145,7 +160,6 @@ __all__ = [
     "claimed_sources",
     "claims",
     "dialect_of",
-    "fitting",
     "is_begun",
     "keeper",
     "migrate",
@@ -156,11 +170,11 @@ __all__ = [
     "own_source",
     "probe",
     "recompute",
+    "record_imports",
     "revision",
     "sealed_by",
     "seldom_collecting",
     "spare_cores",
-    "tell_imports",
     "time_limit",
     "to_event",
 ]

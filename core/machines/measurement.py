@@ -24,7 +24,7 @@ from core.machines.records import (
 )
 from core.machines.state import Kind, Settings
 from core.machines.table import UNLISTED, Arm, On, declare
-from core.sequence_order import begin_run, by_number, come_back, count, follow_number
+from core.sequence_order import begin_run, by_sequence, come_back, count, follow_sequence
 
 
 class Scan(Enum):
@@ -242,5 +242,5 @@ def _step_beside(state: MeasurementState, event: Event) -> Arm:
 
 tables = (sequence, connection, visibility)
 measurement = Kind(
-    "measurement", tables, MeasurementState, by_number, begin_run, follow_number, step, skip=count, revision=3
+    "measurement", tables, MeasurementState, by_sequence, begin_run, follow_sequence, step, skip=count, revision=3
 )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from adapters.archive.lines import Altered, Broken, End, Seal
-from adapters.sql import Misfit, Outcome
+from adapters.sql import ImportOutcome, Unimportable
 from adapters.sql.database.tables import payloads
 from core.ids import Ids
 from tests.archive.conftest import Make
@@ -34,9 +34,9 @@ def file(place: Make) -> bytes:
 def test_a_flipped_byte_is_refused_with_its_line_and_nothing_behind_it_is_imported(here: Place, file: bytes):
     lines = file.splitlines(keepends=True)
     broken = lines[7][:200] + bytes([lines[7][200] ^ 1]) + lines[7][201:]
-    outcome = Outcome()
+    outcome = ImportOutcome()
 
-    with pytest.raises(Misfit, match=r"^line 8: the hash does not fit"):
+    with pytest.raises(Unimportable, match=r"^line 8: the hash does not fit"):
         here.take(b"".join([*lines[:7], broken, *lines[8:]]), outcome=outcome)
 
     assert (outcome.kept, outcome.appended) == (4, 0)
@@ -47,9 +47,9 @@ def test_every_byte_counts(place: Make, file: bytes):
     here, chance = place("sqlite"), random.Random(4)
     for at in chance.sample(range(len(file)), 150):
         line = file[:at].count(b"\n") + 1
-        outcome = Outcome()
+        outcome = ImportOutcome()
 
-        with pytest.raises(Misfit) as refused:
+        with pytest.raises(Unimportable) as refused:
             here.take(file[:at] + bytes([file[at] ^ 1 << chance.randrange(8)]) + file[at + 1 :], outcome=outcome)
 
         assert refused.value.line == line
@@ -60,7 +60,7 @@ def test_every_byte_counts(place: Make, file: bytes):
 def test_a_missing_line_is_refused_at_the_next_one(here: Place, file: bytes, at: int):
     lines = file.splitlines(keepends=True)
 
-    with pytest.raises(Misfit, match=f"^line {at + 1}: "):
+    with pytest.raises(Unimportable, match=f"^line {at + 1}: "):
         here.take(b"".join([*lines[:at], *lines[at + 1 :]]))
 
 
@@ -68,27 +68,27 @@ def test_two_lines_that_changed_places_are_refused(here: Place, file: bytes):
     lines = file.splitlines(keepends=True)
     lines[4], lines[5] = lines[5], lines[4]
 
-    with pytest.raises(Misfit, match=r"^line 5: "):
+    with pytest.raises(Unimportable, match=r"^line 5: "):
         here.take(b"".join(lines))
 
 
 def test_a_file_that_was_cut_off_is_told_although_every_line_of_it_is_whole(here: Place, file: bytes):
     lines = file.splitlines(keepends=True)
 
-    with pytest.raises(Misfit, match="cut off"):
+    with pytest.raises(Unimportable, match="cut off"):
         here.take(b"".join(lines[:-1]))
 
     assert here.rows("SELECT count(*) FROM events") == [(14,)]
 
 
 def test_what_stands_behind_the_end_is_refused(here: Place, file: bytes):
-    with pytest.raises(Misfit, match="behind the end"):
+    with pytest.raises(Unimportable, match="behind the end"):
         here.take(file + b"\n")
 
 
 @pytest.mark.parametrize("nonsense", [b"", b"\n", b"{}\n", b"[1]\n", b"\xff\xfe\n", b"position,type\n1,x\n"])
 def test_what_is_no_export_is_refused(here: Place, nonsense: bytes):
-    with pytest.raises(Misfit, match=r"^line 1: "):
+    with pytest.raises(Unimportable, match=r"^line 1: "):
         here.take(nonsense)
 
 
@@ -98,7 +98,7 @@ def test_an_event_that_was_changed_in_the_log_itself_is_refused_by_its_leaf(here
     with there.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE payloads SET body = CAST('{}' AS BLOB) WHERE position = 6")
 
-    with pytest.raises(Misfit, match="its leaf hash does not fit"):
+    with pytest.raises(Unimportable, match="its leaf hash does not fit"):
         here.take(there.export())
 
 
@@ -111,7 +111,7 @@ def test_an_event_whose_headers_were_altered_in_the_log_itself_is_refused_by_its
     with there.engine.begin() as connection:
         connection.execute(update(payloads).where(payloads.c.position == 6).values(headers=altered))
 
-    with pytest.raises(Misfit, match="its leaf hash does not fit"):
+    with pytest.raises(Unimportable, match="its leaf hash does not fit"):
         here.take(there.export())
 
 

@@ -10,19 +10,19 @@ import pytest
 
 from adapters.archive import Exporter, Sheets, cloud_events
 from adapters.archive.sheets import line_of
-from adapters.sql import Selection, Whole
+from adapters.sql import ExportReader, Selection
 from tests.support.house import NOON, SECOND, wms
 from tests.support.travel import Place
 
 
 def batch(place: Place, **chosen: Any) -> list[dict[str, Any]]:
-    pieces = cloud_events(Whole(place.engine), Selection(**chosen), lambda *_: None)
+    pieces = cloud_events(ExportReader(place.engine), Selection(**chosen), lambda *_: None)
     found: list[dict[str, Any]] = json.loads(b"".join(pieces))
     return found
 
 
 def sheet(place: Place, name: str, **chosen: Any) -> list[dict[str, str]]:
-    sheets = Sheets(Whole(place.engine), place.ids, place.api.sources)
+    sheets = Sheets(ExportReader(place.engine), place.ids, place.api.sources)
     pieces = getattr(sheets, name)(Selection(**chosen), lambda *_: None)
     return list(csv.DictReader(io.StringIO(b"".join(pieces).decode(), newline="")))
 
@@ -109,7 +109,7 @@ def test_a_source_chooses_what_is_written(busy: Place):
 
 
 def test_a_session_is_chosen_by_either_name_and_must_be_there(busy: Place):
-    exporter = Exporter(Whole(busy.engine), busy.ids, busy.api.sources, busy.api.record)
+    exporter = Exporter(ExportReader(busy.engine), busy.ids, busy.api.sources, busy.api.record)
 
     by_name = exporter.choose(["clinic"], "s-1")
 

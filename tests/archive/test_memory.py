@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 
 from adapters.archive import Intake, export_lines
-from adapters.sql import Entry, Importer, Outcome, Selection, Whole
+from adapters.sql import Entry, ExportReader, Importer, ImportOutcome, Selection
 from tests.archive.conftest import Make
 from tests.support.house import NOON, wms
 from tests.support.travel import LATER, Place
@@ -42,13 +42,13 @@ def fill(place: Place, until: int) -> None:
 
 
 def export(place: Place) -> None:
-    for _ in export_lines(Whole(place.engine), place.ids, Selection(), lambda *_: None):
+    for _ in export_lines(ExportReader(place.engine), place.ids, Selection(), lambda *_: None):
         pass
 
 
 def take(place: Place, file: bytes) -> None:
     importer = Importer(place.engine, place.code, lambda: LATER, whole=True)
-    Intake(BytesIO(file), place.ids, place.api.sources).into(importer, lambda *_: None, Outcome())
+    Intake(BytesIO(file), place.ids, place.api.sources).into(importer, lambda *_: None, ImportOutcome())
     importer.close()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.sql import Misfit, Outcome
+from adapters.sql import ImportOutcome, Unimportable
 from core.ids import Ids
 from tests.archive.conftest import Journey, Make
 from tests.support.house import start, wms
@@ -60,14 +60,14 @@ def test_an_import_again_changes_nothing(journey: Journey):
 
     again = here.take(file)
 
-    assert again == Outcome(known=14, known_deliveries=3)
+    assert again == ImportOutcome(known=14, known_deliveries=3)
     assert here.export() == file
 
 
 def test_an_import_that_stopped_half_way_goes_on_where_it_stopped(journey: Journey):
     there, here = journey
     file = there.export()
-    with pytest.raises(Misfit, match="cut off"):
+    with pytest.raises(Unimportable, match="cut off"):
         here.take(b"".join(file.splitlines(keepends=True)[:9]))
 
     rest = here.take(file)
@@ -213,7 +213,7 @@ def test_a_selection_is_appended_also_to_an_empty_log(journey: Journey):
 def test_another_secret_is_refused_with_what_to_do(journey: Journey):
     there, here = journey
 
-    with pytest.raises(Misfit, match=r"line 1: .*another service secret.*give this service the secret"):
+    with pytest.raises(Unimportable, match=r"line 1: .*another service secret.*give this service the secret"):
         here.take(there.export(), ids=Ids(b"another secret, also of 32 bytes"))
 
     assert here.rows("SELECT 1 FROM events") == []
@@ -223,7 +223,7 @@ def test_a_source_that_is_not_configured_is_refused_with_what_to_write(busy: Pla
     file = busy.export()
     busy.api.sources.pop("older")  # type: ignore[attr-defined]
 
-    with pytest.raises(Misfit, match=r"the source older is not configured here: add \[sources.older\]"):
+    with pytest.raises(Unimportable, match=r"the source older is not configured here: add \[sources.older\]"):
         busy.take(file)
 
 

@@ -229,7 +229,7 @@ def test_streams_that_a_writer_has_forgotten_are_folded_on(flight: Flight, monke
     for number in range(len(HAPPY)):
         for name in "abcd":
             flight.begin(scan(flight.bench, name, number))
-            assert len(flight.bench.log._projector.memory._streams) <= 3
+            assert len(flight.bench.log._projector.cache._streams) <= 3
 
     flight.land()
 

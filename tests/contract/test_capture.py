@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from adapters.sql import Refused, Replay
+from adapters.sql import Replay, ReplayRefused
 from core.fold import MACHINES, fold, trace
-from core.golden_history import line_of, plain, stream
+from core.golden_history import line_of, stream, summary
 from tests.support.house import House, pushed, start, stop, wms
 
 ANN = "ann.wearer@example.com"
@@ -38,7 +38,7 @@ def test_a_captured_history_folds_as_the_stream_did_and_names_nobody(house, path
 
     kind, events = MACHINES[story.machine], stream(*story.events)
     assert [line_of(step) for step in trace(kind, events, story.settings)] == story.trace
-    assert {name: plain(getattr(fold(kind, events, story.settings), name)) for name in story.state} == story.state
+    assert {name: summary(getattr(fold(kind, events, story.settings), name)) for name in story.state} == story.state
     assert story.state["state"] == found["state"]
     assert len(story.events) == found["events"]
     assert "ann" not in json.dumps(story.events).lower().replace("cancel", "")
@@ -54,5 +54,5 @@ def test_what_came_late_is_late_in_the_captured_history_too(house):
 
 
 def test_an_id_that_nobody_has_is_refused(house):
-    with pytest.raises(Refused, match="no stream"):
+    with pytest.raises(ReplayRefused, match="no stream"):
         replay(house).capture("ses_" + "a" * 26, "why")

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.sql.erasure.erase import Eraser
 from adapters.sql.log.own_events import Recorder
-from adapters.sql.projections.invalidation import Afresh
+from adapters.sql.projections.invalidation import Invalidator
 from core import fold
 from tests.support.logs import IDS, NOON
 from tests.support.releases import Release, changed
@@ -36,7 +36,7 @@ def glasses(kind: str, at: str = "10:00:00") -> dict[str, Any]:
 
 def erase(release: Release) -> None:
     recorder = Recorder(release.append, lambda: NOON, "command line")
-    afresh = Afresh(release.log._dialect, release.code)
+    afresh = Invalidator(release.log._dialect, release.code)
     eraser = Eraser(release.engine, release.log, recorder, afresh)
     eraser.erase(eraser.of_streams([IDS.of("session", "captions", ANNA)]), "asked for")
 

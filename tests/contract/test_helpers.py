@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapters.sql import Progress, Unfolded
+from adapters.sql import FoldFailure, ReplayProgress
 from adapters.sql.replay import parallel_fold, stream_cursor
 from adapters.sql.replay.difference import Differ
 from core import fold
@@ -75,7 +75,7 @@ def test_progress_is_told_in_the_order_of_the_streams_and_counts_every_event(sta
 
     release.rebuild("measurement")
 
-    told = [(one.streams, one.events) for one in release.heard if isinstance(one, Progress)]
+    told = [(one.streams, one.events) for one in release.heard if isinstance(one, ReplayProgress)]
     assert told == sorted(told)
     assert told[-1] == (SESSIONS, SESSIONS * len(STEPS))
 
@@ -114,7 +114,7 @@ def test_a_stream_that_a_helper_cannot_fold_is_told_and_marked(start: Start):
 
     versions = release.builder.build(["measurement"], release.heard.append)
 
-    failed = [one for one in release.heard if isinstance(one, Unfolded)]
+    failed = [one for one in release.heard if isinstance(one, FoldFailure)]
     assert len(failed) == SESSIONS
     assert {one.error.split(" in ")[0] for one in failed} == {"ZeroDivisionError"}
     assert release.marks() == SESSIONS

@@ -125,7 +125,7 @@ def append_everything(house: House) -> None:
     house.send("captions", start("new"))
     house.log.append([house.entry("clinic", wms("s1", 3))] * (KEPT + 1))
     house.reject()
-    house.log._projector.memory.forget()
+    house.log._projector.cache.forget()
     house.send("clinic", wms("s1", 10, "PAGE_UNLOADED"))
     house.send("energy", pushed("a1", "car-1", result={"ok": False}), key="k1")
 

@@ -49,7 +49,7 @@ def test_a_fold_that_cannot_be_taken_up_is_made_anew_with_all_its_rows(database_
     with bench.engine.begin() as connection:
         connection.execute(text("UPDATE projections SET snapshot = :snapshot"), {"snapshot": snapshot})
         connection.execute(text("UPDATE measurements SET measurement = 'mea_of_nobody', state = 'lost'"))
-    bench.log._projector.memory.forget()
+    bench.log._projector.cache.forget()
 
     send(bench, "MEASUREMENT_CREATED", first=len(STARTED), measurementId="m1")
 

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from adapters.server.frames import Inbox, Outcome, frame, pack
-from adapters.sql import Receipt, fitting, migrate, open_engine
+from adapters.sql import Receipt, batch_length, migrate, open_engine
 from adapters.sql.dialects.postgresql import _APPEND_LOCK
 from tests.support.logs import Bench, wms
 from tests.support.postgres import Postgres
@@ -109,7 +109,7 @@ def test_sessions_that_are_ended_under_load(postgresql_url: str):
 def test_sessions_that_are_ended_while_batches_are_under_way_and_others_wait(
     postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("adapters.server.writer.fitting", partial(fitting, most=16))  # others of its stream wait
+    monkeypatch.setattr("adapters.server.writer.fitting", partial(batch_length, most=16))  # others of its stream wait
     with closing(psycopg.connect(postgresql_url, autocommit=True)) as admin:
 
         def lose(load: Load) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from adapters.server import Keeper
+from adapters.server import Supervisor
 from tests.support.logs import wms
 from tests.support.service import CONFIGURATION, Service, free_port, running, surroundings
 
@@ -82,7 +82,7 @@ def test_a_service_leans_on_nothing_in_the_temporary_folder(
 def test_one_that_is_told_to_stop_while_a_process_is_started_anew_stops(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    keeper = Keeper(DIES, None, {}, "died", pytest.fail)
+    keeper = Supervisor(DIES, None, {}, "died", pytest.fail)
     started = subprocess.Popen.__init__
 
     def slowly(self: Any, *arguments: Any, **named: Any) -> None:
@@ -101,7 +101,7 @@ def test_one_that_is_told_to_stop_while_a_process_is_started_anew_stops(
 def test_a_process_that_cannot_be_started_anew_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    keeper = Keeper(DIES, None, {}, "died", pytest.fail)
+    keeper = Supervisor(DIES, None, {}, "died", pytest.fail)
     started, failures = subprocess.Popen.__init__, [OSError(24, "Too many open files")] * 2
 
     def scarcely(self: Any, *arguments: Any, **named: Any) -> None:
@@ -128,7 +128,7 @@ def test_a_process_that_dies_at_its_start_again_and_again_is_given_up(
 ):
     monkeypatch.setattr("adapters.server.process._PAUSE", 0.001)
     given_up: Queue[str] = Queue()
-    keeper = Keeper(DIES, None, {}, "died", given_up.put)
+    keeper = Supervisor(DIES, None, {}, "died", given_up.put)
 
     assert given_up.get(timeout=30) == "died: 8 times at its start, with status 0; see the lines above"
     keeper.stop()
@@ -138,7 +138,7 @@ def test_a_process_that_is_killed_is_started_anew_as_often_as_it_takes(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr("adapters.server.process._PAUSE", 0.001)
-    keeper = Keeper(SLEEPS, None, {}, "died", pytest.fail)
+    keeper = Supervisor(SLEEPS, None, {}, "died", pytest.fail)
 
     for _ in range(12):
         killed = keeper._process

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from adapters.audit import Notary, SigningKey, Verification, opened, verify_log
-from adapters.sql import Entry, Importer, Taken, Tree, Verified, recompute
+from adapters.sql import Entry, ImportedEvent, Importer, Tree, Verified, recompute
 from adapters.sql.log.seal import seal
 from core.event import Reading
 from core.header_codec import unpack
@@ -93,7 +93,7 @@ class Audited(Erasing):
         entry: Entry = kinds[number % len(kinds)]()
         return entry
 
-    def _of_another_log(self, number: int) -> Taken:
+    def _of_another_log(self, number: int) -> ImportedEvent:
         entry = self.entry("clinic", wms("elsewhere", number))
         assert isinstance(entry.reading, Reading)
         sealed, stream = seal(IDS, entry), self.stream("session", "clinic", "elsewhere")
@@ -102,7 +102,7 @@ class Audited(Erasing):
             *(sealed.key.hex(), entry.verified_by, sealed.commitment.hex()),
         )
         taken = (sealed.key, leaf(columns), unpack(sealed.headers), sealed.salt, "session", "elsewhere")
-        return Taken(number, entry, columns, *taken)
+        return ImportedEvent(number, entry, columns, *taken)
 
     def _undecodable(self, body: bytes) -> Entry:
         entry, provider = self.entry("clinic", {}), self.sources["clinic"]

@@ -3,7 +3,7 @@
 from adapters.sql.erasure.erase import Eraser
 from adapters.sql.erasure.retract import Retractor
 from adapters.sql.log.own_events import Recorder
-from adapters.sql.projections.invalidation import Afresh
+from adapters.sql.projections.invalidation import Invalidator
 from tests.support.logs import IDS, NOON, Bench
 
 
@@ -13,7 +13,7 @@ class Erasing(Bench):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.recorder = Recorder(self.append, lambda: NOON, "command line")
-        afresh = Afresh(self.log._dialect, self.code)
+        afresh = Invalidator(self.log._dialect, self.code)
         self.eraser = Eraser(self.engine, self.log, self.recorder, afresh)
         self.retractor = Retractor(self.log, self.recorder, afresh)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.http import Api, create_http, tell
+from adapters.http import Api, create_http, report_action
 from adapters.providers import build, reader
 from adapters.sql import (
     Code,
@@ -45,7 +45,7 @@ class House:
         ticks = count(NOON, 1_000)
         self.log = Log(self.engine, Code(self.ids, every), lambda: next(ticks))
         self.code = Code(self.ids, {name: every[name] for name in configured})
-        self.tell = partial(tell, self._append, lambda: NOON)
+        self.tell = partial(report_action, self._append, lambda: NOON)
         self.recorder = Recorder(self._append, lambda: NOON, "http")
         given: dict[str, Any] = {
             "reads": Reads(self.engine),

@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import Any
 
 from adapters.sql import Builder, Code, Projector, Source, dialect_of
-from adapters.sql.replay.build import Progress, Unfolded
+from adapters.sql.replay.build import FoldFailure, ReplayProgress
 from core import fold
 from core.machines import session
 from core.machines.table import On, declare
@@ -24,7 +24,7 @@ class Release(Bench):
         self.machines = machines
         self.code = Code(IDS, self.views, machines)
         self.log._projector = Projector(dialect_of(self.engine), self.code)
-        self.heard: list[Progress | Unfolded] = []
+        self.heard: list[ReplayProgress | FoldFailure] = []
         ticks = count(NOON + 10**9)
         self.builder = Builder(self.engine, self.code, lambda: next(ticks), helpers)
 

@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any
 
 from adapters.archive import Intake, export_lines
-from adapters.sql import OWN, Code, Entry, Importer, Keeper, Outcome, Selection, Whole, keeper
+from adapters.sql import OWN, Code, Entry, ExportReader, Importer, ImportOutcome, Keeper, Selection, keeper
 from core.event import Unreadable
 from core.ids import Ids
 from tests.support.house import NOON, SECOND, House, pushed, start, stop, wms
@@ -45,11 +45,11 @@ class Place(House):
 
     def export(self, **chosen: Any) -> bytes:
         """The log as a file."""
-        return b"".join(export_lines(Whole(self.engine), self.ids, Selection(**chosen), lambda *_: None))
+        return b"".join(export_lines(ExportReader(self.engine), self.ids, Selection(**chosen), lambda *_: None))
 
-    def take(self, file: bytes, *, ids: Ids | None = None, outcome: Outcome | None = None) -> Outcome:
+    def take(self, file: bytes, *, ids: Ids | None = None, outcome: ImportOutcome | None = None) -> ImportOutcome:
         """Imports a file; what was taken before a Misfit stands in `outcome`."""
-        ids, outcome, ticks = ids or self.ids, outcome or Outcome(), count(LATER, 1_000)
+        ids, outcome, ticks = ids or self.ids, outcome or ImportOutcome(), count(LATER, 1_000)
         intake = Intake(BytesIO(file), ids, self.api.sources)
         importer = Importer(self.engine, Code(ids, self.api.sources), lambda: next(ticks), whole=intake.whole)
         try:

@@ -9,12 +9,12 @@ from prometheus_client import CollectorRegistry
 from adapters.audit import Notary
 from adapters.config import Token
 from adapters.http.framework.waiting import Waiting
-from adapters.sql import Code, Current, Past, Plans, Reads, Source
+from adapters.sql import AsOf, Code, Current, Plans, Reads, Source
 from core.event import Instant
 from core.ids import Ids
 
 
-class Tell(Protocol):
+class ReportAction(Protocol):
     """Records what an app tells of an action. Returns the verdict and the position of the event that holds the key.
 
     Raises `adapters.sql.Unavailable` while the log cannot commit.
@@ -39,7 +39,8 @@ class Record(Protocol):
 class Api:
     """The wiring of the query API; `create_http` takes it.
 
-    `record`: the access log. `sources`: the configured ones by name. `clock`: now. `past`: what was, by either clock.
+    `record`: the access log. `sources`: the configured ones by name. `clock`: now.
+    `as_of`: reads of the past, by either clock.
     `tokens`: who may ask, by name; without any, everybody.
     `notary`: who signs the log and proves what is in it. `probe`: returns once the log has committed something, and
     raises Unavailable where it cannot. `plans`: replays that are asked for over HTTP.
@@ -50,7 +51,7 @@ class Api:
     reads: Reads
     ids: Ids
     sources: Mapping[str, Source]
-    tell: Tell
+    tell: ReportAction
     record: Record
     clock: Callable[[], Instant]
     threads: int = 4
@@ -61,13 +62,13 @@ class Api:
     probe: Callable[[], object] = bool
     plans: Plans | None = None
     tokens: Mapping[str, Token] = field(default_factory=dict)
-    past: Past = field(init=False)
+    as_of: AsOf = field(init=False)
     current: Current = field(init=False)
     waiting: Waiting = field(init=False)
 
     def __post_init__(self) -> None:
         code = Code(self.ids, self.sources)
-        object.__setattr__(self, "past", Past(self.reads, code))
+        object.__setattr__(self, "as_of", AsOf(self.reads, code))
         object.__setattr__(self, "current", self.reads.current(code))
         object.__setattr__(self, "waiting", Waiting(self.reads.head, self.threads, self.patience))
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from adapters.http.framework.scalars import AnomalyKind, Form, Moment, Name, ProviderName, ToldState, Verdict
+from adapters.http.framework.scalars import AnomalyKind, Form, Moment, Name, ProviderName, ReportedState, Verdict
 
 HIGHEST = 2**63 - 1
 """No position is higher: both databases count in 64 bits."""
@@ -206,5 +206,5 @@ class Told(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     source: Annotated[Name, Meta(description="An amps source.")]
     action_id: Annotated[Name, Meta(description="The provider's own id of the action.")]
-    state: ToldState
+    state: ReportedState
     occurred_at: Annotated[Moment, Meta(description="When it happened, by the app's clock.")]

@@ -6,7 +6,7 @@ the OpenAPI document. A ValueError's text is told to the client behind the param
 
 from typing import Any, ClassVar, Self
 
-from adapters.providers import PROVIDERS, TOLD_STATES, iso
+from adapters.providers import PROVIDERS, REPORTED_STATES, iso
 from core.event import ANOMALIES
 
 _LONGEST = 512
@@ -47,7 +47,7 @@ class Moment(int):
         return {"type": "string", "format": "date-time"}
 
 
-class Word(str):
+class Choice(str):
     """One of a few words."""
 
     __slots__ = ()
@@ -65,7 +65,7 @@ class Word(str):
         return {"type": "string", "enum": list(cls.choices)}
 
 
-class AnomalyKind(Word):
+class AnomalyKind(Choice):
     """A kind of anomaly."""
 
     __slots__ = ()
@@ -76,35 +76,35 @@ class AnomalyKind(Word):
         return 1 << ANOMALIES.index(self)
 
 
-class ProviderName(Word):
+class ProviderName(Choice):
     """A provider."""
 
     __slots__ = ()
     choices = tuple(sorted(PROVIDERS))
 
 
-class Verdict(Word):
+class Verdict(Choice):
     """What a delivery turned out to be."""
 
     __slots__ = ()
     choices = ("new", "duplicate", "conflict", "rejected")
 
 
-class Form(Word):
+class Form(Choice):
     """A form in which a timeline is told."""
 
     __slots__ = ()
     choices = ("json", "csv", "csv-bom", "text")
 
 
-class ToldState(Word):
+class ReportedState(Choice):
     """A state of an action that an app may tell."""
 
     __slots__ = ()
-    choices = tuple(sorted(TOLD_STATES))
+    choices = tuple(sorted(REPORTED_STATES))
 
 
-_KINDS = (Name, Moment, Word)
+_KINDS = (Name, Moment, Choice)
 
 
 def parse(kind: type, value: Any) -> Any:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from adapters.providers import read_told, told
+from adapters.providers import read_report, report_body
 from adapters.sql import Entry, Receipt
 from core.event import Instant
 
 
-def tell(
+def report_action(
     append: Callable[[Entry], Receipt],
     clock: Callable[[], Instant],
     *,
@@ -18,7 +18,7 @@ def tell(
     occurred_at: Instant,
 ) -> tuple[str, int]:
     """Appends it; with `append` and `clock` bound, this is `adapters.http.framework.api.Tell`."""
-    body = told(action_id, state, occurred_at)
-    entry = Entry(source, clock(), [("idempotency-key", key)], body, None, b"told:" + key.encode(), read_told(body))
+    body = report_body(action_id, state, occurred_at)
+    entry = Entry(source, clock(), [("idempotency-key", key)], body, None, b"told:" + key.encode(), read_report(body))
     receipt = append(entry)
     return receipt.verdict, receipt.position

@@ -24,7 +24,7 @@ def clocks_of(ask: Ask[Any]) -> Clocks | None:
     }
     if set(asked.values()) == {None} and ask.api.current.is_built():
         return None
-    return ask.api.past.clocks(**asked)
+    return ask.api.as_of.clocks(**asked)
 
 
 def known(kind: str, find: Callable[[], T | None]) -> T:

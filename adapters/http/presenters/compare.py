@@ -15,7 +15,7 @@ from adapters.http.presenters.stream_resource import our_id, runs_of, settings_o
 from adapters.sql import Arrival, Measured, Projected
 from core.clocks import Clocks
 from core.fold import MACHINES, fold
-from core.knowledge_changes import Change, FactsOf, Lesson, changes, lessons
+from core.knowledge_changes import FactChange, FactsOf, KnowledgeChange, changes, knowledge_changes
 
 Found = tuple[Projected | Measured, msgspec.Struct]
 """The row that a thing has by some clocks, and the thing as it is told."""
@@ -32,7 +32,7 @@ def compare_stream(ask: Ask[queries.Compare], kind: str, shape: Callable[..., ms
     api, name = ask.api, our_id(kind, ask.path["id"])
 
     def at(clocks: Clocks) -> Found | None:
-        row = api.past.stream(name, clocks)
+        row = api.as_of.stream(name, clocks)
         return None if row is None else (row, shape(api, row, ask.now))
 
     return compared(ask, kind, at, _facts_of_state)
@@ -42,7 +42,7 @@ def compared(ask: Ask[queries.Compare], kind: str, at: At, facts_of: FactsOf) ->
     """The comparison of one thing. Raises BadRequest, NotFound, Gone."""
     before, after = _both(ask)
     row, now = known(kind, lambda: at(after))
-    history = known(kind, lambda: ask.api.past.history(row.stream, after))
+    history = known(kind, lambda: ask.api.as_of.history(row.stream, after))
     if history.named.erased is not None:
         raise Gone(f"the {kind} was erased: what was learnt of it cannot be told any more")
     then = at(before)
@@ -62,7 +62,7 @@ def compared(ask: Ask[queries.Compare], kind: str, at: At, facts_of: FactsOf) ->
         late=sum(one.kind == "late" and one.position in came for one in fold(machine, events, settings).anomalies),
         learnt=[
             _shape(one, arrivals)
-            for one in lessons(machine, events, before.position, settings, facts_of, ask.query.limit)
+            for one in knowledge_changes(machine, events, before.position, settings, facts_of, ask.query.limit)
         ],
     )
 
@@ -85,7 +85,7 @@ def _facts_of_state(state: Any) -> dict[str, Any]:
 
 
 def _both(ask: Ask[queries.Compare]) -> tuple[Clocks, Clocks]:
-    query, past = ask.query, ask.api.past
+    query, past = ask.query, ask.api.as_of
     earlier = (given(query.known_at), given(query.known_at_position))
     if earlier == (None, None):
         raise BadRequest("known_at: the earlier time is missing; or send known_at_position", parameter="known_at")
@@ -103,7 +103,7 @@ def _fields(shown: msgspec.Struct | None) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if name not in _ARRIVAL}
 
 
-def _shape(lesson: Lesson, arrivals: dict[int, Arrival]) -> shapes.Learnt:
+def _shape(lesson: KnowledgeChange, arrivals: dict[int, Arrival]) -> shapes.Learnt:
     event = lesson.event
     return shapes.Learnt(
         position=event.position,
@@ -116,5 +116,5 @@ def _shape(lesson: Lesson, arrivals: dict[int, Arrival]) -> shapes.Learnt:
     )
 
 
-def _told(changed: dict[str, Change]) -> dict[str, shapes.Changed]:
+def _told(changed: dict[str, FactChange]) -> dict[str, shapes.Changed]:
     return {field: shapes.Changed(change.before, change.after) for field, change in changed.items()}

@@ -78,7 +78,7 @@ def rows_of(ask: Ask[Any], asked: WantedStreams) -> tuple[Sequence[Projected], i
     """One row less than `asked.limit` at most, and the `opened` before which the next page goes on."""
     clocks, limit = clocks_of(ask), asked.limit - 1
     if clocks is not None:
-        return ask.api.past.streams(replace(asked, limit=limit), clocks)
+        return ask.api.as_of.streams(replace(asked, limit=limit), clocks)
     asked = replace(asked, fingerprints=ask.api.current.versions)
     return page_of(ask.api.reads.streams(asked), limit, lambda row: row.opened)
 
@@ -87,7 +87,7 @@ def one(ask: Ask[Any], kind: str) -> Projected:
     """The projection that the path's id of ours names, as it is or as it was. Raises NotFound, Gone."""
     api, name, clocks = ask.api, our_id(kind, ask.path["id"]), clocks_of(ask)
     if clocks is not None:
-        return known(kind, lambda: api.past.stream(name, clocks))
+        return known(kind, lambda: api.as_of.stream(name, clocks))
     versions = api.current.versions
     asked = WantedStreams(kind=kind, fingerprints=versions, limit=1, sources=api.source_names(), streams=[name])
     for row in api.reads.streams(asked):

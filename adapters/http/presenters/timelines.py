@@ -47,7 +47,7 @@ def timeline(ask: Ask[Any], row: Row, belongs: Belongs = lambda _: True) -> list
     """
     if row.source not in ask.api.sources:
         return []
-    return Timeline(ask.api, row, clocks_of(ask) or ask.api.past.clocks()).lines(belongs)
+    return Timeline(ask.api, row, clocks_of(ask) or ask.api.as_of.clocks()).lines(belongs)
 
 
 def title_of(row: Row, what: str) -> str:
@@ -69,7 +69,7 @@ class Timeline:
     """A stream's timeline as a question's clocks show it. Raises NotFound, Gone; its source has to be configured."""
 
     def __init__(self, api: Api, row: Row, clocks: Clocks) -> None:
-        history = known("stream", lambda: api.past.history(row.stream, clocks))
+        history = known("stream", lambda: api.as_of.history(row.stream, clocks))
         self._arrivals = {one.event.position: one for one in history.arrivals}
         self._repeats: Counter[tuple[int, str]] = Counter()
         for repeat in history.repeats:

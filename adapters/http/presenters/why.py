@@ -41,7 +41,7 @@ def why_measurement(ask: Ask[Any], row: Measured) -> shapes.Why:
 def _timeline(ask: Ask[Any], row: Projected | Measured) -> Timeline:
     if row.source not in ask.api.sources:
         raise NotFound("the configuration no longer says how its source is read")
-    return Timeline(ask.api, row, clocks_of(ask) or ask.api.past.clocks())
+    return Timeline(ask.api, row, clocks_of(ask) or ask.api.as_of.clocks())
 
 
 def _shape(ask: Ask[Any], row: Projected | Measured, timeline: Timeline, found: Why, **whole: Any) -> shapes.Why:

@@ -11,7 +11,7 @@ from adapters.config import Scope
 from adapters.http.framework import queries
 from adapters.http.framework.problems import BadRequest, NotFound
 from adapters.http.framework.routes import Ask, Routes
-from adapters.http.framework.scalars import Word
+from adapters.http.framework.scalars import Choice
 from core.note import to_base64
 
 routes = Routes()
@@ -21,7 +21,7 @@ PLAIN = "text/plain; charset=utf-8"
 Size = Annotated[queries.Position | UnsetType, Meta(description="A number of positions, from the first one on.")]
 
 
-class Format(Word):
+class Format(Choice):
     """How a proof is written."""
 
     __slots__ = ()

@@ -28,7 +28,7 @@ _NAMES = {"session": "session_id", "action": "action_id"}
 @routes.many(Scope.READ, "/v1/audit/completeness", queries.Completeness, shapes.Incomplete, page=shapes.Completeness)
 def completeness(ask: Ask[queries.Completeness]) -> Listing[shapes.Incomplete]:
     """Sessions and actions that are not whole, the newest first, and when each source was heard last."""
-    clocks = clocks_of(ask) or ask.api.past.clocks()
+    clocks = clocks_of(ask) or ask.api.as_of.clocks()
     kind, before = ask.after or (_KINDS[0], None)
     rows, left = rows_of(ask, _wanted(ask, kind, before))
     found: list[shapes.Incomplete] = []
@@ -60,7 +60,7 @@ def _wanted(ask: Ask[queries.Completeness], kind: str, before: int | None) -> Wa
 def _incomplete(ask: Ask[queries.Completeness], row: Projected, clocks: Clocks) -> list[shapes.Incomplete]:
     api, state = ask.api, state_of(row)
     conflicts = [int(position) for position in row.conflicts.split(",") if position]
-    doubled = api.past.doubled(row, clocks)
+    doubled = api.as_of.doubled(row, clocks)
     found = findings(row.machine, state, ask.now, settings_of(api, row.source), conflicts, doubled)
     if not found:
         return []

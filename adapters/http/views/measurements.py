@@ -39,7 +39,7 @@ def measurements(ask: Ask[queries.Measurements]) -> Listing[shapes.Measurement]:
         found = ask.api.reads.measurements(replace(asked, fingerprints=ask.api.current.versions))
         rows, following = page_of(found, ask.query.limit, lambda row: [row.opened, row.measurement])
     else:
-        rows, following = ask.api.past.measurements(replace(asked, limit=ask.query.limit), clocks)
+        rows, following = ask.api.as_of.measurements(replace(asked, limit=ask.query.limit), clocks)
     return Listing([shape(ask.api, row) for row in rows], following)
 
 
@@ -147,10 +147,10 @@ def present_measurement(api: Api, name: str) -> Measured:
 
 def _unbuilt(api: Api, name: str) -> Measured:
     asked = WantedMeasurements(fingerprints=(), limit=1, measurements=[name])
-    clocks = api.past.clocks()
+    clocks = api.as_of.clocks()
     following: Any = None
     for _ in range(_PAGES):
-        found, following = api.past.measurements(replace(asked, before=following), clocks)
+        found, following = api.as_of.measurements(replace(asked, before=following), clocks)
         if found:
             return found[0]
         if following is None:
@@ -160,7 +160,7 @@ def _unbuilt(api: Api, name: str) -> Measured:
 
 def _earlier(api: Api, present: Measured, clocks: Clocks) -> Measured | None:
     """The measurement as it was. One that had no id yet had another id of ours: what shares an event with it is it."""
-    found = api.past.measured(present.stream, clocks)
+    found = api.as_of.measured(present.stream, clocks)
     for row in found:
         if row.measurement == present.measurement:
             return row
@@ -171,7 +171,7 @@ def _earlier(api: Api, present: Measured, clocks: Clocks) -> Measured | None:
 
 def _subjects(api: Api, present: Measured, clocks: Clocks) -> set[int | None]:
     """The measurements, by their first position, that the events of a present one belonged to."""
-    now, then = (Timeline(api, present, each).entries for each in (api.past.clocks(), clocks))
+    now, then = (Timeline(api, present, each).entries for each in (api.as_of.clocks(), clocks))
     own = {entry.position for entry in now if entry.measurement == present.opened}
     return {entry.measurement for entry in then if entry.position in own}
 

@@ -10,7 +10,7 @@ from adapters.http.framework.problems import Conflict, NotFound
 from adapters.http.framework.routes import Ask, Listing, Routes, listing_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.instants import utc
-from adapters.sql import Difference, Plan, Plans, Refused
+from adapters.sql import Difference, Plan, Plans, ReplayRefused
 from core.fold import MACHINES
 
 routes = Routes()
@@ -71,7 +71,7 @@ def plan_replay(ask: Ask[queries.Plain], wish: Wish) -> PlannedReplay:
         raise NotFound(f"no machine {unknown[0]}; there are {', '.join(sorted(MACHINES))}")
     try:
         return shape(_plans(ask).plan(wish.machines))
-    except Refused as error:
+    except ReplayRefused as error:
         raise Conflict(str(error)) from error
 
 
@@ -94,7 +94,7 @@ def confirm_replay(ask: Ask[queries.Plain], _: Yes) -> PlannedReplay:
     """Begins a planned replay, which switches to what it has folded in the end."""
     try:
         return shape(_known(_plans(ask).confirm(ask.path["id"], ask.who)))
-    except Refused as error:
+    except ReplayRefused as error:
         raise Conflict(str(error)) from error
 
 

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Wrong(msgspec.Struct, frozen=True):
+class Discrepancy(msgspec.Struct, frozen=True):
     """The first position that is wrong, or the first of those among which it is (`until`: the last of them).
 
     `what`: event, payload, node, checkpoint, retraction, or log where something is missing or too much.
@@ -15,9 +15,9 @@ class Wrong(msgspec.Struct, frozen=True):
     why: str
 
 
-class Found(Exception):
+class DiscrepancyFound(Exception):
     """Ends a verification."""
 
     def __init__(self, position: int, what: str, why: str, *, until: int | None = None) -> None:
         super().__init__(why)
-        self.wrong = Wrong(position, position if until is None else until, what, why)
+        self.wrong = Discrepancy(position, position if until is None else until, what, why)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 from sqlalchemy import Connection, func, select, text
 
-from adapters.sql.audit.discrepancy import Found, Wrong
+from adapters.sql.audit.discrepancy import Discrepancy, DiscrepancyFound
 from adapters.sql.audit.tree import STEP, Stored
 from adapters.sql.audit.verify_erased import check_erasures
 from adapters.sql.audit.verify_events import Events
@@ -26,7 +26,7 @@ CHUNK = 4_096
 Trust = Callable[[str], Checkpoint]
 """Opens a signed note of this log's key. Raises ValueError for any other text."""
 
-Progress = Callable[[int, int], None]
+VerifyProgress = Callable[[int, int], None]
 """(positions done, positions in all), between two reads."""
 
 
@@ -36,7 +36,7 @@ class Verified(msgspec.Struct, frozen=True):
     `root`: over the leaves that were verified. `unchecked`: unknown types whose source is no longer configured.
     """
 
-    wrong: Wrong | None
+    wrong: Discrepancy | None
     size: int
     root: bytes
     checkpoints: int
@@ -50,7 +50,7 @@ def recompute(
     trust: Trust,
     kept: Sequence[Checkpoint],
     readers: Mapping[str, Reader],
-    progress: Progress = lambda _done, _all: None,
+    progress: VerifyProgress = lambda _done, _all: None,
 ) -> Verified:
     """Verifies the log as it is now. `kept`: checkpoints from elsewhere, which the log has to be an extension of.
 
@@ -61,7 +61,7 @@ def recompute(
         for done in walk.chunks():
             progress(done, walk.head)
         walk.check_the_rest()
-    except Found as found:
+    except DiscrepancyFound as found:
         return walk.verified(found.wrong)
     return walk.verified(None)
 
@@ -104,7 +104,7 @@ class _Walk:
             int(connection.execute(_SEALED).scalar_one()) << STEP, int(connection.execute(_COVERED).scalar_one())
         )
 
-    def verified(self, wrong: Wrong | None) -> Verified:
+    def verified(self, wrong: Discrepancy | None) -> Verified:
         tree, counted = self._tree, (self._events.erased, self._events.unchecked)
         return Verified(wrong, tree.size, tree.root(), self._checkpoints, self._nodes, *counted)
 
@@ -122,7 +122,7 @@ class _Walk:
         for checkpoint in self._kept:
             if checkpoint.size > self.head:
                 why = f"the log ends here, and a checkpoint kept elsewhere covers {checkpoint.size} positions"
-                raise Found(self.head + 1, "log", why, until=checkpoint.size)
+                raise DiscrepancyFound(self.head + 1, "log", why, until=checkpoint.size)
         self._check_foreign_rows()
 
     def _walk(self, after: int, end: int) -> None:
@@ -151,11 +151,11 @@ class _Walk:
             found = stored[level].get(place)
             first = (place << level) + 1
             if found is None and position <= self._sealed:
-                raise Found(first, "node", f"node {level}/{place} is missing", until=position)
+                raise DiscrepancyFound(first, "node", f"node {level}/{place} is missing", until=position)
             if found is not None and found != self._tree.completed[level]:
                 if first <= self._agreed < position:
                     first = self._agreed + 1
-                raise Found(first, "node", f"node {level}/{place} is not over these events", until=position)
+                raise DiscrepancyFound(first, "node", f"node {level}/{place} is not over these events", until=position)
             self._nodes += found is not None
 
     def _check_checkpoint(self, stored: Stored) -> None:
@@ -164,7 +164,7 @@ class _Walk:
         checkpoint = self._opened(stored)
         if checkpoint.root != self._tree.root():
             why = f"events up to {stored.size} are not those that were signed: altered together with their leaf hashes"
-            raise Found(self._agreed + 1, "event", why, until=stored.size)
+            raise DiscrepancyFound(self._agreed + 1, "event", why, until=stored.size)
         self._checkpoints += 1
         self._agreed = stored.size
 
@@ -172,10 +172,10 @@ class _Walk:
         try:
             checkpoint = self._trust(bytes(stored.note).decode())
         except (ValueError, TypeError) as error:
-            raise Found(stored.size, "checkpoint", f"it is not one of this log's: {error}") from error
+            raise DiscrepancyFound(stored.size, "checkpoint", f"it is not one of this log's: {error}") from error
         if checkpoint.size != stored.size:
             first, last = sorted((stored.size, checkpoint.size))
-            raise Found(
+            raise DiscrepancyFound(
                 first, "checkpoint", f"it covers {checkpoint.size} positions and stands at another size", until=last
             )
         return checkpoint
@@ -183,7 +183,7 @@ class _Walk:
     def _check_kept(self, checkpoint: Checkpoint) -> None:
         if checkpoint.root != self._tree.root():
             why = f"the log is no extension of the checkpoint over {checkpoint.size} positions that was kept elsewhere"
-            raise Found(self._agreed + 1, "log", why, until=checkpoint.size)
+            raise DiscrepancyFound(self._agreed + 1, "log", why, until=checkpoint.size)
 
     def _check_later_checkpoints(self) -> None:
         """Those made meanwhile are left for the next time; what they cover has to be there."""
@@ -195,7 +195,7 @@ class _Walk:
             self._opened(stored)
             if stored.size > head:
                 why = f"the log ends here, and checkpoint {number} covers {stored.size} positions"
-                raise Found(head + 1, "log", why, until=stored.size)
+                raise DiscrepancyFound(head + 1, "log", why, until=stored.size)
             last = stored.size
 
     def _check_count(self) -> None:
@@ -203,24 +203,28 @@ class _Walk:
         count, number, size, remembered = self._connection.execute(_COUNTED).one()
         if count != number or remembered != (f"{number} {size}" if number else None):
             told = f"{remembered or 'none'} is remembered as the newest, and {count} are there"
-            raise Found(self._agreed + 1, "checkpoint", told, until=max(self.head, self._agreed + 1))
+            raise DiscrepancyFound(self._agreed + 1, "checkpoint", told, until=max(self.head, self._agreed + 1))
 
     def _check_foreign_rows(self) -> None:
         for level, place in self._connection.execute(_FOREIGN_NODES).all():
             position = (place << level) + 1 if 0 <= level < 63 else 1
-            raise Found(min(max(position, 1), self.head + 1), "node", f"node {level}/{place} belongs to no tree")
+            raise DiscrepancyFound(
+                min(max(position, 1), self.head + 1), "node", f"node {level}/{place} belongs to no tree"
+            )
         for (position,) in self._connection.execute(_FOREIGN_EVENTS).all():
-            raise Found(position, "log", "positions begin with 1")
+            raise DiscrepancyFound(position, "log", "positions begin with 1")
         position = self._connection.execute(_FOREIGN_PAYLOADS).scalar_one()
         if position is not None:
-            raise Found(position, "payload", "it belongs to no event")
+            raise DiscrepancyFound(position, "payload", "it belongs to no event")
         if self._events.erased:
             for after in range(0, self.head, CHUNK):
                 check_erasures(self._connection, after, min(after + CHUNK, self.head))
         check_retractions(self._connection, self.head)
 
     def _miss(self, size: int) -> None:
-        raise Found(self._agreed + 1, "checkpoint", f"checkpoint {self._checkpoints + 1} is missing", until=size)
+        raise DiscrepancyFound(
+            self._agreed + 1, "checkpoint", f"checkpoint {self._checkpoints + 1} is missing", until=size
+        )
 
 
 def _levels(end: int) -> range:

@@ -6,7 +6,7 @@ from operator import itemgetter
 import msgspec
 from sqlalchemy import Connection, text
 
-from adapters.sql.audit.discrepancy import Found
+from adapters.sql.audit.discrepancy import DiscrepancyFound
 from adapters.sql.log.own_events import OWN
 
 _GONE = text(
@@ -42,7 +42,7 @@ def check_erasures(connection: Connection, after: int, end: int) -> None:
         told = _told(connection, erased)
         untold += (at for at, stream, _ in some if told is None or erased <= at or not told.names(at, stream))
     if untold:
-        raise Found(min(untold), "payload", "it is erased, and no event tells of that")
+        raise DiscrepancyFound(min(untold), "payload", "it is erased, and no event tells of that")
 
 
 def _told(connection: Connection, position: int) -> _Told | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, select
 
-from adapters.sql.audit.discrepancy import Found
+from adapters.sql.audit.discrepancy import DiscrepancyFound
 from adapters.sql.database.tables import events, payloads
 from adapters.sql.projections.stored_events import Reader
 from core.event import Reading
@@ -48,7 +48,7 @@ class Events:
             yield expected, self._leaf(expected, row)
             expected += 1
         if expected <= end:
-            raise Found(expected, "log", "there is no event at this position")
+            raise DiscrepancyFound(expected, "log", "there is no event at this position")
 
     def _rows(self, after: int, end: int) -> Sequence[Any]:
         try:
@@ -66,29 +66,33 @@ class Events:
             try:
                 self._connection.execute(_ROWS, {"after": position - 1, "end": position}).all()
             except Exception as error:
-                raise Found(position, "event", f"it cannot be read: {type(error).__name__}") from error
+                raise DiscrepancyFound(position, "event", f"it cannot be read: {type(error).__name__}") from error
 
     @staticmethod
     def _check_place(position: int, expected: int) -> None:
         if position < expected:
-            raise Found(position, "log", "there are two events at this position")
-        raise Found(expected, "log", "there is no event at this position")
+            raise DiscrepancyFound(position, "log", "there are two events at this position")
+        raise DiscrepancyFound(expected, "log", "there is no event at this position")
 
     def _leaf(self, position: int, row: Any) -> bytes:
         *columns, stored, held, kind, headers, body, salt, origin, sealed, erased = row
         if held is None:
-            raise Found(position, "payload", "it is missing")
+            raise DiscrepancyFound(position, "payload", "it is missing")
         if erased is not None:
             self._check_erased(position, sealed, (kind, headers, body, salt, origin))
         elif sealed is not None:
-            raise Found(position, "payload", "it is there and sealed as if it were erased")
+            raise DiscrepancyFound(position, "payload", "it is there and sealed as if it were erased")
         try:
             covered = commitment(salt, unpack(headers), body, origin) if sealed is None else sealed
             recomputed = _leaf_of(columns, covered)
         except Exception as error:  # a value of another type than was ever written, whatever that raises
-            raise Found(position, "event", f"it holds what was never written: {type(error).__name__}") from error
+            raise DiscrepancyFound(
+                position, "event", f"it holds what was never written: {type(error).__name__}"
+            ) from error
         if recomputed != stored:
-            raise Found(position, "event", "the event, its payload or its leaf hash is not what was recorded")
+            raise DiscrepancyFound(
+                position, "event", "the event, its payload or its leaf hash is not what was recorded"
+            )
         if kind is not None or columns[_READING] == "unknown_type":
             self._check_type(position, columns, kind, body)
         return recomputed
@@ -97,13 +101,13 @@ class Events:
         """Of an erased payload nothing stays but what the leaf covers."""
         self.erased += 1
         if sealed is None or any(value is not None for value in rest):
-            raise Found(position, "payload", "it is neither there as a whole nor erased as a whole")
+            raise DiscrepancyFound(position, "payload", "it is neither there as a whole nor erased as a whole")
 
     def _check_type(self, position: int, columns: Sequence[Any], kind: str | None, body: bytes | None) -> None:
         """An unknown type stands beside the event and not in the leaf: it has to be what the body says."""
         read = self._readers.get(columns[_SOURCE])
         if columns[_READING] != "unknown_type":
-            raise Found(position, "payload", "it has a type of its own, which only an unknown type has")
+            raise DiscrepancyFound(position, "payload", "it has a type of its own, which only an unknown type has")
         if body is None:
             return
         if read is None:
@@ -111,7 +115,7 @@ class Events:
             return
         reading = read(None, body)
         if isinstance(reading, Reading) and kind not in (reading.type, reading.type.replace("\\u005c", "\\")):
-            raise Found(position, "payload", "its type is not what the body says")
+            raise DiscrepancyFound(position, "payload", "its type is not what the body says")
 
 
 def _leaf_of(columns: Sequence[Any], sealed: bytes) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, text
 
-from adapters.sql.audit.discrepancy import Found
+from adapters.sql.audit.discrepancy import DiscrepancyFound
 from adapters.sql.log.own_events import OWN
 
 _SKIPPED = text(
@@ -39,7 +39,7 @@ def check_retractions(connection: Connection, head: int) -> None:
     wrong = [*_untold(skipped, told), *_unskipped(skipped, told)]
     if wrong:
         position, why = min(wrong)
-        raise Found(position, "retraction", why)
+        raise DiscrepancyFound(position, "retraction", why)
 
 
 def _untold(skipped: dict[int, Any], told: dict[int, int | None]) -> Iterator[tuple[int, str]]:

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from adapters.sql.dialects.statements import Guarded, Insert, Lookup, Row, Write
-from adapters.sql.dialects.write_queue import PAUSE, at_the_head
+from adapters.sql.dialects.write_queue import PAUSE, head_of_queue
 
 _MOST = 64
 """Keys in one look-up."""
@@ -32,7 +32,7 @@ class Sqlite:
     def begin(self, cursor: Any) -> None:
         """Looks for the lock every half millisecond: SQLite's own waiting sleeps longer and longer, past every gap."""
         deadline = time.monotonic() + _PATIENCE
-        with at_the_head(cursor.connection.files.line):
+        with head_of_queue(cursor.connection.files.line):
             while True:
                 try:
                     cursor.execute("BEGIN IMMEDIATE")

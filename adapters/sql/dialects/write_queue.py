@@ -1,4 +1,4 @@
-"""Writers of one SQLite file stand in line for its lock, over all processes: a busy one steps behind who waits."""
+"""A queue for SQLite's write lock over all processes, so that a busy writer cannot starve the others."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ PATIENCE = 2.0
 
 
 @contextmanager
-def at_the_head(file: Path) -> Iterator[None]:
+def head_of_queue(file: Path) -> Iterator[None]:
     """Waits for the head of the line, and stays there while the block lasts: until the lock is had.
 
     Whoever wrote last finds somebody there, and waits behind. The line is a courtesy, SQLite's lock is what counts: who

@@ -8,12 +8,12 @@ import msgspec
 
 from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Lookup, Row
-from adapters.sql.projections.dirty_streams import Waiting, mark
+from adapters.sql.projections.dirty_streams import DirtyStream, mark_dirty
 from adapters.sql.projections.erased import Base, keep
-from adapters.sql.projections.invalidation import Afresh
+from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.projections.projection import Projection, measurement_rows, projection_row
 from adapters.sql.projections.refold import Folded, History
-from adapters.sql.projections.versions import Standing, raise_epoch
+from adapters.sql.projections.versions import VersionMap, raise_epoch
 from core import fold
 from core.header_codec import as_stored
 from core.leaf import commitment
@@ -54,7 +54,7 @@ class Search(msgspec.Struct, frozen=True):
     devices: tuple[Row, ...] = ()
 
 
-class Found(msgspec.Struct):
+class Erasable(msgspec.Struct):
     """What is to be erased: streams (source, our id), events of no stream (source, position), rejections by number.
 
     Whole streams only: of a stream without some of its bodies nobody could fold the rest.
@@ -72,13 +72,13 @@ class Found(msgspec.Struct):
 class Destroyer:
     """Works in the caller's transaction, which has to hold the append lock."""
 
-    def __init__(self, afresh: Afresh) -> None:
-        self._afresh = afresh
+    def __init__(self, afresh: Invalidator) -> None:
+        self._invalidator = afresh
         self._dialect = afresh.dialect
 
-    def destroy(self, cursor: Any, found: Found, at: int) -> int:
+    def destroy(self, cursor: Any, found: Erasable, at: int) -> int:
         """Erases, as the event at position `at` tells; the number of events whose bodies are gone now."""
-        streams = self._afresh.streams(cursor, found.streams) if found.streams else []
+        streams = self._invalidator.streams(cursor, found.streams) if found.streams else []
         self._settle(cursor, streams, at)
         emptied = self._empty(cursor, streams, found.loose, at)
         self._run(cursor, _NAMELESS, [(one.source, one.stream) for one in streams])
@@ -86,11 +86,11 @@ class Destroyer:
         raise_epoch(cursor, self._dialect)  # whoever remembers one of the streams forgets it
         return emptied
 
-    def _settle(self, cursor: Any, streams: Sequence[Waiting], at: int) -> None:
+    def _settle(self, cursor: Any, streams: Sequence[DirtyStream], at: int) -> None:
         """Takes the streams' last folds, and keeps what of them is nobody's in every version's place."""
-        now = self._afresh.standing(cursor)
+        now = self._invalidator.version_map(cursor)
         kept: list[tuple[str, str, Base]] = []
-        for history in self._afresh.refolder.read(cursor, streams):
+        for history in self._invalidator.refolder.read(cursor, streams):
             projection = self._projection(cursor, history)
             if projection is not None:
                 kept.append(self._redacted(projection, at))
@@ -104,7 +104,7 @@ class Destroyer:
         with suppress(
             Exception
         ):  # a fault of a fold, or a source that is no longer configured: it must stop no erasure
-            return self._afresh.refolder.projection(history)
+            return self._invalidator.refolder.projection(history)
         for name, conflicts, snapshot in self._stored(cursor, one):
             machine = fold.MACHINES.get(name)
             if machine is None:
@@ -117,33 +117,33 @@ class Destroyer:
             return projection
         return None
 
-    def _stored(self, cursor: Any, one: Waiting) -> Sequence[Row]:
+    def _stored(self, cursor: Any, one: DirtyStream) -> Sequence[Row]:
         cursor.execute(_ROWS.replace("?", self._dialect.mark), (one.source, one.stream))
         rows: Sequence[Row] = cursor.fetchall()
         return rows
 
     def _redacted(self, one: Projection, at: int) -> tuple[str, str, Base]:
         """Takes what is personal out of the projection."""
-        measured = {row[_POSITION]: row[_OURS] for row in measurement_rows(self._afresh.ids, one).values()}
+        measured = {row[_POSITION]: row[_OURS] for row in measurement_rows(self._invalidator.ids, one).values()}
         redact(one.state)
         one.base = Base(at, measured, fold.encode(one.state))
         return one.source, one.stream, one.base
 
-    def _replace(self, cursor: Any, one: Projection, now: Standing, at: int) -> None:
+    def _replace(self, cursor: Any, one: Projection, now: VersionMap, at: int) -> None:
         """One row under this code's version; the others' code makes its own of what is left, when it sees the marks."""
         own = now.machines[one.machine.name]
         where, one.version = (one.source, one.stream), own.version
         for table in ("projections", "measurements"):
             self._run(cursor, _FORGET.format(table), [where])
         if own.built:
-            stream = Waiting(*where, one.kind, one.provider_id, one.opened, own.version)
-            row, measured = projection_row(self._afresh.ids, one), measurement_rows(self._afresh.ids, one)
-            self._afresh.refolder.write(cursor, [Folded(stream, row, measured)])
+            stream = DirtyStream(*where, one.kind, one.provider_id, one.opened, own.version)
+            row, measured = projection_row(self._invalidator.ids, one), measurement_rows(self._invalidator.ids, one)
+            self._invalidator.refolder.write(cursor, [Folded(stream, row, measured)])
         versions = own.to_mark
         if versions:
-            mark(cursor, self._dialect, [(*where, version, at) for version in versions])
+            mark_dirty(cursor, self._dialect, [(*where, version, at) for version in versions])
 
-    def _empty(self, cursor: Any, streams: Sequence[Waiting], loose: Sequence[Row], at: int) -> int:
+    def _empty(self, cursor: Any, streams: Sequence[DirtyStream], loose: Sequence[Row], at: int) -> int:
         rows: list[Row] = []
         if streams:
             keys = [(one.source, one.opened, one.stream) for one in streams]

@@ -11,10 +11,10 @@ from sqlalchemy import Engine
 
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Row
-from adapters.sql.erasure.destroy import Destroyer, Found, Search
+from adapters.sql.erasure.destroy import Destroyer, Erasable, Search
 from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import Recorder
-from adapters.sql.projections.invalidation import Afresh
+from adapters.sql.projections.invalidation import Invalidator
 from core.event import Instant
 
 PART = 200
@@ -88,37 +88,37 @@ class _NotDue(Exception):
         self.streams = streams
 
 
-Progress = Callable[[int, int], None]
+EraseProgress = Callable[[int, int], None]
 """(done, all): streams, loose events and rejections."""
 
 
 class Eraser:
     """Erases through this process's log. Every method raises Unavailable while the database is away."""
 
-    def __init__(self, engine: Engine, log: Log, recorder: Recorder, afresh: Afresh) -> None:
+    def __init__(self, engine: Engine, log: Log, recorder: Recorder, afresh: Invalidator) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
         self._destroyer = Destroyer(afresh)
         self._log = log
         self._recorder = recorder
 
-    def of_streams(self, names: Sequence[str]) -> Found:
+    def of_streams(self, names: Sequence[str]) -> Erasable:
         """The streams with these ids of ours, and whatever else names the same provider's ids."""
         with self._transactions.reading() as cursor:
             named = [row for name in names for row in self._all(cursor, _NAMES, (name,))]
             search = self._search(cursor, names={row[2] for row in named})
             return self._with_devices(cursor, self._closed(cursor, [row[:2] for row in named], search.names), search)
 
-    def of_user(self, user: str) -> Found:
+    def of_user(self, user: str) -> Erasable:
         """The streams of a user, by the provider's own id, and whatever else names the user or those streams."""
         with self._transactions.reading() as cursor:
             return self._of_user(cursor, user, (user,), Search())
 
-    def before(self, source: str, instant: Instant) -> Found:
+    def before(self, source: str, instant: Instant) -> Erasable:
         """What of a source was recorded before an instant: streams of which nothing was recorded since."""
         with self._transactions.reading() as cursor:
             last = next((row[0] for row in self._all(cursor, _LAST_BEFORE, (instant,))), 0)
-            return Found(
+            return Erasable(
                 self._all(cursor, _OLD_STREAMS, (source, last, last, last)),
                 self._all(cursor, _OLD_LOOSE, (source, last)),
                 self._all(cursor, _OLD_REJECTIONS, (source, instant)),
@@ -126,7 +126,7 @@ class Eraser:
             )
 
     def erase(
-        self, found: Found, reason: str, by: str | None = None, progress: Progress = lambda _done, _all: None
+        self, found: Erasable, reason: str, by: str | None = None, progress: EraseProgress = lambda _done, _all: None
     ) -> Erasure:
         """Destroys what was found, and what arrived for the erased meanwhile; a stream that is no longer due stays.
 
@@ -146,7 +146,7 @@ class Eraser:
         erasure.left = _size(found)
         return erasure
 
-    def _erase(self, part: Found, found: Found, erasure: Erasure, reason: str, by: str | None) -> None:
+    def _erase(self, part: Erasable, found: Erasable, erasure: Erasure, reason: str, by: str | None) -> None:
         while part:
             try:
                 at, emptied = self._destroy(part, erasure, reason, by)
@@ -160,7 +160,7 @@ class Eraser:
             erasure.rejections += len(part.rejections)
             return
 
-    def _destroy(self, part: Found, erasure: Erasure, reason: str, by: str | None) -> tuple[int, int]:
+    def _destroy(self, part: Erasable, erasure: Erasure, reason: str, by: str | None) -> tuple[int, int]:
         """Raises _NotDue, under the lock that nobody appends beside: nothing is destroyed or told of then."""
 
         def destroyed(cursor: Any, at: int) -> int:
@@ -194,24 +194,24 @@ class Eraser:
         (searched, deliveries), names = self._all(cursor, _ENDS, ())[0], tuple(sorted(why.pop("names", ())))
         return Search(searched, deliveries, names, **why)
 
-    def _since(self, before: Search) -> Found:
+    def _since(self, before: Search) -> Erasable:
         """What arrived behind a search for the same. What is old was old then already."""
         if before.aged is not None:
-            return Found(search=before)
+            return Erasable(search=before)
         with self._transactions.reading() as cursor:
             if before.user is not None:
                 return self._of_user(cursor, before.user, before.names, before)
             search = self._search(cursor, names=before.names)
             return self._with_devices(cursor, self._closed(cursor, [], before.names, before), search)
 
-    def _of_user(self, cursor: Any, user: str, names: Sequence[str], behind: Search) -> Found:
+    def _of_user(self, cursor: Any, user: str, names: Sequence[str], behind: Search) -> Erasable:
         ends = self._search(cursor)
         found = self._closed(cursor, self._all(cursor, _OF_USER, (user,)), names, behind)
         named = [row for _, stream in found.streams for row in self._all(cursor, _NAMES, (stream,))]
         sessions = {row[2] for row in named if row[1].startswith("ses_")} - {*names}
-        more = self._closed(cursor, found.streams, sessions) if sessions else Found()
+        more = self._closed(cursor, found.streams, sessions) if sessions else Erasable()
         loose = [*found.loose, *more.loose]
-        whole = Found([*found.streams, *more.streams], loose, [*found.rejections, *more.rejections])
+        whole = Erasable([*found.streams, *more.streams], loose, [*found.rejections, *more.rejections])
         search = msgspec.structs.replace(ends, user=user, names=tuple(sorted({*names, *sessions})))
         return self._with_devices(cursor, _unique(whole), search)
 
@@ -221,9 +221,9 @@ class Eraser:
         streams: Sequence[Row],
         names: Iterable[str],
         behind: Search = Search(),  # noqa: B008
-    ) -> Found:
+    ) -> Erasable:
         """Streams, and all that names one of the names: as a JSON string, in whatever was kept of a body."""
-        found = Found([tuple(row) for row in streams])
+        found = Erasable([tuple(row) for row in streams])
         needles = sorted({needle for name in names for needle in _needles(name)})
         for start in range(0, len(needles), _NEEDLES):
             some = needles[start : start + _NEEDLES]
@@ -239,7 +239,7 @@ class Eraser:
                     _add(found, source, stream, position)
         return _unique(found)
 
-    def _with_devices(self, cursor: Any, found: Found, search: Search) -> Found:
+    def _with_devices(self, cursor: Any, found: Erasable, search: Search) -> Erasable:
         """A device that nothing but erased actions names is erased with them."""
         gone, devices = set(found.streams), list[Row]()
         for action in [stream for stream in found.streams if stream[1].startswith("act_")]:
@@ -262,26 +262,26 @@ def _needles(name: str) -> set[bytes]:
     return {text.encode("utf-8", "replace") for one in written for text in (one, one.replace("/", "\\/"))}
 
 
-def _add(found: Found, source: str, stream: str | None, position: int) -> None:
+def _add(found: Erasable, source: str, stream: str | None, position: int) -> None:
     if stream is None:
         found.loose.append((source, position))
     else:
         found.streams.append((source, stream))
 
 
-def _unique(found: Found) -> Found:
+def _unique(found: Erasable) -> Erasable:
     streams, loose, rejections = (list(dict.fromkeys(rows)) for rows in (found.streams, found.loose, found.rejections))
-    return Found(streams, loose, rejections, found.search)
+    return Erasable(streams, loose, rejections, found.search)
 
 
-def _size(found: Found) -> int:
+def _size(found: Erasable) -> int:
     return len(found.streams) + len(found.loose) + len(found.rejections)
 
 
-def _parts(found: Found) -> Iterator[Found]:
+def _parts(found: Erasable) -> Iterator[Erasable]:
     why = found.search
     for start in range(0, len(found.streams), PART):
-        yield Found(streams=found.streams[start : start + PART], search=why)
+        yield Erasable(streams=found.streams[start : start + PART], search=why)
     for start in range(0, max(len(found.loose), len(found.rejections)), PART):
         loose, rejections = found.loose[start : start + PART], found.rejections[start : start + PART]
-        yield Found(loose=loose, rejections=rejections, search=why)
+        yield Erasable(loose=loose, rejections=rejections, search=why)

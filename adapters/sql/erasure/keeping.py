@@ -10,7 +10,7 @@ from adapters.sql.erasure.erase import Eraser
 from adapters.sql.erasure.retract import Retractor
 from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import Recorder
-from adapters.sql.projections.invalidation import Afresh
+from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.projections.projection import Code
 from core.event import Instant
 
@@ -27,5 +27,5 @@ class Keeper:
 def keeper(engine: Engine, code: Code, log: Log, clock: Callable[[], Instant], through: str) -> Keeper:
     """Wires one over a log of this process's own."""
     recorder = Recorder(lambda entry: log.append([entry])[0], clock, through)
-    afresh = Afresh(dialect_of(engine), code)
+    afresh = Invalidator(dialect_of(engine), code)
     return Keeper(Eraser(engine, log, recorder, afresh), Retractor(log, recorder, afresh), recorder)

@@ -6,7 +6,7 @@ from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Insert
 from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import OWN, Recorder
-from adapters.sql.projections.invalidation import Afresh
+from adapters.sql.projections.invalidation import Invalidator
 
 _RETRACTIONS = Insert(tables.retractions)
 _EVENT = (
@@ -23,10 +23,10 @@ class Unretractable(Exception):
 class Retractor:
     """Retracts through this process's log."""
 
-    def __init__(self, log: Log, recorder: Recorder, afresh: Afresh) -> None:
+    def __init__(self, log: Log, recorder: Recorder, afresh: Invalidator) -> None:
         self._log = log
         self._recorder = recorder
-        self._afresh = afresh
+        self._invalidator = afresh
 
     def retract(self, position: int, reason: str, by: str | None = None) -> int:
         """The position of the event that tells of the retraction. Raises Unretractable, Unavailable."""
@@ -36,15 +36,15 @@ class Retractor:
 
     def _retract(self, cursor: Any, position: int, at: int) -> None:
         source, stream = self._find(cursor, position)
-        streams = self._afresh.streams(cursor, [(source, stream)])
-        self._afresh.dialect.insert(cursor, _RETRACTIONS, [(source, position, at)])
+        streams = self._invalidator.streams(cursor, [(source, stream)])
+        self._invalidator.dialect.insert(cursor, _RETRACTIONS, [(source, position, at)])
         try:
-            self._afresh.refold(cursor, streams, at)
+            self._invalidator.refold(cursor, streams, at)
         except KeyError as error:
             raise Unretractable(f"the configuration no longer says how {source} is read") from error
 
     def _find(self, cursor: Any, position: int) -> tuple[str, str]:
-        cursor.execute(_EVENT.replace("?", self._afresh.dialect.mark), (position,))
+        cursor.execute(_EVENT.replace("?", self._invalidator.dialect.mark), (position,))
         found = cursor.fetchone()
         if found is None:
             raise Unretractable(f"there is no event at position {position}")

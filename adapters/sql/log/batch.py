@@ -1,30 +1,30 @@
-"""One writer's turn: what a batch turns out to be while nobody else can append, and the rows that come of it."""
+"""Classifies a batch (new, duplicate, conflict, rejected) under the append lock and builds its rows."""
 
 from collections.abc import Callable, Sequence
 
 from adapters.sql.dialects.statements import Row
 from adapters.sql.log.entries import Entry, Receipt, Rejection, Sealed
 from adapters.sql.log.own_events import OWN
-from adapters.sql.log.touched_streams import New
+from adapters.sql.log.touched_streams import NewEvent
 from core.event import Instant, Reading, Unreadable
 from core.header_codec import pack
 from core.headers import to_lines
 from core.leaf import Columns, leaf
 
 
-class Turn:
-    """What a batch turns out to be. `position`, `recorded_at`: of the log's last event, and then of the batch's."""
+class Batch:
+    """A batch under the append lock. `position`, `recorded_at`: first the log's last event, then the batch's."""
 
     def __init__(self, position: int, recorded_at: Instant, clock: Callable[[], Instant]) -> None:
         self.position = position
         self.recorded_at = max(recorded_at, clock())
-        self.new: list[New] = []
+        self.new: list[NewEvent] = []
         self.seals: list[Sealed] = []
         self.receipts: list[Receipt] = []
         self.conflicts: list[tuple[str, int]] = []
         self.deliveries: list[tuple[str, str, int | None, Row]] = []
 
-    def judge(
+    def classify(
         self,
         entries: Sequence[Entry],
         seals: Sequence[Sealed],
@@ -32,7 +32,7 @@ class Turn:
         bodies_of: Callable[[Sequence[Row]], dict[Row, bytes | None]],
         stream_of: Callable[[str, Reading | Unreadable], str | None],
     ) -> None:
-        """Gives each entry its verdict; the first of several with one key is the new one."""
+        """Gives each entry its verdict. Of several entries with the same key, the first is new."""
         bodies = bodies_of([(source, at) for (source, _), at in holders.items()]) if holders else {}
         for entry, sealed in zip(entries, seals, strict=True):
             at = holders.get((entry.source, sealed.key))
@@ -40,16 +40,16 @@ class Turn:
                 self.position += 1
                 holders[entry.source, sealed.key] = self.position
                 bodies[entry.source, self.position] = entry.body
-                self.new.append(New(self.position, entry, sealed.key, stream_of(entry.source, entry.reading)))
+                self.new.append(NewEvent(self.position, entry, sealed.key, stream_of(entry.source, entry.reading)))
                 self.seals.append(sealed)
                 self.receipts.append(Receipt("new", self.position))
             else:
                 self._seen_before(entry, sealed, at, bodies[entry.source, at])
 
     def _seen_before(self, entry: Entry, sealed: Sealed, at: int, body: bytes | None) -> None:
-        """Where the first body was erased, nothing is left to differ from, and nothing is kept again.
+        """A duplicate if the body is the same, else a conflict.
 
-        What we record of ourselves under one key is the same, whenever it is done again.
+        An erased body has nothing to compare with, and Hookfold's own events of one key are equal: both are duplicates.
         """
         same = body is None or entry.body == body or entry.source == OWN
         verdict = "duplicate" if same else "conflict"
@@ -61,7 +61,7 @@ class Turn:
         self.deliveries.append((entry.source, verdict, at, row))
 
     def reject(self, rejections: Sequence[Rejection]) -> None:
-        """Puts rejections on record."""
+        """Adds rejections to the delivery rows."""
         for rejection in rejections:
             self.deliveries.append((rejection.source, "rejected", None, _rejected(rejection, self.recorded_at)))
 
@@ -84,7 +84,7 @@ def _rejected(rejection: Rejection, recorded_at: Instant) -> Row:
     return (rejection.received_at, recorded_at, *told, pack(to_lines(rejection.headers)), rejection.body)
 
 
-def _rows(new: New, sealed: Sealed, recorded_at: Instant) -> tuple[Row, Row]:
+def _rows(new: NewEvent, sealed: Sealed, recorded_at: Instant) -> tuple[Row, Row]:
     """The rows of `events` and `payloads`."""
     entry, reading = new.entry, new.entry.reading
     if isinstance(reading, Unreadable):

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 
 from adapters.sql.log.entries import Probe
-from adapters.sql.log.writer import Item
+from adapters.sql.log.writer import AppendItem
 
 MOST_ITEMS, MOST_BYTES = 256, 16 * 2**20
 """Of bodies; heads are bounded, and small beside this. What is larger alone goes alone."""
 
 
-def fitting(items: Iterable[Item], most: int = MOST_ITEMS) -> int:
-    """How many of them, from the first on, one transaction takes: at least one, where there is one."""
+def batch_length(items: Iterable[AppendItem], most: int = MOST_ITEMS) -> int:
+    """How many of the first items go into one transaction: at least one, if there are any."""
     count = size = 0
     for item in items:
         size += 0 if isinstance(item, Probe) else len(item.body)

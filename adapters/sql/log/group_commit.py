@@ -3,15 +3,15 @@
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-from adapters.sql.log.batch_limits import fitting
+from adapters.sql.log.batch_limits import batch_length
 from adapters.sql.log.entries import Receipt
-from adapters.sql.log.writer import Item, Outcome
+from adapters.sql.log.writer import AppendItem, AppendOutcome
 
 
 class _Slot:
     __slots__ = ("item", "outcome")
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: AppendItem) -> None:
         self.item = item
         self.outcome: Receipt | Exception | None = None
 
@@ -19,12 +19,12 @@ class _Slot:
 class GroupCommit:
     """Deliveries that arrive together share one transaction. `log_commit` is that of a log."""
 
-    def __init__(self, log_commit: Callable[[Sequence[Item]], list[Outcome]]) -> None:
+    def __init__(self, log_commit: Callable[[Sequence[AppendItem]], list[AppendOutcome]]) -> None:
         self._log_commit = log_commit
         self._waiting: list[_Slot] = []
         self._turn = Lock()
 
-    def append(self, item: Item) -> Receipt:
+    def append(self, item: AppendItem) -> Receipt:
         """Hands in a delivery and returns after its commit; any thread may call. Raises Unavailable."""
         slot = _Slot(item)
         self._waiting.append(slot)
@@ -37,7 +37,7 @@ class GroupCommit:
 
     def _take(self) -> list[_Slot]:
         """Those that wait, from the first on, as far as they fit; later ones are appended behind them and stay."""
-        batch = self._waiting[: fitting(slot.item for slot in self._waiting[:])]
+        batch = self._waiting[: batch_length(slot.item for slot in self._waiting[:])]
         del self._waiting[: len(batch)]
         return batch
 

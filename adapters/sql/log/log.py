@@ -9,11 +9,21 @@ from sqlalchemy import Engine
 from adapters.sql.database.errors import cause_of, is_for_now, is_from_driver
 from adapters.sql.database.exceptions import Unavailable, Unstorable
 from adapters.sql.dialects.dialect import Ahead, Guarded, Row
-from adapters.sql.log.batch import Turn
+from adapters.sql.log.batch import Batch
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
 from adapters.sql.log.seal import seal
 from adapters.sql.log.stream_cache import STREAMS
-from adapters.sql.log.writer import DELIVERIES, EVENTS, PAYLOADS, REJECTED, USUAL, Head, Item, Outcome, Turns
+from adapters.sql.log.writer import (
+    DELIVERIES,
+    EVENTS,
+    PAYLOADS,
+    REJECTED,
+    USUAL,
+    AppendItem,
+    AppendOutcome,
+    Head,
+    Writer,
+)
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import PROJECTIONS
 from adapters.sql.projections.versions import EPOCH
@@ -42,16 +52,16 @@ class Sent:
 
     __slots__ = ("batch", "before", "decided", "error", "outcomes", "streams")
 
-    def __init__(self, batch: Sequence[Item]) -> None:
+    def __init__(self, batch: Sequence[AppendItem]) -> None:
         self.batch = batch
         self.decided = False
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[AppendOutcome] = []
         self.error: Exception | None = None
         self.before = Head()
         self.streams: list[Row] = []
 
 
-class Log(Turns):
+class Log(Writer):
     """The writer of one process. Not for several threads at once: `GroupCommit` stands in front.
 
     Where the database is a server, a batch need not wait for the one before it (optimistic concurrency): it is made of
@@ -70,7 +80,7 @@ class Log(Turns):
         self._close_beside()
         super().close()
 
-    def append(self, batch: Sequence[Item]) -> list[Receipt]:
+    def append(self, batch: Sequence[AppendItem]) -> list[Receipt]:
         """The same as `commit` for who needs all of it. Raises Unavailable, also where a single one is refused."""
         receipts = []
         for outcome in self.commit(batch):
@@ -79,7 +89,7 @@ class Log(Turns):
             receipts.append(outcome)
         return receipts
 
-    def commit(self, batch: Sequence[Item]) -> list[Outcome]:
+    def commit(self, batch: Sequence[AppendItem]) -> list[AppendOutcome]:
         """Commits the batch and tells what became of each, in order.
 
         Raises Unavailable where the database could not commit. What cannot be stored or folded never fails the others:
@@ -88,7 +98,7 @@ class Log(Turns):
         """
         return self.finish(self.begin(batch))
 
-    def begin(self, batch: Sequence[Item]) -> Sent:
+    def begin(self, batch: Sequence[AppendItem]) -> Sent:
         """Hands a batch in, behind those that were handed in before.
 
         Where the database is a server and memory tells all of it (nearly always), it is on its way then, and its
@@ -99,7 +109,7 @@ class Log(Turns):
             self._decide(sent)
         return sent
 
-    def finish(self, sent: Sent) -> list[Outcome]:
+    def finish(self, sent: Sent) -> list[AppendOutcome]:
         """Waits for what becomes of a batch; see `commit`."""
         while not sent.decided:
             self._receive()
@@ -131,13 +141,13 @@ class Log(Turns):
                 self._lose()
             head = None
         if head is None:
-            self._projector.memory.forget_streams(sent.streams)
+            self._projector.cache.forget_streams(sent.streams)
             return False
         self._head = head
         self._under_way.append(sent)
         return True
 
-    def _may_go_ahead(self, batch: Sequence[Item]) -> bool:
+    def _may_go_ahead(self, batch: Sequence[AppendItem]) -> bool:
         """Whether nothing in it asks for a turn: no probe, and no rejection of a source that is to be pruned."""
         rejected = Counter(item.source for item in batch if isinstance(item, Rejection))
         self._unpruned += rejected
@@ -150,10 +160,12 @@ class Log(Turns):
         """The head behind them; None where the database has to be asked."""
         entries = [item for item in sent.batch if isinstance(item, Entry)]
         seals = [entry.sealed or seal(self._ids, entry) for entry in entries]
-        turn = Turn(self._head.position, self._head.recorded_at, clock=self._clock)
-        turn.judge(entries, seals, {}, lambda _: {}, self._stream)
+        turn = Batch(self._head.position, self._head.recorded_at, clock=self._clock)
+        turn.classify(entries, seals, {}, lambda _: {}, self._stream)
         turn.reject([item for item in sent.batch if isinstance(item, Rejection)])
-        rows = self._projector.foresee(self._reading, turn.new) if len(turn.new) == len(entries) else None
+        rows = (
+            self._projector.project_optimistically(self._reading, turn.new) if len(turn.new) == len(entries) else None
+        )
         if rows is None:
             return None
         sent.before, receipts = self._head, iter(turn.receipts)
@@ -161,7 +173,7 @@ class Log(Turns):
         sent.streams = [row[:2] for row in rows[PROJECTIONS]]
         rows[EVENTS], rows[PAYLOADS] = turn.event_rows()
         rows[DELIVERIES] = turn.delivery_rows(1)
-        ahead.send(self._projector.memory.epoch, leaf, rows)
+        ahead.send(self._projector.cache.epoch, leaf, rows)
         return Head(turn.position, turn.recorded_at, rows[EVENTS][-1][-1] if entries else leaf)
 
     def _receive(self) -> None:
@@ -179,7 +191,7 @@ class Log(Turns):
         if committed:
             sent = self._under_way.popleft()
             sent.decided = True
-            self._ability.worked(sent.batch)
+            self._health.worked(sent.batch)
         else:
             self._turn_back()
 
@@ -188,7 +200,7 @@ class Log(Turns):
         self._alone = False
         self._head = self._under_way[0].before
         for sent in self._under_way:
-            self._projector.memory.forget_streams(sent.streams)
+            self._projector.cache.forget_streams(sent.streams)
         self._decide_all()
 
     def _lose(self) -> None:

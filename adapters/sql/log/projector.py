@@ -1,4 +1,4 @@
-"""Folds what an append brought into the projections, in the append's own transaction."""
+"""Folds a batch's events into the projections, in the transaction of the append."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -9,9 +9,9 @@ import structlog
 from adapters.sql.database import tables
 from adapters.sql.database.errors import is_from_driver
 from adapters.sql.dialects.dialect import Delete, Dialect, Insert, Lookup, Row, Write, Writes
-from adapters.sql.log.stream_cache import STREAMS, Memory, Reading
-from adapters.sql.log.touched_streams import New, Touch, touch_of, touches
-from adapters.sql.projections.dirty_streams import Waiting, mark
+from adapters.sql.log.stream_cache import STREAMS, CursorFor, StreamCache
+from adapters.sql.log.touched_streams import NewEvent, TouchedStream, touched_stream, touched_streams
+from adapters.sql.projections.dirty_streams import DirtyStream, mark_dirty
 from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
 from adapters.sql.projections.refold import FORGET_MEASUREMENT, PROJECTIONS, Refolder, fault
 from adapters.sql.projections.stored_events import stream_rows, to_event
@@ -33,51 +33,54 @@ _KIND_OF = Lookup("t.source, t.stream, t.kind, t.provider_id", tables.streams, (
 
 
 class Projector:
-    """Keeps the projections of the machines that this code declares. `memory`: what it need not ask for."""
+    """Keeps the projections of the machines that this code declares."""
 
     def __init__(self, dialect: Dialect, code: Code) -> None:
         self._dialect = dialect
         self._code = code
         self._refolder = Refolder(dialect, code)
-        self.memory = Memory(dialect, code)
+        self.cache = StreamCache(dialect, code)
 
-    def touch(self, cursor: Any, new: Sequence[New], conflicts: Sequence[tuple[str, int]]) -> dict[Row, Touch]:
-        """The streams that new events, or conflicts with old ones, touch; events learn what opened their streams."""
-        touched = touches(new, self._code.ids)
+    def touch(
+        self, cursor: Any, new: Sequence[NewEvent], conflicts: Sequence[tuple[str, int]]
+    ) -> dict[Row, TouchedStream]:
+        """The streams touched by new events, or by conflicts with old ones. Sets each event's `opened`."""
+        touched = touched_streams(new, self._code.ids)
         if conflicts:
             self._touch_conflicts(cursor, touched, self._hit(cursor, new, conflicts))
             # A conflict has no position by which other processes would see that a stream changed.
-            self.memory.raise_epoch(cursor)
+            self.cache.raise_epoch(cursor)
         if touched:
-            self.memory.load(cursor, touched, new)
+            self.cache.load(cursor, touched, new)
         return touched
 
-    def foresee(self, reading: Reading, new: Sequence[New]) -> dict[Write, list[Row]] | None:
-        """The rows that new events make, on top of what was sent before. None where they have to be decided in turn.
+    def project_optimistically(self, reading: CursorFor, new: Sequence[NewEvent]) -> dict[Write, list[Row]] | None:
+        """The rows that new events make on top of batches not yet acknowledged. None if that needs the append lock.
 
-        A stream that is neither remembered nor found by `reading` is taken for a new one: whoever writes the rows makes
-        sure of that.
+        A stream that neither the cache nor `reading` has is taken for new: the guard of the write checks that.
         """
-        touched = touches(new, self._code.ids)
+        touched = touched_streams(new, self._code.ids)
         try:
-            rows = self._foreseen(reading, new, touched) if self.memory.standing.plain else None
+            rows = (
+                self._project_optimistically(reading, new, touched) if self.cache.version_map.nothing_pending else None
+            )
         except Exception as error:
             if is_from_driver(error):
                 raise
             rows = None  # a fault of ours, which is told where the stream is given up
         if rows is None:
-            self.memory.forget_streams(touched)
+            self.cache.forget_streams(touched)
         return rows
 
-    def _foreseen(
-        self, reading: Reading, new: Sequence[New], touched: dict[Row, Touch]
+    def _project_optimistically(
+        self, reading: CursorFor, new: Sequence[NewEvent], touched: dict[Row, TouchedStream]
     ) -> dict[Write, list[Row]] | None:
-        begun = self.memory.suppose(reading, touched, new)
+        begun = self.cache.load_optimistically(reading, touched, new)
         if begun is None:
             return None
         rows: dict[Write, list[Row]] = {STREAMS: begun, PROJECTIONS: [], _MEASUREMENTS: [], _GONE: []}
         for stream, touch in touched.items():
-            one = self.memory[stream]
+            one = self.cache[stream]
             if not self._advance(one, touch):
                 return None
             measured = measurement_rows(self._code.ids, one)
@@ -90,25 +93,25 @@ class Projector:
             one.measured = measured
         return rows
 
-    def project(self, writes: Writes, touched: dict[Row, Touch], head: int) -> None:
+    def project(self, writes: Writes, touched: dict[Row, TouchedStream], head: int) -> None:
         """Adds the projections of touched streams to the writes, where their new events are. `head`: the last position.
 
         Streams that this code has no built version for are marked, as every stream is for the versions of others.
         """
         if not touched:
             return
-        if not self.memory.standing.plain:
+        if not self.cache.version_map.nothing_pending:
             writes.flush()
             touched = self._leave_marks(writes.cursor, touched, head)
         attempt = partial(self._attempt, writes.cursor, head)
-        places = [(self.memory[stream], touch) for stream, touch in touched.items()]
+        places = [(self.cache[stream], touch) for stream, touch in touched.items()]
         behind = [one for one, touch in places if attempt(one, self._advance, touch) is False]
         if behind:
             writes.flush()
         for one in behind:
             attempt(one, self._refold, writes.cursor)
         for one, touch in places:
-            if self.memory.holds(one):
+            if self.cache.holds(one):
                 attempt(one, self._add, touch, writes)
 
     def _attempt(self, cursor: Any, head: int, one: Projection, act: Callable[..., Any], *arguments: Any) -> Any:
@@ -123,7 +126,9 @@ class Projector:
                 raise
             self._give_up(cursor, one, head, fault(error))
 
-    def _hit(self, cursor: Any, new: Sequence[New], conflicts: Sequence[tuple[str, int]]) -> list[tuple[str, str, int]]:
+    def _hit(
+        self, cursor: Any, new: Sequence[NewEvent], conflicts: Sequence[tuple[str, int]]
+    ) -> list[tuple[str, str, int]]:
         """(source, stream, position) of the events that conflicts hit. One of this very batch is not in the log yet."""
         fresh = {(one.entry.source, one.position): one.stream for one in new}
         older = [where for where in set(conflicts) if where not in fresh]
@@ -131,44 +136,46 @@ class Projector:
         hit = ((*where, (fresh | found).get(where)) for where in sorted(set(conflicts)))
         return [(source, stream, position) for source, position, stream in hit if stream is not None]
 
-    def _touch_conflicts(self, cursor: Any, touched: dict[Row, Touch], streams: list[tuple[str, str, int]]) -> None:
+    def _touch_conflicts(
+        self, cursor: Any, touched: dict[Row, TouchedStream], streams: list[tuple[str, str, int]]
+    ) -> None:
         if not streams:
             return
         keys = list({(source, stream) for source, stream, _ in streams})
         kinds = {(row[0], row[1]): row[2:] for row in self._dialect.lookup(cursor, _KIND_OF, keys)}
         for source, stream, position in streams:
             kind, name = kinds.get((source, stream)) or _named(touched[source, stream])
-            touch_of(touched, (source, stream), kind, name, position).conflicts.append(position)
+            touched_stream(touched, (source, stream), kind, name, position).conflicts.append(position)
 
-    def _leave_marks(self, cursor: Any, touched: dict[Row, Touch], head: int) -> dict[Row, Touch]:
-        """Marks what others have to fold; folds at once what was marked for us. The rest is folded as ever."""
+    def _leave_marks(self, cursor: Any, touched: dict[Row, TouchedStream], head: int) -> dict[Row, TouchedStream]:
+        """Marks streams dirty for other versions, folds those dirty for ours, and returns the rest to fold as usual."""
         marks: list[tuple[str, str, str, int]] = []
-        mine: dict[Row, Touch] = {}
-        stale: list[Waiting] = []
+        mine: dict[Row, TouchedStream] = {}
+        stale: list[DirtyStream] = []
         for (source, stream), touch in touched.items():
-            one = self.memory[source, stream]
-            own = self.memory.own(one)
+            one = self.cache[source, stream]
+            own = self.cache.own(one)
             position = touch.events[0].position if touch.events else head
             versions = own.to_mark
             marks += [(source, stream, version, position) for version in versions]
             if one.state is not None:
                 mine[source, stream] = touch
             elif one.version:  # marked before this batch, or left by another release
-                stale.append(Waiting(source, stream, one.kind, one.provider_id, one.opened, one.version))
-                self.memory.forget_streams([(source, stream)])
+                stale.append(DirtyStream(source, stream, one.kind, one.provider_id, one.opened, one.version))
+                self.cache.forget_streams([(source, stream)])
         if marks:
-            mark(cursor, self._dialect, marks)
+            mark_dirty(cursor, self._dialect, marks)
         self._refolder.catch_up(cursor, stale)
         return mine
 
-    def _advance(self, one: Projection, touch: Touch) -> bool:
+    def _advance(self, one: Projection, touch: TouchedStream) -> bool:
         """Whether the stream's state could be moved on by the new events; else it has to be folded anew."""
         settings = self._code.sources[one.source].settings
         return one.state is not None and all(
             fold.advance(one.machine, one.state, new, settings) for new in touch.events
         )
 
-    def _add(self, one: Projection, touch: Touch, writes: Writes) -> None:
+    def _add(self, one: Projection, touch: TouchedStream, writes: Writes) -> None:
         if touch.conflicts:
             one.conflicts = with_conflicts(one.conflicts, touch.conflicts)
         row, measured = projection_row(self._code.ids, one), measurement_rows(self._code.ids, one)
@@ -191,9 +198,9 @@ class Projector:
     def _give_up(self, cursor: Any, one: Projection, head: int, error: str) -> None:
         """The stream waits for other code, or for its next event; every process has to know that its row is old."""
         _logger.error("fold_failed", source=one.source, stream=one.stream, version=one.version, error=error)
-        mark(cursor, self._dialect, [(one.source, one.stream, one.version, head)], error)
-        self.memory.forget_streams([(one.source, one.stream)])
-        self.memory.not_plain(cursor)
+        mark_dirty(cursor, self._dialect, [(one.source, one.stream, one.version, head)], error)
+        self.cache.forget_streams([(one.source, one.stream)])
+        self.cache.note_pending(cursor)
 
 
 def _changed(stored: Mapping[Row, Row], now: Mapping[Row, Row]) -> list[Row]:
@@ -205,5 +212,5 @@ def _outdated(stored: Mapping[Row, Row], now: Mapping[Row, Row]) -> list[Row]:
     return [key for key, row in stored.items() if key not in now or now[key][_KEPT] != row[_KEPT]]
 
 
-def _named(touch: Touch) -> tuple[str, str]:
+def _named(touch: TouchedStream) -> tuple[str, str]:
     return touch.kind, touch.provider_id

@@ -1,4 +1,4 @@
-"""The streams that a writer folded last, and what it knows of the versions: what an append need not ask for."""
+"""An LRU cache of folded streams and of the version map, so that an append need not read them."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,11 +8,11 @@ import msgspec
 
 from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
-from adapters.sql.log.touched_streams import New, Touch
-from adapters.sql.projections.dirty_streams import marked
+from adapters.sql.log.touched_streams import NewEvent, TouchedStream
+from adapters.sql.projections.dirty_streams import dirty_among
 from adapters.sql.projections.erased import bases
 from adapters.sql.projections.projection import Code, Projection, measurement_rows
-from adapters.sql.projections.versions import Share, Standing, raise_epoch, register, standing
+from adapters.sql.projections.versions import MachineVersions, VersionMap, raise_epoch, register, version_map
 from core import fold
 from core.event import Instant
 
@@ -31,43 +31,43 @@ _OPENED = Lookup("t.source, t.stream, t.opened", tables.streams, ("source", "str
 _CHANGED = "SELECT DISTINCT source, stream FROM events WHERE position > ?"
 
 
-Reading = Callable[[Iterable[Row]], Any | None]
-"""Gives a cursor that sees of these streams all that was appended; None where that is not there to be read yet."""
+CursorFor = Callable[[Iterable[Row]], Any | None]
+"""A cursor that sees everything appended to these streams, or None if that is not committed yet."""
 
 
-class Memory:
-    """Of one writer, for the machines that its code declares. A stream is (source, our id of it)."""
+class StreamCache:
+    """One writer's cache, for the machines that its code declares. Keys are (source, our stream id)."""
 
     def __init__(self, dialect: Dialect, code: Code) -> None:
         self._dialect = dialect
         self._code = code
         self._streams: OrderedDict[Row, Projection] = OrderedDict()
-        self.standing = Standing("", {}, plain=True)
+        self.version_map = VersionMap("", {}, nothing_pending=True)
         self.epoch = ""
 
     def __getitem__(self, stream: Row) -> Projection:
         return self._streams[stream]
 
     def holds(self, one: Projection) -> bool:
-        """Whether a stream was not forgotten since it was taken from here."""
+        """Whether a projection taken from this cache is still in it."""
         return self._streams.get((one.source, one.stream)) is one
 
-    def own(self, one: Projection) -> Share:
-        """What this code has to do with a stream's machine."""
-        return self.standing.machines[one.machine.name]
+    def own(self, one: Projection) -> MachineVersions:
+        """The versions of a stream's machine."""
+        return self.version_map.machines[one.machine.name]
 
     def forget(self) -> None:
-        """Forgets every stream, and what was known of the versions: it may not be what was committed."""
+        """Evicts everything: after a failed transaction the cache may hold what was never committed."""
         self._streams.clear()
         self.epoch = ""
 
     def forget_streams(self, streams: Iterable[Row]) -> None:
-        """Forgets some."""
+        """Evicts some streams."""
         for stream in streams:
             self._streams.pop(stream, None)
 
     def forget_changed(self, cursor: Any, after: int) -> None:
-        """Forgets the streams that other processes appended to behind the position `after`."""
+        """Evicts the streams to which other processes appended after the position `after`."""
         cursor.execute(_CHANGED.replace("?", self._dialect.mark), (after,))
         changed = cursor.fetchmany(_MOST_FOREIGN)
         if len(changed) == _MOST_FOREIGN:
@@ -75,33 +75,35 @@ class Memory:
         self.forget_streams(map(tuple, changed))
 
     def renew(self, cursor: Any, now: Instant) -> None:
-        """Looks at the versions again, under the append lock: the epoch is another one than that of `self.epoch`."""
+        """Reads the version map again, under the append lock, because the epoch has changed."""
         self._streams.clear()
         versions = register(cursor, self._dialect, self._code.machines, now)
-        self.standing = standing(cursor, self._dialect, self._code.machines, versions)
-        self.epoch = self.standing.epoch
+        self.version_map = version_map(cursor, self._dialect, self._code.machines, versions)
+        self.epoch = self.version_map.epoch
 
     def raise_epoch(self, cursor: Any) -> None:
-        """Lets every other process look again."""
+        """Makes every other process read the version map again."""
         self.epoch = raise_epoch(cursor, self._dialect)
 
-    def not_plain(self, cursor: Any) -> None:
-        """From now on there are marks, and every process has to know it."""
-        self.standing = msgspec.structs.replace(self.standing, plain=False)
+    def note_pending(self, cursor: Any) -> None:
+        """Records that dirty streams exist, and makes every process read the version map again."""
+        self.version_map = msgspec.structs.replace(self.version_map, nothing_pending=False)
         self.raise_epoch(cursor)
 
-    def load(self, cursor: Any, touched: Mapping[Row, Touch], new: Sequence[New]) -> None:
-        """Remembers the streams that are touched, opens those that nobody has met; events learn what opened theirs."""
+    def load(self, cursor: Any, touched: Mapping[Row, TouchedStream], new: Sequence[NewEvent]) -> None:
+        """Loads the touched streams into the cache, opens those that do not exist, and sets each event's `opened`."""
         self._make_room(touched)
         missing = [stream for stream in touched if stream not in self._streams]
         if missing:
             self._recall(cursor, missing, touched)
         self._tell_opened(new)
 
-    def suppose(self, reading: Reading, touched: Mapping[Row, Touch], new: Sequence[New]) -> list[Row] | None:
-        """The same beside the append; gives the rows that open streams. None where it takes the append's own turn.
+    def load_optimistically(
+        self, reading: CursorFor, touched: Mapping[Row, TouchedStream], new: Sequence[NewEvent]
+    ) -> list[Row] | None:
+        """Like `load`, without the append lock; returns the rows that open streams.
 
-        That is so where a stream cannot be read yet, and where an erased one is named again, which is written.
+        None if it needs the lock: a stream cannot be read yet, or an erased stream gets its name back.
         """
         self._make_room(touched)
         missing = [stream for stream in touched if stream not in self._streams]
@@ -117,20 +119,20 @@ class Memory:
         self._tell_opened(new)
         return [_row(one) for one in begun]
 
-    def _tell_opened(self, new: Sequence[New]) -> None:
+    def _tell_opened(self, new: Sequence[NewEvent]) -> None:
         for one in new:
             if one.stream is not None:
                 one.opened = self._streams[one.entry.source, one.stream].opened
 
     def _make_room(self, touched: Iterable[Row]) -> None:
-        """The streams go that were touched longest ago."""
+        """Evicts the least recently used streams."""
         for stream in touched:
             if stream in self._streams:
                 self._streams.move_to_end(stream)
         while len(self._streams) > _REMEMBERED:
             self._streams.popitem(last=False)
 
-    def _remember(self, stream: Row, touch: Touch) -> Projection:
+    def _remember(self, stream: Row, touch: TouchedStream) -> Projection:
         source, name = stream
         machine = self._code.machine_of(source, touch.kind)
         one = Projection(source, name, touch.kind, touch.provider_id, machine, "")
@@ -139,24 +141,24 @@ class Memory:
         self._streams[stream] = one
         return one
 
-    def _recall(self, cursor: Any, missing: Sequence[Row], touched: Mapping[Row, Touch]) -> None:
+    def _recall(self, cursor: Any, missing: Sequence[Row], touched: Mapping[Row, TouchedStream]) -> None:
         fresh = [self._remember(stream, touched[stream]) for stream in missing]
         if stored := [one for one in fresh if one.version]:
             self._take_up_erased(cursor, self._decode(cursor, stored))
         unknown = [one for one in fresh if not one.opened]
-        if unknown and not self.standing.plain:
+        if unknown and not self.version_map.nothing_pending:
             self._find(cursor, unknown)
             unknown = [one for one in unknown if not one.opened]
         if unknown:
             self._open(cursor, unknown, touched)
 
     def _decode(self, cursor: Any, fresh: Sequence[Projection]) -> list[Projection]:
-        """Takes up the folds that are stored, except of erased streams: gives those.
+        """Loads stored states and returns the erased streams, which are left out.
 
-        One that is marked is not up to date, and stays without a state.
+        A dirty stream's row is out of date: it gets no state.
         """
         keys = [(one.source, one.stream, one.version) for one in fresh]
-        stale = set() if self.standing.plain else marked(cursor, self._dialect, keys)
+        stale = set() if self.version_map.nothing_pending else dirty_among(cursor, self._dialect, keys)
         erased = []
         for source, stream, opened, conflicts, snapshot, was_erased in self._dialect.lookup(cursor, _LOAD, keys):
             one = self._streams[source, stream]
@@ -175,7 +177,7 @@ class Memory:
             one.state = None
 
     def _take_up_erased(self, cursor: Any, erased: Sequence[Projection]) -> None:
-        """Who sends again under an erased name is named again; what comes is folded onto what is left."""
+        """Gives erased streams their names back: new events are folded onto what is left of them."""
         if not erased:
             return
         left = bases(cursor, self._dialect, [(one.source, one.stream) for one in erased])
@@ -189,13 +191,13 @@ class Memory:
         for source, stream, opened in self._dialect.lookup(cursor, _OPENED, keys):
             self._streams[source, stream].opened = opened
 
-    def _open(self, cursor: Any, unknown: Sequence[Projection], touched: Mapping[Row, Touch]) -> None:
+    def _open(self, cursor: Any, unknown: Sequence[Projection], touched: Mapping[Row, TouchedStream]) -> None:
         for one in unknown:
             _begin(one, touched[one.source, one.stream])
         self._dialect.insert(cursor, STREAMS, [_row(one) for one in unknown])
 
 
-def _begin(one: Projection, touch: Touch) -> None:
+def _begin(one: Projection, touch: TouchedStream) -> None:
     one.opened = touch.opened
     if one.version:
         one.state = one.machine.State()

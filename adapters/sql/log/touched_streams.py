@@ -1,4 +1,4 @@
-"""What a batch does to streams, before anything is folded."""
+"""The streams that a batch touches, and with which events, before anything is folded."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from core.event import Event, Reading, Unreadable
 from core.ids import Ids
 
 
-class New(msgspec.Struct, gc=False):
+class NewEvent(msgspec.Struct, gc=False):
     """An entry that became an event, its position, its key's hash, its stream and the position that opened that."""
 
     position: int
@@ -20,8 +20,8 @@ class New(msgspec.Struct, gc=False):
     opened: int | None = None
 
 
-class Touch:
-    """What one batch does to one stream."""
+class TouchedStream:
+    """One batch's events and conflicts in one stream."""
 
     __slots__ = ("conflicts", "events", "kind", "opened", "provider_id")
 
@@ -33,32 +33,34 @@ class Touch:
         self.conflicts: list[int] = []
 
 
-def touches(new: Sequence[New], ids: Ids) -> dict[Row, Touch]:
-    """What new events do to (source, stream): to their own, and to what they mention."""
-    touched: dict[Row, Touch] = {}
+def touched_streams(new: Sequence[NewEvent], ids: Ids) -> dict[Row, TouchedStream]:
+    """By (source, stream): the streams to which new events belong, and those that they mention."""
+    touched: dict[Row, TouchedStream] = {}
     for one in new:
         reading = one.entry.reading
         if isinstance(reading, Unreadable):
             continue
         source = one.entry.source
         if one.stream is not None:
-            own = touch_of(touched, (source, one.stream), reading.kind, reading.provider_id, one.position)
+            own = touched_stream(touched, (source, one.stream), reading.kind, reading.provider_id, one.position)
             own.events.append(_event(one, reading))
         if reading.mentions:
             device = ids.of("device", source, reading.mentions)
-            touch_of(touched, (source, device), "device", reading.mentions, one.position)
+            touched_stream(touched, (source, device), "device", reading.mentions, one.position)
     return touched
 
 
-def touch_of(touched: dict[Row, Touch], stream: Row, kind: str, name: str, position: int) -> Touch:
-    """The one touch of a stream: a new one, at the position that names it first, where there was none."""
+def touched_stream(
+    touched: dict[Row, TouchedStream], stream: Row, kind: str, name: str, position: int
+) -> TouchedStream:
+    """A stream's entry in `touched`, added if there is none yet."""
     found = touched.get(stream)
     if found is None:
-        found = touched[stream] = Touch(kind, name, position)
+        found = touched[stream] = TouchedStream(kind, name, position)
     return found
 
 
-def _event(new: New, reading: Reading) -> Event:
+def _event(new: NewEvent, reading: Reading) -> Event:
     """As the fold takes it."""
     return Event(
         new.position,

@@ -1,4 +1,4 @@
-"""Whether the log can commit now: asked by writing, because a database that answers questions may still refuse that."""
+"""Whether the log can commit now. A probe writes, since a database that answers reads may still refuse writes."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ FRESH: Instant = 4 * SECOND
 ABLE = Receipt("able", 0)
 
 
-class Ability:
+class WriteHealth:
     """What became of the latest deliveries. A probe is small: on a full disk it finds room where they do not."""
 
     def __init__(self, clock: Callable[[], Instant]) -> None:

@@ -12,16 +12,16 @@ from adapters.sql.database import tables
 from adapters.sql.database.errors import cause_of, is_for_now
 from adapters.sql.database.exceptions import Unavailable, Unstorable
 from adapters.sql.dialects.dialect import Insert, Lookup, Row, Writes, dialect_of
-from adapters.sql.log.batch import Turn
+from adapters.sql.log.batch import Batch
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
 from adapters.sql.log.projector import HOT, Projector
 from adapters.sql.log.seal import seal
-from adapters.sql.log.write_probe import Ability
+from adapters.sql.log.write_probe import WriteHealth
 from adapters.sql.projections.projection import Code
 from core.event import Instant, Reading, Unreadable
 
-Item = Entry | Rejection | Probe
-Outcome = Receipt | Unstorable
+AppendItem = Entry | Rejection | Probe
+AppendOutcome = Receipt | Unstorable
 T = TypeVar("T")
 
 _logger = structlog.get_logger()
@@ -65,8 +65,8 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     leaf: bytes | None = None
 
 
-class Turns:
-    """One process's turns as the only writer, one after the other; each asks the database before it writes."""
+class Writer:
+    """Appends batches one after the other, each in a transaction that holds the append lock."""
 
     def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant]) -> None:
         self._engine = engine
@@ -77,28 +77,28 @@ class Turns:
         self._connection: Any = None
         self._head = Head()
         self._alone = False
-        self._ability = Ability(clock)
+        self._health = WriteHealth(clock)
 
     def close(self) -> None:
-        """Gives the connection up: settled for appends alone, it is nothing for others."""
+        """Closes the connection. It is configured for appends and cannot go back to the pool."""
         if self._connection is not None:
             self._connection.invalidate()
             self._connection = None
 
-    def _append(self, batch: Sequence[Item]) -> list[Outcome]:
+    def _append(self, batch: Sequence[AppendItem]) -> list[AppendOutcome]:
         try:
-            outcomes: list[Outcome] = [*self._transact(lambda cursor: self._write(cursor, batch))]
+            outcomes: list[AppendOutcome] = [*self._transact(lambda cursor: self._write(cursor, batch))]
         except Exception as error:
             if is_for_now(error):
-                self._ability.failed(batch, cause_of(error))
+                self._health.failed(batch, cause_of(error))
                 raise Unavailable(cause_of(error)) from error
             if len(batch) > 1:
                 return [self._append([item])[0] for item in batch]
             return [self._append_raw(batch[0], error)]
-        self._ability.worked(batch)
+        self._health.worked(batch)
         return outcomes
 
-    def _append_raw(self, item: Item, error: Exception) -> Outcome:
+    def _append_raw(self, item: AppendItem, error: Exception) -> AppendOutcome:
         source = None if isinstance(item, Probe) else item.source
         _logger.error("refused", source=source, kind=type(item).__name__, error=cause_of(error))
         if not isinstance(item, Entry) or isinstance(item.reading, Unreadable):
@@ -107,7 +107,7 @@ class Turns:
         return self._append([msgspec.structs.replace(item, reading=refused)])[0]
 
     def _transact(self, write: Callable[[Any], tuple[T, Head]]) -> T:
-        """Runs `write` as the only writer, while nothing is under way. It gives what comes of it, and the new head."""
+        """Runs `write` under the append lock. `write` returns its result and the new head."""
         try:
             if self._connection is None:
                 self._connection = self._engine.raw_connection()
@@ -126,28 +126,28 @@ class Turns:
         return outcome
 
     def _settle_in(self, connection: Any) -> None:
-        """Readies a new connection. One that cannot be readied is given up like any other that fails."""
+        """Configures a new connection. If that fails, the connection is dropped like any other."""
         self._dialect.settle(connection, USUAL)
 
     def _abandon(self) -> None:
-        """What the projector remembers may be ahead of the log now, and the connection may be broken: begin anew.
+        """Drops the cache, which may be ahead of the log, and the connection, which may be broken.
 
-        Nothing is asked of a server that may be silent: what it has not committed ends with the connection.
+        It sends no rollback, since the server may not answer: closing the connection ends the transaction.
         """
-        self._projector.memory.forget()
+        self._projector.cache.forget()
         self._alone = False
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.invalidate()
 
-    def _write(self, cursor: Any, batch: Sequence[Item]) -> tuple[list[Receipt], Head]:
+    def _write(self, cursor: Any, batch: Sequence[AppendItem]) -> tuple[list[Receipt], Head]:
         entries = [item for item in batch if isinstance(item, Entry)]
         seals = [entry.sealed or seal(self._ids, entry) for entry in entries]
         keys = [(entry.source, sealed.key) for entry, sealed in zip(entries, seals, strict=True)]
         held = self._held(keys)
         head = self._look(cursor)
-        turn = Turn(head.position, head.recorded_at, clock=self._clock)
-        turn.judge(entries, seals, dict(held), lambda at: self._bodies(cursor, at), self._stream)
+        turn = Batch(head.position, head.recorded_at, clock=self._clock)
+        turn.classify(entries, seals, dict(held), lambda at: self._bodies(cursor, at), self._stream)
         turn.reject([item for item in batch if isinstance(item, Rejection)])
         touched = self._projector.touch(cursor, turn.new, turn.conflicts)
         writes = Writes(self._dialect, cursor)
@@ -160,22 +160,22 @@ class Turns:
         return [next(verdicts) if isinstance(item, Entry) else self._outside(item) for item in batch], head
 
     def _outside(self, item: Rejection | Probe) -> Receipt:
-        return self._ability.receipt() if isinstance(item, Probe) else REJECTED
+        return self._health.receipt() if isinstance(item, Probe) else REJECTED
 
     def _look(self, cursor: Any) -> Head:
-        """The log's last event, under the lock. What others have done since the last look is forgotten."""
+        """The log's last event, read under the lock. Evicts from the cache what other writers changed."""
         cursor.execute(_HEAD)
         epoch, position, recorded_at, leaf = cursor.fetchone()
         head = Head(position or 0, recorded_at or 0, bytes(leaf or b""))
-        self._alone = epoch == self._projector.memory.epoch and head.position == self._head.position
-        if epoch != self._projector.memory.epoch:
-            self._projector.memory.renew(cursor, self._clock())
+        self._alone = epoch == self._projector.cache.epoch and head.position == self._head.position
+        if epoch != self._projector.cache.epoch:
+            self._projector.cache.renew(cursor, self._clock())
         elif head.position != self._head.position:
-            self._projector.memory.forget_changed(cursor, self._head.position)
+            self._projector.cache.forget_changed(cursor, self._head.position)
         return head
 
     def _held(self, keys: Sequence[Row]) -> Iterator[tuple[Row, int]]:
-        """Which position holds a (source, key). The question leaves at once; who reads the answer waits for it."""
+        """The position that holds each (source, key). The query is sent at once; iterating waits for its rows."""
         rows = self._dialect.lookup(self._connection.cursor(), _HOLDERS, keys) if keys else ()
         return (((source, key), at) for source, key, at in rows)
 
@@ -187,8 +187,8 @@ class Turns:
             return None
         return self._ids.of(reading.kind, source, reading.provider_id)
 
-    def _insert(self, writes: Writes, turn: Turn, head: Head) -> Head:
-        """Adds what came to the writes; the head behind it."""
+    def _insert(self, writes: Writes, turn: Batch, head: Head) -> Head:
+        """Adds the batch's rows to `writes` and returns the new head."""
         events, payloads = turn.event_rows()
         writes.add(EVENTS, events)
         writes.add(PAYLOADS, payloads)
@@ -196,7 +196,7 @@ class Turns:
             self._insert_deliveries(writes.cursor, turn)
         return Head(turn.position, turn.recorded_at, events[-1][-1]) if events else head
 
-    def _insert_deliveries(self, cursor: Any, turn: Turn) -> None:
+    def _insert_deliveries(self, cursor: Any, turn: Batch) -> None:
         cursor.execute(_LAST_DELIVERY)
         first = (cursor.fetchone()[0] or 0) + 1
         self._dialect.insert(cursor, DELIVERIES, turn.delivery_rows(first))
@@ -205,7 +205,7 @@ class Turns:
                 self._prune(cursor, source, verdict)
 
     def _prune(self, cursor: Any, source: str, verdict: str, *, count: bool = True) -> None:
-        """Drops what is too old to stay on record; duplicates are counted instead."""
+        """Deletes a source's oldest deliveries of one verdict; duplicates are added to the counts first."""
         cursor.execute(_SURPLUS.replace("?", self._dialect.mark), (source, verdict))
         for (last,) in cursor.fetchall():
             if count and verdict == "duplicate":

@@ -6,16 +6,16 @@ from typing import Any
 from sqlalchemy import Engine
 
 from adapters.sql.database.transactions import Transactions
-from adapters.sql.projections.dirty_streams import any_waiting, waiting
+from adapters.sql.projections.dirty_streams import any_dirty, waiting
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import Refolder
 from adapters.sql.projections.status import Status, status_of
-from adapters.sql.projections.versions import Standing, all_versions, epoch, standing
+from adapters.sql.projections.versions import VersionMap, all_versions, epoch, version_map
 
 AT_ONCE = 200
 """So many marked streams one question folds; where more wait, the next question goes on, and the log is read."""
 
-_NOTHING = Standing("", {}, plain=False)
+_NOTHING = VersionMap("", {}, nothing_pending=False)
 
 
 class Current:
@@ -26,12 +26,12 @@ class Current:
         self._dialect = self._transactions.dialect
         self._refolder = Refolder(self._dialect, code)
         self._code = code
-        self._standing = _NOTHING
+        self._version_map = _NOTHING
 
     @property
     def versions(self) -> list[str]:
         """The versions of this code, as `is_built` last found them."""
-        return self._standing.versions()
+        return self._version_map.versions()
 
     def is_built(self) -> bool:
         """Whether this code's versions can be read. Streams that others' appends left to it are folded first.
@@ -40,7 +40,7 @@ class Current:
         """
         with self._transactions.reading() as cursor:
             now = self._look(cursor)
-            left = not now.plain and now.is_built() and any_waiting(cursor, self._dialect, now.versions())
+            left = not now.nothing_pending and now.is_built() and any_dirty(cursor, self._dialect, now.versions())
         return now.is_built() and (not left or self._catch_up(now.versions()))
 
     def status(self) -> Status:
@@ -48,11 +48,11 @@ class Current:
         with self._transactions.reading() as cursor:
             return status_of(cursor, self._dialect, self._code.machines)
 
-    def _look(self, cursor: Any) -> Standing:
+    def _look(self, cursor: Any) -> VersionMap:
         at = epoch(cursor)
-        if at != self._standing.epoch:
-            self._standing = standing(cursor, self._dialect, self._code.machines, all_versions(cursor), at)
-        return self._standing
+        if at != self._version_map.epoch:
+            self._version_map = version_map(cursor, self._dialect, self._code.machines, all_versions(cursor), at)
+        return self._version_map
 
     def _catch_up(self, versions: Sequence[str]) -> bool:
         """Folds marked streams under the append lock, as an append would; False where more of them are left."""

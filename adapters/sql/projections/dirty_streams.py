@@ -1,4 +1,4 @@
-"""Marks of the streams that a version has yet to fold: set in the append's own transaction, cleared by the fold's."""
+"""Dirty streams: those a version has yet to fold. Marked in the append's transaction, cleared in the fold's."""
 
 import os
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _OLDEST = "SELECT min(position) FROM unfolded WHERE version = ?"
 _FAILED = "SELECT count(*) FROM unfolded WHERE version = ? AND error IS NOT NULL"
 
 
-class Waiting(msgspec.Struct, frozen=True, gc=False):
+class DirtyStream(msgspec.Struct, frozen=True, gc=False):
     """A stream that a version has to fold. `token` is that of its mark; 0 where it has none."""
 
     source: str
@@ -41,24 +41,26 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
     token: int = 0
 
 
-def mark(cursor: Any, dialect: Dialect, streams: Sequence[tuple[str, str, str, int]], error: str | None = None) -> None:
+def mark_dirty(
+    cursor: Any, dialect: Dialect, streams: Sequence[tuple[str, str, str, int]], error: str | None = None
+) -> None:
     """Marks (source, stream, version, position); with an error they wait for other code, or for a new event."""
     token = int.from_bytes(os.urandom(7))
     dialect.insert(cursor, MARKS, [(*one, token, error) for one in streams])
 
 
-def marked(cursor: Any, dialect: Dialect, keys: Sequence[Row]) -> set[Row]:
-    """Those of the (source, stream, version) that are marked."""
+def dirty_among(cursor: Any, dialect: Dialect, keys: Sequence[Row]) -> set[Row]:
+    """Those of the (source, stream, version) that are dirty."""
     return set(dialect.lookup(cursor, _MARKED, keys))
 
 
-def waiting(cursor: Any, dialect: Dialect, version: str, limit: int) -> list[Waiting]:
+def waiting(cursor: Any, dialect: Dialect, version: str, limit: int) -> list[DirtyStream]:
     """Marked streams of a version, those that wait longest first; without those that this code failed to fold."""
     cursor.execute(_WAITING.replace("?", dialect.mark), (version, limit))
-    return [Waiting(*row) for row in cursor.fetchall()]
+    return [DirtyStream(*row) for row in cursor.fetchall()]
 
 
-def any_waiting(cursor: Any, dialect: Dialect, versions: Sequence[str]) -> bool:
+def any_dirty(cursor: Any, dialect: Dialect, versions: Sequence[str]) -> bool:
     """Whether a stream is marked for one of the versions, but for those that their code failed to fold."""
     some = ", ".join(dialect.mark for _ in versions)
     cursor.execute(f"SELECT 1 FROM unfolded WHERE version IN ({some}) AND error IS NULL LIMIT 1", list(versions))
@@ -84,8 +86,8 @@ def count_failed(cursor: Any, dialect: Dialect, version: str) -> int:
     return int(cursor.fetchone()[0])
 
 
-def clear(cursor: Any, dialect: Dialect, streams: Sequence[Waiting]) -> None:
-    """Takes the marks away. One that was set again since is left: what was folded is older than it."""
+def clear(cursor: Any, dialect: Dialect, streams: Sequence[DirtyStream]) -> None:
+    """Clears the marks, except those set again since the streams were read."""
     for one in streams:
         key = (one.source, one.stream, one.version)
         if one.token:

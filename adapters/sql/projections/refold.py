@@ -10,7 +10,7 @@ import structlog
 
 from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
-from adapters.sql.projections.dirty_streams import Waiting, clear, mark
+from adapters.sql.projections.dirty_streams import DirtyStream, clear, mark_dirty
 from adapters.sql.projections.erased import Base, bases
 from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
 from adapters.sql.projections.stored_events import FOLDABLE, THERE, to_event
@@ -64,7 +64,7 @@ class History(msgspec.Struct, gc=False, array_like=True):
     `base`: what is left of the events that were erased.
     """
 
-    stream: Waiting
+    stream: DirtyStream
     events: list[Row]
     conflicts: list[int]
     base: Base | None = None
@@ -73,7 +73,7 @@ class History(msgspec.Struct, gc=False, array_like=True):
 class Folded(msgspec.Struct, gc=False, array_like=True, tag=True):
     """A folded stream: its row of `projections`, and those of `measurements` by their primary keys."""
 
-    stream: Waiting
+    stream: DirtyStream
     row: Row
     measured: dict[Row, Row]
 
@@ -86,7 +86,7 @@ class Folded(msgspec.Struct, gc=False, array_like=True, tag=True):
 class Failed(msgspec.Struct, gc=False, array_like=True, tag=True):
     """A stream that this code cannot fold: a fault of ours. `error` names its kind and place, and nothing personal."""
 
-    stream: Waiting
+    stream: DirtyStream
     position: int
     error: str
 
@@ -103,11 +103,11 @@ class Refolder:
         self._dialect = dialect
         self._code = code
 
-    def catch_up(self, cursor: Any, streams: Sequence[Waiting]) -> None:
+    def catch_up(self, cursor: Any, streams: Sequence[DirtyStream]) -> None:
         """Folds the streams and clears their marks, in the caller's transaction, which has to hold the append lock."""
         self.write(cursor, [self.fold(history) for history in self.read(cursor, streams)])
 
-    def read(self, cursor: Any, streams: Sequence[Waiting]) -> list[History]:
+    def read(self, cursor: Any, streams: Sequence[DirtyStream]) -> list[History]:
         """The streams' histories."""
         keys = list({(one.source, one.opened, one.stream) for one in streams})
         if not keys:
@@ -190,7 +190,9 @@ class Refolder:
         for failed in folded:
             if isinstance(failed, Failed):
                 one = failed.stream
-                mark(cursor, self._dialect, [(one.source, one.stream, one.version, failed.position)], failed.error)
+                mark_dirty(
+                    cursor, self._dialect, [(one.source, one.stream, one.version, failed.position)], failed.error
+                )
 
     def _write(self, cursor: Any, folded: Sequence[Folded], *, first: bool) -> None:
         self._dialect.insert(cursor, PROJECTIONS, [one.row for one in folded])
@@ -203,7 +205,7 @@ class Refolder:
         if measured:
             self._dialect.insert(cursor, MEASUREMENTS, list(measured.values()))
 
-    def _forget_measurements(self, cursor: Any, streams: Sequence[Waiting], measured: dict[Row, Row]) -> None:
+    def _forget_measurements(self, cursor: Any, streams: Sequence[DirtyStream], measured: dict[Row, Row]) -> None:
         """Of a stream that was folded before, measurements may be gone by now."""
         keys = [(one.source, one.stream, one.version) for one in streams if one.kind == "session"]
         known = list(self._dialect.lookup(cursor, _MEASURED, keys)) if keys else []

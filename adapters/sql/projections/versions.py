@@ -45,8 +45,8 @@ class Version(msgspec.Struct, gc=False):
     folded: int = 0
 
 
-class Share(msgspec.Struct, frozen=True, gc=False):
-    """What a process's code has to do with one machine: its own version's name, whether that is built, the others."""
+class MachineVersions(msgspec.Struct, frozen=True, gc=False):
+    """One machine's versions as this process sees them: its own, whether that is built, and the others."""
 
     version: str
     built: bool
@@ -54,16 +54,19 @@ class Share(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def to_mark(self) -> tuple[str, ...]:
-        """The versions whose rows somebody has to fold again where a stream changes: all that this code does not."""
+        """The versions for which a changed stream is marked dirty: all that this process does not fold itself."""
         return self.others if self.built else (self.version, *self.others)
 
 
-class Standing(msgspec.Struct, frozen=True, gc=False):
-    """What a process's code has to do with every machine. `plain`: all is built, nothing else lives or is marked."""
+class VersionMap(msgspec.Struct, frozen=True, gc=False):
+    """This process's view of the versions of every machine, valid for one epoch.
+
+    `nothing_pending`: every own version is built, no other version exists and no stream is dirty.
+    """
 
     epoch: str
-    machines: dict[str, Share]
-    plain: bool
+    machines: dict[str, MachineVersions]
+    nothing_pending: bool
 
     def is_built(self) -> bool:
         """Whether this code can read what it folded, of every machine."""
@@ -153,23 +156,23 @@ def switch(cursor: Any, dialect: Dialect, version: Version, status: str, now: In
     update(cursor, dialect, version, status=status, builder=None)
 
 
-def standing(
+def version_map(
     cursor: Any, dialect: Dialect, machines: Mapping[str, Kind], versions: Sequence[Version], at: str | None = None
-) -> Standing:
-    """What this code has to do with each machine. `at`: the epoch before the versions were read, without the lock."""
+) -> VersionMap:
+    """The version map of these machines. `at`: the epoch, if it was read before the versions and without the lock."""
     owns = {name: _own(versions, kind) for name, kind in machines.items()}
     alone = all(own.built and not own.others for own in owns.values())
-    plain = alone and not any(_is_marked(cursor, dialect, own.version) for own in owns.values())
-    return Standing(at or epoch(cursor), owns, plain)
+    nothing_pending = alone and not any(_is_marked(cursor, dialect, own.version) for own in owns.values())
+    return VersionMap(at or epoch(cursor), owns, nothing_pending)
 
 
-def _own(versions: Sequence[Version], kind: Kind) -> Share:
+def _own(versions: Sequence[Version], kind: Kind) -> MachineVersions:
     mine = own_version(versions, kind.name, kind.fingerprint)
     if mine is None:  # not registered yet; the machine's first version will serve at once
-        return Share(kind.fingerprint, built=not any(one.machine == kind.name for one in versions))
+        return MachineVersions(kind.fingerprint, built=not any(one.machine == kind.name for one in versions))
     living = [one for one in versions if one.machine == kind.name and one.status != DROPPING]
     others = tuple(one.version for one in living if one.version != mine.version)
-    return Share(mine.version, mine.status in BUILT, others)
+    return MachineVersions(mine.version, mine.status in BUILT, others)
 
 
 def _is_marked(cursor: Any, dialect: Dialect, version: str) -> bool:

@@ -1,6 +1,6 @@
-"""What was, by either clock: streams folded from the log as of a time, or as they were known at a position.
+"""Temporal reads: streams folded from the log as of a time, as known at a position, or both (bitemporal).
 
-The rows are those of `projections` and `measurements` as they would have been; nobody stored them.
+The rows look like those of `projections` and `measurements` but are computed for each question.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ class Arrival(NamedTuple):
         return self.retracted is None and not self.erased
 
 
-class History(NamedTuple):
+class StreamHistory(NamedTuple):
     """A stream's events by position, as far as a question is about them, and how often their keys came again."""
 
     named: Named
@@ -51,7 +51,7 @@ class History(NamedTuple):
     repeats: list[Repeat]
 
 
-class Row(msgspec.Struct, gc=False):
+class HistoricalRow(msgspec.Struct, gc=False):
     """The columns of `projections` by name, the stream they would be of, and its rows of `measurements`."""
 
     named: Named
@@ -77,7 +77,7 @@ class Erased(Exception):
     """The stream's bodies are gone: what was known of it earlier cannot be folded any more."""
 
 
-class Past:
+class AsOf:
     """Any thread may ask. Every method raises Unavailable while the database is away."""
 
     def __init__(self, reads: Reads, code: Code) -> None:
@@ -97,13 +97,13 @@ class Past:
         row = self._one(name, clocks)
         return row.projected() if row else None
 
-    def history(self, name: str, clocks: Clocks) -> History | None:
+    def history(self, name: str, clocks: Clocks) -> StreamHistory | None:
         """One stream's events; None where nothing was known of it. Raises Erased."""
         for named in self._find(name, clocks):
             arrivals = self._arrivals(named, clocks)
             if arrivals is None:
                 raise Erased(named.stream)
-            return History(named, arrivals, self._reads.repeats(named, clocks)[1])
+            return StreamHistory(named, arrivals, self._reads.repeats(named, clocks)[1])
         return None
 
     def doubled(self, row: Projected, clocks: Clocks) -> dict[int, int]:
@@ -172,7 +172,7 @@ class Past:
                 return
             before = chunk[-1].opened
 
-    def _one(self, name: str, clocks: Clocks) -> Row | None:
+    def _one(self, name: str, clocks: Clocks) -> HistoricalRow | None:
         for named, row in self._rows(self._find(name, clocks), clocks):
             if row is None:
                 raise Erased(named.stream)
@@ -182,7 +182,7 @@ class Past:
     def _find(self, name: str, clocks: Clocks) -> list[Named]:
         return self._reads.named(clocks, 1, kind=None, sources=list(self._code.sources), names=[name])
 
-    def _rows(self, chunk: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, Row | None]]:
+    def _rows(self, chunk: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, HistoricalRow | None]]:
         """The row of each stream that had begun; None where it was erased."""
         for named in chunk:
             positions, repeats = self._reads.repeats(named, clocks)
@@ -191,7 +191,7 @@ class Past:
                 snapshot = self._snapshot(named, clocks)
                 yield named, None if snapshot is None else self._row(named, snapshot, conflicts)
 
-    def _row(self, named: Named, snapshot: bytes, conflicts: Sequence[int]) -> Row:
+    def _row(self, named: Named, snapshot: bytes, conflicts: Sequence[int]) -> HistoricalRow:
         machine = self._machine_of(named)
         names = (named.source, named.stream, named.kind, named.provider_id or "")
         one = Projection(*names, machine, machine.fingerprint)
@@ -200,7 +200,7 @@ class Past:
         one.base = named.base()
         one.state = fold.decode(machine, snapshot)
         columns = dict(zip(PROJECTIONS.names, projection_row(self._code.ids, one), strict=True))
-        return Row(named, columns, measurement_rows(self._code.ids, one))
+        return HistoricalRow(named, columns, measurement_rows(self._code.ids, one))
 
     def _snapshot(self, named: Named, clocks: Clocks) -> bytes | None:
         """The fold, as it was made before where it was; an erased stream's is made anew, onto what is left."""

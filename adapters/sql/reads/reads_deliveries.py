@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from adapters.sql.database.tables import deliveries, duplicates, events, payloads
-from adapters.sql.reads.union_pages import merged
+from adapters.sql.reads.union_pages import union_of_pages
 
 
 class Delivered(NamedTuple):
@@ -99,7 +99,7 @@ def _rows(connection: Connection, arm: "_Arm", asked: Deliveries) -> list[Delive
         return []
     newest_of = arm.query.order_by(arm.number.desc()).limit(asked.limit + 1)
     arms = (newest_of.where(arm.source == name) for name in asked.sources)
-    found = merged(arms, "-place", "-delivery").limit(asked.limit + 1)
+    found = union_of_pages(arms, "-place", "-delivery").limit(asked.limit + 1)
     return [Delivered._make(row) for row in connection.execute(found)]
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from adapters.sql.database.tables import events, payloads, streams
-from adapters.sql.reads.union_pages import merged
+from adapters.sql.reads.union_pages import union_of_pages
 
 HEAD = select(func.coalesce(func.max(events.c.position), 0))
 
@@ -58,7 +58,7 @@ def list_stream_events(after: int, limit: int, streams: Sequence[tuple[str, str]
     """Columns of Recorded, of these (source, stream). A stream at a time, because that is how the index is ordered."""
     first = _EVENTS.where(events.c.position > after).order_by(events.c.position).limit(limit)
     arms = (first.where(*of_stream(source, stream)) for source, stream in streams)
-    return merged(arms, "position").limit(limit)
+    return union_of_pages(arms, "position").limit(limit)
 
 
 def of_stream(source: str, stream: str) -> tuple[ColumnElement[bool], ...]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, null, select
 
 from adapters.sql.database.tables import erased, measurements, projections, streams
-from adapters.sql.reads.union_pages import merged
+from adapters.sql.reads.union_pages import union_of_pages
 
 
 class Projected(NamedTuple):
@@ -159,7 +159,7 @@ def list_streams(wanted: WantedStreams) -> Select[Any]:
     """
     if wanted.devices and len(wanted.devices) > 1:
         arms = (list_streams(replace(wanted, devices=[device])) for device in wanted.devices)
-        return merged(arms, "-opened").limit(wanted.limit)
+        return union_of_pages(arms, "-opened").limit(wanted.limit)
     query = _STREAM_ROWS.where(projections.c.fingerprint.in_(wanted.fingerprints))
     if wanted.streams is None and wanted.devices is None:
         query = query.where(projections.c.kind == wanted.kind)

@@ -35,7 +35,7 @@ from adapters.sql.projections.versions import (
     update,
 )
 from adapters.sql.replay.parallel_fold import Chunk, fold_chunk, fold_chunks
-from adapters.sql.replay.stream_cursor import CHUNK, Walk
+from adapters.sql.replay.stream_cursor import CHUNK, StreamCursor
 from core import fold
 from core.event import SECOND, Instant
 
@@ -51,11 +51,11 @@ _STILL_MINE = (
 )
 
 
-class Refused(Exception):
+class ReplayRefused(Exception):
     """A replay cannot do what it was asked for; the text says why, and what would help."""
 
 
-class Progress(msgspec.Struct, frozen=True):
+class ReplayProgress(msgspec.Struct, frozen=True):
     """How far a build is: streams folded of all that it has to fold, and the events in them that this process read."""
 
     machine: str
@@ -65,7 +65,7 @@ class Progress(msgspec.Struct, frozen=True):
     events: int
 
 
-class Unfolded(msgspec.Struct, frozen=True):
+class FoldFailure(msgspec.Struct, frozen=True):
     """A stream that this code cannot fold, and the fault."""
 
     source: str
@@ -73,7 +73,7 @@ class Unfolded(msgspec.Struct, frozen=True):
     error: str
 
 
-Told = Callable[[Progress | Unfolded], None]
+ReplayListener = Callable[[ReplayProgress | FoldFailure], None]
 
 
 class Builder:
@@ -82,7 +82,7 @@ class Builder:
     def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant], helpers: int = 0) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
-        self._walk = Walk(self._transactions, code.sources)
+        self._streams = StreamCursor(self._transactions, code.sources)
         self._refolder = Refolder(self._dialect, code)
         self._code = code
         self._clock = clock
@@ -93,7 +93,7 @@ class Builder:
         """The machine that folds a source's streams of that kind; None for a source that nobody can read any more."""
         return self._code.machine_of(source, kind) if source in self._code.sources else None
 
-    def build(self, names: Iterable[str], told: Told) -> list[Version]:
+    def build(self, names: Iterable[str], told: ReplayListener) -> list[Version]:
         """Builds a version of each machine, or goes on with the one that was begun, and brings it up to the log.
 
         Raises Refused where another process builds.
@@ -116,7 +116,7 @@ class Builder:
             for version in versions:
                 current = known.get((version.machine, version.version))
                 if current is None or current.builder != self._me:
-                    raise Refused(f"{version.machine}: another process has taken over the build")
+                    raise ReplayRefused(f"{version.machine}: another process has taken over the build")
                 self.fold_the_rest(cursor, version)
             for version in versions:
                 switch(cursor, self._dialect, version, status, self._clock())
@@ -128,7 +128,9 @@ class Builder:
             self._refolder.catch_up(cursor, streams)
         failed = count_failed(cursor, self._dialect, version.version)
         if failed:
-            raise Refused(f"{version.machine}: {failed} streams cannot be folded by this code; nothing was switched")
+            raise ReplayRefused(
+                f"{version.machine}: {failed} streams cannot be folded by this code; nothing was switched"
+            )
 
     def _begin(self, names: Sequence[str]) -> list[Version]:
         with self._transactions.turn() as cursor:
@@ -170,19 +172,19 @@ class Builder:
         alive = _lives(int(pid)) if host == socket.gethostname() else True
         quiet = self._clock() - (version.progressed_at or 0)
         if alive and quiet < ALIVE:
-            raise Refused(f"{version.machine}: {version.built_by} is building; stop it, or wait until it is done")
+            raise ReplayRefused(f"{version.machine}: {version.built_by} is building; stop it, or wait until it is done")
 
-    def _first_pass(self, version: Version, told: Told) -> None:
-        done, events, end = version.folded, 0, self._walk.head()  # what is opened behind it carries marks
-        total = done + self._walk.count(version.machine, version.reached, end)
-        told(Progress(version.machine, version.version, done, total, events))
-        streams = self._walk.chunks(version.machine, version.version, version.reached, end)
+    def _first_pass(self, version: Version, told: ReplayListener) -> None:
+        done, events, end = version.folded, 0, self._streams.head()  # what is opened behind it carries marks
+        total = done + self._streams.count(version.machine, version.reached, end)
+        told(ReplayProgress(version.machine, version.version, done, total, events))
+        streams = self._streams.chunks(version.machine, version.version, version.reached, end)
         with closing(fold_chunks(self._transactions, self._refolder, streams, self._helpers)) as chunks:
             for chunk in chunks:
                 self._write(version, chunk)
                 done, events = done + len(chunk.streams), events + chunk.events
                 _tell_failed(chunk, told)
-                told(Progress(version.machine, version.version, done, max(total, done), events))
+                told(ReplayProgress(version.machine, version.version, done, max(total, done), events))
 
     def _write(self, version: Version, chunk: Chunk) -> None:
         progress = (chunk.streams[-1].opened, len(chunk.streams), self._clock())
@@ -190,10 +192,10 @@ class Builder:
             mine = (version.machine, version.version, self._me)
             cursor.execute(_STILL_MINE.replace("?", self._dialect.mark), (*progress, *mine))
             if cursor.rowcount != 1:
-                raise Refused(f"{version.machine}: another process has taken over the build")
+                raise ReplayRefused(f"{version.machine}: another process has taken over the build")
             self._refolder.write(cursor, chunk.folded, first=True)
 
-    def catch_up(self, version: str, told: Told) -> None:
+    def catch_up(self, version: str, told: ReplayListener) -> None:
         """Folds marked streams outside of the append lock, until few are left, or no fewer than before.
 
         Appends may mark them as fast as they are folded; what is left then is folded under the lock, by the switch.
@@ -206,7 +208,7 @@ class Builder:
             if left < FEW or left > before // 2:
                 return
 
-    def _catch_up_some(self, version: str, told: Told) -> None:
+    def _catch_up_some(self, version: str, told: ReplayListener) -> None:
         with self._transactions.reading() as cursor:
             streams = waiting(cursor, self._dialect, version, CHUNK)
         chunk = fold_chunk(self._transactions, self._refolder, streams)
@@ -221,10 +223,10 @@ class Builder:
             return count(cursor, self._dialect, version) - count_failed(cursor, self._dialect, version)
 
 
-def _tell_failed(chunk: Chunk, told: Told) -> None:
+def _tell_failed(chunk: Chunk, told: ReplayListener) -> None:
     for one in chunk.folded:
         if isinstance(one, Failed):
-            told(Unfolded(one.stream.source, one.stream.stream, one.error))
+            told(FoldFailure(one.stream.source, one.stream.stream, one.error))
 
 
 def _me() -> str:

@@ -14,12 +14,12 @@ from sqlalchemy import Engine
 from adapters.sql.database import tables
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Lookup, Row
-from adapters.sql.projections.dirty_streams import Waiting, marked
+from adapters.sql.projections.dirty_streams import DirtyStream, dirty_among
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import MEASUREMENTS, PROJECTIONS, Failed, Folded, Refolder
 from adapters.sql.projections.versions import Version, all_versions, serving
 from adapters.sql.replay.parallel_fold import Chunk, fold_chunks
-from adapters.sql.replay.stream_cursor import Walk
+from adapters.sql.replay.stream_cursor import StreamCursor
 from core import fold
 from core.declared import Cause, cause
 from core.event import ANOMALIES
@@ -45,7 +45,7 @@ _COMPARED = ("state", "outcome", "user_id", "first_at", "last_at", "anomalies")
 _COMPARED_MEASUREMENTS = ("state", "outcome", "measurement_id", "anomalies")
 _DEEPER = ("runs", "data", "anomalies")
 
-Told = tuple[str, str | None, str | None]
+FieldChange = tuple[str, str | None, str | None]
 """What is different, what it was, and what it would be."""
 
 
@@ -91,19 +91,19 @@ class Differ:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
         self._refolder = Refolder(self._dialect, code)
-        self._walk = Walk(self._transactions, code.sources)
+        self._streams = StreamCursor(self._transactions, code.sources)
         self._code = code
         self._helpers = helpers
 
     def compare(self, names: Sequence[str] = ()) -> Iterator[Difference]:
         """The difference so far, after every chunk of streams; the last is the whole. Without names: all machines."""
-        found = Difference(position=self._walk.head())
+        found = Difference(position=self._streams.head())
         with self._transactions.reading() as cursor:
             versions = all_versions(cursor)
         for name in names or list(self._code.machines):
             before = serving(versions, name)
             if before is not None:
-                streams = self._walk.chunks(name, before.version, 0, found.position)
+                streams = self._streams.chunks(name, before.version, 0, found.position)
                 with closing(fold_chunks(self._transactions, self._refolder, streams, self._helpers)) as chunks:
                     for chunk in chunks:
                         self._compare_chunk(before, chunk, found)
@@ -125,7 +125,7 @@ class Differ:
     def _compare_chunk(self, before: Version, chunk: Chunk, found: Difference) -> None:
         keys = [(one.source, one.stream, one.version) for one in chunk.streams]
         with self._transactions.reading() as cursor:
-            behind = marked(cursor, self._dialect, keys)
+            behind = dirty_among(cursor, self._dialect, keys)
             stored = {tuple(row[:3]): row for row in self._dialect.lookup(cursor, _STREAMS, keys)}
             measured: dict[Row, dict[str, Row]] = defaultdict(dict)
             for found_row in self._dialect.lookup(cursor, _MEASUREMENTS, keys):
@@ -154,7 +154,7 @@ class Differ:
             if group.count <= EXAMPLES:
                 group.examples.append(self._example(before, kind, stream, name))
 
-    def _example(self, before: Version, kind: fold.Kind, stream: Waiting, name: str) -> Example:
+    def _example(self, before: Version, kind: fold.Kind, stream: DirtyStream, name: str) -> Example:
         with self._transactions.reading() as cursor:
             (history,) = self._refolder.read(cursor, [stream])
         events = self._refolder.events(history)
@@ -178,7 +178,7 @@ def _count(group: Change, name: str) -> None:
         group.ids.append(name)
 
 
-def _stream_changes(kind: fold.Kind, was: Row | None, now: Row) -> Iterator[Told]:
+def _stream_changes(kind: fold.Kind, was: Row | None, now: Row) -> Iterator[FieldChange]:
     if was is None:
         yield "row", None, "there"
         return
@@ -189,7 +189,7 @@ def _stream_changes(kind: fold.Kind, was: Row | None, now: Row) -> Iterator[Told
         yield from _deeper(kind, bytes(old["snapshot"]), new["snapshot"])
 
 
-def _deeper(kind: fold.Kind, was: bytes, now: bytes) -> Iterator[Told]:
+def _deeper(kind: fold.Kind, was: bytes, now: bytes) -> Iterator[FieldChange]:
     """What the columns do not show, where both are of one shape."""
     try:
         old, new = fold.decode(kind, was), fold.decode(kind, now)
@@ -200,7 +200,7 @@ def _deeper(kind: fold.Kind, was: bytes, now: bytes) -> Iterator[Told]:
             yield name, "otherwise", None
 
 
-def _measurement_changes(was: Mapping[str, Row], now: Mapping[str, Row]) -> Iterator[tuple[str, Told]]:
+def _measurement_changes(was: Mapping[str, Row], now: Mapping[str, Row]) -> Iterator[tuple[str, FieldChange]]:
     for name in sorted({*was, *now}):
         if name not in was or name not in now:
             yield name, ("row", None, "there") if name in now else ("row", "there", None)

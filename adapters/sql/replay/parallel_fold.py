@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from adapters.sql.database.transactions import Transactions
-from adapters.sql.projections.dirty_streams import Waiting
+from adapters.sql.projections.dirty_streams import DirtyStream
 from adapters.sql.projections.refold import Failed, Folded, History, Refolder
 from adapters.sql.replay.helpers import Died, Helper, done, helping
 from adapters.sql.replay.stream_cursor import CHUNK
@@ -31,18 +31,18 @@ MOST_EVENTS = 50_000
 class Chunk(msgspec.Struct, gc=False):
     """Streams with what became of each, and how many events were read for it."""
 
-    streams: Sequence[Waiting]
+    streams: Sequence[DirtyStream]
     folded: list[Folded | Failed]
     events: int
 
 
-class Piece(msgspec.Struct, gc=False):
+class WorkUnit(msgspec.Struct, gc=False):
     """Streams that are folded together, by this process or by a helper. `folded` is None until then.
 
     What was read of them (`histories`) is kept until then only: who helps with it may die. `events` counts it.
     """
 
-    streams: list[Waiting]
+    streams: list[DirtyStream]
     histories: list[History]
     events: int
     folded: list[Folded | Failed] | None = None
@@ -53,7 +53,7 @@ class Piece(msgspec.Struct, gc=False):
 
 
 def fold_chunks(
-    transactions: Transactions, refolder: Refolder, chunks: Iterator[Sequence[Waiting]], helpers: int = 0
+    transactions: Transactions, refolder: Refolder, chunks: Iterator[Sequence[DirtyStream]], helpers: int = 0
 ) -> Generator[Chunk, None, None]:
     """The streams in their order, each folded, a chunk at a time.
 
@@ -69,7 +69,7 @@ def fold_chunks(
         yield from _Together(transactions, refolder, chain([first, second], chunks), ready).fold()
 
 
-def fold_chunk(transactions: Transactions, refolder: Refolder, streams: Sequence[Waiting]) -> Chunk:
+def fold_chunk(transactions: Transactions, refolder: Refolder, streams: Sequence[DirtyStream]) -> Chunk:
     """Reads the streams, then folds them without holding a connection."""
     histories = _read(transactions, refolder, streams)
     return Chunk(streams, [refolder.fold(history) for history in histories], _count(histories))
@@ -82,16 +82,16 @@ class _Together:
         self,
         transactions: Transactions,
         refolder: Refolder,
-        chunks: Iterator[Sequence[Waiting]],
+        chunks: Iterator[Sequence[DirtyStream]],
         helpers: Sequence[Helper],
     ) -> None:
         self._transactions = transactions
         self._refolder = refolder
         self._chunks = chunks
         self._idle = list(helpers)
-        self._busy: dict[Helper, list[Piece]] = {}
-        self._pieces: deque[Piece] = deque()
-        self._waiting: deque[Piece] = deque()
+        self._busy: dict[Helper, list[WorkUnit]] = {}
+        self._pieces: deque[WorkUnit] = deque()
+        self._waiting: deque[WorkUnit] = deque()
         self._all_read = False
 
     def fold(self) -> Iterator[Chunk]:
@@ -152,17 +152,17 @@ class _Together:
         return _chunk([self._pieces.popleft() for _ in range(ready)])
 
 
-def _piece(histories: list[History]) -> Piece:
-    return Piece([history.stream for history in histories], histories, _count(histories))
+def _piece(histories: list[History]) -> WorkUnit:
+    return WorkUnit([history.stream for history in histories], histories, _count(histories))
 
 
-def _chunk(pieces: Sequence[Piece]) -> Chunk:
+def _chunk(pieces: Sequence[WorkUnit]) -> Chunk:
     streams = [stream for piece in pieces for stream in piece.streams]
     folded = [one for piece in pieces for one in piece.folded or ()]
     return Chunk(streams, folded, sum(piece.events for piece in pieces))
 
 
-def _read(transactions: Transactions, refolder: Refolder, streams: Sequence[Waiting]) -> list[History]:
+def _read(transactions: Transactions, refolder: Refolder, streams: Sequence[DirtyStream]) -> list[History]:
     with transactions.reading() as cursor:
         return refolder.read(cursor, streams)
 

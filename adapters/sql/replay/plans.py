@@ -18,7 +18,7 @@ from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Insert
 from adapters.sql.projections.refold import fault
-from adapters.sql.replay.build import Refused
+from adapters.sql.replay.build import ReplayRefused
 from adapters.sql.replay.difference import Difference
 from adapters.sql.replay.replay import Replay
 from core.event import SECOND, Instant
@@ -96,7 +96,7 @@ class Plans:
             self._check_idle(cursor, but=name)
             cursor.execute(_CONFIRM.replace("?", self._transactions.dialect.mark), (_me(), name))
             if cursor.rowcount != 1:
-                raise Refused(f"the plan is {plan.status}: only one that is {PLANNED} can be confirmed, and once")
+                raise ReplayRefused(f"the plan is {plan.status}: only one that is {PLANNED} can be confirmed, and once")
             self._working.add((name, REPLAYING))
         self._start(plan, REPLAYING, partial(self._rebuild, by))
         return self.get(name)
@@ -108,7 +108,7 @@ class Plans:
         try:
             work(plan)
         except Exception as error:  # noqa: BLE001 - whoever asks for the plan is told
-            told = str(error) if isinstance(error, Refused) else fault(error)
+            told = str(error) if isinstance(error, ReplayRefused) else fault(error)
             structlog.get_logger().error("replay_failed", plan=plan.id, error=told)
             with suppress(Unavailable):
                 self._update(plan, status=FAILED, error=told)
@@ -119,7 +119,7 @@ class Plans:
         cursor.execute(_AT_WORK)
         for plan in [Plan(*row) for row in cursor.fetchall()]:
             if plan.id != but and self._is_at_work(plan):
-                raise Refused(f"replay {plan.id} is {plan.status}: one at a time; ask again when it has ended")
+                raise ReplayRefused(f"replay {plan.id} is {plan.status}: one at a time; ask again when it has ended")
 
     def _is_at_work(self, plan: Plan) -> bool:
         """Of a process on another machine it cannot be known: a day is long enough."""

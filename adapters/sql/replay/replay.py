@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Row
-from adapters.sql.projections.dirty_streams import Waiting, count, mark
+from adapters.sql.projections.dirty_streams import DirtyStream, count, mark_dirty
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import Refolder
 from adapters.sql.projections.status import Status, status_of
@@ -27,11 +27,11 @@ from adapters.sql.projections.versions import (
     switch,
     update,
 )
-from adapters.sql.replay.build import Builder, Refused, Told
+from adapters.sql.replay.build import Builder, ReplayListener, ReplayRefused
 from adapters.sql.replay.difference import Differ, Difference
 from adapters.sql.replay.stream_cursor import CHUNK
 from core.event import Instant
-from core.golden_history import Story, Untellable, captured
+from core.golden_history import GoldenHistory, Uncapturable, captured
 
 KEPT = 2
 """Retired versions of a machine that stay for a way back, behind a replay that switches."""
@@ -95,7 +95,7 @@ class Replay:
         with self._transactions.reading() as cursor:
             return status_of(cursor, self._dialect, self._code.machines)
 
-    def rebuild(self, names: Sequence[str], told: Told, *, serve: bool = True) -> list[Version]:
+    def rebuild(self, names: Sequence[str], told: ReplayListener, *, serve: bool = True) -> list[Version]:
         """Builds a version of each machine and switches. Without names: of those that do not serve yet, else of all.
 
         Both are on record before they are done, so that one that is killed is on record too.
@@ -114,7 +114,7 @@ class Replay:
         """The machines that this code has no built version of: what is asked of them is folded from the log."""
         return [name for name in self._behind() if not self._is_built(name)]
 
-    def rebuild_where_unbuilt(self, told: Told) -> list[Version]:
+    def rebuild_where_unbuilt(self, told: ReplayListener) -> list[Version]:
         """Builds what this code has no built version of; nothing where all is built."""
         names = self.unbuilt()
         return self.rebuild(names, told) if names else []
@@ -123,26 +123,26 @@ class Replay:
         """What a rebuild with this code would change, after every chunk of streams; the last is the whole."""
         yield from self._differ.compare(names)
 
-    def capture(self, stream: str, why: str) -> Story:
+    def capture(self, stream: str, why: str) -> GoldenHistory:
         """A stream, by our id, as a golden history with everything personal replaced."""
         rows = [row for row in self._rows_of(stream) if row[0] in self._code.sources]
         with self._transactions.reading() as cursor:
-            found = [Waiting(source, one, kind, name or "", opened, "") for source, one, kind, name, opened in rows]
+            found = [DirtyStream(source, one, kind, name or "", opened, "") for source, one, kind, name, opened in rows]
             histories = self._refolder.read(cursor, found)
         for one, history in zip(found, histories, strict=True):
             kind, settings = self._code.machine_of(one.source, one.kind), self._code.sources[one.source].settings
             if history.base is not None:
-                raise Refused("bodies of this stream were erased: what is left is no history")
+                raise ReplayRefused("bodies of this stream were erased: what is left is no history")
             try:
                 return captured(why, kind, self._refolder.events(history), settings)
-            except Untellable as error:
-                raise Refused(str(error)) from error
-        raise Refused(f"no stream {stream} of a configured source")
+            except Uncapturable as error:
+                raise ReplayRefused(str(error)) from error
+        raise ReplayRefused(f"no stream {stream} of a configured source")
 
-    def again(self, part: Part, told: Told) -> int:
+    def again(self, part: Part, told: ReplayListener) -> int:
         """Folds the selected streams anew, in place; how many. One that is killed leaves marks, which others fold."""
         if part.stream is not None and not self._rows_of(part.stream):
-            raise Refused(f"there is no stream {part.stream}")
+            raise ReplayRefused(f"there is no stream {part.stream}")
         self._record("replayed", part=msgspec.structs.asdict(part))
         with self._transactions.turn() as cursor:
             versions = register(cursor, self._dialect, self._code.machines, self._clock())
@@ -162,11 +162,11 @@ class Replay:
         with self._transactions.reading() as cursor:
             last = self._served_last(cursor, names)
         if not last:
-            raise Refused("no version served before the one that serves")
+            raise ReplayRefused("no version served before the one that serves")
         self._record("switched", versions=_names(last))
         with self._transactions.turn() as cursor:
             if _names(self._served_last(cursor, names)) != _names(last):
-                raise Refused("another version was switched to meanwhile: look what serves, and ask again")
+                raise ReplayRefused("another version was switched to meanwhile: look what serves, and ask again")
             for before in last:
                 self._fold_the_rest(cursor, before)
                 switch(cursor, self._dialect, before, SERVING, self._clock())
@@ -201,7 +201,9 @@ class Replay:
         left = count(cursor, self._dialect, version.version)
         if left and (kind is None or kind.fingerprint != version.fingerprint):
             why = f"{left} streams wait to be folded into version {version.version}"
-            raise Refused(f"{version.machine}: {why}, which only the release that has its code can do: run it there")
+            raise ReplayRefused(
+                f"{version.machine}: {why}, which only the release that has its code can do: run it there"
+            )
         self._builder.fold_the_rest(cursor, version)
 
     def _drop(self, version: Version) -> None:
@@ -268,7 +270,7 @@ class Replay:
                 marks.append((source, stream, own.version, opened))
         if marks:
             with self._transactions.turn() as cursor:
-                mark(cursor, self._dialect, marks)
+                mark_dirty(cursor, self._dialect, marks)
                 raise_epoch(cursor, self._dialect)
         return len(marks)
 

@@ -1,10 +1,10 @@
-"""Walks the streams that a machine folds, in the order in which they were opened."""
+"""Iterates over the streams that a machine folds, in the order in which they were opened (keyset pagination)."""
 
 from collections.abc import Iterator, Mapping
 
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Row
-from adapters.sql.projections.dirty_streams import Waiting
+from adapters.sql.projections.dirty_streams import DirtyStream
 from adapters.sql.projections.projection import Source
 from adapters.sql.projections.status import KIND_OF
 
@@ -19,7 +19,7 @@ _COUNT = "SELECT count(*) FROM streams{} WHERE kind = ? AND opened > ? AND opene
 _HEAD = "SELECT coalesce(max(position), 0) FROM events"
 
 
-class Walk:
+class StreamCursor:
     """The streams of every machine. A stream's `opened` is its place: no two of one kind share it."""
 
     def __init__(self, transactions: Transactions, sources: Mapping[str, Source]) -> None:
@@ -32,12 +32,12 @@ class Walk:
             cursor.execute(_HEAD)
             return int(cursor.fetchone()[0])
 
-    def chunks(self, machine: str, version: str, after: int, until: int) -> Iterator[list[Waiting]]:
+    def chunks(self, machine: str, version: str, after: int, until: int) -> Iterator[list[DirtyStream]]:
         """The machine's streams that were opened behind one position and up to another, for a version to fold."""
         while rows := self._ask(_NEXT, machine, after, until, CHUNK):
             after = rows[-1][4]
             yield [
-                Waiting(source, stream, kind, name or "", opened, version)
+                DirtyStream(source, stream, kind, name or "", opened, version)
                 for source, stream, kind, name, opened in rows
             ]
 

@@ -21,7 +21,7 @@ STREAMS = 64
 """Streams whose events are read in one statement."""
 
 
-class WholeEvent(NamedTuple):
+class ExportedEvent(NamedTuple):
     """An event with all that is stored of it, its headers packed. `headers`, `body` and `salt` are None once erased.
 
     `times`, `head` and `counted_at`: its duplicates that are no longer on record one by one.
@@ -55,7 +55,7 @@ class WholeEvent(NamedTuple):
     counted_at: int | None
 
 
-class WholeDelivery(NamedTuple):
+class ExportedDelivery(NamedTuple):
     """A delivery that made no event. `key` is that of the event that it hit."""
 
     source: str
@@ -73,7 +73,7 @@ class WholeDelivery(NamedTuple):
     body: bytes | None
 
 
-class WholeStream(NamedTuple):
+class ExportedStream(NamedTuple):
     """A stream, the position that first named it, and its events as `to_event` takes them, by position.
 
     Only what is folded: not what was erased or retracted; `base` is what is left of an erased stream. `conflicts`:
@@ -122,7 +122,7 @@ _HELD = and_(events.c.source == deliveries.c.source, events.c.position == delive
 
 _EVENTS = (
     select(
-        *(events.c[name] for name in WholeEvent._fields[:13]),
+        *(events.c[name] for name in ExportedEvent._fields[:13]),
         *(payloads.c.type.label("sent"), payloads.c.headers, payloads.c.body, payloads.c.salt, payloads.c.origin),
         *(payloads.c.commitment, payloads.c.erased, retractions.c.retraction),
         *(streams.c.kind, streams.c.provider_id),
@@ -135,7 +135,7 @@ _EVENTS = (
 )
 _DELIVERIES = select(
     *(deliveries.c.source, deliveries.c.delivery, deliveries.c.verdict, deliveries.c.head, events.c.key),
-    *(deliveries.c[name] for name in WholeDelivery._fields[5:]),
+    *(deliveries.c[name] for name in ExportedDelivery._fields[5:]),
 ).outerjoin_from(deliveries, events, _HELD)
 _HISTORY = (
     select(
@@ -147,7 +147,7 @@ _HISTORY = (
     .where(payloads.c.body.is_not(None), retractions.c.position.is_(None))
 )
 _STREAMS: Select[Any] = select(
-    *(streams.c[name] for name in WholeStream._fields[:5]), erased.c.position, erased.c.measured, erased.c.snapshot
+    *(streams.c[name] for name in ExportedStream._fields[:5]), erased.c.position, erased.c.measured, erased.c.snapshot
 ).outerjoin_from(streams, erased, _ERASED)
 _CONFLICTS = (
     select(events.c.source, events.c.stream, events.c.position)
@@ -162,7 +162,7 @@ _EXTENT = select(
 _PROVIDERS = select(service.c.name, service.c.value).where(service.c.name.startswith("source:", autoescape=True))
 
 
-class Whole:
+class ExportReader:
     """The reader of an export. Every method raises Unavailable while the database is away."""
 
     def __init__(self, engine: Engine) -> None:
@@ -182,39 +182,39 @@ class Whole:
         query = select(streams.c.stream).where(streams.c.source.in_(sources), streams.c.stream.in_(names))
         return bool(self._rows(query.limit(1)))
 
-    def events(self, chosen: Selection, extent: Extent) -> Iterator[WholeEvent]:
+    def events(self, chosen: Selection, extent: Extent) -> Iterator[ExportedEvent]:
         """The chosen events by position."""
         number = events.c.position
         query = _chosen(_EVENTS.where(number <= extent.position), events, chosen).order_by(number).limit(CHUNK)
         for rows in self._chunks(query, number, 0):
-            yield from map(WholeEvent._make, rows)
+            yield from map(ExportedEvent._make, rows)
 
-    def deliveries(self, chosen: Selection, extent: Extent) -> Iterator[WholeDelivery]:
+    def deliveries(self, chosen: Selection, extent: Extent) -> Iterator[ExportedDelivery]:
         """The chosen deliveries that made no event, by number."""
         number = deliveries.c.delivery
         query = _chosen(_DELIVERIES.where(number <= extent.delivery), deliveries, chosen).order_by(number).limit(CHUNK)
         for rows in self._chunks(query, number, 1):
-            yield from map(WholeDelivery._make, rows)
+            yield from map(ExportedDelivery._make, rows)
 
-    def streams(self, chosen: Selection, kind: str, extent: Extent) -> Iterator[list[WholeStream]]:
+    def streams(self, chosen: Selection, kind: str, extent: Extent) -> Iterator[list[ExportedStream]]:
         """The chosen streams of a kind, some at a time, in the order in which the log first named them."""
         query = _STREAMS.where(streams.c.kind == kind, streams.c.opened <= extent.position)
         for found in self._in_order(_chosen_streams(query, chosen)):
             yield self._with_events(found, extent)
 
-    def erased(self, chosen: Selection, extent: Extent) -> Iterator[WholeStream]:
+    def erased(self, chosen: Selection, extent: Extent) -> Iterator[ExportedStream]:
         """What is left of the chosen streams that were erased, without events, in the same order."""
         for found in self._in_order(_chosen_streams(_STREAMS.where(erased.c.position <= extent.position), chosen)):
             yield from found
 
-    def _in_order(self, query: Select[Any]) -> Iterator[list[WholeStream]]:
+    def _in_order(self, query: Select[Any]) -> Iterator[list[ExportedStream]]:
         query = query.order_by(streams.c.opened, streams.c.stream).limit(STREAMS)
         rows = self._rows(query)
         while rows:
             yield [_stream(row) for row in rows]
             rows = self._rows(query.where(_behind(rows[-1].opened, rows[-1].stream)))
 
-    def _with_events(self, found: list[WholeStream], extent: Extent) -> list[WholeStream]:
+    def _with_events(self, found: list[ExportedStream], extent: Extent) -> list[ExportedStream]:
         by_name = {(one.source, one.stream): one for one in found}
         for source, stream, *row in self._rows(_HISTORY.where(*_of(found, extent)).order_by(events.c.position)):
             if (source, stream) in by_name:
@@ -266,10 +266,10 @@ def _chosen_streams(query: Select[Any], chosen: Selection) -> Select[Any]:
     return query.where(select(events.c.position).where(_STREAM, own, *within).exists())
 
 
-def _stream(row: Any) -> WholeStream:
+def _stream(row: Any) -> ExportedStream:
     source, stream, kind, provider_id, opened, position, measured, snapshot = row
     base = None if position is None else Base(position, msgspec.json.decode(measured, type=dict[int, str]), snapshot)
-    return WholeStream(source, stream, kind, provider_id, opened, base, [], [])
+    return ExportedStream(source, stream, kind, provider_id, opened, base, [], [])
 
 
 def _behind(opened: int, stream: str) -> ColumnElement[bool]:
@@ -278,7 +278,7 @@ def _behind(opened: int, stream: str) -> ColumnElement[bool]:
     return (streams.c.opened > opened) | same
 
 
-def _of(found: Sequence[WholeStream], extent: Extent) -> list[ColumnElement[bool]]:
+def _of(found: Sequence[ExportedStream], extent: Extent) -> list[ColumnElement[bool]]:
     """The streams' events, and of such as begin with them. An event carries the position that opened its stream.
 
     The lower bound is always kept; without it SQLite walks all events of the source.

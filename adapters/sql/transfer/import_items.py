@@ -1,4 +1,4 @@
-"""What an export tells of another log: its events, its other deliveries, and what became of them here."""
+"""What an import reads from an export (events, deliveries, erased streams) and the counts that it ends with."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from core.event import Instant
 from core.leaf import Columns
 
 
-class Taken(msgspec.Struct, gc=False):
+class ImportedEvent(msgspec.Struct, gc=False):
     """An event of another log, from one line of its export. `headers` are field lines, `origin` is as it is stored.
 
     `entry` is what this code reads in it; its stream is that of the columns, of a `kind` and with the provider's `name`
@@ -37,7 +37,7 @@ class Taken(msgspec.Struct, gc=False):
         return self.erased is None and self.retracted is None
 
 
-class Repeated(msgspec.Struct, gc=False):
+class ImportedDelivery(msgspec.Struct, gc=False):
     """A delivery that made no event there. `key` is that of the event that it hit; null for a rejection."""
 
     line: int
@@ -56,7 +56,7 @@ class Repeated(msgspec.Struct, gc=False):
     body: bytes | None
 
 
-class Left(msgspec.Struct, gc=False):
+class ErasedRemainder(msgspec.Struct, gc=False):
     """What is left of a stream whose bodies were erased there; `measured` is JSON."""
 
     line: int
@@ -69,14 +69,14 @@ class Left(msgspec.Struct, gc=False):
     snapshot: bytes
 
 
-class Reach(msgspec.Struct, gc=False):
+class LastPosition(msgspec.Struct, gc=False):
     """The highest position that anything tells of: an entry of Hookfold's own may stand behind all events."""
 
     line: int
     position: int
 
 
-class Outcome(msgspec.Struct):
+class ImportOutcome(msgspec.Struct):
     """What an import came to.
 
     `kept` events have their old positions, `appended` ones new ones; `known` were here before, and so was the key of a
@@ -98,13 +98,13 @@ class Outcome(msgspec.Struct):
     known_deliveries: int = 0
     strangers: int = 0
 
-    def add(self, other: "Outcome") -> None:
+    def add(self, other: "ImportOutcome") -> None:
         """Adds another one's numbers."""
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-class Misfit(Exception):
+class Unimportable(Exception):
     """A line of an export that this log cannot take. Nothing of its batch was taken."""
 
     def __init__(self, line: int, why: str) -> None:

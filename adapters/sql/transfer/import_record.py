@@ -12,7 +12,7 @@ from adapters.sql.database.tables import service
 from adapters.sql.dialects.dialect import Dialect, dialect_of
 from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import Recorder
-from adapters.sql.transfer.import_items import Outcome
+from adapters.sql.transfer.import_items import ImportOutcome
 
 _NAME = "imported"
 _HELD = f"SELECT value FROM service WHERE name = '{_NAME}'"
@@ -26,16 +26,16 @@ class _Overtaken(Exception):
     """Another process has told of it, or imported more, meanwhile."""
 
 
-def hold(cursor: Any, dialect: Dialect, outcome: Outcome) -> None:
+def hold(cursor: Any, dialect: Dialect, outcome: ImportOutcome) -> None:
     """Adds to what is to be told, in the transaction of the import."""
     cursor.execute(_HELD)
     held = cursor.fetchone()
-    whole = msgspec.json.decode(held[0], type=Outcome) if held else Outcome()
+    whole = msgspec.json.decode(held[0], type=ImportOutcome) if held else ImportOutcome()
     whole.add(outcome)
     cursor.execute(_HOLD.replace("?", dialect.mark), (msgspec.json.encode(whole).decode(),))
 
 
-def tell_imports(engine: Engine, log: Log, recorder: Recorder) -> None:
+def record_imports(engine: Engine, log: Log, recorder: Recorder) -> None:
     """Tells of what was imported since it was last told, before the log goes on by itself."""
     forget = _FORGET.replace("?", dialect_of(engine).mark)
 

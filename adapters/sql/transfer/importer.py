@@ -1,4 +1,4 @@
-"""Takes the events of another log's export over, a batch in one transaction, through the writer's own turn.
+"""Imports another log's export, a batch in one transaction, under the append lock.
 
 While this log is the beginning of the exported one, event for event, what comes next is taken over as it was: position,
 clocks, salt and leaf. A log that has nothing of the exported one, or is told to append, takes it as new, and keeps its
@@ -17,12 +17,19 @@ from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.dialects.dialect import Insert, Lookup, Row, Writes
 from adapters.sql.log.own_events import OWN
 from adapters.sql.log.projector import HOT
-from adapters.sql.log.writer import EVENTS, KEPT, Head, Turns
-from adapters.sql.projections.invalidation import Afresh
+from adapters.sql.log.writer import EVENTS, KEPT, Head, Writer
+from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.projections.projection import Code
-from adapters.sql.transfer.import_items import Left, Misfit, Outcome, Reach, Repeated, Taken
+from adapters.sql.transfer.import_items import (
+    ErasedRemainder,
+    ImportedDelivery,
+    ImportedEvent,
+    ImportOutcome,
+    LastPosition,
+    Unimportable,
+)
 from adapters.sql.transfer.import_record import hold
-from adapters.sql.transfer.placement import Place, placeholder
+from adapters.sql.transfer.placement import Placement, placeholder
 from core.event import Instant
 from core.header_codec import pack
 from core.leaf import Columns
@@ -58,21 +65,21 @@ _WHOLE = (
 )
 """The condition on the position's lower end is always true: see `adapters.sql.projections.stored_events`."""
 
-Item = Taken | Repeated | Left | Reach
+ImportItem = ImportedEvent | ImportedDelivery | ErasedRemainder | LastPosition
 
 
-class Importer(Turns):
+class Importer(Writer):
     """The writer of an import. `whole`: the export is one of a whole log, so that positions can be kept."""
 
     hot = (EVENTS, _PAYLOADS, _DELIVERIES, *HOT)
 
     def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant], *, whole: bool) -> None:
         super().__init__(engine, code, clock)
-        self._afresh = Afresh(self._dialect, code)
+        self._invalidator = Invalidator(self._dialect, code)
         self._same = whole
         self._alike = False
 
-    def take(self, batch: Sequence[Item]) -> Outcome:
+    def take(self, batch: Sequence[ImportItem]) -> ImportOutcome:
         """Commits what is not here yet. Raises Misfit, and Unavailable where the database could not commit."""
         try:
             turn = self._transact(lambda cursor: self._take(cursor, batch))
@@ -83,26 +90,26 @@ class Importer(Turns):
         self._same, self._alike = turn.same, turn.alike
         return turn.outcome
 
-    def _take(self, cursor: Any, batch: Sequence[Item]) -> tuple["Turn", Head]:
+    def _take(self, cursor: Any, batch: Sequence[ImportItem]) -> tuple["ImportBatch", Head]:
         head = self._look(cursor)
-        turn = Turn(self, cursor, head, same=self._same, alike=self._alike)
+        turn = ImportBatch(self, cursor, head, same=self._same, alike=self._alike)
         turn.look(batch)
         for item in batch:
             match item:
-                case Taken():
+                case ImportedEvent():
                     turn.event(item)
-                case Repeated():
+                case ImportedDelivery():
                     turn.delivery(item)
-                case Left():
+                case ErasedRemainder():
                     turn.left(item)
-                case Reach():
+                case LastPosition():
                     turn.reach(item.position)
         self._record(cursor, turn)
         if turn.outcome.kept or turn.outcome.appended:
             hold(cursor, self._dialect, turn.outcome)
         return turn, Head(turn.position)
 
-    def _record(self, cursor: Any, turn: "Turn") -> None:
+    def _record(self, cursor: Any, turn: "ImportBatch") -> None:
         whole = [place.new for place in turn.places if place.taken.folded]
         touched = self._projector.touch(cursor, whole, turn.conflicts)
         writes, rows = Writes(self._dialect, cursor), [place.rows() for place in turn.places]
@@ -116,7 +123,7 @@ class Importer(Turns):
             self._prune(cursor, source, "duplicate", count=False)
         self._take_back(cursor, turn)
 
-    def _take_back(self, cursor: Any, turn: "Turn") -> None:
+    def _take_back(self, cursor: Any, turn: "ImportBatch") -> None:
         """What was retracted or erased there is not folded here; its stream is, onto what is left of it."""
         retracted = [place.taken for place in turn.places if place.taken.retracted]
         rows = [
@@ -134,8 +141,8 @@ class Importer(Turns):
             if values:
                 self._dialect.insert(cursor, into, values)
         if rows or erased:
-            streams = self._afresh.streams(cursor, [row[:2] for row in rows + erased])
-            self._afresh.refold(cursor, streams, turn.position)
+            streams = self._invalidator.streams(cursor, [row[:2] for row in rows + erased])
+            self._invalidator.refold(cursor, streams, turn.position)
 
     def now(self) -> Instant:
         """The clock's time."""
@@ -168,7 +175,7 @@ class Importer(Turns):
         cursor.execute(_OLDEST.replace("?", self._dialect.mark), (source,))
         return next((int(number) for (number,) in cursor.fetchall()), 0)
 
-    def is_whole(self, cursor: Any, left: Left) -> bool:
+    def is_whole(self, cursor: Any, left: ErasedRemainder) -> bool:
         """Whether bodies are here of what was erased there."""
         key = (left.source, left.opened, left.stream, left.position)
         cursor.execute(_WHOLE.replace("?", self._dialect.mark), key)
@@ -179,7 +186,7 @@ class Importer(Turns):
         return self._ids.key(OWN, b"left out:%d" % position)
 
 
-class Turn:
+class ImportBatch:
     """One writer's turn: what becomes of a batch while nobody else can append."""
 
     def __init__(self, log: Importer, cursor: Any, head: Head, *, same: bool, alike: bool) -> None:
@@ -190,29 +197,29 @@ class Turn:
         self.recorded_at = head.recorded_at
         self.same = same
         self.alike = alike or (same and head.position == 0)
-        self.places: list[Place] = []
+        self.places: list[Placement] = []
         self.conflicts: list[tuple[str, int]] = []
         self.deliveries: list[Row] = []
-        self.lefts: list[Left] = []
+        self.lefts: list[ErasedRemainder] = []
         self.counted: dict[Row, Row] = {}
         self.counted_there: set[str] = set()
-        self.outcome = Outcome()
+        self.outcome = ImportOutcome()
         self._seen: set[Row] = set()
         cursor.execute(_LAST_DELIVERY)
         self._number = cursor.fetchone()[0] or 0
 
-    def look(self, batch: Sequence[Item]) -> None:
+    def look(self, batch: Sequence[ImportItem]) -> None:
         """Finds at once what the batch is compared with."""
         log, cursor = self._log, self._cursor
-        events = [item for item in batch if isinstance(item, Taken)]
-        others = [item for item in batch if isinstance(item, Repeated)]
+        events = [item for item in batch if isinstance(item, ImportedEvent)]
+        others = [item for item in batch if isinstance(item, ImportedDelivery)]
         keys = [(one.columns.source, one.key) for one in events]
         self._holders = log.holders(keys + [(one.source, one.key) for one in others if one.key])
         positions = [one.columns.position for one in events if one.columns.position <= self._head]
         self._leaves = log.leaves(cursor, positions) if self.same else {}
         self._numbered = log.numbered(cursor, [(one.source, one.delivery) for one in others]) if self.same else {}
 
-    def event(self, taken: Taken) -> None:
+    def event(self, taken: ImportedEvent) -> None:
         """Gives an event its place, unless it is here."""
         columns = taken.columns
         if self.same and columns.position <= self._head:
@@ -240,10 +247,12 @@ class Turn:
         if self.alike:
             why = f"this log began like the exported one and has something else where its {what} belongs"
             mend = "import into a copy that did not go on by itself, or give the rest new positions with --append"
-            raise Misfit(line, f"{why} (its own deliveries, or what was recorded of a start or an export here): {mend}")
+            raise Unimportable(
+                line, f"{why} (its own deliveries, or what was recorded of a start or an export here): {mend}"
+            )
         self.same = False
 
-    def left(self, found: Left) -> None:
+    def left(self, found: ErasedRemainder) -> None:
         """Takes over what is left of an erased stream, where its events were. What is whole here stays as it is."""
         if self.same and self._log.is_whole(self._cursor, found):
             self.outcome.whole += 1
@@ -255,7 +264,7 @@ class Turn:
         if self.same:
             self._fill(position, None)
 
-    def delivery(self, found: Repeated) -> None:
+    def delivery(self, found: ImportedDelivery) -> None:
         """Records a delivery that made no event, unless it is on record."""
         if self.same:
             row = self._numbered.get((found.source, found.delivery))
@@ -273,24 +282,24 @@ class Turn:
         else:
             self._append_delivery(found, at)
 
-    def _pruned(self, found: Repeated) -> bool:
+    def _pruned(self, found: ImportedDelivery) -> bool:
         """What is on record there, and was here until newer ones came."""
         if found.verdict == "duplicate":
             return found.delivery < self._log.oldest_duplicate(self._cursor, found.source)
         return found.verdict == "rejected" and found.delivery <= self._number
 
-    def _place(self, taken: Taken, *, kept: bool) -> None:
+    def _place(self, taken: ImportedEvent, *, kept: bool) -> None:
         self.position += 1
         self.recorded_at = taken.columns.recorded_at if kept else max(self.recorded_at, self._log.now())
         self._holders[taken.columns.source, taken.key] = self.position
-        self.places.append(Place(taken, self.position, self.recorded_at, kept=kept))
+        self.places.append(Placement(taken, self.position, self.recorded_at, kept=kept))
         self._count(taken, self.position)
         if kept:
             self.outcome.kept += 1
         else:
             self.outcome.appended += 1
 
-    def _count(self, taken: Taken, at: int) -> None:
+    def _count(self, taken: ImportedEvent, at: int) -> None:
         """Takes over how often an event came again. Of a log that has its own count, the greater one stays."""
         if taken.duplicates is not None:
             times, *last = taken.duplicates if self.same else (taken.duplicates[0], self.position, self.recorded_at)
@@ -304,12 +313,12 @@ class Turn:
         at = self.recorded_at or (following.recorded_at if following else self._log.now())
         for position in range(self.position + 1, until + 1):
             taken = placeholder(position, at, self._log.left_out_key(position))
-            self.places.append(Place(taken, position, at, kept=True))
+            self.places.append(Placement(taken, position, at, kept=True))
             self.position, self.recorded_at = position, at
             self.outcome.placeholders += 1
         return True
 
-    def _held(self, taken: Taken, at: int) -> None:
+    def _held(self, taken: ImportedEvent, at: int) -> None:
         columns, body = taken.columns, taken.entry.body
         self._count(taken, at)
         held = self._body_at(columns.source, at)
@@ -317,7 +326,7 @@ class Turn:
             self.outcome.known += 1
             return
         self.outcome.conflicts += 1
-        found = Repeated(
+        found = ImportedDelivery(
             *(taken.line, columns.source, 0, "conflict", 0, taken.key, columns.received_at, 0, 200, None, None),
             *(len(body), taken.headers, body),
         )
@@ -327,7 +336,7 @@ class Turn:
         fresh = next((place for place in self.places if place.new.position == at), None)
         return fresh.taken.entry.body if fresh else self._log.body(self._cursor, source, at)
 
-    def _keep_delivery(self, found: Repeated) -> None:
+    def _keep_delivery(self, found: ImportedDelivery) -> None:
         at = self._holders.get((found.source, found.key)) if found.key else None
         if found.key and at is None:
             self.outcome.strangers += 1
@@ -336,7 +345,7 @@ class Turn:
             self.counted_there.add(found.source)
         self._add(found, found.delivery, found.head, at, found.recorded_at)
 
-    def _append_delivery(self, found: Repeated, at: int) -> None:
+    def _append_delivery(self, found: ImportedDelivery, at: int) -> None:
         """The same time and the same body: the same delivery."""
         wanted = (found.source, at, found.verdict, found.received_at, found.size)
         digest = (*wanted, hashlib.sha256(found.body or b"").digest())
@@ -347,7 +356,7 @@ class Turn:
         recorded_at = max(self.recorded_at, self._log.now())
         self._add(found, self._number + 1, self.position, at, recorded_at)
 
-    def _add(self, found: Repeated, number: int, head: int, at: int | None, recorded_at: Instant) -> None:
+    def _add(self, found: ImportedDelivery, number: int, head: int, at: int | None, recorded_at: Instant) -> None:
         if found.verdict == "conflict" and at is not None:
             self.conflicts.append((found.source, at))
         self._number = number

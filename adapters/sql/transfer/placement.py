@@ -1,4 +1,4 @@
-"""Where an event of another log gets its place in this one, and the rows that it makes there."""
+"""An imported event's position in this log, and its rows."""
 
 import os
 
@@ -7,23 +7,23 @@ import msgspec
 from adapters.sql.dialects.dialect import Row
 from adapters.sql.log.entries import Entry
 from adapters.sql.log.own_events import NOBODY, OWN
-from adapters.sql.log.touched_streams import New
-from adapters.sql.transfer.import_items import Misfit, Taken
+from adapters.sql.log.touched_streams import NewEvent
+from adapters.sql.transfer.import_items import ImportedEvent, Unimportable
 from core.event import Instant, Unreadable
 from core.header_codec import pack
 from core.leaf import Columns, commitment, leaf
 
 
-class Place:
+class Placement:
     """An event that gets a place here: as it was (`kept`), or as a new one."""
 
     __slots__ = ("kept", "new", "recorded_at", "taken")
 
-    def __init__(self, taken: Taken, position: int, recorded_at: Instant, *, kept: bool) -> None:
+    def __init__(self, taken: ImportedEvent, position: int, recorded_at: Instant, *, kept: bool) -> None:
         self.taken = taken
         self.kept = kept
         self.recorded_at = recorded_at
-        self.new = New(position, taken.entry, taken.key, taken.columns.stream)
+        self.new = NewEvent(position, taken.entry, taken.key, taken.columns.stream)
         if not taken.folded:
             self.new.opened = taken.columns.opened
 
@@ -38,7 +38,7 @@ class Place:
             found = leaf(columns)
         elif columns.opened != self.new.opened:
             why = f"its stream began at {columns.opened} there and at {self.new.opened} here: import with new positions"
-            raise Misfit(taken.line, why)
+            raise Unimportable(taken.line, why)
         source, position = columns.source, columns.position
         event = (
             *(source, position, columns.stream, columns.opened, columns.reading, columns.type, columns.sequence),
@@ -54,11 +54,11 @@ def _origin(columns: Columns) -> bytes:
     return msgspec.json.encode({"position": columns.position, "recorded_at": columns.recorded_at})
 
 
-def placeholder(position: int, at: Instant, key: bytes) -> Taken:
+def placeholder(position: int, at: Instant, key: bytes) -> ImportedEvent:
     """What stands for an entry of Hookfold's own that the export left out: positions have no holes."""
     body = msgspec.json.encode({"type": "left_out", "who": NOBODY, "through": "import", "at": at})
     headers, salt = b"", os.urandom(16)
     sealed = commitment(salt, headers, body).hex()
     columns = Columns(position, OWN, None, None, "ok", "left_out", None, None, at, at, key.hex(), None, sealed)
     entry = Entry(OWN, at, [], body, None, b"", Unreadable("nothing of a stream"))
-    return Taken(0, entry, columns, key, leaf(columns), headers, salt)
+    return ImportedEvent(0, entry, columns, key, leaf(columns), headers, salt)

@@ -132,7 +132,7 @@ def test_what_has_no_time_of_its_own_happened_when_it_reached_us(house: House, t
 
 
 def check_both(house: House, source: str, kind: str, name: str, as_of: int, known: int) -> None:
-    ours, past = house.ids.of(kind, source, name), house.api.past
+    ours, past = house.ids.of(kind, source, name), house.api.as_of
     machine = MACHINES[house.api.sources[source].machine_of(kind)]
     stored = house.api.reads.history(source, ours, house.api.sources[source].read)
     happened = [one for one in stored if (one.received_at if one.occurred_at is None else one.occurred_at) <= as_of]
@@ -307,7 +307,7 @@ def test_what_the_past_was_is_folded_once_and_kept(house: House, monkeypatch):
     name = house.ids.of("session", "clinic", "scan")
     told = house.get(f"/v1/sessions/{name}", known_at_position=1)
 
-    monkeypatch.setattr(house.api.past, "_fold", None)
+    monkeypatch.setattr(house.api.as_of, "_fold", None)
 
     assert house.get(f"/v1/sessions/{name}", known_at_position=1) == told
 
@@ -347,7 +347,7 @@ def test_a_source_that_is_no_longer_configured_has_no_past_that_could_be_folded(
 
 def test_histories_and_streams_of_the_past_are_found_by_their_indexes(sqlite_url):
     house = House(sqlite_url)
-    clocks = house.api.past.clocks(as_of=NOON)
+    clocks = house.api.as_of.clocks(as_of=NOON)
     named = reads_as_of.Named("a", "s", "session", "x", 1)
 
     def plan(statement: Any) -> list[str]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adapters.archive import Exporter
 from adapters.archive.exporter import FORMATS
 from adapters.audit import Notary
-from adapters.sql import Tree, Whole, open_engine
+from adapters.sql import ExportReader, Tree, open_engine
 from core.event import LAST as LATEST
 from tests.support.audited import SIGNING
 from tests.support.house import House
@@ -121,7 +121,7 @@ def test_every_view_has_an_answer_to_what_is_extreme(extreme: House, sent: list[
 @given(sent=deliveries())
 def test_every_export_tells_what_is_extreme(extreme: House, sent: list[Sent]):
     append(extreme, sent)
-    exporter = Exporter(Whole(extreme.engine), extreme.ids, extreme.code.sources, extreme.recorder.record)
+    exporter = Exporter(ExportReader(extreme.engine), extreme.ids, extreme.code.sources, extreme.recorder.record)
 
     for form in FORMATS:
         assert b"".join(exporter.write(form, exporter.choose(), lambda *_: None))

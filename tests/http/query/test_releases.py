@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adapters.sql import Part, Plans, Refused, Replay, Unavailable
+from adapters.sql import Part, Plans, Replay, ReplayRefused, Unavailable
 from adapters.sql.database import tables
 from core import fold
 from tests.support.house import NOON, House, wms
@@ -97,7 +97,7 @@ def test_a_rollback_is_refused_while_only_the_older_code_could_catch_its_version
     replay(newer).rebuild((), lambda _: None)
     newer.send("captions", recovery("dan"))
 
-    with pytest.raises(Refused, match="only the release that has its code"):
+    with pytest.raises(ReplayRefused, match="only the release that has its code"):
         replay(newer).rollback(("session",))
 
 
@@ -184,7 +184,7 @@ def test_a_switch_back_that_another_one_overtook_is_refused(houses):
     def overtaken(_kind: str, /, **_what: Any) -> None:
         Replay(*given).rollback(("session",))
 
-    with pytest.raises(Refused, match="meanwhile"):
+    with pytest.raises(ReplayRefused, match="meanwhile"):
         Replay(*given, record=overtaken).rollback(("session",))
 
 

@@ -13,17 +13,17 @@ import msgspec
 import pytest
 
 from core.fold import MACHINES, fold, trace
-from core.golden_history import Story, line_of, plain, stream
+from core.golden_history import GoldenHistory, line_of, stream, summary
 
 STORIES = sorted((Path(__file__).parents[2] / "histories").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", STORIES, ids=lambda path: path.stem)
 def test_the_story_goes_as_it_was_told(path: Path):
-    story = msgspec.json.decode(path.read_bytes(), type=Story)
+    story = msgspec.json.decode(path.read_bytes(), type=GoldenHistory)
     kind, events = MACHINES[story.machine], stream(*story.events)
 
     state = fold(kind, events, story.settings)
 
     assert [line_of(step) for step in trace(kind, events, story.settings)] == story.trace
-    assert {name: plain(getattr(state, name)) for name in story.state} == story.state
+    assert {name: summary(getattr(state, name)) for name in story.state} == story.state

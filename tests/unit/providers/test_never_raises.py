@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.providers import PROVIDERS, Refused, Verified, read_told, sign_svix, sign_wms
+from adapters.providers import PROVIDERS, Refused, Verified, read_report, sign_svix, sign_wms
 from core.event import Reading, Unreadable
 from tests.support.deliveries import SVIX_SECRET, WMS_SECRET, amps, provider, wms
 
@@ -71,7 +71,7 @@ def headers():
 @example(b"")
 @example(b"[" * 100_000)
 def test_reading_ends_with_an_answer_that_can_be_stored(sender, body):
-    for reading in (sender.read(body), read_told(body)):
+    for reading in (sender.read(body), read_report(body)):
         assert isinstance(reading, Reading | Unreadable)
         assert "\0" not in "".join(strings(msgspec.to_builtins(reading)))
         assert msgspec.json.encode(reading)

@@ -13,7 +13,7 @@ import pytest
 from adapters.http import ENDING, Answer
 from adapters.server import SHARED, Bridge
 from adapters.server.reader import Request
-from adapters.server.streaming_body import Pieces
+from adapters.server.streaming_body import StreamingBody
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -128,7 +128,7 @@ class Made:
         self.closed = False
         self.answers: list[Any] = []
 
-    def run(self, pieces: Iterable[bytes], take: Callable[[Pieces], object], headers: Any = ()) -> None:
+    def run(self, pieces: Iterable[bytes], take: Callable[[StreamingBody], object], headers: Any = ()) -> None:
         """Until the thread has ended. `take` is called in the event loop with each piece that came."""
 
         def application(_: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -141,7 +141,7 @@ class Made:
 
             def respond(answer: Any) -> None:
                 self.answers.append(answer)
-                if isinstance(answer, Pieces):
+                if isinstance(answer, StreamingBody):
                     answer.send = partial(self._take, take, answer)
                 else:
                     ended.set()
@@ -152,7 +152,7 @@ class Made:
 
         asyncio.run(run())
 
-    def _take(self, take: Callable[[Pieces], object], pieces: Pieces, piece: bytes) -> None:
+    def _take(self, take: Callable[[StreamingBody], object], pieces: StreamingBody, piece: bytes) -> None:
         self.taken.append(piece)
         take(pieces)
 
@@ -166,7 +166,7 @@ class Made:
 def test_what_has_no_length_is_handed_over_piece_by_piece():
     made = Made()
 
-    made.run([b"one", b"", b"two"], Pieces.go_on, [("x-name", "value")])
+    made.run([b"one", b"", b"two"], StreamingBody.resume, [("x-name", "value")])
 
     begun, behind = made.answers
     assert (begun.status, begun.headers, behind) == (200, [("x-name", "value")], None)
@@ -178,7 +178,7 @@ def test_what_has_no_length_is_handed_over_piece_by_piece():
 def test_what_has_a_length_or_no_body_is_one_answer(method: str, headers: list[tuple[str, str]]):
     made = Made(method)
 
-    made.run([b"one", b"two"], Pieces.go_on, headers)
+    made.run([b"one", b"two"], StreamingBody.resume, headers)
 
     assert made.answers == [Answer(200, headers, b"onetwo")]
 
@@ -192,7 +192,7 @@ def test_nothing_is_made_before_the_last_piece_is_taken():
             ahead.append(number - len(made.taken))
             yield b"%d" % number
 
-    made.run(pieces(), lambda flow: asyncio.get_running_loop().call_later(0.01, flow.go_on))
+    made.run(pieces(), lambda flow: asyncio.get_running_loop().call_later(0.01, flow.resume))
 
     assert ahead == [0] * 5
 
@@ -200,9 +200,9 @@ def test_nothing_is_made_before_the_last_piece_is_taken():
 def test_who_makes_pieces_for_nobody_is_closed():
     made = Made()
 
-    def take(pieces: Pieces) -> None:
+    def take(pieces: StreamingBody) -> None:
         made.request.ending = True
-        pieces.go_on()
+        pieces.resume()
 
     made.run(iter(lambda: b"again", b""), take)
 
@@ -217,9 +217,9 @@ def test_pieces_that_fail_are_ended_by_the_failure(capsys: pytest.CaptureFixture
         yield b"one"
         raise RuntimeError("ann@example.com")
 
-    made.run(pieces(), Pieces.go_on)
+    made.run(pieces(), StreamingBody.resume)
 
-    assert [type(answer) for answer in made.answers] == [Pieces, Answer]
+    assert [type(answer) for answer in made.answers] == [StreamingBody, Answer]
     assert made.closed
 
 

@@ -13,7 +13,7 @@ from adapters.server.connection import FIRST, IDLE, LINGER, RECEIVE, Connection
 from adapters.server.files import FileBody, Sending
 from adapters.server.reader import Request
 from adapters.server.site import Respond, Site
-from adapters.server.streaming_body import Pieces
+from adapters.server.streaming_body import StreamingBody
 
 GET = b"GET /%d HTTP/1.1\r\nHost: example.com\r\n\r\n"
 LARGE = 8_000_000
@@ -96,12 +96,12 @@ class Client:
         return not self.site.connections
 
 
-class Taken(Pieces):
+class Taken(StreamingBody):
     """Pieces that tell how many were taken."""
 
     count = 0
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         self.count += 1
 
     def give(self, piece: bytes) -> None:
