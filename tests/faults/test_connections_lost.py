@@ -109,7 +109,8 @@ def test_sessions_that_are_ended_under_load(postgresql_url: str):
 def test_sessions_that_are_ended_while_batches_are_under_way_and_others_wait(
     postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("adapters.server.writer.fitting", partial(batch_length, most=16))  # others of its stream wait
+    # others of its stream wait
+    monkeypatch.setattr("adapters.server.writer.batch_length", partial(batch_length, most=16))
     with closing(psycopg.connect(postgresql_url, autocommit=True)) as admin:
 
         def lose(load: Load) -> None:
