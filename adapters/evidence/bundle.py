@@ -1,7 +1,7 @@
 """A bundle of evidence: one zip that an outsider can check without us and without the network.
 
 It is made on disk, a page of events at a time, whatever their number. In memory are the events' places in canonical
-order, some hundred bytes for each, and what the fold's state keeps.
+order and what the fold's state keeps: about 1.6 KB an event.
 """
 
 from collections import deque

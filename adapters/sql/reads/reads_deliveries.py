@@ -98,8 +98,8 @@ def _rows(connection: Connection, arm: "_Arm", asked: Deliveries) -> list[Delive
     if not asked.sources:
         return []
     newest_of = arm.query.order_by(arm.number.desc()).limit(asked.limit + 1)
-    arms = (newest_of.where(arm.source == name) for name in asked.sources)
-    found = union_of_pages(arms, "-place", "-delivery").limit(asked.limit + 1)
+    arms = [newest_of.where(arm.source == name) for name in asked.sources]
+    found = union_of_pages(arms, "-place", "-delivery", limit=asked.limit + 1)
     return [Delivered._make(row) for row in connection.execute(found)]
 
 

@@ -57,8 +57,8 @@ def list_events(after: int, limit: int, source: str | None) -> Select[Any]:
 def list_stream_events(after: int, limit: int, streams: Sequence[tuple[str, str]]) -> Select[Any]:
     """Columns of Recorded, of these (source, stream). A stream at a time, because that is how the index is ordered."""
     first = _EVENTS.where(events.c.position > after).order_by(events.c.position).limit(limit)
-    arms = (first.where(*of_stream(source, stream)) for source, stream in streams)
-    return union_of_pages(arms, "position").limit(limit)
+    arms = [first.where(*of_stream(source, stream)) for source, stream in streams]
+    return union_of_pages(arms, "position", limit=limit)
 
 
 def of_stream(source: str, stream: str) -> tuple[ColumnElement[bool], ...]:

@@ -158,8 +158,8 @@ def list_streams(wanted: WantedStreams) -> Select[Any]:
     A device at a time, because that is how the index is ordered.
     """
     if wanted.devices and len(wanted.devices) > 1:
-        arms = (list_streams(replace(wanted, devices=[device])) for device in wanted.devices)
-        return union_of_pages(arms, "-opened").limit(wanted.limit)
+        arms = [list_streams(replace(wanted, devices=[device])) for device in wanted.devices]
+        return union_of_pages(arms, "-opened", limit=wanted.limit)
     query = _STREAM_ROWS.where(projections.c.fingerprint.in_(wanted.fingerprints))
     if wanted.streams is None and wanted.devices is None:
         query = query.where(projections.c.kind == wanted.kind)
