@@ -21,7 +21,7 @@ def warn(parts: Parts, host: str) -> None:
     if not settings.sources:
         _logger.warning("no_source", mend=f"add [sources.NAME] with its provider to {settings.path}")
     if names := parts.replay().unbuilt():
-        _logger.warning("unbuilt", machines=names, mend="hookfold replay, or serve --rebuild-on-start")
+        _logger.warning("unbuilt", machines=names, mend="hookfold replay run, or serve --rebuild-on-start")
     for source in settings.sources.values():
         for secret in source.secrets:
             if len(secret.value) < SHORT:

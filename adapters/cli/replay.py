@@ -1,8 +1,10 @@
-"""`hookfold replay`: projections from the log, anew; which version of them serves; how far behind any of them is."""
+"""`hookfold replay`: rebuilds projections from the log, and manages their versions."""
 
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from adapters.cli.commands import (
 from adapters.cli.meter import Meter
 from adapters.cli.pace import Pace
 from adapters.cli.times import Moment
-from adapters.cli.together import PART, mode_of
+from adapters.cli.together import COMMON, MODES, PART, mode_of
 from adapters.config import Settings
 from adapters.sql import Difference, Part, Replay, ReplayRefused, Status, Version, VersionStatus
 from core.declared import Cause
@@ -34,70 +36,159 @@ from core.golden_history import GoldenHistory
 KINDS = ("session", "registration", "action", "device")
 
 
-@click.command()
+_machine = click.option(
+    "--machine", multiple=True, type=click.Choice(sorted(MACHINES)), help="Only this machine. Also several times."
+)
+Machines = tuple[str, ...]
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def replay(context: click.Context, /, **asked: Any) -> None:
+    """Rebuild projections from the log, and manage their versions. Without a command: `run`."""
+    given = [name for name, value in asked.items() if not (value is None or value is False or value == ())]
+    if context.invoked_subcommand is not None:
+        if given:
+            raise Wrong(f"put the options after the command: hookfold replay {context.invoked_subcommand} ...")
+        return
+    mode = mode_of([name for name in given if name not in COMMON])
+    command = replay.commands.get(mode, run)
+    context.invoke(command, **{param.name: asked[param.name] for param in command.params if param.name})
+
+
+@replay.command()
 @config_option
 @database_option
-@click.option(
-    "--machine",
-    multiple=True,
-    type=click.Choice(sorted(MACHINES)),
-    help="Only this. Also several times.",
-)
-@click.option("--status", is_flag=True, help="Tell what serves, what is built, and what waits.")
-@click.option("--diff", is_flag=True, help="Tell what would change, write nothing; exit code 1 if anything.")
-@click.option("--reread", is_flag=True, help="Read again what could not be read: as new events.")
-@click.option("--capture", metavar="ID", help="Write a stream as a golden history, with everything personal replaced.")
-@click.option("--why", help="With --capture: what the history is there for.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="With --capture: the file.")
-@click.option("--rollback", is_flag=True, help="Let the version serve that served before.")
-@click.option("--drop", is_flag=True, help="Remove the retired versions and what they folded.")
-@click.option("--no-switch", is_flag=True, help="Build, and let the old version serve on: the next replay switches.")
-@click.option("--source", metavar="NAME", help="Fold anew, in place: only streams of this source.")
-@click.option("--stream", metavar="ID", help="Fold anew, in place: only the stream with this id of ours.")
-@click.option("--kind", type=click.Choice(KINDS), help="Fold anew, in place: only streams of this kind.")
-@click.option("--since", type=Moment(), help="Fold anew, in place: only what has an event recorded since then.")
+@_machine
+@click.option("--no-switch", is_flag=True, help="Build, and let the old version serve on: the next run switches.")
+@click.option("--source", metavar="NAME", help="Refold in place: only streams of this source.")
+@click.option("--stream", metavar="ID", help="Refold in place: only the stream with this id of ours.")
+@click.option("--kind", type=click.Choice(KINDS), help="Refold in place: only streams of this kind.")
+@click.option("--since", type=Moment(), help="Refold in place: only streams with an event recorded since then.")
 @json_option
 @click.pass_obj
-def replay(
+def run(commands: Commands, /, config: Path | None, database: str | None, as_json: bool, **asked: Any) -> None:
+    """Rebuild projections with this release, then switch.
+
+    It builds beside the serving version, while ingest goes on. A run that was killed resumes where it stopped. Up to
+    two earlier versions are kept for `rollback`, until `drop`. With --source, --stream, --kind or --since, it refolds
+    those streams in place instead.
+    """
+    mode = mode_of([name for name, value in asked.items() if value])
+    with _opened(commands, config, database) as opened:
+        if mode == "part":
+            _again(opened, Part(**{name: asked[name] for name in PART}), as_json)
+        else:
+            _rebuild(opened, asked["machine"], as_json, serve=not asked["no_switch"])
+
+
+@replay.command()
+@config_option
+@database_option
+@_machine
+@json_option
+@click.pass_obj
+def diff(commands: Commands, config: Path | None, database: str | None, machine: Machines, as_json: bool) -> None:
+    """Show what a run would change; write nothing. Exit code 1 if anything would."""
+    with _opened(commands, config, database) as opened:
+        _difference(opened, machine, as_json)
+
+
+@replay.command()
+@config_option
+@database_option
+@json_option
+@click.pass_obj
+def status(commands: Commands, config: Path | None, database: str | None, as_json: bool) -> None:
+    """Show versions, which one serves, and what waits."""
+    with _opened(commands, config, database) as opened:
+        _status(opened.status(), as_json)
+
+
+@replay.command()
+@config_option
+@database_option
+@_machine
+@json_option
+@click.pass_obj
+def rollback(commands: Commands, config: Path | None, database: str | None, machine: Machines, as_json: bool) -> None:
+    """Switch back to the version that served before."""
+    with _opened(commands, config, database) as opened:
+        _tell_changed(opened.rollback(machine), "serves again", as_json)
+
+
+@replay.command()
+@config_option
+@database_option
+@json_option
+@click.pass_obj
+def drop(commands: Commands, config: Path | None, database: str | None, as_json: bool) -> None:
+    """Delete the retired versions and their projections."""
+    with _opened(commands, config, database) as opened:
+        _tell_changed(opened.drop(), "is gone", as_json)
+
+
+@replay.command()
+@config_option
+@database_option
+@click.option("--source", metavar="NAME", help="Only deliveries of this source.")
+@json_option
+@click.pass_obj
+def reread(commands: Commands, config: Path | None, database: str | None, source: str | None, as_json: bool) -> None:
+    """Parse again what could not be parsed.
+
+    Bodies that no earlier release could parse, and this one can, become new events.
+    """
+    _reread(commands, settings(config, database), source, as_json)
+
+
+@replay.command()
+@config_option
+@database_option
+@click.argument("capture", metavar="ID")
+@click.option("--why", help="What the history is there for.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
+@json_option
+@click.pass_obj
+def capture(
     commands: Commands,
-    /,
     config: Path | None,
     database: str | None,
+    capture: str,
+    why: str | None,
+    output: Path | None,
     as_json: bool,
-    **asked: Any,
 ) -> None:
-    """Fold the log anew with this release's code, beside what serves, while ingest goes on; then switch to it.
+    """Write a stream as a golden history.
 
-    A replay that was killed goes on where it stood. The two versions before are kept for --rollback, until --drop.
+    Everything personal is replaced; read the file before you give it away.
     """
-    mode = mode_of([name for name, value in asked.items() if not (value is None or value is False or value == ())])
+    with _opened(commands, config, database) as opened:
+        _capture(opened.capture(capture, why or "Captured."), output, as_json)
+
+
+def _aliases() -> list[click.Parameter]:
+    """Hidden options of the group: what each command is, and takes, as it was typed before there were commands."""
+    flags = [click.Option([f"--{name}"], is_flag=True) for name in MODES if name != "capture"]
+    taken = [param for command in replay.commands.values() for param in command.params]
+    options = {param.name: copy(param) for param in taken if isinstance(param, click.Option)}
+    aliases = [*flags, click.Option(["--capture"]), *options.values()]
+    for option in aliases:
+        option.hidden = True
+    return list(aliases)
+
+
+replay.params = _aliases()
+
+
+@contextmanager
+def _opened(commands: Commands, config: Path | None, database: str | None) -> Iterator[Replay]:
     found = settings(config, database)
-    if mode == "reread":
-        _reread(commands, found, asked["source"], as_json)
-        return
     with errors_in_one_line(), commands.replay(found) as opened:
         try:
-            _run(opened, mode, asked, as_json)
+            yield opened
         except ReplayRefused as error:
             raise Failed(str(error)) from error
-
-
-def _run(opened: Replay, mode: str, asked: dict[str, Any], as_json: bool) -> None:
-    match mode:
-        case "capture":
-            _capture(opened.capture(asked["capture"], asked["why"] or "Captured."), asked["output"], as_json)
-        case "status":
-            _status(opened.status(), as_json)
-        case "diff":
-            _difference(opened, asked["machine"], as_json)
-        case "part":
-            _again(opened, Part(**{name: asked[name] for name in PART}), as_json)
-        case "rebuild":
-            _rebuild(opened, asked["machine"], as_json, serve=not asked["no_switch"])
-        case "drop":
-            _tell_changed(opened.drop(), "is gone", as_json)
-        case "rollback":
-            _tell_changed(opened.rollback(asked["machine"]), "serves again", as_json)
 
 
 def _rebuild(opened: Replay, machines: tuple[str, ...], as_json: bool, *, serve: bool) -> None:
@@ -115,7 +206,7 @@ def _rebuild(opened: Replay, machines: tuple[str, ...], as_json: bool, *, serve:
         click.echo(f"{version.machine}: version {version.version} {state}")
     click.echo(f"{meter.streams} streams in {seconds:.1f} s")
     if serve:
-        click.echo("the versions before can be gone back to with --rollback; --drop removes them")
+        click.echo("`hookfold replay rollback` returns to the versions before, `hookfold replay drop` deletes them")
 
 
 def _capture(story: GoldenHistory, output: Path | None, as_json: bool) -> None:

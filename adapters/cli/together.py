@@ -14,8 +14,8 @@ MODES = {
 }
 """What is asked for by one option, and the options that go with it. --json goes with all."""
 
+COMMON = ("config", "database", "as_json")
 PART = ("source", "stream", "kind", "since")
-REBUILD = ("machine", "no_switch")
 
 
 def mode_of(given: Collection[str]) -> str:

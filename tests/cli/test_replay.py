@@ -29,7 +29,7 @@ def test_a_replay_switches_and_tells_how_to_go_back(typed):
 
     assert result.exit_code == 0
     assert result.stdout.count(" serves\n") == 5
-    assert "--rollback" in result.stdout
+    assert "hookfold replay rollback" in result.stdout
 
 
 def test_the_status_tells_every_version_to_people_and_to_programs(typed):
@@ -180,6 +180,43 @@ def test_a_source_that_the_configuration_no_longer_names_is_folded_all_the_same(
     assert {
         one["folded"] for one in data["versions"] if one["machine"] == "session" and one["status"] == "serving"
     } == {1}
+
+
+def test_each_command_does_what_its_flag_does(typed):
+    stream = _receive()
+    assert typed("run", "--no-switch", "--machine", "device").exit_code == 0
+    typed()
+
+    assert json.loads(typed("status", "--json").stdout) == json.loads(typed("--status", "--json").stdout)
+    assert typed("diff", "--machine", "device").stdout == typed("--diff", "--machine", "device").stdout
+    assert typed("capture", stream, "--why", "x").stdout == typed("--capture", stream, "--why", "x").stdout
+    assert typed("run", "--kind", "session").stdout == typed("--kind", "session").stdout == "1 streams folded anew\n"
+    assert typed("reread").stdout == typed("--reread").stdout
+    assert typed("rollback").stdout.count("serves again") == 5
+    assert typed("drop").stdout.count("is gone") > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--json status", "put the options after the command: hookfold replay status"),
+        ("run --kind device --no-switch", "--source, --stream, --kind and --since go with each other only"),
+        ("drop --machine device", "No such option '--machine'"),
+        ("capture", "Missing argument 'ID'"),
+    ],
+)
+def test_a_command_takes_its_own_options_only(typed, words, told):
+    result = typed(*words.split())
+
+    assert result.exit_code == 2
+    assert told in result.output
+
+
+def test_the_help_shows_the_commands_and_not_the_old_flags(typed):
+    shown = typed("--help").stdout
+
+    assert "rollback" in shown
+    assert "--" not in shown.replace("--help", "")
 
 
 def _receive() -> str:

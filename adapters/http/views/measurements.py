@@ -155,7 +155,9 @@ def _unbuilt(api: Api, name: str) -> Measured:
             return found[0]
         if following is None:
             break
-    raise NotFound("no such measurement, as far as this release has folded the log: hookfold replay folds all of it")
+    raise NotFound(
+        "no such measurement, as far as this release has folded the log: hookfold replay run folds all of it"
+    )
 
 
 def _earlier(api: Api, present: Measured, clocks: Clocks) -> Measured | None:

@@ -58,7 +58,7 @@ class Status(msgspec.Struct, kw_only=True):
 
 
 def status_of(cursor: Any, dialect: Dialect, machines: Mapping[str, fold.Kind]) -> Status:
-    """What `hookfold replay --status` tells. `machines`: those of this code."""
+    """What `hookfold replay status` tells. `machines`: those of this code."""
     cursor.execute(_HEAD)
     position, recorded_at = cursor.fetchone() or (0, None)
     versions = all_versions(cursor)

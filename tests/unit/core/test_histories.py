@@ -1,7 +1,7 @@
 """Golden histories: whole stories with what each event is expected to do.
 
 Each line was thought through; none is ever regenerated to make a build pass.
-`hookfold replay --capture` writes new ones.
+`hookfold replay capture` writes new ones.
 `tests/histories/NAME.json` says `why` it is there, the `machine`, the source's `settings`, the `events` in the order in
 which they arrived (in the words of `core.golden_history`), the `trace` in canonical order, and what is expected of
 the `state`.
