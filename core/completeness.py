@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from core.deadlines import Deadline, deadline
+from core.derived import Deadline, deadline
 from core.event import SECOND, Instant
 from core.fold import Settings, State
 

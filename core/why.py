@@ -5,7 +5,7 @@ from itertools import zip_longest
 
 import msgspec
 
-from core.deadlines import Deadline, deadline
+from core.derived import Deadline, deadline
 from core.event import SECOND
 from core.fold import Kind, Run, Settings, State
 from core.machines.session import RESTART_WITHIN

@@ -10,7 +10,7 @@ from adapters.http.presenters.instants import utc
 from adapters.http.presenters.stream_resource import machine_of, settings_of, state_of
 from adapters.http.presenters.timelines import Timeline
 from adapters.sql import Measured, Projected
-from core.deadlines import Deadline
+from core.derived import Deadline
 from core.event import Instant
 from core.fold import MACHINES
 from core.timeline import Happened

@@ -1,7 +1,7 @@
 """What is not whole of a stream, by a time that is given."""
 
 from core.completeness import findings
-from core.deadlines import deadline
+from core.derived import deadline
 from core.event import SECOND
 from core.fold import MACHINES, Settings, fold
 from tests.support.streams import START, stream
