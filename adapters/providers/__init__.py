@@ -3,9 +3,10 @@
 from adapters.providers.action_report import REPORTED_STATES, read_report, reader, report_body
 from adapters.providers.amps import Amps
 from adapters.providers.augmentos import Augmentos
+from adapters.providers.diagnosis import diagnose
 from adapters.providers.instants import instant, iso
 from adapters.providers.mentraos import Mentraos
-from adapters.providers.port import Provider, Refused, Secret, Sender, Verified
+from adapters.providers.port import Key, Provider, Refused, Secret, Sender, Verified
 from adapters.providers.signatures import sign_svix, sign_wms
 from adapters.providers.wms import Wms
 
@@ -21,12 +22,14 @@ def build(source: Sender) -> Provider:
 __all__ = [
     "PROVIDERS",
     "REPORTED_STATES",
+    "Key",
     "Provider",
     "Refused",
     "Secret",
     "Sender",
     "Verified",
     "build",
+    "diagnose",
     "instant",
     "iso",
     "read_report",

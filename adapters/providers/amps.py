@@ -22,8 +22,8 @@ from adapters.providers.fields import (
     type_word,
     unknown_type,
 )
-from adapters.providers.port import Refused, Sender, Verified
-from adapters.providers.signatures import Key, svix_id, svix_key, verify_svix
+from adapters.providers.port import Claim, Key, Refused, Sender, Verified
+from adapters.providers.signatures import svix_claim, svix_id, svix_key, verify_svix
 from core.event import Headers, Instant, Note, Reading, Unreadable
 
 COMPLETED, FAILED = "push.completed", "push.failed"
@@ -75,6 +75,10 @@ class Amps:
     def verify(self, headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:
         """Verifies the Svix or the Standard Webhooks headers."""
         return verify_svix(self.keys, headers, body, now)
+
+    def claim(self, headers: Headers) -> Claim | Refused:
+        """What the signature's headers claim."""
+        return svix_claim(headers)
 
     def read(self, body: bytes) -> Reading | Unreadable:
         """Reads an action's end or a device's event, of any generation, flat or in an envelope."""

@@ -22,7 +22,7 @@ from adapters.providers.fields import (
     type_word,
     unknown_type,
 )
-from adapters.providers.port import Refused, Sender, Verified
+from adapters.providers.port import Key, Refused, Sender, Verified
 from core.event import Headers, Instant, Note, Reading, Unreadable
 
 _URLS = {
@@ -42,6 +42,7 @@ class Glasses:
     name: ClassVar[str]
     signed: ClassVar[bool] = False
     keyed_by_body: ClassVar[bool] = True
+    keys: ClassVar[tuple[Key, ...]] = ()
     settings: ClassVar[frozenset[str]] = frozenset({"package_name", "presumed_ended_after"})
     types: ClassVar[frozenset[str]] = _OF_SESSIONS | _OF_REGISTRATIONS
 
@@ -62,6 +63,10 @@ class Glasses:
     def verify(self, headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:  # noqa: ARG002
         """Nothing can be verified: everything is taken and marked unsigned."""
         return Verified(None)
+
+    def claim(self, headers: Headers) -> Refused:  # noqa: ARG002
+        """Nothing is claimed."""
+        return Refused("unsigned")
 
     def read(self, body: bytes) -> Reading | Unreadable:
         """Reads any of the five documented webhooks, of any year."""

@@ -1,6 +1,7 @@
 """What every provider offers: is it authentic, what identifies it, what does it say."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, Self
 
 import msgspec
@@ -19,6 +20,20 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
 
     reason: str
     hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A MAC key and the configuration's name of the secret that it comes from."""
+
+    ref: str
+    value: bytes = field(repr=False)
+
+
+class Claim(Protocol):
+    """A signature as it was sent, whatever the body and the key."""
+
+    def made_with(self, key: bytes, body: bytes) -> bool: ...
 
 
 class Secret(Protocol):
@@ -59,6 +74,10 @@ class Provider(Protocol):
     types: ClassVar[frozenset[str]]
     """Every event type that the provider documents."""
 
+    @property
+    def keys(self) -> Sequence[Key]:
+        """What verifies; none where nothing is signed."""
+
     settings: ClassVar[frozenset[str]]
     """The keys of a source's configuration that only some providers take."""
 
@@ -75,6 +94,9 @@ class Provider(Protocol):
 
     def verify(self, headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:
         """Tells whether the raw bytes are authentic. Never raises. `now=None` leaves the time window out (replay)."""
+
+    def claim(self, headers: Headers) -> Claim | Refused:
+        """The signature as it was sent, for whoever looks why it does not hold."""
 
     def read(self, body: bytes) -> Reading | Unreadable:
         """Reads an authentic body. Never raises, whatever the bytes."""

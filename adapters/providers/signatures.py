@@ -8,9 +8,9 @@ import hmac
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from adapters.providers.port import Refused, Verified
+from adapters.providers.port import Claim, Key, Refused, Verified
 from core.event import SECOND, Headers, Instant
 from core.mac import mac
 
@@ -32,11 +32,28 @@ _WMS_MAC = re.compile(r"hmac-sha256=([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """A MAC key and the configuration's name of the secret that it comes from."""
+class SvixClaim:
+    """The id and the timestamp that were sent, as the signed text begins, and the signatures over it."""
 
-    ref: str
-    value: bytes = field(repr=False)
+    prefix: bytes
+    timestamp: int
+    tokens: Sequence[str]
+
+    def made_with(self, key: bytes, body: bytes) -> bool:
+        """Whether one of the signatures is that of the body under the key."""
+        expected = _svix_token(key, self.prefix + body)
+        return any(hmac.compare_digest(token, expected) for token in self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class WmsClaim:
+    """The MAC that was sent."""
+
+    sent: bytes
+
+    def made_with(self, key: bytes, body: bytes) -> bool:
+        """Whether it is that of the body under the key."""
+        return hmac.compare_digest(mac(key, body), self.sent)
 
 
 def svix_key(secret: str) -> bytes:
@@ -73,6 +90,17 @@ def svix_id(headers: Headers) -> str:
 
 def verify_svix(keys: Sequence[Key], headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:
     """Verifies either triple of headers. The window comes last: only authentic ones are called `stale` or `future`."""
+    claim = svix_claim(headers)
+    if isinstance(claim, Refused):
+        return claim
+    by = _maker(keys, claim, body)
+    if by is None:
+        return Refused("signature_mismatch", "no configured secret made this signature")
+    return _in_time(claim.timestamp * SECOND, now) or Verified(by)
+
+
+def svix_claim(headers: Headers) -> SvixClaim | Refused:
+    """What either triple of headers claims."""
     found = _values(headers, _triple(headers))
     if isinstance(found, Refused):
         return found
@@ -84,10 +112,7 @@ def verify_svix(keys: Sequence[Key], headers: Headers, body: bytes, now: Instant
     tokens = [token for token in signature.split(" ", _MOST_TOKENS)[:_MOST_TOKENS] if _TOKEN.fullmatch(token)]
     if not tokens:
         return Refused("signature_malformed", f"no v1 token among the first {_MOST_TOKENS}")
-    by = _signer(keys, f"{message_id}.{timestamp}.".encode() + body, tokens)
-    if by is None:
-        return Refused("signature_mismatch", "no configured secret made this signature")
-    return _in_time(int(timestamp) * SECOND, now) or Verified(by)
+    return SvixClaim(f"{message_id}.{timestamp}.".encode(), int(timestamp), tokens)
 
 
 def _triple(headers: Headers) -> tuple[str, str, str]:
@@ -109,13 +134,8 @@ def _values(headers: Headers, names: Sequence[str]) -> list[str] | Refused:
     return Refused("signature_missing", f"{missing[0]} is missing or empty") if missing else [found[n] for n in names]
 
 
-def _signer(keys: Sequence[Key], message: bytes, tokens: Sequence[str]) -> str | None:
-    for key in keys:
-        expected = _svix_token(key.value, message)
-        for token in tokens:
-            if hmac.compare_digest(token, expected):
-                return key.ref
-    return None
+def _maker(keys: Sequence[Key], claim: Claim, body: bytes) -> str | None:
+    return next((key.ref for key in keys if claim.made_with(key.value, body)), None)
 
 
 def _svix_token(key: bytes, message: bytes) -> str:
@@ -124,25 +144,23 @@ def _svix_token(key: bytes, message: bytes) -> str:
 
 def _in_time(sent: Instant, now: Instant | None) -> Refused | None:
     if now is not None and sent < now - TOLERANCE:
-        return Refused("stale", "signed, but more than 300 s ago")
+        ago = (now - sent) // SECOND
+        return Refused("stale", f"signed, but more than 300 s ago: {ago} s; it was held back, or a clock is off")
     if now is not None and sent > now + TOLERANCE:
-        return Refused("future", "signed, but more than 300 s ahead of our clock")
+        ahead = (sent - now) // SECOND
+        return Refused("future", f"signed, but more than 300 s ahead of our clock: {ahead} s; a clock is off")
     return None
 
 
 def verify_wms(keys: Sequence[Key], headers: Headers, body: bytes, *, node_ascii: bool) -> Verified | Refused:
     """Verifies the MAC over the raw bytes, and over node's `ascii` reading of them where that is wanted and safe."""
-    found = _values(headers, (WMS,))
-    if isinstance(found, Refused):
-        return found
-    match = _WMS_MAC.fullmatch(found[0])
-    if match is None:
-        return Refused("signature_malformed", "not hmac-sha256= and 64 lower-case hex digits")
-    sent = bytes.fromhex(match[1])
-    by = _maker(keys, body, sent)
+    claim = wms_claim(headers)
+    if isinstance(claim, Refused):
+        return claim
+    by = _maker(keys, claim, body)
     if by is not None:
         return Verified(by)
-    by = None if body.isascii() else _maker(keys, node_ascii_bytes(body), sent)
+    by = None if body.isascii() else _maker(keys, claim, node_ascii_bytes(body))
     if by is None:
         return Refused("signature_mismatch", "no configured secret made this MAC")
     if node_ascii and _one_meaning(body):
@@ -150,11 +168,15 @@ def verify_wms(keys: Sequence[Key], headers: Headers, body: bytes, *, node_ascii
     return Refused("node_ascii_only", "the MAC matches only under node-ascii, which is forgeable: see node_ascii")
 
 
-def _maker(keys: Sequence[Key], message: bytes, sent: bytes) -> str | None:
-    for key in keys:
-        if hmac.compare_digest(mac(key.value, message), sent):
-            return key.ref
-    return None
+def wms_claim(headers: Headers) -> WmsClaim | Refused:
+    """What the header claims."""
+    found = _values(headers, (WMS,))
+    if isinstance(found, Refused):
+        return found
+    match = _WMS_MAC.fullmatch(found[0])
+    if match is None:
+        return Refused("signature_malformed", "not hmac-sha256= and 64 lower-case hex digits")
+    return WmsClaim(bytes.fromhex(match[1]))
 
 
 def node_ascii_bytes(body: bytes) -> bytes:

@@ -24,8 +24,8 @@ from adapters.providers.fields import (
     unknown_type,
 )
 from adapters.providers.instants import unix
-from adapters.providers.port import Refused, Sender, Verified
-from adapters.providers.signatures import Key, verify_wms, wms_key
+from adapters.providers.port import Claim, Key, Refused, Sender, Verified
+from adapters.providers.signatures import verify_wms, wms_claim, wms_key
 from adapters.providers.strictjson import as_written
 from adapters.providers.texts import LONGEST_ID
 from core.event import Headers, Instant, Reading, Unreadable
@@ -88,6 +88,10 @@ class Wms:
     def verify(self, headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:  # noqa: ARG002
         """Verifies the content MAC; it covers no time, so there is no window."""
         return verify_wms(self.keys, headers, body, node_ascii=self.node_ascii)
+
+    def claim(self, headers: Headers) -> Claim | Refused:
+        """What the signature's headers claim."""
+        return wms_claim(headers)
 
     def read(self, body: bytes) -> Reading | Unreadable:
         """Reads any of the 21 events, and unknown ones that are numbered and timed like them."""

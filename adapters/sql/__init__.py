@@ -41,7 +41,7 @@ from adapters.sql.projections.stored_events import Reader, to_event
 from adapters.sql.projections.versions import Version
 from adapters.sql.reads.as_of import Arrival, AsOf, Erased, StreamHistory
 from adapters.sql.reads.reads import Reads
-from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Seen
+from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibit, Exhibits
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
@@ -123,6 +123,7 @@ __all__ = [
     "Receipt",
     "Recorded",
     "Recorder",
+    "Refusals",
     "Rejection",
     "Replay",
     "ReplayListener",

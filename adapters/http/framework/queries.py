@@ -201,6 +201,12 @@ class Rejections(Listed):
     source: Source = UNSET
 
 
+class RejectionSummary(Query):
+    """What was refused at the door, counted."""
+
+    source: Source = UNSET
+
+
 class Told(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What an app tells of an action that it pushed."""
 

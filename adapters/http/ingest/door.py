@@ -8,7 +8,7 @@ import msgspec
 from prometheus_client import Counter
 
 from adapters.http.ingest.astray import Astray
-from adapters.providers import Provider, Refused
+from adapters.providers import Key, Provider, Refused, diagnose
 from adapters.sql import Entry, Receipt, Rejection
 from core.event import Headers, Instant, Unreadable
 from core.headers import misnamed
@@ -17,6 +17,8 @@ KEPT_BODY = 4_096
 """Bytes of a rejected body that stay on record."""
 KEPT_HEADER = 1_024
 KEPT_HEADERS = 64
+MISMATCH = "signature_mismatch"
+"""Why a rejection is looked into: a signature that is whole, and that no secret of its source made."""
 MOST_BYTES = 2**63 - 1
 """No size that is told is higher on record: databases count in 64 bits."""
 
@@ -48,6 +50,7 @@ class Door:
     def __init__(self, sources: Mapping[str, Provider], max_body: int, clock: Callable[[], Instant]) -> None:
         self.max_body = max_body
         self._sources = sources
+        self._strangers = {name: _keys_of_others(name, sources) for name in sources}
         self._clock = clock
         self.deliveries = Counter(
             "hookfold_deliveries", "Deliveries answered, by what became of them.", ["source", "outcome"], registry=None
@@ -78,7 +81,8 @@ class Door:
         now = self._clock()
         verified = provider.verify(headers, body, now)
         if isinstance(verified, Refused):
-            return self._reject(source, headers, body, len(body), 401, verified.reason, verified.hint)
+            hint = self._diagnosis(source, headers, body) if verified.reason == MISMATCH else None
+            return self._reject(source, headers, body, len(body), 401, verified.reason, hint or verified.hint)
         reading = provider.read(body)
         if isinstance(reading, Unreadable) and not provider.signed:
             return self._reject(source, headers, body, len(body), 400, "undecodable", reading.reason)
@@ -99,12 +103,26 @@ class Door:
             b'{"status": "success"}',
         )
 
+    def _diagnosis(self, source: str, headers: Headers, body: bytes) -> str | None:
+        """Why nobody's signature it is, if that can be found."""
+        provider = self._sources[source]
+        claim = provider.claim(headers)
+        if isinstance(claim, Refused):
+            return None
+        return diagnose(claim, provider.keys, self._strangers[source], body)
+
     def _reject(
         self, source: str, headers: Headers, body: bytes, size: int, status: int, reason: str, hint: str
     ) -> Rejection:
         named = [one for one in headers[:KEPT_HEADERS] if misnamed([one]) is None]
         kept = [(name[:KEPT_HEADER], value[:KEPT_HEADER]) for name, value in named]
         return Rejection(source, self._clock(), kept, body[:KEPT_BODY], min(size, MOST_BYTES), status, reason, hint)
+
+
+def _keys_of_others(name: str, sources: Mapping[str, Provider]) -> list[Key]:
+    """Those of other sources of the same kind: others sign otherwise."""
+    kind = type(sources[name])
+    return [key for other, one in sources.items() if other != name and type(one) is kind for key in one.keys]
 
 
 def _name_in(path: str) -> str:

@@ -381,6 +381,27 @@ class Delivery(msgspec.Struct, kw_only=True):
     recorded_at: Time
 
 
+class Rejected(msgspec.Struct, kw_only=True):
+    """How often a source's deliveries were rejected for one reason, and when first and last (by our clock).
+
+    `hint` is that of the newest one, while that is on record.
+    """
+
+    source: str
+    provider: str | None
+    reason: str
+    count: int
+    first_at: Time
+    last_at: Time
+    hint: str | None
+
+
+class RejectionSummary(msgspec.Struct):
+    """Every reason of every source, a source's latest reason first."""
+
+    data: list[Rejected]
+
+
 class Receipt(msgspec.Struct, kw_only=True):
     """What was told is recorded; `id` is our id of the action."""
 

@@ -7,7 +7,7 @@ from adapters.http.framework.routes import Ask, Listing, Routes
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import given
 from adapters.http.presenters.instants import utc
-from adapters.sql import Delivered, Deliveries, Seen
+from adapters.sql import Delivered, Deliveries, Refusals, Seen
 
 routes = Routes()
 
@@ -25,6 +25,26 @@ def deliveries(ask: Ask[queries.Deliveries]) -> Listing[shapes.Delivery]:
 def rejections(ask: Ask[queries.Rejections]) -> Listing[shapes.Delivery]:
     """Rejected deliveries, the newest first, each with its reason; a bounded number per source is kept."""
     return _listed(ask, "rejected", None)
+
+
+@routes.one(Scope.READ, "/v1/rejections/summary", queries.RejectionSummary, shapes.RejectionSummary)
+def rejection_summary(ask: Ask[queries.RejectionSummary]) -> shapes.RejectionSummary:
+    """How often deliveries were rejected, by source and reason: all of them, also those no longer on record."""
+    source = ask.query.source or None
+    found = ask.api.reads.refusals([source] if source else ask.api.source_names())
+    return shapes.RejectionSummary([_counted(ask.api, one) for one in found])
+
+
+def _counted(api: Api, one: Refusals) -> shapes.Rejected:
+    return shapes.Rejected(
+        source=one.source,
+        provider=api.provider_of(one.source),
+        reason=one.reason,
+        count=one.times,
+        first_at=utc(one.first_at),
+        last_at=utc(one.last_at),
+        hint=one.hint or None,
+    )
 
 
 def _listed(

@@ -161,6 +161,18 @@ duplicates = Table(
     sqlite_with_rowid=False,
 )
 
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("reason", Text, nullable=False, comment="the code"),
+    Column("times", BigInteger, nullable=False, comment="how often, beyond the rejections in `deliveries`"),
+    Column("first_at", BigInteger, nullable=False, comment="received_at of the first of these"),
+    Column("last_at", BigInteger, nullable=False, comment="received_at of the last of these"),
+    PrimaryKeyConstraint("source", "reason"),
+    sqlite_with_rowid=False,
+)
+
 projections = Table(
     "projections",
     metadata,

@@ -27,7 +27,8 @@ T = TypeVar("T")
 _logger = structlog.get_logger()
 
 KEPT = 1_000
-"""Rejections and duplicates on record, each per source: the newest ones. Older duplicates are counted by event."""
+"""Rejections and duplicates on record, each per source: the newest ones. Older ones are counted, duplicates by event,
+rejections by reason."""
 
 EVENTS = Insert(tables.events)
 PAYLOADS = Insert(tables.payloads, without=("origin", "commitment", "erased"))
@@ -48,13 +49,21 @@ _SURPLUS = (
     f"SELECT delivery FROM deliveries WHERE source = ? AND verdict = ? ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT}"
 )
 _PRUNE = "DELETE FROM deliveries WHERE source = ? AND verdict = ? AND delivery <= ?"
-_COUNT = (
+_COUNT_DUPLICATES = (
     "INSERT INTO duplicates (source, position, times, head, recorded_at) "
     "SELECT source, position, count(*), max(head), max(recorded_at) FROM deliveries "
     "WHERE source = ? AND verdict = 'duplicate' AND delivery <= ? GROUP BY source, position "
     "ON CONFLICT (source, position) DO UPDATE SET times = duplicates.times + excluded.times, "
     "head = excluded.head, recorded_at = excluded.recorded_at"
 )
+_COUNT_REJECTIONS = (
+    "INSERT INTO rejections (source, reason, times, first_at, last_at) "
+    "SELECT source, coalesce(reason, ''), count(*), min(received_at), max(received_at) FROM deliveries "
+    "WHERE source = ? AND verdict = 'rejected' AND delivery <= ? GROUP BY source, coalesce(reason, '') "
+    "ON CONFLICT (source, reason) DO UPDATE SET times = rejections.times + excluded.times, "
+    "last_at = excluded.last_at"
+)
+_COUNTS = {"duplicate": _COUNT_DUPLICATES, "rejected": _COUNT_REJECTIONS}
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -205,9 +214,9 @@ class Writer:
                 self._prune(cursor, source, verdict)
 
     def _prune(self, cursor: Any, source: str, verdict: str, *, count: bool = True) -> None:
-        """Deletes a source's oldest deliveries of one verdict; duplicates are added to the counts first."""
+        """Deletes a source's oldest deliveries of one verdict, which are added to the counts first."""
         cursor.execute(_SURPLUS.replace("?", self._dialect.mark), (source, verdict))
         for (last,) in cursor.fetchall():
-            if count and verdict == "duplicate":
-                cursor.execute(_COUNT.replace("?", self._dialect.mark), (source, last))
+            if count:
+                cursor.execute(_COUNTS[verdict].replace("?", self._dialect.mark), (source, last))
             cursor.execute(_PRUNE.replace("?", self._dialect.mark), (source, verdict, last))

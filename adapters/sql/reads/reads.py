@@ -14,7 +14,7 @@ from adapters.sql.projections.projection import Code
 from adapters.sql.projections.stored_events import Reader, to_event
 from adapters.sql.reads import reads_as_of, reads_deliveries, reads_events, reads_evidence, reads_streams
 from adapters.sql.reads.reads_as_of import Named, Repeat
-from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Seen
+from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibits
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
@@ -141,6 +141,11 @@ class Reads:
         """Deliveries of every verdict, the newest first: events are the `new` ones. And the keyset, if more follow."""
         with self._connected() as connection:
             return reads_deliveries.newest(connection, asked)
+
+    def refusals(self, sources: Sequence[str]) -> list[Refusals]:
+        """Rejections by source and reason, a source's latest reason first."""
+        with self._connected() as connection:
+            return [one for source in sources for one in reads_deliveries.refusals(connection, source)]
 
     def _rows(self, statement: Executable) -> list[Any]:
         with self._connected() as connection:

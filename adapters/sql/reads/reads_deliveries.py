@@ -24,7 +24,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from adapters.sql.database.tables import deliveries, duplicates, events, payloads
+from adapters.sql.database.tables import deliveries, duplicates, events, payloads, rejections
 from adapters.sql.reads.union_pages import union_of_pages
 
 
@@ -79,6 +79,33 @@ def duplicates_of(source: str, position: int) -> CompoundSelect[Any]:
     listed = select(func.count()).where(kept.source == source, kept.position == position, kept.verdict == "duplicate")
     others = select(counted.times).where(counted.source == source, counted.position == position)
     return union_all(listed, others)
+
+
+class Refusals(NamedTuple):
+    """A source's rejections for one reason; `hint` is that of the newest, while it is on record."""
+
+    source: str
+    reason: str
+    times: int
+    first_at: int
+    last_at: int
+    hint: str | None
+
+
+def refusals(connection: Connection, source: str) -> list[Refusals]:
+    """Those of one source by reason: the bounded number on record, and those that are only counted."""
+    table, counted = deliveries.c, rejections.c
+    kept = select(table.reason, table.received_at, table.hint).where(
+        table.source == source, table.verdict == "rejected"
+    )
+    found: dict[str, Refusals] = {}
+    for row in connection.execute(select(rejections).where(counted.source == source)):
+        found[row.reason] = Refusals(source, row.reason, row.times, row.first_at, row.last_at, None)
+    for reason, received_at, hint in connection.execute(kept.order_by(table.delivery)):
+        before = found.get(reason or "", Refusals(source, reason or "", 0, received_at, received_at, None))
+        last_at = max(before.last_at, received_at)
+        found[before.reason] = before._replace(times=before.times + 1, last_at=last_at, hint=hint)
+    return sorted(found.values(), key=attrgetter("last_at"), reverse=True)
 
 
 def _following(page: Sequence[Delivered], seen: Seen) -> Seen:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.support.house import House, pushed, wms
+from adapters.sql import Rejection
+from tests.support.house import NOON, SECOND, House, pushed, wms
 
 
 def busy_door(house: House) -> None:
@@ -96,3 +97,34 @@ def test_a_list_that_held_no_delivery_of_a_kind_does_not_take_up_later_ones(hous
     house.send("clinic", wms("scan", 0))
 
     assert [one["verdict"] for page in [first, *walk] for one in page] == ["new", "new", "new"]
+
+
+def test_rejections_are_counted_by_source_and_reason_with_their_first_and_last_time(house: House):
+    house.reject("energy", "stale", "412 s ago")
+    house.reject("clinic", "signature_mismatch", "it matches with a line feed less")
+    house.reject("clinic", "signature_mismatch", "it matches as JSON written anew")
+    house.send("clinic", wms("scan", 0))
+
+    counted = house.get("/v1/rejections/summary")["data"]
+
+    assert [(one["source"], one["provider"], one["reason"], one["count"], one["hint"]) for one in counted] == [
+        ("clinic", "wms", "signature_mismatch", 2, "it matches as JSON written anew"),
+        ("energy", "amps", "stale", 1, "412 s ago"),
+    ]
+    assert {counted[0]["first_at"], counted[0]["last_at"]} == {"2023-11-14T22:13:20.000000Z"}
+    assert [one["source"] for one in house.get("/v1/rejections/summary", source="energy")["data"]] == ["energy"]
+    assert house.problem("/v1/rejections/summary", reason="stale")["parameter"] == "reason"
+
+
+def test_rejections_that_are_no_longer_on_record_are_counted_all_the_same(house: House):
+    house.reject("clinic", "signature_missing", "at first")
+    late = Rejection("clinic", NOON + 5 * SECOND, [], b"", 0, 401, "signature_mismatch", "no secret made it")
+    house.log.append([late] * 700)
+    house.log.append([late] * 500)
+
+    mismatched, missing = house.get("/v1/rejections/summary")["data"]
+
+    assert len([one for page in house.walk("/v1/rejections", limit=100) for one in page]) == 1_000
+    assert (mismatched["count"], missing["count"]) == (1_200, 1)
+    assert (mismatched["first_at"], mismatched["hint"]) == ("2023-11-14T22:13:25.000000Z", "no secret made it")
+    assert (missing["last_at"], missing["hint"]) == ("2023-11-14T22:13:20.000000Z", None)

@@ -1,0 +1,90 @@
+"""Why a signature does not hold: what was signed instead, or with whose secret. For people, never for the sender.
+
+Work is bounded for each delivery, for anybody may send one: so many bytes are hashed, and large bodies are not parsed.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from adapters.providers.port import Claim, Key
+
+MOST_HASHED = 1 << 20
+"""Bytes over which MACs are made, all attempts together."""
+MOST_STRANGERS = 64
+"""Secrets of other sources that are tried."""
+LARGEST_PARSED = 16_384
+"""Bytes of a body that is written anew: that costs far more than a MAC over it."""
+
+_OVERHEAD = 128
+"""Bytes that a MAC costs beyond those that it is over."""
+_ON_THE_WAY = "something on the way changes the body: have it pass the bytes as they are"
+
+Attempt = tuple[str, Sequence[Key], bytes]
+
+
+def diagnose(claim: Claim, keys: Sequence[Key], strangers: Sequence[Key], body: bytes) -> str | None:
+    """What would make a claim hold that no key of its own source does; None where nothing that was tried would.
+
+    `strangers`: the keys of other sources. Secrets are told by the names that the configuration has for them.
+    """
+    left = MOST_HASHED
+    for words, tried, message in _attempts(keys, strangers, body):
+        for key in tried:
+            left -= len(message) + _OVERHEAD
+            if left < 0:
+                return (
+                    "no configured secret made it; the body is too large for all to be tried that could have changed it"
+                )
+            if claim.made_with(key.value, message):
+                return words.format(key.ref)
+    return None
+
+
+def _attempts(keys: Sequence[Key], strangers: Sequence[Key], body: bytes) -> Iterator[Attempt]:
+    """The likeliest and cheapest first."""
+    own = {key.value for key in keys}
+    others = list(islice((key for key in strangers if key.value not in own), MOST_STRANGERS))
+    yield (
+        "it matches under {} of another source: the sender has this one's URL, or the other one's secret",
+        others,
+        body,
+    )
+    for change, message in _changed(body):
+        yield f"it matches under {{}} {change}: {_ON_THE_WAY}", keys, message
+
+
+def _changed(body: bytes) -> Iterator[tuple[str, bytes]]:
+    if body.endswith(b"\n"):
+        yield "with a line feed less at the end", body.removesuffix(b"\n").removesuffix(b"\r")
+    yield "with a line feed more at the end", body + b"\n"
+    if b"\r\n" in body:
+        yield "with line feeds instead of CR LF", body.replace(b"\r\n", b"\n")
+    elif b"\n" in body:
+        yield "with CR LF instead of line feeds", body.replace(b"\n", b"\r\n")
+    if body.startswith(b"\xef\xbb\xbf"):
+        yield "without the byte order mark", body[3:]
+    yield from ((f"as JSON written anew, {how}", message) for how, message in _written_anew(body))
+
+
+def _written_anew(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """As the usual libraries would write what the body says."""
+    if len(body) > LARGEST_PARSED:
+        return
+    try:
+        document = json.loads(body)
+        ways = [(how, json.dumps(document, **form).encode()) for how, form in _FORMS]
+    except (ValueError, RecursionError):  # no JSON, or none that anybody would write
+        return
+    yield from ways
+
+
+_FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("compact", {"ensure_ascii": False, "separators": (",", ":")}),
+    ("with spaces behind , and :", {"ensure_ascii": False}),
+    ("compact and in ASCII", {"separators": (",", ":")}),
+    ("with spaces behind , and :, in ASCII", {}),
+    ("indented by two", {"ensure_ascii": False, "indent": 2}),
+    ("compact with names in order", {"ensure_ascii": False, "separators": (",", ":"), "sort_keys": True}),
+)
