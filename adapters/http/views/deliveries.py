@@ -31,7 +31,7 @@ def rejections(ask: Ask[queries.Rejections]) -> Listing[shapes.Delivery]:
 def rejection_summary(ask: Ask[queries.RejectionSummary]) -> shapes.RejectionSummary:
     """How often deliveries were rejected, by source and reason: all of them, also those no longer on record."""
     source = ask.query.source or None
-    found = ask.api.reads.refusals([source] if source else ask.api.source_names())
+    found = ask.api.reads.refusals([str(source)] if source else ask.api.source_names())
     return shapes.RejectionSummary([_counted(ask.api, one) for one in found])
 
 
