@@ -66,7 +66,6 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         {"source": "clinic", "verdict": "conflict"},
     ],
     "rejections": [{}, {"source": "clinic"}],
-    "rejections/summary": [{}, {"source": "clinic"}],
     "audit/completeness": [{}, {"source": "clinic"}, {"session_id": "s5"}],
 }
 
