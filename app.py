@@ -29,6 +29,7 @@ from adapters.server import (
 )
 from adapters.sql import GroupCommit, carrying
 from wiring.commands import wired
+from wiring.forwarding import forwarding, refuse_forwards
 from wiring.opening import start
 from wiring.parts import THREADS, wire_handed
 from wiring.warnings import warn
@@ -38,6 +39,7 @@ def create_app(settings: Settings) -> Flask:
     """The WSGI application: everything that the service answers, under any WSGI server. Its threads commit and seal."""
     if not structlog.is_configured():
         configure_logs()
+    refuse_forwards(settings)
     parts = start(settings)
     parts.sealer()
     return parts.flask(parts.door(), GroupCommit(parts.log().commit).append)
@@ -57,7 +59,7 @@ def answer() -> None:
     bridge = Bridge(parts.flask(door, link.append, tally), THREADS, listening.getsockname()[:2])
     tune()
     tally.begin()
-    serve_for_parent(Front(door, link, bridge), link, door.max_body, listening)
+    serve_for_parent(Front(door, link, bridge, forwarding(parts, door, link)), link, door.max_body, listening)
     parts.engine.dispose()
 
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from adapters.audit import Notary, Sealer, SigningKey
-from adapters.config import Settings
+from adapters.config import Forward, Settings
 from adapters.config import Source as Configured
 from adapters.http import Api, Door, create_http, ingest_blueprint, report_action
 from adapters.providers import Provider, build, reader
@@ -101,7 +101,11 @@ class Parts:
 
     def door(self) -> Door:
         """What deliveries come through."""
-        return Door(self.providers, self.settings.service.max_body, now)
+        return Door(self.providers, self.settings.service.max_body, now, self.forwards().keys())
+
+    def forwards(self) -> dict[str, Forward]:
+        """The sources whose deliveries go on to handlers of their own."""
+        return {name: one.forward for name, one in self.settings.sources.items() if one.forward is not None}
 
     def notary(self) -> Notary:
         """Who signs the log."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapters.config import values
+from adapters.config import forwards, values
 from adapters.config.secrets import beside, resolve, service_secret, signing_key
 from adapters.config.settings import ConfigError, Secret, Service, Settings, Source
 from adapters.config.surroundings import config_path, database_folder, database_url, port
@@ -80,13 +80,14 @@ def _source(where: Path, name: str, given: object, env: Mapping[str, str]) -> So
     values.name(where, key, name, RESERVED_NAME)
     table = values.table(where, key, given)
     provider = _provider(where, f"{key}.provider", table.get("provider"))
-    values.only(where, f"{key}.", table, {"provider", "keep_for", *provider.settings})
+    values.only(where, f"{key}.", table, {"provider", "keep_for", *forwards.settings_of(provider), *provider.settings})
     taken: dict[str, Any] = {
         setting: take(where, f"{key}.{setting}", table[setting]) for setting, take in _TAKEN.items() if setting in table
     }
     _check_event_type(where, f"{key}.event_type", taken.get("event_type"), provider)
     secrets = _secrets(where, f"{key}.secrets", table.get("secrets"), provider, env)
-    return Source(name=name, provider=table["provider"], secrets=secrets, **taken)
+    forward = forwards.forward(where, key, table, provider)
+    return Source(name=name, provider=table["provider"], secrets=secrets, forward=forward, **taken)
 
 
 def _provider(where: Path, key: str, name: object) -> type[Provider]:

@@ -17,6 +17,10 @@ ANSWER_WITHIN = 7 * SECOND
 """For the log to commit a delivery, unless configured: its sender may give up after 10 seconds."""
 
 
+MOST_FORWARDS = 256
+"""Deliveries of a source that are with its handler at a time, unless configured."""
+
+
 class ConfigError(Exception):
     """A setting that stops the start. The text names the file, the key and the mend, and tells no secret."""
 
@@ -49,8 +53,24 @@ class Secret(msgspec.Struct, frozen=True):
         return f"Secret({self.ref!r})"
 
 
+class Forward(msgspec.Struct, frozen=True):
+    """Where a source's deliveries go on to, for their answers to go back (`mode = "proxy"`).
+
+    `to`: an http or https URL; `within`: microseconds from a delivery's arrival to the end of its answer; `most`:
+    deliveries of one process that are with the handler at a time; `observe`: what does not verify goes on, too.
+    """
+
+    to: str
+    within: Instant
+    most: int = MOST_FORWARDS
+    observe: bool = False
+
+
 class Source(msgspec.Struct, frozen=True):
-    """One configured webhook sender. Durations are microseconds; what a provider does not take has its default."""
+    """One configured webhook sender. Durations are microseconds; what a provider does not take has its default.
+
+    `forward`: None where we answer ourselves (`mode = "record"`).
+    """
 
     name: str
     provider: str
@@ -61,10 +81,13 @@ class Source(msgspec.Struct, frozen=True):
     package_name: str | None = None
     presumed_ended_after: Instant | None = None
     keep_for: Instant | None = None
+    forward: Forward | None = None
 
     def others(self) -> dict[str, str | float]:
-        """What only some providers take, by name, where it is set; durations in seconds."""
+        """What only some sources have, by name, where it is set; durations in seconds."""
         words = {"event_type": self.event_type, "package_name": self.package_name}
+        if self.forward is not None:
+            words |= {"mode": "proxy", "signature": "observe" if self.forward.observe else "enforce"}
         durations = {"overdue_after": self.overdue_after, "presumed_ended_after": self.presumed_ended_after}
         return {name: word for name, word in words.items() if word is not None} | {
             name: duration / SECOND for name, duration in durations.items() if duration is not None

@@ -42,6 +42,8 @@ overdue_after = "10m"           # an action without its end for so long is told 
 [sources.captions]
 provider = "mentraos"           # sends no signature: let nobody else reach its path
 package_name = "com.example.captions"
+# mode = "proxy"                # hand on what is recorded, and answer what the app answers: docs/forward.md
+# forward_to = "http://127.0.0.1:3000"  # where the app listens
 # presumed_ended_after = "12h"  # most sessions end without a webhook; this is told beside the state, never as the state
 
 [sources.notes]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from adapters.config.settings import ConfigError
 from core.event import SECOND, Instant
@@ -14,6 +15,7 @@ Take = Callable[[Path, str, object], Any]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
+_URL = re.compile(r"https?://[^\s?#\\]+")
 _UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
 _LONGEST: Instant = 36_500 * _UNITS["d"]
 
@@ -76,6 +78,38 @@ def duration_of(text: str) -> Instant | None:
     match = _DURATION.fullmatch(text)
     found = int(match[1]) * _UNITS[match[2]] if match else None
     return found if found is not None and found <= _LONGEST else None
+
+
+def choice(*words: str) -> Take:
+    """One of these."""
+
+    def take(where: Path, key: str, value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise ConfigError(where, key, f"make it {' or '.join(map(repr, words))}".replace("'", '"'))
+        return value
+
+    return take
+
+
+def count(where: Path, key: str, value: object) -> int:
+    """A number of things at a time: from 1 to 4096."""
+    if type(value) is not int or not 1 <= value <= 4096:
+        raise ConfigError(where, key, "make it a number from 1 to 4096")
+    return value
+
+
+def url(where: Path, key: str, value: object) -> str:
+    """Where something listens: an http or https URL without user, query and fragment; a slash at its end is none."""
+    mend = 'make it a URL such as "http://127.0.0.1:3000", with a path if need be, without user, query and fragment'
+    try:
+        found = urlsplit(value) if isinstance(value, str) else None
+        port = found.port if found else None
+    except ValueError:
+        raise ConfigError(where, key, mend) from None
+    plain = isinstance(value, str) and value.isascii() and _URL.fullmatch(value)
+    if not plain or found is None or not found.hostname or "@" in found.netloc or port == 0:
+        raise ConfigError(where, key, mend)
+    return str(value).rstrip("/")
 
 
 def size(where: Path, key: str, value: object) -> int:

@@ -6,6 +6,7 @@ from adapters.providers.augmentos import Augmentos
 from adapters.providers.diagnosis import diagnose
 from adapters.providers.instants import instant, iso
 from adapters.providers.mentraos import Mentraos
+from adapters.providers.outcome import KEPT, Outcome, outcome_body, read_outcome
 from adapters.providers.port import Key, Provider, Refused, Secret, Sender, Verified
 from adapters.providers.signatures import sign_svix, sign_wms
 from adapters.providers.wms import Wms
@@ -20,9 +21,11 @@ def build(source: Sender) -> Provider:
 
 
 __all__ = [
+    "KEPT",
     "PROVIDERS",
     "REPORTED_STATES",
     "Key",
+    "Outcome",
     "Provider",
     "Refused",
     "Secret",
@@ -32,6 +35,8 @@ __all__ = [
     "diagnose",
     "instant",
     "iso",
+    "outcome_body",
+    "read_outcome",
     "read_report",
     "reader",
     "report_body",

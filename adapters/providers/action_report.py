@@ -5,8 +5,10 @@ from collections.abc import Callable
 import msgspec
 
 from adapters.providers.fields import Document, UnusableFieldError, identifier, read_with
+from adapters.providers.outcome import read_outcome
 from adapters.providers.port import Provider
 from core.event import Instant, Reading, Unreadable
+from core.order import OUTCOMES
 
 REPORTED_STATES = frozenset({"acknowledged", "scheduled", "cancelled"})
 """The states that an app may tell; terminal ones besides `cancelled` come by webhook."""
@@ -14,7 +16,7 @@ REPORTED_STATES = frozenset({"acknowledged", "scheduled", "cancelled"})
 
 def report_body(action_id: str, state: str, occurred_at: Instant) -> bytes:
     """The body that the log keeps of it; `read_report` reads it. The same arguments give the same bytes."""
-    return msgspec.json.encode({"report_body": state, "action_id": action_id, "occurred_at": occurred_at})
+    return msgspec.json.encode({"told": state, "action_id": action_id, "occurred_at": occurred_at})
 
 
 def read_report(body: bytes) -> Reading | Unreadable:
@@ -23,17 +25,19 @@ def read_report(body: bytes) -> Reading | Unreadable:
 
 
 def reader(provider: Provider) -> Callable[[str | None, bytes], Reading | Unreadable]:
-    """What reads a source's bodies by their types: as told where an app told them, else as its provider does."""
+    """What reads a source's bodies by their types: as we or an app told them, else as its provider does."""
 
     def read(kind: str | None, body: bytes) -> Reading | Unreadable:
+        if kind in OUTCOMES:
+            return read_outcome(body)
         return read_report(body) if kind in REPORTED_STATES else provider.read(body)
 
     return read
 
 
 def _read(document: Document) -> Reading:
-    state, occurred_at = document.get("report_body"), document.get("occurred_at")
+    state, occurred_at = document.get("told"), document.get("occurred_at")
     if type(state) is not str or state not in REPORTED_STATES or type(occurred_at) is not int:
         raise UnusableFieldError("not a told action")
     action_id = identifier(document, "action_id")
-    return Reading("action", action_id, state, None, occurred_at, {"report_body": True, "action_id": action_id})
+    return Reading("action", action_id, state, None, occurred_at, {"told": True, "action_id": action_id})

@@ -24,7 +24,7 @@ from adapters.providers.fields import (
 )
 from adapters.providers.port import Claim, Key, Refused, Sender, Verified
 from adapters.providers.signatures import svix_claim, svix_id, svix_key, verify_svix
-from core.event import Headers, Instant, Note, Reading, Unreadable
+from core.event import SECOND, Headers, Instant, Note, Reading, Unreadable
 
 COMPLETED, FAILED = "push.completed", "push.failed"
 _DEVICE = frozenset({"device.connected", "device.disconnected", "device.reconnected"})
@@ -55,6 +55,8 @@ class Amps:
     name: ClassVar[str] = "amps"
     signed: ClassVar[bool] = True
     keyed_by_body: ClassVar[bool] = False
+    patience: ClassVar[Instant] = 12 * SECOND
+    beside: ClassVar[frozenset[str]] = frozenset()
     settings: ClassVar[frozenset[str]] = frozenset({"secrets", "event_type", "overdue_after"})
     types: ClassVar[frozenset[str]] = frozenset({COMPLETED, FAILED}) | _DEVICE
 

@@ -23,7 +23,7 @@ from adapters.providers.fields import (
     unknown_type,
 )
 from adapters.providers.port import Key, Refused, Sender, Verified
-from core.event import Headers, Instant, Note, Reading, Unreadable
+from core.event import SECOND, Headers, Instant, Note, Reading, Unreadable
 
 _URLS = {
     "websocketUrl": "websocket_url",
@@ -43,6 +43,8 @@ class Glasses:
     signed: ClassVar[bool] = False
     keyed_by_body: ClassVar[bool] = True
     keys: ClassVar[tuple[Key, ...]] = ()
+    patience: ClassVar[Instant] = 9 * SECOND
+    beside: ClassVar[frozenset[str]] = frozenset({"/health", "/photo-upload", "/settings", "/tool"})
     settings: ClassVar[frozenset[str]] = frozenset({"package_name", "presumed_ended_after"})
     types: ClassVar[frozenset[str]] = _OF_SESSIONS | _OF_REGISTRATIONS
 

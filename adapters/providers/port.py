@@ -78,6 +78,12 @@ class Provider(Protocol):
     def keys(self) -> Sequence[Key]:
         """What verifies; none where nothing is signed."""
 
+    patience: ClassVar[Instant]
+    """How long this sender waits for an answer, and a little less: what it is given behind that is for nobody."""
+
+    beside: ClassVar[frozenset[str]]
+    """What it asks of an app beside webhooks, below the URL that it has: paths that are the app's own business."""
+
     settings: ClassVar[frozenset[str]]
     """The keys of a source's configuration that only some providers take."""
 

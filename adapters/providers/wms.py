@@ -28,7 +28,7 @@ from adapters.providers.port import Claim, Key, Refused, Sender, Verified
 from adapters.providers.signatures import verify_wms, wms_claim, wms_key
 from adapters.providers.strictjson import as_written
 from adapters.providers.texts import LONGEST_ID
-from core.event import Headers, Instant, Reading, Unreadable
+from core.event import SECOND, Headers, Instant, Reading, Unreadable
 
 _TELLING_OF_A_MEASUREMENT = frozenset(
     {"MEASUREMENT_CREATED", "INTERMEDIATE_RESULTS", "SCAN_COMPLETED", "RESULTS_RECEIVED"}
@@ -68,6 +68,8 @@ class Wms:
     name: ClassVar[str] = "wms"
     signed: ClassVar[bool] = True
     keyed_by_body: ClassVar[bool] = True
+    patience: ClassVar[Instant] = 10 * SECOND
+    beside: ClassVar[frozenset[str]] = frozenset()
     settings: ClassVar[frozenset[str]] = frozenset({"secrets", "node_ascii"})
     types: ClassVar[frozenset[str]] = _TELLING_OF_A_MEASUREMENT | _OTHERS
 

@@ -4,7 +4,10 @@ from adapters.server.bridge import SHARED, Bridge
 from adapters.server.collector import tune
 from adapters.server.ending import Ending
 from adapters.server.ends import connect
+from adapters.server.forwarding import METRICS as FORWARD_METRICS
+from adapters.server.forwarding import Forwarding
 from adapters.server.front import Front
+from adapters.server.handler import Handler, Target
 from adapters.server.link import Link
 from adapters.server.logs import configure_logs
 from adapters.server.loop import serve_for_parent
@@ -18,17 +21,22 @@ from adapters.server.process import (
     write_for_parent,
     writing,
 )
-from adapters.server.site import METRICS
+from adapters.server.site import METRICS as SITE_METRICS
 from adapters.server.writer import Writer
+
+METRICS = (*SITE_METRICS, *FORWARD_METRICS)
 
 __all__ = [
     "METRICS",
     "SHARED",
     "Bridge",
     "Ending",
+    "Forwarding",
     "Front",
+    "Handler",
     "Link",
     "Supervisor",
+    "Target",
     "Writer",
     "configure_logs",
     "connect",

@@ -205,7 +205,7 @@ class Connection(asyncio.Protocol):
         if self._ended or not isinstance(item, Request):
             return
         self._pieces, pieces.send = pieces, self._send
-        self._chunked = item.version != "1.0"
+        self._chunked = item.version != "1.0" and not has_length(pieces.headers)
         headers = [*pieces.headers, ("transfer-encoding", "chunked")] if self._chunked else pieces.headers
         last = self._site.closing or item.last
         head = Answer(pieces.status, headers, b"")
@@ -332,7 +332,10 @@ class Connection(asyncio.Protocol):
 
 def encoded(answer: Answer, date: str, *, last: bool, bodiless: bool) -> bytes:
     """An answer as it goes over the wire; `bodiless`: its head, which tells no length that is not known."""
-    lines = [_LINES[answer.status], *[f"{name}: {value}" for name, value in answer.headers], date]
+    first = _LINES.get(answer.status) or f"HTTP/1.1 {answer.status} "
+    lines = [first, *[f"{name}: {value}" for name, value in answer.headers]]
+    if not any(name.lower() == "date" for name, _ in answer.headers):
+        lines.append(date)
     if answer.status not in BODILESS and not has_length(answer.headers) and (answer.body or not bodiless):
         lines.append(f"content-length: {len(answer.body)}")
     if last:

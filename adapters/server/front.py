@@ -1,5 +1,6 @@
 """What a request is answered with: deliveries and `/healthz` in the event loop, everything else by Flask in threads."""
 
+import asyncio
 from functools import partial
 from urllib.parse import unquote
 
@@ -7,7 +8,8 @@ import structlog
 
 from adapters.http import ALIVE, Door, is_ingest, unrecorded
 from adapters.server.bridge import Bridge
-from adapters.server.link import Link
+from adapters.server.forwarding import Forwarding
+from adapters.server.link import Link, Tell
 from adapters.server.reader import Request
 from adapters.server.site import Respond
 from adapters.sql import Entry, Receipt, Rejection, Unavailable
@@ -16,12 +18,16 @@ _logger = structlog.get_logger()
 
 
 class Front:
-    """One process's server side. `link` leads to the process that writes; `bridge` runs Flask."""
+    """One process's server side. `link` leads to the process that writes; `bridge` runs Flask.
 
-    def __init__(self, door: Door, link: Link, bridge: Bridge) -> None:
+    `forwarding`: for sources whose own handlers answer.
+    """
+
+    def __init__(self, door: Door, link: Link, bridge: Bridge, forwarding: Forwarding | None = None) -> None:
         self._door = door
         self._link = link
         self._bridge = bridge
+        self._forwarding = forwarding
 
     def answer(self, request: Request, respond: Respond) -> None:
         """Answers a request, now or later, in the event loop."""
@@ -36,8 +42,15 @@ class Front:
         """Waits for what Flask still answers."""
         self._bridge.close()
 
+    async def settle(self, patience: float) -> None:
+        """Waits for what handlers still answer, whether or not a client waits for it."""
+        if self._forwarding is not None:
+            await self._forwarding.close(patience)
+
     def _deliver(self, request: Request, respond: Respond) -> None:
         path = unquote(request.target.partition("?")[0], "latin-1")
+        if self._forwarding is not None and self._forwarding.pass_on(request, path, respond):
+            return
         source = self._door.source_of(request.method, path)
         if isinstance(source, str):
             self._take(source, request, respond)
@@ -48,10 +61,17 @@ class Front:
         """Whatever goes wrong with a delivery, its sender is told to send it again."""
         try:
             item = self._item(source, request)
-            self._link.commit(item, partial(self._told, item, respond))
+            self._link.commit(item, self._then(item, request, respond))
         except Exception:
             _logger.exception("delivery_failed")
             respond(unrecorded())
+
+    def _then(self, item: Entry | Rejection, request: Request, respond: Respond) -> Tell:
+        """What is done once the outcome of a delivery is known."""
+        if self._forwarding is not None and item.source in self._forwarding:
+            arrived = asyncio.get_running_loop().time()
+            return partial(self._forwarding.committed, item, request, arrived, respond)
+        return partial(self._told, item, respond)
 
     def _item(self, source: str, request: Request) -> Entry | Rejection:
         if isinstance(request.body, int):

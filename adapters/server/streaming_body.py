@@ -1,5 +1,6 @@
-"""A streamed response body: a thread produces the chunks, the event loop sends them."""
+"""A streamed response body: a thread or the event loop produces the chunks, the event loop sends them."""
 
+import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from threading import Event
@@ -30,3 +31,21 @@ class StreamingBody:
             self.resume()
         else:
             self.send(piece)
+
+
+class LoopStreamingBody(StreamingBody):
+    """The same of chunks that the event loop itself produces."""
+
+    def __init__(self, status: int, headers: list[tuple[str, str]]) -> None:
+        super().__init__(asyncio.get_running_loop(), status, headers)
+        self._resumed = asyncio.Event()
+
+    async def give(self, piece: bytes) -> None:
+        """Returns once the client takes more, or nothing any more."""
+        if self.send is not None:
+            self._resumed.clear()
+            self.send(piece)
+            await self._resumed.wait()
+
+    def resume(self) -> None:
+        self._resumed.set()

@@ -1,6 +1,6 @@
 """The door: what a delivery is answered, decided in one order for every server in front of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -44,11 +44,19 @@ class Answer(NamedTuple):
 class Door:
     """Takes deliveries for the configured sources. Bodies over `max_body` bytes are refused.
 
-    `deliveries` counts what this process answered, for whoever registers it; `astray` what no source was found for.
+    `forwarded`: the sources whose own handlers answer, so that nobody else may. `deliveries` counts what this process
+    answered, for whoever registers it; `astray` what no source was found for.
     """
 
-    def __init__(self, sources: Mapping[str, Provider], max_body: int, clock: Callable[[], Instant]) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, Provider],
+        max_body: int,
+        clock: Callable[[], Instant],
+        forwarded: Collection[str] = (),
+    ) -> None:
         self.max_body = max_body
+        self.forwarded = forwarded
         self._sources = sources
         self._strangers = {name: _keys_of_others(name, sources) for name in sources}
         self._clock = clock
@@ -89,12 +97,15 @@ class Door:
         identity = provider.identity(headers, body, reading)
         return Entry(source, now, headers, body, verified.by, identity, reading, provider.keyed_by_body)
 
+    def count(self, item: Entry | Rejection, outcome: Receipt | Exception) -> None:
+        """Counts a delivery by its outcome."""
+        self._counter(item.source, outcome.verdict if isinstance(outcome, Receipt) else "unrecorded").inc()
+
     def answer(self, item: Entry | Rejection, outcome: Receipt | Exception) -> Answer:
         """What a delivery is answered once its outcome is known."""
+        self.count(item, outcome)
         if not isinstance(outcome, Receipt):
-            self._counter(item.source, "unrecorded").inc()
             return unrecorded()
-        self._counter(item.source, outcome.verdict).inc()
         if isinstance(item, Rejection):
             return failure(item.status, _MESSAGES.get(item.reason, "signature"))
         return Answer(

@@ -27,6 +27,8 @@ def ingest_blueprint(door: Door, append: Callable[[Entry | Rejection], Receipt])
         source = door.source_of(request.method, request.path)
         if not isinstance(source, str):
             return _response(source)
+        if source in door.forwarded:
+            return _response(failure(404, f"its handler is asked through the plain path alone: POST /in/{source}"))
         item = _item(door, source)
         return _response(item if isinstance(item, Answer) else door.answer(item, _outcome(append, item)))
 

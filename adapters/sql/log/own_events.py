@@ -16,7 +16,7 @@ OWN = "hookfold"
 
 TYPES = frozenset(
     "body_read evidence_made exported imported left_out "
-    "erased retracted replayed switched dropped reread configuration_changed".split()
+    "erased retracted forwarded replayed switched dropped reread configuration_changed".split()
 )
 """Every type of our own events. None belongs to a stream: no machine folds them."""
 

@@ -121,7 +121,7 @@ WRONG = [
     (
         one("secret = 'x'"),
         "sources.clinic.secret",
-        "take one of keep_for, node_ascii, provider, secrets",
+        "one of forward_to, forward_within, keep_for, mode, most_forwards, node_ascii, provider, secrets, signature",
     ),
     (one("node_ascii = 'yes'"), "sources.clinic.node_ascii", "make it true or false"),
     (one("event_type = 'WMS_LOADED'"), "sources.clinic.event_type", "unknown key"),

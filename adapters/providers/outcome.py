@@ -1,0 +1,84 @@
+"""What a handler made of a delivery that was handed on to it: told by ourselves, and an event of the session."""
+
+import hashlib
+from base64 import b64encode
+from typing import Any
+
+import msgspec
+
+from adapters.providers.fields import Document, UnusableFieldError, identifier, read_with
+from core.event import Instant, Reading, Unreadable
+from core.order import OUTCOMES
+
+KEPT = 65_536
+"""Bytes of an answer that are kept: its beginning."""
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """How a handler answered; `status` is None where it did not, and `failure` says in a word why.
+
+    `began`: when the delivery went on to it; `ended`: when its answer was there, or given up. `size` and `sha256` are
+    those of the answer's body as far as it came, `beginning` its first bytes.
+    """
+
+    began: Instant
+    ended: Instant
+    status: int | None = None
+    failure: str | None = None
+    size: int = 0
+    sha256: str = hashlib.sha256().hexdigest()
+    beginning: bytes = b""
+
+    @property
+    def succeeded(self) -> bool:
+        """As the senders have it: any 2xx is success."""
+        return self.failure is None and self.status is not None and 200 <= self.status < 300
+
+    @property
+    def kind(self) -> str:
+        """The event's type."""
+        return "handler_succeeded" if self.succeeded else "handler_failed"
+
+
+def outcome_body(outcome: Outcome, session_id: str, key: bytes, verdict: str) -> bytes:
+    """The body that the log keeps of it; `read_outcome` reads it. `key`: that of the event that was handed on."""
+    return msgspec.json.encode(
+        {
+            "outcome": outcome.kind,
+            "session_id": session_id,
+            "key": key.hex(),
+            "attempt": outcome.began,
+            "verdict": verdict,
+            "at": outcome.ended,
+            "latency_ms": (outcome.ended - outcome.began) / 1000,
+            "status": outcome.status,
+            "failure": outcome.failure,
+            "size": outcome.size,
+            "sha256": outcome.sha256,
+            **_told(outcome.beginning),
+        }
+    )
+
+
+def read_outcome(body: bytes) -> Reading | Unreadable:
+    """Reads a body made by `outcome_body`. Never raises."""
+    return read_with(_read, body)
+
+
+def _told(beginning: bytes) -> dict[str, Any]:
+    """As text where it is text."""
+    if not beginning:
+        return {}
+    try:
+        return {"answer": beginning.decode()}
+    except UnicodeDecodeError:
+        return {"answer_base64": b64encode(beginning).decode()}
+
+
+def _read(document: Document) -> Reading:
+    kind, at = document.get("outcome"), document.get("at")
+    if kind not in OUTCOMES or type(at) is not int:
+        raise UnusableFieldError("not an outcome")
+    session_id = identifier(document, "session_id")
+    data = {name: value for name, value in document.items() if name not in ("outcome", "at") and value is not None}
+    return Reading("session", session_id, str(kind), None, at, data)

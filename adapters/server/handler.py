@@ -1,0 +1,212 @@
+"""A source's own handler, asked over HTTP: bytes in, bytes out, within bounds, and nothing added that it did not get.
+
+The client is `httpcore`: header lines, target and body are bytes there, no redirect is followed, no cookie is kept.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import httpcore
+import structlog
+
+from adapters.http import Answer, failure
+from adapters.providers import KEPT, Outcome
+from adapters.server.reader import Request
+from adapters.server.site import Respond
+from adapters.server.streaming_body import LoopStreamingBody
+from core.event import Headers, Instant
+
+MOST_ANSWER = 16 << 20
+"""Bytes of an answer to a delivery; no sender reads more."""
+SILENCE = 60.0
+"""Seconds in which something has to come of what is passed on beside deliveries."""
+REUSED = 1.5
+"""Seconds for which an idle connection is kept: handlers close theirs after 2 (gunicorn) or 5 (Node.js)."""
+
+_HOP_BY_HOP = frozenset(
+    "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
+    "upgrade".split()
+)
+"""They speak of one connection (RFC 9110, 7.6.1); so does what `Connection` names."""
+_OURS = frozenset({"content-length", "expect", "host", "hookfold-position", "hookfold-verdict"})
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_logger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a source's handler listens. `within`: seconds from a delivery's arrival to the end of its answer.
+
+    `most`: requests that are with it at a time. `observe`: what does not verify goes on, too. `beside`: the paths that
+    are passed on unrecorded. `session`: its sessions know what their handler did, by events of their own.
+    """
+
+    url: str
+    within: float
+    most: int
+    observe: bool
+    beside: frozenset[str]
+    session: bool
+
+
+class Failure(NamedTuple):
+    """Why there is no whole answer: in a word, and as the sender is told."""
+
+    word: str
+    status: int
+    message: str
+
+
+BUSY = Failure("busy", 503, "too much is with the handler: send again")
+_SLOW = Failure("slow", 504, "the handler did not answer in time")
+_UNREACHABLE = Failure("unreachable", 502, "the handler cannot be reached")
+_BROKEN = Failure("broken", 502, "the handler's answer broke off, or is no HTTP/1.1")
+_OVERSIZED = Failure("oversized", 502, "the handler's answer is too large")
+_UNSENDABLE = Failure("unsendable", 502, "a header of the request cannot be handed on")
+_FAULT = Failure("fault", 502, "the answer could not be handed back")
+
+
+class _OversizedError(Exception):
+    """More than `MOST_ANSWER`."""
+
+
+class Handler:
+    """One handler, as one process asks it. Belongs to the event loop."""
+
+    def __init__(self, target: Target, clock: Callable[[], Instant]) -> None:
+        self.target = target
+        self._clock = clock
+        self._url = httpcore.URL(target.url)
+        parts = urlsplit(target.url)
+        self._host, self._path = parts.netloc.encode(), parts.path
+        secure = httpcore.default_ssl_context() if parts.scheme == "https" else None
+        self._pool = httpcore.AsyncConnectionPool(secure, max_connections=None, keepalive_expiry=REUSED)
+        self._asked = 0
+
+    async def close(self) -> None:
+        await self._pool.aclose()
+
+    async def answer(self, request: Request, suffix: str, marks: Headers, respond: Respond, until: float) -> Outcome:
+        """Hands a delivery on, with `marks` among its headers, and the answer back, until the loop's time `until`."""
+        return await self._exchange(self._made(request, suffix, marks), respond, until, MOST_ANSWER)
+
+    async def pass_on(self, request: Request, suffix: str, respond: Respond) -> Outcome:
+        """The same of what is no delivery: whatever it takes, as long as something comes."""
+        made = self._made(request, suffix, [])
+        made.extensions["timeout"] = dict.fromkeys(("connect", "read", "write"), SILENCE)
+        return await self._exchange(made, respond, None, None)
+
+    def _made(self, request: Request, suffix: str, marks: Headers) -> httpcore.Request:
+        _, asked, query = request.target.partition("?")
+        target = (self._path + suffix or "/") + asked + query
+        body = request.body if isinstance(request.body, bytes) else b""
+        headers = [("host", self._host.decode()), *end_to_end(request.headers, _OURS), *marks]
+        if body or request.method not in _BODILESS:
+            headers.append(("content-length", str(len(body))))
+        lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        url = httpcore.URL(
+            scheme=self._url.scheme, host=self._url.host, port=self._url.port, target=target.encode("latin-1")
+        )
+        return httpcore.Request(request.method.encode(), url, headers=lines, content=body)
+
+    async def _exchange(
+        self, request: httpcore.Request, respond: Respond, until: float | None, most: int | None
+    ) -> Outcome:
+        """Whatever becomes of it, there is one answer, and none looks whole that is not."""
+        heard, loop = _Heard(self._clock(), respond, most), asyncio.get_running_loop()
+        started = loop.time()
+        self._asked += 1
+        try:
+            if self._asked > self.target.most:
+                heard.give_up(BUSY)
+            else:
+                async with asyncio.timeout_at(until):
+                    await self._hear(request, heard)
+        except Exception as error:  # noqa: BLE001 - the sender waits for an answer, whatever it is
+            heard.give_up(_failure_of(error))
+        finally:
+            self._asked -= 1
+        return heard.outcome(int((loop.time() - started) * 1_000_000))
+
+    async def _hear(self, request: httpcore.Request, heard: "_Heard") -> None:
+        response = await self._pool.handle_async_request(request)
+        try:
+            heard.begin(response.status, response.headers)
+            async for piece in response.aiter_stream():
+                await heard.take(piece)
+        finally:
+            await response.aclose()
+        heard.end()
+
+
+class _Heard:
+    """An answer as it comes in. Short ones go back whole, so that one that breaks off can still be told as that."""
+
+    def __init__(self, began: Instant, respond: Respond, most: int | None) -> None:
+        self._respond = respond
+        self._most = most
+        self._outcome = Outcome(began=began, ended=began)
+        self._status = 0
+        self._headers: Headers = []
+        self._digest = hashlib.sha256()
+        self._beginning = bytearray()
+        self._streamed: LoopStreamingBody | None = None
+
+    def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self._status = self._outcome.status = status
+        decoded = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+        self._headers = end_to_end(decoded)
+
+    async def take(self, piece: bytes) -> None:
+        self._outcome.size += len(piece)
+        if self._most is not None and self._outcome.size > self._most:
+            raise _OversizedError
+        self._digest.update(piece)
+        held, room = bytes(self._beginning), KEPT - len(self._beginning)
+        self._beginning += piece[:room]
+        if self._streamed is not None:
+            await self._streamed.give(piece)
+        elif len(piece) > room:
+            self._streamed = LoopStreamingBody(self._status, self._headers)
+            self._respond(self._streamed)
+            await self._streamed.give(held + piece)
+
+    def end(self) -> None:
+        whole = Answer(self._status, self._headers, bytes(self._beginning))
+        self._respond(None if self._streamed is not None else whole)
+
+    def give_up(self, why: Failure) -> None:
+        self._outcome.failure = why.word
+        self._respond(failure(why.status, why.message, [("retry-after", "2")] if why is BUSY else None))
+
+    def outcome(self, took: Instant) -> Outcome:
+        self._outcome.ended = self._outcome.began + took
+        self._outcome.sha256, self._outcome.beginning = self._digest.hexdigest(), bytes(self._beginning)
+        return self._outcome
+
+
+def end_to_end(headers: Headers, without: frozenset[str] = frozenset()) -> Headers:
+    """Those that are not about the connection, nor among `without`."""
+    named = {one.strip().lower() for name, value in headers if name.lower() == "connection" for one in value.split(",")}
+    return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | without | named]
+
+
+def _failure_of(error: Exception) -> Failure:
+    for kinds, why in _FAILURES:
+        if isinstance(error, kinds):
+            return why
+    _logger.error("forward_failed", exc_info=error)
+    return _FAULT
+
+
+_FAILURES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
+    ((httpcore.ConnectError, httpcore.ConnectTimeout), _UNREACHABLE),
+    ((TimeoutError, httpcore.TimeoutException), _SLOW),
+    ((_OversizedError,), _OVERSIZED),
+    ((httpcore.LocalProtocolError,), _UNSENDABLE),
+    ((httpcore.NetworkError, httpcore.ProtocolError), _BROKEN),
+)

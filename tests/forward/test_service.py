@@ -1,0 +1,47 @@
+"""A whole service before a handler, in processes of its own."""
+
+import json
+from pathlib import Path
+
+from tests.support.handler import FINE, handler
+from tests.support.house import start
+from tests.support.service import running
+
+CONFIGURATION = """
+[sources.captions]
+provider = "mentraos"
+mode = "proxy"
+forward_to = "{url}"
+
+[sources.older]
+provider = "augmentos"
+"""
+BODY = json.dumps(start("ann")).encode()
+
+
+def test_a_service_stands_before_its_handler_and_no_odd_spelling_of_a_path_gets_around_it(sqlite_url, tmp_path: Path):
+    with (
+        handler() as behind,
+        running(sqlite_url, tmp_path / "service", configuration=CONFIGURATION.format(url=behind.url)) as service,
+    ):
+        answer = service.send("POST", "/in/captions/webhook", BODY)
+        heard = behind.next()
+        health = service.send("GET", "/in/captions/health")
+        odd = [
+            service.send("POST", path, BODY).status
+            for path in ("/%69n/captions/webhook", f"http://127.0.0.1:{service.port}/in/captions")
+        ]
+        recorded = service.send("POST", "/in/older", BODY)
+        events = service.get("/v1/events?after=1&wait=5&source=captions")["data"]
+        counted = service.send("GET", "/metrics").body.decode()
+
+    assert (answer.status, answer.body) == (200, FINE.partition(b"\r\n\r\n")[2])
+    assert "hookfold-verdict" not in answer.headers
+    assert (heard.body, heard.headers[b"hookfold-position"]) == (BODY, b"1")
+    assert health.status == 200
+    assert odd == [404, 404]
+    assert recorded.headers["hookfold-verdict"] == "new"
+    assert [one["type"] for one in events] == ["handler_succeeded"]
+    assert 'hookfold_forwards_total{outcome="2xx",source="captions"} 1.0' in counted
+    assert 'hookfold_passed_total{outcome="2xx",path="/health",source="captions"} 1.0' in counted
+    assert service.process.returncode == 0

@@ -1,0 +1,79 @@
+"""A source whose handler stands behind us is configured whole, or the start says what is missing."""
+
+import pytest
+
+from adapters.config import ConfigError, Forward, load
+from app import create_app
+
+SECOND = 1_000_000
+TO = 'forward_to = "http://127.0.0.1:3000/hooks/"\n'
+PROXY = 'mode = "proxy"\n'
+
+
+@pytest.fixture
+def settings(tmp_path):
+    def loaded(provider, text):
+        path = tmp_path / "hookfold.toml"
+        secrets = "" if provider in ("mentraos", "augmentos") else 'secrets = ["env:SECRET"]\n'
+        path.write_text(f'[sources.one]\nprovider = "{provider}"\n{secrets}{text}')
+        env = {"SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "HOOKFOLD_DATABASE_URL": f"sqlite:///{tmp_path}/db"}
+        return load(path, env)
+
+    return loaded
+
+
+def forward_of(loaded):
+    return loaded.sources["one"].forward
+
+
+@pytest.mark.parametrize(("provider", "seconds"), [("mentraos", 9), ("augmentos", 9), ("amps", 12), ("wms", 10)])
+def test_the_deadline_lies_below_the_senders_patience(settings, provider, seconds):
+    assert forward_of(settings(provider, PROXY + TO)) == Forward("http://127.0.0.1:3000/hooks", seconds * SECOND)
+
+
+def test_all_of_it_may_be_said(settings):
+    more = 'forward_within = "3s"\nmost_forwards = 2\nsignature = "observe"\n'
+
+    assert forward_of(settings("amps", PROXY + TO + more)) == Forward(
+        "http://127.0.0.1:3000/hooks", 3 * SECOND, 2, observe=True
+    )
+
+
+def test_without_a_mode_we_answer_ourselves(settings):
+    assert forward_of(settings("wms", "")) is None
+    assert forward_of(settings("wms", 'mode = "record"\n')) is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "text", "told"),
+    [
+        ("wms", PROXY, 'sources.one.forward_to: mode = "proxy" needs it'),
+        ("wms", TO, 'sources.one.forward_to: nothing is forwarded: add mode = "proxy", or remove this key'),
+        ("wms", 'signature = "observe"\n', "sources.one.signature: nothing is forwarded"),
+        ("wms", 'mode = "relay"\n' + TO, 'sources.one.mode: make it "record" or "proxy"'),
+        ("mentraos", PROXY + TO + 'signature = "observe"\n', "sources.one.signature: unknown key"),
+        ("wms", PROXY + TO + 'forward_too = "x"\n', "sources.one.forward_too: unknown key"),
+        ("wms", PROXY + TO + 'forward_within = "9"\n', "sources.one.forward_within: make it a number with its unit"),
+        ("wms", PROXY + TO + "most_forwards = 0\n", "sources.one.most_forwards: make it a number from 1 to 4096"),
+        ("wms", PROXY + 'forward_to = "127.0.0.1:3000"\n', "sources.one.forward_to: make it a URL"),
+        ("wms", PROXY + 'forward_to = "ftp://example.com"\n', "sources.one.forward_to: make it a URL"),
+        ("wms", PROXY + 'forward_to = "http://u:p@example.com"\n', "sources.one.forward_to: make it a URL"),
+        ("wms", PROXY + 'forward_to = "http://example.com/?a=b"\n', "sources.one.forward_to: make it a URL"),
+        ("wms", PROXY + 'forward_to = "http://example.com:x/"\n', "sources.one.forward_to: make it a URL"),
+        ("wms", PROXY + 'forward_to = "http://"\n', "sources.one.forward_to: make it a URL"),
+        ("wms", PROXY + "forward_to = 3000\n", "sources.one.forward_to: make it a URL"),
+    ],
+)
+def test_what_does_not_go_together_stops_the_start(settings, provider, text, told):
+    with pytest.raises(ConfigError) as refused:
+        settings(provider, text)
+
+    assert told in str(refused.value)
+
+
+def test_another_wsgi_server_says_who_can(settings):
+    with pytest.raises(ConfigError) as refused:
+        create_app(settings("wms", PROXY + TO))
+
+    assert "sources.one.mode" in str(refused.value)
+    assert "hookfold serve" in str(refused.value)
