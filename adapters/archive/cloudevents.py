@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from adapters.archive.export import Tell
-from adapters.archive.instants import utc
 from adapters.sql import ExportedEvent, ExportReader, Selection
+from core.instants import utc
 
 UNKNOWN = "unknown"
 

@@ -17,9 +17,9 @@ from adapters.archive.lines import (
     Seal,
     SourceLine,
     body_fields,
+    headers_text,
     raw,
-    text_of,
-    unsealed_text_of,
+    unsealed_headers_text,
 )
 from adapters.sql import Base, ExportedDelivery, ExportedEvent, ExportedStream, ExportReader, Extent, Selection
 from core.ids import Ids
@@ -85,7 +85,7 @@ def _event(row: ExportedEvent) -> EventLine:
         key=row.key.hex(),
         salt=None if row.salt is None else row.salt.hex(),
         leaf=row.leaf.hex(),
-        headers=text_of(row.headers),
+        headers=headers_text(row.headers),
         origin=raw(row.origin),
         commitment=None if row.commitment is None else row.commitment.hex(),
         erased=row.erased,
@@ -126,6 +126,6 @@ def _delivery(row: ExportedDelivery) -> DeliveryLine:
         reason=row.reason,
         hint=row.hint,
         size=row.size,
-        headers=unsealed_text_of(row.headers, f"delivery {row.delivery} of {row.source}"),
+        headers=unsealed_headers_text(row.headers, f"delivery {row.delivery} of {row.source}"),
         **body_fields(row.body),
     )

@@ -187,12 +187,12 @@ def body_fields(body: bytes | None) -> dict[str, Any]:
         return {"base64": body}
 
 
-def text_of(headers: bytes | None) -> str | None:
+def headers_text(headers: bytes | None) -> str | None:
     """An event's stored headers as they go into a line. What is no text was altered: its leaf will not fit."""
     return None if headers is None else as_stored(headers).decode(errors="replace")
 
 
-def unsealed_text_of(headers: bytes | None, what: str) -> str | None:
+def unsealed_headers_text(headers: bytes | None, what: str) -> str | None:
     """The same for what no leaf covers: nobody behind the line could see that it was altered. Raises Altered."""
     try:
         return None if headers is None else unpack(headers).decode()

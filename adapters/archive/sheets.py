@@ -7,11 +7,11 @@ from itertools import chain
 from typing import Any
 
 from adapters.archive.export import Tell
-from adapters.archive.instants import text_of
 from adapters.sql import ExportedStream, ExportReader, Extent, Selection, Source, to_event
 from core.event import Anomaly, Event
 from core.fold import MACHINES, Kind, Measurement, Step, fold, trace
 from core.ids import Ids
+from core.instants import text_of
 
 KINDS = ("session", "action", "device", "registration")
 

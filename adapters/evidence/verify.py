@@ -75,12 +75,12 @@ def packed(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def verify(files: Files, expected: str | None) -> list[str]:
     """What was found to be right. Raises Wrong, which names the file."""
-    key = Key(text_of(files, "key.txt"), expected)
+    key = Key(read_text(files, "key.txt"), expected)
     check_manifest(files, key)
-    origin, size, root = checkpoint_of(key.opened(text_of(files, "checkpoint.note"), "checkpoint.note"))
+    origin, size, root = checkpoint_of(key.opened(read_text(files, "checkpoint.note"), "checkpoint.note"))
     if origin != key.name:
         raise Wrong("checkpoint.note", f"it is of the log {origin}")
-    exhibits = json.loads(text_of(files, "events.json"))
+    exhibits = json.loads(read_text(files, "events.json"))
     by_position = {one["columns"][0]: one for one in exhibits}
     for exhibit in exhibits:
         check_event(files, exhibit, size, root)
@@ -128,12 +128,12 @@ class Key:
 
 def check_manifest(files: Files, key: Key) -> None:
     """Every file is the one that was signed for, and there is no other."""
-    lines = key.opened(text_of(files, "manifest.note"), "manifest.note").splitlines()
+    lines = key.opened(read_text(files, "manifest.note"), "manifest.note").splitlines()
     if lines[:1] not in (["hookfold evidence v1"], ["hookfold evidence v2"]) or lines[1:2] != [f"log {key.name}"]:
         raise Wrong("manifest.note", "it is no manifest of this log")
     signed = check_list(files, lines[2:])
     if lines[0] == "hookfold evidence v2":  # a longer list than a note takes
-        signed |= check_list(files, text_of(files, "files.sha256").splitlines())
+        signed |= check_list(files, read_text(files, "files.sha256").splitlines())
     for name in files:
         if name not in signed and name != "manifest.note":
             raise Wrong(name, "it does not belong to the bundle")
@@ -231,7 +231,7 @@ class Event:
 
 def fold(files: Files, exhibits: list[dict[str, Any]]) -> list[str]:
     """Steps through the declared machine again and compares every step and the state with what the bundle tells."""
-    machine, state = json.loads(text_of(files, "machine.json")), json.loads(text_of(files, "state.json"))
+    machine, state = json.loads(read_text(files, "machine.json")), json.loads(read_text(files, "state.json"))
     if state["told"] is None:
         if all(one["erased"] is None for one in exhibits):
             raise Wrong("state.json", "it tells no state, and nothing was erased")
@@ -477,7 +477,7 @@ def held(files: Files, name: str) -> bytes:
     return files[name]
 
 
-def text_of(files: Files, name: str) -> str:
+def read_text(files: Files, name: str) -> str:
     try:
         return held(files, name).decode()
     except UnicodeDecodeError:

@@ -10,11 +10,11 @@ from adapters.http.framework.problems import BadRequest, Gone
 from adapters.http.framework.routes import Ask
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import given, known
-from adapters.http.presenters.instants import text_of, utc
 from adapters.http.presenters.stream_resource import our_id, runs_of, settings_of
 from adapters.sql import Arrival, Measured, Projected
 from core.clocks import Clocks
 from core.fold import MACHINES, fold
+from core.instants import text_of, utc
 from core.knowledge_changes import FactChange, FactsOf, KnowledgeChange, changes, knowledge_changes
 
 Found = tuple[Projected | Measured, msgspec.Struct]

@@ -11,12 +11,12 @@ from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask, Listing, page_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, given, known
-from adapters.http.presenters.instants import text_of
 from adapters.sql import Measured, Projected, WantedStreams
 from core.derived import derived
 from core.event import Anomaly, Instant
 from core.fold import MACHINES, Settings, decode
 from core.ids import PREFIXES
+from core.instants import text_of
 
 T = TypeVar("T")
 

@@ -12,13 +12,13 @@ from adapters.http.framework.api import Api
 from adapters.http.framework.routes import Ask, Listing, listing_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, known
-from adapters.http.presenters.instants import seconds, text_of, utc
 from adapters.http.presenters.stream_resource import anomalies_of
 from adapters.http.presenters.tables import CSV, TEXT, table, wanted_format
 from adapters.sql import Arrival, Measured, Projected, own_source
 from core.clocks import Clocks
 from core.event import Reading
 from core.fold import MACHINES
+from core.instants import seconds, text_of, utc
 from core.timeline import Entry, Missing
 from core.timeline import timeline as entries_of
 

@@ -6,13 +6,13 @@ from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of
-from adapters.http.presenters.instants import utc
 from adapters.http.presenters.stream_resource import machine_of, settings_of, state_of
 from adapters.http.presenters.timelines import Timeline
 from adapters.sql import Measured, Projected
 from core.derived import Deadline
 from core.event import Instant
 from core.fold import MACHINES
+from core.instants import utc
 from core.timeline import Happened
 from core.why import Why, explained, why
 

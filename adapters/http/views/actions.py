@@ -12,13 +12,13 @@ from adapters.http.framework.problems import BadRequest
 from adapters.http.framework.routes import Ask, Header, Listing, Routes
 from adapters.http.presenters import shapes
 from adapters.http.presenters.compare import compare_stream
-from adapters.http.presenters.instants import text_of
 from adapters.http.presenters.stream_resource import common, ids_of, listed, one, state_of, wanted
 from adapters.http.presenters.timelines import FORMS, answer, timeline, title_of
 from adapters.http.presenters.why import why_stream
 from adapters.providers import instant
 from adapters.sql import Projected
 from core.event import Instant
+from core.instants import text_of
 
 routes = Routes()
 

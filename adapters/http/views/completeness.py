@@ -9,12 +9,12 @@ from adapters.http.framework.api import Api
 from adapters.http.framework.routes import Ask, Listing, Routes
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, given
-from adapters.http.presenters.instants import seconds, text_of
 from adapters.http.presenters.stream_resource import ids_of, rows_of, settings_of, sources_of, state_of
 from adapters.sql import Projected, WantedStreams
 from core.clocks import Clocks
 from core.completeness import SOURCE_SILENT_AFTER, Finding, findings
 from core.event import SECOND
+from core.instants import seconds, text_of
 
 routes = Routes()
 

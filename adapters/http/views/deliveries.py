@@ -6,8 +6,8 @@ from adapters.http.framework.api import Api
 from adapters.http.framework.routes import Ask, Listing, Routes
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import given
-from adapters.http.presenters.instants import utc
 from adapters.sql import Delivered, Deliveries, Refusals, Seen
+from core.instants import utc
 
 routes = Routes()
 

@@ -15,10 +15,10 @@ from adapters.http.framework.problems import BadRequest, NotFound
 from adapters.http.framework.routes import Ask, Header, Listing, Routes, page_of
 from adapters.http.framework.waiting import ending_of, looks
 from adapters.http.presenters import shapes
-from adapters.http.presenters.instants import text_of, utc
 from adapters.http.views.follow import Follower, messages
 from adapters.sql import OWN, Recorded, own_source
 from core.event import Unreadable
+from core.instants import text_of, utc
 
 routes = Routes()
 

@@ -11,8 +11,8 @@ from adapters.http.framework.problems import Busy
 from adapters.http.framework.routes import OPEN, Ask, Routes
 from adapters.http.ingest.door import Answer
 from adapters.http.presenters import shapes
-from adapters.http.presenters.instants import text_of
 from adapters.sql import Unavailable, VersionStatus
+from core.instants import text_of
 
 routes = Routes()
 

@@ -13,12 +13,12 @@ from adapters.http.framework.routes import Ask, Listing, Routes, page_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, known
 from adapters.http.presenters.compare import compared, facts_of_record
-from adapters.http.presenters.instants import text_of
 from adapters.http.presenters.stream_resource import anomalies_of, ids_of, machine_of, our_id, sources_of, state_of
 from adapters.http.presenters.timelines import FORMS, Timeline, answer, timeline, title_of
 from adapters.http.presenters.why import why_measurement
 from adapters.sql import Measured, WantedMeasurements
 from core.clocks import Clocks
+from core.instants import text_of
 from core.machines.records import Chunk
 
 routes = Routes()

@@ -9,9 +9,9 @@ from adapters.http.framework import queries
 from adapters.http.framework.problems import Conflict, NotFound
 from adapters.http.framework.routes import Ask, Listing, Routes, listing_of
 from adapters.http.presenters import shapes
-from adapters.http.presenters.instants import utc
 from adapters.sql import Difference, Plan, Plans, ReplayRefused
 from core.fold import MACHINES
+from core.instants import utc
 
 routes = Routes()
 

@@ -3,7 +3,7 @@
 The rows look like those of `projections` and `measurements` but are computed for each question.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
 from adapters.sql.projections.refold import MEASUREMENTS, PROJECTIONS
 from adapters.sql.projections.stored_events import to_event
+from adapters.sql.reads.filters import MEASUREMENT_FILTERS, STREAM_FILTERS, is_wanted
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_as_of import Named, Repeat
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
@@ -121,7 +122,7 @@ class AsOf:
         chunk: list[Named] = []
         for chunk in self._chunks(wanted, clocks):
             for named, row in self._rows(chunk, clocks):
-                if row is not None and _is_wanted(wanted, row.columns):
+                if row is not None and is_wanted(STREAM_FILTERS, row.columns, wanted):
                     page.append(row.projected())
                 if len(page) == wanted.limit:
                     return page, named.opened
@@ -137,7 +138,8 @@ class AsOf:
         for chunk in self._chunks(self._sessions(wanted), clocks):
             for named, row in self._rows(chunk, clocks):
                 for found, columns in row.measured() if row else ():
-                    if _is_wanted_measurement(wanted, named, columns):
+                    before = wanted.before is None or (named.opened, found.opened) < wanted.before
+                    if before and is_wanted(MEASUREMENT_FILTERS, columns, wanted):
                         page.append(found)
                     if len(page) == wanted.limit:
                         return page, (named.opened, found.opened)
@@ -243,29 +245,3 @@ class AsOf:
 def _was_named(named: Named, clocks: Clocks) -> bool:
     """Whether a stream without events, such as a device that an action is for, had been named by then."""
     return clocks.as_of is None or (named.named_at is not None and named.named_at <= clocks.as_of)
-
-
-def _is_wanted(wanted: WantedStreams, columns: Mapping[str, Any]) -> bool:
-    """What the present's filters say in SQL, of a row that is in no table."""
-    first_at, last_at = columns["first_at"], columns["last_at"]
-    return (
-        (wanted.state is None or columns["state"] == wanted.state)
-        and (wanted.outcome is None or columns["outcome"] == wanted.outcome)
-        and (wanted.user_id is None or columns["user_id"] == wanted.user_id)
-        and (wanted.devices is None or columns["device"] in wanted.devices)
-        and (wanted.anomaly is None or bool(columns["anomalies"] & wanted.anomaly))
-        and (wanted.since is None or (last_at is not None and last_at >= wanted.since))
-        and (wanted.until is None or (first_at is not None and first_at < wanted.until))
-        and (wanted.changed_after is None or columns["position"] > wanted.changed_after)
-    )
-
-
-def _is_wanted_measurement(wanted: WantedMeasurements, named: Named, columns: Mapping[str, Any]) -> bool:
-    return (
-        (wanted.before is None or (named.opened, columns["opened"]) < wanted.before)
-        and (wanted.measurements is None or columns["measurement"] in wanted.measurements)
-        and (wanted.measurement_id is None or columns["measurement_id"] == wanted.measurement_id)
-        and (wanted.state is None or columns["state"] == wanted.state)
-        and (wanted.outcome is None or columns["outcome"] == wanted.outcome)
-        and (wanted.anomaly is None or bool(columns["anomalies"] & wanted.anomaly))
-    )

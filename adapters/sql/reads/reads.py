@@ -11,7 +11,6 @@ from adapters.sql.database.engine import revision
 from adapters.sql.database.errors import our_errors
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code
-from adapters.sql.projections.stored_events import Reader, to_event
 from adapters.sql.reads import reads_as_of, reads_deliveries, reads_events, reads_evidence, reads_streams
 from adapters.sql.reads.reads_as_of import Named, Repeat
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
@@ -19,7 +18,7 @@ from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibits
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from core.clocks import Clocks
-from core.event import Event, Instant
+from core.event import Instant
 
 _MANY = 500
 """Positions in one statement."""
@@ -86,11 +85,6 @@ class Reads:
         """An event's raw body; None where there is no such event, or its payload was erased."""
         rows = self._rows(reads_events.one_body(position))
         return next((bytes(body) for (body,) in rows if body is not None), None)
-
-    def history(self, source: str, stream: str, read: Reader) -> list[Event]:
-        """Every event of a stream as the fold takes it, read from the raw bodies."""
-        rows = self._rows(reads_events.history(source, stream))
-        return [to_event(*row, read=read) for row in rows]
 
     def position_at(self, recorded_at: Instant) -> int:
         """The last position that had been recorded by then; 0 where none had. Positions and `recorded_at` ascend."""

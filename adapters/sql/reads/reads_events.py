@@ -78,14 +78,3 @@ def one_event(position: int) -> Select[Any]:
 def one_body(position: int) -> Select[Any]:
     """The raw body, found through the event: payloads are keyed by source first."""
     return select(payloads.c.body).join_from(events, payloads, _PAYLOAD).where(events.c.position == position)
-
-
-def history(source: str, stream: str) -> Select[Any]:
-    """What `stored.to_event` takes, by position."""
-    taken = (events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by)
-    return (
-        select(*taken, payloads.c.body)
-        .join_from(events, payloads, _PAYLOAD)
-        .where(*of_stream(source, stream))
-        .order_by(events.c.position)
-    )

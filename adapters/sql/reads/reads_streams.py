@@ -1,12 +1,13 @@
 """Statements on projections: streams and measurements, newest first, by keyset."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, null, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from adapters.sql.database.tables import erased, measurements, projections, streams
+from adapters.sql.reads.filters import IN_ORDER, MEASUREMENT_FILTERS, STREAM_FILTERS, conditions
 from adapters.sql.reads.union_pages import union_of_pages
 
 
@@ -83,43 +84,6 @@ class WantedMeasurements:
     anomaly: int | None = None
 
 
-Conditions = dict[str, Callable[[Any], ColumnElement[bool]]]
-
-# A partial index is taken only where the statement itself says its condition, without a parameter.
-_NONE: ColumnElement[int] = literal_column("0")
-
-_STREAMS: Conditions = {
-    "before": lambda opened: projections.c.opened < opened,
-    "sources": projections.c.source.in_,
-    "streams": projections.c.stream.in_,
-    "state": lambda state: projections.c.state == state,
-    "outcome": lambda outcome: projections.c.outcome == outcome,
-    "user_id": lambda user_id: projections.c.user_id == user_id,
-    "devices": projections.c.device.in_,
-    "anomaly": lambda mask: and_(projections.c.anomalies != _NONE, projections.c.anomalies.bitwise_and(mask) != _NONE),
-    "since": lambda instant: projections.c.last_at >= instant,
-    "until": lambda instant: projections.c.first_at < instant,
-    "changed_after": lambda position: projections.c.position > position,
-}
-
-_MEASUREMENTS: Conditions = {
-    "before": lambda key: and_(
-        measurements.c.opened <= key[0],
-        (measurements.c.opened < key[0]) | (measurements.c.measurement < key[1]),
-    ),
-    "sources": measurements.c.source.in_,
-    "measurements": measurements.c.measurement.in_,
-    "streams": measurements.c.stream.in_,
-    "measurement_id": lambda name: measurements.c.measurement_id == name,
-    "state": lambda state: measurements.c.state == state,
-    "outcome": lambda outcome: measurements.c.outcome == outcome,
-    "anomaly": lambda mask: measurements.c.anomalies.bitwise_and(mask) != _NONE,
-}
-
-
-# SQLite would find a source's measurements by an index that knows nothing of their order, and sort them all.
-_IN_ORDER: Conditions = _MEASUREMENTS | {"sources": func.coalesce(measurements.c.source, null()).in_}
-
 _STREAM_ROWS = (
     select(
         *(projections.c.source, projections.c.stream, projections.c.kind, projections.c.machine),
@@ -163,23 +127,26 @@ def list_streams(wanted: WantedStreams) -> Select[Any]:
     query = _STREAM_ROWS.where(projections.c.fingerprint.in_(wanted.fingerprints))
     if wanted.streams is None and wanted.devices is None:
         query = query.where(projections.c.kind == wanted.kind)
-    return _asked(query, _STREAMS, wanted).order_by(projections.c.opened.desc()).limit(wanted.limit)
+    if wanted.before is not None:
+        query = query.where(projections.c.opened < wanted.before)
+    query = query.where(*conditions(STREAM_FILTERS, projections, wanted))
+    return query.order_by(projections.c.opened.desc()).limit(wanted.limit)
 
 
 def list_measurements(wanted: WantedMeasurements) -> Select[Any]:
     """Columns of Measured."""
     query = _MEASUREMENT_ROWS.where(measurements.c.fingerprint.in_(wanted.fingerprints))
     newest = (measurements.c.opened.desc(), measurements.c.measurement.desc())
-    conditions = _IN_ORDER if wanted.measurements is None and wanted.streams is None else _MEASUREMENTS
-    return _asked(query, conditions, wanted).order_by(*newest).limit(wanted.limit)
+    if wanted.before is not None:
+        query = query.where(_follows(*wanted.before))
+    filters = IN_ORDER if wanted.measurements is None and wanted.streams is None else MEASUREMENT_FILTERS
+    return query.where(*conditions(filters, measurements, wanted)).order_by(*newest).limit(wanted.limit)
 
 
-def _asked(query: Select[Any], conditions: Conditions, wanted: object) -> Select[Any]:
-    for name, condition in conditions.items():
-        value = getattr(wanted, name)
-        if value is not None:
-            query = query.where(condition(value))
-    return query
+def _follows(opened: int, measurement: str) -> ColumnElement[bool]:
+    """The keyset, in a form whose first half the index bounds."""
+    older, same = measurements.c.opened < opened, measurements.c.measurement < measurement
+    return and_(measurements.c.opened <= opened, older | same)
 
 
 def _distinct_sources() -> Select[Any]:

@@ -5,8 +5,6 @@ that was killed goes on where it stood; then the streams that appends have marke
 folded under the append lock, the switch.
 """
 
-import os
-import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
@@ -34,6 +32,7 @@ from adapters.sql.projections.versions import (
     switch,
     update,
 )
+from adapters.sql.replay.builders import is_running, this_process
 from adapters.sql.replay.parallel_fold import Chunk, fold_chunk, fold_chunks
 from adapters.sql.replay.stream_cursor import CHUNK, StreamCursor
 from core import fold
@@ -158,7 +157,7 @@ class Builder:
 
     def _claimed(self, cursor: Any, version: Version) -> Version:
         now = self._clock()
-        changes: dict[str, Any] = {"builder": self._me, "built_by": _me(), "progressed_at": now}
+        changes: dict[str, Any] = {"builder": self._me, "built_by": this_process(), "progressed_at": now}
         if version.status == UNBUILT:
             changes |= {"status": BUILDING, "started_at": now}
         update(cursor, self._dialect, version, **changes)
@@ -166,12 +165,10 @@ class Builder:
 
     def _refuse_living(self, version: Version) -> None:
         """A build has one builder. One that is dead is followed without asking."""
-        pid, _, host = (version.built_by or "").partition("@")
-        if not pid or version.built_by == _me():
+        if not version.built_by or version.built_by == this_process():
             return
-        alive = _lives(int(pid)) if host == socket.gethostname() else True
         quiet = self._clock() - (version.progressed_at or 0)
-        if alive and quiet < ALIVE:
+        if is_running(version.built_by) is not False and quiet < ALIVE:
             raise ReplayRefused(f"{version.machine}: {version.built_by} is building; stop it, or wait until it is done")
 
     def _first_pass(self, version: Version, told: ReplayListener) -> None:
@@ -227,17 +224,3 @@ def _tell_failed(chunk: Chunk, told: ReplayListener) -> None:
     for one in chunk.folded:
         if isinstance(one, Failed):
             told(FoldFailure(one.stream.source, one.stream.stream, one.error))
-
-
-def _me() -> str:
-    return f"{os.getpid()}@{socket.gethostname()}"
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

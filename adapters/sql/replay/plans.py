@@ -1,7 +1,5 @@
 """Replays that are planned first: what would change is worked out and kept, and somebody says yes, or does not."""
 
-import os
-import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,6 +17,7 @@ from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Insert
 from adapters.sql.projections.refold import fault
 from adapters.sql.replay.build import ReplayRefused
+from adapters.sql.replay.builders import is_running, this_process
 from adapters.sql.replay.difference import Difference
 from adapters.sql.replay.replay import Replay
 from core.event import SECOND, Instant
@@ -76,7 +75,7 @@ class Plans:
 
         Raises Refused while another one is at work.
         """
-        plan = Plan(uuid4().hex, self._clock(), " ".join(machines), PLANNING, _me())
+        plan = Plan(uuid4().hex, self._clock(), " ".join(machines), PLANNING, this_process())
         with self._transactions.turn() as cursor:
             self._check_idle(cursor)
             self._transactions.dialect.insert(cursor, _PLANS, [msgspec.structs.astuple(plan)])
@@ -94,7 +93,7 @@ class Plans:
             return None
         with self._transactions.turn() as cursor:
             self._check_idle(cursor, but=name)
-            cursor.execute(_CONFIRM.replace("?", self._transactions.dialect.mark), (_me(), name))
+            cursor.execute(_CONFIRM.replace("?", self._transactions.dialect.mark), (this_process(), name))
             if cursor.rowcount != 1:
                 raise ReplayRefused(f"the plan is {plan.status}: only one that is {PLANNED} can be confirmed, and once")
             self._working.add((name, REPLAYING))
@@ -123,10 +122,10 @@ class Plans:
 
     def _is_at_work(self, plan: Plan) -> bool:
         """Of a process on another machine it cannot be known: a day is long enough."""
-        number, _, machine = plan.told_by.partition("@")
-        if machine != socket.gethostname():
-            return self._clock() - plan.asked_at < _DAY
-        return (plan.id, plan.status) in self._working if int(number) == os.getpid() else _lives(int(number))
+        if plan.told_by == this_process():
+            return (plan.id, plan.status) in self._working
+        running = is_running(plan.told_by)
+        return self._clock() - plan.asked_at < _DAY if running is None else running
 
     def _as_it_is(self, plan: Plan) -> Plan:
         if plan.status in {PLANNING, REPLAYING} and not self._is_at_work(plan):
@@ -151,17 +150,3 @@ class Plans:
         with self._transactions.reading() as cursor:
             cursor.execute(sql.replace("?", self._transactions.dialect.mark), parameters)
             return [self._as_it_is(Plan(*row)) for row in cursor.fetchall()]
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _me() -> str:
-    return f"{os.getpid()}@{socket.gethostname()}"

@@ -16,7 +16,6 @@ from adapters.sql.database.errors import cause_of, is_for_now
 from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.dialects.dialect import Insert, Lookup, Row, Writes
 from adapters.sql.log.own_events import OWN
-from adapters.sql.log.projector import HOT
 from adapters.sql.log.writer import EVENTS, KEPT, Head, Writer
 from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.projections.projection import Code
@@ -70,8 +69,6 @@ ImportItem = ImportedEvent | ImportedDelivery | ErasedRemainder | LastPosition
 
 class Importer(Writer):
     """The writer of an import. `whole`: the export is one of a whole log, so that positions can be kept."""
-
-    hot = (EVENTS, _PAYLOADS, _DELIVERIES, *HOT)
 
     def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant], *, whole: bool) -> None:
         super().__init__(engine, code, clock)

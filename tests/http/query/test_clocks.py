@@ -134,7 +134,8 @@ def test_what_has_no_time_of_its_own_happened_when_it_reached_us(house: House, t
 def check_both(house: House, source: str, kind: str, name: str, as_of: int, known: int) -> None:
     ours, past = house.ids.of(kind, source, name), house.api.as_of
     machine = MACHINES[house.api.sources[source].machine_of(kind)]
-    stored = house.api.reads.history(source, ours, house.api.sources[source].read)
+    found = past.history(ours, past.clocks())
+    stored = [one.event for one in found.arrivals] if found else []
     happened = [one for one in stored if (one.received_at if one.occurred_at is None else one.occurred_at) <= as_of]
     for clocks in (past.clocks(as_of=as_of), past.clocks(as_of=as_of, position=known)):
         events = [one for one in happened if one.position <= clocks.position]

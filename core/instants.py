@@ -1,4 +1,4 @@
-"""Instants as clients write and read them: ISO 8601 with a zone in, `Z` with microseconds out."""
+"""Instants and durations as text and numbers for people and programs: ISO 8601, UTC, microseconds."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,15 +7,15 @@ from core.event import SECOND, Instant
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def text_of(instant: Instant | None) -> str | None:
-    """`2026-11-21T20:48:00.000000Z`; None stays None."""
-    return None if instant is None else utc(instant)
-
-
 def utc(instant: Instant) -> str:
     """`2026-11-21T20:48:00.000000Z`."""
     moment = _EPOCH + timedelta(microseconds=instant)
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def text_of(instant: Instant | None) -> str | None:
+    """The same; None stays None."""
+    return None if instant is None else utc(instant)
 
 
 def seconds(duration: Instant | None) -> float | None:

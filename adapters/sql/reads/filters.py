@@ -1,0 +1,91 @@
+"""The filters of lists in two forms: a condition in SQL for stored rows, a predicate for rows folded as of a time.
+
+A test holds the two forms equal. The keyset `before` is no filter: each list orders its pages itself.
+"""
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, FromClause, and_, func, literal_column, null
+
+# A partial index is taken only where the statement itself says its condition, without a parameter.
+_ZERO: ColumnElement[int] = literal_column("0")
+
+
+class Filter(NamedTuple):
+    """Compares a column with what is asked for. `matches` is never asked about NULL, which matches nothing in SQL."""
+
+    column: str
+    condition: Callable[[Any, Any], ColumnElement[bool]]
+    matches: Callable[[Any, Any], bool]
+
+
+Filters = dict[str, Filter]
+
+
+def _equal(column: str) -> Filter:
+    return Filter(column, operator.eq, operator.eq)
+
+
+def _among(column: str) -> Filter:
+    return Filter(column, lambda column, names: column.in_(names), lambda value, names: value in names)
+
+
+def _any_bit(column: str) -> Filter:
+    return Filter(
+        column,
+        lambda column, mask: and_(column != _ZERO, column.bitwise_and(mask) != _ZERO),
+        lambda value, mask: value & mask != 0,
+    )
+
+
+STREAM_FILTERS: Filters = {
+    "sources": _among("source"),
+    "streams": _among("stream"),
+    "state": _equal("state"),
+    "outcome": _equal("outcome"),
+    "user_id": _equal("user_id"),
+    "devices": _among("device"),
+    "anomaly": _any_bit("anomalies"),
+    "since": Filter("last_at", operator.ge, operator.ge),
+    "until": Filter("first_at", operator.lt, operator.lt),
+    "changed_after": Filter("position", operator.gt, operator.gt),
+}
+
+MEASUREMENT_FILTERS: Filters = {
+    "sources": _among("source"),
+    "measurements": _among("measurement"),
+    "streams": _among("stream"),
+    "measurement_id": _equal("measurement_id"),
+    "state": _equal("state"),
+    "outcome": _equal("outcome"),
+    "anomaly": _any_bit("anomalies"),
+}
+
+IN_ORDER: Filters = MEASUREMENT_FILTERS | {
+    "sources": Filter(
+        "source",
+        lambda column, names: func.coalesce(column, null()).in_(names),
+        lambda value, names: value in names,
+    )
+}
+"""SQLite would find a source's measurements through an index without their order, and sort them all."""
+
+
+def conditions(filters: Filters, table: FromClause, wanted: object) -> list[ColumnElement[bool]]:
+    """What is asked for, as conditions on the table's columns."""
+    return [one.condition(table.c[one.column], value) for one, value in _asked(filters, wanted)]
+
+
+def is_wanted(filters: Filters, columns: Mapping[str, Any], wanted: object) -> bool:
+    """The same of a row that is in no table."""
+    return all(
+        columns[one.column] is not None and one.matches(columns[one.column], value)
+        for one, value in _asked(filters, wanted)
+    )
+
+
+def _asked(filters: Filters, wanted: object) -> list[tuple[Filter, Any]]:
+    values = ((one, getattr(wanted, name)) for name, one in filters.items())
+    return [(one, value) for one, value in values if value is not None]
