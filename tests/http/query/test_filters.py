@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, literal, select
 
@@ -20,29 +20,32 @@ FILTERS = [
     for table, filters in ((projections, STREAM_FILTERS), (measurements, MEASUREMENT_FILTERS | IN_ORDER))
     for name, one in filters.items()
 ]
+LISTS = {"sources", "streams", "measurements", "devices"}
 NO_FILTER = {"kind", "fingerprints", "limit", "before"}
 
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[Connection]:
-    with open_engine(database_url).connect() as connection:
+    engine = open_engine(database_url)
+    with engine.connect() as connection:
         yield connection
+    engine.dispose()
 
 
-@pytest.mark.parametrize(("table", "name", "one"), FILTERS, ids=lambda part: part if isinstance(part, str) else "")
-def test_a_filter_takes_the_same_rows_in_sql_and_in_python(connection: Connection, table: Any, name: str, one: Filter):
-    column = table.c[one.column]
-    values = NUMBERS if column.type.python_type is int else TEXTS
-    asked = st.lists(values, max_size=3) if name in {"sources", "streams", "measurements", "devices"} else values
-
-    @given(value=values | st.none() if column.nullable else values, wanted=asked)
-    @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-    def same(value: Any, wanted: Any) -> None:
+def test_a_filter_takes_the_same_rows_in_sql_and_in_python(connection: Connection):
+    @given(st.sampled_from(FILTERS), st.data())
+    @settings(max_examples=120, deadline=None)
+    def same(chosen: tuple[Any, str, Filter], data: st.DataObject) -> None:
+        table, name, one = chosen
+        column = table.c[one.column]
+        values = NUMBERS if column.type.python_type is int else TEXTS
+        value = data.draw(values | st.none() if column.nullable else values)
+        wanted = type("Wanted", (), {name: data.draw(st.lists(values, max_size=3) if name in LISTS else values)})
         row = select(literal(value, column.type).label(one.column)).subquery()
-        only = type("Wanted", (), {name: wanted})
-        in_sql = connection.execute(select(row).where(*conditions({name: one}, row, only))).all()
 
-        assert is_wanted({name: one}, {one.column: value}, only) == (len(in_sql) == 1)
+        in_sql = connection.execute(select(row).where(*conditions({name: one}, row, wanted))).all()
+
+        assert is_wanted({name: one}, {one.column: value}, wanted) == (len(in_sql) == 1)
 
     same()
 
