@@ -71,6 +71,17 @@ class Unreadable(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=Tru
     reason: str
 
 
+READINGS = ("ok", "unknown_type", "undecodable")
+"""How an authentic body could be read; only the first kind moves a machine."""
+
+
+def word_of(reading: Reading | Unreadable) -> str:
+    """Which of READINGS it is."""
+    if isinstance(reading, Unreadable):
+        return "undecodable"
+    return "ok" if reading.known else "unknown_type"
+
+
 class Event(msgspec.Struct, frozen=True, gc=False):
     """An event of one stream, as the fold takes it. `key` breaks ties of the canonical order."""
 

@@ -132,8 +132,8 @@ class Parts:
             tokens=self.settings.tokens,
             registry=registry or CollectorRegistry(),
         )
-        api.registry.register(door.deliveries)
-        api.registry.register(door.astray.paths)
+        for counter in door.counters:
+            api.registry.register(counter)
         flask = create_http(api)
         flask.register_blueprint(ingest_blueprint(door, append))
         return flask

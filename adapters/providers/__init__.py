@@ -9,6 +9,7 @@ from adapters.providers.mentraos import Mentraos
 from adapters.providers.outcome import KEPT, Outcome, outcome_body, read_outcome
 from adapters.providers.port import Key, Provider, Refused, Secret, Sender, Verified
 from adapters.providers.signatures import sign_svix, sign_wms
+from adapters.providers.slips import meant
 from adapters.providers.wms import Wms
 
 PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (Augmentos, Mentraos, Amps, Wms)}
@@ -35,6 +36,7 @@ __all__ = [
     "diagnose",
     "instant",
     "iso",
+    "meant",
     "outcome_body",
     "read_outcome",
     "read_report",

@@ -59,6 +59,8 @@ class Amps:
     beside: ClassVar[frozenset[str]] = frozenset()
     settings: ClassVar[frozenset[str]] = frozenset({"secrets", "event_type", "overdue_after"})
     types: ClassVar[frozenset[str]] = frozenset({COMPLETED, FAILED}) | _DEVICE
+    names: ClassVar[frozenset[str]] = frozenset({"actionId", "deviceId", "error", "data", *_FIELDS, *_TIMES})
+    type_fields: ClassVar[tuple[str, ...]] = _TYPE_FIELDS
 
     @classmethod
     def built_from(cls, sender: Sender) -> Self:

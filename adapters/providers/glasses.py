@@ -47,6 +47,10 @@ class Glasses:
     beside: ClassVar[frozenset[str]] = frozenset({"/health", "/photo-upload", "/settings", "/tool"})
     settings: ClassVar[frozenset[str]] = frozenset({"package_name", "presumed_ended_after"})
     types: ClassVar[frozenset[str]] = _OF_SESSIONS | _OF_REGISTRATIONS
+    names: ClassVar[frozenset[str]] = frozenset(
+        {"type", "sessionId", "userId", "timestamp", "registrationId", *_OPTIONAL}
+    )
+    type_fields: ClassVar[tuple[str, ...]] = ("type",)
 
     @classmethod
     def built_from(cls, sender: Sender) -> Self:  # noqa: ARG003 - nothing is configured about an unsigned wire

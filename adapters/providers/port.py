@@ -74,6 +74,12 @@ class Provider(Protocol):
     types: ClassVar[frozenset[str]]
     """Every event type that the provider documents."""
 
+    names: ClassVar[frozenset[str]]
+    """Every field that the provider documents, by its name in the body."""
+
+    type_fields: ClassVar[tuple[str, ...]]
+    """The fields that may name the type."""
+
     @property
     def keys(self) -> Sequence[Key]:
         """What verifies; none where nothing is signed."""

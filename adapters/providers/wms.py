@@ -72,6 +72,10 @@ class Wms:
     beside: ClassVar[frozenset[str]] = frozenset()
     settings: ClassVar[frozenset[str]] = frozenset({"secrets", "node_ascii"})
     types: ClassVar[frozenset[str]] = _TELLING_OF_A_MEASUREMENT | _OTHERS
+    names: ClassVar[frozenset[str]] = frozenset(
+        {"timestamp", "sessionId", "sequence", "event", "severity", "payload", "measurementId", "snr", "details"}
+    )
+    type_fields: ClassVar[tuple[str, ...]] = ("event",)
 
     @classmethod
     def built_from(cls, sender: Sender) -> Self:

@@ -55,7 +55,15 @@ LISTS: dict[str, list[dict[str, Any]]] = {
     "actions": [{}, {"action_id": "a5"}, {"device_id": "car-3"}, {"state": "completed"}, {"source": "energy"}],
     "devices": [{}, {"device_id": "car-3"}],
     "registrations": [{}, {"source": "captions"}, {"user_id": "u5"}],
-    "events": [{}, {"after": 50}, {"source": "clinic", "after": 50}, {"session_id": "s5"}, {"device_id": "car-3"}],
+    "events": [
+        {},
+        {"after": 50},
+        {"source": "clinic", "after": 50},
+        {"session_id": "s5"},
+        {"device_id": "car-3"},
+        {"reading": "undecodable"},
+        {"reading": "unknown_type", "source": "energy", "after": 50},
+    ],
     "deliveries": [
         {},
         {"source": "clinic"},

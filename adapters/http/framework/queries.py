@@ -5,7 +5,16 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from adapters.http.framework.scalars import AnomalyKind, Form, Moment, Name, ProviderName, ReportedState, Verdict
+from adapters.http.framework.scalars import (
+    AnomalyKind,
+    Form,
+    Moment,
+    Name,
+    ProviderName,
+    ReadingWord,
+    ReportedState,
+    Verdict,
+)
 
 HIGHEST = 2**63 - 1
 """No position is higher: both databases count in 64 bits."""
@@ -167,6 +176,10 @@ class Feed(Query):
     action_id: Name | UnsetType = UNSET
     device_id: Name | UnsetType = UNSET
     registration_id: Name | UnsetType = UNSET
+    reading: Annotated[
+        ReadingWord | UnsetType,
+        Meta(description="Only events whose bodies could be read so; only `ok` moves a state."),
+    ] = UNSET
 
 
 class Events(Feed):

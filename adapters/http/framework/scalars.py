@@ -7,7 +7,7 @@ the OpenAPI document. A ValueError's text is told to the client behind the param
 from typing import Any, ClassVar, Self
 
 from adapters.providers import PROVIDERS, REPORTED_STATES, iso
-from core.event import ANOMALIES
+from core.event import ANOMALIES, READINGS
 
 _LONGEST = 512
 
@@ -88,6 +88,13 @@ class Verdict(Choice):
 
     __slots__ = ()
     choices = ("new", "duplicate", "conflict", "rejected")
+
+
+class ReadingWord(Choice):
+    """How a body could be read."""
+
+    __slots__ = ()
+    choices = READINGS
 
 
 class Form(Choice):

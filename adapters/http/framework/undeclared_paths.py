@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from core.event import READINGS
+
 Schema = dict[str, Any]
 
 _SOURCE = {
@@ -21,6 +23,10 @@ _HEADERS = {
     "Hookfold-Position": {
         "description": "The position of the event that holds the key.",
         "schema": {"type": "integer", "minimum": 1},
+    },
+    "Hookfold-Reading": {
+        "description": "Whether the body could be read; only `ok` moves a state. Else see the event's `notes`.",
+        "schema": {"type": "string", "enum": list(READINGS)},
     },
 }
 _REFUSED = {

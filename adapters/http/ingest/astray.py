@@ -1,14 +1,12 @@
 """Requests on the senders' side that name no source: counted, logged now and then, with nothing of what was sent."""
 
 from collections.abc import Collection
-from threading import Lock
-from time import monotonic
 
 import structlog
 from prometheus_client import Counter
 
-QUIET = 60.0
-"""Seconds between two lines: a sender with a wrong URL repeats it, and anybody may send anything."""
+from adapters.http.ingest.quiet import Quiet
+
 MOST_SEGMENTS = 6
 """Segments of a path that a line tells."""
 
@@ -24,18 +22,14 @@ class Astray:
             "hookfold_ingest_not_found", "Requests under /in/ that name no source (404).", registry=None
         )
         self._sources = sources
-        self._lock = Lock()
-        self._since = 0
-        self._due = 0.0
+        self._quiet = Quiet()
 
     def tell(self, path: str) -> None:
         """Counts one, and logs it together with those since the last line, if that is long enough ago."""
         self.paths.inc()
-        with self._lock:
-            self._since += 1
-            if monotonic() < self._due:
-                return
-            count, self._since, self._due = self._since, 0, monotonic() + QUIET
+        count = self._quiet.count()
+        if not count:
+            return
         names = ", ".join(sorted(self._sources)) or "none yet"
         mend = f"POST to /in/NAME or /in/NAME/webhook with the name of a configured source: {names}"
         _logger.warning("no_such_source", path=self._shape(path), count=count, mend=mend)

@@ -1,16 +1,17 @@
 """The door: what a delivery is answered, decided in one order for every server in front of it."""
 
 from collections.abc import Callable, Collection, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 from prometheus_client import Counter
 
 from adapters.http.ingest.astray import Astray
-from adapters.providers import Key, Provider, Refused, diagnose
+from adapters.http.ingest.outcomes import Outcomes
+from adapters.providers import Key, Provider, Refused, diagnose, meant
 from adapters.sql import Entry, Receipt, Rejection
-from core.event import Headers, Instant, Unreadable
+from core.event import Headers, Instant, Unreadable, word_of
 from core.headers import misnamed
 
 KEPT_BODY = 4_096
@@ -25,6 +26,7 @@ MOST_BYTES = 2**63 - 1
 _PREFIX = "/in/"
 _APPENDED = "webhook"
 _JSON = ("content-type", "application/json")
+_SUCCESS = b'{"status": "success"}'
 _REFUSED_TYPES = ("application/x-www-form-urlencoded", "multipart/")
 
 
@@ -44,8 +46,7 @@ class Answer(NamedTuple):
 class Door:
     """Takes deliveries for the configured sources. Bodies over `max_body` bytes are refused.
 
-    `forwarded`: the sources whose own handlers answer, so that nobody else may. `deliveries` counts what this process
-    answered, for whoever registers it; `astray` what no source was found for.
+    `forwarded`: the sources whose own handlers answer, so that nobody else may.
     """
 
     def __init__(
@@ -60,17 +61,19 @@ class Door:
         self._sources = sources
         self._strangers = {name: _keys_of_others(name, sources) for name in sources}
         self._clock = clock
-        self.deliveries = Counter(
-            "hookfold_deliveries", "Deliveries answered, by what became of them.", ["source", "outcome"], registry=None
-        )
-        self._counter = cache(self.deliveries.labels)
-        self.astray = Astray(sources.keys())
+        self._outcomes = Outcomes()
+        self._astray = Astray(sources.keys())
+
+    @property
+    def counters(self) -> tuple[Counter, ...]:
+        """What this process counts of what it answers, for whoever registers it."""
+        return (*self._outcomes.counters, self._astray.paths)
 
     def source_of(self, method: str, path: str) -> str | Answer:
         """The source that an ingest path names, or the answer (404, 405) to a path or method that cannot be."""
         name = _name_in(path)
         if name not in self._sources:
-            self.astray.tell(path)
+            self._astray.tell(path)
             return failure(404, "no such source")
         if method != "POST":
             return failure(405, "deliveries are sent with POST", [("allow", "POST")])
@@ -93,13 +96,20 @@ class Door:
             return self._reject(source, headers, body, len(body), 401, verified.reason, hint or verified.hint)
         reading = provider.read(body)
         if isinstance(reading, Unreadable) and not provider.signed:
-            return self._reject(source, headers, body, len(body), 400, "undecodable", reading.reason)
+            slips = meant(type(provider), provider.read, body)
+            hint = f"{reading.reason}; {slips}" if slips else reading.reason
+            return self._reject(source, headers, body, len(body), 400, "undecodable", hint)
         identity = provider.identity(headers, body, reading)
         return Entry(source, now, headers, body, verified.by, identity, reading, provider.keyed_by_body)
 
     def count(self, item: Entry | Rejection, outcome: Receipt | Exception) -> None:
         """Counts a delivery by its outcome."""
-        self._counter(item.source, outcome.verdict if isinstance(outcome, Receipt) else "unrecorded").inc()
+        if not isinstance(outcome, Receipt):
+            self._outcomes.unrecorded(item.source)
+        elif isinstance(item, Rejection):
+            self._outcomes.rejected(item)
+        else:
+            self._outcomes.recorded(item.source, outcome.verdict, _reading(item, outcome), outcome.position)
 
     def answer(self, item: Entry | Rejection, outcome: Receipt | Exception) -> Answer:
         """What a delivery is answered once its outcome is known."""
@@ -108,11 +118,8 @@ class Door:
             return unrecorded()
         if isinstance(item, Rejection):
             return failure(item.status, _MESSAGES.get(item.reason, "signature"))
-        return Answer(
-            200,
-            [_JSON, ("hookfold-verdict", outcome.verdict), ("hookfold-position", str(outcome.position))],
-            b'{"status": "success"}',
-        )
+        told = {"verdict": outcome.verdict, "position": str(outcome.position), "reading": _reading(item, outcome)}
+        return Answer(200, [_JSON, *((f"hookfold-{name}", value) for name, value in told.items())], _SUCCESS)
 
     def _diagnosis(self, source: str, headers: Headers, body: bytes) -> str | None:
         """Why nobody's signature it is, if that can be found."""
@@ -144,6 +151,11 @@ def _name_in(path: str) -> str:
     """
     name, *rest = [part for part in path[len(_PREFIX) :].split("/") if part] or [""]
     return name if all(part == _APPENDED for part in rest) else ""
+
+
+def _reading(entry: Entry, receipt: Receipt) -> str:
+    """One of READINGS: how the body is recorded."""
+    return "undecodable" if receipt.raw else word_of(entry.reading)
 
 
 def unrecorded() -> Answer:

@@ -16,8 +16,9 @@ from adapters.http.framework.routes import Ask, Header, Listing, Routes, page_of
 from adapters.http.framework.waiting import ending_of, looks
 from adapters.http.presenters import shapes
 from adapters.http.views.follow import Follower, messages
-from adapters.sql import OWN, Recorded, own_source
-from core.event import Unreadable
+from adapters.providers import PROVIDERS, meant
+from adapters.sql import OWN, Recorded, Source, own_source
+from core.event import Unreadable, word_of
 from core.instants import text_of, utc
 
 routes = Routes()
@@ -114,11 +115,11 @@ def _last_seen(ask: Ask[queries.Feed]) -> int:
 
 def _fitting(ask: Ask[Any], limit: int, after: int) -> Sequence[Recorded]:
     """Events behind a position that the filters let through."""
-    source = ask.query.source or None
+    source, reading = ask.query.source or None, ask.query.reading or None
     streams = _streams(ask, [source] if source else ask.api.source_names())
     if streams is not None:
-        return ask.api.reads.stream_events(after=after, limit=limit, streams=streams)
-    return ask.api.reads.events(after=after, limit=limit, source=source)
+        return ask.api.reads.stream_events(after=after, limit=limit, streams=streams, reading=reading)
+    return ask.api.reads.events(after=after, limit=limit, source=source, reading=reading)
 
 
 def _awaited(ask: Ask[Any], read: Callable[[int], Sequence[Recorded]], after: int, wait: int) -> Sequence[Recorded]:
@@ -200,6 +201,13 @@ def _said(api: Api, row: Recorded) -> tuple[dict[str, Any], list[str]]:
     if configured is None or body is None:
         return {}, []
     reading = configured.read(row.documented, body)
+    slips = [] if word_of(reading) == "ok" or row.source == OWN else _slips(configured, body)
     if isinstance(reading, Unreadable):
-        return {}, [reading.reason]
-    return reading.data, [note.detail for note in reading.notes]
+        return {}, [reading.reason, *slips]
+    return reading.data, [*(note.detail for note in reading.notes), *slips]
+
+
+def _slips(source: Source, body: bytes) -> list[str]:
+    """What would have been read under documented names."""
+    told = meant(PROVIDERS[source.provider], partial(source.read, None), body)
+    return [told] if told else []

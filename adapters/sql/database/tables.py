@@ -26,6 +26,9 @@ metadata = MetaData(
     }
 )
 
+MISREAD = text("reading <> 'ok'")
+"""The condition of the index over the few events that no machine was moved by."""
+
 service = Table(
     "service",
     metadata,
@@ -54,6 +57,7 @@ events = Table(
     UniqueConstraint("source", "key"),
     Index(None, "position", unique=True),
     Index(None, "source", "opened", "position"),
+    Index("ix_events_misread", "reading", "position", sqlite_where=MISREAD, postgresql_where=MISREAD),
     sqlite_with_rowid=False,
 )
 

@@ -6,7 +6,7 @@ from adapters.sql.dialects.statements import Row
 from adapters.sql.log.entries import Entry, Receipt, Rejection, Sealed
 from adapters.sql.log.own_events import OWN
 from adapters.sql.log.touched_streams import NewEvent
-from core.event import Instant, Reading, Unreadable
+from core.event import Instant, Reading, Unreadable, word_of
 from core.header_codec import pack
 from core.headers import to_lines
 from core.leaf import Columns, leaf
@@ -87,17 +87,13 @@ def _rejected(rejection: Rejection, recorded_at: Instant) -> Row:
 def _rows(new: NewEvent, sealed: Sealed, recorded_at: Instant) -> tuple[Row, Row]:
     """The rows of `events` and `payloads`."""
     entry, reading = new.entry, new.entry.reading
+    word = word_of(reading)
     if isinstance(reading, Unreadable):
-        read: tuple[str, str | None, int | None, Instant | None] = ("undecodable", None, None, None)
+        read: tuple[str, str | None, int | None, Instant | None] = (word, None, None, None)
         unknown = None
     else:
         known = reading.known
-        read = (
-            "ok" if known else "unknown_type",
-            reading.type if known else None,
-            reading.sequence,
-            reading.occurred_at,
-        )
+        read = (word, reading.type if known else None, reading.sequence, reading.occurred_at)
         unknown = None if known else reading.type
     clocks = (entry.received_at, recorded_at)
     key, covered = sealed.key.hex(), sealed.commitment.hex()

@@ -50,7 +50,11 @@ class Probe(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What a committed delivery turned out to be. `position` is that of the event that holds the key; 0: rejected."""
+    """What a committed delivery turned out to be. `position` is that of the event that holds the key; 0: rejected.
+
+    `raw`: what was read could not be stored, so it was recorded as `undecodable`.
+    """
 
     verdict: str
     position: int
+    raw: bool = False

@@ -113,7 +113,8 @@ class Writer:
         if not isinstance(item, Entry) or isinstance(item.reading, Unreadable):
             return Unstorable(cause_of(error))
         refused = Unreadable(f"what was read could not be recorded: {type(error).__name__}")
-        return self._append([msgspec.structs.replace(item, reading=refused)])[0]
+        outcome = self._append([msgspec.structs.replace(item, reading=refused)])[0]
+        return msgspec.structs.replace(outcome, raw=True) if isinstance(outcome, Receipt) else outcome
 
     def _transact(self, write: Callable[[Any], tuple[T, Head]]) -> T:
         """Runs `write` under the append lock. `write` returns its result and the new head."""

@@ -63,15 +63,20 @@ class Reads:
         """Measurements with the snapshots that hold their records, the newest first."""
         return [Measured._make(row) for row in self._rows(reads_streams.list_measurements(wanted))]
 
-    def events(self, *, after: int, limit: int, source: str | None = None) -> list[Recorded]:
-        """Events behind a position, in the log's order, of all sources or of one."""
-        return [Recorded._make(row) for row in self._rows(reads_events.list_events(after, limit, source))]
+    def events(
+        self, *, after: int, limit: int, source: str | None = None, reading: str | None = None
+    ) -> list[Recorded]:
+        """Events behind a position, in the log's order, of all sources and readings or of one."""
+        return [Recorded._make(row) for row in self._rows(reads_events.list_events(after, limit, source, reading))]
 
-    def stream_events(self, *, after: int, limit: int, streams: Sequence[tuple[str, str]]) -> list[Recorded]:
+    def stream_events(
+        self, *, after: int, limit: int, streams: Sequence[tuple[str, str]], reading: str | None = None
+    ) -> list[Recorded]:
         """Events of these (source, stream) behind a position, in the log's order."""
         if not streams:
             return []
-        return [Recorded._make(row) for row in self._rows(reads_events.list_stream_events(after, limit, streams))]
+        asked = reads_events.list_stream_events(after, limit, streams, reading)
+        return [Recorded._make(row) for row in self._rows(asked)]
 
     def event(self, position: int) -> Recorded | None:
         """One event."""

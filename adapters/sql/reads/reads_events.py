@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
 
-from adapters.sql.database.tables import events, payloads, streams
+from adapters.sql.database.tables import MISREAD, events, payloads, streams
 from adapters.sql.reads.union_pages import union_of_pages
 
 HEAD = select(func.coalesce(func.max(events.c.position), 0))
@@ -34,6 +34,7 @@ class Recorded(NamedTuple):
     origin: bytes | None
 
 
+_USUAL = frozenset({None, "ok"})
 _PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
 
 _EVENTS = (
@@ -48,15 +49,29 @@ _EVENTS = (
 )
 
 
-def list_events(after: int, limit: int, source: str | None) -> Select[Any]:
-    """Columns of Recorded, of all sources or of one."""
+def list_events(after: int, limit: int, source: str | None, reading: str | None = None) -> Select[Any]:
+    """Columns of Recorded, of all sources and readings or of one.
+
+    Few are misread: the index over these is the one to use, not that of the source, and so its name is hidden from it.
+    """
+    query = _behind(after, limit, reading)
+    if source is None:
+        return query
+    return query.where((events.c.source if reading in _USUAL else events.c.source.concat("")) == source)
+
+
+def _behind(after: int, limit: int, reading: str | None) -> Select[Any]:
     query = _EVENTS.where(events.c.position > after).order_by(events.c.position).limit(limit)
-    return query if source is None else query.where(events.c.source == source)
+    if reading is not None:
+        query = query.where(events.c.reading == reading)
+    return query if reading in _USUAL else query.where(MISREAD)
 
 
-def list_stream_events(after: int, limit: int, streams: Sequence[tuple[str, str]]) -> Select[Any]:
+def list_stream_events(
+    after: int, limit: int, streams: Sequence[tuple[str, str]], reading: str | None = None
+) -> Select[Any]:
     """Columns of Recorded, of these (source, stream). A stream at a time, because that is how the index is ordered."""
-    first = _EVENTS.where(events.c.position > after).order_by(events.c.position).limit(limit)
+    first = _behind(after, limit, reading)
     arms = [first.where(*of_stream(source, stream)) for source, stream in streams]
     return union_of_pages(arms, "position", limit=limit)
 

@@ -82,3 +82,10 @@ def test_a_late_event_refolds_its_stream_alone(plan: Plan):
 def test_the_feed_starts_where_it_is_asked_to(plan: Plan):
     assert "(position>?)" in plan(reads_events.list_events(9, 21, None))[0]
     assert "(source=? AND position>?)" in plan(reads_events.list_events(9, 21, "a"))[0]
+
+
+@pytest.mark.parametrize("source", [None, "a"])
+def test_the_few_misread_events_are_found_among_all_others(plan: Plan, source: str | None):
+    (first, *_) = plan(reads_events.list_events(9, 21, source, "undecodable"))
+
+    assert "ix_events_misread (reading=? AND position>?)" in first

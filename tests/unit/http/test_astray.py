@@ -5,15 +5,16 @@ from typing import Any
 import pytest
 import structlog
 
-from adapters.http.ingest import astray
-from adapters.http.ingest.astray import MOST_SEGMENTS, QUIET, Astray
+from adapters.http.ingest import quiet
+from adapters.http.ingest.astray import MOST_SEGMENTS, Astray
+from adapters.http.ingest.quiet import QUIET
 
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The clock that the lines go by."""
     at = [1_000.0]
-    monkeypatch.setattr(astray, "monotonic", lambda: at[0])
+    monkeypatch.setattr(quiet, "monotonic", lambda: at[0])
     return at
 
 

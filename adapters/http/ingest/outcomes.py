@@ -1,0 +1,59 @@
+"""What became of deliveries: counted by source, and logged now and then where somebody should look.
+
+A line names a source, a code of ours and a position, never anything that was sent.
+"""
+
+from functools import cache
+
+import structlog
+from prometheus_client import Counter
+
+from adapters.http.ingest.quiet import Quiet
+from adapters.sql import Rejection
+from core.event import READINGS
+
+_logger = structlog.get_logger()
+
+
+class Outcomes:
+    """Of one process; any thread may call. `counters`, for whoever registers them."""
+
+    def __init__(self) -> None:
+        deliveries = Counter(
+            "hookfold_deliveries", "Deliveries answered, by what became of them.", ["source", "outcome"], registry=None
+        )
+        readings = Counter(
+            "hookfold_readings",
+            "Authentic deliveries that were recorded, by how their bodies could be read.",
+            ["source", "reading"],
+            registry=None,
+        )
+        rejections = Counter(
+            "hookfold_rejections", "Deliveries that were refused at the door.", ["source", "reason"], registry=None
+        )
+        self.counters = (deliveries, readings, rejections)
+        self._delivery = cache(deliveries.labels)
+        self._reading = cache(readings.labels)
+        self._rejection = cache(rejections.labels)
+        self._quiet = cache(lambda _source, _code: Quiet())
+
+    def unrecorded(self, source: str) -> None:
+        """The log could not commit it."""
+        self._delivery(source, "unrecorded").inc()
+
+    def recorded(self, source: str, verdict: str, reading: str, position: int) -> None:
+        """It is in the log, or was before. `reading`: one of READINGS."""
+        self._delivery(source, verdict).inc()
+        self._reading(source, reading).inc()
+        if reading != READINGS[0] and (count := self._quiet(source, reading).count()):
+            mend = f"what was wrong with the last one: /v1/events/{position}; all: /v1/events?reading={reading}"
+            _logger.warning("misread", source=source, reading=reading, position=position, count=count, mend=mend)
+
+    def rejected(self, rejection: Rejection) -> None:
+        """It was refused, and is on record as that."""
+        source, reason = rejection.source, rejection.reason
+        self._delivery(source, "rejected").inc()
+        self._rejection(source, reason).inc()
+        if count := self._quiet(source, reason).count():
+            mend = f"/v1/rejections?source={source} tells why"
+            _logger.warning("rejected", source=source, reason=reason, status=rejection.status, count=count, mend=mend)

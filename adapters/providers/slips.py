@@ -1,0 +1,80 @@
+"""Names that were meant: a body that says `action_id` where the provider documents `actionId`.
+
+Nothing is read by a name that is not documented, since it would be a guess; but whoever sends can be told.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+
+from adapters.providers.fields import Document
+from adapters.providers.port import Provider
+from adapters.providers.strictjson import loads
+from core.event import Reading, Unreadable
+
+Slip = tuple[str, str]
+"""What was sent, and what is documented."""
+
+_INSIDE = ("data", "payload")
+"""Fields that hold further documented ones."""
+_LONGEST = 64
+
+
+def meant(provider: type[Provider], read: Callable[[bytes], Reading | Unreadable], body: bytes) -> str | None:
+    """What of a body differs from documented names in case and separators alone, and what it would then be read as.
+
+    A sentence of documented words and of those that differ so; None where there are none.
+    """
+    document = loads(body)
+    if isinstance(document, Unreadable):
+        return None
+    names, types = _plain(provider.names), _plain(provider.types)
+    slips = [slip for place in _places(document) for slip in _rename(place, names)]
+    slips += [slip for place in _places(document) for slip in _retype(place, provider, types)]
+    if not slips:
+        return None
+    told = ", ".join(f"`{meant}` for `{sent}`" for sent, meant in dict.fromkeys(slips))
+    again = read(json.dumps(document).encode())
+    if isinstance(again, Reading) and again.known:
+        return f"with {told} it would be read as {again.type}"
+    return f"the documented names are {told}"
+
+
+def _places(document: Document) -> Iterator[Document]:
+    yield document
+    for name in _INSIDE:
+        if type(document.get(name)) is dict:
+            yield document[name]
+
+
+def _rename(place: Document, names: dict[str, str]) -> list[Slip]:
+    """Gives fields the names that were meant, where these are not taken."""
+    slips = []
+    for sent in list(place):
+        name = names.get(_letters(sent))
+        if name is not None and name != sent and place.get(name) is None:
+            place[name] = place.pop(sent)
+            slips.append((sent, name))
+    return slips
+
+
+def _retype(place: Document, provider: type[Provider], types: dict[str, str]) -> list[Slip]:
+    slips = []
+    for field in provider.type_fields:
+        sent = place.get(field)
+        word = types.get(_letters(sent)) if type(sent) is str else None
+        if type(sent) is str and word is not None and word != sent:
+            place[field] = word
+            slips.append((sent, word))
+    return slips
+
+
+def _plain(words: frozenset[str]) -> dict[str, str]:
+    return {_letters(word): word for word in words}
+
+
+def _letters(word: str) -> str:
+    """A word without case and separators; nothing for one that no slip of the pen makes."""
+    return word.translate(_SEPARATORS).lower() if len(word) <= _LONGEST and word.isascii() else ""
+
+
+_SEPARATORS = str.maketrans("", "", "_-. ")

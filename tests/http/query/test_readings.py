@@ -1,0 +1,94 @@
+"""Bodies of the wrong shape: kept, found, and told with what was meant."""
+
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from adapters.http import Door
+from tests.support.house import NOON, House, pushed, start, wms
+
+ACTION = {"action_id": "a-1", "deviceType": "vehicle", "completedAt": "2023-11-14T22:00:00Z"}
+
+
+def positions(house: House, **asked: Any) -> list[int]:
+    return [event["position"] for event in house.get("/v1/events", **asked)["data"]]
+
+
+def test_events_are_filtered_by_how_they_could_be_read(house: House):
+    house.send("energy", ACTION, key="m-1")
+    house.send("energy", pushed("a-2"), key="m-2")
+    house.send("energy", b"{not json", key="m-3")
+    house.send("clinic", wms("scan", 0, "WMS_PAUSED"))
+
+    assert positions(house, reading="unknown_type") == [1, 4]
+    assert positions(house, reading="unknown_type", source="energy") == [1]
+    assert positions(house, reading="unknown_type", session_id="scan") == [4]
+    assert positions(house, reading="undecodable", after=1) == [3]
+    assert positions(house, reading="ok") == [2]
+    assert [len(page) for page in house.walk("/v1/events", reading="unknown_type", limit=1)] == [1, 1]
+    assert house.problem("/v1/events", reading="odd")["parameter"] == "reading"
+
+
+def test_an_event_of_the_wrong_shape_tells_what_would_have_been_read(house: House):
+    house.send("energy", ACTION, key="m-1")
+    house.send("clinic", {**wms("scan", 0), "sessionId": None, "session_id": "scan"})
+
+    unknown, undecodable = house.get("/v1/events/1")["notes"], house.get("/v1/events/2")["notes"]
+
+    assert unknown[-1] == "with `actionId` for `action_id` it would be read as push.completed"
+    assert undecodable == [
+        "sessionId is not an id: a string of 1 to 512 characters, without NUL and lone surrogates",
+        "with `sessionId` for `session_id` it would be read as WMS_LOADED",
+    ]
+
+
+def test_an_event_that_could_be_read_has_no_note(house: House):
+    house.send("energy", {**pushed("a-1"), "Event_Id": "of a later generation"}, key="m-1")
+
+    assert house.get("/v1/events/1")["notes"] == []
+
+
+def through(house: House, door: Door, source: str, body: bytes) -> dict[str, str]:
+    """The headers that an unsigned delivery is answered with."""
+    item = door.receive(source, [], body)
+    return dict(door.answer(item, house.log.append([item])[0]).headers)
+
+
+def test_an_answer_tells_how_the_body_was_read(house: House):
+    door = Door(house.providers, 65_536, lambda: NOON)
+    known, unknown = (house.entry("captions", start("ann") | more) for more in ({}, {"type": "session_paused"}))
+    broken = house.entry("energy", b"{not json", key="m-1")
+
+    told = [dict(door.answer(one, house.log.append([one])[0]).headers) for one in (known, unknown, unknown, broken)]
+
+    assert [one["hookfold-reading"] for one in told] == ["ok", "unknown_type", "unknown_type", "undecodable"]
+    assert told[2]["hookfold-verdict"] == "duplicate"
+
+
+def test_the_kept_refusal_of_an_unsigned_body_tells_what_was_meant(house: House):
+    door = Door(house.providers, 65_536, lambda: NOON)
+    through(house, door, "captions", b'{"type": "session_request", "session_id": "s", "userId": "u"}')
+
+    (rejection,) = house.get("/v1/rejections")["data"]
+
+    assert rejection["hint"].endswith("; the documented names are `sessionId` for `session_id`")
+
+
+def test_readings_and_refusals_are_counted_and_a_line_a_minute_tells_of_them(house: House):
+    door, registry = Door(house.providers, 65_536, lambda: NOON), CollectorRegistry()
+    for counter in door.counters:
+        registry.register(counter)
+
+    with structlog.testing.capture_logs() as lines:
+        for number in range(3):
+            through(house, door, "captions", b'{"type": "session_paused", "number": %d}' % number)
+            through(house, door, "captions", b"{not json")
+
+    def count(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"hookfold_{name}_total", {"source": "captions", **labels})
+
+    assert (count("readings", reading="unknown_type"), count("rejections", reason="undecodable")) == (3, 3)
+    assert (count("deliveries", outcome="new"), count("deliveries", outcome="rejected")) == (3, 3)
+    assert [(line["event"], line["count"]) for line in lines] == [("misread", 1), ("rejected", 1)]
+    assert "session_paused" not in repr(lines)
