@@ -20,6 +20,9 @@ _ANOMALIES = {
     "undecodable": "undecodable",
     "unknown_type": "unknown_type",
 }
+LOST = frozenset({"missing", "never_ended", "overdue", "conflict"})
+"""What somebody has to look after: the rest is irregular, and costs nobody a state."""
+
 _TOLD = frozenset({"overdue", "presumed_ended"})
 """Deadlines that say something: no cloud was seen to send heartbeats, so a silent registration proves nothing."""
 
@@ -37,6 +40,11 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     position: int | None = None
     since: Instant | None = None
     measurement: int | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Something is gone, hangs or is contradicted."""
+        return self.what in LOST
 
 
 def findings(

@@ -2,17 +2,40 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
+from typing import Protocol
 
 import msgspec
 
 from core.derived import Deadline, deadline
 from core.event import SECOND
 from core.fold import Kind, Run, Settings, State
-from core.machines.session import RESTART_WITHIN
+from core.machines.action import TERMINAL
+from core.machines.records import GONE
+from core.machines.session import RESTART_WITHIN, STOPPED
+from core.sentence import Facts, sentence
 from core.timeline import Entry, Happened
 
 MOST = 100
 """So many events of each kind are told, the newest ones."""
+
+ENDED: dict[str, frozenset[str]] = {
+    "session": frozenset({STOPPED.value}),
+    "measurement": GONE,
+    "action": frozenset(state.value for state in TERMINAL),
+    "registration": frozenset(),
+    "device": frozenset(),
+}
+"""The states in which each machine waits for nothing: what may come all the same would be a surprise."""
+
+
+class Explained(Protocol):
+    """What has a state and an outcome: a stream, or a measurement in it."""
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def outcome(self) -> str | None: ...
 
 
 class Awaited(msgspec.Struct, frozen=True, gc=False):
@@ -31,8 +54,12 @@ class Stop(msgspec.Struct, frozen=True, gc=False):
 
 
 class Why(msgspec.Struct, gc=False):
-    """`chain`: what moved the present run, in order; `unmoved`: what did not. `left_out`: older ones of both."""
+    """`chain`: what moved the present run, in order; `unmoved`: what did not. `left_out`: older ones of both.
 
+    `sentence` says the most of it.
+    """
+
+    sentence: str
     chain: list[Happened]
     unmoved: list[Happened]
     left_out: int
@@ -44,18 +71,36 @@ class Why(msgspec.Struct, gc=False):
 def why(kind: Kind, entries: Iterable[Entry], state: State, settings: Settings) -> Why:
     """The explanation of a stream's state; `entries` are those of its timeline. A new run starts from nothing."""
     present = [entry for entry in entries if isinstance(entry, Happened) and entry.run == state.run]
-    return explained(kind, present, state, settings)
+    return explained(kind, present, state, settings, state)
 
 
-def explained(kind: Kind, events: Sequence[Happened], state: State, settings: Settings, *, open_: bool = True) -> Why:
-    """The explanation of where these events led. `open_`: it goes on, and may wait for something."""
+def explained(
+    kind: Kind, events: Sequence[Happened], state: State, settings: Settings, of: Explained, *, open_: bool = True
+) -> Why:
+    """The explanation of where these events led `of`: the stream, or one thing in it. `open_`: it goes on.
+
+    What goes on waits for something, unless it has ended.
+    """
     moved = [_moved(event, earlier) for event, earlier in zip(events, [None, *events], strict=False)]
     chain = [event for event, did in zip(events, moved, strict=True) if did]
     unmoved = [event for event, did in zip(events, moved, strict=True) if not did]
     told = (chain[-MOST:], unmoved[-MOST:])
     left_out = len(events) - len(told[0]) - len(told[1])
-    due = deadline(kind.name, state, settings) if open_ else None
-    return Why(*told, left_out, waits_for(kind, state.state) if open_ else [], due, stops(kind, state))
+    goes_on = open_ and state.state not in ENDED[kind.name]
+    due = deadline(kind.name, state, settings) if goes_on else None
+    awaited = waits_for(kind, state.state) if goes_on else []
+    ends = stops(kind, state)
+    facts = Facts(
+        chain,
+        frozenset(event.event.type for event in events),
+        of.state,
+        of.outcome,
+        [one.trigger for one in awaited],
+        due,
+        ends[-1].words if ends and ends[-1].run == state.run else None,
+        state.data.get("error_code", state.data.get("code")),
+    )
+    return Why(sentence(kind, facts), *told, left_out, awaited, due, ends)
 
 
 def waits_for(kind: Kind, current: str) -> list[Awaited]:

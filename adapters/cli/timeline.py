@@ -64,6 +64,7 @@ def timeline(
 @database_option
 @click.option("--source", help="Of this source alone.")
 @click.option("--session-id", metavar="ID", help="Of the session that the provider calls so.")
+@click.option("--lost", flag_value="true", help="Only what has something lost.")
 @click.option("--now", metavar="TIME", help="The time by which something is overdue.  [default: now]")
 @click.option("--silent-after", type=Seconds(), help="When a source counts as silent: 10m, 12h.  [default: 1d]")
 @_AS_OF
@@ -74,22 +75,29 @@ def timeline(
 def completeness(
     commands: Commands, /, config: Path | None, database: str | None, as_json: bool, **asked: str | int | None
 ) -> None:
-    """Tell what is missing, late, doubled, contradicted or overdue, and silent sources; exit code 1 for any."""
+    """Tell what is lost and what is irregular, and which sources are silent; exit code 1 where something is lost.
+
+    Lost is what is missing, never ended, is overdue or contradicted. What came late or twice is irregular: it is in its
+    place, and the states are those that it would have had in time. A source may be silent because nobody uses it.
+    """
     given = {key: str(value) for key, value in asked.items() if value is not None}
     with errors_in_one_line(), commands.asking(settings(config, database)) as ask:
         sources: list[Any] = []
-        count = 0
+        losing, irregular = 0, 0
         for page in _pages(ask, "/v1/audit/completeness", given | {"limit": "100"}):
             sources = page["sources"]
             _check_there(sources)
-            count += len(page["data"])
             for item in page["data"]:
+                losing += item["lost"] > 0
+                irregular += item["lost"] == 0
                 click.echo("\n".join(_lines(item, as_json=as_json)))
     silent = [one for one in sources if one["derived"]["silent"]]
     for one in sources if as_json else silent:
         click.echo(json.dumps(one) if as_json else f"source {one['source']}  {_heard(one)}")
-    if count or silent:
-        raise Failed(f"{count} sessions and actions are not whole, {len(silent)} sources are silent")
+    counts = f"{irregular} are irregular, {len(silent)} sources are silent"
+    if losing:
+        raise Failed(f"{losing} sessions and actions lost something, {counts}")
+    click.echo(f"nothing is lost, {counts}", err=True)
 
 
 def _check_there(sources: list[Any]) -> None:
@@ -130,11 +138,12 @@ def _lines(item: dict[str, Any], *, as_json: bool) -> Iterator[str]:
         yield json.dumps(item)
         return
     yield f"{item['id']}  {item['source']}  {item['state']}"
-    for found in item["findings"]:
+    for found in sorted(item["findings"], key=lambda one: not one["lost"]):
         place = "" if found["position"] is None else f" at {found['position']}"
         since = "" if found["since"] is None else f", since {found['since']}"
         owner = f"  ({found['measurement']})" if found["measurement"] else ""
-        yield f"  {found['what']}{place}: {found['detail']}{since}{owner}"
+        weight = "lost" if found["lost"] else "irregular"
+        yield f"  {weight:9}  {found['what']}{place}: {found['detail']}{since}{owner}"
 
 
 def _heard(one: dict[str, Any]) -> str:

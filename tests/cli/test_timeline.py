@@ -105,10 +105,19 @@ def test_completeness_is_told_and_exits_with_1_where_anything_is_wrong(run: Run,
 
     assert told.exit_code == 1
     assert "missing at 2: sequence 1-2 missing" in told.stdout
-    assert "1 sessions and actions are not whole, 0 sources are silent" in told.stderr
+    assert "1 sessions and actions lost something, 0 are irregular, 0 sources are silent" in told.stderr
     assert lines[0]["id"] == session
     assert lines[-1]["source"] == "clinic"
     assert (whole.exit_code, whole.stdout) == (0, "")
+
+
+def test_a_silent_source_wakes_nobody(run: Run, session: str):
+    asked = ("completeness", "--source", "clinic", "--known-at-position", 1, "--now", "2023-11-18T00:00:00Z")
+    everything, lost = run(*asked), run(*asked, "--lost")
+
+    assert (everything.exit_code, lost.exit_code) == (0, 0), everything.output
+    assert "source clinic  silent since" in everything.stdout
+    assert "nothing is lost, 0 are irregular, 1 sources are silent" in everything.stderr
 
 
 def test_a_source_that_nobody_knows_is_no_silent_source(run: Run, session: str):

@@ -17,7 +17,7 @@ _WHOLE = re.compile(r"[+-]?[0-9]+")
 _AT = re.compile(r" - at `\$\.(\w+).*`$")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 _EXPECTED = re.compile(r"Expected `([^`]+)`(?: ([<>])= (\d+))?")
-_KINDS = {"int": "a whole number", "str": "text", "array": "a list"}
+_KINDS = {"int": "a whole number", "bool": "true or false", "str": "text", "array": "a list"}
 _SIZES = {">": "of at least", "<": "of at most"}
 
 

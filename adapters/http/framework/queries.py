@@ -98,6 +98,10 @@ class Completeness(TimedListed):
     source: Source = UNSET
     provider: Provider = UNSET
     session_id: Session = UNSET
+    lost: Annotated[
+        bool | UnsetType,
+        Meta(description="Only what has something lost (true), or nothing but irregular findings (false)."),
+    ] = UNSET
     now: Now = UNSET
     silent_after: Annotated[
         Seconds | UnsetType, Meta(description="Seconds after which a source counts as silent; else a day.")

@@ -213,7 +213,7 @@ class Stop(msgspec.Struct):
 
 
 class Why(msgspec.Struct, kw_only=True):
-    """Why something is in its state.
+    """Why something is in its state. `sentence` says the most of it; its times are UTC.
 
     `chain`: the events that brought the present run there; `unmoved`: those that did not move it, with the reason and
     the conditions that refused. `left_out` counts older ones of both. `waits_for`: what would move it on. `stops`: how
@@ -221,6 +221,7 @@ class Why(msgspec.Struct, kw_only=True):
     """
 
     id: Ours
+    sentence: str
     machine: Machine
     state: str
     regions: dict[str, str]
@@ -276,10 +277,12 @@ class Finding(msgspec.Struct, kw_only=True):
     """One thing that is not whole; `measurement` is our id of the one that it belongs to.
 
     `what`: missing, late, doubled, conflict, overlap, undecodable, unknown_type, never_ended, overdue or
-    presumed_ended. `position`: of the event that shows it; `since`: since when it is due.
+    presumed_ended. `lost`: something is gone, hangs or is contradicted (missing, never_ended, overdue, conflict); the
+    rest is irregular, and costs nobody a state. `position`: of the event that shows it; `since`: since when it is due.
     """
 
     what: str
+    lost: bool
     detail: str
     position: int | None
     since: Time | None
@@ -288,7 +291,7 @@ class Finding(msgspec.Struct, kw_only=True):
 
 
 class Incomplete(msgspec.Struct, kw_only=True):
-    """A session or an action of which something is not whole."""
+    """A session or an action of which something is not whole. `lost` and `irregular` count its findings."""
 
     kind: str
     id: Ours
@@ -297,6 +300,8 @@ class Incomplete(msgspec.Struct, kw_only=True):
     session_id: str | UnsetType | None = UNSET
     action_id: str | UnsetType | None = UNSET
     state: str
+    lost: int
+    irregular: int
     findings: list[Finding]
 
 

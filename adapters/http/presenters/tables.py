@@ -37,9 +37,9 @@ def wanted_format(asked: str | None) -> str | None:
     return None if best == "application/json" else best
 
 
-def table(title: str, steps: Sequence[shapes.Step], media: str, asked: str | None) -> Response:
-    """The whole timeline. `title` stands above the text; `asked`: the format, where the parameter says it."""
-    content = as_csv(steps) if media == CSV else as_text(title, steps)
+def table(heading: Sequence[str], steps: Sequence[shapes.Step], media: str, asked: str | None) -> Response:
+    """The whole timeline. `heading` stands above the text; `asked`: the format, where the parameter says it."""
+    content = as_csv(steps) if media == CSV else as_text(heading, steps)
     if asked == "csv-bom":
         content = _BOM + content
     return Response(content, headers={"Vary": "Accept"}, content_type=f"{media}; charset=utf-8")
@@ -75,14 +75,14 @@ def _word(value: Any) -> str:
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
-def as_text(title: str, steps: Sequence[shapes.Step]) -> str:
+def as_text(heading: Sequence[str], steps: Sequence[shapes.Step]) -> str:
     """One line an entry, columns aligned; control characters of senders are shown, never sent to a terminal."""
     regions = list(next((step.before for step in steps if step.before), ()))
     rows = [(*_HEAD, *regions, *_BEHIND), *(_row(step, regions) for step in steps)]
     rows = [tuple(_shown(cell) for cell in row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([_shown(title), "", *lines, ""])
+    return "\n".join([*map(_shown, heading), "", *lines, ""])
 
 
 def _row(step: shapes.Step, regions: Sequence[str]) -> tuple[str, ...]:

@@ -55,12 +55,15 @@ def title_of(row: Row, what: str) -> str:
     return f"{row.stream}  {row.source}  {row.machine}  {what}"
 
 
-def answer(ask: Ask[queries.Timeline], title: str, lines: list[Line]) -> Listing[shapes.Step] | Response:
-    """A page of the timeline as JSON; as CSV or text the whole of it."""
+def answer(
+    ask: Ask[queries.Timeline], title: str, lines: list[Line], sentence: Callable[[], str]
+) -> Listing[shapes.Step] | Response:
+    """A page of the timeline as JSON; as CSV or text the whole of it, the text below the sentence that says why."""
     asked = ask.query.format or None
     media = wanted_format(asked)
     if media is not None:
-        return table(title, [line.told() for line in lines], media, asked)
+        heading = [sentence(), title] if media == TEXT and lines else [title]
+        return table(heading, [line.told() for line in lines], media, asked)
     page = listing_of(lines, ask.query.limit, ask.after, lambda line: [line.entry, line.position])
     return Listing([line.told() for line in page.items], page.following)
 

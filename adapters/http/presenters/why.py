@@ -32,7 +32,7 @@ def why_measurement(ask: Ask[Any], row: Measured) -> shapes.Why:
     own = [one for one in timeline.entries if isinstance(one, Happened) and one.measurement == row.opened]
     going_on = record.outcome is None and state.measurement() is record
     settings = settings_of(ask.api, row.source)
-    found = explained(MACHINES[row.machine], own, state, settings, open_=going_on)
+    found = explained(MACHINES[row.machine], own, state, settings, record, open_=going_on)
     regions = state.regions if going_on else {}
     whole = {"id": row.measurement, "state": record.state, "regions": regions, "outcome": record.outcome}
     return _shape(ask, row, timeline, found, run=record.run, **whole)
@@ -47,6 +47,7 @@ def _timeline(ask: Ask[Any], row: Projected | Measured) -> Timeline:
 def _shape(ask: Ask[Any], row: Projected | Measured, timeline: Timeline, found: Why, **whole: Any) -> shapes.Why:
     return shapes.Why(
         **whole,
+        sentence=found.sentence,
         machine=machine_of(row),
         chain=[timeline.shape(one) for one in found.chain],
         unmoved=[timeline.shape(one) for one in found.unmoved],

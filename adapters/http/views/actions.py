@@ -55,7 +55,7 @@ def action(ask: Ask[queries.One]) -> shapes.Action:
 def action_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Response:
     """What each of an action's events did, in canonical order."""
     row = one(ask, "action")
-    return answer(ask, title_of(row, state_of(row).state), timeline(ask, row))
+    return answer(ask, title_of(row, state_of(row).state), timeline(ask, row), lambda: why_stream(ask, row).sentence)
 
 
 @routes.one(Scope.READ, "/v1/actions/{id}/why", queries.One, shapes.Why)

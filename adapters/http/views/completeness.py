@@ -1,4 +1,7 @@
-"""`/v1/audit/completeness`: what is missing, late, doubled, contradicted or overdue, and sources gone silent."""
+"""`/v1/audit/completeness`: what is lost (missing, never ended, overdue, contradicted), and what is only irregular.
+
+And sources gone silent.
+"""
 
 from functools import partial
 from typing import Any
@@ -60,8 +63,11 @@ def _wanted(ask: Ask[queries.Completeness], kind: str, before: int | None) -> Wa
 def _incomplete(ask: Ask[queries.Completeness], row: Projected, clocks: Clocks) -> list[shapes.Incomplete]:
     api, state = ask.api, state_of(row)
     conflicts = [int(position) for position in row.conflicts.split(",") if position]
-    doubled = api.as_of.doubled(row, clocks)
-    found = findings(row.machine, state, ask.now, settings_of(api, row.source), conflicts, doubled)
+    find = partial(findings, row.machine, state, ask.now, settings_of(api, row.source), conflicts)
+    lost = sum(one.lost for one in find())
+    if given(ask.query.lost) not in {None, lost > 0}:
+        return []
+    found = find(api.as_of.doubled(row, clocks))
     if not found:
         return []
     names: dict[str, Any] = {_NAMES[row.kind]: row.provider_id}
@@ -72,6 +78,8 @@ def _incomplete(ask: Ask[queries.Completeness], row: Projected, clocks: Clocks) 
             source=row.source,
             provider=api.provider_of(row.source),
             state=state.state,
+            lost=lost,
+            irregular=len(found) - lost,
             findings=[_shape(api, row, state, one) for one in found],
             **names,
         )
@@ -86,6 +94,7 @@ def _shape(api: Api, row: Projected, state: Any, found: Finding) -> shapes.Findi
         ours = api.ids.measurement(row.source, row.provider_id, record.measurement_id, record.key)
     return shapes.Finding(
         what=found.what,
+        lost=found.lost,
         detail=found.detail,
         position=found.position,
         since=text_of(found.since),

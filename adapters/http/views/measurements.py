@@ -54,7 +54,7 @@ def measurement_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | R
     """What each event of a measurement did, in canonical order."""
     row = one_measurement(ask)
     steps = timeline(ask, row, lambda entry: entry.measurement == row.opened)
-    return answer(ask, title_of(row, row.measurement), steps)
+    return answer(ask, title_of(row, row.measurement), steps, lambda: why_measurement(ask, row).sentence)
 
 
 @routes.one(Scope.READ, "/v1/measurements/{id}/why", queries.One, shapes.Why)

@@ -44,7 +44,7 @@ def session_events(ask: Ask[queries.StreamEvents]) -> Listing[shapes.Event]:
 def session_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Response:
     """What each of a session's events did, in canonical order: from, to, by which rule, or why nothing moved."""
     row = one(ask, "session")
-    return answer(ask, title_of(row, state_of(row).state), timeline(ask, row))
+    return answer(ask, title_of(row, state_of(row).state), timeline(ask, row), lambda: why_stream(ask, row).sentence)
 
 
 @routes.one(Scope.READ, "/v1/sessions/{id}/why", queries.One, shapes.Why)

@@ -50,6 +50,20 @@ def test_only_what_is_not_whole_is_told(busy: House):
     }
 
 
+def test_what_is_lost_is_told_apart_from_what_is_irregular(busy: House):
+    busy.send("clinic", wms("twice", 0))
+    busy.send("clinic", wms("twice", 0))
+    found = {one.get("session_id"): one for one in busy.get(PATH, now=LATER, source="clinic")["data"]}
+
+    assert [one["what"] for one in found["scan"]["findings"] if one["lost"]] == ["missing", "never_ended", "overdue"]
+    assert (found["scan"]["lost"], found["scan"]["irregular"]) == (3, 1)
+    assert (found["twice"]["lost"], found["twice"]["irregular"]) == (0, 1)
+    assert set(everything(busy, now=LATER, lost="true")) == {"scan", "a-1", "a-2"}
+    assert everything(busy, now=LATER, lost="true")["scan"] == ["missing", "doubled", "never_ended", "overdue"]
+    assert everything(busy, now=LATER, lost="false") == {"twice": ["doubled"]}
+    assert busy.problem(PATH, lost="maybe")["detail"] == "lost: expected true or false"
+
+
 def test_a_finding_says_where_and_of_which_measurement(busy: House):
     (scan,) = busy.get(PATH, session_id="scan", now=LATER)["data"]
 

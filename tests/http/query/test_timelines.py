@@ -139,7 +139,7 @@ def test_the_text_reads_in_a_terminal_and_no_sender_can_steer_it(house: House, s
 
 
 def test_the_text_has_three_clocks_every_region_and_the_rule_side_by_side(house: House, scan):
-    lines = house.client.get(f"{scan}/timeline?format=text").get_data(as_text=True).splitlines()[2:]
+    lines = house.client.get(f"{scan}/timeline?format=text").get_data(as_text=True).splitlines()[3:]
 
     head, hidden = lines[0], lines[-1]
     assert (
@@ -161,6 +161,20 @@ def test_the_text_has_three_clocks_every_region_and_the_rule_side_by_side(house:
 
 def why(house: House, kind: str, source: str, name: str, **query: Any) -> Any:
     return house.get(f"/v1/{kind}s/{house.ids.of(kind, source, name)}/why", **query)
+
+
+def test_why_begins_with_a_sentence_in_json_as_in_text(house: House, scan):
+    house.send("clinic", wms("scan", 8, "PAGE_UNLOADED", 18))
+    (measurement,) = house.get("/v1/measurements")["data"]
+
+    for path in (scan, f"/v1/measurements/{measurement['id']}"):
+        said = house.get(f"{path}/why")["sentence"]
+        first, title, *_ = house.client.get(f"{path}/timeline?format=text").get_data(as_text=True).splitlines()
+
+        assert first == said
+        assert said.startswith("abandoned: PAGE_UNLOADED at 22:13:38 while scanning, ")
+        assert title.startswith(path.rpartition("/")[2])
+    assert house.get(f"{scan}/why")["waits_for"] == []
 
 
 def test_why_is_a_restart_no_users_doing(house: House):

@@ -1,0 +1,117 @@
+"""Why a stream is in its state, in one sentence: what brought it there, when, from where, and what it is left with."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from core.deadlines import Deadline
+from core.event import SECOND, Instant
+from core.fold import Kind
+from core.machines.records import CREATED, RESULTS, STARTS
+from core.timeline import Happened
+
+_BEGINNINGS = {
+    "WMS_LOADED": "the page was loaded",
+    "MEASUREMENT_STARTED": "the measurement was started",
+    "MEASUREMENT_CREATED": "the measurement was created",
+    "session_request": "it was started",
+    "session_recovery": "it was recovered",
+    "acknowledged": "it was acknowledged",
+    "scheduled": "it was scheduled",
+}
+_OF_A_MEASUREMENT = frozenset({STARTS, CREATED, "INTERMEDIATE_RESULTS", "SCAN_COMPLETED", RESULTS})
+_DAY, _HOUR, _MINUTE = 86_400 * SECOND, 3_600 * SECOND, 60 * SECOND
+_MOST_AWAITED = 3
+
+
+class Facts(NamedTuple):
+    """What a sentence is made of.
+
+    `chain`: what moved the stream, in order; `came`: the types of all its events. `awaited` and `due` are of what goes
+    on; `stopped` says how a run of glasses ended, `code` is that of an error.
+    """
+
+    chain: Sequence[Happened]
+    came: frozenset[str]
+    state: str
+    outcome: str | None
+    awaited: Sequence[str] = ()
+    due: Deadline | None = None
+    stopped: str | None = None
+    code: str | int | None = None
+
+
+def sentence(kind: Kind, facts: Facts) -> str:
+    """`abandoned: PAGE_UNLOADED at 20:27:53 while scanning, 18 s after the page was loaded; no result had come.`
+
+    Times are UTC; nothing in it depends on when it is asked.
+    """
+    state, outcome = facts.state, facts.outcome
+    head = state if outcome in {None, state} else f"{state}, outcome {outcome}"
+    return f"{head}: {'; '.join([_cause(kind.tables[0].name, facts.chain, state), *_rests(kind, facts)])}."
+
+
+def _cause(region: str, chain: Sequence[Happened], state: str) -> str:
+    """The last event that brought it into the state, or moved it at all."""
+    moved = [one for one in chain if _in(one.step.before, region) != _in(one.step.after, region)] or list(chain)
+    there = [one for one in moved if _in(one.step.after, region) == state] or moved
+    if not there:
+        return "nothing came that moved it"
+    cause, first = there[-1], chain[0]
+    told = f"{cause.event.type} {_at(cause)} while {_in(cause.step.before, region)}"
+    began, ended = first.event.occurred_at, cause.event.occurred_at
+    if cause is first or began is None or ended is None or ended < began:
+        return told
+    return f"{told}, {_duration(ended - began)} after {_BEGINNINGS.get(first.event.type, first.event.type)}"
+
+
+def _rests(kind: Kind, facts: Facts) -> Iterator[str]:
+    if facts.code is not None and "failed" in {facts.state, facts.outcome}:
+        yield f"the error is {facts.code}"
+    if kind.name == "measurement" and facts.outcome not in {None, "completed"}:
+        yield _no_result(facts.came)
+    if facts.stopped is not None and facts.state == "stopped":
+        yield facts.stopped
+    if facts.awaited:
+        yield f"it waits for {_any_of(facts.awaited)}"
+    if facts.due is not None:
+        yield f"{facts.due.what.replace('_', ' ')} if nothing comes until {_clock(facts.due.at)}"
+
+
+def _no_result(came: frozenset[str]) -> str:
+    if came.isdisjoint(_OF_A_MEASUREMENT):
+        return "no measurement had begun"
+    return "no result of this measurement had come" if RESULTS in came else "no result had come"
+
+
+def _any_of(words: Sequence[str]) -> str:
+    names = list(dict.fromkeys(words))
+    if len(names) > _MOST_AWAITED:
+        return f"{', '.join(names[:_MOST_AWAITED])} or others"
+    return " or ".join(names)
+
+
+def _in(regions: dict[str, str], region: str) -> str:
+    """A machine without regions has one state, under no name of its own."""
+    return regions[region] if region in regions else regions["state"]
+
+
+def _at(one: Happened) -> str:
+    at = one.event.occurred_at
+    return f"(received at {_clock(one.event.received_at)})" if at is None else f"at {_clock(at)}"
+
+
+def _clock(at: Instant) -> str:
+    """The time of day, UTC."""
+    seconds = at // SECOND % 86_400
+    return f"{seconds // 3_600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def _duration(span: Instant) -> str:
+    """Two units are enough: `2 h 5 min`."""
+    if span >= _DAY:
+        return f"{span // _DAY} d {span % _DAY // _HOUR} h"
+    if span >= _HOUR:
+        return f"{span // _HOUR} h {span % _HOUR // _MINUTE} min"
+    if span >= _MINUTE:
+        return f"{span // _MINUTE} min {span % _MINUTE // SECOND} s"
+    return f"{span / SECOND:.3g} s"
