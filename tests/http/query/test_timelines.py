@@ -173,7 +173,7 @@ def test_why_begins_with_a_sentence_in_json_as_in_text(house: House, scan):
 
         assert first == said
         assert said.startswith("abandoned: PAGE_UNLOADED at 22:13:38 while scanning, ")
-        assert title.startswith(path.rpartition("/")[2])
+        assert path.rpartition("/")[2] in title
     assert house.get(f"{scan}/why")["waits_for"] == []
 
 

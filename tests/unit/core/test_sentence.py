@@ -7,9 +7,9 @@ import pytest
 from core.event import SECOND
 from core.fold import MACHINES, Settings, fold
 from core.machines.state import NOTHING_SET
-from core.story import stream
 from core.timeline import timeline
 from core.why import why
+from tests.support.streams import stream
 
 LOADED = [
     "WMS_LOADED 0 @0",
