@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from core.deadlines import Deadline
+from core.derived import Deadline
 from core.event import SECOND, Instant
 from core.fold import Kind
 from core.machines.records import CREATED, RESULTS, STARTS
