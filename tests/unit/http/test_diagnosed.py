@@ -33,7 +33,8 @@ def test_the_sender_and_the_lines_of_the_log_are_told_nothing_of_it():
         answer = DOOR.answer(item, Receipt("rejected", 0))
 
     assert (answer.status, answer.body) == (401, b'{"status":"error","message":"signature"}')
-    assert lines == []
+    assert [set(line) for line in lines] == [{"event", "log_level", "source", "reason", "status", "count", "mend"}]
+    assert item.hint not in repr(lines)
     assert OTHER not in item.hint
 
 
