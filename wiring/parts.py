@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 from adapters.audit import Notary, Sealer, SigningKey
 from adapters.config import Forward, Settings
 from adapters.config import Source as Configured
-from adapters.http import Api, Door, create_http, ingest_blueprint, report_action
+from adapters.console import console
+from adapters.http import Api, Door, create_http, ingest_blueprint, questions_of, report_action
 from adapters.providers import Provider, build, reader
 from adapters.sql import (
     Code,
@@ -136,6 +137,8 @@ class Parts:
             api.registry.register(counter)
         flask = create_http(api)
         flask.register_blueprint(ingest_blueprint(door, append))
+        first = partial(first_commands, self.settings)
+        flask.register_blueprint(console(questions_of(api), self.ids.subkey("console"), api.tokens, first))
         return flask
 
 
@@ -156,6 +159,19 @@ def source_of(provider: Provider, configured: Configured) -> Source:
     """What the log has to know of a configured source."""
     settings = fold.Settings(configured.package_name, configured.overdue_after, configured.presumed_ended_after)
     return Source(configured.provider, provider.machine_of, reader(provider), settings)
+
+
+def first_commands(settings: Settings) -> list[str]:
+    """What makes a first webhook appear: a signed `curl`, and a `simulate`; nothing where no source receives one."""
+    from adapters.simulator import FIRST, first_curl  # asked for while the log is empty, and never again
+
+    sources = sorted(settings.sources.values(), key=lambda source: list(FIRST).index(source.provider))
+    if not sources:
+        return []
+    one, base = sources[0], f"http://127.0.0.1:{settings.port}"
+    secret = one.secrets[0].value if one.secrets else None
+    curl = first_curl(base, one.name, one.provider, secret, one.package_name, now() / SECOND)
+    return [curl.strip(), f"HOOKFOLD_PORT={settings.port} hookfold simulate --source {one.name}"]
 
 
 def signing_key(settings: Settings) -> SigningKey:

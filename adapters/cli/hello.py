@@ -1,17 +1,9 @@
 """A first webhook to paste into another terminal, signed with the configured secret."""
 
-from random import Random
 from shlex import quote
 
 from adapters.config import Scope, Secret, Settings, Source
-from adapters.simulator import SCENARIOS, Stage, headers
-from core.event import SECOND
-
-FIRST = {"wms": "happy", "amps": "push_completed", "mentraos": "start_stop", "augmentos": "start_stop"}
-"""Tried in this order: the signature of WMS holds for ever, that of Amps for five minutes."""
-
-LEAD = 10
-"""Seconds that a scenario's first message may take on its stage: nothing comes from the future."""
+from adapters.simulator import FIRST, first_curl
 
 
 def hello(settings: Settings, now: float) -> str:
@@ -62,10 +54,4 @@ def _source(settings: Settings) -> Source | None:
 
 def _curl(base: str, source: Source, now: float) -> str:
     secret = source.secrets[0].value if source.secrets else None
-    stage = Stage(Random(), (int(now) - LEAD) * SECOND, source.package_name or "com.example.app")
-    message = SCENARIOS[source.provider][FIRST[source.provider]](stage, source.provider)[0]
-    signed = headers(source.provider, secret, message, now)
-    signed.pop("user-agent")
-    fields = [f"-H {quote(f'{name}: {value}')}" for name, value in signed.items()]
-    parts = [f"curl -i {base}/in/{source.name}", *fields, f"--data-raw {quote(message.body.decode())}"]
-    return "  " + " \\\n    ".join(parts)
+    return first_curl(base, source.name, source.provider, secret, source.package_name, now)

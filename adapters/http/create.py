@@ -14,6 +14,7 @@ from adapters.http.framework.answers import add_safe_headers
 from adapters.http.framework.api import Api
 from adapters.http.framework.endpoints import Endpoints
 from adapters.http.framework.problems import Busy, Problem, problem_response
+from adapters.http.framework.questions import AWAY, TOO_LONG, Questions
 from adapters.http.framework.routes import Route
 from adapters.http.framework.tokens import Gate
 from adapters.http.ingest.door import failure, is_ingest
@@ -29,6 +30,7 @@ from adapters.http.views import (
     health,
     machines,
     measurements,
+    overview,
     registrations,
     replays,
     sessions,
@@ -38,9 +40,8 @@ from adapters.sql import TooLong, Unavailable
 
 _MODULES = (
     *(sessions, measurements, actions, devices, registrations, events, deliveries, machines, replays, audit, evidence),
-    *(completeness, health),
+    *(completeness, overview, health),
 )
-_TOO_LONG = "the question took longer than the service gives one: ask for less (a smaller limit, one source), or later"
 _KINDS = {404: ("not-found", "no such path"), 405: ("method", "not with this method")}
 
 
@@ -58,7 +59,7 @@ def create_http(api: Api) -> Flask:
     """The Flask application with every path of the query API."""
     app = _Plain(__name__.rpartition(".")[0])
     app.url_map.merge_slashes = False
-    routes = [route for module in _MODULES for route in module.routes.all]
+    routes = _routes()
     endpoints = Endpoints(api)
     for route in routes:
         app.add_url_rule(route.rule, route.name, endpoints.of(route), methods=[route.method])
@@ -70,6 +71,15 @@ def create_http(api: Api) -> Flask:
     return app
 
 
+def questions_of(api: Api) -> Questions:
+    """The same questions, for who asks from within the process."""
+    return Questions(api, _routes())
+
+
+def _routes() -> list[Route]:
+    return [route for module in _MODULES for route in module.routes.all]
+
+
 def _publish(app: Flask, routes: Sequence[Route], *, guarded: bool) -> None:
     document = openapi.document_of(routes, guarded=guarded)
     openapi.publish(app, document)
@@ -78,8 +88,8 @@ def _publish(app: Flask, routes: Sequence[Route], *, guarded: bool) -> None:
 
 def _tell_problems(app: Flask) -> None:
     app.register_error_handler(Problem, Problem.response)
-    app.register_error_handler(TooLong, lambda _: Busy(_TOO_LONG).response())
-    app.register_error_handler(Unavailable, lambda _: Busy("the database is away: ask again").response())
+    app.register_error_handler(TooLong, lambda _: Busy(TOO_LONG).response())
+    app.register_error_handler(Unavailable, lambda _: Busy(AWAY).response())
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(Exception, _unforeseen)
 

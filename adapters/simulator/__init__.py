@@ -1,5 +1,6 @@
 """Documented and realistic traffic of the four providers, correctly signed, and what plays it at a service."""
 
+from adapters.simulator.first import FIRST, first_curl
 from adapters.simulator.message import Message, Stage
 from adapters.simulator.player import play
 from adapters.simulator.reader import Reader
@@ -8,6 +9,7 @@ from adapters.simulator.sender import Answer, Sender, Unreachable, headers
 from adapters.simulator.traffic import disturbed, plays
 
 __all__ = [
+    "FIRST",
     "SCENARIOS",
     "Answer",
     "Message",
@@ -17,6 +19,7 @@ __all__ = [
     "Stage",
     "Unreachable",
     "disturbed",
+    "first_curl",
     "headers",
     "play",
     "plays",

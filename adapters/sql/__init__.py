@@ -41,6 +41,7 @@ from adapters.sql.projections.stored_events import Reader, to_event
 from adapters.sql.projections.versions import Version
 from adapters.sql.reads.as_of import Arrival, AsOf, Erased, StreamHistory
 from adapters.sql.reads.reads import Reads
+from adapters.sql.reads.reads_counts import NEWEST, Counted
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibit, Exhibits
@@ -73,6 +74,7 @@ from adapters.sql.transfer.import_record import record_imports
 from adapters.sql.transfer.importer import Importer
 
 __all__ = [
+    "NEWEST",
     "OWN",
     "TOKENS",
     "Arrival",
@@ -82,6 +84,7 @@ __all__ = [
     "Change",
     "Code",
     "Configured",
+    "Counted",
     "Current",
     "Delivered",
     "Deliveries",

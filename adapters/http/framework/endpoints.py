@@ -20,6 +20,8 @@ from adapters.sql import time_limit
 LARGEST_BODY = 16_384
 """Bytes of a JSON body that the query API takes."""
 
+Parameters = dict[str, str]
+
 _WITH_A_CURSOR = {"cursor", "limit", "now", "min_position", "wait"}
 _OF_ONE_PAGE = {"wait"}
 
@@ -35,27 +37,46 @@ class Endpoints:
         """The function that answers the route's requests."""
 
         def endpoint(**path: str) -> Response:
-            parameters, after = self._parameters(request)
-            query = as_query(route.query, parameters)
-            if at_least := getattr(query, "min_position", None):
-                self._api.waiting.until(at_least)
-            ask = Ask(self._api, query, path, after, who())
-            with self._limit(route, query):
+            ask, parameters = self._ask(route, path, request.path, read_query(request.query_string), who())
+            with self._limit(route, ask.query):
                 result = route.view(ask, read_document(request, route.body)) if route.body else route.view(ask)
                 return self._answer(result, parameters)
 
         return endpoint
 
+    def told(self, route: Route, path: dict[str, str], given: dict[str, str], by: str | None) -> tuple[Any, Parameters]:
+        """What a GET is answered with, before it is written as JSON; and the parameters, also those of a cursor."""
+        where = route.path.format(**path)
+        ask, parameters = self._ask(route, path, where, given, by)
+        with self._limit(route, ask.query):
+            result = route.view(ask)
+        if isinstance(result, Listing):
+            return result.answer(self._cursor(where, parameters, result.following)), parameters
+        return result, parameters
+
+    def opening(self, where: str, parameters: Parameters) -> str:
+        """A cursor for the first page of a list: a link that holds its filters, and none of them in clear."""
+        return self._cursors.seal(where, Place(parameters, None))
+
+    def _ask(
+        self, route: Route, path: dict[str, str], where: str, given: dict[str, str], by: str | None
+    ) -> tuple[Ask[Any], Parameters]:
+        parameters, after = self._parameters(where, given)
+        query = as_query(route.query, parameters)
+        if at_least := getattr(query, "min_position", None):
+            self._api.waiting.until(at_least)
+        return Ask(self._api, query, path, after, by), parameters
+
     def _limit(self, route: Route, query: msgspec.Struct) -> AbstractContextManager[None]:
         return nullcontext() if route.unhurried else time_limit(self._api.limit, getattr(query, "wait", None) or 0)
 
-    def _parameters(self, asked: Request) -> tuple[dict[str, str], Any]:
+    def _parameters(self, where: str, asked: dict[str, str]) -> tuple[Parameters, Any]:
         """The parameters and the key to go on behind. A cursor brings its own parameters: others must agree."""
-        given = read_query(asked.query_string)
-        cursor = given.pop("cursor", None)
+        given = {name: value for name, value in asked.items() if name != "cursor"}
+        cursor = asked.get("cursor")
         if cursor is None:
             return given, None
-        place = self._cursors.open(asked.path, cursor)
+        place = self._cursors.open(where, cursor)
         for name, value in given.items():
             if name not in _WITH_A_CURSOR and place.parameters.get(name) != value:
                 raise BadRequest(f"{name}: the cursor says otherwise; a cursor is sent alone", parameter=name)
@@ -66,11 +87,16 @@ class Endpoints:
             return result
         if not isinstance(result, Listing):
             return json_answer(result, request)
-        if result.following is None:
-            return json_answer(result.answer(None), request)
+        cursor = self._cursor(request.path, parameters, result.following)
+        link = f"{request.path}?cursor={cursor}" if cursor else None
+        return json_answer(result.answer(cursor), request, link, result.following)
+
+    def _cursor(self, where: str, parameters: Parameters, following: Any) -> str | None:
+        """None where nothing follows."""
+        if following is None:
+            return None
         carried = {name: value for name, value in parameters.items() if name not in _OF_ONE_PAGE}
-        cursor = self._cursors.seal(request.path, Place(carried, result.following))
-        return json_answer(result.answer(cursor), request, f"{request.path}?cursor={cursor}", result.following)
+        return self._cursors.seal(where, Place(carried, following))
 
 
 def read_document(asked: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:

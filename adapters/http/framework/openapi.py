@@ -50,6 +50,7 @@ _PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 _TAGS = {
     "ingest": "The senders' side.",
+    "overview": "What is going on.",
     "sessions": "Sessions of every provider.",
     "measurements": "Measurements of the Web Measurement Service.",
     "actions": "Actions that were pushed to devices.",

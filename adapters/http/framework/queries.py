@@ -64,6 +64,12 @@ class Timed(Query):
     known_at_position: KnownAtPosition = UNSET
 
 
+class Present(Query):
+    """What is, with what is derived from the time."""
+
+    now: Now = UNSET
+
+
 class One(Timed):
     """One thing with what is derived from the time."""
 

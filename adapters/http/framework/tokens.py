@@ -15,11 +15,28 @@ _BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 """RFC 6750, 2.1; a scheme's case means nothing (RFC 9110, 11.1). A header that comes twice is joined, and is none."""
 
 
-class Gate:
+class Holders:
     """Holds digests only: a comparison of tokens themselves would take longer the more of one is guessed."""
 
-    def __init__(self, tokens: Mapping[str, Token], routes: Iterable[Route]) -> None:
+    def __init__(self, tokens: Mapping[str, Token]) -> None:
         self._holders = [(sha256(token.secret.value.encode()).digest(), token) for token in tokens.values()]
+        self.named = dict(tokens).get
+
+    def __bool__(self) -> bool:
+        return bool(self._holders)
+
+    def holder(self, secret: str) -> Token | None:
+        """The token of that secret; None where it is none of ours."""
+        digest = sha256(secret.encode("utf-8", "replace")).digest()
+        found = [token for held, token in self._holders if compare_digest(held, digest)]
+        return found[0] if found else None
+
+
+class Gate:
+    """Stands before `/v1`."""
+
+    def __init__(self, tokens: Mapping[str, Token], routes: Iterable[Route]) -> None:
+        self._holders = Holders(tokens)
         self._scopes = {route.name: route.scope for route in routes}
 
     def watch(self, app: Flask) -> None:
@@ -41,11 +58,10 @@ class Gate:
         given = _BEARER.fullmatch(credentials)
         if given is None:
             raise Unauthorized("send a token: Authorization: Bearer ...")
-        digest = sha256(given[1].encode()).digest()
-        found = [token for held, token in self._holders if compare_digest(held, digest)]
-        if not found:
+        found = self._holders.holder(given[1])
+        if found is None:
             raise Unauthorized("this token is none of ours", error="invalid_token")
-        return found[0]
+        return found
 
 
 def who() -> str | None:

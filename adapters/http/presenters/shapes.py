@@ -328,6 +328,42 @@ class Completeness(msgspec.Struct):
     next_cursor: str | None
 
 
+class Count(msgspec.Struct, kw_only=True):
+    """How many of a kind are in a state, with an outcome or null."""
+
+    kind: str
+    source: str
+    state: str
+    outcome: str | None
+    count: int
+
+
+class LastDay(msgspec.Struct, kw_only=True):
+    """What is of the 24 hours before `now`, by when it was recorded: `counts` of what an event touched, since `since`.
+
+    A measurement counts where it began since then. `sources`: when each was heard last.
+    """
+
+    since: Time
+    counts: list[Count]
+    sources: list[SourceHealth]
+
+
+class Overview(msgspec.Struct, kw_only=True):
+    """What is going on. `position`: the log's last one; `lag`: by how many positions the states told are behind it.
+
+    `counts` are of the newest of each kind, at most `newest`; `unbuilt`: this release has folded nothing yet, so there
+    are none.
+    """
+
+    position: int
+    lag: int
+    unbuilt: bool
+    newest: int
+    counts: list[Count]
+    derived: LastDay
+
+
 class Event(msgspec.Struct, kw_only=True):
     """An event of the log. Of the ids it has the one of its stream's kind; `stream` is our id of that.
 

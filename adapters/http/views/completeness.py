@@ -12,12 +12,13 @@ from adapters.http.framework.api import Api
 from adapters.http.framework.routes import Ask, Listing, Routes
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, given
+from adapters.http.presenters.sources import health_of
 from adapters.http.presenters.stream_resource import ids_of, rows_of, settings_of, sources_of, state_of
 from adapters.sql import Projected, WantedStreams
 from core.clocks import Clocks
 from core.completeness import SOURCE_SILENT_AFTER, Finding, findings
 from core.event import SECOND
-from core.instants import seconds, text_of
+from core.instants import text_of
 
 routes = Routes()
 
@@ -106,19 +107,6 @@ def _shape(api: Api, row: Projected, state: Any, found: Finding) -> shapes.Findi
 def _sources(ask: Ask[queries.Completeness], clocks: Clocks) -> list[shapes.SourceHealth]:
     api, asked = ask.api, ask.query.source or None
     named = sources_of(api, asked, ask.query.provider or None)
-    return [_health(ask, name, clocks) for name in (api.source_names() if named is None else named)]
-
-
-def _health(ask: Ask[queries.Completeness], name: str, clocks: Clocks) -> shapes.SourceHealth:
-    """A source that never sent anything is silent too."""
-    limit = (given(ask.query.silent_after) or SOURCE_SILENT_AFTER // SECOND) * SECOND
-    position, received_at, occurred_at = ask.api.reads.last_of(name, clocks.position) or (None, None, None)
-    silent = None if received_at is None else ask.now - received_at
-    return shapes.SourceHealth(
-        source=str(name),
-        provider=ask.api.provider_of(name),
-        position=position,
-        last_received_at=text_of(received_at),
-        delay_s=None if received_at is None or occurred_at is None else seconds(received_at - occurred_at),
-        derived={"silent": silent is None or silent > limit, "silent_for_s": seconds(silent)},
-    )
+    after = (given(ask.query.silent_after) or SOURCE_SILENT_AFTER // SECOND) * SECOND
+    names = api.source_names() if named is None else named
+    return [health_of(api, name, clocks.position, ask.now, after) for name in names]

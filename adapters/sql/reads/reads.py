@@ -11,8 +11,9 @@ from adapters.sql.database.engine import revision
 from adapters.sql.database.errors import our_errors
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code
-from adapters.sql.reads import reads_as_of, reads_deliveries, reads_events, reads_evidence, reads_streams
+from adapters.sql.reads import reads_as_of, reads_counts, reads_deliveries, reads_events, reads_evidence, reads_streams
 from adapters.sql.reads.reads_as_of import Named, Repeat
+from adapters.sql.reads.reads_counts import Counted
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibits
@@ -62,6 +63,15 @@ class Reads:
     def measurements(self, wanted: WantedMeasurements) -> list[Measured]:
         """Measurements with the snapshots that hold their records, the newest first."""
         return [Measured._make(row) for row in self._rows(reads_streams.list_measurements(wanted))]
+
+    def counts(self, kind: str, fingerprints: Sequence[str], after: int = 0) -> list[Counted]:
+        """How many of the newest of a kind are in which state. `after`: only what events behind it have touched."""
+        statement = (
+            reads_counts.of_measurements(fingerprints, after)
+            if kind == "measurement"
+            else reads_counts.of_streams(kind, fingerprints, after)
+        )
+        return [Counted(kind, *row) for row in self._rows(statement)]
 
     def events(
         self, *, after: int, limit: int, source: str | None = None, reading: str | None = None

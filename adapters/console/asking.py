@@ -1,0 +1,50 @@
+"""What a page asks of the API: the parameters of its address, as forms send them."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask import g, request
+
+from adapters.http import Problem, Questions, Told
+
+INSTANTS = ("as_of", "known_at", "since", "until")
+CLOCKS = ("as_of", "known_at")
+
+_WITHOUT_ZONE = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d(?:\.\d+)?)?\s*(?:UTC|Z)?")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def sent() -> dict[str, str]:
+    """The address' parameters: a field that was left empty is not asked; a time without a zone is in UTC."""
+    given = {name: value.strip() for name, value in request.args.items()}
+    return {name: _instant(value) if name in INSTANTS else value for name, value in given.items() if value}
+
+
+class Asking:
+    """Puts questions in the name of whoever looks."""
+
+    def __init__(self, questions: Questions) -> None:
+        self.questions = questions
+
+    def told(self, name: str, parameters: Mapping[str, str] | None = None, /, **path: str) -> Told:
+        """The answer, and the parameters that it was asked with. Raises Problem."""
+        return self.questions.ask(name, g.get("token"), parameters or {}, **path)
+
+    def answer(self, name: str, parameters: Mapping[str, str] | None = None, /, **path: str) -> Any:
+        """The answer alone. Raises Problem."""
+        return self.told(name, parameters, **path).answer
+
+    def answer_or_why_not(self, name: str, parameters: Mapping[str, str], /, **path: str) -> tuple[Any, str | None]:
+        """A part of a page: the answer, or else words; the page is shown all the same."""
+        try:
+            return self.answer(name, parameters, **path), None
+        except Problem as problem:
+            return None, problem.detail
+
+
+def _instant(value: str) -> str:
+    if _DAY.fullmatch(value):
+        return f"{value}T00:00:00Z"
+    found = _WITHOUT_ZONE.fullmatch(value)
+    return f"{found[1]}T{found[2]}{found[3] or ':00'}Z" if found else value

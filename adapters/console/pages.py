@@ -1,0 +1,43 @@
+"""Puts the console together: its pages, who may see them, what goes wrong, and the headers that keep it inert."""
+
+from collections.abc import Callable, Mapping
+
+from flask import Blueprint, Response, render_template
+
+from adapters.config import Token
+from adapters.console import asking, filters
+from adapters.console.signing import Signing
+from adapters.console.views import events, lists, machines, overview, search, things
+from adapters.http import Holders, Problem, Questions
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""No script at all: what a page tells may be anything that a sender wrote."""
+
+
+def console(questions: Questions, key: bytes, tokens: Mapping[str, Token], first: Callable[[], list[str]]) -> Blueprint:
+    """The pages. `key` signs cookies; `first`: the commands that make the first webhook appear."""
+    pages = Blueprint(
+        "console", __name__, template_folder="templates", static_folder="static", static_url_path="/console"
+    )
+    ask = asking.Asking(questions)
+    Signing(key, Holders(tokens)).stand_before(pages)
+    overview.add(pages, ask, first)
+    for part in (lists, things, events, machines, search):
+        part.add(pages, ask)
+    for name, filter_ in filters.ALL.items():
+        pages.add_app_template_filter(filter_, name)
+    pages.register_error_handler(Problem, _problem)
+    pages.after_request(_inert)
+    return pages
+
+
+def _problem(problem: Problem) -> Response:
+    page = render_template("console/problem.html", problem=problem)
+    return Response(page, problem.status, problem.headers, content_type="text/html; charset=utf-8")
+
+
+def _inert(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = POLICY
+    return response

@@ -1,0 +1,208 @@
+"""Where things stand in the pictures; the templates draw them as SVG, and escape what is told.
+
+A machine is drawn as an arc diagram: its states in a column, as they are declared, steps forward as arcs on the right,
+steps back on the left. That needs no layout engine, stands on a telephone's width, and never moves a state.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+WIDE = 4
+"""A rule from more states than these has no arcs, unless it was taken: the table tells it."""
+
+_WIDTH, _BOX, _HIGH, _STEP = 360, 150, 28, 46
+_LEFT = (_WIDTH - _BOX) / 2
+_RIGHT = _LEFT + _BOX
+_REACH = 90
+
+PLOT_WIDTH, PLOT_HEIGHT = 480, 220
+_MARGIN = 44
+
+Move = tuple[str, str]
+
+
+class Box(NamedTuple):
+    """A state. `look`: its classes."""
+
+    name: str
+    x: float
+    y: float
+    look: str
+
+
+class Arc(NamedTuple):
+    """A step from state to state: `path` is that of SVG, `words` tell it."""
+
+    path: str
+    look: str
+    words: str
+
+
+class Diagram(NamedTuple):
+    """A machine's states and steps; `words` tell the picture to who does not see it."""
+
+    width: int
+    height: int
+    box: tuple[int, int]
+    boxes: list[Box]
+    arcs: list[Arc]
+    words: str
+
+
+class Point(NamedTuple):
+    """A value of a plot."""
+
+    x: float
+    y: float
+    words: str
+    look: str
+    href: str
+
+
+class Tick(NamedTuple):
+    """A line of a plot's scale."""
+
+    at: float
+    text: str
+
+
+class Plot(NamedTuple):
+    """Points with lines between those that follow one another, and the scales."""
+
+    width: int
+    height: int
+    points: list[Point]
+    lines: list[str]
+    across: list[Tick]
+    up: list[Tick]
+    words: str
+
+
+def diagram(region: Any, taken: Sequence[Move] = (), present: str | None = None) -> Diagram:
+    """A region of a machine (shapes of `/v1/machines`), with the path that was taken and the present state."""
+    rows = {name: index for index, name in enumerate(region.states)}
+    been = {name for move in taken for name in move}
+    boxes = [
+        Box(name, _LEFT, 8 + index * _STEP, _look(name, present, been, region.initial)) for name, index in rows.items()
+    ]
+    triggers = _steps(region.transitions, set(taken))
+    drawn = sorted(triggers, key=lambda move: move in set(taken))
+    arcs = [_arc(rows, move, triggers[move], move in set(taken)) for move in drawn]
+    path = " → ".join([*(move[0] for move in taken[:1]), *(move[1] for move in taken)])
+    words = f"States of {region.name}: {', '.join(region.states)}."
+    words += f" The path taken: {path}." if path else ""
+    words += f" The present state: {present}." if present else ""
+    return Diagram(_WIDTH, len(boxes) * _STEP, (_BOX, _HIGH), boxes, arcs, words)
+
+
+def signal(chunks: Sequence[Any]) -> Plot | None:
+    """SNR over the chunks; None where none was told. A missing number breaks the line."""
+    known = [(chunk.sequence if chunk.sequence is not None else index, chunk) for index, chunk in enumerate(chunks)]
+    told = [(number, chunk) for number, chunk in known if chunk.snr is not None]
+    if not told:
+        return None
+    told.sort(key=lambda one: one[0])
+    values = [chunk.snr for _, chunk in told]
+    low, high = min(0.0, *values), max(1.0, *values)
+    first, last = told[0][0], told[-1][0]
+    points = [
+        Point(
+            _across(number, first, last),
+            _up(chunk.snr, low, high),
+            f"chunk {number}: {chunk.snr:g} dB",
+            "value",
+            f"/events/{chunk.position}",
+        )
+        for number, chunk in told
+    ]
+    lines = _lines([number for number, _ in told], points)
+    across = [Tick(_across(number, first, last), str(number)) for number in sorted({first, (first + last) // 2, last})]
+    up = [Tick(_up(value, low, high), f"{value:.3g}") for value in (low, (low + high) / 2, high)]
+    words = f"Signal-to-noise ratio in decibels over {len(told)} chunks, from {values[0]:g} to {values[-1]:g}."
+    return Plot(PLOT_WIDTH, PLOT_HEIGHT, points, lines, across, up, words)
+
+
+def lanes(steps: Sequence[Any]) -> Plot | None:
+    """The events of a timeline on a time axis, a lane for each region; None where no time is known of two."""
+    timed = [(_seconds(step.occurred_at), step) for step in steps if step.occurred_at is not None]
+    if len(timed) < 2:
+        return None
+    names = list(dict.fromkeys(step.region or "events" for _, step in timed))
+    first, last = min(at for at, _ in timed), max(at for at, _ in timed)
+    height = 40 * len(names) + 36
+    points = [
+        Point(
+            _across(at, first, last),
+            24 + 40 * names.index(step.region or "events"),
+            f"{step.type}, {step.occurred_at}",
+            _irregular(step),
+            f"#event-{step.position}",
+        )
+        for at, step in timed
+    ]
+    across = [Tick(_across(at, first, last), f"+{at - first:g} s") for at in sorted({first, last})]
+    up = [Tick(24 + 40 * index, name) for index, name in enumerate(names)]
+    words = f"{len(timed)} events over {last - first:g} seconds in lanes: {', '.join(names)}."
+    return Plot(PLOT_WIDTH, height, points, [], across, up, words)
+
+
+def _irregular(step: Any) -> str:
+    kinds = {anomaly.kind for anomaly in step.anomalies}
+    return "late" if kinds else "moved" if step.before != step.after else "value"
+
+
+def _steps(transitions: Iterable[Any], taken: set[Move]) -> Mapping[Move, list[str]]:
+    """What leads from state to state; a step that no row lists was taken all the same."""
+    found: dict[Move, list[str]] = {move: [] for move in taken if move[0] != move[1]}
+    for row in transitions:
+        for start in row.from_:
+            move = (start, row.to or start)
+            if start != move[1] and (len(row.from_) <= WIDE or move in taken):
+                found.setdefault(move, []).append(row.trigger)
+    return found
+
+
+def _look(name: str, present: str | None, been: set[str], initial: str) -> str:
+    if name == present:
+        return "state present"
+    return "state been" if name in been else "state initial" if name == initial else "state"
+
+
+def _arc(rows: Mapping[str, int], move: Move, triggers: Sequence[str], taken: bool) -> Arc:
+    start, end = (8 + _HIGH / 2 + rows[name] * _STEP for name in move)
+    span = rows[move[1]] - rows[move[0]]
+    look = "arc taken" if taken else "arc"
+    words = f"{move[0]} → {move[1]}" + (f": {', '.join(dict.fromkeys(triggers))}" if triggers else "")
+    if span == 1:
+        middle = _WIDTH / 2
+        return Arc(f"M {middle} {start + _HIGH / 2} L {middle} {end - _HIGH / 2 - 2}", look, words)
+    reach = 14 + (_REACH - 14) * (abs(span) - 1) / max(len(rows) - 1, 1)
+    side, away = (_RIGHT, 1) if span > 0 else (_LEFT, -1)
+    bend = side + away * reach * 4 / 3
+    return Arc(
+        f"M {side} {start + 4} C {bend:g} {start + 4:g} {bend:g} {end - 4:g} {side + away * 2} {end - 4:g}", look, words
+    )
+
+
+def _lines(numbers: Sequence[int], points: Sequence[Point]) -> list[str]:
+    """Where a number is missing, a line ends."""
+    lines: list[list[str]] = [[]]
+    for before, number, point in zip([numbers[0] - 1, *numbers], numbers, points, strict=False):
+        if number > before + 1:
+            lines.append([])
+        lines[-1].append(f"{point.x:.1f},{point.y:.1f}")
+    return [" ".join(line) for line in lines if len(line) > 1]
+
+
+def _across(value: float, first: float, last: float) -> float:
+    part = (value - first) / (last - first) if last > first else 0.5
+    return round(_MARGIN + 30 + part * (PLOT_WIDTH - 2 * _MARGIN - 30), 1)
+
+
+def _up(value: float, low: float, high: float) -> float:
+    return round(PLOT_HEIGHT - 30 - (value - low) / (high - low) * (PLOT_HEIGHT - 50), 1)
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

@@ -1,0 +1,106 @@
+"""Who looks: a token is taken once and kept as its name in a signed cookie; what is sent has to come from our pages."""
+
+import re
+import secrets
+from datetime import timedelta
+from hmac import compare_digest
+
+from flask import Blueprint, Response, g, redirect, render_template, request, session
+from flask.blueprints import BlueprintSetupState
+
+from adapters.config import Token
+from adapters.http import BadRequest, Holders
+from core.mac import mac
+
+LASTING = timedelta(hours=12)
+"""How long a sign-in lasts."""
+
+OPEN = frozenset({"console.static", "console.sign_in"})
+"""What is answered without a token."""
+
+_LOCAL = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
+"""A path of ours: no other host can be written so."""
+
+
+class Signing:
+    """The sign-in of a blueprint. `key` signs the cookies; `tokens` may be none, and then everybody may look."""
+
+    def __init__(self, key: bytes, tokens: Holders) -> None:
+        self._key = key
+        self._tokens = tokens
+
+    def stand_before(self, pages: Blueprint) -> None:
+        """Has every page pass, and adds those that sign in and out."""
+        pages.record(self._configure)
+        pages.before_request(self._pass)
+        pages.add_url_rule("/sign-in", "sign_in", self._sign_in, methods=["POST"])
+        pages.add_url_rule("/sign-out", "sign_out", self._sign_out, methods=["POST"])
+        pages.context_processor(lambda: {"csrf": csrf, "signed_in": g.get("token")})
+
+    def _configure(self, state: BlueprintSetupState) -> None:
+        """The cookie cannot say `Secure`: whether somebody in front speaks TLS is not known here."""
+        state.app.config.update(
+            SECRET_KEY=self._key,
+            SESSION_COOKIE_NAME="hookfold",
+            SESSION_COOKIE_HTTPONLY=True,
+            SESSION_COOKIE_SAMESITE="Strict",
+            SESSION_REFRESH_EACH_REQUEST=False,
+            PERMANENT_SESSION_LIFETIME=LASTING,
+        )
+
+    def _pass(self) -> Response | None:
+        """Raises BadRequest where what is sent comes from no page of ours."""
+        if request.method == "POST" and not _is_ours():
+            raise BadRequest("this form is no longer good, or cookies are off: go back, reload, send again")
+        if request.endpoint in OPEN or not self._tokens:
+            return None
+        g.token = self._kept()
+        return self._form("") if g.token is None else None
+
+    def _sign_in(self) -> Response:
+        token = self._tokens.holder(request.form.get("token", "").strip())
+        if token is None:
+            return self._form("This token is none of ours. It stands in the service's configuration, under [tokens].")
+        session.clear()
+        session.permanent = True
+        session["who"], session["proof"] = token.name, self._proof(token)
+        return _to(request.form.get("next", ""))
+
+    @staticmethod
+    def _sign_out() -> Response:
+        session.clear()
+        return _to("/")
+
+    def _form(self, wrong: str) -> Response:
+        """In place of the page that was asked for. RFC 9110 wants a challenge; no browser asks for this one itself."""
+        asked = request.form.get("next") or (request.full_path.rstrip("?") if request.method == "GET" else "/")
+        page = render_template("console/sign_in.html", next=asked, wrong=wrong)
+        return Response(
+            page, 401, {"WWW-Authenticate": 'Bearer realm="hookfold"'}, content_type="text/html; charset=utf-8"
+        )
+
+    def _kept(self) -> Token | None:
+        """The token that the cookie was given for; None where its secret was changed or it is gone."""
+        token = self._tokens.named(str(session.get("who")))
+        proof = str(session.get("proof"))
+        return token if token is not None and compare_digest(self._proof(token), proof) else None
+
+    def _proof(self, token: Token) -> str:
+        return mac(self._key, b"token" + token.secret.value.encode()).hex()
+
+
+def csrf() -> str:
+    """What a form of this browser has to bring along."""
+    if "csrf" not in session:
+        session["csrf"] = secrets.token_urlsafe(18)
+    return str(session["csrf"])
+
+
+def _is_ours() -> bool:
+    sent, kept = request.form.get("csrf", ""), session.get("csrf")
+    return kept is not None and compare_digest(sent.encode(), str(kept).encode())
+
+
+def _to(path: str) -> Response:
+    given = redirect(path if _LOCAL.fullmatch(path) else "/", 303)
+    return Response(status=given.status_code, headers={"Location": given.headers["Location"]})

@@ -1,0 +1,1 @@
+"""The pages, a file for what each is about."""

@@ -1,0 +1,68 @@
+"""The lists, with the API's filters in their addresses."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Blueprint, render_template, request
+
+from adapters.console.asking import Asking, sent
+from core.event import ANOMALIES
+from core.fold import MACHINES
+
+FOLDED = ("source", "provider", "state", "anomaly", "since", "until", "as_of", "known_at")
+FIELDS: dict[str, Sequence[str]] = {
+    "sessions": ("source", "provider", "state", "outcome", "anomaly", "since", "until", "as_of", "known_at"),
+    "measurements": ("source", "provider", "state", "outcome", "anomaly", "as_of", "known_at"),
+    "actions": FOLDED,
+    "devices": FOLDED,
+    "registrations": FOLDED,
+    "deliveries": ("source", "verdict", "position"),
+    "events": ("source", "after"),
+}
+"""The filters that a form offers. Others of the API may stand in an address, or in a cursor; ids are searched for."""
+
+_MACHINES = {
+    "sessions": ("session", "measurement"),
+    "measurements": ("measurement",),
+    "actions": ("action",),
+    "devices": ("device",),
+    "registrations": ("registration",),
+}
+_OUTCOMES = ("completed", "canceled", "denied", "failed", "abandoned")
+_VERDICTS = ("new", "duplicate", "conflict", "rejected")
+
+
+def add(pages: Blueprint, ask: Asking) -> None:
+    """Adds a page for each list."""
+
+    def page_of(name: str) -> None:
+        def listed() -> str:
+            told = ask.told(name, sent())
+            return render_template(
+                f"console/{name}.html",
+                name=name,
+                rows=told.answer.data,
+                following=told.answer.next_cursor,
+                first="cursor" not in request.args,
+                fields=FIELDS[name],
+                choices=_choices(ask, name),
+                asked={key: value for key, value in told.parameters.items() if key != "limit"},
+            )
+
+        pages.add_url_rule(f"/{name}", name, listed)
+
+    for name in FIELDS:
+        page_of(name)
+
+
+def _choices(ask: Asking, name: str) -> dict[str, Sequence[Any]]:
+    sources = ask.questions.sources
+    states = [state for machine in _MACHINES.get(name, ()) for state in MACHINES[machine].tables[0].states]
+    return {
+        "source": sorted(sources),
+        "provider": sorted(set(sources.values())),
+        "state": list(dict.fromkeys(states)),
+        "outcome": _OUTCOMES,
+        "anomaly": ANOMALIES,
+        "verdict": _VERDICTS,
+    }

@@ -1,0 +1,113 @@
+"""One session, measurement, action, device or registration: where it stands, how it came there, by either clock."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request
+
+from adapters.console import pictures
+from adapters.console.asking import CLOCKS, Asking, sent
+
+STEPS = "50"
+"""Entries of a timeline on one page."""
+
+Extras = Callable[[Asking, Any, dict[str, str]], dict[str, Any]]
+"""What a kind's page has beside what all have."""
+
+_EXPLAINED = ("session", "measurement", "action")
+_WITH_EVIDENCE = ("session", "measurement")
+
+
+def add(pages: Blueprint, ask: Asking) -> None:
+    """Adds the pages of every kind, and what is downloaded from them."""
+    for kind, extras in _EXTRAS.items():
+        _add(pages, ask, kind, extras)
+
+
+def _add(pages: Blueprint, ask: Asking, kind: str, extras: Extras) -> None:
+    def thing(id: str) -> str:  # noqa: A002 - as the API calls it
+        asked = sent()
+        clocks = {name: asked[name] for name in CLOCKS if name in asked}
+        found = ask.answer(kind, clocks, id=id)
+        shown: dict[str, Any] = {"kind": kind, "thing": found, "clocks": clocks, **extras(ask, found, clocks)}
+        if kind in _EXPLAINED:
+            shown |= _explained(ask, kind, found, clocks)
+        return render_template(f"console/{kind}.html", **shown)
+
+    def evidence(id: str) -> Response:  # noqa: A002 - as the API calls it
+        bundle: Response = ask.answer(f"{kind}_evidence", id=id)
+        return bundle
+
+    pages.add_url_rule(f"/{kind}s/<id>", kind, thing)
+    if kind in _WITH_EVIDENCE:
+        pages.add_url_rule(f"/{kind}s/<id>/evidence", f"{kind}_evidence", evidence, methods=["POST"])
+
+
+def _explained(ask: Asking, kind: str, found: Any, clocks: dict[str, str]) -> dict[str, Any]:
+    why, no_why = ask.answer_or_why_not(f"{kind}_why", clocks, id=found.id)
+    timeline, no_timeline = ask.answer_or_why_not(f"{kind}_timeline", _page(clocks), id=found.id)
+    learnt, no_learnt = None, None
+    if "known_at" in clocks:
+        learnt, no_learnt = ask.answer_or_why_not(f"{kind}_compare", clocks, id=found.id)
+    steps = timeline.data if timeline else []
+    region = _main(ask.answer("machine", name=found.machine.name))
+    return {
+        "why": why,
+        "no_why": no_why,
+        "steps": steps,
+        "no_timeline": no_timeline,
+        "following": timeline and timeline.next_cursor,
+        "learnt": learnt,
+        "no_learnt": no_learnt,
+        "lanes": pictures.lanes(steps),
+        "diagram": pictures.diagram(region, _taken(why.chain if why else (), region.name), found.state),
+    }
+
+
+def _page(clocks: dict[str, str]) -> dict[str, str]:
+    """The timeline's part of the question: its next page says all the rest."""
+    if cursor := request.args.get("cursor"):
+        return {"cursor": cursor}
+    return {**clocks, "limit": STEPS, "format": "json"}
+
+
+def _main(machine: Any) -> Any:
+    return machine.regions[0] if machine.regions else machine
+
+
+def _taken(chain: Sequence[Any], region: str) -> list[pictures.Move]:
+    """The moves of the main region; a machine without regions has one state, under no name of its own."""
+    moves = [
+        (step.before.get(region, step.before.get("state")), step.after.get(region, step.after.get("state")))
+        for step in chain
+    ]
+    return [(before, after) for before, after in moves if before and after and before != after]
+
+
+def _session(ask: Asking, found: Any, clocks: dict[str, str]) -> dict[str, Any]:
+    if not found.regions or found.session_id is None:
+        return {"measurements": []}
+    of_session = {"source": found.source, "session_id": found.session_id, **clocks}
+    return {"measurements": ask.answer("measurements", of_session).data}
+
+
+def _measurement(_: Asking, found: Any, __: dict[str, str]) -> dict[str, Any]:
+    return {"signal": pictures.signal(found.snr)}
+
+
+def _device(ask: Asking, found: Any, clocks: dict[str, str]) -> dict[str, Any]:
+    actions = ask.answer("device_actions", clocks, id=found.id)
+    return {"rows": actions.data, "more": actions.next_cursor is not None}
+
+
+def _nothing(_: Asking, __: Any, ___: dict[str, str]) -> dict[str, Any]:
+    return {}
+
+
+_EXTRAS: dict[str, Extras] = {
+    "session": _session,
+    "measurement": _measurement,
+    "action": _nothing,
+    "device": _device,
+    "registration": _nothing,
+}

@@ -1,0 +1,53 @@
+"""The API's questions, put from within: what a page shows is what the API answers, asked with the same parameters."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.config import Token
+from adapters.http.framework.api import Api
+from adapters.http.framework.endpoints import Endpoints
+from adapters.http.framework.problems import Busy, Forbidden
+from adapters.http.framework.routes import Route
+from adapters.sql import TooLong, Unavailable
+
+AWAY = "the database is away: ask again"
+TOO_LONG = "the question took longer than the service gives one: ask for less (a smaller limit, one source), or later"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer, as `presenters.shapes` has it, and the parameters that it was asked with, also those of a cursor."""
+
+    answer: Any
+    parameters: dict[str, str]
+
+
+class Questions:
+    """Every GET of the API by its operation's name. Any thread may ask."""
+
+    def __init__(self, api: Api, routes: Sequence[Route]) -> None:
+        self._api = api
+        self._endpoints = Endpoints(api)
+        self._routes = {route.name: route for route in routes if route.method == "GET"}
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """The configured sources' providers by name."""
+        return {name: source.provider for name, source in self._api.sources.items()}
+
+    def ask(self, name: str, token: Token | None, parameters: Mapping[str, str], /, **path: str) -> Told:
+        """The answer. `token`: whose question it is; None: nobody's, where none is configured. Raises Problem."""
+        route = self._routes[name]
+        if token is not None and route.scope is not None and route.scope not in token.scopes:
+            raise Forbidden(route.scope)
+        try:
+            return Told(*self._endpoints.told(route, path, dict(parameters), None if token is None else token.name))
+        except TooLong as error:
+            raise Busy(TOO_LONG) from error
+        except Unavailable as error:
+            raise Busy(AWAY) from error
+
+    def opening(self, name: str, parameters: Mapping[str, str]) -> str:
+        """A cursor for the first page of a list: filters that are personal stand in no URL that we make."""
+        return self._endpoints.opening(self._routes[name].path, dict(parameters))

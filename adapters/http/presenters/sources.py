@@ -1,0 +1,23 @@
+"""When a source was heard last, and whether that is too long ago."""
+
+from adapters.http.framework.api import Api
+from adapters.http.presenters import shapes
+from core.completeness import SOURCE_SILENT_AFTER
+from core.event import Instant
+from core.instants import seconds, text_of
+
+
+def health_of(
+    api: Api, name: str, position: int, now: Instant, silent_after: Instant = SOURCE_SILENT_AFTER
+) -> shapes.SourceHealth:
+    """A source as of a position of the log. One that never sent anything is silent too."""
+    last, received_at, occurred_at = api.reads.last_of(name, position) or (None, None, None)
+    silent = None if received_at is None else now - received_at
+    return shapes.SourceHealth(
+        source=str(name),
+        provider=api.provider_of(name),
+        position=last,
+        last_received_at=text_of(received_at),
+        delay_s=None if received_at is None or occurred_at is None else seconds(received_at - occurred_at),
+        derived={"silent": silent is None or silent > silent_after, "silent_for_s": seconds(silent)},
+    )

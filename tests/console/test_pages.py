@@ -1,0 +1,153 @@
+"""Every page is shown whole, of the API's own answers, and nothing that a sender wrote is markup on it."""
+
+import pytest
+
+from adapters.sql import Unavailable
+from tests.console.conftest import Desk
+from tests.support.house import pushed, start, stop, wms
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}javascript:alert(1)"
+LISTS = ("sessions", "measurements", "actions", "devices", "registrations", "deliveries", "events")
+SCAN = (
+    *("WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_GRANTED", "CAMERA_STARTED", "MEASUREMENT_STARTED"),
+    "MEASUREMENT_CREATED",
+)
+
+
+def scan(desk: Desk, session: str = "visit-1", measurement: str = "m-1") -> None:
+    """A scan that goes on, one of whose chunks did not come."""
+    for number, event in enumerate(SCAN):
+        desk.send("clinic", wms(session, number, event, number, measurementId=measurement))
+    for number in (6, 7, 9):
+        chunk = {"measurementId": measurement, "sequence": number - 6, "snr": 0.5 * number}
+        desk.send("clinic", wms(session, number, "INTERMEDIATE_RESULTS", number, **chunk))
+
+
+def filled(desk: Desk, word: str = "x") -> None:
+    """Something on every page; `word` in every field that a sender may fill."""
+    scan(desk, f"visit {word}", f"m {word}")
+    desk.send("captions", start(f"{word}@example.com"))
+    desk.send("captions", stop(f"{word}@example.com", reason=word))
+    desk.send("energy", pushed(f"a {word}", f"car {word}", result={word: word}, deviceType=word, command=word), key="1")
+    body = {"registrationId": f"r {word}", "sessionId": word, "userId": word, "serverUrls": [word]}
+    times = {"timestamp": "2023-11-14T22:00:00.000Z", "packageName": word}
+    desk.send("captions", {"type": "server_registration", **body, **times})
+    desk.reject(reason="signature_missing", hint=word)
+
+
+def places(desk: Desk) -> list[str]:
+    """A page of each kind."""
+    kinds = ("sessions", "measurements", "actions", "devices", "registrations")
+    things = [f"/{kind}/{one['id']}" for kind in kinds for one in desk.get(f"/v1/{kind}")["data"]]
+    return ["/", *(f"/{name}" for name in LISTS), *things, "/events/1", "/machines"]
+
+
+def test_every_page_is_shown_whole_and_leads_to_pages_that_are_there(desk: Desk):
+    filled(desk)
+
+    pages = {path: desk.look(path) for path in places(desk)}
+
+    links = {href.partition("#")[0] for page in pages.values() for href in page.all("a", "href")}
+    assert len(pages) > 15
+    assert {href for href in links if href and desk.client.get(href).status_code != 200} == set()
+    for page in pages.values():
+        assert [one for one, _ in page.tags if one in {"script", "style", "iframe"}] == []
+        assert [name for _, attrs in page.tags for name in attrs if name.startswith("on") or name == "style"] == []
+
+
+def test_what_senders_wrote_is_text_on_every_page(one_desk: Desk):
+    filled(one_desk, HOSTILE)
+
+    for path in places(one_desk):
+        page = one_desk.look(path)
+        assert "<script" not in page.markup, path
+        assert "<img" not in page.markup, path
+        assert not any(href.startswith("javascript:") for href in page.all("a", "href"))
+    assert HOSTILE in one_desk.look("/sessions").text
+    assert HOSTILE in one_desk.look("/deliveries").text
+
+
+def test_every_field_has_a_label_every_page_its_landmarks_and_every_id_is_there_once(one_desk: Desk):
+    filled(one_desk)
+
+    for path in places(one_desk):
+        page = one_desk.look(path)
+        fields = [attrs for tag, attrs in page.tags if tag in {"input", "select"} and attrs.get("type") != "hidden"]
+        ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+        assert {attrs.get("id") for attrs in fields} <= set(page.all("label", "for")), path
+        assert {"header", "main", "nav", "footer", "h1", "title"} <= {tag for tag, _ in page.tags}
+        assert page.all("html", "lang") == ["en"]
+        assert len(ids) == len(set(ids)), path
+        assert set(page.all("svg", "aria-labelledby")) <= set(ids)
+
+
+def test_an_empty_log_says_how_the_first_webhook_comes(one_desk: Desk):
+    empty = one_desk.look("/")
+    one_desk.send("clinic", wms("visit-1", 0))
+
+    assert "Nothing has come yet" in empty.text
+    assert "curl <first>" in empty.text
+    assert "simulate --source clinic" in empty.text
+    assert "curl" not in one_desk.look("/").text
+
+
+def test_the_overview_counts_states_outcomes_and_refusals(desk: Desk):
+    filled(desk)
+    desk.reject(reason="signature_wrong", hint="an old secret")
+
+    page = desk.look("/")
+
+    assert "clinic scanning 1" in page.text
+    assert "captions stopped 1" in page.text
+    assert "energy completed 1" in page.text
+    assert "clinic signature_wrong an old secret 2023-11-14" in page.text
+    assert "Lag of the states behind it 0 positions" in page.text
+
+
+def test_filters_stand_in_the_address_and_an_empty_field_asks_nothing(desk: Desk):
+    for name in ("ann", "ben"):
+        desk.send("captions", start(f"{name}@example.com"))
+    desk.send("captions", stop("ann@example.com"))
+
+    page = desk.look("/sessions", state="stopped", source="", since="2023-11-14 22:00", until="2023-11-15")
+
+    assert "ann@example.com" in page.text
+    assert "ben@example.com" not in page.text
+    assert [attrs.get("value") for tag, attrs in page.tags if attrs.get("name") == "since"] == ["2023-11-14T22:00:00Z"]
+
+
+def test_a_list_goes_on_page_by_page(one_desk: Desk):
+    for number in range(25):
+        one_desk.send("energy", pushed(f"a-{number}"), key=f"m-{number}")
+
+    first = one_desk.look("/actions", source="energy")
+    (following,) = [attrs["href"] or "" for tag, attrs in first.tags if attrs.get("rel") == "next"]
+    second = one_desk.look(following)
+
+    told = [sum(href.startswith("/actions/act_") for href in page.all("a", "href")) for page in (first, second)]
+    assert told == [20, 5]
+    assert [one for one in second.all("a", "rel") if one == "next"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/sessions?limit=x", 400, "limit: expected a whole number"),
+        ("/sessions?nonsense=1", 400, "nonsense: unknown here"),
+        ("/sessions?since=yesterday", 400, "since: expected a time"),
+        ("/sessions?cursor=x", 400, "cursor: not one that this list gave"),
+        ("/sessions/ses_nobody", 404, "no such session"),
+        ("/events/9", 404, "no such event"),
+    ],
+)
+def test_what_cannot_be_shown_is_told_on_a_page(one_desk: Desk, path: str, status: int, words: str):
+    assert words in one_desk.look(path, status).text
+
+
+def test_a_database_that_is_away_is_told_on_a_page(one_desk: Desk, monkeypatch):
+    def away(*_: object) -> None:
+        raise Unavailable("gone")
+
+    monkeypatch.setattr("adapters.sql.reads.reads.Reads.streams", away)
+
+    assert "the database is away" in one_desk.look("/sessions", 503).text

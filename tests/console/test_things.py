@@ -1,0 +1,141 @@
+"""One thing's page: where it stands, why, its timeline, and what it was."""
+
+import io
+import zipfile
+
+from tests.console.conftest import Desk
+from tests.console.test_pages import scan
+from tests.support.house import pushed, start, stop, wms
+
+
+def page_of(desk: Desk, kind: str) -> str:
+    return f"/{kind}/{desk.get(f'/v1/{kind}')['data'][0]['id']}"
+
+
+def looks(page: object, name: str) -> int:
+    return str(page.markup).count(f'class="{name}"')  # type: ignore[attr-defined]
+
+
+def test_a_session_shows_its_machine_with_the_path_taken_and_what_it_waits_for(one_desk: Desk):
+    scan(one_desk)
+
+    page = one_desk.look(page_of(one_desk, "sessions"))
+
+    taken = "waiting → loaded → configured → camera_granted → camera_on → started → created → scanning"
+    assert f"The path taken: {taken}. The present state: scanning." in page.text
+    assert looks(page, "arc taken") == 7
+    assert looks(page, "state present") == 1
+    assert "SCAN_COMPLETED would lead to analyzing" in page.text
+    assert "CAMERA_STARTED (position" in page.text
+
+
+def test_a_gap_a_late_arrival_and_a_new_run_stand_in_the_timeline(one_desk: Desk):
+    scan(one_desk)
+    path = page_of(one_desk, "sessions")
+    open_ = one_desk.look(path)
+    one_desk.send(
+        "clinic", wms("visit-1", 8, "INTERMEDIATE_RESULTS", 8, measurementId="m-1", resultSequence=2, snr=4.0)
+    )
+    one_desk.send("clinic", wms("visit-1", 0, "WMS_LOADED", 60))
+    closed = one_desk.look(path)
+
+    assert looks(open_, "gap") == 1
+    assert "8" in open_.text[open_.text.index("gap") :]
+    assert looks(closed, "gap") == 0
+    assert "late" in closed.text
+    assert "Run 2" in closed.text
+
+
+def test_every_event_opens_to_its_clocks_its_rule_and_what_verified_it(one_desk: Desk):
+    scan(one_desk)
+
+    page = one_desk.look(page_of(one_desk, "sessions"))
+    opened = page.text[page.text.index("Event 2") :]
+
+    for words in (
+        "Occurred 2023-11-14",
+        "Received 2023-11-14",
+        "Recorded 2023-11-14",
+        "Rule",
+        "Verified by env:SECRET",
+    ):
+        assert words in opened
+    assert page.markup.count("<details>") == 9
+
+
+def test_a_long_timeline_goes_on_page_by_page(one_desk: Desk):
+    scan(one_desk)
+    for number in range(10, 70):
+        one_desk.send("clinic", wms("visit-1", number, "INTERMEDIATE_RESULTS", number, measurementId="m-1"))
+
+    first = one_desk.look(page_of(one_desk, "sessions"))
+    (following,) = [attrs["href"] or "" for tag, attrs in first.tags if attrs.get("rel") == "next"]
+    second = one_desk.look(following.partition("#")[0])
+
+    told = [page.markup.count("<details>") for page in (first, second)]
+    assert sum(told) == 69
+    assert max(told) <= 50
+
+
+def test_a_session_of_glasses_tells_how_its_runs_ended(one_desk: Desk):
+    one_desk.send("captions", start("ann@example.com"))
+    one_desk.send("captions", stop("ann@example.com"))
+
+    page = one_desk.look(page_of(one_desk, "sessions"))
+
+    assert "Run 1: no start is known within 10 s" in page.text
+    assert "10 min" in page.text
+
+
+def test_a_measurement_shows_its_signal_with_the_hole_in_it(one_desk: Desk):
+    scan(one_desk)
+
+    page = one_desk.look(page_of(one_desk, "measurements"))
+
+    assert "Signal-to-noise ratio in decibels over 3 chunks, from 3 to 4.5." in page.text
+    assert page.markup.count("<polyline") == 1  # chunks 0 and 1; 3 stands alone
+    assert "chunk 3: 4.5 dB" in page.text
+    assert "no: numbers of its part of the sequence are missing" in page.text
+    assert "MEASUREMENT_CREATED" in page.text
+
+
+def test_the_evidence_of_a_measurement_is_downloaded_as_the_api_gives_it(one_desk: Desk):
+    scan(one_desk)
+
+    answer = one_desk.post(f"{page_of(one_desk, 'measurements')}/evidence")
+
+    assert (answer.status_code, answer.mimetype) == (200, "application/zip")
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert "verify.py" in " ".join(zipfile.ZipFile(io.BytesIO(answer.data)).namelist())
+
+
+def test_an_action_and_its_device_lead_to_each_other(one_desk: Desk):
+    one_desk.send("energy", pushed("a-1", errorCode="E7"), key="1")
+    action, device = page_of(one_desk, "actions"), page_of(one_desk, "devices")
+
+    assert device in one_desk.look(action).all("a", "href")
+    assert action in one_desk.look(device).all("a", "href")
+    assert "charge.start" in one_desk.look(action).text
+
+
+def test_the_past_is_shown_as_such_with_what_was_learnt_since(desk: Desk):
+    scan(desk)
+    path = page_of(desk, "sessions")
+    early = desk.get("/v1/events/3")["recorded_at"]
+
+    past = desk.look(path, known_at=early)
+    before = desk.look(path, as_of="2023-11-14 22:13:21")
+
+    assert "This is the past: as it was known here at" in past.text
+    assert "The present state: camera_granted." in past.text
+    assert "6 events came since, 0 of them late" in past.text
+    assert "The present state: configured." in before.text
+    assert "What was learnt since" not in desk.look(path).text
+
+
+def test_what_was_not_known_by_then_is_told(one_desk: Desk):
+    scan(one_desk)
+
+    page = one_desk.look(page_of(one_desk, "sessions"), 404, known_at="2020-01-01")
+
+    assert "or nothing of it by then" in page.text
