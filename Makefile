@@ -34,7 +34,7 @@ lint: .venv/.dev ## ruff: rules and format
 types: .venv/.dev ## mypy, strict
 	$(BIN)/mypy
 
-imports: .venv/.dev ## the plan of the house
+imports: .venv/.dev ## the import rules
 	$(BIN)/lint-imports --no-logo
 
 unit: .venv/.dev ## every test, on SQLite and on a real PostgreSQL

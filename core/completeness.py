@@ -58,9 +58,9 @@ def findings(
     """What is not whole of a stream. `conflicts`: positions of keys with two bodies; `doubled`: how often keys came."""
     due = deadline(machine, state, settings)
     passed = due if due is not None and due.what in _TOLD and due.passed(now) else None
-    found = [*_irregular(state), *(Finding("conflict", "its key came with another body", one) for one in conflicts)]
+    found = [*_irregular(state), *(Finding("conflict", "delivered again with another body", one) for one in conflicts)]
     again = sorted((doubled or {}).items())
-    found += [Finding("doubled", f"its key came {times} times more", position) for position, times in again]
+    found += [Finding("doubled", f"delivered {_times(times)} more", position) for position, times in again]
     found += _never_ended(state, passed)
     if passed is not None:
         found.append(Finding(passed.what, f"silent in state {state.state}", None, passed.at))
@@ -88,3 +88,7 @@ def _never_ended(state: State, passed: Deadline | None) -> Iterator[Finding]:
 
 def _records(state: State) -> list[Any]:
     return getattr(state, "measurements", [])
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -43,7 +43,7 @@ MACHINES: dict[str, Kind] = {kind.name: kind for kind in (session, registration,
 SKEW: Instant = 300 * SECOND
 """An event may say that it happened this much after it reached us: clocks differ."""
 
-LATE = (Note("late", "arrived after an event that comes behind it"),)
+LATE = (Note("late", "arrived after an event that follows it in sequence"),)
 SKIPPED = nothing("recorded, but not understood")
 NEVER = 1 << 63
 PLACING = ("key", "attempt")

@@ -31,17 +31,17 @@ from core.event import Instant
 _CSV = ("states", "timelines")
 
 _LINES = {
-    "kept": "events taken over with their positions",
+    "kept": "events imported with their positions",
     "appended": "events appended with new positions",
-    "known": "events that were here before",
-    "conflicts": "events whose key is here with another body: kept as conflicts",
+    "known": "events already in this log",
+    "conflicts": "events whose key this log has with another body: recorded as conflicts",
     "erased": "erased events left out",
     "retracted": "retracted events left out",
-    "whole": "streams erased there and whole here: erase them here, too (hookfold audit erase)",
-    "placeholders": "positions held for entries that the export left out",
-    "deliveries": "repeated or rejected deliveries put on record",
-    "known_deliveries": "deliveries that were on record before",
-    "strangers": "deliveries left out: of another door, or of events that are not here",
+    "whole": "streams erased in the exported log but not in this one: erase them here, too (hookfold audit erase)",
+    "placeholders": "positions filled with placeholders for entries that are not in the export",
+    "deliveries": "repeated or rejected deliveries imported",
+    "known_deliveries": "deliveries already in this log",
+    "strangers": "deliveries left out: rejected elsewhere, or of events that are not in this log",
 }
 
 
@@ -161,7 +161,7 @@ def _what_came(outcome: ImportOutcome) -> str:
     taken = outcome.kept + outcome.appended + outcome.known + outcome.conflicts
     if not taken:
         return "nothing was imported"
-    return f"nothing of this line and behind it was imported, {taken} events before it are here"
+    return f"the import stopped at this line; {taken} events before it are in the log"
 
 
 def _tell(outcome: ImportOutcome, as_json: bool) -> None:

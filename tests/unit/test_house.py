@@ -1,4 +1,4 @@
-"""The plan of the house, where the import-linter cannot see it."""
+"""The import rules that the import-linter cannot check."""
 
 import ast
 import tomllib

@@ -27,7 +27,7 @@ Session = Annotated[Name | UnsetType, Meta(description="The provider's own id of
 User = Annotated[Name | UnsetType, Meta(description="The provider's own id of the user.")]
 Source = Annotated[Name | UnsetType, Meta(description="The source, by its name in the configuration.")]
 Provider = Annotated[ProviderName | UnsetType, Meta(description="The kind of sender.")]
-After = Annotated[Position, Meta(description="A position: only events behind it.")]
+After = Annotated[Position, Meta(description="A position: only events after it.")]
 Now = Annotated[Moment | UnsetType, Meta(description="The time for which `derived` is worked out; else the clock's.")]
 Since = Annotated[Moment | UnsetType, Meta(description="Only what had an event at this time or later (`occurred_at`).")]
 Until = Annotated[Moment | UnsetType, Meta(description="Only what had an event before this time (`occurred_at`).")]
@@ -132,7 +132,7 @@ class Folded(TimedListed):
     since: Since = UNSET
     until: Until = UNSET
     changed_after: Annotated[
-        Position | UnsetType, Meta(description="A position: only what an event behind it has touched.")
+        Position | UnsetType, Meta(description="A position: only what an event after it has touched.")
     ] = UNSET
     now: Now = UNSET
 
@@ -178,7 +178,7 @@ class Measurements(TimedListed):
 
 
 class Feed(Query):
-    """The events that fit, behind a position."""
+    """The events that match, after a position."""
 
     after: After = 0
     source: Source = UNSET

@@ -243,7 +243,7 @@ class Changed(msgspec.Struct):
 
 
 class Learnt(msgspec.Struct, kw_only=True):
-    """An event that became known in between, and what it changed. `late`: one that comes behind it was known before."""
+    """An event recorded in between, and what it changed. `late`: one that follows it in sequence was known before."""
 
     position: int
     type: str

@@ -26,8 +26,8 @@ _KEY = re.compile(r"[ -+\--~\x80-\xff]{1,256}")
 """No comma: a server joins a header that is sent twice with one, and then which of the two it was is not known."""
 HEADERS = {
     "Idempotency-Key": Header(
-        "Names what is told: the same key again is a `duplicate`, or a `conflict` if it tells else. "
-        "Sent once and without a comma: two keys cannot be told from one that holds a comma.",
+        "Identifies the report. The same key again is a `duplicate`, or a `conflict` if the content differs. "
+        "Send one header, without a comma: several headers arrive joined by commas.",
         _KEY.pattern,
     )
 }

@@ -60,8 +60,8 @@ def test_keys_that_came_again_are_told_by_position():
     told = findings("device", state, 0, LIMITS, conflicts=[1], doubled={1: 2})
 
     assert [(one.what, one.detail) for one in told] == [
-        ("conflict", "its key came with another body"),
-        ("doubled", "its key came 2 times more"),
+        ("conflict", "delivered again with another body"),
+        ("doubled", "delivered 2 times more"),
     ]
 
 
