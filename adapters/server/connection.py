@@ -13,6 +13,7 @@ from adapters.server.reader import Reader, Refusal, Request
 from adapters.server.site import NEVER, Site
 from adapters.server.streaming_body import StreamingBody
 from adapters.server.unsent import unsent
+from adapters.server.upload import Upload
 
 RECEIVE = 20
 """Seconds in which a whole request has to arrive, once it has begun, and in which some of an answer has to be taken."""
@@ -45,7 +46,8 @@ class Connection(asyncio.Protocol):
         self.due = site.now + FIRST
         self.held = 0
         self._site = site
-        self._reader = Reader(site.max_body)
+        self._reader = Reader(site.max_body, site.streams)
+        self._upload: Upload | None = None
         self._transport: Transport
         self._unread = b""
         self._waiting: deque[Request | Refusal] = deque()
@@ -88,6 +90,9 @@ class Connection(asyncio.Protocol):
         if self._ended:
             return False
         self._half_closed = True
+        self._take_upload(everything=True)
+        if self._upload is not None:
+            self._upload.break_off()
         self._hurry()
         self._go_on()
         return not self._ended or self._transport.get_write_buffer_size() > 0
@@ -115,6 +120,7 @@ class Connection(asyncio.Protocol):
         if self._going_on:
             return
         self._going_on = True
+        self._take_upload()
         try:
             while self._answering is None and not (self._ended or self._clogged) and (item := self._next()):
                 self._answer(item)
@@ -126,9 +132,7 @@ class Connection(asyncio.Protocol):
     def _next(self) -> Request | Refusal | None:
         """What is to be answered next, once all of it is here."""
         while not self._waiting and self._unread:
-            some, self._unread = self._unread[:SLICE], self._unread[SLICE:]
-            self._waiting += self._reader.feed(some)
-            self._ahead += sum(item.weight for item in self._waiting)
+            self._read_some()
         if not self._waiting and self._half_closed and self._reader.receiving:
             self._waiting.append(self._reader.refusal(400, "the request broke off"))
         if not self._waiting:
@@ -136,6 +140,29 @@ class Connection(asyncio.Protocol):
         item = self._waiting.popleft()
         self._ahead -= item.weight
         return item
+
+    def _read_some(self) -> None:
+        some, self._unread = self._unread[:SLICE], self._unread[SLICE:]
+        read = self._reader.feed(some)
+        self._waiting += read
+        self._ahead += sum(item.weight for item in read)
+
+    def _take_upload(self, *, everything: bool = False) -> None:
+        """Reads on in a body that is handed on meanwhile; the client is waited for while there is room for more."""
+        upload = self._upload
+        if upload is None or self._ended:
+            return
+        while self._unread and not upload.done and (everything or not upload.is_full):
+            self._read_some()
+        if upload.done:
+            self._upload = None
+            self._await(NEVER)
+        elif upload.is_full:
+            self._await(NEVER)
+        else:
+            self._await(RECEIVE)
+            self._transport.resume_reading()
+        self._account()
 
     def _account(self) -> None:
         """Tells the site what this connection holds by now."""
@@ -159,7 +186,20 @@ class Connection(asyncio.Protocol):
             self._respond(later(answer) if item.status == HTTPStatus.SERVICE_UNAVAILABLE else answer)
         else:
             item.ending = self._half_closed or self._site.closing
+            if isinstance(item.body, Upload):
+                self._begin_upload(item.body)
             self._site.answer(item, self._respond)
+
+    def _begin_upload(self, upload: Upload) -> None:
+        if self._reader.expects:
+            self._reader.expects = False
+            self._transport.write(_GO_ON)
+        self._upload, upload.taken = upload, self._take_upload
+        self._take_upload()
+
+    def _is_last(self, item: Request) -> bool:
+        """Whether nothing is read behind its answer; nothing can be, where its body has not come whole."""
+        return self._site.closing or item.last or self._upload is not None
 
     def _wait(self) -> None:
         """For a request: all of it, once it has begun."""
@@ -190,7 +230,7 @@ class Connection(asyncio.Protocol):
         item, self._answering, self._receiving = self._answering, None, False
         if self._ended or item is None:
             return
-        last = self._site.closing or isinstance(item, Refusal) or item.last
+        last = isinstance(item, Refusal) or self._is_last(item)
         bodiless = isinstance(item, Request) and item.method == "HEAD"
         self._transport.write(encoded(answer, self._site.date, last=last, bodiless=bodiless))
         if last:
@@ -207,7 +247,7 @@ class Connection(asyncio.Protocol):
         self._pieces, pieces.send = pieces, self._send
         self._chunked = item.version != "1.0" and not has_length(pieces.headers)
         headers = [*pieces.headers, ("transfer-encoding", "chunked")] if self._chunked else pieces.headers
-        last = self._site.closing or item.last
+        last = self._is_last(item)
         head = Answer(pieces.status, headers, b"")
         self._transport.write(encoded(head, self._site.date, last=last, bodiless=True))
 
@@ -229,7 +269,7 @@ class Connection(asyncio.Protocol):
             return
         if self._chunked:
             self._transport.write(_LAST_CHUNK)
-        if self._site.closing or item.last:
+        if self._is_last(item):
             self._end()
         else:
             self._go_on()
@@ -240,7 +280,7 @@ class Connection(asyncio.Protocol):
             self._close_file()
             return
         head = Answer(sending.status, sending.headers, b"")
-        last = self._site.closing or item.last
+        last = self._is_last(item)
         self._transport.write(encoded(head, self._site.date, last=last, bodiless=True))
         self._send_file()
 
@@ -276,6 +316,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         else:
             self._transport.write_eof()
+            self._transport.resume_reading()
             self._await(RECEIVE if self._clogged else LINGER)
 
     @property
@@ -315,6 +356,9 @@ class Connection(asyncio.Protocol):
         self._unread, self._ahead = b"", 0
         self._waiting.clear()
         self._reader.drop()
+        if self._upload is not None:
+            self._upload.break_off()
+            self._upload = None
 
     def close_if_idle(self) -> None:
         """The site closes: whoever waits for an answer gets it first; of one in pieces, what is taken by now."""

@@ -48,12 +48,17 @@ class Forwarding:
 
     def pass_on(self, request: Request, path: str, respond: Respond) -> bool:
         """Passes on what the sender asks of the app beside webhooks, unrecorded; False where it is none of that."""
+        passed = self.passes(path)
+        if passed is None:
+            return False
+        self._start(self._pass_on(*passed, request, respond))
+        return True
+
+    def passes(self, path: str) -> tuple[str, str] | None:
+        """The source and what follows its name, where that is no webhook but the app's own business."""
         source, slash, rest = path.removeprefix("/in/").partition("/")
         handler = self._handlers.get(source)
-        if handler is None or slash + rest not in handler.target.beside:
-            return False
-        self._start(self._pass_on(source, handler, request, slash + rest, respond))
-        return True
+        return (source, slash + rest) if handler and slash + rest in handler.target.beside else None
 
     def committed(
         self,
@@ -84,8 +89,8 @@ class Forwarding:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _pass_on(self, source: str, handler: Handler, request: Request, path: str, respond: Respond) -> None:
-        outcome = await handler.pass_on(request, path, respond)
+    async def _pass_on(self, source: str, path: str, request: Request, respond: Respond) -> None:
+        outcome = await self._handlers[source].pass_on(request, path, respond)
         PASSED.labels(source, path, _word(outcome)).inc()
 
     async def _forward(

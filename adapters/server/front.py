@@ -38,6 +38,10 @@ class Front:
         else:
             self._bridge.answer(request, respond)
 
+    def streams(self, target: str) -> bool:
+        """Whether the body of such a request is handed on while it comes."""
+        return self._forwarding is not None and self._forwarding.passes(_path(target)) is not None
+
     def close(self) -> None:
         """Waits for what Flask still answers."""
         self._bridge.close()
@@ -48,7 +52,7 @@ class Front:
             await self._forwarding.close(patience)
 
     def _deliver(self, request: Request, respond: Respond) -> None:
-        path = unquote(request.target.partition("?")[0], "latin-1")
+        path = _path(request.target)
         if self._forwarding is not None and self._forwarding.pass_on(request, path, respond):
             return
         source = self._door.source_of(request.method, path)
@@ -74,9 +78,14 @@ class Front:
         return partial(self._told, item, respond)
 
     def _item(self, source: str, request: Request) -> Entry | Rejection:
-        if isinstance(request.body, int):
-            return self._door.refuse_size(source, request.headers, request.body)
-        return self._door.receive(source, request.headers, request.body)
+        if isinstance(request.body, bytes):
+            return self._door.receive(source, request.headers, request.body)
+        size = request.body if isinstance(request.body, int) else request.body.held
+        return self._door.refuse_size(source, request.headers, size)
 
     def _told(self, item: Entry | Rejection, respond: Respond, outcome: Receipt | Unavailable) -> None:
         respond(self._door.answer(item, outcome))
+
+
+def _path(target: str) -> str:
+    return unquote(target.partition("?")[0], "latin-1")

@@ -18,6 +18,7 @@ from adapters.providers import KEPT, Outcome
 from adapters.server.reader import Request
 from adapters.server.site import Respond
 from adapters.server.streaming_body import LoopStreamingBody
+from adapters.server.upload import BrokenOffError, Upload
 from core.event import Headers, Instant
 
 MOST_ANSWER = 16 << 20
@@ -67,6 +68,7 @@ _UNREACHABLE = Failure("unreachable", 502, "the handler cannot be reached")
 _BROKEN = Failure("broken", 502, "the handler's answer broke off, or is no HTTP/1.1")
 _OVERSIZED = Failure("oversized", 502, "the handler's answer is too large")
 _UNSENDABLE = Failure("unsendable", 502, "a header of the request cannot be handed on")
+_BROKEN_OFF = Failure("broken_off", 400, "the body broke off")
 _FAULT = Failure("fault", 502, "the answer could not be handed back")
 
 
@@ -103,10 +105,8 @@ class Handler:
     def _made(self, request: Request, suffix: str, marks: Headers) -> httpcore.Request:
         _, asked, query = request.target.partition("?")
         target = (self._path + suffix or "/") + asked + query
-        body = request.body if isinstance(request.body, bytes) else b""
-        headers = [("host", self._host.decode()), *end_to_end(request.headers, _OURS), *marks]
-        if body or request.method not in _BODILESS:
-            headers.append(("content-length", str(len(body))))
+        body = b"" if isinstance(request.body, int) else request.body
+        headers = [("host", self._host.decode()), *end_to_end(request.headers, _OURS), *marks, *_framing(request)]
         lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         url = httpcore.URL(
             scheme=self._url.scheme, host=self._url.host, port=self._url.port, target=target.encode("latin-1")
@@ -195,6 +195,15 @@ def end_to_end(headers: Headers, without: frozenset[str] = frozenset()) -> Heade
     return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | without | named]
 
 
+def _framing(request: Request) -> Headers:
+    """What says where the body ends: as its sender said of one that is handed on while it comes, else its length."""
+    if isinstance(request.body, Upload):
+        declared = [one for one in request.headers if one[0] == "content-length"]
+        return declared[:1] or [("transfer-encoding", "chunked")]
+    body = b"" if isinstance(request.body, int) else request.body
+    return [("content-length", str(len(body)))] if body or request.method not in _BODILESS else []
+
+
 def _failure_of(error: Exception) -> Failure:
     for kinds, why in _FAILURES:
         if isinstance(error, kinds):
@@ -207,6 +216,7 @@ _FAILURES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
     ((httpcore.ConnectError, httpcore.ConnectTimeout), _UNREACHABLE),
     ((TimeoutError, httpcore.TimeoutException), _SLOW),
     ((_OversizedError,), _OVERSIZED),
+    ((BrokenOffError,), _BROKEN_OFF),
     ((httpcore.LocalProtocolError,), _UNSENDABLE),
     ((httpcore.NetworkError, httpcore.ProtocolError), _BROKEN),
 )

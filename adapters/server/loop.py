@@ -28,7 +28,9 @@ PATIENCE = 30.0
 def serve_for_parent(front: Front, link: Link, max_body: int, listening: socket.socket) -> None:
     """Serves on the socket until the parent's end of standard input closes, or SIGTERM comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this process
-    uvloop.run(_serve(front, link, Site(front.answer, max_body, connections_at_most()), listening))
+    uvloop.run(
+        _serve(front, link, Site(front.answer, max_body, connections_at_most(), streams=front.streams), listening)
+    )
 
 
 async def _serve(front: Front, link: Link, site: Site, listening: socket.socket) -> None:

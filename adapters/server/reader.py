@@ -5,6 +5,7 @@ head and a body may be, which requests end a connection, and what an offer to up
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 import msgspec
@@ -17,6 +18,7 @@ from httptools import (
 )
 
 from adapters.http import is_ingest
+from adapters.server.upload import Upload
 from core.event import Headers
 
 MOST_HEAD = 65_536
@@ -42,7 +44,8 @@ Data = bytes | memoryview
 class Request(msgspec.Struct, gc=False):
     """A whole request. `target` is as it came, names of headers are in lower case, values as Latin-1.
 
-    `body` is the number of bytes, as declared or as far as it was read, where there were too many. `last`: what comes
+    `body` is the number of bytes, as declared or as far as it was read, where there were too many; or what comes, while
+    it comes, where the request is handed on at once. `last`: what comes
     behind it on its connection is not read. `ending`: the client has left, or the service stops: who waits before the
     answer, or makes it piece by piece, ends. `weight`: the memory that it takes, about.
     """
@@ -51,7 +54,7 @@ class Request(msgspec.Struct, gc=False):
     target: str
     version: str
     headers: Headers
-    body: bytes | int
+    body: bytes | int | Upload
     last: bool
     ending: bool = False
     weight: int = 0
@@ -67,12 +70,17 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reader:
-    """Reads one connection. `receiving`: a request has begun; `expects`: and its sender waits for a go-on (100)."""
+    """Reads one connection. `receiving`: a request has begun; `expects`: and its sender waits for a go-on (100).
 
-    def __init__(self, max_body: int) -> None:
+    `streams` tells of a target whether its request is whole once its head is, and its body handed on while it comes.
+    """
+
+    def __init__(self, max_body: int, streams: Callable[[str], bool] = lambda _: False) -> None:
         self.receiving = False
         self.expects = False
         self._max_body = max_body
+        self._streams = streams
+        self._upload: Upload | None = None
         self._parser = _parser(self)
         self._whole: list[Request | Refusal] = []
         self._ended = False
@@ -88,12 +96,20 @@ class Reader:
     @property
     def held(self) -> int:
         """Bytes of memory, about, that the request takes which has begun."""
+        if self._upload is not None:
+            return self._upload.held
         return self._weight + self._around + self._size if self.receiving else 0
 
     def drop(self) -> None:
         """Nothing more is read, and what has begun is let go."""
         self._ended, self.receiving = True, False
         self._headers, self._body = [], b""
+        self._break_off()
+
+    def _break_off(self) -> None:
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            upload.break_off()
 
     def feed(self, data: bytes) -> list[Request | Refusal]:
         """The requests that are whole by now, in their order."""
@@ -154,6 +170,7 @@ class Reader:
 
     def _end(self, item: Request | Refusal) -> None:
         self._whole.append(item)
+        self._break_off()
         self._ended, self._in_head, self.receiving, self.expects = True, False, False, False
 
     def on_message_begin(self) -> None:
@@ -178,8 +195,9 @@ class Reader:
         if self._offered is not None:
             self._headers, self._offered = self._offered, None
         version = self._parser.get_http_version()
+        streams = self._comes_on()
         for name, value in self._headers:
-            if name == "content-length" and (size := _number(value)) > self._max_body:
+            if name == "content-length" and (size := _number(value)) > self._max_body and not streams:
                 self._give_up(size)
             elif name == "expect" and value.lower() == "100-continue":
                 self.expects = version != "1.0"
@@ -190,6 +208,14 @@ class Reader:
             self._stop("a request names one host")
         if "transfer-encoding" in names:
             self._check_codings()
+        if streams:
+            self._upload = Upload()
+            self._whole.append(self._request(self._upload, last=not self._parser.should_keep_alive()))
+
+    def _comes_on(self) -> bool:
+        """Whether the request has a body, and it is handed on while it comes."""
+        has_body = any(name in {"content-length", "transfer-encoding"} for name, _ in self._headers)
+        return has_body and self._streams(self._target.decode("latin-1"))
 
     def _check_codings(self) -> None:
         """The parser leaves it to its user what may come before the chunks."""
@@ -200,6 +226,9 @@ class Reader:
 
     def on_body(self, some: bytes) -> None:
         self._size += len(some)
+        if self._upload is not None:
+            self._upload.feed(some)
+            return
         if self._size > self._max_body:
             self._give_up(self._size)
         if not self._body:
@@ -213,6 +242,11 @@ class Reader:
         if self._parser.should_upgrade():
             return
         self.receiving = self.expects = False
+        if self._upload is not None:
+            self._upload.end()
+            self._upload = None
+            self._ended = not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1"
+            return
         request = self._request(bytes(self._body), last=not self._parser.should_keep_alive())
         if request.last:
             self._end(request)
@@ -224,7 +258,7 @@ class Reader:
         self._end(self._request(size, last=True))
         raise _EndedError
 
-    def _request(self, body: bytes | int, *, last: bool) -> Request:
+    def _request(self, body: bytes | int | Upload, *, last: bool) -> Request:
         parser = self._parser
         method, version = parser.get_method().decode(), parser.get_http_version()
         target, last = self._target.decode("latin-1"), last or version != "1.1"

@@ -53,8 +53,9 @@ _logger = structlog.get_logger()
 class Site:
     """All connections of one process. `answer` is given each request, and what takes its answer.
 
-    `most`: connections behind which a new one costs the longest-silent theirs. An eighth more may be there while those
-    are told; a new one beyond is refused, in words.
+    `streams` tells of a target whether the body of its request is handed on while it comes. `most`: connections behind
+    which a new one costs the longest-silent theirs. An eighth more may be there while those are told; a new one beyond
+    is refused, in words.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class Site:
         max_body: int,
         most: int = MOST_CONNECTIONS,
         most_held: int = MOST_HELD,
+        streams: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self.answer = answer
         self.max_body = max_body
+        self.streams = streams
         self.now = 0
         self.date = _date()
         self.closing = False

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Queue
 from threading import Event, Thread
+from typing import BinaryIO
 
 PATIENCE = 20.0
 FINE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n" + b'{"status":"success"}'
@@ -30,13 +31,18 @@ class Heard:
 
 
 class Handler:
-    """`answer` is sent to each request: bytes, or what is done with the socket. `let_go` ends who waits."""
+    """`answer` is sent to each request: bytes, or what is done with the socket. `let_go` ends who waits.
+
+    `reads`: whether it reads bodies.
+    """
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.heard: Queue[Heard] = Queue()
         self.answer: bytes | Callable[[socket.socket], None] = FINE
         self.let_go = Event()
+        self.reads = Event()
+        self.reads.set()
 
     @property
     def url(self) -> str:
@@ -61,7 +67,7 @@ class Handler:
 
     def serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as stream, suppress(OSError):
-            while heard := _read(stream):
+            while heard := _read(stream, self.reads):
                 self.heard.put(heard)
                 if isinstance(self.answer, bytes):
                     connection.sendall(self.answer)
@@ -105,13 +111,22 @@ def _accept(made: Handler, listening: socket.socket) -> None:
             Thread(target=made.serve, args=(connection,), daemon=True).start()
 
 
-def _read(stream: object) -> Heard | None:
+def _read(stream: BinaryIO, may_read: Event) -> Heard | None:
     lines: list[bytes] = []
-    while (line := stream.readline()) not in (b"\r\n", b""):  # type: ignore[attr-defined]
+    while (line := stream.readline()) not in (b"\r\n", b""):
         lines.append(line)
     if not lines:
         return None
-    head = b"".join(lines).rstrip(b"\r\n")
-    heard = Heard(head, b"")
-    size = int({name.lower(): value for name, value in heard.headers.items()}.get(b"content-length", b"0"))
-    return Heard(head, stream.read(size))  # type: ignore[attr-defined]
+    heard = Heard(b"".join(lines).rstrip(b"\r\n"), b"")
+    may_read.wait(PATIENCE)
+    if heard.headers.get(b"transfer-encoding") == b"chunked":
+        heard.body = b"".join(iter(lambda: _chunk(stream), b""))
+    else:
+        heard.body = stream.read(int(heard.headers.get(b"content-length", b"0")))
+    return heard
+
+
+def _chunk(stream: BinaryIO) -> bytes:
+    some = stream.read(int(stream.readline() or b"0", 16))
+    stream.readline()
+    return some

@@ -47,11 +47,12 @@ class Link:
 class Proxy:
     """What a sender reaches, and what is to be seen behind it."""
 
-    def __init__(self, port: int, handler: Handler, house: House, link: Link) -> None:
+    def __init__(self, port: int, handler: Handler, house: House, link: Link, site: Site) -> None:
         self.port = port
         self.handler = handler
         self.house = house
         self.link = link
+        self.site = site
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: Any = ()) -> Any:
         """Status, headers and body of an answer."""
@@ -86,7 +87,7 @@ class Proxy:
 def proxied(house: House, made: Handler, **more: Any) -> Iterator[Proxy]:
     """`more`: fields of the targets."""
     link, loop = Link(house), asyncio.new_event_loop()
-    ready: Future[tuple[int, asyncio.Event]] = Future()
+    ready: Future[tuple[int, Site, asyncio.Event]] = Future()
 
     async def serve() -> None:
         given: dict[str, Any] = {"url": made.url, "within": 10.0, "most": 8, "observe": False} | more
@@ -103,10 +104,10 @@ def proxied(house: House, made: Handler, **more: Any) -> Iterator[Proxy]:
         handlers = {name: Asked(target, now) for name, target in zip(sources, targets, strict=True)}
         nobody = cast(Any, None)
         front = Front(door, cast(Any, link), nobody, Forwarding(handlers, door, cast(Any, link), house.recorder))
-        site = Site(front.answer, door.max_body)
+        site = Site(front.answer, door.max_body, streams=front.streams)
         server = await loop.create_server(lambda: Connection(site), "127.0.0.1", 0)
         ended = asyncio.Event()
-        ready.set_result((server.sockets[0].getsockname()[1], ended))
+        ready.set_result((server.sockets[0].getsockname()[1], site, ended))
         await ended.wait()
         server.close()
         await site.close(PATIENCE)
@@ -114,9 +115,9 @@ def proxied(house: House, made: Handler, **more: Any) -> Iterator[Proxy]:
 
     thread = Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
-    port, ended = ready.result(PATIENCE)
+    port, site, ended = ready.result(PATIENCE)
     try:
-        yield Proxy(port, made, house, link)
+        yield Proxy(port, made, house, link, site)
     finally:
         made.let_go.set()
         loop.call_soon_threadsafe(ended.set)

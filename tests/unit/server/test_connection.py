@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -108,7 +108,7 @@ class Taken(StreamingBody):
         self._hand(piece)
 
 
-def connected(test: Test, **bounds: int) -> None:
+def connected(test: Test, **bounds: Any) -> None:
     """Runs a test with a client of a site that takes bodies of 100 bytes and has these bounds."""
 
     async def run() -> None:

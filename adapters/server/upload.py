@@ -1,0 +1,64 @@
+"""A request body that is handed on while it comes: as much of it is held as whoever takes it is behind."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+MOST_HELD = 65_536
+"""Bytes that are held, behind which the client is not read."""
+
+
+class BrokenOffError(Exception):
+    """The client has left, or sent what is no body."""
+
+
+class Upload:
+    """The connection feeds it, one task takes it. `held`: bytes in between. `done`: nothing more comes.
+
+    `taken` is called whenever some of it was taken.
+    """
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.done = False
+        self.taken: Callable[[], None] | None = None
+        self._whole = False
+        self._pieces: deque[bytes] = deque()
+        self._more = asyncio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether to wait until some of it is taken."""
+        return self.held >= MOST_HELD
+
+    def feed(self, piece: bytes) -> None:
+        """What comes next."""
+        if not self.done:
+            self._pieces.append(piece)
+            self.held += len(piece)
+            self._more.set()
+
+    def end(self) -> None:
+        """All of it has come."""
+        self._whole = not self.done
+        self.break_off()
+
+    def break_off(self) -> None:
+        """Nothing more comes."""
+        self.done, self.taken = True, None
+        self._more.set()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            while self._pieces:
+                piece = self._pieces.popleft()
+                self.held -= len(piece)
+                if self.taken is not None:
+                    self.taken()
+                yield piece
+            if self._whole:
+                return
+            if self.done:
+                raise BrokenOffError
+            self._more.clear()
+            await self._more.wait()
