@@ -1,7 +1,7 @@
 """The audit: signed checkpoints, proofs that lead to them, verification. This is the folder's whole face."""
 
-from adapters.audit.keys import SigningKey, check, opened
-from adapters.audit.notary import Contradiction, Empty, Grown, Included, Notary
+from adapters.audit.keys import SigningKey, opened
+from adapters.audit.notary import Contradiction, Empty, Included, Notary
 from adapters.audit.sealer import Sealer
 from adapters.audit.sending import Unsent, send
 from adapters.audit.verification import Verification, verify_log
@@ -9,14 +9,12 @@ from adapters.audit.verification import Verification, verify_log
 __all__ = [
     "Contradiction",
     "Empty",
-    "Grown",
     "Included",
     "Notary",
     "Sealer",
     "SigningKey",
     "Unsent",
     "Verification",
-    "check",
     "opened",
     "send",
     "verify_log",

@@ -2,18 +2,16 @@
 
 from adapters.config.load import load
 from adapters.config.secrets import make_secrets
-from adapters.config.settings import MAX_BODY, ConfigError, Forward, Scope, Secret, Service, Settings, Source, Token
+from adapters.config.settings import ConfigError, Forward, Scope, Secret, Settings, Source, Token
 from adapters.config.surroundings import config_path
 from adapters.config.template import write_template
 from adapters.config.values import duration_of
 
 __all__ = [
-    "MAX_BODY",
     "ConfigError",
     "Forward",
     "Scope",
     "Secret",
-    "Service",
     "Settings",
     "Source",
     "Token",

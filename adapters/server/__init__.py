@@ -1,6 +1,6 @@
 """What serves: HTTP in the event loop, Flask in threads behind it, and one process that writes."""
 
-from adapters.server.bridge import SHARED, Bridge
+from adapters.server.bridge import Bridge
 from adapters.server.collector import tune
 from adapters.server.ending import Ending
 from adapters.server.ends import connect
@@ -11,33 +11,20 @@ from adapters.server.handler import Handler, Target
 from adapters.server.link import Link
 from adapters.server.logs import configure_logs
 from adapters.server.loop import serve_for_parent
-from adapters.server.process import (
-    Supervisor,
-    handed,
-    listener,
-    serving,
-    tallies,
-    to_writer,
-    write_for_parent,
-    writing,
-)
+from adapters.server.process import handed, listener, serving, tallies, to_writer, write_for_parent, writing
 from adapters.server.site import METRICS as SITE_METRICS
-from adapters.server.writer import Writer
 
 METRICS = (*SITE_METRICS, *FORWARD_METRICS)
 
 __all__ = [
     "METRICS",
-    "SHARED",
     "Bridge",
     "Ending",
     "Forwarding",
     "Front",
     "Handler",
     "Link",
-    "Supervisor",
     "Target",
-    "Writer",
     "configure_logs",
     "connect",
     "handed",

@@ -5,7 +5,7 @@ from adapters.simulator.message import Message, Stage
 from adapters.simulator.player import play
 from adapters.simulator.reader import Reader
 from adapters.simulator.scenarios import SCENARIOS, Scenario
-from adapters.simulator.sender import Answer, Sender, Unreachable, headers
+from adapters.simulator.sender import Answer, Sender, Unreachable
 from adapters.simulator.traffic import disturbed, plays
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "Unreachable",
     "disturbed",
     "first_curl",
-    "headers",
     "play",
     "plays",
 ]

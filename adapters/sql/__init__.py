@@ -1,6 +1,5 @@
 """The event log and its projections in SQL."""
 
-from adapters.sql.audit.discrepancy import Discrepancy
 from adapters.sql.audit.tree import Hole, Stored, Tree, View
 from adapters.sql.audit.verify import Verified, recompute
 from adapters.sql.database.address import WrongAddress
@@ -20,17 +19,15 @@ from adapters.sql.database.files import Noted
 from adapters.sql.database.limits import TooLong, time_limit
 from adapters.sql.database.session import Unfit
 from adapters.sql.database.wal import carrying
-from adapters.sql.dialects.dialect import dialect_of
 from adapters.sql.erasure.destroy import Erasable
-from adapters.sql.erasure.erase import Eraser, Erasure
+from adapters.sql.erasure.erase import Erasure
 from adapters.sql.erasure.keeping import Keeper, keeper
-from adapters.sql.erasure.retract import Retractor, Unretractable
+from adapters.sql.erasure.retract import Unretractable
 from adapters.sql.log.batch_limits import batch_length
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
 from adapters.sql.log.group_commit import GroupCommit
 from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import OWN, Recorder, own_source
-from adapters.sql.log.projector import Projector
 from adapters.sql.log.seal import seal as sealed_by
 from adapters.sql.log.write_probe import probe
 from adapters.sql.projections.current import Current
@@ -39,19 +36,19 @@ from adapters.sql.projections.projection import Code, Source
 from adapters.sql.projections.status import Status, VersionStatus
 from adapters.sql.projections.stored_events import Reader, to_event
 from adapters.sql.projections.versions import Version
-from adapters.sql.reads.as_of import Arrival, AsOf, Erased, StreamHistory
+from adapters.sql.reads.as_of import Arrival, AsOf, Erased
 from adapters.sql.reads.reads import Reads
-from adapters.sql.reads.reads_counts import NEWEST, Counted
+from adapters.sql.reads.reads_counts import NEWEST
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibit, Exhibits
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
-from adapters.sql.replay.build import Builder, FoldFailure, ReplayListener, ReplayProgress, ReplayRefused
-from adapters.sql.replay.difference import Change, Difference
+from adapters.sql.replay.build import FoldFailure, ReplayProgress, ReplayRefused
+from adapters.sql.replay.difference import Difference
 from adapters.sql.replay.helpers import spare_cores
 from adapters.sql.replay.plans import Plan, Plans
 from adapters.sql.replay.replay import Part, Replay
-from adapters.sql.replay.reread import Reread, Rereader
+from adapters.sql.replay.reread import Rereader
 from adapters.sql.service.configured import TOKENS, Configured, note_configuration
 from adapters.sql.service.first_use import claim, claimed_sources, claims, is_begun
 from adapters.sql.transfer.export_reader import (
@@ -80,21 +77,16 @@ __all__ = [
     "Arrival",
     "AsOf",
     "Base",
-    "Builder",
-    "Change",
     "Code",
     "Configured",
-    "Counted",
     "Current",
     "Delivered",
     "Deliveries",
     "Difference",
-    "Discrepancy",
     "Entry",
     "Erasable",
     "Erased",
     "ErasedRemainder",
-    "Eraser",
     "Erasure",
     "Exhibit",
     "Exhibits",
@@ -120,7 +112,6 @@ __all__ = [
     "Plans",
     "Probe",
     "Projected",
-    "Projector",
     "Reader",
     "Reads",
     "Receipt",
@@ -129,18 +120,14 @@ __all__ = [
     "Refusals",
     "Rejection",
     "Replay",
-    "ReplayListener",
     "ReplayProgress",
     "ReplayRefused",
-    "Reread",
     "Rereader",
-    "Retractor",
     "Seen",
     "Selection",
     "Source",
     "Status",
     "Stored",
-    "StreamHistory",
     "TooLong",
     "Tree",
     "Unavailable",
@@ -163,7 +150,6 @@ __all__ = [
     "claim",
     "claimed_sources",
     "claims",
-    "dialect_of",
     "is_begun",
     "keeper",
     "migrate",

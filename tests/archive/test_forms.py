@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from adapters.archive import Exporter, Sheets, cloud_events
-from adapters.archive.sheets import line_of
+from adapters.archive import Exporter
+from adapters.archive.cloudevents import cloud_events
+from adapters.archive.sheets import Sheets, line_of
 from adapters.sql import ExportReader, Selection
 from tests.support.house import NOON, SECOND, wms
 from tests.support.travel import Place

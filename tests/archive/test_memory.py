@@ -7,7 +7,8 @@ from io import BytesIO
 
 import pytest
 
-from adapters.archive import Intake, export_lines
+from adapters.archive import Intake
+from adapters.archive.export import export_lines
 from adapters.sql import Entry, ExportReader, Importer, ImportOutcome, Selection
 from tests.archive.conftest import Make
 from tests.support.house import NOON, wms

@@ -5,7 +5,7 @@ from collections import defaultdict
 from functools import partial
 from itertools import islice
 
-from adapters.providers import Verified
+from adapters.providers.port import Verified
 from bench.measure import interleaved
 from bench.traffic import SECRET, STEPS, Traffic
 from tests.support.deliveries import wms

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import app
-from adapters.audit import check
+from adapters.audit.keys import check
 from adapters.cli import command_line
 from adapters.config import Settings, load, write_template
 from adapters.sql import open_engine

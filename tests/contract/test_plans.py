@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from adapters.audit import Notary, SigningKey
-from adapters.sql import Builder, Entry, Tree
+from adapters.sql import Entry, Tree
 from adapters.sql.log.writer import KEPT
+from adapters.sql.replay.build import Builder
 from core.fold import MACHINES
 from tests.support.house import NOON, House, pushed, start, wms
 from tests.support.plans import GROWING, Plans, reads_too_much

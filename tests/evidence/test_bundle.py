@@ -17,7 +17,8 @@ import pytest
 from sqlalchemy import update
 
 from adapters.audit import Notary, SigningKey
-from adapters.evidence import Evidence, Made, verify
+from adapters.evidence import Evidence, verify
+from adapters.evidence.bundle import Made
 from adapters.sql import Reads, Tree
 from adapters.sql.database.tables import payloads
 from tests.support.erasing import Erasing

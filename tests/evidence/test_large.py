@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from adapters.audit import Notary, SigningKey
-from adapters.evidence import Evidence, Made, verify
+from adapters.evidence import Evidence, verify
+from adapters.evidence.bundle import Made
 from adapters.sql import Reads, Tree
 from tests.support.erasing import Erasing
 from tests.support.logs import wms

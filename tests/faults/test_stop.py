@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from adapters.server import Supervisor
+from adapters.server.process import Supervisor
 from tests.support.logs import wms
 from tests.support.service import CONFIGURATION, Service, free_port, running, surroundings
 

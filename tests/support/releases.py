@@ -6,8 +6,10 @@ from itertools import count
 from types import FunctionType
 from typing import Any
 
-from adapters.sql import Builder, Code, Projector, Source, dialect_of
-from adapters.sql.replay.build import FoldFailure, ReplayProgress
+from adapters.sql import Code, Source
+from adapters.sql.dialects.dialect import dialect_of
+from adapters.sql.log.projector import Projector
+from adapters.sql.replay.build import Builder, FoldFailure, ReplayProgress
 from core import fold
 from core.machines import session
 from core.machines.table import On, declare

@@ -4,7 +4,8 @@ from io import BytesIO
 from itertools import count
 from typing import Any
 
-from adapters.archive import Intake, export_lines
+from adapters.archive import Intake
+from adapters.archive.export import export_lines
 from adapters.sql import OWN, Code, Entry, ExportReader, Importer, ImportOutcome, Keeper, Selection, keeper
 from core.event import Unreadable
 from core.ids import Ids

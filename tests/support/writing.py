@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
-from adapters.server import Writer, connect
+from adapters.server import connect
+from adapters.server.writer import Writer
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from adapters.providers import Verified
+from adapters.providers.port import Verified
 from core.event import Note, Reading, Unreadable
 from tests.support.deliveries import provider
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.providers import PROVIDERS, Refused, Verified, read_report, sign_svix, sign_wms
+from adapters.providers import PROVIDERS, Refused, read_report, sign_svix, sign_wms
+from adapters.providers.port import Verified
 from core.event import Reading, Unreadable
 from tests.support.deliveries import SVIX_SECRET, WMS_SECRET, amps, provider, wms
 

@@ -7,7 +7,8 @@ import pytest
 from standardwebhooks.webhooks import Webhook as StandardWebhook
 from svix.webhooks import Webhook as SvixWebhook
 
-from adapters.providers import Refused, Verified, sign_svix
+from adapters.providers import Refused, sign_svix
+from adapters.providers.port import Verified
 from tests.support.deliveries import SVIX_SECRET, amps
 
 ID, TIMESTAMP = "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330"

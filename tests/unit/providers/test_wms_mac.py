@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.providers import Refused, Verified, sign_wms
+from adapters.providers import Refused, sign_wms
+from adapters.providers.port import Verified
 from adapters.providers.signatures import node_ascii_bytes
 from tests.support.deliveries import WMS_SECRET, wms
 

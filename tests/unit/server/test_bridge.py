@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from adapters.http import ENDING, Answer
-from adapters.server import SHARED, Bridge
+from adapters.server import Bridge
+from adapters.server.bridge import SHARED
 from adapters.server.reader import Request
 from adapters.server.streaming_body import StreamingBody
 

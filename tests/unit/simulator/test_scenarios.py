@@ -6,7 +6,8 @@ from random import Random
 import pytest
 
 from adapters.providers import build
-from adapters.simulator import SCENARIOS, Message, Stage, headers
+from adapters.simulator import SCENARIOS, Message, Stage
+from adapters.simulator.sender import headers
 from core.event import SECOND, Reading
 from tests.support.sources import SECRETS, source
 
