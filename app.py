@@ -42,6 +42,7 @@ def create_app(settings: Settings) -> Flask:
     refuse_forwards(settings)
     parts = start(settings)
     parts.sealer()
+    parts.presence()
     return parts.flask(parts.door(), GroupCommit(parts.log().commit).append)
 
 
@@ -92,6 +93,7 @@ def serve(settings: Settings, asked: Serving) -> str | None:
     with (
         carrying(parts.engine),
         closing(parts.sealer()),
+        closing(parts.presence()),
         writing("from app import write; write()", hand, ending.give_up) as handing,
         serving(
             "from app import answer; answer()",

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 from flask import Flask
@@ -23,6 +24,7 @@ from adapters.sql import (
     Log,
     Noted,
     Plans,
+    Presence,
     Probe,
     Reads,
     Receipt,
@@ -111,6 +113,10 @@ class Parts:
     def notary(self) -> Notary:
         """Who signs the log."""
         return Notary(Tree(self.engine), signing_key(self.settings))
+
+    def presence(self) -> Presence:
+        """A thread that registers the service in its database."""
+        return Presence(self.engine, version("hookfold"), fold.MACHINES, now)
 
     def sealer(self) -> Sealer:
         """A thread that keeps tree and checkpoints up with the log."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from adapters.cli.pace import Pace
 from adapters.cli.times import Moment
 from adapters.cli.together import COMMON, MODES, PART, mode_of
 from adapters.config import Settings
-from adapters.sql import Difference, Part, Replay, ReplayRefused, Status, Version, VersionStatus
+from adapters.sql import Answering, Difference, Part, Replay, ReplayRefused, Status, Version, VersionStatus
 from core.declared import Cause
 from core.event import SECOND, Instant
 from core.fold import MACHINES
@@ -109,12 +110,28 @@ def status(commands: Commands, config: Path | None, database: str | None, as_jso
 @config_option
 @database_option
 @_machine
+@click.option("--to", metavar="VERSION", help="To this one, as `status` names it.")
 @json_option
 @click.pass_obj
-def rollback(commands: Commands, config: Path | None, database: str | None, machine: Machines, as_json: bool) -> None:
-    """Switch back to the version that served before."""
+def rollback(
+    commands: Commands,
+    config: Path | None,
+    database: str | None,
+    machine: Machines,
+    to: str | None,
+    as_json: bool,
+) -> None:
+    """Switch back to the version that served before, or to the one that is named.
+
+    A service answers with the version of its own code: the command tells which ones have to be restarted, with which
+    release.
+    """
     with _opened(commands, config, database) as opened:
-        _tell_changed(opened.rollback(machine), "serves again", as_json)
+        versions = opened.rollback(machine, to)
+        _tell_switched(opened, versions, "serves again", as_json)
+        for one in versions:
+            if not opened.has_code_of(one):
+                click.echo(f"warning: {_foreign(one, opened.releases_of(one))}", err=True)
 
 
 @replay.command()
@@ -199,13 +216,15 @@ def _rebuild(opened: Replay, machines: tuple[str, ...], as_json: bool, *, serve:
     seconds = time.monotonic() - started
     if as_json:
         counts = {"streams": meter.streams, "seconds": round(seconds, 3), "serves": serve}
-        click.echo(json.dumps({"versions": _names(versions), **counts}))
+        told = _builtins(opened.answering()) if serve else []
+        click.echo(json.dumps({"versions": _names(versions), **counts, "answering": told}))
         return
     state = "serves" if serve else "is ready"
     for version in versions:
         click.echo(f"{version.machine}: version {version.version} {state}")
     click.echo(f"{meter.streams} streams in {seconds:.1f} s")
     if serve:
+        _tell_answering(opened.answering())
         click.echo("`hookfold replay rollback` returns to the versions before, `hookfold replay drop` deletes them")
 
 
@@ -284,6 +303,43 @@ def _again(opened: Replay, part: Part, as_json: bool) -> None:
         raise Failed(f"{meter.failed} streams cannot be folded by this code")
 
 
+def _tell_switched(opened: Replay, versions: Sequence[Version], what: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"versions": _names(versions), "answering": _builtins(opened.answering())}))
+        return
+    _tell_changed(versions, what, as_json)
+    _tell_answering(opened.answering())
+
+
+def _builtins(found: Sequence[Answering]) -> list[Any]:
+    return [msgspec.to_builtins(one) for one in found]
+
+
+def _tell_answering(found: Sequence[Answering]) -> None:
+    """Which service answers with what, and what to do about those that do not answer with what serves."""
+    if not found:
+        click.echo("no service runs over this log now; one that starts answers with the versions of its own code")
+    for service, its in groupby(found, lambda one: (one.service, one.release)):
+        others = [one for one in its if not one.serves]
+        who = "service {} (release {}) answers with".format(*service)
+        if not others:
+            click.echo(f"{who} the versions that serve")
+        for one in others:
+            answer = f"version {one.version} ({one.status})" if one.version else "no version that is left"
+            click.echo(f"{who} {answer} of {one.machine} until it is restarted with {_known(one.releases)}")
+
+
+def _known(releases: Sequence[str]) -> str:
+    return f"release {' or '.join(releases)}" if releases else "the release whose code built what serves"
+
+
+def _foreign(one: Version, releases: Sequence[str]) -> str:
+    return (
+        f"{one.machine}: this release has no code for version {one.version}: its services go on answering with their "
+        f"own, and what they append is folded into it by {_known(releases)} alone"
+    )
+
+
 def _tell_changed(versions: Sequence[Version], what: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"versions": _names(versions)}))
@@ -305,6 +361,9 @@ def _status(status: Status, as_json: bool) -> None:
     for one in status.versions:
         facts = [_code(one, mine), *_facts(one)]
         click.echo(f"{one.machine:<13}{one.version:<20}{one.status:<9} {', '.join(facts)}")
+    for service in status.services:
+        state = f"was stopped{_at(service.ended_at)}" if service.ended_at else f"was seen{_at(service.seen_at)}"
+        click.echo(f"service {service.name} (release {service.release}) {state}")
 
 
 def _code(one: VersionStatus, mine: Collection[tuple[str, str]]) -> str:

@@ -7,7 +7,7 @@ from adapters.cli.commands import Wrong
 MODES = {
     "status": (),
     "diff": ("machine",),
-    "rollback": ("machine",),
+    "rollback": ("machine", "to"),
     "drop": (),
     "reread": ("source",),
     "capture": ("why", "output"),

@@ -33,6 +33,7 @@ from adapters.sql.log.write_probe import probe
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.erased import Base
 from adapters.sql.projections.projection import Code, Source
+from adapters.sql.projections.services import Answering, Service
 from adapters.sql.projections.status import Status, VersionStatus
 from adapters.sql.projections.stored_events import Reader, to_event
 from adapters.sql.projections.versions import Version
@@ -51,6 +52,7 @@ from adapters.sql.replay.replay import Part, Replay
 from adapters.sql.replay.reread import Rereader
 from adapters.sql.service.configured import TOKENS, Configured, note_configuration
 from adapters.sql.service.first_use import claim, claimed_sources, claims, is_begun
+from adapters.sql.service.presence import Presence
 from adapters.sql.transfer.export_reader import (
     ExportedDelivery,
     ExportedEvent,
@@ -74,6 +76,7 @@ __all__ = [
     "NEWEST",
     "OWN",
     "TOKENS",
+    "Answering",
     "Arrival",
     "AsOf",
     "Base",
@@ -110,6 +113,7 @@ __all__ = [
     "Part",
     "Plan",
     "Plans",
+    "Presence",
     "Probe",
     "Projected",
     "Reader",
@@ -125,6 +129,7 @@ __all__ = [
     "Rereader",
     "Seen",
     "Selection",
+    "Service",
     "Source",
     "Status",
     "Stored",

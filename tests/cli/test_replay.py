@@ -50,6 +50,22 @@ def test_there_and_back_and_away(typed):
     assert typed("--rollback").exit_code == 1
 
 
+def test_a_rollback_goes_to_the_version_that_is_named(typed):
+    typed("run", "--machine", "device")
+    typed("run", "--machine", "device")
+    every = json.loads(typed("status", "--json").stdout)["versions"]
+    first, second, third = [one["version"] for one in every if one["machine"] == "device"]
+
+    named = typed("rollback", "--to", first)
+
+    assert named.stdout.startswith(f"device: version {first} serves again\n")
+    assert "no service runs over this log now" in named.stdout
+    assert f"version {first} is serving" in typed("rollback", "--to", first).stderr.replace("\n", " ")
+    assert "there is no version 1.0" in typed("rollback", "--to", "1.0").stderr
+    assert typed("rollback", "--to", third, "--machine", "session").exit_code == 1
+    assert (typed("rollback", "--to", second).exit_code, typed("rollback", "--to", third).exit_code) == (0, 0)
+
+
 def test_a_version_that_is_only_built_waits_for_the_next_replay(typed):
     typed("--no-switch", "--machine", "device")
     data = json.loads(typed("--status", "--json").stdout)
@@ -86,7 +102,7 @@ def test_what_cannot_be_asked_for_is_told(typed, words):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("--rollback --drop", "--rollback goes with --machine only, not with --drop"),
+        ("--rollback --drop", "--rollback goes with --machine and --to only, not with --drop"),
         ("--diff --rollback", "--diff goes with --machine only, not with --rollback"),
         ("--diff --source captions", "--diff goes with --machine only, not with --source"),
         ("--drop --machine device", "--drop goes alone, not with --machine"),

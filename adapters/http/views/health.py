@@ -54,8 +54,9 @@ class Readiness(msgspec.Struct):
     """The service can take deliveries and answer questions.
 
     `status`: `ok`; `unbuilt` where this release has not folded the log yet, so that questions are answered from the log
-    itself, more slowly; `faulty` where it cannot fold some streams. `position`: the log's last one. `lag`: by how many
-    positions the projections that this process reads are behind it.
+    itself, more slowly; `faulty` where it cannot fold some streams; `retired` where other code serves, and this process
+    answers with its own version until it is restarted with that release. `position`: the log's last one. `lag`: by how
+    many positions the projections that this process reads are behind it.
     """
 
     status: str
@@ -87,6 +88,8 @@ def readyz(ask: Ask[Any]) -> Response:
     word = "faulty" if any(one.failed for one in own) else "ok"
     if any(one.status in {"unbuilt", "building"} for one in own):
         word = "unbuilt"
+    if word == "ok" and any(one.status == "retired" for one in own):
+        word = "retired"
     told = [_folding(one) for one in status.versions]
     return uncached(Readiness(word, "ok", current or "", status.position, status.lag, told))
 

@@ -245,6 +245,18 @@ measurements = Table(
     ),
 )
 
+services = Table(
+    "services",
+    metadata,
+    Column("name", Text, nullable=False, comment="pid@host"),
+    Column("release", Text, nullable=False),
+    Column("code", Text, nullable=False, comment="JSON: {machine: fingerprint}"),
+    Column("started_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False, comment="its last sign of life"),
+    Column("ended_at", BigInteger, comment="when it was stopped"),
+    PrimaryKeyConstraint("name"),
+)
+
 versions = Table(
     "versions",
     metadata,

@@ -7,6 +7,7 @@ import msgspec
 
 from adapters.sql.dialects.dialect import Dialect
 from adapters.sql.projections.dirty_streams import count, count_failed, oldest
+from adapters.sql.projections.services import Service, services
 from adapters.sql.projections.versions import BUILDING, UNBUILT, Version, all_versions, own_version
 from core import fold
 from core.event import Instant
@@ -44,11 +45,12 @@ class VersionStatus(msgspec.Struct, kw_only=True):
 
 
 class Status(msgspec.Struct, kw_only=True):
-    """The log's head, as the table has it, and every version of every machine."""
+    """The log's head, as the table has it, every version of every machine, and the services on record."""
 
     position: int
     recorded_at: Instant | None
     versions: list[VersionStatus]
+    services: list[Service]
 
     @property
     def lag(self) -> int:
@@ -65,7 +67,7 @@ def status_of(cursor: Any, dialect: Dialect, machines: Mapping[str, fold.Kind]) 
     mine = [own_version(versions, name, kind.fingerprint) for name, kind in machines.items()]
     names = {(one.machine, one.version) for one in mine if one is not None}
     told = [_told(cursor, dialect, one, own=(one.machine, one.version) in names) for one in versions]
-    return Status(position=position, recorded_at=recorded_at, versions=told)
+    return Status(position=position, recorded_at=recorded_at, versions=told, services=services(cursor))
 
 
 def _told(cursor: Any, dialect: Dialect, one: Version, *, own: bool) -> VersionStatus:

@@ -11,6 +11,7 @@ from adapters.sql.dialects.dialect import Row
 from adapters.sql.projections.dirty_streams import DirtyStream, count, mark_dirty
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import Refolder
+from adapters.sql.projections.services import Answering, answering, releases_of, services
 from adapters.sql.projections.status import Status, status_of
 from adapters.sql.projections.versions import (
     BUILT,
@@ -157,15 +158,33 @@ class Replay:
         self._raise_epoch()
         return marked
 
-    def rollback(self, names: Sequence[str]) -> list[Version]:
-        """Lets the version that served before serve again. It has to be caught up, which only its own code can do."""
+    def answering(self) -> list[Answering]:
+        """What each living service answers with."""
         with self._transactions.reading() as cursor:
-            last = self._served_last(cursor, names)
+            return answering(services(cursor), all_versions(cursor), self._clock())
+
+    def releases_of(self, version: Version) -> list[str]:
+        """The releases that are known to have a version's code."""
+        with self._transactions.reading() as cursor:
+            return releases_of(version.fingerprint, services(cursor))
+
+    def has_code_of(self, version: Version) -> bool:
+        """Whether this code reads and folds a version."""
+        kind = self._code.machines.get(version.machine)
+        return kind is not None and kind.fingerprint == version.fingerprint
+
+    def rollback(self, names: Sequence[str], to: str | None = None) -> list[Version]:
+        """Lets the version that served before serve again, or the one named `to`.
+
+        It has to be caught up, which only its own code can do.
+        """
+        with self._transactions.reading() as cursor:
+            last = self._target(cursor, names, to)
         if not last:
             raise ReplayRefused("no version served before the one that serves")
         self._record("switched", versions=_names(last))
         with self._transactions.turn() as cursor:
-            if _names(self._served_last(cursor, names)) != _names(last):
+            if _names(self._target(cursor, names, to)) != _names(last):
                 raise ReplayRefused("another version was switched to meanwhile: look what serves, and ask again")
             for before in last:
                 self._fold_the_rest(cursor, before)
@@ -190,6 +209,18 @@ class Replay:
             self._drop(version)
         self._raise_epoch()
         return gone
+
+    def _target(self, cursor: Any, names: Sequence[str], to: str | None) -> list[Version]:
+        if to is None:
+            return self._served_last(cursor, names)
+        versions = [one for one in all_versions(cursor) if not names or one.machine in names]
+        found = [one for one in versions if one.version == to]
+        if not found:
+            raise ReplayRefused(f"there is no version {to}: `hookfold replay status` lists them")
+        status = found[0].status
+        if status not in {READY, RETIRED}:
+            raise ReplayRefused(f"{found[0].machine}: version {to} is {status}: only what is built can take over")
+        return found
 
     def _served_last(self, cursor: Any, names: Sequence[str]) -> list[Version]:
         versions = all_versions(cursor)

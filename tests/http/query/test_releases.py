@@ -76,6 +76,14 @@ def test_after_a_replay_the_same_answers_come_from_what_is_stored(houses):
     assert newer.get("/readyz")["lag"] == 0
 
 
+def test_a_process_says_that_other_code_serves_and_that_it_still_answers_with_its_own(houses, monkeypatch):
+    older, newer = houses
+    replay(newer).rebuild((), lambda _: None)
+    monkeypatch.undo()
+
+    assert older.get("/readyz")["status"] == "retired"
+
+
 def test_what_another_release_appends_is_folded_before_the_next_answer(houses, monkeypatch):
     older, newer = houses
     replay(newer).rebuild((), lambda _: None)

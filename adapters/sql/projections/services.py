@@ -1,0 +1,107 @@
+"""The services over a log, as they registered: which release and code answers, and when it was seen last."""
+
+import os
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from adapters.sql.database import tables
+from adapters.sql.dialects.dialect import Dialect, Insert
+from adapters.sql.projections.versions import Version, own_version, serving
+from core.event import SECOND, Instant
+from core.machines.state import Kind
+
+EVERY = 15.0
+"""Seconds between two signs of life."""
+
+ALIVE: Instant = 60 * SECOND
+"""A service that was not seen for longer is taken for dead."""
+
+KEPT = 100
+"""Services on record, the newest ones: those that ended still tell which release had which code."""
+
+_SERVICES = Insert.upsert(tables.services, keep=("started_at",))
+_COLUMNS = ", ".join(_SERVICES.names)
+_ALL = f"SELECT {_COLUMNS} FROM services ORDER BY seen_at DESC, name"
+_PRUNE = (
+    f"DELETE FROM services WHERE seen_at < (SELECT seen_at FROM services ORDER BY seen_at DESC LIMIT 1 OFFSET {KEPT})"
+)
+
+
+class Service(msgspec.Struct, kw_only=True):
+    """A service. `name`: pid@host; `code`: the fingerprint of each of its machines; `ended_at`: if it was stopped."""
+
+    name: str
+    release: str
+    code: dict[str, str]
+    started_at: Instant
+    seen_at: Instant
+    ended_at: Instant | None = None
+
+    def is_alive(self, now: Instant) -> bool:
+        return self.ended_at is None and now - self.seen_at <= ALIVE
+
+
+class Answering(msgspec.Struct, kw_only=True):
+    """What a living service answers with, for one machine. `serves`: it is the version that serves.
+
+    `version` is None if its code has none any more. `releases`: those whose code has the version that serves, if known.
+    """
+
+    service: str
+    release: str
+    machine: str
+    version: str | None
+    status: str | None
+    serves: bool
+    releases: list[str]
+
+
+def own_service(release: str, machines: Mapping[str, Kind], now: Instant) -> Service:
+    """This process's."""
+    code = {name: kind.fingerprint for name, kind in machines.items()}
+    return Service(
+        name=f"{os.getpid()}@{socket.gethostname()}", release=release, code=code, started_at=now, seen_at=now
+    )
+
+
+def note(cursor: Any, dialect: Dialect, service: Service) -> None:
+    """Records a sign of life, and forgets the oldest services."""
+    row = msgspec.structs.asdict(service) | {"code": msgspec.json.encode(service.code).decode()}
+    dialect.insert(cursor, _SERVICES, [tuple(row.values())])
+    cursor.execute(_PRUNE)
+
+
+def services(cursor: Any) -> list[Service]:
+    """All on record, the one that was seen last first."""
+    cursor.execute(_ALL)
+    names = _SERVICES.names
+    rows = (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
+    return [Service(**(row | {"code": msgspec.json.decode(row["code"])})) for row in rows]
+
+
+def answering(found: Sequence[Service], versions: Iterable[Version], now: Instant) -> list[Answering]:
+    """What each living service answers with, by machine."""
+    every = list(versions)
+    living = [one for one in found if one.is_alive(now)]
+    return [_answering(one, machine, found, every) for one in living for machine in sorted(one.code)]
+
+
+def releases_of(fingerprint: str, found: Iterable[Service]) -> list[str]:
+    """The releases of which a service with this code is on record."""
+    return sorted({one.release for one in found if fingerprint in one.code.values()})
+
+
+def _answering(one: Service, machine: str, found: Sequence[Service], versions: Sequence[Version]) -> Answering:
+    own, serves = own_version(versions, machine, one.code[machine]), serving(versions, machine)
+    return Answering(
+        service=one.name,
+        release=one.release,
+        machine=machine,
+        version=own.version if own else None,
+        status=own.status if own else None,
+        serves=own is not None and own is serves,
+        releases=releases_of(serves.fingerprint, found) if serves else [],
+    )

@@ -1,0 +1,51 @@
+"""Registers a service in its database, and gives signs of life while it runs."""
+
+from collections.abc import Callable, Mapping
+from threading import Event, Thread
+
+import msgspec
+import structlog
+from sqlalchemy import Engine
+
+from adapters.sql.database.exceptions import Unavailable
+from adapters.sql.database.transactions import Transactions
+from adapters.sql.projections.services import EVERY, note, own_service
+from core.event import Instant
+from core.machines.state import Kind
+
+_logger = structlog.get_logger()
+
+
+class Presence:
+    """A thread. While the database is away, the service is not seen; the next sign of life says that it is there."""
+
+    def __init__(
+        self, engine: Engine, release: str, machines: Mapping[str, Kind], clock: Callable[[], Instant]
+    ) -> None:
+        self._transactions = Transactions(engine)
+        self._clock = clock
+        self._service = own_service(release, machines, clock())
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="hookfold-presence", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Says that the service has ended."""
+        self._stopped.set()
+        self._thread.join()
+        self._note(ended_at=self._clock())
+
+    def _run(self) -> None:
+        self._note()
+        while not self._stopped.wait(EVERY):
+            self._note()
+
+    def _note(self, ended_at: Instant | None = None) -> None:
+        told = msgspec.structs.replace(self._service, seen_at=self._clock(), ended_at=ended_at)
+        try:
+            with self._transactions.beside() as cursor:
+                note(cursor, self._transactions.dialect, told)
+        except Unavailable:
+            return
+        except Exception as error:  # noqa: BLE001 - nobody stops serving because it cannot be registered
+            _logger.error("not_registered", error=type(error).__name__, detail=str(error)[:200])  # noqa: TRY400 - a line
