@@ -9,7 +9,8 @@ import pytest
 from adapters.sql import Presence, Replay
 from adapters.sql.projections.services import ALIVE, KEPT, Service, note
 from core import fold
-from tests.support.logs import NOON, glasses
+from tests.support.house import start as start_of
+from tests.support.logs import NOON
 from tests.support.releases import Release, changed
 
 Start = Callable[..., Release]
@@ -48,7 +49,7 @@ def test_a_switch_is_told_with_who_answers_with_what(start: Start):
     old, new = start(), start(changed())
     registered(old, "1@a", "1.0")
     registered(new, "2@a", "2.0")
-    old.append(old.entry("captions", glasses("ada")))
+    old.append(old.entry("captions", start_of("ada@example.com")))
 
     assert answers(old) == {"1@a": (True, ["1.0"]), "2@a": (False, ["1.0"])}
 

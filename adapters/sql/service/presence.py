@@ -26,14 +26,16 @@ class Presence:
         self._clock = clock
         self._service = own_service(release, machines, clock())
         self._stopped = Event()
+        self._heard = False
         self._thread = Thread(target=self._run, name="hookfold-presence", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Says that the service has ended."""
+        """Says that the service has ended, unless nobody heard it a moment ago: an end waits for no database."""
         self._stopped.set()
         self._thread.join()
-        self._note(ended_at=self._clock())
+        if self._heard:
+            self._note(ended_at=self._clock())
 
     def _run(self) -> None:
         self._note()
@@ -42,9 +44,11 @@ class Presence:
 
     def _note(self, ended_at: Instant | None = None) -> None:
         told = msgspec.structs.replace(self._service, seen_at=self._clock(), ended_at=ended_at)
+        self._heard = False
         try:
             with self._transactions.beside() as cursor:
                 note(cursor, self._transactions.dialect, told)
+            self._heard = True
         except Unavailable:
             return
         except Exception as error:  # noqa: BLE001 - nobody stops serving because it cannot be registered
