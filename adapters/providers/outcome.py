@@ -44,7 +44,7 @@ def outcome_body(outcome: Outcome, session_id: str, key: bytes, verdict: str) ->
     """The body that the log keeps of it; `read_outcome` reads it. `key`: that of the event that was handed on."""
     return msgspec.json.encode(
         {
-            "outcome": outcome.kind,
+            "type": outcome.kind,
             "session_id": session_id,
             "key": key.hex(),
             "attempt": outcome.began,
@@ -76,9 +76,9 @@ def _told(beginning: bytes) -> dict[str, Any]:
 
 
 def _read(document: Document) -> Reading:
-    kind, at = document.get("outcome"), document.get("at")
+    kind, at = document.get("type"), document.get("at")
     if kind not in OUTCOMES or type(at) is not int:
         raise UnusableFieldError("not an outcome")
     session_id = identifier(document, "session_id")
-    data = {name: value for name, value in document.items() if name not in ("outcome", "at") and value is not None}
+    data = {name: value for name, value in document.items() if name not in ("type", "at") and value is not None}
     return Reading("session", session_id, str(kind), None, at, data)

@@ -19,10 +19,11 @@ from sqlalchemy import update
 from adapters.audit import Notary, SigningKey
 from adapters.evidence import Evidence, verify
 from adapters.evidence.bundle import Made
-from adapters.sql import Reads, Tree
+from adapters.providers import Outcome, outcome_body, read_outcome
+from adapters.sql import Entry, Reads, Tree
 from adapters.sql.database.tables import payloads
 from tests.support.erasing import Erasing
-from tests.support.logs import wms
+from tests.support.logs import NOON, wms
 
 SIGNING = SigningKey(b"k" * 32, "example.com/log")
 USER = "anna@example.com"
@@ -111,6 +112,20 @@ def test_the_verifier_comes_to_the_same_state_of_glasses(bench: Erasing, tmp_pat
     assert code == 0, said
     assert "same state: state active; outcome none, 2 runs, 3 events" in said
     assert "compare it with the one that you were given" in said
+
+
+def test_the_verifier_stands_what_a_handler_did_behind_its_webhook(bench: Erasing, tmp_path: Path):
+    send(bench, "captions", GLASSES)
+    name = f"{USER}-com.example.captions"
+    ((key,),) = bench.rows("SELECT key FROM events WHERE position = 3")
+    body = outcome_body(Outcome(began=NOON, ended=NOON + 1, status=500), name, key, "new")
+    bench.append(Entry("captions", NOON, [], body, None, b"outcome", read_outcome(body)))
+
+    made = evidence(bench).bundle(bench.stream("session", "captions", name))
+
+    code, said = verified(unpacked(read(made), tmp_path / "bundle"))
+    assert code == 0, said
+    assert "same state: state failed; outcome none, 2 runs, 4 events" in said
 
 
 def test_a_measurement_comes_with_its_whole_session(bench: Erasing, tmp_path: Path):

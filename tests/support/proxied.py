@@ -17,6 +17,7 @@ from adapters.server import Handler as Asked
 from adapters.server.connection import Connection
 from adapters.server.site import Site
 from adapters.sql import Entry, Rejection, Unavailable, sealed_by
+from core.event import Reading
 from tests.support.handler import PATIENCE, Handler
 from tests.support.house import SECRET, House, start
 from wiring.parts import now
@@ -30,13 +31,16 @@ class Link:
     def __init__(self, house: House) -> None:
         self._house = house
         self.away = False
+        self.refused: dict[str, int] = {}
         self.committed: Queue[Entry | Rejection] = Queue()
 
     def commit(self, item: Entry | Rejection, tell: Any) -> None:
         if isinstance(item, Entry):
             item.sealed = sealed_by(self._house.ids, item)
             item.headers = []
-        if self.away:
+        kind = item.reading.type if isinstance(item, Entry) and isinstance(item.reading, Reading) else ""
+        self.refused[kind] = self.refused.get(kind, 0) - 1
+        if self.away or self.refused[kind] >= 0:
             tell(Unavailable("away"))
             return
         receipt = self._house.log.append([item])[0]
@@ -78,20 +82,26 @@ class Proxy:
             self.link.committed.get(timeout=PATIENCE)
         return [self.house.get(f"/v1/events/{one['position']}") for one in self.house.get("/v1/events")["data"]]
 
+    @staticmethod
+    def now() -> int:
+        """Unix seconds, by the door's clock."""
+        return now() // 1_000_000
+
     def session(self) -> Any:
         (session,) = self.house.get("/v1/sessions")["data"]
         return session
 
 
 @contextmanager
-def proxied(house: House, made: Handler, **more: Any) -> Iterator[Proxy]:
+def proxied(
+    house: House, made: Handler, sources: tuple[str, ...] = ("captions", "clinic"), **more: Any
+) -> Iterator[Proxy]:
     """`more`: fields of the targets."""
     link, loop = Link(house), asyncio.new_event_loop()
     ready: Future[tuple[int, Site, asyncio.Event]] = Future()
 
     async def serve() -> None:
         given: dict[str, Any] = {"url": made.url, "within": 10.0, "most": 8, "observe": False} | more
-        sources = ("captions", "clinic")
         door = Door(house.providers, 262_144, now, sources)
         targets = [
             Target(
