@@ -22,7 +22,7 @@ def pretty(value: Any) -> str:
 def span(seconds: float) -> str:
     """`3 min 5 s`; the two largest units, fractions only below a minute."""
     if seconds < 60:
-        return f"{seconds:g} s"
+        return f"{seconds:.3g} s"
     units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
     left, parts = int(seconds), []
     for size, name in units:

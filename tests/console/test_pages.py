@@ -1,12 +1,21 @@
 """Every page is shown whole, of the API's own answers, and nothing that a sender wrote is markup on it."""
 
+from typing import Any
+
 import pytest
 
 from adapters.sql import Unavailable
+from core.event import ANOMALIES, READINGS
 from tests.console.conftest import Desk
 from tests.support.house import pushed, start, stop, wms
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}javascript:alert(1)"
+CHOICES = {
+    "verdict": ("new", "duplicate", "conflict", "rejected"),
+    "reading": READINGS,
+    "anomaly": ANOMALIES,
+    "provider": ("wms", "amps"),
+}
 LISTS = ("sessions", "measurements", "actions", "devices", "registrations", "deliveries", "events")
 SCAN = (
     *("WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_GRANTED", "CAMERA_STARTED", "MEASUREMENT_STARTED"),
@@ -100,8 +109,11 @@ def test_the_overview_counts_states_outcomes_and_refusals(desk: Desk):
     assert "clinic scanning 1" in page.text
     assert "captions stopped 1" in page.text
     assert "energy completed 1" in page.text
+    assert "Outcomes of the last day Kind" not in page.text
+    desk.send("clinic", wms("visit x", 20, "LOW_SNR", 20, measurementId="m x"))
+    assert "measurement clinic canceled 1" in desk.look("/").text
     assert "clinic signature_wrong an old secret 2023-11-14" in page.text
-    assert "Lag of the states behind it 0 positions" in page.text
+    assert "States behind the log by 0 positions" in page.text
 
 
 def test_filters_stand_in_the_address_and_an_empty_field_asks_nothing(desk: Desk):
@@ -114,6 +126,20 @@ def test_filters_stand_in_the_address_and_an_empty_field_asks_nothing(desk: Desk
     assert "ann@example.com" in page.text
     assert "ben@example.com" not in page.text
     assert [attrs.get("value") for tag, attrs in page.tags if attrs.get("name") == "since"] == ["2023-11-14T22:00:00Z"]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_choice_that_a_form_offers_is_one_that_the_list_takes(one_desk: Desk, name: str):
+    page = one_desk.look(f"/{name}")
+    fields = [attrs["name"] or "" for tag, attrs in page.tags if tag in {"select", "input"} and "name" in attrs]
+    asked: dict[str, Any] = {
+        field: "2026-11-21 20:48" for field in fields if field in {"since", "until", "as_of", "known_at"}
+    }
+
+    for choice in ("verdict", "reading", "anomaly", "provider"):
+        for value in CHOICES[choice] if choice in fields else ():
+            one_desk.page(one_desk.client.get(f"/{name}", query_string={choice: value}), 200)
+    one_desk.look(f"/{name}", **asked)
 
 
 def test_a_list_goes_on_page_by_page(one_desk: Desk):

@@ -116,6 +116,7 @@ def test_an_action_and_its_device_lead_to_each_other(one_desk: Desk):
     assert device in one_desk.look(action).all("a", "href")
     assert action in one_desk.look(device).all("a", "href")
     assert "charge.start" in one_desk.look(action).text
+    assert "Run 0" not in one_desk.look(action).text
 
 
 def test_the_past_is_shown_as_such_with_what_was_learnt_since(desk: Desk):

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, render_template, request
 
 from adapters.console.asking import Asking, sent
-from core.event import ANOMALIES
+from core.event import ANOMALIES, READINGS
 from core.fold import MACHINES
 
 FOLDED = ("source", "provider", "state", "anomaly", "since", "until", "as_of", "known_at")
@@ -17,7 +17,7 @@ FIELDS: dict[str, Sequence[str]] = {
     "devices": FOLDED,
     "registrations": FOLDED,
     "deliveries": ("source", "verdict", "position"),
-    "events": ("source", "after"),
+    "events": ("source", "reading", "after"),
 }
 """The filters that a form offers. Others of the API may stand in an address, or in a cursor; ids are searched for."""
 
@@ -65,4 +65,5 @@ def _choices(ask: Asking, name: str) -> dict[str, Sequence[Any]]:
         "outcome": _OUTCOMES,
         "anomaly": ANOMALIES,
         "verdict": _VERDICTS,
+        "reading": READINGS,
     }

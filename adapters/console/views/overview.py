@@ -28,7 +28,7 @@ def add(pages: Blueprint, ask: Asking, first: Callable[[], list[str]]) -> None:
             "console/overview.html",
             overview=found,
             states=_by_kind(found.counts),
-            outcomes=[one for one in found.derived.counts if one.outcome is not None],
+            outcomes=_outcomes(found.derived.counts),
             refused=ask.answer("rejection_summary").data,
             places=PLACES,
             first=first() if found.position == 0 and _may_send() else [],
@@ -49,3 +49,12 @@ def _by_kind(counts: Sequence[Any]) -> dict[str, list[tuple[str, str, int]]]:
     for one in counts:
         summed.setdefault(one.kind, Counter())[one.source, one.state] += one.count
     return {kind: [(*key, number) for key, number in sorted(found.items())] for kind, found in summed.items()}
+
+
+def _outcomes(counts: Sequence[Any]) -> list[tuple[str, str, str, int]]:
+    """Kind, source, outcome and number, whatever the state behind it."""
+    summed = Counter[tuple[str, str, str]]()
+    for one in counts:
+        if one.outcome is not None:
+            summed[one.kind, one.source, one.outcome] += one.count
+    return [(*key, number) for key, number in sorted(summed.items())]

@@ -1,0 +1,91 @@
+"""Where things stand in the pictures, and how numbers are written."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from adapters.console import pictures
+from adapters.console.filters import day_and_time, span
+
+
+def region(*states: str, **rows: tuple[list[str], str]) -> Any:
+    transitions = [SimpleNamespace(trigger=name, from_=start, to=to) for name, (start, to) in rows.items()]
+    return SimpleNamespace(name="region", states=list(states), initial=states[0], transitions=transitions)
+
+
+def chunk(number: int | None, snr: float | None, position: int = 1) -> Any:
+    return SimpleNamespace(sequence=number, snr=snr, position=position)
+
+
+def test_states_stand_in_a_column_and_steps_forward_are_drawn_on_the_right_steps_back_on_the_left():
+    drawn = pictures.diagram(region("a", "b", "c", on=(["a"], "c"), back=(["c"], "a"), next=(["a"], "b")))
+
+    assert len({box.x for box in drawn.boxes}) == 1
+    assert [box.y for box in drawn.boxes] == sorted(box.y for box in drawn.boxes)
+    ends = {arc.words: float(arc.path.split()[1]) for arc in drawn.arcs}
+    left, middle, right = ends["c → a: back"], ends["a → b: next"], ends["a → c: on"]
+    assert left < middle < right
+
+
+def test_a_rule_from_many_states_is_drawn_only_where_it_was_taken():
+    many = region("a", "b", "c", "d", "e", "f", lost=(["a", "b", "c", "d", "e"], "f"))
+
+    assert pictures.diagram(many).arcs == []
+    assert [arc.words for arc in pictures.diagram(many, [("b", "f")], "f").arcs] == ["b → f: lost"]
+
+
+def test_a_step_that_no_row_lists_is_drawn_where_it_was_taken():
+    (arc,) = pictures.diagram(region("a", "b"), [("b", "a")], "a").arcs
+
+    assert (arc.words, arc.look) == ("b → a", "arc taken")
+
+
+def test_a_line_of_the_signal_breaks_where_a_chunk_is_missing():
+    plot = pictures.signal([chunk(2, 3.0), chunk(0, 1.0), chunk(1, -2.0), chunk(5, 4.0), chunk(6, None)])
+
+    assert plot is not None
+    assert [point.words for point in plot.points][-1] == "chunk 5: 4 dB"
+    assert [len(line.split()) for line in plot.lines] == [3]
+    assert all(0 <= point.x <= plot.width and 0 <= point.y <= plot.height for point in plot.points)
+
+
+@pytest.mark.parametrize("chunks", [[], [chunk(1, None)]])
+def test_without_a_signal_there_is_no_plot(chunks: list[Any]):
+    assert pictures.signal(chunks) is None
+
+
+@pytest.mark.parametrize("snr", [0.0, 1e300, -1e300, 5e-324])
+def test_one_chunk_is_a_point_whatever_it_tells(snr: float):
+    plot = pictures.signal([chunk(None, snr)])
+
+    assert plot is not None
+    assert len(plot.points) == 1
+    assert 0 <= plot.points[0].y <= plot.height
+
+
+def test_events_of_one_moment_stand_in_the_middle_of_their_lanes():
+    def step(region: str) -> Any:
+        return SimpleNamespace(
+            occurred_at="2026-11-21T20:48:00Z", region=region, type="X", position=1, anomalies=[], before={}, after={}
+        )
+
+    plot = pictures.lanes([step("a"), step("b")])
+
+    assert plot is not None
+    assert len({point.x for point in plot.points}) == 1
+    assert len({point.y for point in plot.points}) == 2
+    assert pictures.lanes([step("a")]) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (54.5544, "54.6 s"), (59.99, "60 s"), (60, "1 min"), (3_725, "1 h 2 min"), (90_000, "1 d 1 h")],
+)
+def test_a_time_span_has_its_two_largest_units(seconds: float, words: str):
+    assert span(seconds) == words
+
+
+def test_an_instant_is_written_for_people():
+    assert day_and_time("2026-11-21T20:48:00.250000Z") == "2026-11-21 20:48:00.25"
+    assert day_and_time("2026-11-21T20:48:00.000000Z") == "2026-11-21 20:48:00"
