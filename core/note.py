@@ -69,7 +69,7 @@ class Signature(msgspec.Struct, frozen=True):
     value: bytes
 
 
-class Note(msgspec.Struct, frozen=True):
+class SignedNote(msgspec.Struct, frozen=True):
     """A text that ends with a newline, and who signed it."""
 
     text: str
@@ -137,16 +137,16 @@ def sign(text: str, key: Key, signer: Callable[[bytes], bytes]) -> str:
     return f"{text}\n{_DASH}{key.name} {to_base64(key.id + signer(text.encode()))}\n"
 
 
-def parse(text: str) -> Note:
+def parse(text: str) -> SignedNote:
     """A note as it is written, its signatures unchecked. Raises Malformed."""
     _check_characters(text)
     body, blank, below = text.rpartition("\n\n")
     if not blank or not below.endswith("\n"):
         raise Malformed("a note is a text, an empty line, and signatures")
-    return Note(body + "\n", tuple(map(_signature, below[:-1].split("\n"))))
+    return SignedNote(body + "\n", tuple(map(_signature, below[:-1].split("\n"))))
 
 
-def opened(text: str, key: Key, verify: Verify) -> Note:
+def opened(text: str, key: Key, verify: Verify) -> SignedNote:
     """A note that `key` signed. Raises Malformed or NotSigned; other keys' signatures are passed over."""
     note = parse(text)
     own = [signature for signature in note.signatures if (signature.name, signature.id) == (key.name, key.id)]

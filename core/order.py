@@ -6,7 +6,7 @@ from operator import itemgetter
 from core.event import Event
 from core.machines.state import State, Stretch
 
-Place = tuple[int | str, ...]
+OrderKey = tuple[int | str, ...]
 """(time, rank, key in hex), and behind the event whose outcome it is: the same, then (attempt, own key in hex)."""
 
 UNKNOWN_TIME = 1 << 62
@@ -27,13 +27,13 @@ RANKS = {
 OUTCOMES = frozenset({"handler_succeeded", "handler_failed"})
 
 
-def place(event: Event) -> Place:
+def place(event: Event) -> OrderKey:
     """The event's place among those of its stream, by its own clock."""
     at = UNKNOWN_TIME if event.occurred_at is None else event.occurred_at
     return (at, RANKS.get(event.type, LAST), event.key.hex())
 
 
-def behind(target: Place, event: Event) -> Place:
+def behind(target: OrderKey, event: Event) -> OrderKey:
     """The place of a handler's outcome: right behind the event that the handler was given, by attempt."""
     attempt = event.data.get("attempt")
     return (*target[:3], int(attempt) if isinstance(attempt, int) else 0, event.key.hex())
@@ -51,7 +51,7 @@ def by_time(events: Iterable[Event]) -> list[Stretch]:
     return [Stretch([event for _, event in placed], tail=placed[-1][0], waiting=waiting)] if placed else []
 
 
-def _placed_outcome(known: dict[int | str, Place], event: Event) -> Place:
+def _placed_outcome(known: dict[int | str, OrderKey], event: Event) -> OrderKey:
     target = known.get(event.data.get("key", ""))
     return behind(target, event) if target else place(event)
 
@@ -73,5 +73,5 @@ def follow_by_time(state: State, event: Event) -> tuple[()] | None:
     return ()
 
 
-def _behind_tail(tail: Place, event: Event) -> Place | None:
+def _behind_tail(tail: OrderKey, event: Event) -> OrderKey | None:
     return behind(tail, event) if tail[2:3] == (event.data.get("key"),) else None

@@ -54,17 +54,17 @@ class Happened(msgspec.Struct, gc=False):
         return self.step.measurement
 
 
-Entry = Happened | Missing
+TimelineEntry = Happened | Missing
 
 
-def timeline(kind: Kind, events: Iterable[Event], settings: Settings, onto: Any = None) -> list[Entry]:
+def timeline(kind: Kind, events: Iterable[Event], settings: Settings, onto: Any = None) -> list[TimelineEntry]:
     """The entries in canonical order. A hole stands in front of the event that shows it. `onto` is that of `fold`."""
     by_position = {event.position: event for event in events}
     steps = trace(kind, by_position.values(), settings, onto)
     return list(_entries(kind, by_position, steps, whole=onto is None))
 
 
-def _entries(kind: Kind, events: dict[int, Event], steps: Iterable[Step], *, whole: bool) -> Iterator[Entry]:
+def _entries(kind: Kind, events: dict[int, Event], steps: Iterable[Step], *, whole: bool) -> Iterator[TimelineEntry]:
     """`whole`: no earlier events are gone, so that a hole before the first one is a hole."""
     before: Step | None = None
     for step in steps:

@@ -13,7 +13,7 @@ from core.machines.action import TERMINAL
 from core.machines.records import GONE
 from core.machines.session import RESTART_WITHIN, STOPPED
 from core.sentence import Facts, sentence
-from core.timeline import Entry, Happened
+from core.timeline import Happened, TimelineEntry
 
 MOST = 100
 """So many events of each kind are told, the newest ones."""
@@ -68,7 +68,7 @@ class Why(msgspec.Struct, gc=False):
     stops: list[Stop]
 
 
-def why(kind: Kind, entries: Iterable[Entry], state: State, settings: Settings) -> Why:
+def why(kind: Kind, entries: Iterable[TimelineEntry], state: State, settings: Settings) -> Why:
     """The explanation of a stream's state; `entries` are those of its timeline. A new run starts from nothing."""
     present = [entry for entry in entries if isinstance(entry, Happened) and entry.run == state.run]
     return explained(kind, present, state, settings, state)

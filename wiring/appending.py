@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from adapters.archive import Exporter, Intake, Tell
+from adapters.archive import Exporter, ExportProgress, Intake
 from adapters.cli import Keeping
 from adapters.config import Settings
 from adapters.evidence import Evidence
@@ -39,7 +39,7 @@ def export(settings: Settings) -> Iterator[Exporter]:
         yield Exporter(ExportReader(parts.engine), parts.ids, parts.sources, parts.recorder(log).record)
 
 
-def import_(settings: Settings, file: BinaryIO, append: bool, tell: Tell, outcome: ImportOutcome) -> None:
+def import_(settings: Settings, file: BinaryIO, append: bool, tell: ExportProgress, outcome: ImportOutcome) -> None:
     """A file that was made with another secret is refused before the database is touched."""
     ids = Ids(settings.service.key)
     sources = {name: source_of(build(source), source) for name, source in settings.sources.items()}

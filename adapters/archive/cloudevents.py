@@ -5,14 +5,14 @@ from typing import Any
 
 import msgspec
 
-from adapters.archive.export import Tell
+from adapters.archive.export import ExportProgress
 from adapters.sql import ExportedEvent, ExportReader, Selection
 from core.instants import utc
 
 UNKNOWN = "unknown"
 
 
-def cloud_events(whole: ExportReader, chosen: Selection, tell: Tell) -> Iterator[bytes]:
+def cloud_events(whole: ExportReader, chosen: Selection, tell: ExportProgress) -> Iterator[bytes]:
     """The batch in pieces. An event's `id` is its key, unique in its `source`, the same in every copy of the log."""
     extent, providers = whole.extent(), whole.providers()
     before = b"[\n"

@@ -8,12 +8,12 @@ import msgspec
 
 from adapters.archive.lines import (
     FORMAT,
-    Counted,
+    CountedDuplicates,
     DeliveryLine,
     End,
     ErasedLine,
     EventLine,
-    Header,
+    HeaderLine,
     Seal,
     SourceLine,
     body_fields,
@@ -24,14 +24,14 @@ from adapters.archive.lines import (
 from adapters.sql import Base, ExportedDelivery, ExportedEvent, ExportedStream, ExportReader, Extent, Selection
 from core.ids import Ids
 
-Tell = Callable[[int, int | None], None]
+ExportProgress = Callable[[int, int | None], None]
 """Is told how far the work is, and how far it goes, where that is known."""
 
 
-def export_lines(whole: ExportReader, ids: Ids, chosen: Selection, tell: Tell) -> Iterator[bytes]:
+def export_lines(whole: ExportReader, ids: Ids, chosen: Selection, tell: ExportProgress) -> Iterator[bytes]:
     """The lines of an export. The same log gives the same bytes. Raises Altered; Unavailable without the database."""
     seal, extent, providers = Seal(ids), whole.extent(), whole.providers()
-    yield seal.close(Header(format=FORMAT, secret=ids.fingerprint(), own=chosen.own, chosen=_said(chosen)))
+    yield seal.close(HeaderLine(format=FORMAT, secret=ids.fingerprint(), own=chosen.own, chosen=_said(chosen)))
     known: set[str] = set()
     counts = {EventLine: 0, DeliveryLine: 0}
     for line in _lines(whole, chosen, extent, tell):
@@ -46,7 +46,9 @@ def export_lines(whole: ExportReader, ids: Ids, chosen: Selection, tell: Tell) -
     yield seal.close(End(events=counts[EventLine], deliveries=counts[DeliveryLine]))
 
 
-def _lines(whole: ExportReader, chosen: Selection, extent: Extent, tell: Tell) -> Iterator[EventLine | DeliveryLine]:
+def _lines(
+    whole: ExportReader, chosen: Selection, extent: Extent, tell: ExportProgress
+) -> Iterator[EventLine | DeliveryLine]:
     """Events by position, each followed by the deliveries that were recorded while it was the last one."""
     events = ((row.position, 0, row) for row in whole.events(chosen, extent))
     deliveries = ((row.head, row.delivery, row) for row in whole.deliveries(chosen, extent))
@@ -95,10 +97,10 @@ def _event(row: ExportedEvent) -> EventLine:
     )
 
 
-def _counted(row: ExportedEvent) -> Counted | None:
+def _counted(row: ExportedEvent) -> CountedDuplicates | None:
     if row.times is None or row.head is None or row.counted_at is None:
         return None
-    return Counted(row.times, row.head, row.counted_at)
+    return CountedDuplicates(row.times, row.head, row.counted_at)
 
 
 def _left(row: ExportedStream, base: Base) -> ErasedLine:

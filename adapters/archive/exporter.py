@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from adapters.archive.cloudevents import cloud_events
-from adapters.archive.export import Tell, export_lines
+from adapters.archive.export import ExportProgress, export_lines
 from adapters.archive.sheets import Sheets
 from adapters.sql import ExportReader, Selection, Source
 from core.event import Instant
@@ -42,7 +42,7 @@ class Exporter:
             raise LookupError(f"there is no session {session}: name it by our id (ses_…), or as its provider does")
         return Selection(sources=list(sources) or None, streams=streams, since=since, until=until, own=own)
 
-    def write(self, form: str, chosen: Selection, tell: Tell) -> Iterator[bytes]:
+    def write(self, form: str, chosen: Selection, tell: ExportProgress) -> Iterator[bytes]:
         """The pieces of an export in one of FORMATS. Raises Altered; adapters.sql.Unavailable without the database."""
         streams = None if chosen.streams is None else [stream for _, stream in chosen.streams]
         limits = {"sources": chosen.sources, "streams": streams, "since": chosen.since, "until": chosen.until}

@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from adapters.archive.export import Tell
+from adapters.archive.export import ExportProgress
 from adapters.archive.lines import (
     FORMAT,
     Broken,
@@ -13,7 +13,7 @@ from adapters.archive.lines import (
     End,
     ErasedLine,
     EventLine,
-    Header,
+    HeaderLine,
     Line,
     Seal,
     SourceLine,
@@ -29,6 +29,7 @@ from adapters.sql import (
     ImportedDelivery,
     ImportedEvent,
     Importer,
+    ImportItem,
     ImportOutcome,
     LastPosition,
     Source,
@@ -43,8 +44,6 @@ LONGEST = 64 * 1024 * 1024
 
 MOST_ROWS, MOST_BYTES = 512, 8 * 1024 * 1024
 """A batch ends with whichever it reaches first."""
-
-Item = ImportedEvent | ImportedDelivery | ErasedRemainder | LastPosition
 
 
 class Intake:
@@ -66,13 +65,13 @@ class Intake:
         """True where the export left out nothing but entries of Hookfold's own: positions can be kept."""
         return self.header.chosen is None
 
-    def into(self, importer: Importer, tell: Tell, outcome: ImportOutcome) -> None:
+    def into(self, importer: Importer, tell: ExportProgress, outcome: ImportOutcome) -> None:
         """Has every line taken over, in batches; `outcome` counts what is committed by now, also when this raises."""
         for batch in self._batches():
             outcome.add(importer.take(batch))
             tell(self._line, None)
 
-    def _header(self) -> Header:
+    def _header(self) -> HeaderLine:
         """Another secret is told before a broken seal: it is by far the likelier cause."""
         line = self._read()
         try:
@@ -85,13 +84,13 @@ class Intake:
             mend = "ids and keys are derived from it: give this service the secret that the exported log was made with"
             raise self._misfit(f"the file was made with another service secret; {mend}")
         header = self._opened(line)
-        if not isinstance(header, Header):
+        if not isinstance(header, HeaderLine):
             raise self._misfit("the file does not begin with a header")
         return header
 
-    def _batches(self) -> Iterator[list[Item]]:
+    def _batches(self) -> Iterator[list[ImportItem]]:
         """What was good is taken over before what is wrong is told."""
-        batch: list[Item] = []
+        batch: list[ImportItem] = []
         size = 0
         try:
             for item in self._items():
@@ -105,7 +104,7 @@ class Intake:
             raise
         yield batch
 
-    def _items(self) -> Iterator[Item]:
+    def _items(self) -> Iterator[ImportItem]:
         while True:
             line = self._opened(self._read())
             match line:
@@ -270,7 +269,7 @@ def _columns(line: EventLine, sealed: str) -> Columns:
     )
 
 
-def _size(item: Item) -> int:
+def _size(item: ImportItem) -> int:
     if isinstance(item, ErasedRemainder | LastPosition):
         return len(item.snapshot) if isinstance(item, ErasedRemainder) else 0
     body = item.entry.body if isinstance(item, ImportedEvent) else item.body

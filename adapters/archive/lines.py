@@ -28,7 +28,7 @@ class _Line(msgspec.Struct, kw_only=True, tag_field="line", forbid_unknown_field
     pass
 
 
-class Header(_Line, tag="header", kw_only=True):
+class HeaderLine(_Line, tag="header", kw_only=True):
     """The first line. `secret` is the fingerprint of the service's secret; `chosen` limits the export."""
 
     format: int
@@ -44,7 +44,7 @@ class SourceLine(_Line, tag="source", kw_only=True):
     provider: str | None = None
 
 
-class Counted(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class CountedDuplicates(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """Duplicates that are not on record one by one: how many, and `head` and `recorded_at` of the last of them."""
 
     times: int
@@ -84,7 +84,7 @@ class EventLine(_Line, tag="event", kw_only=True):
     commitment: str | None = None
     erased: int | None = None
     retracted: int | None = None
-    duplicates: Counted | None = None
+    duplicates: CountedDuplicates | None = None
 
 
 class DeliveryLine(_Line, tag="delivery", kw_only=True):
@@ -128,7 +128,7 @@ class End(_Line, tag="end", kw_only=True):
     deliveries: int
 
 
-Line = Header | SourceLine | EventLine | DeliveryLine | ErasedLine | End
+Line = HeaderLine | SourceLine | EventLine | DeliveryLine | ErasedLine | End
 
 
 class Broken(ValueError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from adapters.archive.export import Tell
+from adapters.archive.export import ExportProgress
 from adapters.sql import ExportedStream, ExportReader, Extent, Selection, Source, to_event
 from core.event import Anomaly, Event
 from core.fold import MACHINES, Kind, Measurement, Step, fold, trace
@@ -25,7 +25,7 @@ TIMELINES = (
 )
 
 _DANGEROUS = frozenset("=+-@\t\r\n＝＋－＠")  # a spreadsheet may take the wide ones for the others
-Row = Sequence[object]
+CsvRow = Sequence[object]
 
 
 class Sheets:
@@ -36,16 +36,20 @@ class Sheets:
         self._ids = ids
         self._sources = sources
 
-    def states(self, chosen: Selection, tell: Tell) -> Iterator[bytes]:
+    def states(self, chosen: Selection, tell: ExportProgress) -> Iterator[bytes]:
         """A line for each stream, a session's measurements behind it."""
         return self._sheet(STATES, self._state_rows, chosen, tell)
 
-    def timelines(self, chosen: Selection, tell: Tell) -> Iterator[bytes]:
+    def timelines(self, chosen: Selection, tell: ExportProgress) -> Iterator[bytes]:
         """A line for each event of each stream, in canonical order: what it did, or why nothing moved."""
         return self._sheet(TIMELINES, self._timeline_rows, chosen, tell)
 
     def _sheet(
-        self, head: Row, rows_of: Callable[["_Told", Selection], Iterable[Row]], chosen: Selection, tell: Tell
+        self,
+        head: CsvRow,
+        rows_of: Callable[["_Told", Selection], Iterable[CsvRow]],
+        chosen: Selection,
+        tell: ExportProgress,
     ) -> Iterator[bytes]:
         extent = self._whole.extent()
         yield line_of(head)
@@ -53,7 +57,7 @@ class Sheets:
             for row in rows_of(told, chosen):
                 yield line_of(row)
 
-    def _streams(self, chosen: Selection, extent: Extent, tell: Tell) -> Iterator["_Told"]:
+    def _streams(self, chosen: Selection, extent: Extent, tell: ExportProgress) -> Iterator["_Told"]:
         """A source that the configuration no longer names has nobody who reads its bodies: no state."""
         done = 0
         for kind in KINDS:
@@ -63,7 +67,7 @@ class Sheets:
                 source = self._sources.get(one.source)
                 yield _Told(one, source, [to_event(*row, read=source.read) for row in one.events] if source else [])
 
-    def _state_rows(self, told: "_Told", _: Selection) -> Iterator[Row]:
+    def _state_rows(self, told: "_Told", _: Selection) -> Iterator[CsvRow]:
         one, source = told.stream, told.source
         if source is None:
             yield (one.kind, one.stream, one.source, None, one.provider_id)
@@ -90,7 +94,7 @@ class Sheets:
         return kept or self._ids.measurement(one.source, one.provider_id or "", record.measurement_id, record.key)
 
     @staticmethod
-    def _timeline_rows(told: "_Told", chosen: Selection) -> Iterator[Row]:
+    def _timeline_rows(told: "_Told", chosen: Selection) -> Iterator[CsvRow]:
         one, source = told.stream, told.source
         if source is None:
             return
@@ -116,7 +120,7 @@ class _Told:
         return MACHINES[source.machine_of(self.stream.kind)]
 
 
-def line_of(row: Row) -> bytes:
+def line_of(row: CsvRow) -> bytes:
     """A row as CSV; a text that a spreadsheet could take for a formula gets an apostrophe in front."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow([_safe(cell) for cell in row])
@@ -129,7 +133,7 @@ def _safe(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in _DANGEROUS and cell else cell
 
 
-def _step(machine: Kind, event: Event, step: Step) -> Row:
+def _step(machine: Kind, event: Event, step: Step) -> CsvRow:
     region = next((table.name for table in machine.tables if event.type in table.triggers), machine.tables[0].name)
     return (
         *(event.position, event.type, event.sequence, text_of(event.occurred_at), text_of(event.received_at)),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from adapters.audit.keys import SigningKey, opened
-from adapters.sql import Stored, Tree, View
+from adapters.sql import StoredCheckpoint, Tree, TreeView
 from core import merkle
 from core.note import Checkpoint, Key, Proof
 
@@ -76,7 +76,7 @@ class Notary:
         """Appends what the tree lacks; the number of new nodes of its lowest level."""
         return self._tree.seal()
 
-    def newest(self) -> Stored | None:
+    def newest(self) -> StoredCheckpoint | None:
         """The newest checkpoint that was made."""
         with self._tree.look() as view:
             return view.newest()
@@ -126,19 +126,19 @@ class Notary:
                 )
             )
 
-    def _make(self, newest: Stored | None, size: int, hashes: merkle.Hashes) -> str:
+    def _make(self, newest: StoredCheckpoint | None, size: int, hashes: merkle.Hashes) -> str:
         if newest is not None:
             self._check_growth(opened(newest.note.decode(), self.key), newest, size, hashes)
         return self._signing.sign(size, merkle.root(size, hashes))
 
-    def _check_growth(self, before: Checkpoint, stored: Stored, size: int, hashes: merkle.Hashes) -> None:
+    def _check_growth(self, before: Checkpoint, stored: StoredCheckpoint, size: int, hashes: merkle.Hashes) -> None:
         if before.size != stored.size or size < before.size or merkle.root(before.size, hashes) != before.root:
             raise Contradiction(
                 f"the log does not extend checkpoint {stored.number}: `hookfold audit verify` tells where"
             )
 
 
-def _included(view: View, position: int, size: int, note: str | None) -> Included:
+def _included(view: TreeView, position: int, size: int, note: str | None) -> Included:
     index = position - 1
 
     def work(hashes: merkle.Hashes) -> Included:
@@ -148,5 +148,5 @@ def _included(view: View, position: int, size: int, note: str | None) -> Include
     return view.prove(work)
 
 
-def _text(stored: Stored | None) -> str | None:
+def _text(stored: StoredCheckpoint | None) -> str | None:
     return stored.note.decode() if stored else None

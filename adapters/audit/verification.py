@@ -7,7 +7,7 @@ from functools import partial
 from sqlalchemy import Engine
 
 from adapters.audit.keys import opened
-from adapters.sql import Reader, Verified, recompute
+from adapters.sql import BodyReader, Verified, recompute
 from core.note import Checkpoint, Key
 
 
@@ -20,7 +20,7 @@ class Verification:
 
     key: Key
     kept: Sequence[Checkpoint] = ()
-    readers: Mapping[str, Reader] = field(default_factory=dict)
+    readers: Mapping[str, BodyReader] = field(default_factory=dict)
 
 
 def verify_log(

@@ -25,7 +25,7 @@ from adapters.cli.evidence import bundle
 from adapters.cli.pace import Pace
 from adapters.cli.retain import retain
 from adapters.cli.timeline import completeness, timeline
-from adapters.sql import Hole, Verified
+from adapters.sql import MissingEvent, Verified
 from core.note import Checkpoint, Key, to_base64
 
 
@@ -168,7 +168,7 @@ def _notary(commands: Commands, config: Path | None, database: str | None) -> It
     try:
         with errors_in_one_line(), commands.notary(found) as notary:
             yield notary
-    except (Contradiction, Empty, Hole, ValueError) as error:
+    except (Contradiction, Empty, MissingEvent, ValueError) as error:
         raise Failed(str(error)) from error
 
 

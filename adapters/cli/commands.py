@@ -10,7 +10,7 @@ from typing import BinaryIO, NoReturn
 import click
 
 from adapters import config as configuration
-from adapters.archive import Exporter, Tell
+from adapters.archive import Exporter, ExportProgress
 from adapters.audit import Notary
 from adapters.config import ConfigError, Settings
 from adapters.evidence import Evidence
@@ -80,7 +80,7 @@ class Commands:
     verify: Callable[[str, Settings | None, Key, Sequence[Checkpoint], Progress], Verified] = not_wired
     asking: Callable[[Settings], AbstractContextManager[Asked]] = not_wired
     export: Callable[[Settings], AbstractContextManager[Exporter]] = not_wired
-    import_: Callable[[Settings, BinaryIO, bool, Tell, ImportOutcome], None] = not_wired
+    import_: Callable[[Settings, BinaryIO, bool, ExportProgress, ImportOutcome], None] = not_wired
 
 
 class Wrong(click.ClickException):

@@ -9,7 +9,7 @@ REFUSALS = 3
 """So many are shown; the others are counted."""
 
 
-class Progress:
+class ProgressPrinter:
     """One line every two seconds."""
 
     def __init__(self) -> None:

@@ -11,8 +11,8 @@ from random import Random
 import click
 
 from adapters.cli.commands import Failed, Wrong, config_option, json_option
-from adapters.cli.progress import Progress
-from adapters.cli.target import Target, target
+from adapters.cli.progress import ProgressPrinter
+from adapters.cli.target import SimulationTarget, target
 from adapters.simulator import SCENARIOS, Message, Scenario, Sender, Stage, Unreachable, disturbed, play, plays
 from core.event import SECOND
 
@@ -86,9 +86,9 @@ def _scenario(provider: str, name: str) -> Scenario:
     return SCENARIOS[provider][name]
 
 
-def _play(there: Target, messages: Iterable[Message], rate: float) -> tuple[Counter[str], float]:
+def _play(there: SimulationTarget, messages: Iterable[Message], rate: float) -> tuple[Counter[str], float]:
     started = time.monotonic()
-    progress = Progress()
+    progress = ProgressPrinter()
     try:
         with Sender(there.url, there.provider, there.secret) as sender:
             verdicts = play(sender, messages, rate, lambda _message, answer: progress.tell(answer))
@@ -98,7 +98,7 @@ def _play(there: Target, messages: Iterable[Message], rate: float) -> tuple[Coun
     return verdicts, time.monotonic() - started
 
 
-def _report(there: Target, verdicts: Counter[str], seconds: float, as_json: bool) -> None:
+def _report(there: SimulationTarget, verdicts: Counter[str], seconds: float, as_json: bool) -> None:
     sent = verdicts.total()
     if as_json:
         click.echo(

@@ -8,7 +8,7 @@ from adapters.cli.commands import Wrong, settings
 
 
 @dataclass(frozen=True)
-class Target:
+class SimulationTarget:
     """Where to send, as whom, and how to sign."""
 
     url: str
@@ -19,24 +19,24 @@ class Target:
 
 def target(
     source: str | None, url: str | None, provider: str | None, secret: str | None, config: Path | None
-) -> Target:
+) -> SimulationTarget:
     if source is not None:
         return _configured(source, url, secret, config)
     if url is None or provider is None:
         raise Wrong("say --source, or --url and --provider")
     if secret is None and provider in ("amps", "wms"):
         raise Wrong(f"{provider} signs its webhooks: give --secret env:NAME or file:PATH")
-    return Target(url, provider, _secret(secret))
+    return SimulationTarget(url, provider, _secret(secret))
 
 
-def _configured(name: str, url: str | None, secret: str | None, config: Path | None) -> Target:
+def _configured(name: str, url: str | None, secret: str | None, config: Path | None) -> SimulationTarget:
     found = settings(config)
     if name not in found.sources:
         raise Wrong(f"{found.path} has no source {name}: take one of {', '.join(sorted(found.sources))}")
     source = found.sources[name]
     configured = source.secrets[0].value if source.secrets else None
     here = f"http://127.0.0.1:{found.port}/in/{name}"
-    return Target(url or here, source.provider, _secret(secret) or configured, source.package_name)
+    return SimulationTarget(url or here, source.provider, _secret(secret) or configured, source.package_name)
 
 
 def _secret(ref: str | None) -> str | None:

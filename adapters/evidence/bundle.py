@@ -17,7 +17,7 @@ import msgspec
 from adapters.audit import Notary, opened
 from adapters.evidence.declaration import declaration
 from adapters.evidence.packing import Packing, Spool, Write
-from adapters.evidence.report import Facts, report, row
+from adapters.evidence.report import ReportFacts, report, row
 from adapters.sql import Exhibit, Exhibits, Reads, Source, to_event
 from core.event import Event
 from core.fold import MACHINES, Kind, Step, bare, walked
@@ -107,7 +107,7 @@ class _Bundle:
                 self._step(steps, stepped)
             with packing.adding("state.json") as write:
                 self._write_state(write, steps)
-            facts = Facts(self._subject, self._source.provider, self._count, str(self._notary.key), checkpoint)
+            facts = ReportFacts(self._subject, self._source.provider, self._count, str(self._notary.key), checkpoint)
             told = _state(self._state) if self._whole else None
             with packing.adding("report.html") as write:
                 for piece in report(facts, told, (stepped, rest), packing.listed):

@@ -30,7 +30,7 @@ _HOW = (
 )
 
 
-class Facts(NamedTuple):
+class ReportFacts(NamedTuple):
     """What the page says above: of what it is, and under which key and checkpoint."""
 
     subject: str
@@ -41,7 +41,7 @@ class Facts(NamedTuple):
 
 
 def report(
-    facts: Facts, state: Mapping[str, Any] | None, rows: Iterable[Iterable[bytes]], listed: Iterable[bytes]
+    facts: ReportFacts, state: Mapping[str, Any] | None, rows: Iterable[Iterable[bytes]], listed: Iterable[bytes]
 ) -> Iterator[bytes]:
     """The page, piece by piece. `state`: None where bodies were erased. `rows` are those of `row`, in their order;
     `listed` a line for each file, its hash in front.

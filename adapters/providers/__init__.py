@@ -7,7 +7,7 @@ from adapters.providers.diagnosis import diagnose
 from adapters.providers.instants import instant, iso
 from adapters.providers.mentraos import Mentraos
 from adapters.providers.outcome import KEPT, Outcome, outcome_body, read_outcome
-from adapters.providers.port import Key, Provider, Refused, Sender
+from adapters.providers.port import Provider, Refused, Sender, SignatureKey
 from adapters.providers.signatures import sign_svix, sign_wms
 from adapters.providers.slips import meant
 from adapters.providers.wms import Wms
@@ -25,11 +25,11 @@ __all__ = [
     "KEPT",
     "PROVIDERS",
     "REPORTED_STATES",
-    "Key",
     "Outcome",
     "Provider",
     "Refused",
     "Sender",
+    "SignatureKey",
     "build",
     "diagnose",
     "instant",

@@ -22,7 +22,7 @@ from adapters.providers.fields import (
     type_word,
     unknown_type,
 )
-from adapters.providers.port import Claim, Key, Refused, Sender, Verified
+from adapters.providers.port import Claim, Refused, Sender, SignatureKey, Verified
 from adapters.providers.signatures import svix_claim, svix_id, svix_key, verify_svix
 from core.event import SECOND, Headers, Instant, Note, Reading, Unreadable
 
@@ -49,7 +49,7 @@ _FIELDS = {
 class Amps:
     """One Amps endpoint: its secrets, and the only type it receives where one was configured."""
 
-    keys: tuple[Key, ...]
+    keys: tuple[SignatureKey, ...]
     event_type: str | None = None
 
     name: ClassVar[str] = "amps"
@@ -65,7 +65,9 @@ class Amps:
     @classmethod
     def built_from(cls, sender: Sender) -> Self:
         """Takes `secrets` and `event_type`. Raises ValueError where a secret is not base64."""
-        return cls(tuple(Key(secret.ref, svix_key(secret.value)) for secret in sender.secrets), sender.event_type)
+        return cls(
+            tuple(SignatureKey(secret.ref, svix_key(secret.value)) for secret in sender.secrets), sender.event_type
+        )
 
     @staticmethod
     def key_of(secret: str) -> bytes:

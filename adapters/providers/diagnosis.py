@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from adapters.providers.port import Claim, Key
+from adapters.providers.port import Claim, SignatureKey
 
 MOST_HASHED = 1 << 20
 """Bytes over which MACs are made, all attempts together."""
@@ -21,10 +21,10 @@ _OVERHEAD = 128
 """Bytes that a MAC costs beyond those that it is over."""
 _ON_THE_WAY = "something on the way changes the body: have it pass the bytes as they are"
 
-Attempt = tuple[str, Sequence[Key], bytes]
+Attempt = tuple[str, Sequence[SignatureKey], bytes]
 
 
-def diagnose(claim: Claim, keys: Sequence[Key], strangers: Sequence[Key], body: bytes) -> str | None:
+def diagnose(claim: Claim, keys: Sequence[SignatureKey], strangers: Sequence[SignatureKey], body: bytes) -> str | None:
     """What would make a claim hold that no key of its own source does; None where nothing that was tried would.
 
     `strangers`: the keys of other sources. Secrets are told by the names that the configuration has for them.
@@ -42,7 +42,7 @@ def diagnose(claim: Claim, keys: Sequence[Key], strangers: Sequence[Key], body: 
     return None
 
 
-def _attempts(keys: Sequence[Key], strangers: Sequence[Key], body: bytes) -> Iterator[Attempt]:
+def _attempts(keys: Sequence[SignatureKey], strangers: Sequence[SignatureKey], body: bytes) -> Iterator[Attempt]:
     """The likeliest and cheapest first."""
     own = {key.value for key in keys}
     others = list(islice((key for key in strangers if key.value not in own), MOST_STRANGERS))

@@ -22,7 +22,7 @@ from adapters.providers.fields import (
     type_word,
     unknown_type,
 )
-from adapters.providers.port import Key, Refused, Sender, Verified
+from adapters.providers.port import Refused, Sender, SignatureKey, Verified
 from core.event import SECOND, Headers, Instant, Note, Reading, Unreadable
 
 _URLS = {
@@ -42,7 +42,7 @@ class Glasses:
     name: ClassVar[str]
     signed: ClassVar[bool] = False
     keyed_by_body: ClassVar[bool] = True
-    keys: ClassVar[tuple[Key, ...]] = ()
+    keys: ClassVar[tuple[SignatureKey, ...]] = ()
     patience: ClassVar[Instant] = 9 * SECOND
     beside: ClassVar[frozenset[str]] = frozenset({"/health", "/photo-upload", "/settings", "/tool"})
     settings: ClassVar[frozenset[str]] = frozenset({"package_name", "presumed_ended_after"})

@@ -23,7 +23,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SignatureKey:
     """A MAC key and the configuration's name of the secret that it comes from."""
 
     ref: str
@@ -81,7 +81,7 @@ class Provider(Protocol):
     """The fields that may name the type."""
 
     @property
-    def keys(self) -> Sequence[Key]:
+    def keys(self) -> Sequence[SignatureKey]:
         """What verifies; none where nothing is signed."""
 
     patience: ClassVar[Instant]

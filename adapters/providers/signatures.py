@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapters.providers.port import Claim, Key, Refused, Verified
+from adapters.providers.port import Claim, Refused, SignatureKey, Verified
 from core.event import SECOND, Headers, Instant
 from core.mac import mac
 
@@ -88,7 +88,7 @@ def svix_id(headers: Headers) -> str:
     return next((value for sent, value in headers if sent == name), "")
 
 
-def verify_svix(keys: Sequence[Key], headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:
+def verify_svix(keys: Sequence[SignatureKey], headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:
     """Verifies either triple of headers. The window comes last: only authentic ones are called `stale` or `future`."""
     claim = svix_claim(headers)
     if isinstance(claim, Refused):
@@ -134,7 +134,7 @@ def _values(headers: Headers, names: Sequence[str]) -> list[str] | Refused:
     return Refused("signature_missing", f"{missing[0]} is missing or empty") if missing else [found[n] for n in names]
 
 
-def _maker(keys: Sequence[Key], claim: Claim, body: bytes) -> str | None:
+def _maker(keys: Sequence[SignatureKey], claim: Claim, body: bytes) -> str | None:
     return next((key.ref for key in keys if claim.made_with(key.value, body)), None)
 
 
@@ -152,7 +152,7 @@ def _in_time(sent: Instant, now: Instant | None) -> Refused | None:
     return None
 
 
-def verify_wms(keys: Sequence[Key], headers: Headers, body: bytes, *, node_ascii: bool) -> Verified | Refused:
+def verify_wms(keys: Sequence[SignatureKey], headers: Headers, body: bytes, *, node_ascii: bool) -> Verified | Refused:
     """Verifies the MAC over the raw bytes, and over node's `ascii` reading of them where that is wanted and safe."""
     claim = wms_claim(headers)
     if isinstance(claim, Refused):

@@ -24,7 +24,7 @@ from adapters.providers.fields import (
     unknown_type,
 )
 from adapters.providers.instants import unix
-from adapters.providers.port import Claim, Key, Refused, Sender, Verified
+from adapters.providers.port import Claim, Refused, Sender, SignatureKey, Verified
 from adapters.providers.signatures import verify_wms, wms_claim, wms_key
 from adapters.providers.strictjson import as_written
 from adapters.providers.texts import LONGEST_ID
@@ -62,7 +62,7 @@ _DETAILS = frozenset({"snr", "sequence", "details", "state", "visibility", *_COD
 class Wms:
     """One Config ID's webhook: its MAC secrets, and whether the MAC of the published check is taken too."""
 
-    keys: tuple[Key, ...]
+    keys: tuple[SignatureKey, ...]
     node_ascii: bool = False
 
     name: ClassVar[str] = "wms"
@@ -80,7 +80,9 @@ class Wms:
     @classmethod
     def built_from(cls, sender: Sender) -> Self:
         """Takes `secrets` and `node_ascii`. Raises ValueError where a secret is empty."""
-        return cls(tuple(Key(secret.ref, wms_key(secret.value)) for secret in sender.secrets), sender.node_ascii)
+        return cls(
+            tuple(SignatureKey(secret.ref, wms_key(secret.value)) for secret in sender.secrets), sender.node_ascii
+        )
 
     @staticmethod
     def key_of(secret: str) -> bytes:

@@ -15,7 +15,7 @@ ERRORS = {
 WARNINGS = {"MEASUREMENT_CANCELED", "WEBSOCKET_DISCONNECTED"}
 
 
-class Page:
+class SimulatedPage:
     """The page in somebody's browser. `say` numbers the events; a reload numbers them anew under the same session."""
 
     def __init__(self, stage: Stage) -> None:

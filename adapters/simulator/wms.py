@@ -1,12 +1,12 @@
 """What the visitors of the Web Measurement Service do."""
 
 from adapters.simulator.message import Message, Stage
-from adapters.simulator.page import Page
+from adapters.simulator.page import SimulatedPage
 
 
 def happy(stage: Stage, _provider: str) -> list[Message]:
     """A face scan of half a minute, from the first page to the redirect."""
-    page = Page(stage)
+    page = SimulatedPage(stage)
     page.open()
     page.begin()
     page.chunks(1, 5)
@@ -17,7 +17,7 @@ def happy(stage: Stage, _provider: str) -> list[Message]:
 
 def user_cancel(stage: Stage, _provider: str) -> list[Message]:
     """The visitor cancels in the middle of the scan and leaves."""
-    page = Page(stage)
+    page = SimulatedPage(stage)
     page.open()
     page.begin()
     page.chunks(1, 2)
@@ -28,7 +28,7 @@ def user_cancel(stage: Stage, _provider: str) -> list[Message]:
 
 def low_snr(stage: Stage, _provider: str) -> list[Message]:
     """The signal is too weak: the measurement is cancelled by the service, whose event carries no id."""
-    page = Page(stage)
+    page = SimulatedPage(stage)
     page.open()
     page.begin()
     page.chunks(1, 3)
@@ -39,7 +39,7 @@ def low_snr(stage: Stage, _provider: str) -> list[Message]:
 
 def camera_denied(stage: Stage, _provider: str) -> list[Message]:
     """The visitor does not allow the camera."""
-    page = Page(stage)
+    page = SimulatedPage(stage)
     page.say("WMS_LOADED")
     page.say("CONFIGURATION_LOADED")
     page.say("CAMERA_PERMISSION_DENIED", 3)
@@ -49,7 +49,7 @@ def camera_denied(stage: Stage, _provider: str) -> list[Message]:
 
 def constraint(stage: Stage, _provider: str) -> list[Message]:
     """Constraints are violated before the measurement (which changes nothing) and during it (which cancels it)."""
-    page = Page(stage)
+    page = SimulatedPage(stage)
     page.open()
     page.say("CONSTRAINT_VIOLATION", constraint="FACE_TOO_FAR")
     page.begin()
@@ -61,7 +61,7 @@ def constraint(stage: Stage, _provider: str) -> list[Message]:
 
 def tab_closed(stage: Stage, _provider: str) -> list[Message]:
     """The tab is hidden, shown, and closed in the middle of the scan."""
-    page = Page(stage)
+    page = SimulatedPage(stage)
     page.open()
     page.begin()
     page.chunks(1, 2)
@@ -73,7 +73,7 @@ def tab_closed(stage: Stage, _provider: str) -> list[Message]:
 
 def websocket_flap(stage: Stage, _provider: str) -> list[Message]:
     """The socket breaks twice during the scan and recovers."""
-    page = Page(stage)
+    page = SimulatedPage(stage)
     page.open()
     page.begin()
     for chunk in (1, 2):
@@ -88,7 +88,7 @@ def websocket_flap(stage: Stage, _provider: str) -> list[Message]:
 
 def retry_then_success(stage: Stage, _provider: str) -> list[Message]:
     """A first measurement is cancelled, a second one in the same session succeeds."""
-    page = Page(stage)
+    page = SimulatedPage(stage)
     page.open()
     page.begin()
     page.chunks(1, 2)
@@ -102,7 +102,7 @@ def retry_then_success(stage: Stage, _provider: str) -> list[Message]:
 
 def reload(stage: Stage, _provider: str) -> list[Message]:
     """The page is loaded again in the middle of the scan: a second run of one session, numbered from 0 again."""
-    page = Page(stage)
+    page = SimulatedPage(stage)
     page.open()
     page.begin()
     page.chunks(1, 2)
@@ -117,7 +117,7 @@ def reload(stage: Stage, _provider: str) -> list[Message]:
 
 def camera_error(stage: Stage, _provider: str) -> list[Message]:
     """The camera was allowed and does not start."""
-    page = Page(stage)
+    page = SimulatedPage(stage)
     page.say("WMS_LOADED")
     page.say("CONFIGURATION_LOADED")
     page.say("CAMERA_PERMISSION_GRANTED")
@@ -128,7 +128,7 @@ def camera_error(stage: Stage, _provider: str) -> list[Message]:
 
 def connection_lost(stage: Stage, _provider: str) -> list[Message]:
     """The socket breaks for good in the middle of the scan, and the service gives up with an error of its own."""
-    page = Page(stage)
+    page = SimulatedPage(stage)
     page.open()
     page.begin()
     page.chunks(1, 2)

@@ -1,6 +1,6 @@
 """The event log and its projections in SQL."""
 
-from adapters.sql.audit.tree import Hole, Stored, Tree, View
+from adapters.sql.audit.tree import MissingEvent, StoredCheckpoint, Tree, TreeView
 from adapters.sql.audit.verify import Verified, recompute
 from adapters.sql.database.address import WrongAddress
 from adapters.sql.database.collector import seldom_collecting
@@ -33,11 +33,11 @@ from adapters.sql.log.write_probe import probe
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.erased import Base
 from adapters.sql.projections.projection import Code, Source
-from adapters.sql.projections.services import Answering, Service
+from adapters.sql.projections.services import Answering, RegisteredService
 from adapters.sql.projections.status import Status, VersionStatus
-from adapters.sql.projections.stored_events import Reader, to_event
+from adapters.sql.projections.stored_events import BodyReader, to_event
 from adapters.sql.projections.versions import Version
-from adapters.sql.reads.as_of import Arrival, AsOf, Erased
+from adapters.sql.reads.as_of import Arrival, Erased, TemporalReads
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_counts import NEWEST
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
@@ -70,7 +70,7 @@ from adapters.sql.transfer.import_items import (
     Unimportable,
 )
 from adapters.sql.transfer.import_record import record_imports
-from adapters.sql.transfer.importer import Importer
+from adapters.sql.transfer.importer import Importer, ImportItem
 
 __all__ = [
     "NEWEST",
@@ -78,8 +78,8 @@ __all__ = [
     "TOKENS",
     "Answering",
     "Arrival",
-    "AsOf",
     "Base",
+    "BodyReader",
     "Code",
     "Configured",
     "Current",
@@ -100,7 +100,7 @@ __all__ = [
     "Extent",
     "FoldFailure",
     "GroupCommit",
-    "Hole",
+    "ImportItem",
     "ImportOutcome",
     "ImportedDelivery",
     "ImportedEvent",
@@ -109,6 +109,7 @@ __all__ = [
     "LastPosition",
     "Log",
     "Measured",
+    "MissingEvent",
     "Noted",
     "Part",
     "Plan",
@@ -116,12 +117,12 @@ __all__ = [
     "Presence",
     "Probe",
     "Projected",
-    "Reader",
     "Reads",
     "Receipt",
     "Recorded",
     "Recorder",
     "Refusals",
+    "RegisteredService",
     "Rejection",
     "Replay",
     "ReplayProgress",
@@ -129,12 +130,13 @@ __all__ = [
     "Rereader",
     "Seen",
     "Selection",
-    "Service",
     "Source",
     "Status",
-    "Stored",
+    "StoredCheckpoint",
+    "TemporalReads",
     "TooLong",
     "Tree",
+    "TreeView",
     "Unavailable",
     "Unfit",
     "Unimportable",
@@ -143,7 +145,6 @@ __all__ = [
     "Verified",
     "Version",
     "VersionStatus",
-    "View",
     "WantedMeasurements",
     "WantedStreams",
     "WrongAddress",

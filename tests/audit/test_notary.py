@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from adapters.audit import Contradiction, Empty, Notary, Sealer
-from adapters.sql import Hole, Tree
+from adapters.sql import MissingEvent, Tree
 from adapters.sql.audit import tree
 from core import merkle
 from tests.support import rfc6962
@@ -133,7 +133,7 @@ def test_nothing_is_sealed_over_a_hole(audited: Audited):
     audited.grow(40)
     audited.tamper("DELETE FROM events WHERE position = 20")
 
-    with pytest.raises(Hole, match="position 20"):
+    with pytest.raises(MissingEvent, match="position 20"):
         audited.notary.seal()
 
     assert audited.rows("SELECT count(*) FROM nodes") == [(0,)]

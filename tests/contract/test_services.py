@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.sql import Presence, Replay
-from adapters.sql.projections.services import ALIVE, KEPT, Service, note
+from adapters.sql.projections.services import ALIVE, KEPT, RegisteredService, note
 from core import fold
 from tests.support.house import start as start_of
 from tests.support.logs import NOON
@@ -33,7 +33,7 @@ def registered(release: Release, name: str, number: str, **more: Any) -> None:
     given: dict[str, Any] = {"release": number, "code": code, "started_at": NOON, "seen_at": NOON} | more
     replay = replay_of(release)
     with replay._transactions.turn() as cursor:
-        note(cursor, replay._dialect, Service(name=name, **given))
+        note(cursor, replay._dialect, RegisteredService(name=name, **given))
 
 
 def replay_of(release: Release, now: int = NOON) -> Replay:

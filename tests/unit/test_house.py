@@ -36,3 +36,26 @@ def test_the_locks_name_no_place_to_download_from():
     for lock in HOUSE.glob("requirements*.txt"):
         assert "://" not in lock.read_text()
         assert "--index" not in lock.read_text()
+
+
+ONE_IDEA = set(
+    # what the API shows, or asks for, of that idea
+    "Action Anomaly Awaited Completeness Deliveries Device Event Events Finding Folded Machine Measurement "
+    "Measurements Moment Provider Receipt Registration RejectionSummary Run Seconds Session Source Step Stop Timeline "
+    "Told Why "
+    # one for each side of it: the provider and its simulation, a record and who asks for it
+    "Answer Connection Glasses Key Progress Reader Record Schema Secret Sender Settings Verified "
+    # the verifier of bundles is one file that imports nothing of ours
+    "Files Wrong".split()
+)
+"""Classes of one name in several modules. A new one gets a name of its own, unless it is the same idea."""
+
+
+def test_one_class_name_means_one_thing():
+    modules: dict[str, list[str]] = {}
+    for path in [*HOUSE.glob("adapters/**/*.py"), *HOUSE.glob("core/**/*.py"), *HOUSE.glob("wiring/*.py")]:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                modules.setdefault(node.name, []).append(str(path.relative_to(HOUSE)))
+
+    assert {name: where for name, where in modules.items() if len(where) > 1 and name not in ONE_IDEA} == {}

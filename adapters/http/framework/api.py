@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from adapters.audit import Notary
 from adapters.config import Token
 from adapters.http.framework.waiting import Waiting
-from adapters.sql import AsOf, Code, Current, Plans, Reads, Source
+from adapters.sql import Code, Current, Plans, Reads, Source, TemporalReads
 from core.event import Instant
 from core.ids import Ids
 
@@ -62,13 +62,13 @@ class Api:
     probe: Callable[[], object] = bool
     plans: Plans | None = None
     tokens: Mapping[str, Token] = field(default_factory=dict)
-    as_of: AsOf = field(init=False)
+    as_of: TemporalReads = field(init=False)
     current: Current = field(init=False)
     waiting: Waiting = field(init=False)
 
     def __post_init__(self) -> None:
         code = Code(self.ids, self.sources)
-        object.__setattr__(self, "as_of", AsOf(self.reads, code))
+        object.__setattr__(self, "as_of", TemporalReads(self.reads, code))
         object.__setattr__(self, "current", self.reads.current(code))
         object.__setattr__(self, "waiting", Waiting(self.reads.head, self.threads, self.patience))
 

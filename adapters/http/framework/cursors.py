@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from adapters.http.framework.problems import BadRequest
 
 
-class Place(msgspec.Struct, array_like=True):
+class CursorContent(msgspec.Struct, array_like=True):
     """Where a list goes on: its parameters as they were sent, and the key of the last item shown."""
 
     parameters: dict[str, str]
@@ -27,16 +27,16 @@ class Cursors:
     def __init__(self, key: bytes) -> None:
         self._cipher = AESSIV(key)
 
-    def seal(self, path: str, place: Place) -> str:
+    def seal(self, path: str, place: CursorContent) -> str:
         """The cursor as text that needs no escaping in a URL."""
         sealed = self._cipher.encrypt(msgspec.msgpack.encode(place), [path.encode()])
         return urlsafe_b64encode(sealed).decode().rstrip("=")
 
-    def open(self, path: str, cursor: str) -> Place:
+    def open(self, path: str, cursor: str) -> CursorContent:
         """Raises BadRequest unless it was sealed here, for this path."""
         try:
             sealed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-            opened = msgspec.msgpack.decode(self._cipher.decrypt(sealed, [path.encode()]), type=Place)
+            opened = msgspec.msgpack.decode(self._cipher.decrypt(sealed, [path.encode()]), type=CursorContent)
         except (ValueError, InvalidTag, msgspec.MsgspecError):
             raise BadRequest("cursor: not one that this list gave", parameter="cursor") from None
         if self.seal(path, opened) != cursor:  # base64 has several spellings of some bytes

@@ -10,7 +10,7 @@ from flask import Request, Response, request
 
 from adapters.http.framework.answers import json_answer
 from adapters.http.framework.api import Api
-from adapters.http.framework.cursors import Cursors, Place
+from adapters.http.framework.cursors import CursorContent, Cursors
 from adapters.http.framework.parameters import as_document, as_query, is_optional, read_query
 from adapters.http.framework.problems import BadRequest, NotJson, TooLarge
 from adapters.http.framework.routes import Ask, Listing, Route
@@ -56,7 +56,7 @@ class Endpoints:
 
     def opening(self, where: str, parameters: Parameters) -> str:
         """A cursor for the first page of a list: a link that holds its filters, and none of them in clear."""
-        return self._cursors.seal(where, Place(parameters, None))
+        return self._cursors.seal(where, CursorContent(parameters, None))
 
     def _ask(
         self, route: Route, path: dict[str, str], where: str, given: dict[str, str], by: str | None
@@ -96,7 +96,7 @@ class Endpoints:
         if following is None:
             return None
         carried = {name: value for name, value in parameters.items() if name not in _OF_ONE_PAGE}
-        return self._cursors.seal(where, Place(carried, following))
+        return self._cursors.seal(where, CursorContent(carried, following))
 
 
 def read_document(asked: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:

@@ -9,7 +9,7 @@ from prometheus_client import Counter
 
 from adapters.http.ingest.astray import Astray
 from adapters.http.ingest.outcomes import Outcomes
-from adapters.providers import Key, Provider, Refused, diagnose, meant
+from adapters.providers import Provider, Refused, SignatureKey, diagnose, meant
 from adapters.sql import Entry, Receipt, Rejection
 from core.event import Headers, Instant, Unreadable, word_of
 from core.headers import misnamed
@@ -137,7 +137,7 @@ class Door:
         return Rejection(source, self._clock(), kept, body[:KEPT_BODY], min(size, MOST_BYTES), status, reason, hint)
 
 
-def _keys_of_others(name: str, sources: Mapping[str, Provider]) -> list[Key]:
+def _keys_of_others(name: str, sources: Mapping[str, Provider]) -> list[SignatureKey]:
     """Those of other sources of the same kind: others sign otherwise."""
     kind = type(sources[name])
     return [key for other, one in sources.items() if other != name and type(one) is kind for key in one.keys]

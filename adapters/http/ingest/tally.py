@@ -25,7 +25,7 @@ _HEAD = Struct(">QII")
 Series = tuple[str, tuple[tuple[str, str], ...]]
 
 
-class Counted(msgspec.Struct):
+class CounterValue(msgspec.Struct):
     """A metric: its samples by name and labels."""
 
     help: str
@@ -33,7 +33,7 @@ class Counted(msgspec.Struct):
     samples: dict[Series, float]
 
 
-Counts = dict[str, Counted]
+Counts = dict[str, CounterValue]
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Counts).decode
 
@@ -98,7 +98,7 @@ def _half(file: int, at: int) -> tuple[int, bytes]:
 def _counts(metrics: Iterable[Metric]) -> Counts:
     """Without the times at which a process began to count: no sum of them says anything."""
     return {
-        one.name: Counted(
+        one.name: CounterValue(
             one.documentation,
             one.type,
             {
@@ -115,7 +115,7 @@ def _sum(several: Iterable[Counts]) -> Counts:
     summed: Counts = {}
     for counts in several:
         for name, one in counts.items():
-            samples = summed.setdefault(name, Counted(one.help, one.kind, {})).samples
+            samples = summed.setdefault(name, CounterValue(one.help, one.kind, {})).samples
             for series, value in one.samples.items():
                 samples[series] = samples.get(series, 0.0) + value
     return summed

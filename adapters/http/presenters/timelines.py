@@ -19,20 +19,20 @@ from core.clocks import Clocks
 from core.event import Reading
 from core.fold import MACHINES
 from core.instants import seconds, text_of, utc
-from core.timeline import Entry, Missing
+from core.timeline import Missing, TimelineEntry
 from core.timeline import timeline as entries_of
 
 FORMS = (CSV, TEXT)
 """Media types of a timeline beside JSON."""
 
-Row = Projected | Measured
-Belongs = Callable[[Entry], bool]
+Subject = Projected | Measured
+Belongs = Callable[[TimelineEntry], bool]
 
 _ERASED = "its body was erased: what it did stands in the state that is left"
 _RETRACTED = "retracted by the event at position {}{}: the fold passes it by"
 
 
-class Line(NamedTuple):
+class TimelineLine(NamedTuple):
     """A line of a timeline: what names it, and how it comes to be told. A gap has the position of what is behind it."""
 
     entry: str
@@ -40,7 +40,7 @@ class Line(NamedTuple):
     told: Callable[[], shapes.Step]
 
 
-def timeline(ask: Ask[Any], row: Row, belongs: Belongs = lambda _: True) -> list[Line]:
+def timeline(ask: Ask[Any], row: Subject, belongs: Belongs = lambda _: True) -> list[TimelineLine]:
     """The entries of a stream that belong; none where the configuration no longer says how its source is read.
 
     Raises Gone where the bodies were erased.
@@ -50,13 +50,13 @@ def timeline(ask: Ask[Any], row: Row, belongs: Belongs = lambda _: True) -> list
     return Timeline(ask.api, row, clocks_of(ask) or ask.api.as_of.clocks()).lines(belongs)
 
 
-def title_of(row: Row, what: str) -> str:
+def title_of(row: Subject, what: str) -> str:
     """What stands above a timeline that is told as text; never a provider's id."""
     return f"{row.stream}  {row.source}  {row.machine}  {what}"
 
 
 def answer(
-    ask: Ask[queries.Timeline], title: str, lines: list[Line], sentence: Callable[[], str]
+    ask: Ask[queries.Timeline], title: str, lines: list[TimelineLine], sentence: Callable[[], str]
 ) -> Listing[shapes.Step] | Response:
     """A page of the timeline as JSON; as CSV or text the whole of it, the text below the sentence that says why."""
     asked = ask.query.format or None
@@ -71,7 +71,7 @@ def answer(
 class Timeline:
     """A stream's timeline as a question's clocks show it. Raises NotFound, Gone; its source has to be configured."""
 
-    def __init__(self, api: Api, row: Row, clocks: Clocks) -> None:
+    def __init__(self, api: Api, row: Subject, clocks: Clocks) -> None:
         history = known("stream", lambda: api.as_of.history(row.stream, clocks))
         self._arrivals = {one.event.position: one for one in history.arrivals}
         self._repeats: Counter[tuple[int, str]] = Counter()
@@ -84,17 +84,19 @@ class Timeline:
         events = [one.event for one in history.arrivals if one.foldable]
         self.entries = entries_of(self._machine, events, api.sources[row.source].settings, onto)
 
-    def lines(self, belongs: Belongs) -> list[Line]:
+    def lines(self, belongs: Belongs) -> list[TimelineLine]:
         """The entries that belong. What was erased stands before them, what was retracted behind: in no state."""
         erased = [self._line_apart(one, "erased") for one in self._arrivals.values() if one.erased]
         back = [one for one in self._arrivals.values() if one.retracted is not None and not one.erased]
         retracted = [self._line_apart(one, "retracted") for one in back]
         return [*erased, *(self._line(entry) for entry in self.entries if belongs(entry)), *retracted]
 
-    def _line(self, entry: Entry) -> Line:
-        return Line("gap" if isinstance(entry, Missing) else "event", entry.position, partial(self.shape, entry))
+    def _line(self, entry: TimelineEntry) -> TimelineLine:
+        return TimelineLine(
+            "gap" if isinstance(entry, Missing) else "event", entry.position, partial(self.shape, entry)
+        )
 
-    def shape(self, entry: Entry) -> shapes.Step:
+    def shape(self, entry: TimelineEntry) -> shapes.Step:
         """An entry as it is told."""
         if isinstance(entry, Missing):
             return _empty("gap", entry.position, entry.run, entry.measurement_id, entry.words)
@@ -118,8 +120,8 @@ class Timeline:
             anomalies=anomalies_of(step.anomalies),
         )
 
-    def _line_apart(self, arrival: Arrival, entry: str) -> Line:
-        return Line(entry, arrival.event.position, partial(self._apart, arrival, entry))
+    def _line_apart(self, arrival: Arrival, entry: str) -> TimelineLine:
+        return TimelineLine(entry, arrival.event.position, partial(self._apart, arrival, entry))
 
     def _apart(self, arrival: Arrival, entry: str) -> shapes.Step:
         reason = _ERASED if arrival.retracted is None or arrival.erased else self._taken_back(arrival.retracted)

@@ -43,11 +43,11 @@ _REMEMBER = text(
 
 T = TypeVar("T")
 
-Make = Callable[["Stored | None", int, merkle.Hashes], str]
+Make = Callable[["StoredCheckpoint | None", int, merkle.Hashes], str]
 """(the newest checkpoint, the log's size, its nodes) -> the next checkpoint, signed."""
 
 
-class Stored(NamedTuple):
+class StoredCheckpoint(NamedTuple):
     """A row of `checkpoints`."""
 
     number: int
@@ -55,7 +55,7 @@ class Stored(NamedTuple):
     note: bytes
 
 
-class Hole(Exception):
+class MissingEvent(Exception):
     """An event that should be in the log is not: nothing behind it can be proven."""
 
     def __init__(self, position: int) -> None:
@@ -75,10 +75,10 @@ class Tree:
             return int(connection.execute(_HEAD).scalar_one())
 
     @contextmanager
-    def look(self) -> Iterator["View"]:
+    def look(self) -> Iterator["TreeView"]:
         """What is stored of the tree, as long as the block lasts."""
         with self._reading() as connection:
-            yield View(connection)
+            yield TreeView(connection)
 
     def seal(self) -> int:
         """Appends the nodes that the log completed since; their number of the lowest level. Raises Hole.
@@ -96,7 +96,7 @@ class Tree:
             if new.number < _BLOCKS_AT_A_TIME:
                 return made
 
-    def checkpoint(self, make: Make) -> Stored | None:
+    def checkpoint(self, make: Make) -> StoredCheckpoint | None:
         """Appends a checkpoint of the whole log, unless the newest one is that; None for an empty log. Raises Hole."""
         self.seal()
         with self._turn() as connection:
@@ -105,7 +105,7 @@ class Tree:
                 return newest
             _keep(connection, _complete(connection, head // WIDTH))
             note = make(newest, head, Tiles(connection)).encode()
-            return _append(connection, Stored(newest.number + 1 if newest else 1, head, note))
+            return _append(connection, StoredCheckpoint(newest.number + 1 if newest else 1, head, note))
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -121,7 +121,7 @@ class Tree:
             yield connection
 
 
-class View:
+class TreeView:
     """The log, its checkpoints and its nodes over one connection."""
 
     def __init__(self, connection: Connection) -> None:
@@ -131,11 +131,11 @@ class View:
         """The log's last position."""
         return int(self._connection.execute(_HEAD).scalar_one())
 
-    def newest(self) -> Stored | None:
+    def newest(self) -> StoredCheckpoint | None:
         """The newest checkpoint."""
         return _stored(self._connection, _NEWEST)
 
-    def checkpoint_of(self, size: int) -> Stored | None:
+    def checkpoint_of(self, size: int) -> StoredCheckpoint | None:
         """The checkpoint of exactly this size."""
         return _stored(self._connection, select(checkpoints).where(checkpoints.c.size == size))
 
@@ -177,7 +177,7 @@ class Tiles:
         if place % WIDTH < len(tile):
             return tile[place % WIDTH]
         if level == 0:
-            raise Hole(place + 1)
+            raise MissingEvent(place + 1)
         return merkle.fold([self._at(level - STEP, place * WIDTH + offset) for offset in range(WIDTH)])
 
     def _tile(self, level: int, number: int) -> list[bytes]:
@@ -261,18 +261,18 @@ def _run(connection: Connection, level: int, start: int, end: int) -> list[bytes
     found = connection.exec_driver_sql(_arm(level, start, end)).all()
     for place, row in zip(range(start, end), found, strict=False):
         if row[1] != place:
-            raise Hole((place << level) + 1)
+            raise MissingEvent((place << level) + 1)
     if len(found) != end - start:
-        raise Hole((start + len(found) << level) + 1)
+        raise MissingEvent((start + len(found) << level) + 1)
     return [row[2] for row in found]
 
 
-def _append(connection: Connection, stored: Stored) -> Stored:
+def _append(connection: Connection, stored: StoredCheckpoint) -> StoredCheckpoint:
     connection.execute(insert(checkpoints).values(stored._asdict()))
     connection.execute(_REMEMBER, {"value": f"{stored.number} {stored.size}"})
     return stored
 
 
-def _stored(connection: Connection, statement: object) -> Stored | None:
+def _stored(connection: Connection, statement: object) -> StoredCheckpoint | None:
     row = connection.execute(statement).first()  # type: ignore[call-overload]
-    return None if row is None else Stored(*row)
+    return None if row is None else StoredCheckpoint(*row)

@@ -11,12 +11,12 @@ import msgspec
 from sqlalchemy import Connection, func, select, text
 
 from adapters.sql.audit.discrepancy import Discrepancy, DiscrepancyFound
-from adapters.sql.audit.tree import STEP, Stored
+from adapters.sql.audit.tree import STEP, StoredCheckpoint
 from adapters.sql.audit.verify_erased import check_erasures
 from adapters.sql.audit.verify_events import Events
 from adapters.sql.audit.verify_retractions import check_retractions
 from adapters.sql.database.tables import checkpoints, events, nodes
-from adapters.sql.projections.stored_events import Reader
+from adapters.sql.projections.stored_events import BodyReader
 from core.merkle import Growing
 from core.note import Checkpoint
 
@@ -49,7 +49,7 @@ def recompute(
     connection: Connection,
     trust: Trust,
     kept: Sequence[Checkpoint],
-    readers: Mapping[str, Reader],
+    readers: Mapping[str, BodyReader],
     progress: VerifyProgress = lambda _done, _all: None,
 ) -> Verified:
     """Verifies the log as it is now. `kept`: checkpoints from elsewhere, which the log has to be an extension of.
@@ -91,7 +91,7 @@ class _Walk:
     """One pass over the log. `agreed`: the last position that a signature was found to cover as it is."""
 
     def __init__(
-        self, connection: Connection, trust: Trust, kept: Sequence[Checkpoint], readers: Mapping[str, Reader]
+        self, connection: Connection, trust: Trust, kept: Sequence[Checkpoint], readers: Mapping[str, BodyReader]
     ) -> None:
         self._connection = connection
         self._trust = trust
@@ -133,13 +133,13 @@ class _Walk:
         for position, leaf in self._events.leaves(after, end):
             tree.append(leaf)
             while notes and notes[0][1] <= position:
-                self._check_checkpoint(Stored(*notes.popleft()))
+                self._check_checkpoint(StoredCheckpoint(*notes.popleft()))
             while kept and kept[0].size == position:
                 self._check_kept(kept.popleft())
             if not position & lowest:
                 self._check_nodes(position, stored)
         for late in notes:  # numbered behind a larger one
-            self._check_checkpoint(Stored(*late))
+            self._check_checkpoint(StoredCheckpoint(*late))
 
     def _stored_nodes(self, level: int, after: int, end: int) -> dict[int, bytes]:
         range_ = {"level": level, "first": after >> level, "last": end >> level}
@@ -158,7 +158,7 @@ class _Walk:
                 raise DiscrepancyFound(first, "node", f"node {level}/{place} is not over these events", until=position)
             self._nodes += found is not None
 
-    def _check_checkpoint(self, stored: Stored) -> None:
+    def _check_checkpoint(self, stored: StoredCheckpoint) -> None:
         if stored.number != self._checkpoints + 1 or stored.size != self._tree.size:
             self._miss(stored.size)
         checkpoint = self._opened(stored)
@@ -168,7 +168,7 @@ class _Walk:
         self._checkpoints += 1
         self._agreed = stored.size
 
-    def _opened(self, stored: Stored) -> Checkpoint:
+    def _opened(self, stored: StoredCheckpoint) -> Checkpoint:
         try:
             checkpoint = self._trust(bytes(stored.note).decode())
         except (ValueError, TypeError) as error:
@@ -189,7 +189,7 @@ class _Walk:
         """Those made meanwhile are left for the next time; what they cover has to be there."""
         head, number, last = int(self._connection.execute(_HEAD).scalar_one()), self._checkpoints, self._agreed
         for row in self._connection.execute(_NEWER, {"number": number + 1}).all():
-            stored, number = Stored(*row), number + 1
+            stored, number = StoredCheckpoint(*row), number + 1
             if stored.number != number or stored.size <= last:
                 self._miss(max(stored.size, self.head, last + 1))
             self._opened(stored)

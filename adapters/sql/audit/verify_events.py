@@ -7,7 +7,7 @@ from sqlalchemy import Connection, and_, bindparam, func, select
 
 from adapters.sql.audit.discrepancy import DiscrepancyFound
 from adapters.sql.database.tables import events, payloads
-from adapters.sql.projections.stored_events import Reader
+from adapters.sql.projections.stored_events import BodyReader
 from core.event import Reading
 from core.header_codec import unpack
 from core.leaf import Columns, commitment, leaf
@@ -33,7 +33,7 @@ class Events:
     `erased`: events whose payload is gone. `unchecked`: unknown types of sources that `readers` does not know.
     """
 
-    def __init__(self, connection: Connection, readers: Mapping[str, Reader]) -> None:
+    def __init__(self, connection: Connection, readers: Mapping[str, BodyReader]) -> None:
         self._connection = connection
         self._readers = readers
         self.erased = 0

@@ -17,8 +17,8 @@ from adapters.sql.database import session
 from adapters.sql.database.address import SQLITE_OPTIONS, address
 from adapters.sql.database.errors import our_errors, spoils_session
 from adapters.sql.database.exceptions import Unavailable
-from adapters.sql.database.files import Connection as SqliteConnection
-from adapters.sql.database.files import Files, Noted
+from adapters.sql.database.files import CheckedConnection as SqliteConnection
+from adapters.sql.database.files import DatabaseFiles, Noted
 from adapters.sql.database.limits import hold_to_limits
 from adapters.sql.database.transactions import writing
 
@@ -49,7 +49,7 @@ def open_engine(url: str, *, pool_size: int = 8, make: bool = True, noted: Noted
     """
     parsed = address(url)
     if parsed.get_backend_name() == "sqlite":
-        files = Files(Path(parsed.database or ""), noted)
+        files = DatabaseFiles(Path(parsed.database or ""), noted)
         engine = _open_sqlite(parsed, files, pool_size, make and noted is None)
     else:
         engine = _open_postgresql(parsed, pool_size)
@@ -97,7 +97,7 @@ def noted_files(engine: Engine) -> Noted | None:
         return noted
 
 
-def _open_sqlite(parsed: URL, files: Files, pool_size: int, make: bool) -> Engine:
+def _open_sqlite(parsed: URL, files: DatabaseFiles, pool_size: int, make: bool) -> Engine:
     if make:
         _make_private(files.path)
     elif files.noted is None:
@@ -130,7 +130,7 @@ def _make_private(path: Path) -> None:
         path.touch(mode=0o600)
 
 
-def _settle(files: Files, connection: Any, _record: object) -> None:
+def _settle(files: DatabaseFiles, connection: Any, _record: object) -> None:
     connection.files = files
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(pragma)

@@ -19,7 +19,7 @@ _LOOKS, _BETWEEN = 3, 0.02
 _logger = structlog.get_logger()
 
 
-class Files:
+class DatabaseFiles:
     """Which files the path named when the first connection was made. The others have to find the same ones there.
 
     `noted`: by another process of the service, which keeps them open. Else this one does, with a connection of its own
@@ -110,10 +110,10 @@ class Files:
         return f"; what was committed is safe in {self.path.name}" if held == carried else ""
 
 
-class Connection(sqlite3.Connection):
+class CheckedConnection(sqlite3.Connection):
     """Commits only where what it writes to is what the path names, before and behind."""
 
-    files: Files
+    files: DatabaseFiles
 
     def commit(self) -> None:
         self.files.check()

@@ -12,7 +12,7 @@ from adapters.sql.projections.dirty_streams import DirtyStream, mark_dirty
 from adapters.sql.projections.erased import Base, keep
 from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.projections.projection import Projection, measurement_rows, projection_row
-from adapters.sql.projections.refold import Folded, History
+from adapters.sql.projections.refold import FoldedStream, History
 from adapters.sql.projections.versions import VersionMap, raise_epoch
 from core import fold
 from core.header_codec import as_stored
@@ -138,7 +138,7 @@ class Destroyer:
         if own.built:
             stream = DirtyStream(*where, one.kind, one.provider_id, one.opened, own.version)
             row, measured = projection_row(self._invalidator.ids, one), measurement_rows(self._invalidator.ids, one)
-            self._invalidator.refolder.write(cursor, [Folded(stream, row, measured)])
+            self._invalidator.refolder.write(cursor, [FoldedStream(stream, row, measured)])
         versions = own.to_mark
         if versions:
             mark_dirty(cursor, self._dialect, [(*where, version, at) for version in versions])

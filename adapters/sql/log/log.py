@@ -21,8 +21,8 @@ from adapters.sql.log.writer import (
     USUAL,
     AppendItem,
     AppendOutcome,
+    BatchWriter,
     Head,
-    Writer,
 )
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import PROJECTIONS
@@ -61,7 +61,7 @@ class Sent:
         self.streams: list[Row] = []
 
 
-class Log(Writer):
+class Log(BatchWriter):
     """The writer of one process. Not for several threads at once: `GroupCommit` stands in front.
 
     Where the database is a server, a batch need not wait for the one before it (optimistic concurrency): it is made of

@@ -74,7 +74,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     leaf: bytes | None = None
 
 
-class Writer:
+class BatchWriter:
     """Appends batches one after the other, each in a transaction that holds the append lock."""
 
     def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant]) -> None:

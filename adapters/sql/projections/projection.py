@@ -8,7 +8,7 @@ import msgspec
 
 from adapters.sql.dialects.dialect import Row
 from adapters.sql.projections.erased import Base
-from adapters.sql.projections.stored_events import Reader
+from adapters.sql.projections.stored_events import BodyReader
 from core import fold
 from core.event import ANOMALIES
 from core.ids import Ids
@@ -21,7 +21,7 @@ class Source(msgspec.Struct):
 
     provider: str
     machine_of: Callable[[str], str]
-    read: Reader
+    read: BodyReader
     settings: fold.Settings
 
 

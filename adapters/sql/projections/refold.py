@@ -70,7 +70,7 @@ class History(msgspec.Struct, gc=False, array_like=True):
     base: Base | None = None
 
 
-class Folded(msgspec.Struct, gc=False, array_like=True, tag=True):
+class FoldedStream(msgspec.Struct, gc=False, array_like=True, tag=True):
     """A folded stream: its row of `projections`, and those of `measurements` by their primary keys."""
 
     stream: DirtyStream
@@ -83,7 +83,7 @@ class Folded(msgspec.Struct, gc=False, array_like=True, tag=True):
         return self.stream.source, self.stream.stream, self.stream.version
 
 
-class Failed(msgspec.Struct, gc=False, array_like=True, tag=True):
+class FailedStream(msgspec.Struct, gc=False, array_like=True, tag=True):
     """A stream that this code cannot fold: a fault of ours. `error` names its kind and place, and nothing personal."""
 
     stream: DirtyStream
@@ -148,16 +148,18 @@ class Refolder:
         cursor.execute(sql.replace("?", self._dialect.mark), (source,))
         return cursor.fetchone() is not None
 
-    def fold(self, history: History) -> Folded | Failed:
+    def fold(self, history: History) -> FoldedStream | FailedStream:
         """The stream's rows. A fault of the fold, or of a reading, is logged and told: it must stop nothing."""
         one = history.stream
         try:
             projection = self.projection(history)
-            return Folded(one, projection_row(self._code.ids, projection), measurement_rows(self._code.ids, projection))
+            return FoldedStream(
+                one, projection_row(self._code.ids, projection), measurement_rows(self._code.ids, projection)
+            )
         except Exception as error:  # noqa: BLE001 - whatever is wrong with this stream, the others go on
             told = fault(error)
         _logger.error("fold_failed", source=one.source, stream=one.stream, version=one.version, error=told)
-        return Failed(one, history.events[-1][0] if history.events else one.opened, told)
+        return FailedStream(one, history.events[-1][0] if history.events else one.opened, told)
 
     def projection(self, history: History) -> Projection:
         """The stream's fold. Raises whatever the fold or a reading raises."""
@@ -179,22 +181,22 @@ class Refolder:
             for position, key, kind, received_at, verified_by, body in history.events
         ]
 
-    def write(self, cursor: Any, folded: Sequence[Folded | Failed], *, first: bool = False) -> None:
+    def write(self, cursor: Any, folded: Sequence[FoldedStream | FailedStream], *, first: bool = False) -> None:
         """Writes the rows, and clears the marks that the streams had when they were read.
 
         `first`: the version has no rows of these streams yet, and their marks, if they have any, stay.
         """
-        good = [one for one in folded if isinstance(one, Folded)]
+        good = [one for one in folded if isinstance(one, FoldedStream)]
         if good:
             self._write(cursor, good, first=first)
         for failed in folded:
-            if isinstance(failed, Failed):
+            if isinstance(failed, FailedStream):
                 one = failed.stream
                 mark_dirty(
                     cursor, self._dialect, [(one.source, one.stream, one.version, failed.position)], failed.error
                 )
 
-    def _write(self, cursor: Any, folded: Sequence[Folded], *, first: bool) -> None:
+    def _write(self, cursor: Any, folded: Sequence[FoldedStream], *, first: bool) -> None:
         self._dialect.insert(cursor, PROJECTIONS, [one.row for one in folded])
         measured: dict[Row, Row] = {}
         for one in folded:

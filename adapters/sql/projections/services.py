@@ -30,7 +30,7 @@ _PRUNE = (
 )
 
 
-class Service(msgspec.Struct, kw_only=True):
+class RegisteredService(msgspec.Struct, kw_only=True):
     """A service. `name`: pid@host; `code`: the fingerprint of each of its machines; `ended_at`: if it was stopped."""
 
     name: str
@@ -59,42 +59,44 @@ class Answering(msgspec.Struct, kw_only=True):
     releases: list[str]
 
 
-def own_service(release: str, machines: Mapping[str, Kind], now: Instant) -> Service:
+def own_service(release: str, machines: Mapping[str, Kind], now: Instant) -> RegisteredService:
     """This process's."""
     code = {name: kind.fingerprint for name, kind in machines.items()}
-    return Service(
+    return RegisteredService(
         name=f"{os.getpid()}@{socket.gethostname()}", release=release, code=code, started_at=now, seen_at=now
     )
 
 
-def note(cursor: Any, dialect: Dialect, service: Service) -> None:
+def note(cursor: Any, dialect: Dialect, service: RegisteredService) -> None:
     """Records a sign of life, and forgets the oldest services."""
     row = msgspec.structs.asdict(service) | {"code": msgspec.json.encode(service.code).decode()}
     dialect.insert(cursor, _SERVICES, [tuple(row.values())])
     cursor.execute(_PRUNE)
 
 
-def services(cursor: Any) -> list[Service]:
+def services(cursor: Any) -> list[RegisteredService]:
     """All on record, the one that was seen last first."""
     cursor.execute(_ALL)
     names = _SERVICES.names
     rows = (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
-    return [Service(**(row | {"code": msgspec.json.decode(row["code"])})) for row in rows]
+    return [RegisteredService(**(row | {"code": msgspec.json.decode(row["code"])})) for row in rows]
 
 
-def answering(found: Sequence[Service], versions: Iterable[Version], now: Instant) -> list[Answering]:
+def answering(found: Sequence[RegisteredService], versions: Iterable[Version], now: Instant) -> list[Answering]:
     """What each living service answers with, by machine."""
     every = list(versions)
     living = [one for one in found if one.is_alive(now)]
     return [_answering(one, machine, found, every) for one in living for machine in sorted(one.code)]
 
 
-def releases_of(fingerprint: str, found: Iterable[Service]) -> list[str]:
+def releases_of(fingerprint: str, found: Iterable[RegisteredService]) -> list[str]:
     """The releases of which a service with this code is on record."""
     return sorted({one.release for one in found if fingerprint in one.code.values()})
 
 
-def _answering(one: Service, machine: str, found: Sequence[Service], versions: Sequence[Version]) -> Answering:
+def _answering(
+    one: RegisteredService, machine: str, found: Sequence[RegisteredService], versions: Sequence[Version]
+) -> Answering:
     own, serves = own_version(versions, machine, one.code[machine]), serving(versions, machine)
     return Answering(
         service=one.name,

@@ -7,7 +7,7 @@ import msgspec
 
 from adapters.sql.dialects.dialect import Dialect
 from adapters.sql.projections.dirty_streams import count, count_failed, oldest
-from adapters.sql.projections.services import Service, services
+from adapters.sql.projections.services import RegisteredService, services
 from adapters.sql.projections.versions import BUILDING, UNBUILT, Version, all_versions, own_version
 from core import fold
 from core.event import Instant
@@ -50,7 +50,7 @@ class Status(msgspec.Struct, kw_only=True):
     position: int
     recorded_at: Instant | None
     versions: list[VersionStatus]
-    services: list[Service]
+    services: list[RegisteredService]
 
     @property
     def lag(self) -> int:

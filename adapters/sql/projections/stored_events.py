@@ -7,7 +7,7 @@ from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Lookup, Row
 from core.event import Event, Note, Reading, Unreadable
 
-Reader = Callable[[str | None, bytes], Reading | Unreadable]
+BodyReader = Callable[[str | None, bytes], Reading | Unreadable]
 """(the event's documented type or None, raw body) -> what the body says."""
 
 _STREAM = (
@@ -37,7 +37,14 @@ def stream_rows(cursor: Any, dialect: Dialect, source: str, stream: str, opened:
 
 
 def to_event(
-    position: int, key: bytes, kind: str | None, received_at: int, verified_by: str | None, body: bytes, *, read: Reader
+    position: int,
+    key: bytes,
+    kind: str | None,
+    received_at: int,
+    verified_by: str | None,
+    body: bytes,
+    *,
+    read: BodyReader,
 ) -> Event:
     """One stored event. A body that this code cannot read moves nothing and says so."""
     reading = read(kind, body)

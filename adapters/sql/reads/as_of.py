@@ -78,7 +78,7 @@ class Erased(Exception):
     """The stream's bodies are gone: what was known of it earlier cannot be folded any more."""
 
 
-class AsOf:
+class TemporalReads:
     """Any thread may ask. Every method raises Unavailable while the database is away."""
 
     def __init__(self, reads: Reads, code: Code) -> None:

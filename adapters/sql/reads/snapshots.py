@@ -4,7 +4,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import Any
 
-Key = tuple[Any, ...]
+SnapshotKey = tuple[Any, ...]
 
 
 class Snapshots:
@@ -13,17 +13,17 @@ class Snapshots:
     def __init__(self, most: int = 16 * 2**20) -> None:
         self._most = most
         self._held = 0
-        self._kept: OrderedDict[Key, bytes] = OrderedDict()
+        self._kept: OrderedDict[SnapshotKey, bytes] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, key: Key) -> bytes | None:
+    def get(self, key: SnapshotKey) -> bytes | None:
         """What is kept under the key."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
-    def keep(self, key: Key, snapshot: bytes) -> None:
+    def keep(self, key: SnapshotKey, snapshot: bytes) -> None:
         """Keeps it; what was not asked for the longest goes."""
         with self._lock:
             self._held += len(snapshot) - len(self._kept.pop(key, b""))

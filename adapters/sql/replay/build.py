@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.projections.dirty_streams import count, count_failed, waiting
 from adapters.sql.projections.projection import Code
-from adapters.sql.projections.refold import Failed, Refolder
+from adapters.sql.projections.refold import FailedStream, Refolder
 from adapters.sql.projections.versions import (
     BUILDING,
     READY,
@@ -33,7 +33,7 @@ from adapters.sql.projections.versions import (
     update,
 )
 from adapters.sql.replay.builders import is_running, this_process
-from adapters.sql.replay.parallel_fold import Chunk, fold_chunk, fold_chunks
+from adapters.sql.replay.parallel_fold import FoldedChunk, fold_chunk, fold_chunks
 from adapters.sql.replay.stream_cursor import CHUNK, StreamCursor
 from core import fold
 from core.event import SECOND, Instant
@@ -183,7 +183,7 @@ class Builder:
                 _tell_failed(chunk, told)
                 told(ReplayProgress(version.machine, version.version, done, max(total, done), events))
 
-    def _write(self, version: Version, chunk: Chunk) -> None:
+    def _write(self, version: Version, chunk: FoldedChunk) -> None:
         progress = (chunk.streams[-1].opened, len(chunk.streams), self._clock())
         with self._transactions.beside() as cursor:
             mine = (version.machine, version.version, self._me)
@@ -220,7 +220,7 @@ class Builder:
             return count(cursor, self._dialect, version) - count_failed(cursor, self._dialect, version)
 
 
-def _tell_failed(chunk: Chunk, told: ReplayListener) -> None:
+def _tell_failed(chunk: FoldedChunk, told: ReplayListener) -> None:
     for one in chunk.folded:
-        if isinstance(one, Failed):
+        if isinstance(one, FailedStream):
             told(FoldFailure(one.stream.source, one.stream.stream, one.error))

@@ -16,9 +16,9 @@ from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Lookup, Row
 from adapters.sql.projections.dirty_streams import DirtyStream, dirty_among
 from adapters.sql.projections.projection import Code
-from adapters.sql.projections.refold import MEASUREMENTS, PROJECTIONS, Failed, Folded, Refolder
+from adapters.sql.projections.refold import MEASUREMENTS, PROJECTIONS, FailedStream, FoldedStream, Refolder
 from adapters.sql.projections.versions import Version, all_versions, serving
-from adapters.sql.replay.parallel_fold import Chunk, fold_chunks
+from adapters.sql.replay.parallel_fold import FoldedChunk, fold_chunks
 from adapters.sql.replay.stream_cursor import StreamCursor
 from core import fold
 from core.declared import Cause, cause
@@ -122,7 +122,7 @@ class Differ:
             if group.count <= EXAMPLES:
                 group.examples.append(Example(id=stream, source=source, stream=stream, cause=None))
 
-    def _compare_chunk(self, before: Version, chunk: Chunk, found: Difference) -> None:
+    def _compare_chunk(self, before: Version, chunk: FoldedChunk, found: Difference) -> None:
         keys = [(one.source, one.stream, one.version) for one in chunk.streams]
         with self._transactions.reading() as cursor:
             behind = dirty_among(cursor, self._dialect, keys)
@@ -133,7 +133,7 @@ class Differ:
         for one in chunk.folded:
             where: Row = (one.stream.source, one.stream.stream)
             row: Row | None = stored.get(one.key)
-            if isinstance(one, Failed):
+            if isinstance(one, FailedStream):
                 found.failed.append(one.stream.stream)
             elif one.key in behind or (row is not None and row[_POSITION] != one.row[_POSITION]):
                 found.behind += 1
@@ -142,7 +142,7 @@ class Differ:
                 self._compare(before, one, row, measured[where], found)
 
     def _compare(
-        self, before: Version, one: Folded, stored: Row | None, measured: Mapping[str, Row], found: Difference
+        self, before: Version, one: FoldedStream, stored: Row | None, measured: Mapping[str, Row], found: Difference
     ) -> None:
         kind, stream = self._code.machines[before.machine], one.stream
         changed = [(stream.stream, stream.kind, change) for change in _stream_changes(kind, stored, one.row)]

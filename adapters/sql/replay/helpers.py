@@ -15,13 +15,13 @@ from multiprocessing.connection import Connection, wait
 import msgspec
 import structlog
 
-from adapters.sql.projections.refold import Failed, Folded, History
+from adapters.sql.projections.refold import FailedStream, FoldedStream, History
 
-Fold = Callable[[History], Folded | Failed]
+Fold = Callable[[History], FoldedStream | FailedStream]
 
 _fork = multiprocessing.get_context("fork")
 _histories = msgspec.msgpack.Decoder(list[History])
-_folded = msgspec.msgpack.Decoder(list[Folded | Failed])
+_folded = msgspec.msgpack.Decoder(list[FoldedStream | FailedStream])
 _encode = msgspec.msgpack.Encoder().encode
 _logger = structlog.get_logger()
 
@@ -49,7 +49,7 @@ class Helper:
         with suppress(OSError):  # one that has died is seen by who takes
             self.connection.send_bytes(_encode(histories))
 
-    def take(self) -> list[Folded | Failed]:
+    def take(self) -> list[FoldedStream | FailedStream]:
         """What became of them, in their order; waits for it. Raises Died."""
         try:
             return _folded.decode(self.connection.recv_bytes())

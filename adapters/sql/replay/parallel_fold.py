@@ -9,7 +9,7 @@ import structlog
 
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.projections.dirty_streams import DirtyStream
-from adapters.sql.projections.refold import Failed, Folded, History, Refolder
+from adapters.sql.projections.refold import FailedStream, FoldedStream, History, Refolder
 from adapters.sql.replay.helpers import Died, Helper, done, helping
 from adapters.sql.replay.stream_cursor import CHUNK
 
@@ -28,11 +28,11 @@ MOST_EVENTS = 50_000
 """With so many events in memory no more are read until some of them are folded, however few streams they are of."""
 
 
-class Chunk(msgspec.Struct, gc=False):
+class FoldedChunk(msgspec.Struct, gc=False):
     """Streams with what became of each, and how many events were read for it."""
 
     streams: Sequence[DirtyStream]
-    folded: list[Folded | Failed]
+    folded: list[FoldedStream | FailedStream]
     events: int
 
 
@@ -45,16 +45,16 @@ class WorkUnit(msgspec.Struct, gc=False):
     streams: list[DirtyStream]
     histories: list[History]
     events: int
-    folded: list[Folded | Failed] | None = None
+    folded: list[FoldedStream | FailedStream] | None = None
 
-    def become(self, folded: list[Folded | Failed]) -> None:
+    def become(self, folded: list[FoldedStream | FailedStream]) -> None:
         """Tells what became of the streams."""
         self.folded, self.histories = folded, []
 
 
 def fold_chunks(
     transactions: Transactions, refolder: Refolder, chunks: Iterator[Sequence[DirtyStream]], helpers: int = 0
-) -> Generator[Chunk, None, None]:
+) -> Generator[FoldedChunk, None, None]:
     """The streams in their order, each folded, a chunk at a time.
 
     `helpers`: with so many processes more, where there is more than one chunk.
@@ -69,10 +69,10 @@ def fold_chunks(
         yield from _Together(transactions, refolder, chain([first, second], chunks), ready).fold()
 
 
-def fold_chunk(transactions: Transactions, refolder: Refolder, streams: Sequence[DirtyStream]) -> Chunk:
+def fold_chunk(transactions: Transactions, refolder: Refolder, streams: Sequence[DirtyStream]) -> FoldedChunk:
     """Reads the streams, then folds them without holding a connection."""
     histories = _read(transactions, refolder, streams)
-    return Chunk(streams, [refolder.fold(history) for history in histories], _count(histories))
+    return FoldedChunk(streams, [refolder.fold(history) for history in histories], _count(histories))
 
 
 class _Together:
@@ -94,7 +94,7 @@ class _Together:
         self._waiting: deque[WorkUnit] = deque()
         self._all_read = False
 
-    def fold(self) -> Iterator[Chunk]:
+    def fold(self) -> Iterator[FoldedChunk]:
         """First of all, helpers shall never wait; then comes what only this process can do; then it folds, too."""
         while self._pieces or not self._all_read:
             self._take(patient=False)
@@ -144,7 +144,7 @@ class _Together:
         piece = self._waiting.popleft()
         piece.become([self._refolder.fold(history) for history in piece.histories])
 
-    def _folded(self) -> Chunk | None:
+    def _folded(self) -> FoldedChunk | None:
         """What is folded of the pieces in order, if it is a chunk, or the rest."""
         ready = sum(1 for _ in takewhile(lambda piece: piece.folded is not None, self._pieces))
         if ready * PIECE < CHUNK and not (self._all_read and ready == len(self._pieces)):
@@ -156,10 +156,10 @@ def _piece(histories: list[History]) -> WorkUnit:
     return WorkUnit([history.stream for history in histories], histories, _count(histories))
 
 
-def _chunk(pieces: Sequence[WorkUnit]) -> Chunk:
+def _chunk(pieces: Sequence[WorkUnit]) -> FoldedChunk:
     streams = [stream for piece in pieces for stream in piece.streams]
     folded = [one for piece in pieces for one in piece.folded or ()]
-    return Chunk(streams, folded, sum(piece.events for piece in pieces))
+    return FoldedChunk(streams, folded, sum(piece.events for piece in pieces))
 
 
 def _read(transactions: Transactions, refolder: Refolder, streams: Sequence[DirtyStream]) -> list[History]:

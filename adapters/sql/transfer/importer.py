@@ -16,7 +16,7 @@ from adapters.sql.database.errors import cause_of, is_for_now
 from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.dialects.dialect import Insert, Lookup, Row, Writes
 from adapters.sql.log.own_events import OWN
-from adapters.sql.log.writer import EVENTS, KEPT, Head, Writer
+from adapters.sql.log.writer import EVENTS, KEPT, BatchWriter, Head
 from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.projections.projection import Code
 from adapters.sql.transfer.import_items import (
@@ -67,7 +67,7 @@ _WHOLE = (
 ImportItem = ImportedEvent | ImportedDelivery | ErasedRemainder | LastPosition
 
 
-class Importer(Writer):
+class Importer(BatchWriter):
     """The writer of an import. `whole`: the export is one of a whole log, so that positions can be kept."""
 
     def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant], *, whole: bool) -> None:

@@ -109,10 +109,10 @@ def test_a_cursor_of_another_list_is_refused(one_house: House):
 
 
 def test_a_cursor_of_another_services_secret_is_refused(one_house: House, tmp_path):
-    from adapters.http.framework.cursors import Cursors, Place
+    from adapters.http.framework.cursors import CursorContent, Cursors
     from core.ids import Ids
 
-    foreign = Cursors(Ids(b"another secret").subkey("cursors")).seal("/v1/sessions", Place({}, 1))
+    foreign = Cursors(Ids(b"another secret").subkey("cursors")).seal("/v1/sessions", CursorContent({}, 1))
 
     assert one_house.problem("/v1/sessions", cursor=foreign)["parameter"] == "cursor"
 
