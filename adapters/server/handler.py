@@ -69,11 +69,16 @@ _BROKEN = Failure("broken", 502, "the handler's answer broke off, or is no HTTP/
 _OVERSIZED = Failure("oversized", 502, "the handler's answer is too large")
 _UNSENDABLE = Failure("unsendable", 502, "a header of the request cannot be handed on")
 _BROKEN_OFF = Failure("broken_off", 400, "the body broke off")
+_LEFT = Failure("left", 503, "the service stops")
 _FAULT = Failure("fault", 502, "the answer could not be handed back")
 
 
 class _OversizedError(Exception):
     """More than `MOST_ANSWER`."""
+
+
+class _LeftError(Exception):
+    """Nobody takes the rest."""
 
 
 class Handler:
@@ -94,13 +99,14 @@ class Handler:
 
     async def answer(self, request: Request, suffix: str, marks: Headers, respond: Respond, until: float) -> Outcome:
         """Hands a delivery on, with `marks` among its headers, and the answer back, until the loop's time `until`."""
-        return await self._exchange(self._made(request, suffix, marks), respond, until, MOST_ANSWER)
+        heard = _Heard(self._clock(), respond, MOST_ANSWER, lambda: False)
+        return await self._exchange(self._made(request, suffix, marks), heard, until)
 
     async def pass_on(self, request: Request, suffix: str, respond: Respond) -> Outcome:
-        """The same of what is no delivery: whatever it takes, as long as something comes."""
+        """The same of what is no delivery: whatever it takes, as long as something comes and somebody is there."""
         made = self._made(request, suffix, [])
         made.extensions["timeout"] = dict.fromkeys(("connect", "read", "write"), SILENCE)
-        return await self._exchange(made, respond, None, None)
+        return await self._exchange(made, _Heard(self._clock(), respond, None, lambda: request.ending), None)
 
     def _made(self, request: Request, suffix: str, marks: Headers) -> httpcore.Request:
         _, asked, query = request.target.partition("?")
@@ -113,11 +119,9 @@ class Handler:
         )
         return httpcore.Request(request.method.encode(), url, headers=lines, content=body)
 
-    async def _exchange(
-        self, request: httpcore.Request, respond: Respond, until: float | None, most: int | None
-    ) -> Outcome:
+    async def _exchange(self, request: httpcore.Request, heard: "_Heard", until: float | None) -> Outcome:
         """Whatever becomes of it, there is one answer, and none looks whole that is not."""
-        heard, loop = _Heard(self._clock(), respond, most), asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         started = loop.time()
         self._asked += 1
         try:
@@ -144,11 +148,15 @@ class Handler:
 
 
 class _Heard:
-    """An answer as it comes in. Short ones go back whole, so that one that breaks off can still be told as that."""
+    """An answer as it comes in. Short ones go back whole, so that one that breaks off can still be told as that.
 
-    def __init__(self, began: Instant, respond: Respond, most: int | None) -> None:
+    `most`: bytes; `left` tells whether anybody still takes one that is streamed.
+    """
+
+    def __init__(self, began: Instant, respond: Respond, most: int | None, left: Callable[[], bool]) -> None:
         self._respond = respond
         self._most = most
+        self._left = left
         self._outcome = Outcome(began=began, ended=began)
         self._status = 0
         self._headers: Headers = []
@@ -169,6 +177,8 @@ class _Heard:
         held, room = bytes(self._beginning), KEPT - len(self._beginning)
         self._beginning += piece[:room]
         if self._streamed is not None:
+            if self._left():
+                raise _LeftError
             await self._streamed.give(piece)
         elif len(piece) > room:
             self._streamed = LoopStreamingBody(self._status, self._headers)
@@ -217,6 +227,7 @@ _FAILURES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
     ((TimeoutError, httpcore.TimeoutException), _SLOW),
     ((_OversizedError,), _OVERSIZED),
     ((BrokenOffError,), _BROKEN_OFF),
+    ((_LeftError,), _LEFT),
     ((httpcore.LocalProtocolError,), _UNSENDABLE),
     ((httpcore.NetworkError, httpcore.ProtocolError), _BROKEN),
 )

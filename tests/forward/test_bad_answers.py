@@ -1,12 +1,14 @@
 """Whatever a handler does, its sender has an answer, none looks whole that is not, and the session knows."""
 
 import socket
+from contextlib import suppress
 from http.client import HTTPException, IncompleteRead
+from threading import Event
 
 import pytest
 
 from adapters.server import handler as asked
-from tests.support.handler import Handler, endless, reset
+from tests.support.handler import PATIENCE, Handler, endless, reset
 from tests.support.proxied import proxied
 
 BEGUN = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
@@ -72,6 +74,23 @@ def test_an_answer_without_end_is_cut_off_and_its_sender_sees_it(small_house, be
         assert proxy.session()["state"] == "failed"
 
     assert (outcome["data"]["failure"], outcome["data"]["status"]) == ("oversized", 200)
+
+
+def test_what_is_passed_on_without_end_ends_when_nobody_takes_it(small_house, behind: Handler):
+    given_up = Event()
+
+    def go_on(connection: socket.socket) -> None:
+        with suppress(OSError):
+            endless(connection)
+        given_up.set()
+
+    behind.answer = go_on
+    with proxied(small_house, behind) as proxy:
+        with socket.create_connection(("127.0.0.1", proxy.port)) as client:
+            client.sendall(b"GET /in/captions/health HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(15) == b"HTTP/1.1 200 OK"
+
+        assert given_up.wait(PATIENCE)
 
 
 def test_a_sender_that_has_left_keeps_nobody_from_being_told(small_house, behind: Handler):

@@ -1,10 +1,13 @@
 """A whole service before a handler, in processes of its own."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 from tests.support.handler import FINE, handler
 from tests.support.house import start
+from tests.support.raw import answer_on, connected, request
 from tests.support.service import running
 
 CONFIGURATION = """
@@ -45,3 +48,27 @@ def test_a_service_stands_before_its_handler_and_no_odd_spelling_of_a_path_gets_
     assert 'hookfold_forwards_total{outcome="2xx",source="captions"} 1.0' in counted
     assert 'hookfold_passed_total{outcome="2xx",path="/health",source="captions"} 1.0' in counted
     assert service.process.returncode == 0
+
+
+def test_a_process_that_is_killed_while_a_handler_answers_loses_no_webhook_and_doubles_none(sqlite_url, tmp_path: Path):
+    with (
+        handler() as behind,
+        running(sqlite_url, tmp_path / "service", configuration=CONFIGURATION.format(url=behind.url)) as service,
+    ):
+        behind.answer = behind.hang
+        with connected(service.port) as sender:
+            sender.sendall(request("/in/captions/webhook", BODY))
+            first = behind.next()
+            (serving,) = service.children()["serving"]
+            os.kill(serving, signal.SIGKILL)
+            lost = answer_on(sender)
+        behind.answer = FINE
+        service.await_ready()
+        again = service.send("POST", "/in/captions/webhook", BODY)
+        second = behind.next()
+        events = service.get("/v1/events?after=1&wait=5&source=captions")["data"]
+
+    assert (lost.status, again.status) == (0, 200)
+    assert [one.headers[b"hookfold-verdict"] for one in (first, second)] == [b"new", b"duplicate"]
+    assert first.body == second.body == BODY
+    assert [one["type"] for one in events] == ["handler_succeeded"]
