@@ -7,6 +7,8 @@ from threading import BoundedSemaphore
 from time import monotonic, sleep
 from typing import Any
 
+from prometheus_client import Gauge
+
 from adapters.http.framework.problems import Busy
 
 ENDING = "hookfold.ending"
@@ -26,6 +28,7 @@ class Waiting:
         self._head = head
         self._patience = patience
         self._slots = BoundedSemaphore(max(1, threads // 4))
+        self.taken = Gauge("hookfold_waiting_requests", "Requests that wait or follow the log now.", registry=None)
 
     def slot(self, parameter: str | None = None) -> ExitStack:
         """One of the slots, until the stack is closed. Raises Busy, which names the parameter, where none is free."""
@@ -33,6 +36,7 @@ class Waiting:
             raise Busy("too many requests are waiting: ask again", parameter=parameter)
         slot = ExitStack()
         slot.callback(self._slots.release)
+        slot.enter_context(self.taken.track_inprogress())
         return slot
 
     def until(self, position: int) -> None:

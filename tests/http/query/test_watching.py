@@ -1,0 +1,75 @@
+"""What is watched exists: alert rules, dashboard and documentation name metrics that a service has."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from adapters.audit import Notary, SigningKey
+from adapters.http import Door
+from adapters.server import METRICS
+from adapters.sql import Tree
+from tests.support.house import NOON, House, wms
+
+ROOT = Path(__file__).parents[3]
+WATCHING = ["ops/alerts.yml", "ops/dashboard.json", "docs/watching.md"]
+
+
+def declared(house: House) -> set[str]:
+    """The names of all series that a service can have."""
+    registry = CollectorRegistry()
+    for metric in (*METRICS, *Door(house.providers, 1, lambda: NOON).counters):
+        registry.register(metric)
+    text = (generate_latest(registry) + house.client.get("/metrics").data).decode()
+    kinds = dict(re.findall(r"^# TYPE (hookfold_\w+) (\w+)$", text, re.MULTILINE))
+    buckets = {f"{name}_bucket" for name, kind in kinds.items() if kind == "histogram"}
+    return set(kinds) | buckets
+
+
+@pytest.mark.parametrize("file", WATCHING)
+def test_every_metric_that_is_watched_exists(one_house: House, file: str):
+    named = set(re.findall(r"hookfold_\w+", (ROOT / file).read_text(encoding="utf-8")))
+
+    assert named
+    assert named <= declared(one_house)
+
+
+def test_every_metric_is_told_in_the_documentation(one_house: House):
+    told = (ROOT / "docs/watching.md").read_text(encoding="utf-8")
+
+    names = {name for name in declared(one_house) if not name.endswith(("_bucket", "_created"))}
+
+    assert {name for name in names if f"`{name}" not in told} == set()
+
+
+def test_the_dashboard_is_json_with_a_query_in_every_panel():
+    panels = json.loads((ROOT / "ops/dashboard.json").read_text(encoding="utf-8"))["panels"]
+
+    assert all(target["expr"] for panel in panels for target in panel["targets"])
+    assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def test_a_scrape_tells_when_each_source_was_heard_and_what_no_checkpoint_covers(house: House):
+    notary = Notary(Tree(house.engine), SigningKey(b"k" * 32))
+    object.__setattr__(house.api, "notary", notary)
+    house.send("clinic", wms("scan", 0))
+    house.send("clinic", wms("scan", 1))
+    before = house.client.get("/metrics").get_data(as_text=True)
+    notary.seal()
+    notary.checkpoint()
+    after = house.client.get("/metrics").get_data(as_text=True)
+
+    assert f'hookfold_source_last_event_timestamp_seconds{{source="clinic"}} {NOON / 1e6}' in before
+    assert 'source="energy"' not in before
+    assert ("hookfold_unsealed_events 2.0" in before, "hookfold_unsealed_events 0.0" in after) == (True, True)
+
+
+def test_who_waits_is_counted_while_he_does(one_house: House):
+    def waiting() -> bytes:
+        return bytes(one_house.client.get("/metrics").data)
+
+    with one_house.api.waiting.slot():
+        assert b"hookfold_waiting_requests 1.0" in waiting()
+    assert b"hookfold_waiting_requests 0.0" in waiting()
