@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 from typing import Any
 
 import uvloop
@@ -13,7 +14,7 @@ from sqlalchemy import text
 
 from adapters.config import load
 from adapters.server import Link, connect, writing
-from adapters.sql import Entry, GroupCommit, Receipt, Rejection, Unavailable, carrying
+from adapters.sql import Entry, GroupCommit, Probe, Receipt, Rejection, Unavailable, carrying
 from bench.servers import settings_of
 from bench.traffic import SOURCE, Message
 from wiring.opening import open_parts
@@ -61,6 +62,10 @@ class Own:
         self._parts.engine.dispose()
 
 
+_START = 60.0
+"""Seconds for the writing process to answer."""
+
+
 def _end(why: str) -> None:
     raise RuntimeError(why)
 
@@ -79,6 +84,19 @@ class Written(Own):
         self._thread.start()
         self._link = Link(partial(connect, to_writer), self._parts.ids, self._parts.patience)
         self._link.tie(self._loop)
+        self._await_process()
+
+    def _await_process(self) -> None:
+        """Deliveries are measured once the process is there, and not while it starts."""
+        deadline = monotonic() + _START
+        while True:
+            try:
+                self._link.append(Probe())
+            except Unavailable:
+                if monotonic() > deadline:
+                    raise
+            else:
+                return
 
     def _commit(self, item: Entry | Rejection) -> Receipt:
         return self._link.append(item)

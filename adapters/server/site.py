@@ -128,13 +128,15 @@ class Site:
         for connection in sorted(waiting, key=_since)[: max(1, self._most // 16)]:
             self._count("descriptors", 1)
             connection.give_way()
+        self._tell()
 
     def _lighten(self) -> None:
         for connection in sorted((one for one in self.connections if one.held), key=_since):
             if self.held <= self._most_held * 3 // 4:
-                return
+                break
             self._count("memory", 1)
             connection.give_way()
+        self._tell()
 
     def _count(self, reason: str, count: int) -> None:
         SHED.labels(reason).inc(count)

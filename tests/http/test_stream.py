@@ -215,7 +215,7 @@ def test_without_chunks_a_stream_ends_with_its_connection(one_service: Service):
     head, _, body = told.partition(b"\r\n\r\n")
     assert b"transfer-encoding" not in head.lower()
     assert body.startswith(b"retry: 1000\nid: 1\ndata: ")
-    assert json.loads(body.splitlines()[3].removeprefix(b"data: "))["position"] == 1
+    assert json.loads(body.splitlines()[2].removeprefix(b"data: "))["position"] == 1
     assert rest == b""
 
 

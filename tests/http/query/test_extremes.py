@@ -128,7 +128,7 @@ def test_every_export_tells_what_is_extreme(extreme: House, sent: list[Sent]):
 
 
 @pytest.mark.parametrize("kind", ["sessions", "measurements", "actions"])
-def test_a_deadline_beyond_the_last_year_is_none(house: House, kind: str):
+def test_a_deadline_of_what_happens_in_the_last_year_counts_from_its_receipt(house: House, kind: str):
     house.send("clinic", _at_the_end("MEASUREMENT_STARTED", 0))
     house.send("clinic", _at_the_end("MEASUREMENT_CREATED", 1))
     house.tell(source="energy", key="k-1", action_id="a", state="acknowledged", occurred_at=LATEST)
@@ -136,7 +136,8 @@ def test_a_deadline_beyond_the_last_year_is_none(house: House, kind: str):
 
     why = house.get(f"/v1/{kind}/{one['id']}/why")
 
-    assert why["derived"] == {"deadline": None}
+    deadline = why["derived"]["deadline"]
+    assert (deadline["since"], deadline["passed"]) == ("2023-11-14T22:13:20.000000Z", False)
 
 
 def _at_the_end(event: str, number: int) -> dict[str, Any]:
