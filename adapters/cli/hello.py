@@ -19,7 +19,8 @@ def hello(settings: Settings, now: float) -> str:
     asked = "actions" if source.provider == "amps" else "sessions"
     return "\n".join(
         [
-            f"Hookfold on {base}, with the sources of {settings.path}. The API for people: {base}/docs",
+            f"Hookfold on {base}, with the sources of {settings.path}.",
+            f"Pages for people: {base}/ The API: {base}/docs",
             "",
             "A signed webhook to try in another terminal:",
             "",

@@ -39,7 +39,7 @@ from adapters.sql.projections.stored_events import BodyReader, to_event
 from adapters.sql.projections.versions import Version
 from adapters.sql.reads.as_of import Arrival, Erased, TemporalReads
 from adapters.sql.reads.reads import Reads
-from adapters.sql.reads.reads_counts import NEWEST
+from adapters.sql.reads.reads_counts import NEWEST, Counted
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibit, Exhibits
@@ -82,6 +82,7 @@ __all__ = [
     "BodyReader",
     "Code",
     "Configured",
+    "Counted",
     "Current",
     "Delivered",
     "Deliveries",

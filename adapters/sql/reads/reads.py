@@ -64,8 +64,8 @@ class Reads:
         """Measurements with the snapshots that hold their records, the newest first."""
         return [Measured._make(row) for row in self._rows(reads_streams.list_measurements(wanted))]
 
-    def counts(self, kind: str, fingerprints: Sequence[str], after: int = 0) -> list[Counted]:
-        """How many of the newest of a kind are in which state. `after`: only what events behind it have touched."""
+    def counts(self, kind: str, fingerprints: Sequence[str], after: int) -> list[Counted]:
+        """How many of the newest of a kind are in which state; what events behind `after` have touched is recent."""
         statement = (
             reads_counts.of_measurements(fingerprints, after)
             if kind == "measurement"

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from adapters.sql import WantedMeasurements, WantedStreams, open_engine
 from adapters.sql.projections import stored_events
-from adapters.sql.reads import reads_events, reads_streams
+from adapters.sql.reads import reads_counts, reads_events, reads_streams
 
 FINGERPRINTS = ("one", "two")
 Plan = Callable[[Any], list[str]]
@@ -36,6 +36,14 @@ def test_a_list_is_read_in_its_order(plan: Plan, asked):
 
     assert "ix_projections_kind_opened" in steps[0]
     assert not any("TEMP B-TREE" in step for step in steps)
+
+
+def test_what_is_counted_is_read_in_the_order_of_an_index_and_no_further_than_the_newest(plan: Plan):
+    counted = plan(reads_counts.of_streams("session", FINGERPRINTS, 9))
+    scans = plan(reads_counts.of_measurements(FINGERPRINTS, 9))
+
+    assert any("ix_projections_kind_opened" in step for step in counted)
+    assert any("ix_measurements_opened" in step for step in scans)
 
 
 @pytest.mark.parametrize(
