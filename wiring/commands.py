@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
@@ -9,7 +10,20 @@ from adapters.audit import Notary, Verification, verify_log
 from adapters.cli import Asked, Commands, Serving
 from adapters.config import Settings
 from adapters.providers import build, reader
-from adapters.sql import Entry, Probe, Receipt, Rejection, Unavailable, Verified, check_newest, migrate, revision
+from adapters.sql import (
+    Entry,
+    Probe,
+    Receipt,
+    Rejection,
+    Unavailable,
+    Verified,
+    back_up,
+    check_made,
+    check_newest,
+    faults,
+    migrate,
+    revision,
+)
 from core.note import Checkpoint, Key
 from wiring import appending
 from wiring.opening import begin, check_up_to_date, database, opened
@@ -23,6 +37,8 @@ def wired(serve: Callable[[Settings, Serving], str | None]) -> Commands:
         migrate=_migrate,
         revision=_revision,
         begin=begin,
+        back_up=_back_up,
+        faults=_faults,
         key=_key,
         notary=_notary,
         keeping=appending.keeping,
@@ -43,6 +59,17 @@ def _migrate(url: str) -> None:
 def _revision(url: str) -> tuple[str | None, str | None]:
     with database(url) as engine:
         return revision(engine)
+
+
+def _back_up(url: str, target: Path) -> int:
+    with database(url) as engine:
+        check_made(engine)
+        return back_up(engine, target)
+
+
+def _faults(url: str) -> list[str]:
+    with database(url) as engine:
+        return list(faults(engine))
 
 
 def _key(settings: Settings) -> Key:

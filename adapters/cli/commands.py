@@ -59,6 +59,7 @@ class Commands:
     `migrate` brings a database (a URL) to the newest revision;
     `revision` gives its revision and the newest one. Each raises Unavailable (or OSError) where the database cannot be
     used, and `serve` raises ConfigError where settings and database do not belong together.
+    `back_up` copies an SQLite database (a URL) to a file and gives its size; `faults` tells what is wrong with one.
     `begin` makes an empty log, though the secrets of another one are there.
     `replay` opens what rebuilds projections, for a block, `rereader` what reads again what could not be read.
     `key` gives the log's verifier key, `notary` opens who signs and proves, for a block; `verify` verifies the log of a
@@ -72,6 +73,8 @@ class Commands:
     migrate: Callable[[str], None]
     revision: Callable[[str], tuple[str | None, str | None]]
     begin: Callable[[Settings], None] = not_wired
+    back_up: Callable[[str, Path], int] = not_wired
+    faults: Callable[[str], list[str]] = not_wired
     key: Callable[[Settings], Key] = not_wired
     notary: Callable[[Settings], AbstractContextManager[Notary]] = not_wired
     keeping: Callable[[Settings], AbstractContextManager[Keeping]] = not_wired

@@ -8,6 +8,7 @@ import click
 from adapters.cli.commands import (
     Commands,
     Failed,
+    Wrong,
     config_option,
     database_option,
     errors_in_one_line,
@@ -29,7 +30,7 @@ _database = click.option(
 
 @click.group()
 def db() -> None:
-    """Look at the database's revision, bring it to the newest one, or begin a new log."""
+    """Look at the database, bring it to the newest revision, copy it, or begin a new log."""
 
 
 @db.command()
@@ -69,6 +70,44 @@ def new(commands: Commands, config: Path | None, database: str | None, as_json: 
         commands.begin(found)
         current, newest = commands.revision(found.database_url)
     _tell(current, newest, f"the database is at revision {current}", as_json)
+
+
+@db.command()
+@_database
+@click.argument("target", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+@click.pass_obj
+def backup(commands: Commands, url: str, target: Path, as_json: bool) -> None:
+    """Copy an SQLite database, as one moment sees it, to FILE, while the service goes on.
+
+    The service's secret and signing key belong to it: docs/operate.md.
+    """
+    if target.exists():
+        raise Wrong(f"{target} is there already: name a new file")
+    with errors_in_one_line():
+        size = commands.back_up(url, target)
+    click.echo(json.dumps({"file": str(target), "bytes": size}) if as_json else f"{size} bytes in {target}")
+
+
+@db.command()
+@_database
+@json_option
+@click.pass_obj
+def check(commands: Commands, url: str, as_json: bool) -> None:
+    """Tell what is wrong with the database: revision, file, triggers, missing end; exit code 1 if anything is.
+
+    Writes nothing. What the log says is checked by `hookfold audit verify`.
+    """
+    with errors_in_one_line():
+        found = commands.faults(url)
+    if as_json:
+        click.echo(json.dumps({"faults": found}))
+    for fault in [] if as_json else found:
+        click.echo(fault)
+    if found:
+        raise Failed(f"{len(found)} things are wrong with the database")
+    if not as_json:
+        click.echo("nothing is wrong with the database; `hookfold audit verify` checks what is in it")
 
 
 def _tell(current: str | None, newest: str | None, words: str, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from adapters.sql.audit.tree import MissingEvent, StoredCheckpoint, Tree, TreeView
 from adapters.sql.audit.verify import Verified, recompute
 from adapters.sql.database.address import WrongAddress
+from adapters.sql.database.backup import back_up, faults
 from adapters.sql.database.collector import seldom_collecting
 from adapters.sql.database.engine import (
     check_made,
@@ -149,6 +150,7 @@ __all__ = [
     "WantedMeasurements",
     "WantedStreams",
     "WrongAddress",
+    "back_up",
     "batch_length",
     "carrying",
     "cause_of",
@@ -157,6 +159,7 @@ __all__ = [
     "claim",
     "claimed_sources",
     "claims",
+    "faults",
     "is_begun",
     "keeper",
     "migrate",

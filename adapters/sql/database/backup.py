@@ -1,0 +1,71 @@
+"""A copy of a living database, and whether a database is whole: what a backup and a restore are checked by."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+from adapters.sql.database.engine import revision
+from adapters.sql.database.errors import our_errors
+from adapters.sql.database.exceptions import Unavailable
+
+_GUARDS = {
+    "sqlite": {"events_refuse_update", "events_refuse_delete", "events_refuse_replace"},
+    "postgresql": {"events_refuse_change", "events_refuse_truncate"},
+}
+_TRIGGERS = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT tgname FROM pg_trigger WHERE tgenabled = 'A' AND tgrelid = 'events'::regclass",
+}
+_HEAD = text("SELECT coalesce(max(position), 0) FROM events")
+_SIGNED = text("SELECT coalesce(max(size), 0) FROM checkpoints")
+
+
+def back_up(engine: Engine, target: Path) -> int:
+    """Copies an SQLite database, as one transaction sees it, to a new file; its size in bytes.
+
+    Whoever writes goes on meanwhile. Raises FileExistsError, and Unavailable for a database that is a server.
+    """
+    if engine.dialect.name != "sqlite":
+        raise Unavailable("a PostgreSQL database is copied by pg_dump, or by a base backup of its server")
+    part = target.with_name(f"{target.name}.part")
+    if target.exists():
+        raise FileExistsError(target)
+    os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+    try:
+        with our_errors(), engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute("VACUUM INTO ?", (str(part),))
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        os.link(part, target)
+    finally:
+        part.unlink()
+    return target.stat().st_size
+
+
+def faults(engine: Engine) -> Iterator[str]:
+    """What is wrong with a database, apart from what its log says (`audit verify`). Writes nothing."""
+    current, newest = revision(engine)
+    if current is None:
+        yield "it holds no log"
+        return
+    if current != newest:
+        yield f"it is at revision {current}, this release knows {newest}: `hookfold db upgrade` brings it there"
+    with our_errors(), engine.connect() as connection:
+        yield from _broken(connection)
+        name = engine.dialect.name
+        for gone in sorted(_GUARDS[name] - set(connection.execute(text(_TRIGGERS[name])).scalars())):
+            yield f"the trigger {gone}, one of those that let nobody change an event, is gone or disabled"
+        head, signed = connection.execute(_HEAD).scalar_one(), connection.execute(_SIGNED).scalar_one()
+        if signed > head:
+            yield f"a checkpoint was signed over {signed} events, and the log ends at {head}: the last ones are missing"
+
+
+def _broken(connection: Connection) -> Iterator[str]:
+    """What SQLite finds in its own file. PostgreSQL checks the pages that it reads (`data_checksums`)."""
+    if connection.dialect.name == "sqlite":
+        found = connection.exec_driver_sql("PRAGMA integrity_check").scalars()
+        yield from (line for line in found if line != "ok")
