@@ -88,6 +88,9 @@ def test_every_field_has_a_label_every_page_its_landmarks_and_every_id_is_there_
         assert page.all("html", "lang") == ["en"]
         assert len(ids) == len(set(ids)), path
         assert set(page.all("svg", "aria-labelledby")) <= set(ids)
+        labels = page.all("div", "aria-label")
+        assert len(labels) == len(set(labels)), path
+        assert all(label.startswith("Table: ") for label in labels)  # a section around it has the plain name
 
 
 def test_an_empty_log_says_how_the_first_webhook_comes(one_desk: Desk):
