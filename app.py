@@ -29,7 +29,7 @@ from adapters.server import (
 )
 from adapters.sql import GroupCommit, carrying
 from wiring.commands import wired
-from wiring.forwarding import forwarding, refuse_forwards
+from wiring.forwarding import forwarding, refuse_forwards, refuse_loops
 from wiring.opening import start
 from wiring.parts import THREADS, wire_handed
 from wiring.warnings import warn
@@ -87,6 +87,7 @@ def serve(settings: Settings, asked: Serving) -> str | None:
     This process seals, and carries SQLite's write-ahead log over: those that serve and write share their interpreters
     with nobody.
     """
+    refuse_loops(settings, asked.host)
     parts = start(settings)
     warn(parts, asked.host)
     hand, ending = parts.handed(), Ending()

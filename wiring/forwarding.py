@@ -1,11 +1,14 @@
 """Handlers that stand behind us: who is asked, and who may ask them."""
 
+from urllib.parse import urlsplit
+
 from adapters.config import ConfigError, Settings
 from adapters.http import Door
 from adapters.server import Forwarding, Handler, Link, Target
 from adapters.sql import Recorder
 from core.event import SECOND
 from wiring.parts import Parts, now
+from wiring.warnings import is_loopback
 
 
 def forwarding(parts: Parts, door: Door, link: Link) -> Forwarding | None:
@@ -31,3 +34,15 @@ def refuse_forwards(settings: Settings) -> None:
         if source.forward is not None:
             mend = '"proxy" is done by `hookfold serve` alone: serve with it, or make it "record"'
             raise ConfigError(settings.path, f"sources.{name}.mode", mend)
+
+
+def refuse_loops(settings: Settings, host: str) -> None:
+    """Raises ConfigError where a handler is this very service: a webhook would go round and round."""
+    for name, source in settings.sources.items():
+        if source.forward is None:
+            continue
+        to = urlsplit(source.forward.to)
+        at = to.hostname or ""
+        if to.port == settings.port and (at == host or is_loopback(at)):
+            mend = "this is Hookfold itself: name the port that the handler listens on"
+            raise ConfigError(settings.path, f"sources.{name}.forward_to", mend)

@@ -4,6 +4,7 @@ import pytest
 
 from adapters.config import ConfigError, Forward, load
 from app import create_app
+from wiring.forwarding import refuse_loops
 
 SECOND = 1_000_000
 TO = 'forward_to = "http://127.0.0.1:3000/hooks/"\n'
@@ -77,3 +78,18 @@ def test_another_wsgi_server_says_who_can(settings):
 
     assert "sources.one.mode" in str(refused.value)
     assert "hookfold serve" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("to", "loops"), [("localhost:8400", True), ("[::1]:8400/in/one", True), ("127.0.0.1:3000", False)]
+)
+def test_a_handler_that_is_this_very_service_stops_the_start(settings, to, loops):
+    loaded = settings("wms", f'{PROXY}forward_to = "http://{to}"')
+
+    if not loops:
+        refuse_loops(loaded, "127.0.0.1")
+        return
+    with pytest.raises(ConfigError) as refused:
+        refuse_loops(loaded, "127.0.0.1")
+
+    assert "sources.one.forward_to: this is Hookfold itself" in str(refused.value)
