@@ -8,13 +8,14 @@ from flask import Flask
 
 from adapters.cli import Commands, Serving, command_line
 from adapters.config import Settings
-from adapters.http import Tally
+from adapters.http import Tally, read_tail
 from adapters.server import (
     METRICS,
     Bridge,
     Ending,
     Front,
     Link,
+    Tail,
     configure_logs,
     connect,
     handed,
@@ -57,7 +58,9 @@ def answer() -> None:
     tally = Tally(*tallies())
     for metric in METRICS:
         tally.register(metric)
-    bridge = Bridge(parts.flask(door, link.append, tally), THREADS, listening.getsockname()[:2])
+    api = parts.api(link.append, tally)
+    tail = Tail(partial(read_tail, api), link.listen)
+    bridge = Bridge(parts.http(api, door, link.append), THREADS, listening.getsockname()[:2], tail)
     tune()
     tally.begin()
     serve_for_parent(Front(door, link, bridge, forwarding(parts, door, link)), link, door.max_body, listening)

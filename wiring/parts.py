@@ -124,8 +124,12 @@ class Parts:
 
     def flask(self, door: Door, append: Append, registry: CollectorRegistry | None = None) -> Flask:
         """The Flask application; `append` returns after the commit. `registry`: of what is counted."""
+        return self.http(self.api(append, registry), door, append)
+
+    def api(self, append: Append, registry: CollectorRegistry | None = None) -> Api:
+        """What the query API works with."""
         recorder = Recorder(append, now, "http")
-        api = Api(
+        return Api(
             reads=Reads(self.engine),
             ids=self.ids,
             sources=self.sources,
@@ -139,6 +143,9 @@ class Parts:
             tokens=self.settings.tokens,
             registry=registry or CollectorRegistry(),
         )
+
+    def http(self, api: Api, door: Door, append: Append) -> Flask:
+        """The same application around an Api that others have, too."""
         for counter in door.counters:
             api.registry.register(counter)
         flask = create_http(api)

@@ -2,6 +2,21 @@
 
 from adapters.http.create import create_http, questions_of
 from adapters.http.framework.api import Api
+from adapters.http.framework.carried import (
+    AT_ONCE,
+    CARRIED,
+    COMMENT,
+    HEARTBEAT,
+    RECONNECT,
+    Carried,
+    Follow,
+    FollowPage,
+    Key,
+    Later,
+    TailEvent,
+    Wanted,
+    joined,
+)
 from adapters.http.framework.problems import BadRequest, NotFound, Problem, problem_answer
 from adapters.http.framework.questions import Questions, Told
 from adapters.http.framework.tokens import Holders
@@ -10,27 +25,42 @@ from adapters.http.ingest.door import Answer, Door, failure, is_ingest, unrecord
 from adapters.http.ingest.ingest import ingest_blueprint
 from adapters.http.ingest.tally import Tally
 from adapters.http.presenters.action_report import report_action
+from adapters.http.views.events import read_tail
 from adapters.http.views.health import ALIVE
 
 __all__ = [
     "ALIVE",
+    "AT_ONCE",
+    "CARRIED",
+    "COMMENT",
     "ENDING",
+    "HEARTBEAT",
+    "RECONNECT",
     "Answer",
     "Api",
     "BadRequest",
+    "Carried",
     "Door",
+    "Follow",
+    "FollowPage",
     "Holders",
+    "Key",
+    "Later",
     "NotFound",
     "Problem",
     "Questions",
+    "TailEvent",
     "Tally",
     "Told",
+    "Wanted",
     "create_http",
     "failure",
     "ingest_blueprint",
     "is_ingest",
+    "joined",
     "problem_answer",
     "questions_of",
+    "read_tail",
     "report_action",
     "unrecorded",
 ]

@@ -12,6 +12,7 @@ from werkzeug.routing import MapAdapter
 from adapters.http.framework import openapi
 from adapters.http.framework.answers import add_safe_headers
 from adapters.http.framework.api import Api
+from adapters.http.framework.carried import PutOff
 from adapters.http.framework.endpoints import Endpoints
 from adapters.http.framework.problems import Busy, Problem, problem_response
 from adapters.http.framework.questions import AWAY, TOO_LONG, Questions
@@ -87,6 +88,7 @@ def _publish(app: Flask, routes: Sequence[Route], *, guarded: bool) -> None:
 
 
 def _tell_problems(app: Flask) -> None:
+    app.register_error_handler(PutOff, PutOff.response)
     app.register_error_handler(Problem, Problem.response)
     app.register_error_handler(TooLong, lambda _: Busy(TOO_LONG).response())
     app.register_error_handler(Unavailable, lambda _: Busy(AWAY).response())

@@ -4,6 +4,7 @@ from adapters.server.bridge import Bridge
 from adapters.server.collector import tune
 from adapters.server.ending import Ending
 from adapters.server.ends import connect
+from adapters.server.following import WAITING
 from adapters.server.forwarding import METRICS as FORWARD_METRICS
 from adapters.server.forwarding import Forwarding
 from adapters.server.front import Front
@@ -13,8 +14,9 @@ from adapters.server.logs import configure_logs
 from adapters.server.loop import serve_for_parent
 from adapters.server.process import handed, listener, serving, tallies, to_writer, write_for_parent, writing
 from adapters.server.site import METRICS as SITE_METRICS
+from adapters.server.tail import Tail
 
-METRICS = (*SITE_METRICS, *FORWARD_METRICS)
+METRICS = (*SITE_METRICS, *FORWARD_METRICS, WAITING)
 
 __all__ = [
     "METRICS",
@@ -24,6 +26,7 @@ __all__ = [
     "Front",
     "Handler",
     "Link",
+    "Tail",
     "Target",
     "configure_logs",
     "connect",

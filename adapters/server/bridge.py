@@ -4,63 +4,70 @@ import asyncio
 import sys
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import BytesIO
-from threading import Lock
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from adapters.http import ENDING, Answer, problem_answer
+from adapters.http import CARRIED, ENDING, Answer, Carried, Follow, Later, problem_answer
 from adapters.server.connection import BODILESS, has_length, later
 from adapters.server.files import FileBody, Sending
+from adapters.server.following import EventStream, Parked, StreamOrder
 from adapters.server.reader import Request
 from adapters.server.site import Respond
 from adapters.server.streaming_body import StreamingBody
+from adapters.server.tail import Tail
+from adapters.server.threads import Threads
 
 Begin = Callable[[int, list[tuple[str, str]]], StreamingBody]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-SHARED = 0.0002
-"""Seconds for which a thread keeps the interpreter while another one that serves wants it, too."""
 
 MOST_ASKED = 256
 """Questions that are answered or wait for a thread; what comes beyond them is refused."""
 MOST_ASKED_BYTES = 16 << 20
 """The bytes of their requests, behind which the next one is refused."""
 
-_ALONE = sys.getswitchinterval()
+MOST_WAITING_BYTES = 32 << 20
+"""The bytes of requests that wait without a thread, behind which no other one may."""
+FOLLOWING = 2
+"""Threads that read for those who follow, and ask again for those who waited: others have their own."""
+
 _FAILED = problem_answer(500, "this server has a fault: its log tells more")
 _STOPPING = problem_answer(503, "the service stops")
 _FULL = later(problem_answer(503, "too many questions wait for their answers: ask again"))
 _logger = structlog.get_logger()
 
 
-class Bridge:
-    """`threads` requests run at a time; the others wait their turn. `address`: host and port that are served."""
+Given = Answer | Sending | StreamOrder | Later
 
-    def __init__(self, application: Wsgi, threads: int, address: tuple[str, int]) -> None:
+
+class Bridge:
+    """`threads` requests run at a time; the others wait their turn. `address`: host and port that are served.
+
+    `tail`: what feeds those who wait without a thread; without it, each holds his own.
+    """
+
+    def __init__(self, application: Wsgi, threads: int, address: tuple[str, int], tail: Tail | None = None) -> None:
         self._application = application
         self._address = address
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hookfold-http")
-        self._running = 0
-        self._counting = Lock()
+        self._tail = tail
+        self._threads = Threads(threads, "hookfold-http")
+        self._following = Threads(FOLLOWING, "hookfold-follow")
         self._asked = 0
         self._asked_bytes = 0
+        self._waiting_bytes = 0
 
     def answer(self, request: Request, respond: Respond) -> None:
         """Answers one request, in the event loop, once a thread has run it."""
         if self._asked >= MOST_ASKED or self._asked_bytes >= MOST_ASKED_BYTES:
             respond(_FULL)
             return
-        loop = asyncio.get_running_loop()
-        begin = partial(_begin, loop, respond)
-        running = loop.run_in_executor(self._pool, self._run, request, begin)
+        carried = Carried(full=self._waiting_bytes >= MOST_WAITING_BYTES) if self._tail else None
         self._ask(1, request.weight)
+        running = self._run(self._threads, request, respond, carried)
         running.add_done_callback(lambda _: self._ask(-1, -request.weight))
-        running.add_done_callback(partial(_answer, respond))
 
     def _ask(self, count: int, size: int) -> None:
         self._asked += count
@@ -68,25 +75,55 @@ class Bridge:
 
     def close(self) -> None:
         """Waits for the threads; not in the event loop, for which they may wait themselves."""
-        self._pool.shutdown(cancel_futures=True)
+        self._threads.close()
+        self._following.close()
+        if self._tail:
+            self._tail.close()
 
-    def _run(self, request: Request, begin: Begin) -> Answer | Sending | None:
-        self._count(1)
-        try:
-            return self._call(request, begin)
-        finally:
-            self._count(-1)
+    def _run(
+        self, threads: Threads, request: Request, respond: Respond, carried: Carried | None
+    ) -> "Future[Given | None]":
+        begin = partial(_begin, asyncio.get_running_loop(), respond)
+        running = threads.run(partial(self._call, request, begin, carried))
+        running.add_done_callback(partial(self._answer, request, respond, carried))
+        return running
 
-    def _count(self, change: int) -> None:
-        """The event loop waits for the interpreter behind threads that answer, so they keep it for short; without any,
-        nobody takes it from the loop in the middle of its work.
-        """
-        with self._counting:
-            self._running += change
-            sys.setswitchinterval(SHARED if self._running else _ALONE)
+    def _answer(self, request: Request, respond: Respond, carried: Carried | None, run: "Future[Given | None]") -> None:
+        if run.cancelled():
+            respond(_STOPPING)
+        elif (error := run.exception()) is not None:
+            _logger.error("request_failed", exc_info=error)
+            respond(_FAILED)
+        elif isinstance(result := run.result(), Later | StreamOrder):
+            self._carry_on(result, request, respond, carried)
+        else:
+            respond(result)
 
-    def _call(self, request: Request, begin: Begin) -> Answer | Sending | None:
-        """The answer; None behind the last piece of one that came so."""
+    def _carry_on(
+        self, order: Later | StreamOrder, request: Request, respond: Respond, carried: Carried | None
+    ) -> None:
+        """Without a thread."""
+        if self._tail is None:
+            raise TypeError("the application gave an order that nobody asked for")
+        self._waiting_bytes += request.weight
+        if isinstance(order, Later):
+            Parked(order, request, self._tail, partial(self._ask_again, request, respond, carried)).begin()
+        else:
+            respond = partial(self._respond_to_stream, request, respond)
+            EventStream(order, request, respond, self._tail, self._following).begin()
+
+    def _ask_again(self, request: Request, respond: Respond, carried: Carried | None) -> None:
+        """It was admitted: it is not refused now."""
+        self._waiting_bytes -= request.weight
+        self._run(self._following, request, respond, carried)
+
+    def _respond_to_stream(self, request: Request, respond: Respond, answer: Answer | StreamingBody | None) -> None:
+        if not isinstance(answer, StreamingBody):
+            self._waiting_bytes -= request.weight
+        respond(answer)
+
+    def _call(self, request: Request, begin: Begin, carried: Carried | None) -> Given | None:
+        """The answer, or an order; None behind the last piece of one that came so."""
         started: list[Any] = []
 
         def start_response(
@@ -95,9 +132,13 @@ class Bridge:
             started[:] = [int(status.split(" ", 1)[0]), headers]
             return lambda _: None
 
-        result = self._application(self._environ(request), start_response)
+        result: Any = self._application(self._environ(request, carried), start_response)
         if isinstance(result, FileBody):
             return Sending(started[0], started[1], result)
+        if isinstance(result, Follow):
+            return StreamOrder(started[0], started[1], result)
+        if isinstance(result, Later):
+            return result
         try:
             if request.method != "HEAD" and _comes_in_pieces(started, result):
                 _hand_over(result, begin(*started), request)
@@ -109,12 +150,12 @@ class Bridge:
                 close()
         return Answer(started[0], started[1], content)
 
-    def _environ(self, request: Request) -> dict[str, Any]:
+    def _environ(self, request: Request, carried: Carried | None) -> dict[str, Any]:
         """A size instead of a body is declared and not there: Flask refuses it by its own limit."""
         body = request.body if isinstance(request.body, bytes) else b""
         path, _, query = _of_origin(request.target).partition("?")
         host, port = self._address
-        environ = {
+        environ: dict[str, Any] = {
             "REQUEST_METHOD": request.method,
             "SCRIPT_NAME": "",
             "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
@@ -132,6 +173,8 @@ class Bridge:
             "wsgi.file_wrapper": FileBody,
             ENDING: lambda: request.ending,
         }
+        if carried is not None:
+            environ[CARRIED] = carried
         for name, value in request.headers:
             key = "HTTP_" + name.upper().replace("-", "_")
             environ[key] = f"{environ[key]},{value}" if key in environ else value
@@ -162,16 +205,6 @@ def _hand_over(result: Iterable[bytes], pieces: StreamingBody, request: Request)
             pieces.put(piece)
         if request.ending:
             return
-
-
-def _answer(respond: Respond, run: "Future[Answer | Sending | None]") -> None:
-    if run.cancelled():
-        respond(_STOPPING)
-    elif (error := run.exception()) is not None:
-        _logger.error("request_failed", exc_info=error)
-        respond(_FAILED)
-    else:
-        respond(run.result())
 
 
 def _of_origin(target: str) -> str:

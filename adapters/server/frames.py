@@ -7,6 +7,11 @@ import msgspec
 
 from adapters.sql import Entry, Probe, Receipt, Rejection
 
+
+class Listen(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, tag_field="is_a"):
+    """Asks to be told, by an empty frame, when something of others was committed; it has no outcome."""
+
+
 Item = Entry | Rejection | Probe
 Outcome = Receipt | str
 """A receipt, or what went wrong: then nothing is known to be committed."""
@@ -18,7 +23,7 @@ _ARRAY = b"\xdd"
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def pack(content: Item | Outcome) -> bytes:
+def pack(content: Item | Listen | Outcome) -> bytes:
     """One content of a frame. Raises where it cannot be encoded, before it is among others."""
     return _encode(content)
 

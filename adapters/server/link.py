@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import NamedTuple, cast
 
-from adapters.server.frames import Inbox, Item, Outcome, frame, pack
+from adapters.server.frames import Inbox, Item, Listen, Outcome, frame, pack
 from adapters.sql import Entry, Receipt, Unavailable, sealed_by
 from core.ids import Ids
 
@@ -26,6 +26,7 @@ MOST_BYTES = 64 << 20
 _LOOK = 0.25
 """Seconds between two looks whether somebody has waited long enough."""
 
+_LISTEN = frame([pack(Listen())])
 _GONE = "the writing process is away"
 _SLOW = "the writing process does not answer in time"
 _FULL = "too much waits for the writing process"
@@ -59,6 +60,7 @@ class Link(asyncio.Protocol):
         self._late = 0
         self._bytes = 0
         self._closed = False
+        self._news: Callable[[], None] | None = None
 
     def commit(self, item: Item, tell: Tell) -> None:
         """Hands a delivery in; `tell` is given its outcome, in the event loop, once that is known."""
@@ -92,6 +94,13 @@ class Link(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - the thread that waits raises it
             waiting.set_exception(error)
 
+    def listen(self, news: Callable[[], None]) -> None:
+        """Has `news` called when something was committed; to be called again, as the writer may be another one."""
+        if self._news is None and self._transport is not None:
+            self._transport.write(_LISTEN)
+        self._news = news
+        self._connect_if_away()
+
     def tie(self, loop: AbstractEventLoop) -> None:
         """Ties the link to its loop, before anything is handed in."""
         self._loop = loop
@@ -122,7 +131,11 @@ class Link(asyncio.Protocol):
         elif self._transport is not None:
             self._transport.write(frame(self._outgoing))
             self._outgoing.clear()
-        elif self._connecting is None:
+        else:
+            self._connect_if_away()
+
+    def _connect_if_away(self) -> None:
+        if self._transport is None and self._connecting is None and not self._closed:
             self._connecting = self._loop.create_task(self._connect())
 
     async def _connect(self) -> None:
@@ -138,6 +151,8 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio's call."""
         self._transport = cast(Transport, transport)
+        if self._news is not None:
+            self._transport.write(_LISTEN)
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -149,6 +164,8 @@ class Link(asyncio.Protocol):
                 self._late -= 1
             else:
                 pending.tell(Unavailable(outcome) if isinstance(outcome, str) else outcome)
+        if self._news is not None:
+            self._news()
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Asyncio's call: nothing is known of what was under way."""

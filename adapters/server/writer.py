@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import structlog
 
 from adapters.server.ends import accept
-from adapters.server.frames import Inbox, Item, Outcome, frame, pack
+from adapters.server.frames import Inbox, Item, Listen, Outcome, frame, pack
 from adapters.server.pulse import EVERY, Pulse
 from adapters.sql import Receipt, Unavailable, Unstorable, batch_length
 
@@ -28,6 +28,7 @@ PATIENCE = 5.0
 """Seconds for a process to take what it is told: the others wait meanwhile."""
 
 _READ = 1 << 20
+_NEWS = frame([])
 _OUTCOME = object()
 _logger = structlog.get_logger()
 
@@ -59,6 +60,7 @@ class Writer:
         self._selector.register(alive, selectors.EVENT_READ)
         self._waiting: list[tuple[Any, Item]] = []
         self._under_way: deque[tuple[list[Any], list[Item], Any]] = deque()
+        self._listening: set[Any] = set()
         self._away = False
 
     def run(self) -> None:
@@ -87,7 +89,7 @@ class Writer:
         connection = accept(self._listener)
         if connection is not None:
             connection.settimeout(PATIENCE)
-            self._selector.register(connection, selectors.EVENT_READ, Inbox[Item](Item))  # type: ignore[arg-type]  # a union
+            self._selector.register(connection, selectors.EVENT_READ, _inbox())
 
     def _wait(self) -> list[selectors.SelectorKey]:
         """What can be read. The log's socket is registered for this one look.
@@ -111,11 +113,14 @@ class Writer:
             data = b""
         if not data:
             self._forget(connection)
-        items: list[Item] = key.data.whole(data)
-        return items
+        items: list[Item | Listen] = key.data.whole(data)
+        if any(isinstance(item, Listen) for item in items):
+            self._listening.add(connection)
+        return [item for item in items if not isinstance(item, Listen)]
 
     def _forget(self, connection: Any) -> None:
         """Once: who died while it was answered may be there to be read in the same turn."""
+        self._listening.discard(connection)
         if connection.fileno() >= 0:
             self._selector.unregister(connection)
             connection.close()
@@ -147,6 +152,8 @@ class Writer:
         answers = zip(connections, map(pack, self._outcomes(batch, sent)), strict=True)
         for connection, some in groupby(answers, itemgetter(0)):
             self._answer(connection, frame([packed for _, packed in some]))
+        for connection in self._listening.difference(connections):
+            self._answer(connection, _NEWS)
 
     def _outcomes(self, batch: Sequence[Item], sent: Any) -> Sequence[Outcome]:
         """One for each. The log is told when the database goes and when it is back, not for every batch in between."""
@@ -171,3 +178,7 @@ class Writer:
             connection.sendall(frames)
         except OSError:
             self._forget(connection)
+
+
+def _inbox() -> Inbox[Item | Listen]:
+    return Inbox[Item | Listen](Item | Listen)  # type: ignore[arg-type]  # a union

@@ -19,6 +19,13 @@ def service(database_url: str, tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
+def threaded_service(sqlite_url: str, tmp_path: Path) -> Iterator[Service]:
+    """Under a server of another make, where whoever waits holds a thread."""
+    with running(sqlite_url, tmp_path / "service", front="wsgi") as service:
+        yield service
+
+
+@pytest.fixture
 def after(service: Service) -> int:
     """The head of the log of a service that has just begun."""
     page: list[Any] = service.get("/v1/events?limit=100")["data"]
@@ -67,9 +74,10 @@ def test_a_page_that_holds_something_is_told_at_once(service: Service, after: in
     assert seconds < 5
 
 
-def test_a_third_one_that_waits_is_sent_away_while_questions_are_answered(
-    service: Service, after: int, pool: ThreadPoolExecutor
+def test_under_another_server_a_third_one_that_waits_is_sent_away_while_questions_are_answered(
+    threaded_service: Service, pool: ThreadPoolExecutor
 ):
+    service, after = threaded_service, 1_000
     path = f"/v1/events?after={after}&wait=3"
     held = [pool.submit(service.send, "GET", path) for _ in range(2)]
     time.sleep(0.5)

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
-from flask import Request, Response, request
+from flask import Request, Response, has_request_context, request
 
 from adapters.http.framework.answers import json_answer
 from adapters.http.framework.api import Api
@@ -64,7 +64,7 @@ class Endpoints:
         parameters, after = self._parameters(where, given)
         query = as_query(route.query, parameters)
         if at_least := getattr(query, "min_position", None):
-            self._api.waiting.until(at_least)
+            self._api.waiting.until(at_least, request.environ if has_request_context() else {})
         return Ask(self._api, query, path, after, by), parameters
 
     def _limit(self, route: Route, query: msgspec.Struct) -> AbstractContextManager[None]:

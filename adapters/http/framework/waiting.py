@@ -1,4 +1,4 @@
-"""Waiting for the log to grow, without letting those who wait take every thread."""
+"""Waiting for the log to grow: without a thread where the server carries on, else without taking every thread."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,6 +9,7 @@ from typing import Any
 
 from prometheus_client import Gauge
 
+from adapters.http.framework.carried import CARRIED, Carried, Wanted
 from adapters.http.framework.problems import Busy
 
 ENDING = "hookfold.ending"
@@ -39,14 +40,19 @@ class Waiting:
         slot.enter_context(self.taken.track_inprogress())
         return slot
 
-    def until(self, position: int) -> None:
-        """Returns once that position is committed and folded. Raises Busy where it does not come in time."""
-        if self._head() >= position:
+    def until(self, position: int, environ: dict[str, Any]) -> None:
+        """Returns once that position is committed and folded. Raises Busy where it does not come in time, or PutOff."""
+        head = self._head()
+        if head >= position:
             return
-        with self.slot("min_position"):
-            for _ in looks(self._patience, _SOON):
-                if self._head() >= position:
-                    return
+        carried = carried_of(environ)
+        if carried is None:
+            with self.slot("min_position"):
+                for _ in looks(self._patience, _SOON):
+                    if self._head() >= position:
+                        return
+        elif not ending_of(environ)():
+            carried.put_off("min_position", self._patience, Wanted(), position - 1, head)
         raise Busy(f"the log did not come to position {position} in time: ask again", parameter="min_position")
 
 
@@ -63,3 +69,9 @@ def ending_of(environ: dict[str, Any]) -> Callable[[], bool]:
     """What tells of a request that nobody has to wait for any more; never, where the server does not know."""
     ending: Callable[[], bool] = environ.get(ENDING, bool)
     return ending
+
+
+def carried_of(environ: dict[str, Any]) -> Carried | None:
+    """What the server says of a request that it can carry on with; None where it cannot."""
+    carried: Carried | None = environ.get(CARRIED)
+    return carried

@@ -1,6 +1,6 @@
 """`/v1/events`: the log as it is, by position. Who follows positions sees every event once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,11 +11,20 @@ from msgspec import UNSET, UnsetType
 from adapters.config import Scope
 from adapters.http.framework import queries
 from adapters.http.framework.api import Api
+from adapters.http.framework.carried import (
+    AT_ONCE,
+    Follow,
+    FollowPage,
+    TailEvent,
+    Wanted,
+    joined,
+    within_bounds,
+)
 from adapters.http.framework.problems import BadRequest, NotFound
 from adapters.http.framework.routes import Ask, Header, Listing, Routes, page_of
-from adapters.http.framework.waiting import ending_of, looks
+from adapters.http.framework.waiting import carried_of, ending_of, looks
 from adapters.http.presenters import shapes
-from adapters.http.views.follow import Follower, messages
+from adapters.http.views.follow import Follower, message, messages
 from adapters.providers import PROVIDERS, meant
 from adapters.sql import OWN, Recorded, Source, own_source
 from core.event import Unreadable, word_of
@@ -29,10 +38,10 @@ _NAMES = {
     "device": "device_id",
     "registration": "registration_id",
 }
+_AS_EVENTS: dict[str, Any] = {"headers": {"X-Accel-Buffering": "no"}, "content_type": "text/event-stream"}
+"""`X-Accel-Buffering`: nginx would keep the messages back."""
 LAST = "Last-Event-ID"
 _LAST = Header("The `id` of the last message seen: the stream begins behind it, whatever `after` says.", "[0-9]{1,19}")
-_AT_ONCE = 100
-"""Events of a stream that are read and sent together."""
 _KIND_WITHOUT_A_STREAM = {"amps": "action"}
 
 
@@ -42,7 +51,7 @@ def events(ask: Ask[queries.Events]) -> Listing[shapes.Event]:
     after, limit = _range(ask)
     found = _fitting(ask, limit, after)
     if not found and ask.query.wait:
-        found = _awaited(ask, partial(_fitting, ask, limit), after, ask.query.wait)
+        found = _awaited(ask, limit, after, ask.query.wait)
     return _listing(ask, found)
 
 
@@ -56,8 +65,11 @@ def stream(ask: Ask[queries.Feed]) -> Response:
     ask.api.reads.head()  # a client that comes while the database is away is told so; one that is here waits for it
     if request.method == "HEAD":
         return _stream_of(iter(()))
+    if (carried := carried_of(request.environ)) is not None:
+        carried.admit()
+        return Follow(partial(_page, ask), after).answer(**_AS_EVENTS)
     slot = ask.api.waiting.slot()
-    follower = Follower(ask.api.reads.head, partial(_fitting, ask, _AT_ONCE), after)
+    follower = Follower(ask.api.reads.head, partial(_fitting, ask, AT_ONCE), after)
     response = _stream_of(messages(follower, looks(ending=ending_of(request.environ)), partial(_shape, ask.api)))
     response.call_on_close(slot.close)
     return response
@@ -97,9 +109,27 @@ def events_of(ask: Ask[Any], streams: Sequence[tuple[str, str]]) -> Listing[shap
     return _listing(ask, ask.api.reads.stream_events(after=after, limit=limit, streams=streams))
 
 
+def read_tail(api: Api, after: int) -> list[TailEvent]:
+    """The next events behind a position as messages, for a server that carries on."""
+    return within_bounds(_messages(api, api.reads.events(after=after, limit=AT_ONCE)))
+
+
 def _stream_of(content: Iterator[bytes]) -> Response:
-    """`X-Accel-Buffering`: nginx would keep the messages back."""
-    return Response(content, headers={"X-Accel-Buffering": "no"}, content_type="text/event-stream")
+    return Response(content, **_AS_EVENTS)
+
+
+def _page(ask: Ask[queries.Feed], after: int) -> FollowPage:
+    """What the client of a stream is sent next."""
+    wanted = _wanted(ask)
+    follower = Follower(ask.api.reads.head, lambda after: _read(ask, wanted, AT_ONCE, after), after)
+    told = within_bounds(_messages(ask.api, follower.page()))
+    return FollowPage(joined(told), told[-1].position if told else follower.after, follower.head, wanted)
+
+
+def _messages(api: Api, rows: Iterable[Recorded]) -> Iterator[TailEvent]:
+    for row in rows:
+        shown = message(row.position, _shape(api, row))
+        yield TailEvent(row.position, row.source, row.stream, row.reading, shown)
 
 
 def _last_seen(ask: Ask[queries.Feed]) -> int:
@@ -115,19 +145,36 @@ def _last_seen(ask: Ask[queries.Feed]) -> int:
 
 def _fitting(ask: Ask[Any], limit: int, after: int) -> Sequence[Recorded]:
     """Events behind a position that the filters let through."""
-    source, reading = ask.query.source or None, ask.query.reading or None
-    streams = _streams(ask, [source] if source else ask.api.source_names())
+    return _read(ask, _wanted(ask), limit, after)
+
+
+def _wanted(ask: Ask[Any]) -> Wanted:
+    """What the filters let through, as the sources are now."""
+    source = ask.query.source or None
+    return Wanted(source, _streams(ask, source), ask.query.reading or None)
+
+
+def _read(ask: Ask[Any], wanted: Wanted, limit: int, after: int) -> Sequence[Recorded]:
+    source, streams, reading = wanted
     if streams is not None:
-        return ask.api.reads.stream_events(after=after, limit=limit, streams=streams, reading=reading)
+        return ask.api.reads.stream_events(after=after, limit=limit, streams=sorted(streams), reading=reading)
     return ask.api.reads.events(after=after, limit=limit, source=source, reading=reading)
 
 
-def _awaited(ask: Ask[Any], read: Callable[[int], Sequence[Recorded]], after: int, wait: int) -> Sequence[Recorded]:
-    """The same once there are some, or none when the time is over."""
-    follower = Follower(ask.api.reads.head, read, after)
-    with ask.api.waiting.slot("wait"):
-        pages = (follower.page() for _ in looks(wait, ending=ending_of(request.environ)))
-        return next(filter(None, pages), [])
+def _awaited(ask: Ask[Any], limit: int, after: int, wait: int) -> Sequence[Recorded]:
+    """The same once there are some, or none when the time is over. Raises Busy, PutOff."""
+    wanted, ending = _wanted(ask), ending_of(request.environ)
+    carried = carried_of(request.environ)
+    if carried is None:
+        follower = Follower(ask.api.reads.head, partial(_fitting, ask, limit), after)
+        with ask.api.waiting.slot("wait"):
+            pages = (follower.page() for _ in looks(wait, ending=ending))
+            return next(filter(None, pages), [])
+    follower = Follower(ask.api.reads.head, lambda after: _read(ask, wanted, limit, after), after)
+    found = follower.page()
+    if not found and not ending():
+        carried.put_off("wait", wait, wanted, follower.after, follower.head)
+    return found
 
 
 def _range(ask: Ask[Any]) -> tuple[int, int]:
@@ -144,13 +191,16 @@ def _shape(api: Api, row: Recorded) -> shapes.Event:
     return shapes.Event(**_fields(api, row))
 
 
-def _streams(ask: Ask[Any], sources: Sequence[str]) -> list[tuple[str, str]] | None:
+def _streams(ask: Ask[Any], source: str | None) -> frozenset[tuple[str, str]] | None:
     """The streams that a provider's id names under each source; None where no id is asked for, none of two kinds."""
     asked = [(kind, name) for kind, field in _NAMES.items() if (name := getattr(ask.query, field))]
     if not asked:
         return None
-    kind, name = asked[0]
-    return [(source, ask.api.ids.of(kind, source, name)) for source in sources] if len(asked) == 1 else []
+    if len(asked) > 1:
+        return frozenset()
+    ((kind, name),) = asked
+    sources = [source] if source else ask.api.source_names()
+    return frozenset((one, ask.api.ids.of(kind, one, name)) for one in sources)
 
 
 def _position(ask: Ask[Any]) -> int:

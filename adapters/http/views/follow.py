@@ -6,38 +6,32 @@ from typing import Any
 
 import msgspec
 
+from adapters.http.framework.carried import COMMENT, HEARTBEAT, RECONNECT
 from adapters.sql import Recorded, Unavailable
-
-HEARTBEAT = 15.0
-"""Seconds of silence behind which a comment is sent: proxies keep the connection, and a client that left is noticed."""
-
-RECONNECT = b"retry: 1000\n"
-"""Milliseconds after which a client that lost the connection comes back. Sent at once, so that headers get through.
-
-Without an empty line, here as behind a comment: some clients make an event of nothing of it.
-"""
-
-_COMMENT = b":\n"
 
 
 class Follower:
-    """Reads events behind a position; `read` is asked only once the log has gone beyond what was seen of it."""
+    """Reads events behind a position; `read` is asked only once the log has gone beyond what was seen of it.
+
+    `head`: the log's last position when it was looked at last; `after`: nothing that fits is left up to there.
+    """
 
     def __init__(self, head: Callable[[], int], read: Callable[[int], Sequence[Recorded]], after: int) -> None:
         self._head = head
         self._read = read
-        self._after = after
+        self.after = after
+        self.head = 0
 
     def page(self) -> Sequence[Recorded]:
         """The next events that fit; none where there are none yet. Raises Unavailable.
 
         No position up to the head comes later, so where none of them fits, all of them are done with.
         """
-        head = self._head()
-        if head <= self._after:
+        self.head = self._head()
+        if self.head <= self.after:
             return []
-        rows = self._read(self._after)
-        self._after = rows[-1].position if rows else head
+        rows = self._read(self.after)
+        self.after = rows[-1].position if rows else self.head
         return rows
 
 
@@ -47,10 +41,10 @@ def messages(follower: Follower, looks: Iterable[None], shape: Callable[[Recorde
     said = monotonic()
     for _ in looks:
         while rows := _page(follower):
-            yield b"".join(_message(row.position, shape(row)) for row in rows)
+            yield b"".join(message(row.position, shape(row)) for row in rows)
             said = monotonic()
         if monotonic() - said >= HEARTBEAT:
-            yield _COMMENT
+            yield COMMENT
             said = monotonic()
 
 
@@ -61,6 +55,6 @@ def _page(follower: Follower) -> Sequence[Recorded]:
         return []
 
 
-def _message(position: int, content: Any) -> bytes:
+def message(position: int, content: Any) -> bytes:
     """Without a name, so that every client gets it: types are the senders', who may write anything or nothing."""
     return b"id: %d\ndata: %s\n\n" % (position, msgspec.json.encode(content))

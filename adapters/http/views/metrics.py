@@ -6,6 +6,7 @@ from flask import Flask, Response, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from adapters.http.framework.api import Api
+from adapters.http.framework.waiting import carried_of
 from adapters.sql import Unavailable
 from core.event import SECOND
 
@@ -43,9 +44,12 @@ class Metrics:
 
     @staticmethod
     def _start() -> None:
-        g.started = perf_counter()
+        carried = carried_of(request.environ)
+        g.started = carried.began if carried else perf_counter()
 
     def _count(self, response: Response) -> Response:
+        if g.get("put_off"):
+            return response
         route = request.url_rule.rule if request.url_rule else "none"
         method = request.method if request.method in _METHODS else "other"
         self._requests.labels(method, route, str(response.status_code)).inc()

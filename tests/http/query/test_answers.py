@@ -152,7 +152,7 @@ def test_a_position_that_does_not_come_is_busy(house: House):
 def test_who_waits_sees_the_write_that_comes_meanwhile():
     positions = iter([0, 0, 0, 1])
 
-    Waiting(lambda: next(positions), threads=4, patience=60).until(1)
+    Waiting(lambda: next(positions), threads=4, patience=60).until(1, {})
 
     assert list(positions) == []
 
@@ -163,13 +163,13 @@ def test_a_quarter_of_the_threads_may_wait_and_no_more():
         assert waiting._slots.acquire(blocking=False)
 
     with pytest.raises(Busy, match="too many"):
-        waiting.until(1)
+        waiting.until(1, {})
 
     waiting._slots.release()
     with pytest.raises(Busy, match="did not come"):
-        waiting.until(1)
+        waiting.until(1, {})
 
 
 def test_one_may_always_wait():
     with pytest.raises(Busy, match="did not come"):
-        Waiting(lambda: 0, threads=1, patience=0).until(1)
+        Waiting(lambda: 0, threads=1, patience=0).until(1, {})

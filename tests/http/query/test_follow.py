@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from adapters.http.framework.carried import RECONNECT
 from adapters.http.views import follow
-from adapters.http.views.follow import RECONNECT, Follower, messages
+from adapters.http.views.follow import Follower, messages
 from adapters.sql import Reads, Unavailable
 from tests.support.house import House, wms
 

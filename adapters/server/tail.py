@@ -1,0 +1,212 @@
+"""One tail of the log in each process that serves: it reads each event once, and feeds all who follow or wait.
+
+An event costs those whom it fits, whoever else is there: they stand under what they want. Who does not take what he is
+given is fed no longer, and reads for himself what he missed before he comes back.
+"""
+
+import asyncio
+from asyncio import Future
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from time import monotonic
+from typing import Protocol
+
+import structlog
+
+from adapters.http import AT_ONCE, Key, TailEvent, Wanted, joined
+from adapters.server.threads import Threads
+from adapters.sql import Unavailable
+
+EVERY = 0.1
+"""Seconds between two looks for events of other services: the writer tells of those of this one."""
+REST = 2.0
+LONGEST_REST = 0.1
+"""A round rests so many times as long as it took, at most so many seconds: others want the interpreter, too."""
+KEPT = 1_000
+"""Events that are kept for those who come back."""
+
+_logger = structlog.get_logger()
+
+
+class TailFollower(Protocol):
+    """Who is fed. `after`: nothing up to there is for it. `patient`: it waits while the database is away."""
+
+    wanted: Wanted
+    after: int
+    fed: bool
+    patient: bool
+
+    def take(self, messages: bytes, position: int) -> bool:
+        """Messages that fit, up to a position. False: feed it no longer."""
+
+    def look(self) -> bool:
+        """Every now and then. False: feed it no longer."""
+
+    def fall_back(self) -> None:
+        """It is fed no longer: it reads for itself, or asks."""
+
+
+class Tail:
+    """Belongs to one event loop. `read`: the next events behind a position, in a thread.
+
+    `listen` is given what is to be called when something was committed, again and again: the writer may be another one.
+    """
+
+    def __init__(
+        self, read: Callable[[int], Sequence[TailEvent]], listen: Callable[[Callable[[], None]], None]
+    ) -> None:
+        self._read = read
+        self._listen = listen
+        self._threads = Threads(1, "hookfold-tail")
+        self._groups: dict[Wanted, dict[TailFollower, None]] = {}
+        self._wanting: dict[Key, dict[Wanted, None]] = {}
+        self._recent: deque[TailEvent] = deque()
+        self._floor = self._position = 0
+        self._sources: set[str] = set()
+        self._looking = self._reading = self._resting = self._again = False
+
+    def join(self, follower: TailFollower, head: int) -> bool:
+        """Feeds it from now on. False where it has to read once more: `head` is too far back by now.
+
+        `head`: the log's position up to which it has all that there is for it.
+        """
+        if not self._groups:
+            self._begin(head)
+        elif head < self._floor:
+            return False
+        missed = [told for told in self._recent if _is_for(follower, told)]
+        if not missed or follower.take(joined(missed), self._position):
+            self._add(follower)
+        return True
+
+    def leave(self, follower: TailFollower) -> None:
+        """It has ended."""
+        if follower.fed:
+            self._remove(follower, follower.after)
+
+    def news(self) -> None:
+        """Something was committed, or may have been."""
+        if self._reading or self._resting:
+            self._again = True
+        elif self._groups:
+            self._again, self._reading = False, True
+            told = partial(self._told, self._position, monotonic())
+            self._threads.run(partial(self._read, self._position)).add_done_callback(told)
+
+    def close(self) -> None:
+        """Waits for what is read."""
+        self._threads.close()
+
+    def _begin(self, head: int) -> None:
+        self._recent.clear()
+        self._sources.clear()
+        self._floor = self._position = head
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        """As long as anybody is there."""
+        self._looking = bool(self._groups)
+        if self._looking:
+            asyncio.get_running_loop().call_later(EVERY, self._look)
+            self._listen(self.news)
+            for follower in self._all():
+                if follower.fed and not follower.look() and follower.fed:
+                    self._remove(follower, self._position)
+            self.news()
+
+    def _told(self, after: int, began: float, reading: "Future[Sequence[TailEvent]]") -> None:
+        self._reading = False
+        if reading.cancelled():
+            return
+        if (error := reading.exception()) is not None:
+            self._fail(error)
+        elif self._groups and after == self._position and reading.result():
+            self._feed(reading.result())
+            self._again = self._again or len(reading.result()) == AT_ONCE
+        self._resting = True
+        rest = min(LONGEST_REST, REST * (monotonic() - began))
+        asyncio.get_running_loop().call_later(rest, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        if self._again:
+            self.news()
+
+    def _fail(self, error: BaseException) -> None:
+        if not isinstance(error, Unavailable):
+            _logger.error("tail_failed", exc_info=error)
+        for follower in self._all():
+            if not follower.patient:
+                self._send_back(follower, self._position)
+
+    def _feed(self, rows: Sequence[TailEvent]) -> None:
+        self._meet({row.source for row in rows if row.stream is not None})
+        self._keep(rows)
+        fitting: dict[Wanted, list[TailEvent]] = {}
+        for row in rows:
+            for key in row.keys:
+                for wanted in self._wanting.get(key, ()):
+                    if wanted.reading not in {None, row.reading}:
+                        continue
+                    fitting.setdefault(wanted, []).append(row)
+        for wanted, some in fitting.items():
+            messages = joined(some)
+            for follower in list(self._groups.get(wanted, ())):
+                self._give(follower, some, messages)
+
+    def _give(self, follower: TailFollower, some: list[TailEvent], messages: bytes) -> None:
+        """Whoever is ahead of the tail gets what is behind him."""
+        if follower.after >= some[0].position:
+            messages = joined([told for told in some if told.position > follower.after])
+        if follower.fed and messages and not follower.take(messages, self._position) and follower.fed:
+            self._remove(follower, self._position)
+
+    def _meet(self, sources: set[str]) -> None:
+        """Of a source that is new here, nobody has known which of its streams fit."""
+        new = sources - self._sources
+        self._sources |= new
+        if new:
+            for follower in self._all():
+                if follower.wanted.anywhere:
+                    self._send_back(follower, self._position)
+
+    def _keep(self, rows: Sequence[TailEvent]) -> None:
+        self._position = rows[-1].position
+        self._recent.extend(rows)
+        while len(self._recent) > KEPT:
+            self._floor = self._recent.popleft().position
+
+    def _all(self) -> Iterator[TailFollower]:
+        return iter([follower for group in self._groups.values() for follower in group])
+
+    def _add(self, follower: TailFollower) -> None:
+        wanted = follower.wanted
+        follower.fed = True
+        self._groups.setdefault(wanted, {})[follower] = None
+        for key in wanted.keys:
+            self._wanting.setdefault(key, {})[wanted] = None
+
+    def _send_back(self, follower: TailFollower, upto: int) -> None:
+        self._remove(follower, upto)
+        follower.fall_back()
+
+    def _remove(self, follower: TailFollower, upto: int) -> None:
+        """It has had all that there is for it up to that position."""
+        follower.fed, follower.after = False, max(follower.after, upto)
+        group = self._groups[follower.wanted]
+        del group[follower]
+        if not group:
+            del self._groups[follower.wanted]
+            for key in follower.wanted.keys:
+                del self._wanting[key][follower.wanted]
+                if not self._wanting[key]:
+                    del self._wanting[key]
+
+
+def _is_for(follower: TailFollower, told: TailEvent) -> bool:
+    wanted = follower.wanted
+    fits = wanted.reading in {None, told.reading} and not wanted.keys.isdisjoint(told.keys)
+    return fits and told.position > follower.after

@@ -1,0 +1,182 @@
+"""The one tail of a process: who is fed what, and how somebody comes to it and is let go."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from adapters.http import TailEvent, Wanted
+from adapters.server import tail as module
+from adapters.server.tail import Tail
+
+ALL, NONE = Wanted(), Wanted(None, frozenset())
+
+
+class Log:
+    """Events that are told; `gate` is asked before each reading."""
+
+    def __init__(self) -> None:
+        self.events: list[TailEvent] = []
+        self.news: Callable[[], None] = lambda: None
+        self.asked: list[int] = []
+
+    def add(self, *events: tuple[str, str | None]) -> None:
+        for source, stream in events:
+            position = len(self.events) + 1
+            self.events.append(TailEvent(position, source, stream, "read", b"%d " % position))
+        self.news()
+
+    def read(self, after: int) -> Sequence[TailEvent]:
+        self.asked.append(after)
+        return self.events[after:]
+
+    def listen(self, news: Callable[[], None]) -> None:
+        self.news = news
+
+
+class Follower:
+    def __init__(self, wanted: Wanted = ALL, after: int = 0, *, takes: bool = True) -> None:
+        self.wanted, self.after, self.takes = wanted, after, takes
+        self.fed, self.patient = False, True
+        self.got, self.back = b"", 0
+        self.came = asyncio.Event()
+
+    def take(self, messages: bytes, position: int) -> bool:
+        self.got += messages
+        self.after = position
+        self.came.set()
+        return self.takes
+
+    def look(self) -> bool:
+        return True
+
+    def fall_back(self) -> None:
+        self.back += 1
+        self.came.set()
+
+
+def run(scene: Callable[[Log, Tail], Any]) -> None:
+    async def whole() -> None:
+        log = Log()
+        tail = Tail(log.read, log.listen)
+        await asyncio.wait_for(scene(log, tail), 20)
+        await asyncio.to_thread(tail.close)
+
+    asyncio.run(whole())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - what a callback of the loop does
+        await asyncio.sleep(0.005)
+
+
+def test_each_gets_what_fits_and_an_event_is_read_once_for_all():
+    async def scene(log: Log, tail: Tail) -> None:
+        wanted = [Wanted(), Wanted("a"), Wanted("b"), Wanted("a", frozenset({("a", "s")})), NONE]
+        followers = [Follower(one) for one in wanted for _ in range(3)]
+        assert all(tail.join(one, 0) for one in followers)
+
+        log.add(("a", "s"), ("b", "s"), ("a", None), ("a", "t"))
+        await until(lambda: followers[0].got.endswith(b"4 "))
+
+        assert [one.got for one in followers[::3]] == [b"1 2 3 4 ", b"1 3 4 ", b"2 ", b"1 ", b""]
+        assert {one.got for one in followers[:3]} == {b"1 2 3 4 "}
+        for one in followers:
+            tail.leave(one)
+
+    run(scene)
+
+
+def test_who_does_not_take_is_fed_no_longer_and_comes_back_behind_what_he_has():
+    async def scene(log: Log, tail: Tail) -> None:
+        slow, quick = Follower(takes=False), Follower()
+        tail.join(slow, 0)
+        tail.join(quick, 0)
+        log.add(("a", None))
+        await until(lambda: quick.got == b"1 ")
+        log.add(("a", None), ("a", None))
+        await until(lambda: quick.got == b"1 2 3 ")
+        assert (slow.got, slow.fed, slow.after) == (b"1 ", False, 1)
+
+        slow.takes = True
+        assert tail.join(slow, slow.after)
+
+        assert (slow.got, slow.fed) == (b"1 2 3 ", True)
+        tail.leave(slow)
+        tail.leave(quick)
+
+    run(scene)
+
+
+def test_who_is_too_far_back_reads_once_more(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "KEPT", 2)
+
+    async def scene(log: Log, tail: Tail) -> None:
+        there = Follower()
+        tail.join(there, 0)
+        log.add(*[("a", None)] * 5)
+        await until(lambda: there.after == 5)
+
+        assert not tail.join(Follower(), 2)
+        late = Follower(after=3)
+        assert tail.join(late, 3)
+
+        assert late.got == b"4 5 "
+        tail.leave(there)
+        tail.leave(late)
+
+    run(scene)
+
+
+def test_who_is_ahead_of_the_log_gets_what_is_behind_him():
+    async def scene(log: Log, tail: Tail) -> None:
+        ahead, there = Follower(after=2), Follower()
+        tail.join(ahead, 0)
+        tail.join(there, 0)
+
+        log.add(*[("a", None)] * 4)
+        await until(lambda: there.got == b"1 2 3 4 ")
+
+        assert ahead.got == b"3 4 "
+        tail.leave(ahead)
+        tail.leave(there)
+
+    run(scene)
+
+
+def test_a_source_that_is_new_sends_those_back_who_take_any():
+    async def scene(log: Log, tail: Tail) -> None:
+        anywhere, of_one = Follower(Wanted(None, frozenset({("a", "s")}))), Follower(Wanted("a"))
+        tail.join(anywhere, 0)
+        tail.join(of_one, 0)
+
+        log.add(("a", "s"))
+        await until(lambda: of_one.got == b"1 ")
+
+        assert (anywhere.back, anywhere.fed, anywhere.after, anywhere.got) == (1, False, 0, b"")
+        assert tail.join(anywhere, 1)
+        assert anywhere.got == b"1 "
+        log.add(("a", "s"))
+        await until(lambda: of_one.got == b"1 2 ")
+        assert (anywhere.back, anywhere.got) == (1, b"1 2 ")
+        tail.leave(anywhere)
+        tail.leave(of_one)
+
+    run(scene)
+
+
+def test_nothing_is_read_where_nobody_follows():
+    async def scene(log: Log, tail: Tail) -> None:
+        one = Follower()
+        tail.join(one, 0)
+        await until(lambda: log.asked == [0])
+        tail.leave(one)
+        asked = len(log.asked)
+
+        log.add(("a", None))
+        await asyncio.sleep(3 * module.EVERY)
+
+        assert len(log.asked) == asked
+
+    run(scene)
