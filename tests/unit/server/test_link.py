@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.server import Link
-from adapters.server.frames import Inbox, Item, frame, pack
+from adapters.server.frames import Inbox, Item, Listen, frame, pack
 from adapters.sql import Receipt, Rejection, Unavailable
 from core.ids import Ids
 
@@ -193,3 +193,28 @@ def test_without_a_writer_nothing_is_committed(tmp_path: Path):
         assert isinstance(await committed(link, delivery(2)), Unavailable)
 
     asyncio.run(wait_for_nobody())
+
+
+def test_whoever_listens_hears_of_commits_also_of_a_writer_that_was_started_anew(tmp_path: Path):
+    heard = asyncio.Event()
+    listeners: list[StreamWriter] = []
+
+    async def tell(reader: StreamReader, writer: StreamWriter) -> None:
+        asked = Inbox[Listen](Listen).whole(await reader.read(1 << 16))
+        assert asked == [Listen()]
+        listeners.append(writer)
+        writer.write(frame([]))
+        await say_nothing(reader, writer)
+
+    async def use(link: Link) -> None:
+        for _ in range(2):
+            heard.clear()
+            link.listen(heard.set)
+            await asyncio.wait_for(heard.wait(), 20)
+            listeners[-1].close()
+            while link._transport is not None:  # noqa: ASYNC110 - asyncio tells the link
+                await asyncio.sleep(0.005)
+
+    linked(tmp_path, tell, use)
+
+    assert len(listeners) >= 2

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from adapters.server.frames import Inbox, Item, Outcome, frame, pack
+from adapters.server.frames import Inbox, Item, Listen, Outcome, frame, pack
 from adapters.sql import Receipt, Rejection, Unavailable
 from adapters.sql.log.batch_limits import MOST_BYTES
 from tests.support.writing import connecting
@@ -227,3 +227,16 @@ def received(client: socket.socket, count: int) -> list[Outcome]:
     while len(outcomes) < count:
         outcomes += inbox.whole(client.recv(1 << 16))
     return outcomes
+
+
+def test_whoever_listens_is_told_when_something_of_others_was_committed():
+    log = Scripted(1)
+    with connecting(log) as connect, connect() as listening, connect() as sending:
+        listening.sendall(frame([pack(Listen())]) + frame([pack(Rejection("clinic", 0, [], b"", 1, 400, "empty"))]))
+        assert listening.recv(1 << 16) == frame([pack(Receipt("rejected", 1))])
+
+        sending.sendall(frame([pack(Rejection("clinic", 0, [], b"", 2, 400, "empty"))]))
+
+        assert sending.recv(1 << 16) == frame([pack(Receipt("rejected", 2))])
+        assert listening.recv(1 << 16) == frame([])
+    log.close()

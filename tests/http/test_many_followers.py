@@ -4,8 +4,8 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.logs import wms
 from tests.support.raw import request
-from tests.support.service import Service, running
+from tests.support.service import Answer, Service, running
 from tests.support.sse import STREAM
 
 MANY = 200
@@ -115,18 +115,23 @@ async def followed(service: Service) -> list[Reader]:
 
 def test_sixty_that_wait_hold_no_thread(service: Service):
     after = max(service.positions(), default=0)
-    wait, written = f"/v1/events?after={after}&wait=30", f"/v1/sessions?min_position={after + 1}"
+    wait, hopeless = f"/v1/events?after={after}&wait=30", f"/v1/sessions?min_position={after + 1_000}"
     with ThreadPoolExecutor(60) as pool:
-        waiting = [pool.submit(service.send, "GET", path) for path in [wait, written] * 30]
-        while b"hookfold_waiting 60.0" not in service.send("GET", "/metrics").body:
+        waiting = [pool.submit(service.send, "GET", wait) for _ in range(30)]
+        in_vain = [pool.submit(service.send, "GET", hopeless) for _ in range(30)]
+        while b"hookfold_waiting 30.0" not in service.send("GET", "/metrics").body or not all_done(in_vain):
             assert not any(one.done() for one in waiting)
-        assert [service.send("GET", "/v1/sessions").status for _ in range(10)] == [200] * 10
-
+        written = pool.submit(service.send, "GET", f"/v1/sessions?min_position={after + 1}")
         service.wms(wms("s", 0))
-
         answers = [one.result() for one in waiting]
 
-    assert {answer.status for answer in answers} == {200}
-    assert {len(answer.json["data"]) for answer in answers} == {1}
-    assert b"hookfold_waiting 0.0" in service.send("GET", "/metrics").body
-    assert b'route="/v1/events",status="200"} 30.0' in service.send("GET", "/metrics").body
+    assert {(answer.status, len(answer.json["data"])) for answer in answers} == {(200, 1)}
+    assert {one.result().json["detail"].partition(" to ")[0] for one in in_vain} == {"the log did not come"}
+    assert (written.result().status, len(written.result().json["data"])) == (200, 1)
+    told = service.send("GET", "/metrics").body
+    assert b"hookfold_waiting 0.0" in told
+    assert b'route="/v1/events",status="200"} 3' in told
+
+
+def all_done(futures: "Sequence[Future[Answer]]") -> bool:
+    return all(one.done() for one in futures)
