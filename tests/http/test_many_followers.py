@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.logs import wms
 from tests.support.raw import request
-from tests.support.service import Answer, Service, running
+from tests.support.service import READY, Answer, Service, running
 from tests.support.sse import STREAM
 
 MANY = 200
@@ -106,7 +106,7 @@ async def followed(service: Service) -> list[Reader]:
     last = await asyncio.to_thread(send, service, "a", SENT)
     for reader in readers:
         reader.expect(last)
-    await asyncio.wait_for(asyncio.gather(*(reader.done.wait() for reader in readers)), 60)
+    await asyncio.wait_for(asyncio.gather(*(reader.done.wait() for reader in readers)), READY)
     for one in following:
         one.cancel()
     await asyncio.gather(*following, return_exceptions=True)
