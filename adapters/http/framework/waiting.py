@@ -29,7 +29,9 @@ class Waiting:
         self._head = head
         self._patience = patience
         self._slots = BoundedSemaphore(max(1, threads // 4))
-        self.taken = Gauge("hookfold_waiting_requests", "Requests that hold a thread while they wait or follow.", registry=None)
+        self.taken = Gauge(
+            "hookfold_waiting_requests", "Requests that hold a thread while they wait or follow.", registry=None
+        )
 
     def slot(self, parameter: str | None = None) -> ExitStack:
         """One of the slots, until the stack is closed. Raises Busy, which names the parameter, where none is free."""
