@@ -24,7 +24,7 @@ KEPT = 100
 
 _SERVICES = Insert.upsert(tables.services, keep=("started_at",))
 _COLUMNS = ", ".join(_SERVICES.names)
-_ALL = f"SELECT {_COLUMNS} FROM services ORDER BY seen_at DESC, name"
+_ALL = f"SELECT {_COLUMNS} FROM services"
 _PRUNE = (
     f"DELETE FROM services WHERE seen_at < (SELECT seen_at FROM services ORDER BY seen_at DESC LIMIT 1 OFFSET {KEPT})"
 )
