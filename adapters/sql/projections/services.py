@@ -79,7 +79,8 @@ def services(cursor: Any) -> list[RegisteredService]:
     cursor.execute(_ALL)
     names = _SERVICES.names
     rows = (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
-    return [RegisteredService(**(row | {"code": msgspec.json.decode(row["code"])})) for row in rows]
+    found = [RegisteredService(**(row | {"code": msgspec.json.decode(row["code"])})) for row in rows]
+    return sorted(found, key=lambda one: (-one.seen_at, one.name))
 
 
 def answering(found: Sequence[RegisteredService], versions: Iterable[Version], now: Instant) -> list[Answering]:
