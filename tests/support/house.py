@@ -1,6 +1,7 @@
 """The query API over a database of a test, with a source of every provider and a log to fill it through."""
 
 import json
+import threading
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
@@ -59,6 +60,10 @@ class House:
         self.client: Any = self.app.test_client()
 
     def close(self) -> None:
+        """Waits for a replay's thread: a connection that it gave back behind the engine's end would stay open."""
+        for thread in threading.enumerate():
+            if thread.name == "hookfold-replay":
+                thread.join(10)
         self.log.close()
         self.engine.dispose()
 
