@@ -70,7 +70,7 @@ class Glasses:
         """Nothing can be verified: everything is taken and marked unsigned."""
         return Verified(None)
 
-    def claim(self, headers: Headers) -> Refused:  # noqa: ARG002
+    def claim(self, headers: Headers) -> Refused:  # noqa: ARG002 - no header claims anything here
         """Nothing is claimed."""
         return Refused("unsigned")
 

@@ -24,6 +24,7 @@ ROUNDS = 3
 """So often is erased what arrived for the erased meanwhile."""
 
 _NEEDLES = 20
+_FROM_THE_START = Search()
 _ESCAPE = re.compile(r"\\u([0-9a-f]{4})")
 
 _NAMES = "SELECT source, stream, provider_id FROM streams WHERE stream = ? AND provider_id IS NOT NULL"
@@ -220,7 +221,7 @@ class Eraser:
         cursor: Any,
         streams: Sequence[Row],
         names: Iterable[str],
-        behind: Search = Search(),  # noqa: B008
+        behind: Search = _FROM_THE_START,
     ) -> Erasable:
         """Streams, and all that names one of the names: as a JSON string, in whatever was kept of a body."""
         found = Erasable([tuple(row) for row in streams])

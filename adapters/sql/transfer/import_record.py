@@ -3,6 +3,7 @@
 An entry of its own right away would stand where the exported log has its next event: nothing more could be taken over.
 """
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -39,7 +40,7 @@ def record_imports(engine: Engine, log: Log, recorder: Recorder) -> None:
     """Tells of what was imported since it was last told, before the log goes on by itself."""
     forget = _FORGET.replace("?", dialect_of(engine).mark)
 
-    def forgotten(cursor: Any, held: str) -> None:
+    def forget_held(held: str, cursor: Any, _position: int) -> None:
         cursor.execute(forget, (held,))
         if cursor.fetchone() is None:
             raise _Overtaken
@@ -47,7 +48,7 @@ def record_imports(engine: Engine, log: Log, recorder: Recorder) -> None:
     while (held := _held(engine)) is not None:
         entry = recorder.entry("imported", **msgspec.json.decode(held))
         try:
-            log.append_with(entry, lambda cursor, _, held=held: forgotten(cursor, held))  # type: ignore[misc]
+            log.append_with(entry, partial(forget_held, held))
         except _Overtaken:
             continue
 
