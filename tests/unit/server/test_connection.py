@@ -1,6 +1,7 @@
 """Each client gets its answers in the order of its requests, and none may keep others, or the process, waiting."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from adapters.server.streaming_body import StreamingBody
 
 GET = b"GET /%d HTTP/1.1\r\nHost: example.com\r\n\r\n"
 LARGE = 8_000_000
+ROOM = 65_536
 
 Test = Callable[["Client"], Awaitable[None]]
 
@@ -33,7 +35,7 @@ class Client:
         self.others: list[Client] = []
 
     async def connect(self, port: int) -> None:
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", port)
+        self.reader, self.writer = await asyncio.open_connection(sock=await little_room(port))
 
     async def another(self) -> "Client":
         """Another client of the same site."""
@@ -94,6 +96,15 @@ class Client:
     @property
     def is_closed(self) -> bool:
         return not self.site.connections
+
+
+async def little_room(port: int) -> socket.socket:
+    """A connection whose kernel takes little for its reader: left alone, it may take a whole answer that nobody reads."""
+    connection = socket.socket()
+    connection.setblocking(False)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+    await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+    return connection
 
 
 class Taken(StreamingBody):
