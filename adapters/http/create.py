@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Sequence
+from functools import cache, partial
 from http import HTTPStatus
 
 import structlog
@@ -82,7 +83,7 @@ def _routes() -> list[Route]:
 
 
 def _publish(app: Flask, routes: Sequence[Route], *, guarded: bool) -> None:
-    document = openapi.document_of(routes, guarded=guarded)
+    document = cache(partial(openapi.document_of, routes, guarded=guarded))
     openapi.publish(app, document)
     docs.publish(app, document)
 

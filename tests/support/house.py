@@ -3,12 +3,13 @@
 import json
 import threading
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+from flask import Flask
 
 from adapters.http import Api, create_http, report_action
 from adapters.providers import build, reader
@@ -56,8 +57,15 @@ class House:
             "record": self.recorder.record,
         }
         self.api = Api(**(given | {"clock": lambda: NOON, "patience": 0.05} | api))
-        self.app = create_http(self.api)
-        self.client: Any = self.app.test_client()
+
+    @cached_property
+    def app(self) -> Flask:
+        """The application, made when a test first asks it something: it takes longer than the rest."""
+        return create_http(self.api)
+
+    @cached_property
+    def client(self) -> Any:
+        return self.app.test_client()
 
     def close(self) -> None:
         """Waits for a replay's thread: a connection that it gave back behind the engine's end would stay open."""

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, made of the declarations that register the routes and check what is sent."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -109,9 +109,9 @@ def _with_plain_names(document: Schema) -> Schema:
     return named
 
 
-def publish(app: Flask, document: Schema) -> None:
+def publish(app: Flask, document: Callable[[], Schema]) -> None:
     """Serves the document at `/openapi.json`."""
-    app.add_url_rule("/openapi.json", "openapi", lambda: uncached(document))
+    app.add_url_rule("/openapi.json", "openapi", lambda: uncached(document()))
 
 
 def _paths(routes: Sequence[Route], schema_of: Schema) -> Schema:

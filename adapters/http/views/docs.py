@@ -1,6 +1,7 @@
 """`/docs`: the OpenAPI document as a page for people. Plain HTML from here: no script, nothing from elsewhere."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, render_template
@@ -26,13 +27,14 @@ PROBLEMS = {
 """Every kind of problem; a problem's `type` leads to its paragraph."""
 
 
-def publish(app: Flask, document: dict[str, Any]) -> None:
+def publish(app: Flask, document: Callable[[], dict[str, Any]]) -> None:
     """Serves the page."""
     app.jinja_env.filters["type_of"] = type_of
     app.jinja_env.filters["prose"] = prose
 
     def docs() -> Response:
-        page = render_template("docs.html", document=document, groups=_groups(document), problems=PROBLEMS)
+        told = document()
+        page = render_template("docs.html", document=told, groups=_groups(told), problems=PROBLEMS)
         headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
         return Response(page, headers=headers, content_type="text/html; charset=utf-8")
 

@@ -99,7 +99,7 @@ class Client:
 
 
 async def little_room(port: int) -> socket.socket:
-    """A connection whose kernel takes little for its reader: left alone, it may take a whole answer that nobody reads."""
+    """A connection whose kernel takes little ahead of its reader; left alone, it may take a whole answer."""
     connection = socket.socket()
     connection.setblocking(False)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
