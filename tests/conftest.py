@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """The process that was started by hand cleans up; its workers do not."""
     if not hasattr(config, "workerinput"):
         config.stash[UNDO] = ExitStack()
-        config.stash[UNDO].enter_context(Run())
+        config.stash[UNDO].enter_context(Run(in_memory=True))
         config.add_cleanup(config.stash[UNDO].close)
 
 

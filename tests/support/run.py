@@ -15,14 +15,24 @@ LONGEST = 60
 """Bytes of a temporary directory's name: a socket's whole path has 103 on every system."""
 
 
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 2**30
+"""Bytes that have to be free there."""
+
+
 class Run:
     """While it is entered, a folder of its own is the temporary directory of this process and of all that it starts.
 
-    When it ends, or was killed, the folder goes, and every process that was started in it.
+    When it ends, or was killed, the folder goes, and every process that was started in it. `in_memory`: the folder is
+    on no disk where the machine has room for that, and nobody named a temporary directory.
     """
 
+    def __init__(self, *, in_memory: bool = False) -> None:
+        self._in_memory = in_memory
+
     def __enter__(self) -> Self:
-        self.folder = Path(tempfile.mkdtemp(prefix="hookfold-run-", dir=_place()))
+        place = str(MEMORY) if self._in_memory and "TMPDIR" not in os.environ and _has_room(MEMORY) else _place()
+        self.folder = Path(tempfile.mkdtemp(prefix="hookfold-run-", dir=place))
         self.folder.chmod(0o711)  # a server that root starts runs as somebody else
         command = [sys.executable, "-I", janitor.__file__, str(self.folder)]
         self._janitor = subprocess.Popen(command, stdin=subprocess.PIPE, cwd="/", start_new_session=True)
@@ -49,6 +59,14 @@ def _place() -> str:
     """The temporary directory, or /tmp where no socket or nobody but root could be in it."""
     named = tempfile.gettempdir()
     return named if len(os.fsencode(named)) <= LONGEST and open_to_all(Path(named)) else "/tmp"
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether a run fits in there. Containers often have a small one, from which nothing may be run."""
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize >= ROOM and not found.f_flag & os.ST_NOEXEC
 
 
 def open_to_all(folder: Path) -> bool:
