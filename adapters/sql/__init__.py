@@ -5,19 +5,12 @@ from adapters.sql.audit.verify import Verified, recompute
 from adapters.sql.database.address import WrongAddress
 from adapters.sql.database.backup import back_up, faults
 from adapters.sql.database.collector import seldom_collecting
-from adapters.sql.database.engine import (
-    check_made,
-    check_newest,
-    migrate,
-    noted_files,
-    open_engine,
-    opened_engine,
-    revision,
-)
+from adapters.sql.database.engine import noted_files, open_engine, opened_engine
 from adapters.sql.database.errors import cause_of
 from adapters.sql.database.exceptions import Unavailable, Unstorable
 from adapters.sql.database.files import Noted
 from adapters.sql.database.limits import TooLong, time_limit
+from adapters.sql.database.revisions import check_made, check_newest, migrate, revision
 from adapters.sql.database.session import Unfit
 from adapters.sql.database.wal import carrying
 from adapters.sql.erasure.destroy import Erasable

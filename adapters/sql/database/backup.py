@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from adapters.sql.database.engine import revision
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.exceptions import Unavailable
+from adapters.sql.database.revisions import revision
 
 _GUARDS = {
     "sqlite": {"events_refuse_update", "events_refuse_delete", "events_refuse_replace"},

@@ -1,4 +1,4 @@
-"""Opens a database: durability settings, transactions that begin when we say so, and the migrations."""
+"""Opens a database: durability settings, and transactions that begin when we say so."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,23 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
 
 from adapters.sql.database import session
 from adapters.sql.database.address import SQLITE_OPTIONS, address
 from adapters.sql.database.errors import our_errors, spoils_session
-from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.database.files import CheckedConnection as SqliteConnection
 from adapters.sql.database.files import DatabaseFiles, Noted
 from adapters.sql.database.limits import hold_to_limits
-from adapters.sql.database.transactions import writing
-
-MIGRATIONS = Path(__file__).parents[3] / "migrations"
 
 WAL_LIMIT = 32 * 2**20
 """Bytes that SQLite's write-ahead log is cut to once it was carried over: a long reader lets it grow, as far as it may.
@@ -136,41 +127,3 @@ def _settle(files: DatabaseFiles, connection: Any, _record: object) -> None:
         connection.execute(pragma)
     connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     files.opened()
-
-
-def migrate(engine: Engine) -> None:
-    """Brings the database to the newest revision; two processes that start at once take turns. Raises Unavailable."""
-    with our_errors(), writing(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7238701)")
-        try:
-            command.upgrade(_config(connection), "head")
-        except CommandError as error:
-            raise Unavailable("it is at a revision that this release does not know") from error
-
-
-def revision(engine: Engine) -> tuple[str | None, str | None]:
-    """The database's revision and the newest one that this code knows. Raises Unavailable."""
-    with our_errors(), engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    return current, ScriptDirectory(str(MIGRATIONS)).get_current_head()
-
-
-def check_made(engine: Engine) -> None:
-    """Raises Unavailable where no log was ever made."""
-    if revision(engine)[0] is None:
-        raise Unavailable("it holds no log: name the one that `hookfold serve` made")
-
-
-def check_newest(engine: Engine) -> None:
-    """Raises Unavailable where the database is not at the newest revision."""
-    current, newest = revision(engine)
-    if current != newest:
-        raise Unavailable(f"it is at revision {current or 'none'}, this code knows {newest}")
-
-
-def _config(connection: Any) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    return config

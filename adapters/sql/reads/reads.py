@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable
 
-from adapters.sql.database.engine import revision
 from adapters.sql.database.errors import our_errors
+from adapters.sql.database.revisions import revision
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code
 from adapters.sql.reads import reads_as_of, reads_counts, reads_deliveries, reads_events, reads_evidence, reads_streams

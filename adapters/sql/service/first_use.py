@@ -6,7 +6,8 @@ from pathlib import Path
 from sqlalchemy import Engine, select, text
 
 from adapters.sql.database.address import address
-from adapters.sql.database.engine import opened_engine, revision
+from adapters.sql.database.engine import opened_engine
+from adapters.sql.database.revisions import revision
 from adapters.sql.database.tables import service
 from adapters.sql.database.transactions import writing
 
