@@ -21,6 +21,7 @@ from tests.support.server import Server
 settings.register_profile("hookfold", deadline=None, print_blob=True)  # the machine may be busy: slow is not wrong
 settings.load_profile("hookfold")
 
+LEFT_OUT = "LEFT OUT"
 BACKENDS = ["sqlite", "postgresql"]
 UNDO = pytest.StashKey[ExitStack]()
 SHARED = pytest.StashKey[Server]()
@@ -32,6 +33,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[UNDO] = ExitStack()
         config.stash[UNDO].enter_context(Run(in_memory=True))
         config.add_cleanup(config.stash[UNDO].close)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says loudly which tests were left out, and what they want."""
+    for skipped in terminalreporter.getreports("skipped"):
+        if (reason := str(skipped.longrepr[2]).removeprefix("Skipped: ")).startswith(LEFT_OUT):
+            terminalreporter.write_line(f"{skipped.nodeid} is {reason}", red=True, bold=True)
 
 
 @pytest.hookimpl(optionalhook=True)

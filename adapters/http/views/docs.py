@@ -1,13 +1,20 @@
-"""`/docs`: the OpenAPI document as a page for people. Plain HTML from here: no script, nothing from elsewhere."""
+"""`/docs`: the OpenAPI document as a page for people. Nothing is from elsewhere; our script asks what is tried."""
 
+import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, render_template
 from markupsafe import Markup, escape
 
-_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+from adapters.http.views.examples import example_of
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 PROBLEMS = {
     "parameter": "A parameter, header or field cannot be understood: `parameter` names it, `detail` says why.",
@@ -34,7 +41,14 @@ def publish(app: Flask, document: Callable[[], dict[str, Any]]) -> None:
 
     def docs() -> Response:
         told = document()
-        page = render_template("docs.html", document=told, groups=_groups(told), problems=PROBLEMS)
+        page = render_template(
+            "docs.html",
+            document=told,
+            groups=_groups(told),
+            problems=PROBLEMS,
+            tried=can_be_tried,
+            example=partial(example, told["components"]["schemas"]),
+        )
         headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
         return Response(page, headers=headers, content_type="text/html; charset=utf-8")
 
@@ -44,6 +58,17 @@ def publish(app: Flask, document: Callable[[], dict[str, Any]]) -> None:
 def prose(text: str) -> Markup:
     """Text with `code` in it, as HTML."""
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+
+
+def example(components: dict[str, Any], schema: dict[str, Any]) -> str:
+    """An answer of that schema as JSON for people."""
+    return json.dumps(example_of(schema, components), indent=2)
+
+
+def can_be_tried(method: str, path: str, operation: dict[str, Any]) -> bool:
+    """Whether the page may ask it: it changes nothing, ends, and is for a page to show."""
+    media = operation["responses"].get("200", {}).get("content", {})
+    return method == "GET" and path.startswith("/v1/") and "application/json" in media
 
 
 def type_of(schema: dict[str, Any]) -> str:

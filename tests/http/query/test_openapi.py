@@ -5,9 +5,11 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from openapi_schema_validator import OAS31Validator
 
 from adapters.http.framework.problems import Problem
 from adapters.http.views.docs import PROBLEMS
+from adapters.http.views.examples import example_of
 from tests.support.house import House
 
 EXPLAINED = ("timeline", "why", "compare")
@@ -153,25 +155,35 @@ class Links(HTMLParser):
                 self.anchors.add(value or "")
 
 
-def test_the_page_works_offline_without_a_script(one_house: House):
+def test_the_page_works_offline_and_asks_only_this_service(one_house: House):
     answer = one_house.client.get("/docs")
     page = Links()
 
     page.feed(answer.get_data(as_text=True))
 
     assert answer.content_type == "text/html; charset=utf-8"
-    assert page.tags.isdisjoint({"script", "img", "iframe", "object", "form", "style"})
-    assert {target for target in page.targets if not target.startswith("#")} == {"/openapi.json", "/static/docs.css"}
+    assert page.tags.isdisjoint({"img", "iframe", "object", "style"})
+    ours = {f"/static/docs.{ending}" for ending in ("css", "js", "svg")}
+    assert {target for target in page.targets if not target.startswith("#")} == {"/", "/openapi.json", *ours}
     assert {target[1:] for target in page.targets if target.startswith("#")} <= page.anchors
-    with one_house.client.get("/static/docs.css") as styles:
-        assert styles.status_code == 200
+    for path in ours:
+        with one_house.client.get(path) as found:
+            assert found.status_code == 200
 
 
 def test_the_pages_policy_lets_nothing_in(one_house: House):
     policy = one_house.client.get("/docs").headers["Content-Security-Policy"]
 
-    assert policy.startswith("default-src 'none'; style-src 'self';")
+    assert policy.startswith("default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self';")
     assert "unsafe" not in policy
+
+
+def test_every_example_of_an_answer_is_one_that_the_schema_allows(document):
+    schemas = document["components"]["schemas"]
+
+    for name, schema in schemas.items():
+        checker = OAS31Validator({**schema, "components": document["components"]})
+        assert list(checker.iter_errors(example_of(schema, schemas))) == [], name
 
 
 def test_every_problem_type_leads_to_its_paragraph(one_house: House):
