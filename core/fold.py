@@ -1,7 +1,6 @@
 """Events in canonical order -> state and trace: pure, and the same for every order of arrival."""
 
-from collections.abc import Callable, Iterable, Iterator
-from sys import intern
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -15,7 +14,6 @@ from core.machines.registration import registration
 from core.machines.session import session
 from core.machines.state import NOTHING_SET, Kind, Run, Settings, State, Stretch, by_position_and_kind
 from core.machines.table import Arm, nothing
-from core.order import OUTCOMES
 from core.sequence_order import OVERLAP
 
 __all__ = [
@@ -29,10 +27,10 @@ __all__ = [
     "State",
     "Step",
     "advance",
-    "bare",
     "decode",
     "encode",
     "fold",
+    "late_ones",
     "trace",
     "walked",
 ]
@@ -46,8 +44,6 @@ SKEW: Instant = 300 * SECOND
 LATE = (Note("late", "arrived after an event that follows it in sequence"),)
 SKIPPED = nothing("recorded, but not understood")
 NEVER = 1 << 63
-PLACING = ("key", "attempt")
-NO_DATA: dict[str, Any] = {}
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -97,27 +93,18 @@ def advance(kind: Kind, state: Any, event: Event, settings: Settings = NOTHING_S
     return True
 
 
-def bare(event: Event) -> Event:
-    """What decides the event's place, without what else it says."""
-    kept = {name: event.data[name] for name in PLACING if name in event.data} if event.type in OUTCOMES else NO_DATA
-    return msgspec.structs.replace(event, type=intern(event.type), data=kept, notes=())
-
-
 def walked(
-    kind: Kind,
-    state: State,
-    events: Iterable[Event],
-    load: Callable[[Iterator[int]], Iterable[Event]],
-    settings: Settings,
+    kind: Kind, state: State, stretches: Iterable[Stretch], late: Container[int], settings: Settings
 ) -> Iterator[Step]:
-    """The steps of `trace`, one by one, from bare events; `load` gives the whole ones at positions, in that order.
+    """The steps of `trace`, one by one, from events that somebody else brought into canonical order.
 
-    `measurement_id` is not told: it may come later. `state` is moved on in place and holds it in the end.
+    `late` has the positions of those that arrived after one that comes behind them. `measurement_id` is not told: it
+    may come later. `state` is moved on in place, and sheds what was told: in the end it holds the regions, the outcome,
+    the counts and the measurements.
     """
-    stretches = _arranged(kind, events)
-    whole = load(event.position for stretch in stretches for event in stretch.events)
-    for (_, notes), event in zip(_along(kind, state, stretches), whole, strict=True):
+    for event, notes in _along(kind, state, stretches, late):
         yield _traced(kind, state, event, notes, settings)
+        state.shed()
 
 
 def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, onto: Any = None) -> list[Step]:
@@ -142,35 +129,30 @@ def decode(kind: Kind, snapshot: bytes) -> Any:
 
 def _walk(kind: Kind, state: State, events: Iterable[Event]) -> Iterator[tuple[Event, tuple[Note, ...]]]:
     """The events in canonical order, each with what its place makes of it; a stretch begins when it is reached."""
-    yield from _along(kind, state, _arranged(kind, events))
+    stretches = kind.arrange({event.key: event for event in events}.values())
+    positions = [event.position for stretch in stretches for event in stretch.events]
+    late = set() if positions == sorted(positions) else set(late_ones(reversed(positions)))
+    yield from _along(kind, state, stretches, late)
 
 
-def _arranged(kind: Kind, events: Iterable[Event]) -> list[Stretch]:
-    return kind.arrange({event.key: event for event in events}.values())
-
-
-def _along(kind: Kind, state: State, stretches: list[Stretch]) -> Iterator[tuple[Event, tuple[Note, ...]]]:
-    late = _late(stretches)
+def _along(
+    kind: Kind, state: State, stretches: Iterable[Stretch], late: Container[int]
+) -> Iterator[tuple[Event, tuple[Note, ...]]]:
     for stretch in stretches:
         kind.begin(state, stretch)
         for event in stretch.events:
             notes = LATE if event.position in late else ()
-            yield event, (*notes, OVERLAP) if event is stretch.overlap else notes
+            yield event, (*notes, OVERLAP) if event.position == stretch.overlap else notes
 
 
-def _late(stretches: list[Stretch]) -> set[int]:
-    """Positions of the events that arrived after one that comes behind them."""
-    positions = [event.position for stretch in stretches for event in stretch.events]
-    late: set[int] = set()
-    if positions == sorted(positions):
-        return late
+def late_ones(backwards: Iterable[int]) -> Iterator[int]:
+    """Positions of the events that arrived after one that comes behind them, out of all, the last in order first."""
     earliest = NEVER
-    for position in reversed(positions):
+    for position in backwards:
         if position > earliest:
-            late.add(position)
+            yield position
         else:
             earliest = position
-    return late
 
 
 def _apply(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings) -> Arm:

@@ -9,10 +9,11 @@ A number that goes on behind PAGE_UNLOADED is the same page: browsers tell `visi
 page that comes back from the back/forward cache keeps its counter.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import ge, gt, itemgetter
+from typing import Generic, Protocol, TypeVar
 
 from core.event import SECOND, Event
 from core.machines.state import Stretch
@@ -22,8 +23,11 @@ CLOCK_SLACK = 5
 
 UNLOADED = "PAGE_UNLOADED"
 
-Walked = tuple[int, int, bool, bytes, Event]
-"""(second, number, is not PAGE_UNLOADED, key, event): sorts in the order of the walk."""
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+Walked = tuple[int, int, bool, bytes, T]
+"""(second, number, is not PAGE_UNLOADED, key, what stands for the event): sorts in the order of the walk."""
 
 
 def second_of(event: Event) -> int:
@@ -36,59 +40,54 @@ def number_of(event: Event) -> int:
     return event.sequence or 0
 
 
-class FoundRun:
-    """A run while it is walked. `opened` is the second of its first walked event.
+def walked_by(event: Event) -> tuple[int, int, bool, bytes]:
+    """The event's place in the walk."""
+    return second_of(event), number_of(event), event.type != UNLOADED or not event.known, event.key
 
-    `overlap` is that event, where its number is above 0: two tabs use one session, or the run's beginning is lost.
+
+class Shelf(Protocol[T_contra]):
+    """What one run takes, by number: a dict, or what keeps it elsewhere."""
+
+    def __setitem__(self, number: int, taken: T_contra, /) -> None: ...
+
+    def __contains__(self, number: object, /) -> bool: ...
+
+
+class FoundRun(Generic[T]):
+    """A run while it is walked. `opened` and `until` are its first and its last second.
+
+    `overlap` is the event that opened it, where its number is above 0 and it is not the session's first run: two tabs
+    use one session, or the run's beginning is lost.
     """
 
-    def __init__(self, opened: int = 0, overlap: Event | None = None) -> None:
-        self.opened = opened
-        self.overlap = overlap
+    def __init__(self, walked: Walked[T], taken: Shelf[T], *, first: bool) -> None:
+        self.opened = self.until = walked[0]
+        self.overlap: T | None = walked[4] if walked[1] > 0 and not first else None
         self.highest = -1
-        self._taken: dict[int, Event] = {}
-        self._peaks: list[tuple[int, int]] = []
+        self.taken = taken
+        self._earlier = -1
+        self._peaks: deque[tuple[int, int]] = deque()
+        self.add(walked)
 
-    @property
-    def events(self) -> list[Event]:
-        """The run's events in canonical order."""
-        return [self._taken[number] for number in sorted(self._taken)]
-
-    @property
-    def until(self) -> int:
-        """The second of the event that was walked last."""
-        return self._peaks[-1][0]
-
-    def add(self, walked: Walked) -> None:
-        second, number, _, _, event = walked
-        self._taken[number] = event
+    def add(self, walked: Walked[T]) -> None:
+        """Takes the event."""
+        second, number = walked[:2]
+        self.taken[number] = walked[4]
         self.highest = max(self.highest, number)
+        self.until = second
         self._peaks.append((second, self.highest))
+        self._forget(second - CLOCK_SLACK)
 
-    def goes_on_with(self, second: list[Walked]) -> list[Walked]:
-        """Takes what continues the run out of one second's events, ascending; gives back the rest, ascending."""
-        rest = []
-        for walked in second:
-            if walked[1] > self.highest:
-                self.add(walked)
-            else:
-                rest.append(walked)
-        return rest
-
-    def ends_before(self, walked: Walked) -> bool:
+    def ends_before(self, walked: Walked[T]) -> bool:
         """Whether the event is none of this run's: it opens the next one."""
         second, number = walked[:2]
-        earlier = self._highest_before(second - CLOCK_SLACK)
-        return number in self._taken or number < earlier
+        self._forget(second - CLOCK_SLACK)
+        return number in self.taken or number < self._earlier
 
-    def _highest_before(self, second: int) -> int:
-        index = bisect_left(self._peaks, (second, -1))
-        return self._peaks[index - 1][1] if index else -1
-
-    @property
-    def stretch(self) -> Stretch:
-        """The run as the fold takes it."""
-        return Stretch(self.events, opened=self.opened, until=self.until, overlap=self.overlap)
+    def _forget(self, second: int) -> None:
+        """Of what was walked before this second, the highest number is all that counts."""
+        while self._peaks and self._peaks[0][0] < second:
+            self._earlier = self._peaks.popleft()[1]
 
 
 def runs(events: Iterable[Event]) -> list[Stretch]:
@@ -96,8 +95,37 @@ def runs(events: Iterable[Event]) -> list[Stretch]:
     listed = sorted(events, key=number_of)
     if (only := _only_run(listed)) is not None:
         return [only]
-    walk = sorted((second_of(e), number_of(e), e.type != UNLOADED or not e.known, e.key, e) for e in listed)
-    return [run.stretch for run in _walked(walk)] if walk else []
+    walk = sorted((*walked_by(event), event) for event in listed)
+    shelves: list[dict[int, Event]] = []
+
+    def shelf() -> dict[int, Event]:
+        shelves.append({})
+        return shelves[-1]
+
+    found = list(found_runs(walk, shelf))
+    return [_stretch(run, taken) for run, taken in zip(found, shelves, strict=True)]
+
+
+def found_runs(walk: Iterable[Walked[T]], shelf: Callable[[], Shelf[T]]) -> Iterator[FoundRun[T]]:
+    """The runs in the order in which they opened, each once it is whole. `shelf` is asked once for each, in order."""
+    found: list[FoundRun[T]] = []
+    for _, second in groupby(walk, itemgetter(0)):
+        for walked in second:
+            _walk(found, walked, shelf)
+        yield from found[:-1]
+        del found[:-1]
+    yield from found
+
+
+def _walk(found: list[FoundRun[T]], walked: Walked[T], shelf: Callable[[], Shelf[T]]) -> None:
+    """The first run that goes on with the event takes it, else the last one; or it opens the next. `found`: those that
+    the event's second has seen.
+    """
+    taker = next((run for run in found if walked[1] > run.highest), found[-1] if found else None)
+    if taker is None or (walked[1] <= taker.highest and taker.ends_before(walked)):
+        found.append(FoundRun(walked, shelf(), first=not found))
+    else:
+        taker.add(walked)
 
 
 def _only_run(events: list[Event]) -> Stretch | None:
@@ -105,36 +133,11 @@ def _only_run(events: list[Event]) -> Stretch | None:
     numbers, seconds = [number_of(event) for event in events], [second_of(event) for event in events]
     if not events or any(map(ge, numbers, numbers[1:])) or any(map(gt, seconds, seconds[1:])):
         return None
-    return Stretch(events, opened=seconds[0], until=seconds[-1])
+    return Stretch(events, opened=seconds[0], until=seconds[-1], began=events[0].occurred_at)
 
 
-def _walked(walk: list[Walked]) -> list[FoundRun]:
-    found = [FoundRun(walk[0][0])]
-    for _, second in groupby(walk, itemgetter(0)):
-        _walk_second(found, list(second))
-    return found
-
-
-def _walk_second(found: list[FoundRun], second: list[Walked]) -> None:
-    pending = found[-1].goes_on_with(second)
-    while pending:
-        opener = _take_until_a_run_opens(found[-1], pending)
-        if opener is None:
-            return
-        found.append(_opened_by(pending[opener]))
-        pending = found[-1].goes_on_with(pending[opener + 1 :])
-
-
-def _opened_by(walked: Walked) -> FoundRun:
-    second, number, _, _, event = walked
-    run = FoundRun(second, event if number > 0 else None)
-    run.add(walked)
-    return run
-
-
-def _take_until_a_run_opens(run: FoundRun, pending: list[Walked]) -> int | None:
-    for index, walked in enumerate(pending):
-        if run.ends_before(walked):
-            return index
-        run.add(walked)
-    return None
+def _stretch(run: FoundRun[Event], taken: dict[int, Event]) -> Stretch:
+    """The run as the fold takes it."""
+    events = [taken[number] for number in sorted(taken)]
+    overlap = None if run.overlap is None else run.overlap.position
+    return Stretch(events, run.opened, run.until, overlap, began=events[0].occurred_at)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from core.event import Event, Note
+from core.event import Event, Instant, Note
 from core.machines.records import MeasurementState
 from core.machines.state import Run, Stretch
 from core.runs import UNLOADED, number_of, runs, second_of
@@ -17,10 +17,9 @@ def by_sequence(events: Iterable[Event]) -> list[Stretch]:
 
 def begin_run(state: MeasurementState, stretch: Stretch) -> None:
     """Everything starts anew but what stands: the runs and the measurements before."""
-    first = stretch.events[0]
-    _supersede(state, first)
+    _supersede(state, stretch.began)
     state.run += 1
-    state.runs.append(Run(state.run, first.occurred_at))
+    state.runs.append(Run(state.run, stretch.began))
     state.state, state.connection, state.visibility = "waiting", "unknown", "unknown"
     state.outcome = None
     state.current, state.highest, state.count, state.hole = -1, -1, 0, -1
@@ -28,9 +27,9 @@ def begin_run(state: MeasurementState, stretch: Stretch) -> None:
     state.second = stretch.until
 
 
-def _supersede(state: MeasurementState, first: Event) -> None:
+def _supersede(state: MeasurementState, at: Instant | None) -> None:
     if state.runs and state.runs[-1].ended_by is None:
-        state.runs[-1].ended_by, state.runs[-1].ended_at = "superseded", first.occurred_at
+        state.runs[-1].ended_by, state.runs[-1].ended_at = "superseded", at
 
 
 def follow_sequence(state: MeasurementState, event: Event) -> tuple[Note, ...] | None:
@@ -44,15 +43,19 @@ def follow_sequence(state: MeasurementState, event: Event) -> tuple[Note, ...] |
     surely_taken = state.count == state.highest + 1
     if same_second or not surely_taken:
         return None
-    begin_run(state, Stretch([event], opened=second, until=second))
+    _begin_with(state, event, second)
     return (OVERLAP,) if number > 0 else ()
 
 
 def _join(state: MeasurementState, event: Event, second: int) -> tuple[()]:
     if not state.run:
-        begin_run(state, Stretch([event], opened=second, until=second))
+        _begin_with(state, event, second)
     state.second = second
     return ()
+
+
+def _begin_with(state: MeasurementState, event: Event, second: int) -> None:
+    begin_run(state, Stretch([event], opened=second, until=second, began=event.occurred_at))
 
 
 def count(state: MeasurementState, event: Event) -> None:

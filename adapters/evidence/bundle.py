@@ -1,7 +1,7 @@
 """A bundle of evidence: one zip that an outsider can check without us and without the network.
 
-It is made on disk, a page of events at a time, whatever their number. In memory are the events' places in canonical
-order and what the fold's state keeps: about 1.6 KB an event.
+It is made on disk, a page of events at a time, whatever their number. What memory holds grows with the measurements of
+a session alone.
 """
 
 from collections import deque
@@ -15,12 +15,13 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from adapters.audit import Notary, opened
+from adapters.evidence.arranged import Arranged
 from adapters.evidence.declaration import declaration
 from adapters.evidence.packing import Packing, Spool, Write
 from adapters.evidence.report import ReportFacts, report, row
 from adapters.sql import Exhibit, Exhibits, Reads, Source, to_event
 from core.event import Event
-from core.fold import MACHINES, Kind, Step, bare, walked
+from core.fold import MACHINES, Kind, Step, walked
 from core.machines.state import State
 
 HEAD = "hookfold evidence v1"
@@ -86,7 +87,6 @@ class _Bundle:
         self._exhibits = exhibits
         self._machine: Kind = MACHINES[source.machine_of("session")]
         self._state: State = self._machine.State()
-        self._events: list[Event] = []
         self._count = 0
         self._whole = True
 
@@ -95,16 +95,17 @@ class _Bundle:
         with ExitStack() as held:
             packing = held.enter_context(Packing(file))
             steps, stepped, rest = (held.enter_context(closing(Spool())) for _ in range(3))
+            arranged = held.enter_context(closing(Arranged(self._machine)))
             checkpoint = self._notary.checkpoint()
             packing.add("key.txt", f"{self._notary.key}\n".encode())
             packing.add("checkpoint.note", checkpoint.encode())
             packing.add("machine.json", _json(declaration(self._machine)))
             packing.add("verify.py", VERIFIER.read_bytes())
             with packing.adding("events.json") as write:
-                self._write_events(write, opened(checkpoint, self._notary.key).size)
-            self._add_payloads(packing, rest)
+                self._write_events(write, opened(checkpoint, self._notary.key).size, arranged)
+            self._add_payloads(packing, rest, arranged)
             if self._whole:
-                self._step(steps, stepped)
+                self._step(steps, stepped, arranged)
             with packing.adding("state.json") as write:
                 self._write_state(write, steps)
             facts = ReportFacts(self._subject, self._source.provider, self._count, str(self._notary.key), checkpoint)
@@ -114,21 +115,21 @@ class _Bundle:
                     write(piece)
             self._add_manifest(packing)
 
-    def _write_events(self, write: Write, size: int) -> None:
+    def _write_events(self, write: Write, size: int, arranged: Arranged) -> None:
         between = b"[\n"
-        for page in self._exhibits.pages():
+        for page in self._pages(arranged):
             for one, path in zip(page, self._notary.paths([one.columns.position for one in page], size), strict=True):
                 write(between + msgspec.json.encode(_event(one, path)))
                 between = b",\n"
                 self._count += 1
                 self._whole = self._whole and one.erased is None
-                if self._is_folded(one):
-                    self._events.append(bare(self._to_event(one)))
+                if one.columns.stream == self._stream:
+                    self._arrange(one, arranged)
         write(b"\n]\n")
 
-    def _add_payloads(self, packing: Packing, rest: Spool) -> None:
+    def _add_payloads(self, packing: Packing, rest: Spool, arranged: Arranged) -> None:
         """Headers and bodies; and of what no step is made of, what the report says."""
-        for page in self._exhibits.pages():
+        for page in self._pages(arranged):
             for one in page:
                 if one.body is not None and one.headers is not None:
                     packing.add(_name(one, "headers"), one.headers)
@@ -136,16 +137,31 @@ class _Bundle:
                 if not (self._whole and self._is_folded(one)):
                     rest.add(row(one, None))
 
-    def _step(self, steps: Spool, stepped: Spool) -> None:
+    def _arrange(self, one: Exhibit, arranged: Arranged) -> None:
+        if one.retraction is None:
+            arranged.add(self._to_event(one))
+        for teller in (one.erased, one.retraction):
+            if teller is not None:
+                arranged.tell(teller)
+
+    def _pages(self, arranged: Arranged) -> Iterator[list[Exhibit]]:
+        """The stream's events by position; then our own that tell of erasures and retractions among them."""
+        yield from self._exhibits.pages()
+        yield from self._exhibits.pages_at(arranged.tellers())
+
+    def _step(self, steps: Spool, stepped: Spool, arranged: Arranged) -> None:
         """State and steps, folded from the very bodies that the bundle holds."""
         exhibits: deque[Exhibit] = deque()
 
         def load(positions: Iterator[int]) -> Iterator[Event]:
-            for one in self._exhibits.at(positions):
-                exhibits.append(one)
-                yield self._to_event(one)
+            for page in self._exhibits.pages_at(positions):
+                for one in page:
+                    exhibits.append(one)
+                    yield self._to_event(one)
 
-        for step in walked(self._machine, self._state, self._events, load, self._source.settings):
+        arranged.arrange()
+        settings = self._source.settings
+        for step in walked(self._machine, self._state, arranged.stretches(load), arranged, settings):
             steps.add(msgspec.json.encode(step))
             stepped.add(row(exhibits.popleft(), step))
 
@@ -162,7 +178,7 @@ class _Bundle:
             step.measurement_id = names.get(step.measurement)
             write(between + msgspec.json.encode(step))
             between = b",\n"
-        write((b"" if self._events else between) + b"\n]}}\n")
+        write((b"" if steps.size else between) + b"\n]}}\n")
 
     def _add_manifest(self, packing: Packing) -> None:
         head, lines = HEAD, b"".join(packing.listed) if packing.listed.size <= LONGEST_LIST else b""

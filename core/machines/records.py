@@ -95,6 +95,14 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
         record = self.taker()
         return record.position if record else None
 
+    def shed(self) -> None:
+        """The measurements stay: a later event may name any."""
+        State.shed(self)
+        record = self.taker()
+        if record is not None:
+            record.anomalies.clear()
+            record.snr.clear()
+
     def place_of(self, name: str) -> int:
         """Where the one with this id stands, in whatever run; -1: nowhere."""
         for at, record in enumerate(self.measurements):

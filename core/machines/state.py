@@ -82,6 +82,11 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         """The first position of the measurement that an event, just folded, belongs to; None elsewhere."""
         return None
 
+    def shed(self) -> None:
+        """Drops what the last event left behind and no later one looks at, for who tells it elsewhere."""
+        self.anomalies.clear()
+        del self.runs[:-1]
+
     def marked(self, fresh: list[Anomaly]) -> None:
         """Told of an event's anomalies once it is folded, for states that also keep them elsewhere."""
 
@@ -111,14 +116,16 @@ def by_position_and_kind(anomaly: Anomaly) -> tuple[int, str]:
 class Stretch(msgspec.Struct, gc=False):
     """Events that follow one another in canonical order: a run where runs are found from outside, else all of them.
 
-    `opened` and `until` are the first and the last second of a run; `overlap` the event that opened it with a number
-    that the run before had seen; `tail` and `waiting` are those of the State.
+    `opened` and `until` are the first and the last second of a run, `began` its first event's time; `overlap` is the
+    position of the event that opened it with a number that the run before had seen; `tail` and `waiting` are those of
+    the State.
     """
 
-    events: list[Event]
+    events: Iterable[Event]
     opened: int = 0
     until: int = 0
-    overlap: Event | None = None
+    overlap: int | None = None
+    began: Instant | None = None
     tail: tuple[int | str, ...] = ()
     waiting: bool = False
 

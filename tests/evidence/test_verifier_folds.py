@@ -12,7 +12,7 @@ from adapters.evidence import verify
 from adapters.evidence.bundle import _json, _state
 from adapters.evidence.declaration import declaration
 from core.event import Event
-from core.fold import MACHINES, PLACING, fold, trace
+from core.fold import MACHINES, fold, trace
 from tests.support.random_streams import streams
 from tests.support.streams import stream
 
@@ -56,7 +56,7 @@ def _body(provider: str, event: Event) -> dict[str, Any]:
         names = (("visible", "state"), ("measurement_id", "measurementId"))
         payload = {sent: event.data[ours] for ours, sent in names if ours in event.data}
         return {"event": event.type, "sequence": event.sequence, "payload": payload}
-    return {"type": event.type} | {name: event.data[name] for name in PLACING if name in event.data}
+    return {"type": event.type} | {name: event.data[name] for name in ("key", "attempt") if name in event.data}
 
 
 def _exhibit(event: Event) -> dict[str, Any]:

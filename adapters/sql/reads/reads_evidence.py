@@ -64,21 +64,14 @@ class Exhibits:
         connection.execute(select(func.max(events.c.position))).scalar_one()
 
     def pages(self) -> Iterator[list[Exhibit]]:
-        """The stream's events by position; then our own that tell of erasures and retractions among them."""
-        told: set[int] = set()
+        """The stream's events by position."""
         after = 0
         while page := list(self._read(self._stream.where(events.c.position > after).limit(_PAGE))):
-            told |= {place for one in page for place in (one.erased, one.retraction) if place is not None}
             after = page[-1].columns.position
             yield page
-        yield from self._pages_at(sorted(told))
 
-    def at(self, positions: Iterable[int]) -> Iterator[Exhibit]:
-        """Events by position, in the order asked for."""
-        for page in self._pages_at(positions):
-            yield from page
-
-    def _pages_at(self, positions: Iterable[int]) -> Iterator[list[Exhibit]]:
+    def pages_at(self, positions: Iterable[int]) -> Iterator[list[Exhibit]]:
+        """Events by position, in the order asked for, of any stream."""
         asked = iter(positions)
         while some := list(islice(asked, _PAGE)):
             found = {one.columns.position: one for one in self._read(_EXHIBITS.where(events.c.position.in_(some)))}

@@ -106,7 +106,7 @@ def test_two_tabs_at_once_overlap_however_they_are_taken_apart():
 
     found = runs(events)
 
-    assert [run.events[0].sequence for run in found] == [0, 0, 4, 8]
+    assert [next(iter(run.events)).sequence for run in found] == [0, 0, 4, 8]
     assert [run.overlap is not None for run in found] == [False, False, True, True]
 
 
