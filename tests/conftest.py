@@ -6,6 +6,7 @@ A migrated database is made once per process and copied for every test: 2 ms on 
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from adapters.sql import migrate, open_engine
 from tests.support.postgres import SETTINGS, Postgres
 from tests.support.run import Run
 from tests.support.server import Server
+from tests.support.services import BACKENDS, Services
 
 settings.register_profile("hookfold", deadline=None, print_blob=True)  # the machine may be busy: slow is not wrong
 settings.load_profile("hookfold")
 
 LEFT_OUT = "LEFT OUT"
-BACKENDS = ["sqlite", "postgresql"]
 UNDO = pytest.StashKey[ExitStack]()
 SHARED = pytest.StashKey[Server]()
+_numbers = count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,6 +59,21 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     worker = getattr(request.config, "workerinput", None)
     with Postgres(Path(worker["postgres"]), f"{worker['workerid']}_") if worker else Postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def services(
+    tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, postgresql_template: str
+) -> Iterator[Services]:
+    """Real services, shared by all tests that neither stop nor disturb one."""
+    with ExitStack() as stack:
+        yield Services(stack, tmp_path_factory.mktemp("services"), postgres, postgresql_template)
+
+
+@pytest.fixture
+def name() -> str:
+    """An id that no other test uses."""
+    return f"s-{next(_numbers)}"
 
 
 @pytest.fixture(params=BACKENDS)

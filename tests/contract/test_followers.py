@@ -1,5 +1,6 @@
 """Whoever follows positions sees every event exactly once, however many writers commit at a time."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
@@ -10,6 +11,9 @@ from adapters.sql import Entry, GroupCommit, Receipt, Unavailable
 from tests.support.logs import Bench, wms
 
 Append = Callable[[Entry], Receipt]
+
+EACH = int(os.environ.get("HOOKFOLD_TEST_APPENDS", "300"))
+"""Events of each of eight writers."""
 
 
 @pytest.fixture
@@ -59,7 +63,7 @@ def test_eight_writers_and_one_follower_whose_list_equals_the_table(processes: l
     done.set()
     follower.join()
     table = [row[0] for row in processes[0].rows("SELECT position FROM events ORDER BY position")]
-    assert seen == table == list(range(1, 10_001))
+    assert seen == table == list(range(1, 8 * EACH + 1))
     assert sorted(position for some in receipts for position in some) == table
 
 
@@ -84,7 +88,7 @@ def test_two_writers_of_one_session_leave_the_state_of_all_its_events(processes:
 
 
 def _write(number: int, bench: Bench, append: Append) -> list[int]:
-    entries = [bench.entry("clinic", wms(f"s{number}-{n // 20}", n % 20)) for n in range(1250)]
+    entries = [bench.entry("clinic", wms(f"s{number}-{n // 20}", n % 20)) for n in range(EACH)]
     return [_sent(append, entry).position for entry in entries]
 
 

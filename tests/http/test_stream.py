@@ -15,6 +15,7 @@ import pytest
 from tests.support.logs import wms
 from tests.support.raw import connected, exchange, request
 from tests.support.service import FRONTS, Service, running
+from tests.support.services import BACKENDS, Services
 from tests.support.sse import STREAM, Message, Stream
 
 SENT = 150
@@ -23,16 +24,21 @@ LONG, MANY = "\U0001f600" * 500, 700
 """A word, and a number of events that have it twice: more than sockets take that nobody reads."""
 
 
-@pytest.fixture
-def service(database_url: str, tmp_path: Path) -> Iterator[Service]:
-    with running(database_url, tmp_path / "service") as service:
-        yield service
+@pytest.fixture(params=BACKENDS)
+def service(request: pytest.FixtureRequest, services: Services) -> Service:
+    return services[f"serve-{request.param}"]
 
 
 @pytest.fixture(params=FRONTS)
-def any_service(request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path) -> Iterator[Service]:
+def any_service(request: pytest.FixtureRequest, services: Services) -> Service:
     """Ours, and the same application under a server of another make."""
-    with running(sqlite_url, tmp_path / "service", front=request.param) as service:
+    return services[f"{request.param}-sqlite"]
+
+
+@pytest.fixture
+def own_service(database_url: str, tmp_path: Path) -> Iterator[Service]:
+    """One that the test stops."""
+    with running(database_url, tmp_path / "service") as service:
         yield service
 
 
@@ -44,8 +50,14 @@ def threaded_service(sqlite_url: str, tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
-def one_service(sqlite_url: str, tmp_path: Path) -> Iterator[Service]:
+def one_service(services: Services) -> Service:
     """For what no database has a part in."""
+    return services["serve-sqlite"]
+
+
+@pytest.fixture
+def own_one_service(sqlite_url: str, tmp_path: Path) -> Iterator[Service]:
+    """For the same, where the test stops it."""
     with running(sqlite_url, tmp_path / "service") as service:
         yield service
 
@@ -53,14 +65,6 @@ def one_service(sqlite_url: str, tmp_path: Path) -> Iterator[Service]:
 def send(service: Service, session: str, count: int = SENT) -> None:
     for number in range(count):
         assert service.wms(wms(session, number)).status == 200
-
-
-def listed(service: Service) -> list[int]:
-    """Every position, as the list tells them."""
-    positions: list[int] = []
-    while page := service.get(f"/v1/events?limit=100&after={positions[-1] if positions else 0}")["data"]:
-        positions += [event["position"] for event in page]
-    return positions
 
 
 def await_waiting(service: Service, count: int) -> None:
@@ -71,52 +75,54 @@ def await_waiting(service: Service, count: int) -> None:
         time.sleep(0.02)
 
 
-def two_that_wait(service: Service, path: str) -> list[socket.socket]:
+def that_wait(service: Service, *paths: str) -> list[socket.socket]:
     """Clients that wait by now."""
-    clients = [connected(service.port) for _ in range(2)]
-    for client in clients:
+    clients = [connected(service.port) for _ in paths]
+    for client, path in zip(clients, paths, strict=True):
         client.sendall(request(path, method="GET", length=""))
-    await_waiting(service, 2)
+    await_waiting(service, len(paths))
     return clients
 
 
-def test_a_reader_sees_each_event_once_and_in_order_while_two_write_and_he_comes_back(service: Service):
-    there = len(listed(service)) + 2 * SENT
+def test_a_reader_sees_each_event_once_and_in_order_while_two_write_and_he_comes_back(service: Service, name: str):
+    head = service.head()
     seen: list[Message] = []
     with ThreadPoolExecutor(2) as pool:
-        writing = [pool.submit(send, service, session) for session in ("left", "right")]
-        while len(seen) < there:
-            with Stream.back(service.port, "?after=0", seen[-1].id if seen else None) as stream:
-                seen += stream.take(min(40, there - len(seen)))
+        writing = [pool.submit(send, service, session) for session in (f"{name}-left", f"{name}-right")]
+        while len(seen) < 2 * SENT:
+            with Stream.back(service.port, f"?after={head}", seen[-1].id if seen else None) as stream:
+                seen += stream.take(min(40, 2 * SENT - len(seen)))
         for one in writing:
             one.result()
 
-    assert [message.id for message in seen] == listed(service)
+    assert [message.id for message in seen] == service.positions(head)
 
 
-def test_a_message_is_what_the_list_tells(any_service: Service):
-    any_service.wms(wms("s", 0, "NEW\r\nEVENT\n\ndata: x"))
-    any_service.wms(b'{"timestamp": 1,}')
-    page = any_service.get("/v1/events")["data"]
+def test_a_message_is_what_the_list_tells(any_service: Service, name: str):
+    head = any_service.head()
+    any_service.wms(wms(name, 0, "NEW\r\nEVENT\n\ndata: x"))
+    any_service.wms(f'{{"timestamp": "{name}",}}'.encode())
+    page = any_service.get(f"/v1/events?after={head}")["data"]
 
-    with Stream(any_service.port) as stream:
+    assert len(page) == 2
+    with Stream(any_service.port, f"?after={head}") as stream:
         messages = stream.take(len(page))
 
     assert messages == [Message(event["position"], event, None) for event in page]
 
 
-def test_the_filters_of_the_list_let_through_what_they_let_through_there(service: Service):
-    with Stream(service.port, "?source=clinic&session_id=mine") as stream:
-        service.wms(wms("another", 0))
-        service.wms(wms("mine", 0))
-        service.wms(wms("mine", 0), source="browser")
-        service.wms(wms("mine", 1))
+def test_the_filters_of_the_list_let_through_what_they_let_through_there(service: Service, name: str):
+    with Stream(service.port, f"?source=clinic&session_id={name}") as stream:
+        service.wms(wms(f"not-{name}", 0))
+        service.wms(wms(name, 0))
+        service.wms(wms(name, 0), source="browser")
+        service.wms(wms(name, 1))
 
         told = [message.data for message in stream.take(2)]
 
     assert [(event["source"], event["session_id"], event["sequence"]) for event in told] == [
-        ("clinic", "mine", 0),
-        ("clinic", "mine", 1),
+        ("clinic", name, 0),
+        ("clinic", name, 1),
     ]
 
 
@@ -166,15 +172,15 @@ def test_under_another_server_a_third_stream_is_sent_away_while_questions_are_an
 
 @pytest.mark.parametrize("path", [f"{STREAM}?after=100000", "/v1/events?after=100000&wait=30"])
 def test_a_client_that_left_is_followed_no_longer(service: Service, path: str):
-    for client in two_that_wait(service, path):
+    for client in that_wait(service, path, path):
         client.close()
 
     await_waiting(service, 0)
 
 
-@pytest.mark.parametrize("path", [f"{STREAM}?after=0", "/v1/events?after=100000&wait=30"])
-def test_a_service_with_open_streams_is_told_to_stop_and_stops(service: Service, path: str):
-    clients = two_that_wait(service, path)
+def test_a_service_with_open_streams_is_told_to_stop_and_stops(own_service: Service):
+    service, page = own_service, "/v1/events?after=100000&wait=30"
+    clients = that_wait(service, f"{STREAM}?after=0", f"{STREAM}?after=0", page, page)
 
     began = time.monotonic()
     service.process.send_signal(signal.SIGTERM)
@@ -187,7 +193,8 @@ def test_a_service_with_open_streams_is_told_to_stop_and_stops(service: Service,
     assert all(b"200 OK" in answer and answer.endswith((b"0\r\n\r\n", b"null}")) for answer in answers)
 
 
-def test_a_reader_who_does_not_read_holds_neither_others_nor_the_end_of_the_service(one_service: Service):
+def test_a_reader_who_does_not_read_holds_neither_others_nor_the_end_of_the_service(own_one_service: Service):
+    one_service = own_one_service
     for number in range(MANY):
         assert one_service.wms(wms(LONG, number, LONG)).status == 200
     with socket.socket() as slow:
@@ -206,7 +213,8 @@ def test_a_reader_who_does_not_read_holds_neither_others_nor_the_end_of_the_serv
     assert time.monotonic() - began < 6
 
 
-def test_without_chunks_a_stream_ends_with_its_connection(one_service: Service):
+def test_without_chunks_a_stream_ends_with_its_connection(own_one_service: Service):
+    one_service = own_one_service
     one_service.wms(wms("s", 0))
     with connected(one_service.port) as client:
         client.sendall(f"GET {STREAM} HTTP/1.0\r\n\r\n".encode())

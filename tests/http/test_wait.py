@@ -4,18 +4,17 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.logs import wms
 from tests.support.service import Answer, Service, running
+from tests.support.services import BACKENDS, Services
 
 
-@pytest.fixture
-def service(database_url: str, tmp_path: Path) -> Iterator[Service]:
-    with running(database_url, tmp_path / "service") as service:
-        yield service
+@pytest.fixture(params=BACKENDS)
+def service(request: pytest.FixtureRequest, services: Services) -> Service:
+    return services[f"serve-{request.param}"]
 
 
 @pytest.fixture
@@ -27,9 +26,8 @@ def threaded_service(sqlite_url: str, tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def after(service: Service) -> int:
-    """The head of the log of a service that has just begun."""
-    page: list[Any] = service.get("/v1/events?limit=100")["data"]
-    return page[-1]["position"] if page else 0
+    """The head of the log."""
+    return service.head()
 
 
 @pytest.fixture
@@ -44,18 +42,18 @@ def timed(service: Service, path: str) -> tuple[Answer, float]:
 
 
 def test_an_empty_page_waits_for_the_event_that_fits_and_not_for_another(
-    service: Service, after: int, pool: ThreadPoolExecutor
+    service: Service, after: int, name: str, pool: ThreadPoolExecutor
 ):
-    waiting = pool.submit(timed, service, f"/v1/events?after={after}&wait=20&source=clinic&session_id=mine")
+    waiting = pool.submit(timed, service, f"/v1/events?after={after}&wait=20&source=clinic&session_id={name}")
     time.sleep(0.3)
-    service.wms(wms("another", 0))
+    service.wms(wms(f"not-{name}", 0))
     time.sleep(0.3)
     assert not waiting.done()
 
-    service.wms(wms("mine", 0))
+    service.wms(wms(name, 0))
 
     answer, seconds = waiting.result()
-    assert [event["session_id"] for event in answer.json["data"]] == ["mine"]
+    assert [event["session_id"] for event in answer.json["data"]] == [name]
     assert seconds < 10
 
 
@@ -66,8 +64,8 @@ def test_an_empty_page_is_told_when_the_time_is_over(service: Service, after: in
     assert 1 <= seconds < 5
 
 
-def test_a_page_that_holds_something_is_told_at_once(service: Service, after: int):
-    service.wms(wms("s", 0))
+def test_a_page_that_holds_something_is_told_at_once(service: Service, after: int, name: str):
+    service.wms(wms(name, 0))
 
     _, seconds = timed(service, f"/v1/events?after={after}&wait=20")
 

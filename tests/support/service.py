@@ -109,10 +109,14 @@ class Service:
         assert answer.status == 200, (path, answer)
         return answer.json
 
-    def positions(self) -> list[int]:
-        """Those of all events, in their order."""
+    def head(self) -> int:
+        """The last position of the log; 0 where there is none."""
+        return max(self.positions(), default=0)
+
+    def positions(self, after: int = 0) -> list[int]:
+        """Those of all events behind that one, in their order."""
         found: list[int] = []
-        while page := self.get(f"/v1/events?after={found[-1] if found else 0}&limit=100")["data"]:
+        while page := self.get(f"/v1/events?after={found[-1] if found else after}&limit=100")["data"]:
             found += [event["position"] for event in page]
         return found
 
