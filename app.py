@@ -43,6 +43,7 @@ def create_app(settings: Settings) -> Flask:
     refuse_forwards(settings)
     parts = start(settings)
     parts.sealer()
+    parts.folding()
     parts.presence()
     return parts.flask(parts.door(), GroupCommit(parts.log().commit).append)
 
@@ -87,8 +88,8 @@ def serve(settings: Settings, asked: Serving) -> str | None:
 
     What is wrong with the database is told here, before a process is started.
 
-    This process seals, and carries SQLite's write-ahead log over: those that serve and write share their interpreters
-    with nobody.
+    This process seals, folds long streams anew, and carries SQLite's write-ahead log over: those that serve and write
+    share their interpreters with nobody.
     """
     refuse_loops(settings, asked.host)
     parts = start(settings)
@@ -97,6 +98,7 @@ def serve(settings: Settings, asked: Serving) -> str | None:
     with (
         carrying(parts.engine),
         closing(parts.sealer()),
+        closing(parts.folding()),
         closing(parts.presence()),
         writing("from app import write; write()", hand, ending.give_up) as handing,
         serving(

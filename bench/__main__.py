@@ -5,6 +5,7 @@ from bench.audit import audit
 from bench.command import main
 from bench.conditions import conditions
 from bench.ingest import ingest
+from bench.long import long
 from bench.query import query
 from bench.replay import replay
 from bench.storage import storage
@@ -18,6 +19,7 @@ if __name__ == "__main__":
             "storage": storage,
             "replay": replay,
             "query": query,
+            "long": long,
             "audit": audit,
         }
     )

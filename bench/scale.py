@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Scale:
     """`seconds` lasts a slice of load. `small` and `large` are events in the log, `asked` questions of a kind.
 
-    `live` is the number of streams that are open at a time.
+    `live` is the number of streams that are open at a time, `long` that of events in one stream.
     """
 
     rounds: int
@@ -19,6 +19,7 @@ class Scale:
     large: int
     asked: int
     live: int
+    long: int
 
 
 FULL = Scale(
@@ -31,6 +32,7 @@ FULL = Scale(
     large=1_000_000,
     asked=400,
     live=100_000,
+    long=100_000,
 )
 LARGE = Scale(**(vars(FULL) | {"large": 10_000_000}))
 QUICK = Scale(
@@ -43,6 +45,7 @@ QUICK = Scale(
     large=16_000,
     asked=60,
     live=20_000,
+    long=10_000,
 )
 TINY = Scale(
     rounds=1,
@@ -54,5 +57,6 @@ TINY = Scale(
     large=1_600,
     asked=5,
     live=500,
+    long=640,
 )
 """For the tests."""

@@ -19,6 +19,7 @@ from adapters.sql import (
     Importer,
     ImportOutcome,
     Log,
+    LongStreams,
     Reads,
     Replay,
     Rereader,
@@ -53,6 +54,7 @@ def import_(settings: Settings, file: BinaryIO, append: bool, tell: ExportProgre
             if outcome.appended:
                 with closing(parts.log()) as log:
                     record_imports(parts.engine, log, parts.recorder(log))
+                LongStreams(parts.engine, Code(ids, sources)).fold_all()
 
 
 @contextmanager

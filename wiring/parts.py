@@ -18,6 +18,7 @@ from adapters.console import console
 from adapters.http import Api, Door, create_http, ingest_blueprint, questions_of, report_action
 from adapters.providers import Provider, build, reader
 from adapters.sql import (
+    BackgroundFolding,
     Code,
     Entry,
     Keeper,
@@ -121,6 +122,10 @@ class Parts:
     def sealer(self) -> Sealer:
         """A thread that keeps tree and checkpoints up with the log."""
         return Sealer(self.notary(), self.settings.service.checkpoint_every / SECOND)
+
+    def folding(self) -> BackgroundFolding:
+        """A thread that folds what no delivery should wait for."""
+        return BackgroundFolding(self.engine, self.code())
 
     def flask(self, door: Door, append: Append, registry: CollectorRegistry | None = None) -> Flask:
         """The Flask application; `append` returns after the commit. `registry`: of what is counted."""

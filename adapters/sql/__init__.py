@@ -24,6 +24,7 @@ from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import OWN, Recorder, own_source
 from adapters.sql.log.seal import seal as sealed_by
 from adapters.sql.log.write_probe import probe
+from adapters.sql.projections.background import BackgroundFolding, LongStreams
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.erased import Base
 from adapters.sql.projections.projection import Code, Source
@@ -72,6 +73,7 @@ __all__ = [
     "TOKENS",
     "Answering",
     "Arrival",
+    "BackgroundFolding",
     "Base",
     "BodyReader",
     "Code",
@@ -103,6 +105,7 @@ __all__ = [
     "Keeper",
     "LastPosition",
     "Log",
+    "LongStreams",
     "Measured",
     "MissingEvent",
     "Noted",

@@ -10,6 +10,7 @@ from bench.audit import audit
 from bench.command import Place
 from bench.conditions import conditions
 from bench.ingest import ingest
+from bench.long import long
 from bench.query import query
 from bench.replay import replay
 from bench.results import Figure
@@ -65,6 +66,12 @@ def test_what_is_asked_of_a_small_log_is_asked_of_a_large_one_that_begins_with_i
 
     assert {figure.reference for figure in figures} == {"640 events"}
     assert [one.events for one in place.filled.values()] == [640, 1_600]
+
+
+def test_a_late_event_of_a_long_stream_is_measured_with_what_others_wait(place):
+    figures = long(replace(place, databases=["sqlite"]))
+
+    assert [figure.reference for figure in figures] == [None, "without"]
 
 
 def test_a_ratio_decides_what_is_reached_and_a_value_where_there_is_none():

@@ -22,7 +22,7 @@ FOREIGN = {
     "duplicates": "INSERT INTO duplicates VALUES ('gone', :number, :number, :number, :number)",
     "erased": "INSERT INTO erased VALUES ('gone', :name, :number, :blob, :blob)",
     "retractions": "INSERT INTO retractions VALUES ('gone', :number, :number)",
-    "unfolded": "INSERT INTO unfolded VALUES ('gone', :name, :version, :number, :number, NULL)",
+    "unfolded": "INSERT INTO unfolded VALUES ('gone', :name, :version, :number, :number, NULL, 0)",
 }
 NAMES = ("name", "number", "blob", "version")
 

@@ -70,7 +70,7 @@ class Api:
         code = Code(self.ids, self.sources)
         object.__setattr__(self, "as_of", TemporalReads(self.reads, code))
         object.__setattr__(self, "current", self.reads.current(code))
-        object.__setattr__(self, "waiting", Waiting(self.reads.head, self.threads, self.patience))
+        object.__setattr__(self, "waiting", Waiting(self.current.folded, self.threads, self.patience))
 
     def provider_of(self, source: str) -> str | None:
         """None for a source that the configuration no longer names."""

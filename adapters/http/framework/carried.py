@@ -7,6 +7,7 @@ that in the environment: there, whoever waits holds a thread (`waiting.py`).
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple, cast
 
@@ -120,12 +121,15 @@ class Carried:
         if self.full:
             raise Busy("too many requests are waiting: ask again", parameter=parameter)
 
-    def put_off(self, parameter: str, seconds: float, wanted: Wanted, after: int, head: int) -> None:
-        """Has the server ask again. Returns once so many seconds are over. Raises Busy."""
+    def put_off(
+        self, parameter: str, seconds: float, wanted: Wanted, after: int, head: int, every: float = inf
+    ) -> None:
+        """Has the server ask again, `every` so many seconds at least. Returns once `seconds` are over. Raises Busy."""
         self.admit(parameter)
-        due = self.until.setdefault(parameter, monotonic() + seconds)
-        if monotonic() < due:
-            raise PutOff(Later(wanted, after, head, due))
+        now = monotonic()
+        due = self.until.setdefault(parameter, now + seconds)
+        if now < due:
+            raise PutOff(Later(wanted, after, head, min(due, now + every)))
 
 
 class PutOff(Exception):

@@ -132,7 +132,11 @@ class Folded(TimedListed):
     since: Since = UNSET
     until: Until = UNSET
     changed_after: Annotated[
-        Position | UnsetType, Meta(description="A position: only what an event after it has touched.")
+        Position | UnsetType,
+        Meta(
+            description="A position: only what an event after it has touched. Who goes on from a position later asks "
+            "with that as `min_position`: a late event of a long stream may be folded a moment behind its answer."
+        ),
     ] = UNSET
     now: Now = UNSET
 

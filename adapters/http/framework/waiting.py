@@ -15,18 +15,21 @@ from adapters.http.framework.problems import Busy
 ENDING = "hookfold.ending"
 """In the WSGI environment, where a server knows it: a function, true once the client left or the service stops."""
 
+_NOTHING = Wanted(source="")
+"""No event fits: a fold that is done is no event."""
+
 _SOON = 0.02
 _EVERY = 0.1
 
 
 class Waiting:
-    """At most a quarter of the threads may wait; `head` tells the log's last position.
+    """At most a quarter of the threads may wait; `folded` tells the log's last position, and up to which all is folded.
 
     `patience`: seconds for which one waits to read its own write.
     """
 
-    def __init__(self, head: Callable[[], int], threads: int, patience: float) -> None:
-        self._head = head
+    def __init__(self, folded: Callable[[], tuple[int, int]], threads: int, patience: float) -> None:
+        self._folded = folded
         self._patience = patience
         self._slots = BoundedSemaphore(max(1, threads // 4))
         self.taken = Gauge(
@@ -44,18 +47,21 @@ class Waiting:
 
     def until(self, position: int, environ: dict[str, Any]) -> None:
         """Returns once that position is committed and folded. Raises Busy where it does not come in time, or PutOff."""
-        head = self._head()
-        if head >= position:
+        head, folded = self._folded()
+        if folded >= position:
             return
+        late = head >= position
         carried = carried_of(environ)
         if carried is None:
             with self.slot("min_position"):
                 for _ in looks(self._patience, _SOON):
-                    if self._head() >= position:
+                    if self._folded()[1] >= position:
                         return
         elif not ending_of(environ)():
-            carried.put_off("min_position", self._patience, Wanted(), position - 1, head)
-        raise Busy(f"the log did not come to position {position} in time: ask again", parameter="min_position")
+            waited = (_NOTHING, head, head, _EVERY) if late else (Wanted(), position - 1, head)
+            carried.put_off("min_position", self._patience, *waited)
+        what = f"position {position} was not folded" if late else f"the log did not come to position {position}"
+        raise Busy(f"{what} in time: ask again", parameter="min_position")
 
 
 def looks(seconds: float = inf, every: float = _EVERY, ending: Callable[[], bool] = bool) -> Iterator[None]:

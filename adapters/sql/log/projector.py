@@ -1,6 +1,6 @@
 """Folds a batch's events into the projections, in the transaction of the append."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,8 +11,16 @@ from adapters.sql.database.errors import is_from_driver
 from adapters.sql.dialects.dialect import Delete, Dialect, Insert, Lookup, Row, Write, Writes
 from adapters.sql.log.stream_cache import STREAMS, CursorFor, StreamCache
 from adapters.sql.log.touched_streams import NewEvent, TouchedStream, touched_stream, touched_streams
-from adapters.sql.projections.dirty_streams import DirtyStream, mark_dirty
-from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
+from adapters.sql.projections.dirty_streams import DirtyStream, is_long, leave_beside, mark_dirty
+from adapters.sql.projections.projection import (
+    Code,
+    Projection,
+    changed_rows,
+    measurement_rows,
+    outdated_rows,
+    projection_row,
+    with_conflicts,
+)
 from adapters.sql.projections.refold import FORGET_MEASUREMENT, PROJECTIONS, Refolder, fault
 from adapters.sql.projections.stored_events import stream_rows, to_event
 from core import fold
@@ -23,9 +31,6 @@ _MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream", "measurement_
 _GONE = Delete(tables.measurements)
 HOT = (STREAMS, PROJECTIONS, _MEASUREMENTS, _GONE)
 """What nearly every batch writes."""
-
-_KEPT = slice(_MEASUREMENTS.names.index("stream"), _MEASUREMENTS.names.index("measurement_id") + 1)
-"""Of a row of measurements, what an upsert keeps."""
 
 _FORGET_MEASURED = "DELETE FROM measurements WHERE source = ? AND stream = ? AND fingerprint = ?"
 _STREAM_OF = Lookup("t.source, t.position, t.stream", tables.events, ("source", "position"), unique=True)
@@ -84,12 +89,12 @@ class Projector:
             if not self._advance(one, touch):
                 return None
             measured = measurement_rows(self._code.ids, one)
-            gone = _outdated(one.measured, measured)
+            gone = outdated_rows(one.measured, measured)
             if any(key in measured for key in gone):  # it would go and come in one statement
                 return None
             rows[_GONE] += gone
             rows[PROJECTIONS].append(projection_row(self._code.ids, one))
-            rows[_MEASUREMENTS] += _changed(one.measured, measured)
+            rows[_MEASUREMENTS] += changed_rows(one.measured, measured)
             one.measured = measured
         return rows
 
@@ -105,11 +110,11 @@ class Projector:
             touched = self._leave_marks(writes.cursor, touched, head)
         attempt = partial(self._attempt, writes.cursor, head)
         places = [(self.cache[stream], touch) for stream, touch in touched.items()]
-        behind = [one for one, touch in places if attempt(one, self._advance, touch) is False]
+        behind = [(one, touch) for one, touch in places if attempt(one, self._advance, touch) is False]
         if behind:
             writes.flush()
-        for one in behind:
-            attempt(one, self._refold, writes.cursor)
+        for one, touch in behind:
+            attempt(one, self._fold_anew, _lacks(touch, head), writes.cursor)
         for one, touch in places:
             if self.cache.holds(one):
                 attempt(one, self._add, touch, writes)
@@ -165,7 +170,11 @@ class Projector:
                 self.cache.forget_streams([(source, stream)])
         if marks:
             mark_dirty(cursor, self._dialect, marks)
-        self._refolder.catch_up(cursor, stale)
+        for dirty in stale:
+            if is_long(cursor, self._dialect, dirty.source, dirty.opened, dirty.stream):
+                leave_beside(cursor, self._dialect, dirty.key, _lacks(touched[dirty.source, dirty.stream], head))
+            else:
+                self._refolder.catch_up(cursor, [dirty])
         return mine
 
     def _advance(self, one: Projection, touch: TouchedStream) -> bool:
@@ -179,11 +188,19 @@ class Projector:
         if touch.conflicts:
             one.conflicts = with_conflicts(one.conflicts, touch.conflicts)
         row, measured = projection_row(self._code.ids, one), measurement_rows(self._code.ids, one)
-        for key in _outdated(one.measured, measured):
+        for key in outdated_rows(one.measured, measured):
             writes.cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), key)
         writes.add(PROJECTIONS, [row])
-        writes.add(_MEASUREMENTS, _changed(one.measured, measured))
+        writes.add(_MEASUREMENTS, changed_rows(one.measured, measured))
         one.measured = measured
+
+    def _fold_anew(self, one: Projection, lacks: int, cursor: Any) -> None:
+        """Folds the stream, or marks it where that is long: nobody waits for it then, and it is not remembered."""
+        if is_long(cursor, self._dialect, one.source, one.opened, one.stream):
+            leave_beside(cursor, self._dialect, (one.source, one.stream, one.version), lacks)
+            self.cache.forget_streams([(one.source, one.stream)])
+        else:
+            self._refold(one, cursor)
 
     def _refold(self, one: Projection, cursor: Any) -> None:
         source = self._code.sources[one.source]
@@ -203,13 +220,9 @@ class Projector:
         self.cache.note_pending(cursor)
 
 
-def _changed(stored: Mapping[Row, Row], now: Mapping[Row, Row]) -> list[Row]:
-    return [row for key, row in now.items() if stored.get(key) != row]
-
-
-def _outdated(stored: Mapping[Row, Row], now: Mapping[Row, Row]) -> list[Row]:
-    """Keys of rows that must go first: what is gone, and what is another where an upsert keeps it."""
-    return [key for key, row in stored.items() if key not in now or now[key][_KEPT] != row[_KEPT]]
+def _lacks(touch: TouchedStream, head: int) -> int:
+    """The first of its events; of a conflict, which has none, the log's last position."""
+    return touch.events[0].position if touch.events else head
 
 
 def _named(touch: TouchedStream) -> tuple[str, str]:

@@ -9,7 +9,6 @@ import msgspec
 from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
 from adapters.sql.log.touched_streams import NewEvent, TouchedStream
-from adapters.sql.projections.dirty_streams import dirty_among
 from adapters.sql.projections.erased import bases
 from adapters.sql.projections.projection import Code, Projection, measurement_rows
 from adapters.sql.projections.versions import MachineVersions, VersionMap, raise_epoch, register, version_map
@@ -21,10 +20,11 @@ _MOST_FOREIGN = 10_000
 
 STREAMS = Insert(tables.streams, " ON CONFLICT DO NOTHING")
 _LOAD = Lookup(
-    "t.source, t.stream, t.opened, t.conflicts, t.snapshot, e.position",
+    "t.source, t.stream, t.opened, t.conflicts, t.snapshot, e.position, u.token",
     tables.projections,
     ("source", "stream", "fingerprint"),
-    " LEFT JOIN erased e ON e.source = t.source AND e.stream = t.stream",
+    " LEFT JOIN erased e ON e.source = t.source AND e.stream = t.stream"
+    " LEFT JOIN unfolded u ON u.source = t.source AND u.stream = t.stream AND u.version = t.fingerprint",
 )
 _NAME_AGAIN = "UPDATE streams SET provider_id = ? WHERE source = ? AND stream = ? AND provider_id IS NULL"
 _OPENED = Lookup("t.source, t.stream, t.opened", tables.streams, ("source", "stream"))
@@ -158,14 +158,13 @@ class StreamCache:
         A dirty stream's row is out of date: it gets no state.
         """
         keys = [(one.source, one.stream, one.version) for one in fresh]
-        stale = set() if self.version_map.nothing_pending else dirty_among(cursor, self._dialect, keys)
         erased = []
-        for source, stream, opened, conflicts, snapshot, was_erased in self._dialect.lookup(cursor, _LOAD, keys):
+        for source, stream, opened, conflicts, snapshot, was_erased, mark in self._dialect.lookup(cursor, _LOAD, keys):
             one = self._streams[source, stream]
             one.opened, one.conflicts = opened, conflicts
             if was_erased:
                 erased.append(one)
-            elif (source, stream, one.version) not in stale:
+            elif mark is None:
                 self._take_up(one, snapshot)
         return erased
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from adapters.sql.database.transactions import Transactions
-from adapters.sql.projections.dirty_streams import any_dirty, waiting
+from adapters.sql.projections.dirty_streams import any_dirty, first_left_beside, is_long, leave_beside, waiting
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import Refolder
 from adapters.sql.projections.status import Status, status_of
@@ -15,6 +15,7 @@ from adapters.sql.projections.versions import VersionMap, all_versions, epoch, v
 AT_ONCE = 200
 """So many marked streams one question folds; where more wait, the next question goes on, and the log is read."""
 
+_HEAD = "SELECT coalesce(max(position), 0) FROM events"
 _NOTHING = VersionMap("", {}, nothing_pending=False)
 
 
@@ -43,6 +44,15 @@ class Current:
             left = not now.nothing_pending and now.is_built() and any_dirty(cursor, self._dialect, now.versions())
         return now.is_built() and (not left or self._catch_up(now.versions()))
 
+    def folded(self) -> tuple[int, int]:
+        """The log's last position, and the one up to which all is folded: long streams may be behind."""
+        with self._transactions.reading() as cursor:
+            versions = self._look(cursor).versions()
+            left = first_left_beside(cursor, self._dialect, versions)
+            cursor.execute(_HEAD)
+            head = int(cursor.fetchone()[0])
+        return head, head if left is None else min(head, left - 1)
+
     def status(self) -> Status:
         """How far every version is."""
         with self._transactions.reading() as cursor:
@@ -55,8 +65,15 @@ class Current:
         return self._version_map
 
     def _catch_up(self, versions: Sequence[str]) -> bool:
-        """Folds marked streams under the append lock, as an append would; False where more of them are left."""
+        """Folds marked streams under the append lock, as an append would; False where more of them are left.
+
+        Long ones are left to the thread that folds them beside the appends.
+        """
         with self._transactions.turn() as cursor:
             streams = [one for version in versions for one in waiting(cursor, self._dialect, version, AT_ONCE)]
-            self._refolder.catch_up(cursor, streams[:AT_ONCE])
+            for one in streams[:AT_ONCE]:
+                if is_long(cursor, self._dialect, one.source, one.opened, one.stream):
+                    leave_beside(cursor, self._dialect, one.key, one.opened)
+                else:
+                    self._refolder.catch_up(cursor, [one])
         return len(streams) <= AT_ONCE

@@ -1,4 +1,7 @@
-"""Dirty streams: those a version has yet to fold. Marked in the append's transaction, cleared in the fold's."""
+"""Dirty streams: those a version has yet to fold. Marked in the append's transaction, cleared in the fold's.
+
+A long one is folded beside the appends (`background.py`); the others where somebody needs them, in a turn.
+"""
 
 import os
 from collections.abc import Sequence
@@ -12,8 +15,12 @@ from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
 MARKS = Insert(
     tables.unfolded,
     " ON CONFLICT (source, stream, version) DO UPDATE SET token = excluded.token, error = excluded.error",
+    without=("beside",),
 )
-"""The position of the first mark stays: it tells since when the stream waits."""
+"""The position of the first mark stays: it tells since when the stream waits. So does where it is folded."""
+
+AT_ONCE = 250
+"""Events of a stream that are folded anew while others wait: a few milliseconds."""
 
 _MARKED = Lookup("t.source, t.stream, t.version", tables.unfolded, ("source", "stream", "version"))
 _CLEAR = "DELETE FROM unfolded WHERE source = ? AND stream = ? AND version = ?"
@@ -21,8 +28,11 @@ _CLEAR_OLD = f"{_CLEAR} AND token = ?"
 _WAITING = (
     "SELECT u.source, u.stream, s.kind, s.provider_id, s.opened, u.version, u.token FROM unfolded u "
     "JOIN streams s ON s.source = u.source AND s.stream = u.stream "
-    "WHERE u.version = ? AND u.error IS NULL ORDER BY u.position LIMIT ?"
+    "WHERE u.version = ? AND u.error IS NULL AND u.beside = {} ORDER BY u.position LIMIT ?"
 )
+_LEAVE = "UPDATE unfolded SET beside = 1 WHERE source = ? AND stream = ? AND version = ?"
+_MOVE = "UPDATE unfolded SET position = ? WHERE source = ? AND stream = ? AND version = ?"
+_LONG = "SELECT 1 FROM events WHERE source = ? AND opened = ? AND stream = ? AND position > 0 LIMIT 1 OFFSET ?"
 
 _COUNT = "SELECT count(*) FROM unfolded WHERE version = ?"
 _OLDEST = "SELECT min(position) FROM unfolded WHERE version = ?"
@@ -40,6 +50,11 @@ class DirtyStream(msgspec.Struct, frozen=True, gc=False):
     version: str
     token: int = 0
 
+    @property
+    def key(self) -> Row:
+        """The primary key of its row and of its mark."""
+        return self.source, self.stream, self.version
+
 
 def mark_dirty(
     cursor: Any, dialect: Dialect, streams: Sequence[tuple[str, str, str, int]], error: str | None = None
@@ -55,16 +70,55 @@ def dirty_among(cursor: Any, dialect: Dialect, keys: Sequence[Row]) -> set[Row]:
 
 
 def waiting(cursor: Any, dialect: Dialect, version: str, limit: int) -> list[DirtyStream]:
-    """Marked streams of a version, those that wait longest first; without those that this code failed to fold."""
-    cursor.execute(_WAITING.replace("?", dialect.mark), (version, limit))
+    """Marked streams of a version, those that wait longest first; without those that this code failed to fold.
+
+    Nor those that are folded beside the appends.
+    """
+    return _waiting(cursor, dialect, version, limit, beside=0)
+
+
+def waiting_beside(cursor: Any, dialect: Dialect, version: str, limit: int) -> list[DirtyStream]:
+    """Those that are folded beside the appends."""
+    return _waiting(cursor, dialect, version, limit, beside=1)
+
+
+def _waiting(cursor: Any, dialect: Dialect, version: str, limit: int, *, beside: int) -> list[DirtyStream]:
+    cursor.execute(_WAITING.format(beside).replace("?", dialect.mark), (version, limit))
     return [DirtyStream(*row) for row in cursor.fetchall()]
 
 
-def any_dirty(cursor: Any, dialect: Dialect, versions: Sequence[str]) -> bool:
-    """Whether a stream is marked for one of the versions, but for those that their code failed to fold."""
-    some = ", ".join(dialect.mark for _ in versions)
-    cursor.execute(f"SELECT 1 FROM unfolded WHERE version IN ({some}) AND error IS NULL LIMIT 1", list(versions))
+def is_long(cursor: Any, dialect: Dialect, source: str, opened: int, stream: str) -> bool:
+    """Whether a stream has too many events to be folded while others wait."""
+    cursor.execute(_LONG.replace("?", dialect.mark), (source, opened, stream, AT_ONCE))
     return cursor.fetchone() is not None
+
+
+def leave_beside(cursor: Any, dialect: Dialect, stream: Row, position: int) -> None:
+    """Marks a long (source, stream, version), which lacks its event at the position."""
+    mark_dirty(cursor, dialect, [(*stream, position)])
+    cursor.execute(_LEAVE.replace("?", dialect.mark), stream)
+
+
+def still_lacks(cursor: Any, dialect: Dialect, stream: Row, position: int) -> None:
+    """A marked (source, stream, version) is folded up to its event at the position, which it lacks."""
+    cursor.execute(_MOVE.replace("?", dialect.mark), (position, *stream))
+
+
+def any_dirty(cursor: Any, dialect: Dialect, versions: Sequence[str]) -> bool:
+    """Whether a stream waits (see `waiting`) for one of the versions."""
+    some = ", ".join(dialect.mark for _ in versions)
+    where = f"version IN ({some}) AND error IS NULL AND beside = 0"
+    cursor.execute(f"SELECT 1 FROM unfolded WHERE {where} LIMIT 1", list(versions))
+    return cursor.fetchone() is not None
+
+
+def first_left_beside(cursor: Any, dialect: Dialect, versions: Sequence[str]) -> int | None:
+    """The position of the first event that a long stream lacks in one of the versions; None where none does."""
+    some = ", ".join(dialect.mark for _ in versions)
+    where = f"version IN ({some}) AND error IS NULL AND beside = 1"
+    cursor.execute(f"SELECT min(position) FROM unfolded WHERE {where}", list(versions))
+    position: int | None = cursor.fetchone()[0]
+    return position
 
 
 def count(cursor: Any, dialect: Dialect, version: str) -> int:

@@ -6,12 +6,17 @@ from typing import Any
 
 import msgspec
 
+from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Row
 from adapters.sql.projections.erased import Base
 from adapters.sql.projections.stored_events import BodyReader
 from core import fold
 from core.event import ANOMALIES
 from core.ids import Ids
+
+_COLUMNS = list(tables.measurements.c.keys())
+_KEPT = slice(_COLUMNS.index("stream"), _COLUMNS.index("measurement_id") + 1)
+"""Of a row of measurements, what an upsert keeps."""
 
 _BITS = {kind: 1 << place for place, kind in enumerate(ANOMALIES)}
 
@@ -90,6 +95,16 @@ def measurement_rows(ids: Ids, one: Projection) -> dict[Row, Row]:
             *(record.state, record.outcome, mask(record.anomalies)),
         )
     return rows
+
+
+def changed_rows(stored: Mapping[Row, Row], now: Mapping[Row, Row]) -> list[Row]:
+    """Rows of measurements that are to be written over those that are stored."""
+    return [row for key, row in now.items() if stored.get(key) != row]
+
+
+def outdated_rows(stored: Mapping[Row, Row], now: Mapping[Row, Row]) -> list[Row]:
+    """Keys of rows that must go first: what is gone, and what is another where an upsert keeps it."""
+    return [key for key, row in stored.items() if key not in now or now[key][_KEPT] != row[_KEPT]]
 
 
 def mask(anomalies: Sequence[Any]) -> int:

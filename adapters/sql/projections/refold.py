@@ -1,7 +1,7 @@
 """Folds streams anew from the log: for a version that is built, or that another release's appends left behind."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -12,7 +12,15 @@ from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
 from adapters.sql.projections.dirty_streams import DirtyStream, clear, mark_dirty
 from adapters.sql.projections.erased import Base, bases
-from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
+from adapters.sql.projections.projection import (
+    Code,
+    Projection,
+    changed_rows,
+    measurement_rows,
+    outdated_rows,
+    projection_row,
+    with_conflicts,
+)
 from adapters.sql.projections.stored_events import FOLDABLE, THERE, to_event
 from core import fold
 from core.event import Event
@@ -56,6 +64,12 @@ _MEASURED = Lookup(
     ("source", "stream", "fingerprint"),
     " WHERE t.opened > 0",
 )
+_MEASURED_ROWS = Lookup(
+    ", ".join(f"t.{name}" for name in MEASUREMENTS.names),
+    tables.measurements,
+    ("source", "stream", "fingerprint"),
+    " WHERE t.opened > 0",
+)
 
 
 class History(msgspec.Struct, gc=False, array_like=True):
@@ -80,7 +94,7 @@ class FoldedStream(msgspec.Struct, gc=False, array_like=True, tag=True):
     @property
     def key(self) -> Row:
         """The primary key of its row."""
-        return self.stream.source, self.stream.stream, self.stream.version
+        return self.stream.key
 
 
 class FailedStream(msgspec.Struct, gc=False, array_like=True, tag=True):
@@ -93,7 +107,7 @@ class FailedStream(msgspec.Struct, gc=False, array_like=True, tag=True):
     @property
     def key(self) -> Row:
         """The primary key of the row that it has not got."""
-        return self.stream.source, self.stream.stream, self.stream.version
+        return self.stream.key
 
 
 class Refolder:
@@ -180,6 +194,20 @@ class Refolder:
             to_event(position, key, kind, received_at, verified_by, body, read=read)  # faster than `*stored`
             for position, key, kind, received_at, verified_by, body in history.events
         ]
+
+    def measured(self, cursor: Any, stream: DirtyStream) -> dict[Row, Row]:
+        """The stored rows of its measurements, by their primary keys."""
+        rows = self._dialect.lookup(cursor, _MEASURED_ROWS, [stream.key])
+        return {tuple(row[:3]): tuple(row) for row in rows}
+
+    def replace(self, cursor: Any, one: Projection, stored: Mapping[Row, Row]) -> None:
+        """Writes a projection over its row, and of its measurements what differs from the stored rows."""
+        now = measurement_rows(self._code.ids, one)
+        for key in outdated_rows(stored, now):
+            cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), key)
+        self._dialect.insert(cursor, PROJECTIONS, [projection_row(self._code.ids, one)])
+        if changed := changed_rows(stored, now):
+            self._dialect.insert(cursor, MEASUREMENTS, changed)
 
     def write(self, cursor: Any, folded: Sequence[FoldedStream | FailedStream], *, first: bool = False) -> None:
         """Writes the rows, and clears the marks that the streams had when they were read.

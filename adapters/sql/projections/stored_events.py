@@ -12,9 +12,11 @@ BodyReader = Callable[[str | None, bytes], Reading | Unreadable]
 
 _STREAM = (
     "SELECT position, key, type, received_at, verified_by FROM events "
-    "WHERE source = ? AND opened = ? AND stream = ? AND position > 0 ORDER BY position"
+    "WHERE source = ? AND opened = ? AND stream = ? AND position > ? ORDER BY position LIMIT ?"
 )
-"""The condition on the position is always true; without it SQLite walks the primary key, all events of the source."""
+"""Without the condition on the position SQLite walks the primary key, all events of the source."""
+
+_ALL = 1 << 62
 
 THERE = "p.body IS NOT NULL"
 """Of payloads `p`: what was not erased."""
@@ -27,9 +29,14 @@ _BODIES = Lookup(
 )
 
 
-def stream_rows(cursor: Any, dialect: Dialect, source: str, stream: str, opened: int) -> list[Row]:
-    """A stream's foldable events by position, as `to_event` takes them. `opened`: the position that first named it."""
-    cursor.execute(_STREAM.replace("?", dialect.mark), (source, opened, stream))
+def stream_rows(
+    cursor: Any, dialect: Dialect, source: str, stream: str, opened: int, after: int = 0, limit: int = _ALL
+) -> list[Row]:
+    """A stream's foldable events by position, as `to_event` takes them. `opened`: the position that first named it.
+
+    Of those behind the position `after`, at most so many, the first ones.
+    """
+    cursor.execute(_STREAM.replace("?", dialect.mark), (source, opened, stream, after, limit))
     events = cursor.fetchall()
     keys = [(source, event[0]) for event in events]
     bodies: dict[int, bytes] = dict(dialect.lookup(cursor, _BODIES, keys)) if keys else {}

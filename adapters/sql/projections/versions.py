@@ -24,7 +24,7 @@ _RAISE = "UPDATE service SET value = ? WHERE name = 'epoch'"
 _VERSIONS = Insert(tables.versions)
 _COLUMNS = ", ".join(_VERSIONS.names)
 _ALL = f"SELECT {_COLUMNS} FROM versions ORDER BY machine, registered_at, version"
-_ANY_MARK = "SELECT 1 FROM unfolded WHERE version = ? LIMIT 1"
+_ANY_MARK = "SELECT 1 FROM unfolded WHERE version = ? AND beside = 0 LIMIT 1"
 
 
 class Version(msgspec.Struct, gc=False):
@@ -61,7 +61,7 @@ class MachineVersions(msgspec.Struct, frozen=True, gc=False):
 class VersionMap(msgspec.Struct, frozen=True, gc=False):
     """This process's view of the versions of every machine, valid for one epoch.
 
-    `nothing_pending`: every own version is built, no other version exists and no stream is dirty.
+    `nothing_pending`: every own version is built, no other version exists and no stream is dirty, but for long ones.
     """
 
     epoch: str

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from adapters.http.framework.carried import CARRIED, Carried, PutOff
 from adapters.http.framework.problems import Busy
 from adapters.http.framework.waiting import Waiting
 from adapters.sql.reads import as_of
@@ -150,7 +151,7 @@ def test_a_position_that_does_not_come_is_busy(house: House):
 
 
 def test_who_waits_sees_the_write_that_comes_meanwhile():
-    positions = iter([0, 0, 0, 1])
+    positions = iter([(0, 0), (0, 0), (1, 0), (1, 1)])
 
     Waiting(lambda: next(positions), threads=4, patience=60).until(1, {})
 
@@ -158,7 +159,7 @@ def test_who_waits_sees_the_write_that_comes_meanwhile():
 
 
 def test_a_quarter_of_the_threads_may_wait_and_no_more():
-    waiting = Waiting(lambda: 0, threads=8, patience=0)
+    waiting = Waiting(lambda: (0, 0), threads=8, patience=0)
     for _ in range(2):
         assert waiting._slots.acquire(blocking=False)
 
@@ -170,6 +171,21 @@ def test_a_quarter_of_the_threads_may_wait_and_no_more():
         waiting.until(1, {})
 
 
+def test_who_waits_for_a_fold_is_asked_again_before_the_time_is_over():
+    carried = Carried()
+
+    with pytest.raises(PutOff) as put_off:
+        Waiting(lambda: (9, 3), threads=1, patience=60).until(5, {CARRIED: carried})
+
+    assert put_off.value.order.due < carried.until["min_position"]
+    assert put_off.value.order.wanted.keys == {""}
+
+
+def test_who_waits_for_a_fold_that_does_not_come_is_told_so():
+    with pytest.raises(Busy, match="position 5 was not folded"):
+        Waiting(lambda: (9, 3), threads=1, patience=0).until(5, {})
+
+
 def test_one_may_always_wait():
     with pytest.raises(Busy, match="did not come"):
-        Waiting(lambda: 0, threads=1, patience=0).until(1, {})
+        Waiting(lambda: (0, 0), threads=1, patience=0).until(1, {})

@@ -1,0 +1,235 @@
+"""Long streams on both databases: a late event is answered at once and folded beside, and all comes to one state."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from adapters.sql import LongStreams
+from adapters.sql.log.log import Log
+from adapters.sql.projections import dirty_streams
+from adapters.sql.projections.background import Refolded
+from adapters.sql.projections.dirty_streams import DirtyStream
+from adapters.sql.projections.refold import FoldedStream, Refolder
+from core.fold import MACHINES
+from tests.support.house import NOON, House, start, stop, wms
+from tests.support.releases import faulty
+
+few = settings(max_examples=8, suppress_health_check=list(HealthCheck))
+visits = count()
+
+
+@pytest.fixture
+def house(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """What has more than three events is long here."""
+    monkeypatch.setattr(dirty_streams, "AT_ONCE", 3)
+    house = House(database_url)
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def beside(house: House) -> LongStreams:
+    return LongStreams(house.engine, house.code)
+
+
+def one_more_meanwhile(house: House, more: Callable[[], Any]) -> LongStreams:
+    """Folds beside; the first time, something happens before the result is written."""
+    due = [more]
+
+    class Meanwhile(LongStreams):
+        def _fold(self, stream: DirtyStream) -> Refolded:
+            folded = super()._fold(stream)
+            while due:
+                due.pop()()
+            return folded
+
+    return Meanwhile(house.engine, house.code)
+
+
+def rows(house: House, sql: str) -> list[Any]:
+    with house.engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(sql))]
+
+
+def marks(house: House) -> list[Any]:
+    return rows(house, "SELECT beside, error FROM unfolded")
+
+
+def visit(house: House, name: str = "visit", numbers: range = range(1, 6)) -> None:
+    for number in numbers:
+        house.send("clinic", wms(name, number, "CONFIGURATION_LOADED", 10 + number))
+
+
+def state(house: House, name: str = "visit") -> dict[str, Any]:
+    ((found,),) = (house.get("/v1/sessions", session_id=name)["data"],)
+    return {field: found[field] for field in ("state", "events", "run_count")}
+
+
+def stored(house: House) -> tuple[list[Any], list[Any]]:
+    """All rows of what is folded."""
+    projections = rows(house, "SELECT * FROM projections ORDER BY source, stream")
+    return projections, rows(house, "SELECT * FROM measurements ORDER BY source, measurement")
+
+
+def folded_whole(house: House) -> tuple[list[Any], list[Any]]:
+    """What a fold of all events of each stream makes of them."""
+    refolder = Refolder(house.log._dialect, house.code)
+    found = rows(house, "SELECT source, stream, kind, provider_id, opened FROM streams")
+    own = {name: kind.fingerprint for name, kind in MACHINES.items()}
+    streams = [
+        DirtyStream(source, stream, kind, name, opened, own[house.code.machine_of(source, kind).name])
+        for source, stream, kind, name, opened in found
+    ]
+    with house.engine.connect() as connection:
+        folded = [refolder.fold(one) for one in refolder.read(connection.connection.cursor(), streams)]
+    good = [one for one in folded if isinstance(one, FoldedStream)]
+    measured = {key: row for one in good for key, row in one.measured.items()}
+    return sorted(one.row for one in good), [measured[key] for key in sorted(measured)]
+
+
+def test_a_late_event_of_a_long_stream_is_committed_at_once_and_folded_beside(house: House, beside: LongStreams):
+    visit(house)
+
+    verdict, _ = house.send("clinic", wms("visit", 0, "WMS_LOADED", 10))
+
+    assert verdict == "new"
+    assert marks(house) == [(1, None)]
+    assert state(house)["events"] == 5
+    beside.fold_all()
+    assert marks(house) == []
+    assert state(house) == {"state": "configured", "events": 6, "run_count": 1}
+    assert stored(house) == folded_whole(house)
+
+
+def test_a_late_event_of_a_short_stream_is_folded_with_its_answer(house: House):
+    visit(house, numbers=range(1, 3))
+
+    house.send("clinic", wms("visit", 0, "WMS_LOADED", 10))
+
+    assert marks(house) == []
+    assert state(house)["events"] == 3
+
+
+def test_who_waits_for_a_position_waits_until_it_is_folded(house: House, beside: LongStreams):
+    visit(house)
+    _, late = house.send("clinic", wms("visit", 0, "WMS_LOADED", 10))
+
+    assert house.problem("/v1/sessions", 503, min_position=late)["parameter"] == "min_position"
+    assert house.get("/v1/sessions", min_position=late - 1)["data"]
+
+    beside.fold_all()
+    assert house.get("/v1/sessions", min_position=late)["data"][0]["events"] == 6
+
+
+def test_other_streams_go_on_as_ever_while_a_long_one_waits(house: House):
+    visit(house)
+    house.send("clinic", wms("visit", 0, "WMS_LOADED", 10))
+
+    house.send("clinic", wms("another", 0))
+
+    assert state(house, "another")["events"] == 1
+    assert rows(house, "SELECT count(*) FROM unfolded") == [(1,)]
+
+
+def test_what_comes_in_order_while_it_is_folded_is_in_the_result(house: House):
+    visit(house)
+    house.send("clinic", wms("visit", 0, "WMS_LOADED", 10))
+    folding = one_more_meanwhile(house, lambda: visit(house, numbers=range(6, 8)))
+
+    folding.fold_next()
+
+    assert marks(house) == []
+    assert stored(house) == folded_whole(house)
+
+
+def test_what_comes_late_while_it_is_folded_is_folded_next(house: House):
+    visit(house, numbers=range(2, 7))
+    house.send("clinic", wms("visit", 0, "WMS_LOADED", 10))
+    folding = one_more_meanwhile(house, lambda: house.send("clinic", wms("visit", 1, "CONFIGURATION_LOADED", 11)))
+
+    folding.fold_next()
+    assert marks(house) == [(1, None)]
+    assert state(house)["events"] == 6
+
+    folding.fold_next()
+    assert marks(house) == []
+    assert stored(house) == folded_whole(house)
+
+
+def test_a_fold_that_began_before_a_retraction_is_not_written(house: House):
+    visit(house)
+    _, late = house.send("clinic", wms("visit", 0, "WMS_LOADED", 10))
+    retract = f"INSERT INTO retractions VALUES ('clinic', {late - 1}, {late})"
+
+    def taken_back() -> None:
+        with house.engine.begin() as connection:
+            connection.execute(text(retract))
+
+    folding = one_more_meanwhile(house, taken_back)
+
+    folding.fold_next()
+    assert marks(house) == [(1, None)]
+
+    folding.fold_all()
+    assert state(house)["events"] == 5
+    assert stored(house) == folded_whole(house)
+
+
+def test_a_fault_of_the_fold_is_told_and_stops_nothing(house: House):
+    visit(house)
+    house.send("clinic", wms("visit", 0, "WMS_LOADED", 10))
+    broken = LongStreams(house.engine, house.code)
+    broken._refolder = Refolder(house.log._dialect, _with(house, faulty("WMS_LOADED")))
+
+    broken.fold_all()
+
+    ((beside, error),) = marks(house)
+    assert (beside, error.split()[0]) == (1, "ZeroDivisionError")
+    house.send("clinic", wms("visit", 6, "CAMERA_PERMISSION_GRANTED", 16))
+    LongStreams(house.engine, house.code).fold_all()
+    assert stored(house) == folded_whole(house)
+
+
+def _with(house: House, machines: Any) -> Any:
+    return type(house.code)(house.ids, house.code.sources, machines)
+
+
+def test_another_writer_folds_on_nothing_that_is_out_of_date(house: House, beside: LongStreams):
+    visit(house)
+    other = Log(house.engine, house.code, lambda: NOON)
+    other.append([house.entry("clinic", wms("visit", 6, "CAMERA_PERMISSION_GRANTED", 16))])
+    house.send("clinic", wms("visit", 0, "WMS_LOADED", 10))
+
+    other.append([house.entry("clinic", wms("visit", 7, "CAMERA_STARTED", 17))])
+    other.close()
+
+    assert marks(house) == [(1, None)]
+    beside.fold_all()
+    assert stored(house) == folded_whole(house)
+
+
+@few
+@given(st.data())
+def test_any_order_of_arrival_comes_to_the_fold_of_the_whole(house: House, beside: LongStreams, data: st.DataObject):
+    name = f"any{next(visits)}"
+    kinds = ["WMS_LOADED", "CONFIGURATION_LOADED", "MEASUREMENT_STARTED", "MEASUREMENT_CREATED", "PAGE_UNLOADED"]
+    events = [
+        ("clinic", wms(name, number % 6, kinds[number % 5], 1 + 2 * number, measurementId=f"{name}-{number // 6}"))
+        for number in range(12)
+    ]
+    events += [("captions", (start if number % 2 else stop)(name, f"22:{number:02}:00")) for number in range(8)]
+    again = data.draw(st.lists(st.sampled_from(events), max_size=4))
+
+    for source, document in data.draw(st.permutations([*events, *again])):
+        house.send(source, document)
+        if data.draw(st.integers(0, 3)) == 0:
+            beside.fold_next()
+    beside.fold_all()
+
+    assert marks(house) == []
+    assert stored(house) == folded_whole(house)
