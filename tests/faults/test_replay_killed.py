@@ -1,6 +1,6 @@
 """A rebuild that is killed three times while deliveries go on: no request fails, and the states are those of a fold.
 
-`HOOKFOLD_REPLAY_EVENTS=100000` makes the log as large as the promise says; a tenth of it shows the same in seconds.
+`HOOKFOLD_REPLAY_EVENTS=100000` makes the log as large as the promise says; less of it shows the same in seconds.
 """
 
 import os
@@ -25,8 +25,8 @@ from tests.support.service import CONFIGURATION, SECRETS, Service, running
 from wiring.opening import open_parts
 from wiring.parts import Parts
 
-EVENTS = int(os.environ.get("HOOKFOLD_REPLAY_EVENTS", "10000"))
-RATE = 200
+EVENTS = int(os.environ.get("HOOKFOLD_REPLAY_EVENTS", "6000"))
+RATE = 100
 SENDERS = 4
 STEPS = ["WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_GRANTED", "CAMERA_STARTED", "MEASUREMENT_STARTED"]
 KILLED_AT = (0.1, 0.4, 0.7)
@@ -127,7 +127,7 @@ def _killed(parts: Parts, url: str, folder: Path, share: float) -> tuple[bool, s
     process = subprocess.Popen(_replay(), env=_env(url, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and _built(parts.replay().status()) < share * EVENTS / len(STEPS):
         helpers |= _children(process.pid)
-        time.sleep(0.005)
+        time.sleep(0.02)
     helpers |= _children(process.pid)
     process.send_signal(signal.SIGKILL)
     killed = process.wait() == -signal.SIGKILL
