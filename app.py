@@ -33,6 +33,7 @@ from wiring.commands import wired
 from wiring.forwarding import forwarding, refuse_forwards, refuse_loops
 from wiring.opening import start
 from wiring.parts import THREADS, wire_handed
+from wiring.renewing import Renewal, renew
 from wiring.warnings import warn
 
 
@@ -64,7 +65,8 @@ def answer() -> None:
     bridge = Bridge(parts.http(api, door, link.append), THREADS, listening.getsockname()[:2], tail)
     tune()
     tally.begin()
-    serve_for_parent(Front(door, link, bridge, forwarding(parts, door, link)), link, door.max_body, listening)
+    front = Front(door, link, bridge, forwarding(parts, door, link))
+    serve_for_parent(front, link, door.max_body, listening, partial(renew, door=door, api=api))
     parts.engine.dispose()
 
 
@@ -88,8 +90,8 @@ def serve(settings: Settings, asked: Serving) -> str | None:
 
     What is wrong with the database is told here, before a process is started.
 
-    This process seals, folds long streams anew, and carries SQLite's write-ahead log over: those that serve and write
-    share their interpreters with nobody.
+    SIGHUP has it read the secrets again. This process seals, folds long streams anew, and carries SQLite's write-ahead
+    log over: those that serve and write share their interpreters with nobody.
     """
     refuse_loops(settings, asked.host)
     parts = start(settings)
@@ -109,10 +111,10 @@ def serve(settings: Settings, asked: Serving) -> str | None:
             asked.processes,
             handing,
             ending.give_up,
-        ),
+        ) as hand_anew,
     ):
         structlog.get_logger().info("listening", host=asked.host, port=settings.port)
-        broken = ending.wait()
+        broken = ending.wait(Renewal(parts, hand_anew))
     parts.engine.dispose()
     return broken
 

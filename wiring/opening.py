@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,6 +27,7 @@ from adapters.sql import (
     open_engine,
     opened_engine,
     record_imports,
+    secrets_changed,
 )
 from core.ids import Ids
 from wiring.parts import THREADS, Parts, signing_key, wire
@@ -61,8 +63,14 @@ def start(settings: Settings) -> Parts:
     parts = open_parts(settings)
     with closing(parts.log()) as log, _usable():
         record_imports(parts.engine, log, parts.recorder(log))
-        note_configuration(parts.engine, log, parts.recorder(log, "start"), _noted(parts.settings, parts.ids))
-    return parts
+    return note(parts, "start")
+
+
+def note(parts: Parts, through: str) -> Parts:
+    """Records what was changed since the configuration was noted last. Raises ConfigError where it cannot."""
+    with closing(parts.log()) as log, _usable():
+        note_configuration(parts.engine, log, parts.recorder(log, through), _noted(parts.settings, parts.ids))
+        return replace(parts, secrets_changed=secrets_changed(parts.engine))
 
 
 @contextmanager

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask
 from prometheus_client import CollectorRegistry
@@ -58,19 +58,31 @@ def now() -> Instant:
     return time.time_ns() // 1_000
 
 
+class Handed(NamedTuple):
+    """What another process of the service is wired from."""
+
+    settings: Settings
+    files: Noted | None
+    secrets_changed: Mapping[str, Instant]
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What every process of a service has, whether it serves or writes."""
+    """What every process of a service has, whether it serves or writes.
+
+    `secrets_changed`: when those of a source changed last, as far as that is known.
+    """
 
     settings: Settings
     engine: Engine
     ids: Ids
     providers: Mapping[str, Provider]
     sources: Mapping[str, Source]
+    secrets_changed: Mapping[str, Instant] = field(default_factory=dict)
 
-    def handed(self) -> tuple[Settings, Noted | None]:
+    def handed(self) -> Handed:
         """What another process of the service is wired from."""
-        return self.settings, noted_files(self.engine)
+        return Handed(self.settings, noted_files(self.engine), self.secrets_changed)
 
     def code(self) -> Code:
         """What folds here."""
@@ -105,7 +117,7 @@ class Parts:
 
     def door(self) -> Door:
         """What deliveries come through."""
-        return Door(self.providers, self.settings.service.max_body, now, self.forwards().keys())
+        return Door(self.providers, self.settings.service.max_body, now, self.forwards().keys(), self.secrets_changed)
 
     def forwards(self) -> dict[str, Forward]:
         """The sources whose deliveries go on to handlers of their own."""
@@ -156,7 +168,7 @@ class Parts:
         flask = create_http(api)
         flask.register_blueprint(ingest_blueprint(door, append))
         first = partial(first_commands, self.settings)
-        flask.register_blueprint(console(questions_of(api), self.ids.subkey("console"), api.tokens, first))
+        flask.register_blueprint(console(questions_of(api), self.ids.subkey("console"), api.holders, first))
         return flask
 
 
@@ -167,10 +179,10 @@ def wire(settings: Settings, engine: Engine) -> Parts:
     return Parts(settings, engine, Ids(settings.service.key), providers, sources)
 
 
-def wire_handed(handed: tuple[Settings, Noted | None]) -> Parts:
+def wire_handed(handed: Handed) -> Parts:
     """The same parts in another process: its database has to be the one that is open there."""
-    settings, noted = handed
-    return wire(settings, open_engine(settings.database_url, pool_size=THREADS, noted=noted))
+    engine = open_engine(handed.settings.database_url, pool_size=THREADS, noted=handed.files)
+    return replace(wire(handed.settings, engine), secrets_changed=handed.secrets_changed)
 
 
 def source_of(provider: Provider, configured: Configured) -> Source:

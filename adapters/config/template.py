@@ -8,7 +8,7 @@ from adapters.config.secrets import make
 from adapters.config.settings import ConfigError
 
 TEMPLATE = """\
-# Hookfold: who may send webhooks, and what is known about them. Everything here is read once, at the start.
+# Hookfold: who may send webhooks, and what is known about them. Read at the start; SIGHUP reads the secrets again.
 # Secrets never stand in this file: "file:PATH" (from this file's folder) or "env:NAME" says where each one is.
 
 [service]

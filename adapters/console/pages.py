@@ -1,10 +1,9 @@
 """Puts the console together: its pages, who may see them, what goes wrong, and the headers that keep it inert."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from flask import Blueprint, Response, render_template
 
-from adapters.config import Token
 from adapters.console import asking, filters
 from adapters.console.signing import Signing
 from adapters.console.views import events, lists, machines, overview, search, things
@@ -16,13 +15,13 @@ POLICY = (
 """No script at all: what a page tells may be anything that a sender wrote."""
 
 
-def console(questions: Questions, key: bytes, tokens: Mapping[str, Token], first: Callable[[], list[str]]) -> Blueprint:
+def console(questions: Questions, key: bytes, holders: Holders, first: Callable[[], list[str]]) -> Blueprint:
     """The pages. `key` signs cookies; `first`: the commands that make the first webhook appear."""
     pages = Blueprint(
         "console", __name__, template_folder="templates", static_folder="static", static_url_path="/console"
     )
     ask = asking.Asking(questions)
-    Signing(key, Holders(tokens)).stand_before(pages)
+    Signing(key, holders).stand_before(pages)
     overview.add(pages, ask, first)
     for part in (lists, things, events, machines, search):
         part.add(pages, ask)

@@ -17,9 +17,9 @@ from adapters.http.framework.carried import (
     Wanted,
     joined,
 )
+from adapters.http.framework.holders import Holders
 from adapters.http.framework.problems import BadRequest, NotFound, Problem, problem_answer
 from adapters.http.framework.questions import Questions, Told
-from adapters.http.framework.tokens import Holders
 from adapters.http.framework.waiting import ENDING
 from adapters.http.ingest.door import Answer, Door, failure, is_ingest, unrecorded
 from adapters.http.ingest.ingest import ingest_blueprint

@@ -68,7 +68,7 @@ def create_http(api: Api) -> Flask:
     _publish(app, routes, guarded=bool(api.tokens))
     _tell_problems(app)
     Metrics(api).watch(app)
-    Gate(api.tokens, routes).watch(app)
+    Gate(api.holders, routes).watch(app)
     app.after_request(add_safe_headers)
     return app
 

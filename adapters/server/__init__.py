@@ -8,11 +8,12 @@ from adapters.server.following import WAITING
 from adapters.server.forwarding import METRICS as FORWARD_METRICS
 from adapters.server.forwarding import Forwarding
 from adapters.server.front import Front
+from adapters.server.handed import handed
 from adapters.server.handler import Handler, Target
 from adapters.server.link import Link
 from adapters.server.logs import configure_logs
 from adapters.server.loop import serve_for_parent
-from adapters.server.process import handed, listener, serving, tallies, to_writer, write_for_parent, writing
+from adapters.server.process import listener, serving, tallies, to_writer, write_for_parent, writing
 from adapters.server.site import METRICS as SITE_METRICS
 from adapters.server.tail import Tail
 

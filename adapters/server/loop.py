@@ -4,6 +4,8 @@ import asyncio
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import uvloop
 
@@ -11,6 +13,7 @@ from adapters.server.connection import Connection
 from adapters.server.descriptors import connections_at_most
 from adapters.server.ending import STOPS
 from adapters.server.front import Front
+from adapters.server.handed import HandedAnew
 from adapters.server.link import Link
 from adapters.server.pulse import Pulse
 from adapters.server.site import Site
@@ -25,15 +28,19 @@ PATIENCE = 30.0
 """Seconds for what is under way when the service is told to stop, and again for what no client waits for any more."""
 
 
-def serve_for_parent(front: Front, link: Link, max_body: int, listening: socket.socket) -> None:
-    """Serves on the socket until the parent's end of standard input closes, or SIGTERM comes."""
+def serve_for_parent(
+    front: Front, link: Link, max_body: int, listening: socket.socket, renew: Callable[[Any], None]
+) -> None:
+    """Serves on the socket until the parent's end of standard input closes, or SIGTERM comes.
+
+    `renew` is given what the parent hands over meanwhile.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this process
-    uvloop.run(
-        _serve(front, link, Site(front.answer, max_body, connections_at_most(), streams=front.streams), listening)
-    )
+    site = Site(front.answer, max_body, connections_at_most(), streams=front.streams)
+    uvloop.run(_serve(front, link, site, listening, renew))
 
 
-async def _serve(front: Front, link: Link, site: Site, listening: socket.socket) -> None:
+async def _serve(front: Front, link: Link, site: Site, listening: socket.socket, renew: Callable[[Any], None]) -> None:
     loop = asyncio.get_running_loop()
     link.tie(loop)
     pulse = Pulse(LONGEST)
@@ -42,7 +49,7 @@ async def _serve(front: Front, link: Link, site: Site, listening: socket.socket)
     told = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, told.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    loop.add_reader(sys.stdin, told.set)
+    loop.add_reader(sys.stdin, HandedAnew(renew, told.set).read)
     server = await loop.create_server(lambda: Connection(site), sock=listening, backlog=BACKLOG)
     await told.wait()
     loop.remove_reader(sys.stdin)

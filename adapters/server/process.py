@@ -5,28 +5,28 @@ writes on unsupervised.
 """
 
 import os
-import pickle
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from threading import Event, Lock, Thread
 from typing import IO, Any
 
 import structlog
 
-from adapters.server.ending import STOPS
+from adapters.server.ending import RELOAD, STOPS
+from adapters.server.handed import framed
 from adapters.server.pulse import PULSE, outlive
 from adapters.server.writer import Appends, Writer
 
 _LISTENER = "HOOKFOLD_LISTENER_FD"
 _TALLIES = "HOOKFOLD_TALLY_FDS"
 _WRITER = "HOOKFOLD_WRITER_FD"
-_LENGTH = 8
 _ACCEPTED = 1_024
 """Connections that may wait for a process that serves, as far as the system lets them."""
 _UNHEARD = 30_000
@@ -72,23 +72,6 @@ def to_writer() -> socket.socket:
     return socket.socket(fileno=int(os.environ[_WRITER]))
 
 
-def handed() -> Any:
-    """What the parent handed over to the code that it runs here, before anything else is asked of standard input."""
-    size = int.from_bytes(_read_exactly(_LENGTH))
-    return pickle.loads(_read_exactly(size))  # noqa: S301 - from our own parent, who runs the code here, too
-
-
-def _read_exactly(size: int) -> bytes:
-    """Unbuffered: what follows is watched for its end."""
-    some = bytearray()
-    while len(some) < size:
-        piece = os.read(sys.stdin.fileno(), size - len(some))
-        if not piece:
-            raise EOFError("the parent is gone")
-        some += piece
-    return bytes(some)
-
-
 @contextmanager
 def writing(code: str, hand: Any, give_up: GiveUp) -> Iterator[socket.socket]:
     """A process that runs `code` (which calls `write_for_parent`) while the block lasts; it is started anew if it dies.
@@ -108,11 +91,11 @@ def writing(code: str, hand: Any, give_up: GiveUp) -> Iterator[socket.socket]:
 @contextmanager
 def serving(
     code: str, hand: Any, host: str, port: int, processes: int, writing: socket.socket, give_up: GiveUp
-) -> Iterator[None]:
+) -> Iterator[Callable[[Any], None]]:
     """So many processes that run `code` while the block lasts, each with a socket of its own on the one port.
 
     `hand`: what they find as `handed()`; `writing`: as `to_writer()`. The sockets outlive them: who connects meanwhile
-    waits. `give_up`: as above.
+    waits. `give_up`: as above. What is given hands them something else, for as long as they live and to the next ones.
     """
     with ExitStack() as opened:
         tallies = [opened.enter_context(_file()).fileno() for _ in range(processes)]
@@ -123,10 +106,15 @@ def serving(
         ]
         keepers = [opened.enter_context(_kept(code, hand, one, "server_died", give_up)) for one in passed]
         try:
-            yield
+            yield partial(_hand_to, keepers)
         finally:
             for keeper in keepers:  # at once: each may have clients that it waits for
                 keeper.tell()
+
+
+def _hand_to(keepers: Iterable["Supervisor"], hand: Any) -> None:
+    for keeper in keepers:
+        keeper.hand(hand)
 
 
 @contextmanager
@@ -174,8 +162,7 @@ class Supervisor:
         self._lives_since = 0.0
         numbers = {name: " ".join(map(str, files)) for name, files in passed.items()}
         self._env: Mapping[str, str] = {**os.environ, **numbers}
-        handed = pickle.dumps(hand)
-        self._handed = len(handed).to_bytes(_LENGTH) + handed
+        self._handed = framed(hand)
         self._stopping = Event()
         self._starting = Lock()
         self._killed_at = 0.0
@@ -184,9 +171,12 @@ class Supervisor:
         self._thread.start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        """It begins with the signals that end a service held back: who stops a group must not meet it half made."""
+        """It begins with the signals that end a service held back: who stops a group must not meet it half made.
+
+        The one that is for the main process alone stays so.
+        """
         signs, giving = os.pipe()
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, [*STOPS, RELOAD])
         try:
             process = subprocess.Popen(
                 self._command,
@@ -201,11 +191,20 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
             os.close(giving)
         self._signs = signs
+        self._give(process)
+        return process
+
+    def hand(self, hand: Any) -> None:
+        """Gives the process something else than it was started with, and those that follow it."""
+        with self._starting:
+            self._handed = framed(hand)
+            self._give(self._process)
+
+    def _give(self, process: subprocess.Popen[bytes]) -> None:
         if process.stdin:
-            with suppress(BrokenPipeError):  # it died: that is seen by who waits for it
+            with suppress(BrokenPipeError, ValueError):  # it died: that is seen by who waits for it
                 process.stdin.write(self._handed)
                 process.stdin.flush()
-        return process
 
     def _keep(self) -> None:
         """The first pause is for who stops a whole service, and may have ended this process before we are told."""

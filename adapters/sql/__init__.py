@@ -45,7 +45,7 @@ from adapters.sql.replay.helpers import spare_cores
 from adapters.sql.replay.plans import Plan, Plans
 from adapters.sql.replay.replay import Part, Replay
 from adapters.sql.replay.reread import Rereader
-from adapters.sql.service.configured import TOKENS, Configured, note_configuration
+from adapters.sql.service.configured import TOKENS, Configured, note_configuration, secrets_changed
 from adapters.sql.service.first_use import claim, claimed_sources, claims, is_begun
 from adapters.sql.service.presence import Presence
 from adapters.sql.transfer.export_reader import (
@@ -169,6 +169,7 @@ __all__ = [
     "record_imports",
     "revision",
     "sealed_by",
+    "secrets_changed",
     "seldom_collecting",
     "spare_cores",
     "time_limit",

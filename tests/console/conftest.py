@@ -64,7 +64,7 @@ class Desk(House):
     def __init__(self, url: str, **api: Any) -> None:
         super().__init__(url, **api)
         object.__setattr__(self.api, "notary", Notary(Tree(self.engine), SIGNING))
-        self.app.register_blueprint(console(questions_of(self.api), b"k" * 32, self.api.tokens, lambda: FIRST))
+        self.app.register_blueprint(console(questions_of(self.api), b"k" * 32, self.api.holders, lambda: FIRST))
         self.client = self.app.test_client()
 
     def look(self, path: str, status: int = 200, **parameters: str) -> Page:

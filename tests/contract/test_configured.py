@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from adapters.sql import Configured, note_configuration
+from adapters.sql import Configured, note_configuration, secrets_changed
 from tests.support.erasing import Erasing
 
 BEFORE = {
@@ -113,3 +113,16 @@ def test_two_processes_that_start_together_record_a_change_once(bench: Erasing, 
 
     assert len(recorded(bench)) == 1
     other.close()
+
+
+def test_when_the_secrets_of_a_source_changed_is_kept_through_every_later_start(bench: Erasing):
+    clinic = Configured("wms", {"env:NEW": "2"})
+    noted(bench, BEFORE)
+    assert secrets_changed(bench.engine) == {}
+
+    noted(bench, BEFORE | {"clinic": clinic})
+    changed = secrets_changed(bench.engine)
+    noted(bench, BEFORE | {"clinic": msgspec.structs.replace(clinic, node_ascii=True)})
+
+    assert list(changed) == ["clinic"]
+    assert secrets_changed(bench.engine) == changed

@@ -32,7 +32,7 @@ while sys.stdin.readline():
     if (child := os.fork()) == 0:
         ending = Ending()
         print(os.getpid(), flush=True)
-        ending.wait()
+        ending.wait(int)
         sys.exit()
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """

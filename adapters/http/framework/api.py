@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from adapters.audit import Notary
 from adapters.config import Token
+from adapters.http.framework.holders import Holders
 from adapters.http.framework.waiting import Waiting
 from adapters.sql import Code, Current, Plans, Reads, Source, TemporalReads
 from core.event import Instant
@@ -41,7 +42,7 @@ class Api:
 
     `record`: the access log. `sources`: the configured ones by name. `clock`: now.
     `as_of`: reads of the past, by either clock.
-    `tokens`: who may ask, by name; without any, everybody.
+    `tokens`: who may ask at first, by name; without any, everybody. `holders`: who may now.
     `notary`: who signs the log and proves what is in it. `probe`: returns once the log has committed something, and
     raises Unavailable where it cannot. `plans`: replays that are asked for over HTTP.
     `threads`: how many requests are served at a time, of which a quarter may wait. `patience`: how long, in seconds.
@@ -62,12 +63,14 @@ class Api:
     probe: Callable[[], object] = bool
     plans: Plans | None = None
     tokens: Mapping[str, Token] = field(default_factory=dict)
+    holders: Holders = field(init=False)
     as_of: TemporalReads = field(init=False)
     current: Current = field(init=False)
     waiting: Waiting = field(init=False)
 
     def __post_init__(self) -> None:
         code = Code(self.ids, self.sources)
+        object.__setattr__(self, "holders", Holders(self.tokens))
         object.__setattr__(self, "as_of", TemporalReads(self.reads, code))
         object.__setattr__(self, "current", self.reads.current(code))
         object.__setattr__(self, "waiting", Waiting(self.current.folded, self.threads, self.patience))

@@ -1,13 +1,12 @@
 """Who may ask what of `/v1`: bearer tokens (RFC 6750), asked for before anything is told of what is there."""
 
 import re
-from collections.abc import Iterable, Mapping
-from hashlib import sha256
-from hmac import compare_digest
+from collections.abc import Iterable
 
 from flask import Flask, g, request
 
 from adapters.config import Token
+from adapters.http.framework.holders import Holders
 from adapters.http.framework.problems import Forbidden, Unauthorized
 from adapters.http.framework.routes import Route
 
@@ -15,28 +14,11 @@ _BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 """RFC 6750, 2.1; a scheme's case means nothing (RFC 9110, 11.1). A header that comes twice is joined, and is none."""
 
 
-class Holders:
-    """Holds digests only: a comparison of tokens themselves would take longer the more of one is guessed."""
-
-    def __init__(self, tokens: Mapping[str, Token]) -> None:
-        self._holders = [(sha256(token.secret.value.encode()).digest(), token) for token in tokens.values()]
-        self.named = dict(tokens).get
-
-    def __bool__(self) -> bool:
-        return bool(self._holders)
-
-    def holder(self, secret: str) -> Token | None:
-        """The token of that secret; None where it is none of ours."""
-        digest = sha256(secret.encode("utf-8", "replace")).digest()
-        found = [token for held, token in self._holders if compare_digest(held, digest)]
-        return found[0] if found else None
-
-
 class Gate:
     """Stands before `/v1`."""
 
-    def __init__(self, tokens: Mapping[str, Token], routes: Iterable[Route]) -> None:
-        self._holders = Holders(tokens)
+    def __init__(self, holders: Holders, routes: Iterable[Route]) -> None:
+        self._holders = holders
         self._scopes = {route.name: route.scope for route in routes}
 
     def watch(self, app: Flask) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -13,6 +14,7 @@ from adapters.providers import Provider, Refused, SignatureKey, diagnose, meant
 from adapters.sql import Entry, Receipt, Rejection
 from core.event import Headers, Instant, Unreadable, word_of
 from core.headers import misnamed
+from core.instants import utc
 
 KEPT_BODY = 4_096
 """Bytes of a rejected body that stay on record."""
@@ -55,14 +57,20 @@ class Door:
         max_body: int,
         clock: Callable[[], Instant],
         forwarded: Collection[str] = (),
+        changed: Mapping[str, Instant] = MappingProxyType({}),
     ) -> None:
         self.max_body = max_body
         self.forwarded = forwarded
-        self._sources = sources
-        self._strangers = {name: _keys_of_others(name, sources) for name in sources}
+        self.verify_with(sources, changed)
         self._clock = clock
         self._outcomes = Outcomes()
         self._astray = Astray(sources.keys())
+
+    def verify_with(self, sources: Mapping[str, Provider], changed: Mapping[str, Instant]) -> None:
+        """From now on these verify, of the same sources. `changed`: when the secrets of a source changed last."""
+        self._strangers = {name: _keys_of_others(name, sources) for name in sources}
+        self._changed = changed
+        self._sources = sources
 
     @property
     def counters(self) -> tuple[Counter, ...]:
@@ -92,8 +100,8 @@ class Door:
         now = self._clock()
         verified = provider.verify(headers, body, now)
         if isinstance(verified, Refused):
-            hint = self._diagnosis(source, headers, body) if verified.reason == MISMATCH else None
-            return self._reject(source, headers, body, len(body), 401, verified.reason, hint or verified.hint)
+            hint = self._why(source, headers, body, verified) if verified.reason == MISMATCH else verified.hint
+            return self._reject(source, headers, body, len(body), 401, verified.reason, hint)
         reading = provider.read(body)
         if isinstance(reading, Unreadable) and not provider.signed:
             slips = meant(type(provider), provider.read, body)
@@ -120,6 +128,11 @@ class Door:
             return failure(item.status, _MESSAGES.get(item.reason, "signature"))
         told = {"verdict": outcome.verdict, "position": str(outcome.position), "reading": _reading(item, outcome)}
         return Answer(200, [_JSON, *((f"hookfold-{name}", value) for name, value in told.items())], _SUCCESS)
+
+    def _why(self, source: str, headers: Headers, body: bytes, refused: Refused) -> str:
+        hint = self._diagnosis(source, headers, body) or refused.hint
+        at = self._changed.get(source)
+        return hint if at is None else f"{hint}; the secrets of this source changed at {utc(at)}"
 
     def _diagnosis(self, source: str, headers: Headers, body: bytes) -> str | None:
         """Why nobody's signature it is, if that can be found."""

@@ -188,7 +188,15 @@ def _listing(ask: Ask[Any], found: Sequence[Recorded]) -> Listing[shapes.Event]:
 
 
 def _shape(api: Api, row: Recorded) -> shapes.Event:
-    return shapes.Event(**_fields(api, row))
+    return shapes.Event(**_fields(api, row), changes=_changes(api, row))
+
+
+def _changes(api: Api, row: Recorded) -> list[dict[str, Any]] | UnsetType:
+    """What an event of the configuration changed; few events are one, so that a page reads few bodies."""
+    if row.source != OWN or row.type != "configuration_changed":
+        return UNSET
+    said: list[dict[str, Any]] | UnsetType = _said(api, row)[0].get("changes", UNSET)
+    return said
 
 
 def _streams(ask: Ask[Any], source: str | None) -> frozenset[tuple[str, str]] | None:

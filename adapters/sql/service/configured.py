@@ -11,6 +11,7 @@ from adapters.sql.database.transactions import writing
 from adapters.sql.dialects.dialect import dialect_of
 from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import OWN, Recorder
+from core.event import Instant
 
 TOKENS = "tokens."
 """What a token's name begins with here: no source has a dot in its own."""
@@ -27,6 +28,7 @@ class Configured(msgspec.Struct, frozen=True):
     `secrets`: a hash keyed by the service's secret, by reference.
     `settings`: all others that are set, by name, durations in seconds; None where they were not noted at that start.
     Those of the service itself stand under our own source's name.
+    `secrets_at`: when `secrets` last changed; None where that is not known. It is no part of what is compared.
     """
 
     provider: str
@@ -34,6 +36,7 @@ class Configured(msgspec.Struct, frozen=True):
     node_ascii: bool = False
     keep_for: int | None = None
     settings: Mapping[str, str | float] | None = None
+    secrets_at: Instant | None = None
 
 
 _ABSENT = Configured("", settings={})
@@ -48,19 +51,46 @@ def note_configuration(
     engine: Engine, log: Log, recorder: Recorder, sources: Mapping[str, Configured]
 ) -> list[dict[str, Any]]:
     """Records how sources and tokens differ from the last start's; the changes. The first start of all has none."""
-    new = msgspec.json.encode(dict(sorted(sources.items()))).decode()
     while True:
-        held = _held(engine, new)
-        changes = _changes(msgspec.json.decode(held, type=dict[str, Configured]), sources)
+        held = _held(engine, _document(sources))
+        before = _noted(held)
+        changes = _changes(before, sources)
+        entry = recorder.entry("configuration_changed", changes=changes)
+        new = _document(_dated(before, sources, entry.received_at))
         if not changes:
             _complete(engine, new, held)
             return []
         try:
-            entry = recorder.entry("configuration_changed", changes=changes)
-            log.append_with(entry, lambda cursor, _, old=held: _swap(engine, cursor, new, old))  # type: ignore[misc]
+            log.append_with(entry, lambda cursor, _, new=new, old=held: _swap(engine, cursor, new, old))  # type: ignore[misc]
         except _Overtaken:
             continue
         return changes
+
+
+def secrets_changed(engine: Engine) -> dict[str, Instant]:
+    """When the secrets of sources changed last, of those of which it is known."""
+    with engine.connect() as connection:
+        held = connection.execute(select(service.c.value).where(service.c.name == _NAME)).scalar_one_or_none()
+    noted = _noted(held or "{}")
+    return {name: one.secrets_at for name, one in noted.items() if one.secrets_at is not None}
+
+
+def _dated(before: Mapping[str, Configured], sources: Mapping[str, Configured], at: Instant) -> dict[str, Configured]:
+    return {name: _dated_from(before.get(name), source, at) for name, source in sources.items()}
+
+
+def _dated_from(held: Configured | None, source: Configured, at: Instant) -> Configured:
+    if held is None:
+        return source
+    return msgspec.structs.replace(source, secrets_at=held.secrets_at if held.secrets == source.secrets else at)
+
+
+def _document(sources: Mapping[str, Configured]) -> str:
+    return msgspec.json.encode(dict(sorted(sources.items()))).decode()
+
+
+def _noted(document: str) -> dict[str, Configured]:
+    return msgspec.json.decode(document, type=dict[str, Configured])
 
 
 def _held(engine: Engine, new: str) -> str:

@@ -1,0 +1,70 @@
+"""Reads secrets again while the service runs (SIGHUP): those of the sources, and the tokens."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import structlog
+
+from adapters import config as configuration
+from adapters.config import ConfigError, Settings, Source
+from adapters.http import Api, Door
+from adapters.providers import build
+from wiring.opening import note
+from wiring.parts import Handed, Parts
+
+_logger = structlog.get_logger()
+
+
+class Renewal:
+    """Reads them, records what changed, and hands them to the processes that serve. What is wrong changes nothing."""
+
+    def __init__(self, parts: Parts, hand: Callable[[Any], None]) -> None:
+        self._parts = parts
+        self._hand = hand
+
+    def __call__(self) -> None:
+        """Logs what became of it, never what was read."""
+        try:
+            found = configuration.load(self._parts.settings.path, os.environ)
+            settings = with_secrets_of(self._parts.settings, found)
+            self._parts = note(replace(self._parts, settings=settings), "reload")
+        except ConfigError as error:
+            _logger.error("reload_refused", reason=str(error), mend="nothing was changed: mend it, send SIGHUP again")  # noqa: TRY400
+            return
+        except Exception:
+            _logger.exception("reload_failed")
+            return
+        self._hand(self._parts.handed())
+        if left := left_for_restart(settings, found):
+            _logger.warning("restart_needed", changed=left, mend="SIGHUP takes secrets and tokens alone")
+        _logger.info("reloaded")
+
+
+def with_secrets_of(running: Settings, found: Settings) -> Settings:
+    """What runs, with the secrets that were found. The gate before `/v1` neither comes nor goes with its tokens."""
+    sources = {name: _renewed(source, found.sources.get(name)) for name, source in running.sources.items()}
+    tokens = found.tokens if running.tokens and found.tokens else running.tokens
+    return msgspec.structs.replace(running, sources=sources, tokens=tokens)
+
+
+def left_for_restart(taken: Settings, found: Settings) -> list[str]:
+    """What of the file counts from the next start."""
+    names = sorted({*taken.sources, *found.sources})
+    left = [f"sources.{name}" for name in names if taken.sources.get(name) != found.sources.get(name)]
+    left += ["tokens"] if taken.tokens != found.tokens else []
+    return left + (["service"] if taken.service != found.service else [])
+
+
+def renew(handed: Handed, door: Door, api: Api) -> None:
+    """Has a process that serves go on with these."""
+    door.verify_with({name: build(source) for name, source in handed.settings.sources.items()}, handed.secrets_changed)
+    api.holders.renew(handed.settings.tokens)
+
+
+def _renewed(running: Source, found: Source | None) -> Source:
+    if found is None or found.provider != running.provider:
+        return running
+    return msgspec.structs.replace(running, secrets=found.secrets)
