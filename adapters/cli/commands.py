@@ -128,11 +128,16 @@ port_option = click.option("--port", type=click.IntRange(0, 65535), help="[defau
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
-def settings(config: Path | None = None, database: str | None = None, port: int | None = None) -> Settings:
-    """The settings, options before environment. Raises Wrong, which names file, key and mend."""
+def settings(
+    config: Path | None = None, database: str | None = None, port: int | None = None, *, senders: bool = False
+) -> Settings:
+    """The settings, options before environment. Raises Wrong, which names file, key and mend.
+
+    `senders`: with the secrets of the sources and the tokens, which only who receives or signs deliveries needs.
+    """
     options = {"HOOKFOLD_CONFIG": config, "HOOKFOLD_DATABASE_URL": database, "HOOKFOLD_PORT": port}
     given = {name: str(value) for name, value in options.items() if value is not None}
     try:
-        return configuration.load(None, os.environ | given)
+        return configuration.load(None, os.environ | given, senders=senders)
     except ConfigError as error:
         raise Wrong(str(error)) from error

@@ -49,7 +49,7 @@ def serve(
     The database is brought to the newest revision first. SIGTERM or Ctrl-C stops the service after its last answer.
     Where a process of it cannot be started it ends with exit code 1.
     """
-    found = settings(config, database, port)
+    found = settings(config, database, port, senders=True)
     found = msgspec.structs.replace(found, port=_free(host, found.port))
     if greet:
         click.echo(hello(found, time.time()))

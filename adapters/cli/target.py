@@ -30,7 +30,7 @@ def target(
 
 
 def _configured(name: str, url: str | None, secret: str | None, config: Path | None) -> SimulationTarget:
-    found = settings(config)
+    found = settings(config, senders=True)
     if name not in found.sources:
         raise Wrong(f"{found.path} has no source {name}: take one of {', '.join(sorted(found.sources))}")
     source = found.sources[name]

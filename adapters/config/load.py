@@ -30,8 +30,10 @@ _SERVICE: dict[str, values.Take] = {
 }
 
 
-def load(path: Path | None, env: Mapping[str, str]) -> Settings:
+def load(path: Path | None, env: Mapping[str, str], *, senders: bool = True) -> Settings:
     """The settings in `path` (None: the file that HOOKFOLD_CONFIG names).
+
+    Without `senders`, no secret of a source and no token is read: who receives nothing may be without them.
 
     A service's secret that is not there is told as absent: `make_secrets` makes it.
     Raises ConfigError, whose text is for the person who starts the service.
@@ -40,9 +42,11 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     document = _parsed(where)
     values.only(where, "", document, ("service", "sources", "tokens"))
     url = database_url(env)
-    sources = {name: _source(where, name, given, env) for name, given in _tables(where, document, "sources").items()}
+    known = env if senders else None
+    sources = {name: _source(where, name, given, known) for name, given in _tables(where, document, "sources").items()}
     service = _service(where, _tables(where, document, "service"), url, env)
-    return Settings(where, service, sources, url, port(env), tokens(where, _tables(where, document, "tokens"), env))
+    found = tokens(where, _tables(where, document, "tokens"), env) if senders else {}
+    return Settings(where, service, sources, url, port(env), found)
 
 
 def _parsed(where: Path) -> values.Table:
@@ -75,7 +79,7 @@ def _service(where: Path, given: values.Table, url: str, env: Mapping[str, str])
     return Service(secret, key, **taken)
 
 
-def _source(where: Path, name: str, given: object, env: Mapping[str, str]) -> Source:
+def _source(where: Path, name: str, given: object, env: Mapping[str, str] | None) -> Source:
     key = f"sources.{name}"
     values.name(where, key, name, RESERVED_NAME)
     table = values.table(where, key, given)
@@ -103,12 +107,15 @@ def _check_event_type(where: Path, key: str, event_type: str | None, provider: t
 
 
 def _secrets(
-    where: Path, key: str, refs: object, provider: type[Provider], env: Mapping[str, str]
+    where: Path, key: str, refs: object, provider: type[Provider], env: Mapping[str, str] | None
 ) -> tuple[Secret, ...]:
+    """None are read without an environment."""
     if not provider.signed:
         return ()
     if not isinstance(refs, list) or not refs:
         raise ConfigError(where, key, 'this provider signs: list its secrets, such as ["env:NAME"]')
+    if env is None:
+        return ()
     secrets = tuple(resolve(ref, where, key, env) for ref in refs)
     for secret in secrets:
         _check_secret(where, key, secret, provider)

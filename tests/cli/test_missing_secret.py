@@ -53,3 +53,14 @@ def test_who_verifies_needs_no_service_secret_and_makes_none(typed: Run, elsewhe
 
     assert typed("audit", "verify").exit_code == 0
     assert not (elsewhere / "var" / "secret").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["replay", "status"], ["audit", "key"], ["audit", "completeness"], ["export", "-o", "log.jsonl"]]
+)
+def test_who_receives_nothing_needs_no_secret_of_a_sender(typed: Run, elsewhere: Path, words: list[str]):
+    for name in ("clinic", "energy"):
+        (elsewhere / f"var/{name}.secret").unlink()
+
+    assert typed(*words).exit_code == 0
+    assert "clinic.secret cannot be read" in typed("serve").stderr

@@ -1,7 +1,7 @@
 """Between Flask and the views: reads what is asked, strictly, waits where asked to, and turns results into answers."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,7 +11,7 @@ from flask import Request, Response, has_request_context, request
 from adapters.http.framework.answers import json_answer
 from adapters.http.framework.api import Api
 from adapters.http.framework.cursors import CursorContent, Cursors
-from adapters.http.framework.parameters import as_document, as_query, is_optional, read_query
+from adapters.http.framework.parameters import as_document, as_query, read_query
 from adapters.http.framework.problems import BadRequest, NotJson, TooLarge
 from adapters.http.framework.routes import Ask, Listing, Route
 from adapters.http.framework.tokens import who
@@ -39,7 +39,8 @@ class Endpoints:
         def endpoint(**path: str) -> Response:
             ask, parameters = self._ask(route, path, request.path, read_query(request.query_string), who())
             with self._limit(route, ask.query):
-                result = route.view(ask, read_document(request, route.body)) if route.body else route.view(ask)
+                missing = [name for name in route.headers if name not in request.headers]
+                result = route.view(ask, read_document(request, route.body, missing)) if route.body else route.view(ask)
                 return self._answer(result, parameters)
 
         return endpoint
@@ -99,8 +100,8 @@ class Endpoints:
         return self._cursors.seal(where, CursorContent(carried, following))
 
 
-def read_document(asked: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:
-    """The JSON body as that struct; no body is an empty object where that will do.
+def read_document(asked: Request, kind: type[msgspec.Struct], missing: Sequence[str] = ()) -> msgspec.Struct:
+    """The JSON body as that struct; no body is an empty object. `missing`: the headers that are not there.
 
     Raises TooLarge, NotJson, BadRequest.
     """
@@ -111,7 +112,7 @@ def read_document(asked: Request, kind: type[msgspec.Struct]) -> msgspec.Struct:
     body = asked.stream.read(LARGEST_BODY + 1)
     if len(body) > LARGEST_BODY:
         raise TooLarge(f"at most {LARGEST_BODY} bytes")
-    return as_document(kind, {} if not body and is_optional(kind) else _object(body))
+    return as_document(kind, _object(body) if body else {}, missing)
 
 
 def _object(body: bytes) -> dict[str, Any]:

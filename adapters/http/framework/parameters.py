@@ -1,7 +1,7 @@
 """Query strings, read strictly: what is unknown, repeated or misspelt is refused by name, never skipped or guessed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -50,8 +50,15 @@ def as_query(kind: type[S], parameters: Mapping[str, str]) -> S:
     return query
 
 
-def as_document(kind: type[S], document: Mapping[str, Any]) -> S:
-    """A JSON object as the struct that declares it. Raises BadRequest, which names the field."""
+def as_document(kind: type[S], document: Mapping[str, Any], missing: Sequence[str] = ()) -> S:
+    """A JSON object as the struct that declares it. Raises BadRequest, which names the field, or all that are missing.
+
+    `missing`: what else is, beside the document.
+    """
+    fields = (field.encode_name for field in msgspec.structs.fields(kind) if field.required)
+    absent = [*missing, *(name for name in fields if name not in document)]
+    if len(absent) > 1:
+        raise BadRequest(f"{', '.join(absent)}: missing: all of them are required", parameter=absent[0])
     return _converted(kind, document, strict=True)
 
 

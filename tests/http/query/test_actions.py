@@ -256,3 +256,11 @@ def test_an_action_whose_device_is_learnt_later_is_found_by_it(house: House):
     house.send("energy", pushed("a-1"), key="m-1")
 
     assert [one["action_id"] for one in house.get("/v1/actions", device_id="car-1")["data"]] == ["a-1"]
+
+
+def test_everything_that_is_missing_is_named_at_once(one_house: House):
+    answer = one_house.client.post("/v1/actions")
+
+    assert answer.status_code == 400
+    expected = "Idempotency-Key, source, action_id, state, occurred_at: missing: all of them are required"
+    assert answer.json["detail"] == expected
