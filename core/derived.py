@@ -3,15 +3,15 @@
 Each machine has at most one deadline; `overdue`, `presumed_ended` and `silent` say that it has passed.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from core.event import LAST, SECOND, Instant
 from core.machines.action import LIVE
 from core.machines.measurement import EXPECTED_WITHIN
-from core.machines.registration import SILENT_AFTER
+from core.machines.registration import SILENT_AFTER, Registration
 from core.machines.session import RUNNING
 from core.machines.state import Settings, State
 
@@ -19,6 +19,10 @@ Derived = dict[str, Any]
 
 LIVE_ACTIONS = frozenset(state.value for state in LIVE)
 LIVE_SESSIONS = frozenset(state.value for state in RUNNING)
+REGISTRATIONS = frozenset(state.value for state in Registration)
+
+MAY_BE_DUE = LIVE_ACTIONS | LIVE_SESSIONS | REGISTRATIONS | EXPECTED_WITHIN.keys()
+"""Every state that has a deadline, or can have one."""
 
 
 class Deadline(msgspec.Struct, frozen=True, gc=False):
@@ -38,7 +42,8 @@ class Deadline(msgspec.Struct, frozen=True, gc=False):
 
 def deadline(machine: str, state: State, settings: Settings) -> Deadline | None:
     """The machine's deadline in this state; None if it has none, or one after the last instant that can be told."""
-    what, since, within = _DEADLINES[machine](state, settings)
+    what, clock, states = rule(machine, settings)
+    since, within = getattr(state, clock), states.get(state.state)
     return None if since is None or within is None or since + within > LAST else Deadline(what, since, since + within)
 
 
@@ -48,24 +53,29 @@ def derived(machine: str, state: State, now: Instant, settings: Settings) -> Der
     return _DERIVATIONS[machine](state, now, due is not None and due.passed(now))
 
 
-Due = tuple[str, Instant | None, Instant | None]
-"""What the stream is once it is due, since when it is silent, and how long it may be."""
+class Rule(NamedTuple):
+    """What a stream is once it is due; the clock from which it is silent; how long it may be in which state."""
+
+    what: str
+    clock: Literal["first_at", "last_at"]
+    within: Mapping[str, Instant]
 
 
-def _session_due(state: State, settings: Settings) -> Due:
-    return "presumed_ended", state.last_at, settings.presumed_ended_after if state.state in LIVE_SESSIONS else None
+def rule(machine: str, settings: Settings) -> Rule:
+    """By which a machine's deadlines are found, where its source has these settings."""
+    return _RULES[machine](settings)
 
 
-def _action_due(state: State, settings: Settings) -> Due:
-    return "overdue", state.first_at, settings.overdue_after if state.state in LIVE_ACTIONS else None
+def _in_each(states: Iterable[str], within: Instant | None) -> dict[str, Instant]:
+    return {} if within is None else dict.fromkeys(states, within)
 
 
-_DEADLINES: dict[str, Callable[[State, Settings], Due]] = {
-    "session": _session_due,
-    "measurement": lambda state, _: ("overdue", state.last_at, EXPECTED_WITHIN.get(state.state)),
-    "action": _action_due,
-    "registration": lambda state, _: ("silent", state.last_at, SILENT_AFTER),
-    "device": lambda _, __: ("silent", None, None),
+_RULES: dict[str, Callable[[Settings], Rule]] = {
+    "session": lambda given: Rule("presumed_ended", "last_at", _in_each(LIVE_SESSIONS, given.presumed_ended_after)),
+    "measurement": lambda _: Rule("overdue", "last_at", EXPECTED_WITHIN),
+    "action": lambda given: Rule("overdue", "first_at", _in_each(LIVE_ACTIONS, given.overdue_after)),
+    "registration": lambda _: Rule("silent", "last_at", _in_each(REGISTRATIONS, SILENT_AFTER)),
+    "device": lambda _: Rule("silent", "last_at", {}),
 }
 
 

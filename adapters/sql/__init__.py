@@ -33,6 +33,7 @@ from adapters.sql.projections.status import Status, VersionStatus
 from adapters.sql.projections.stored_events import BodyReader, to_event
 from adapters.sql.projections.versions import Version
 from adapters.sql.reads.as_of import Arrival, Erased, TemporalReads
+from adapters.sql.reads.filters import Due, DueIf
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_counts import NEWEST, Counted
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
@@ -83,6 +84,8 @@ __all__ = [
     "Delivered",
     "Deliveries",
     "Difference",
+    "Due",
+    "DueIf",
     "Entry",
     "Erasable",
     "Erased",

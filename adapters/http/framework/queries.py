@@ -141,8 +141,19 @@ class Folded(TimedListed):
     now: Now = UNSET
 
 
+Overdue = Annotated[
+    bool | UnsetType,
+    Meta(description="Only what is overdue at `now`, its end not having come in time (true), or is not (false)."),
+]
+
+
 class Sessions(Folded):
     """Sessions."""
+
+    overdue: Overdue = UNSET
+    presumed_ended: Annotated[
+        bool | UnsetType, Meta(description="Only what is presumed to have ended at `now` (true), or is not (false).")
+    ] = UNSET
 
     outcome: Annotated[Name | UnsetType, Meta(description="How the session's present run ended.")] = UNSET
     user_id: User = UNSET
@@ -151,6 +162,8 @@ class Sessions(Folded):
 
 class Actions(Folded):
     """Actions."""
+
+    overdue: Overdue = UNSET
 
     action_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the action.")] = UNSET
     device_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the device.")] = UNSET
@@ -164,6 +177,10 @@ class Devices(Folded):
 
 class Registrations(Folded):
     """Registrations. Not by `session_id`: what it names is no session, and no index has it."""
+
+    silent: Annotated[
+        bool | UnsetType, Meta(description="Only what has sent no heartbeat in time at `now` (true), or has (false).")
+    ] = UNSET
 
     registration_id: Annotated[Name | UnsetType, Meta(description="The provider's own id of the registration.")] = UNSET
     user_id: User = UNSET

@@ -11,6 +11,7 @@ from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask, Listing, page_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, given, known
+from adapters.http.presenters.due import due
 from adapters.sql import Measured, Projected, WantedStreams
 from core.derived import derived
 from core.event import Anomaly, Instant
@@ -65,6 +66,7 @@ def wanted(ask: Ask[queries.Folded], kind: str, *, name: str | None = None, devi
         since=given(query.since),
         until=given(query.until),
         changed_after=given(query.changed_after),
+        due=due(ask),
     )
 
 

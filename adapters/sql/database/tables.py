@@ -177,6 +177,13 @@ rejections = Table(
     sqlite_with_rowid=False,
 )
 
+MAY_BE_DUE = (
+    "projections.state IN ('acknowledged', 'active', 'alive', 'analyzing', 'created', 'recovering', 'registered', "
+    "'scanning', 'scheduled', 'started', 'unknown')"
+)
+"""Few streams are in a state that has a deadline. A statement that means these says so in these very words."""
+_MAY_BE_DUE = text(MAY_BE_DUE.removeprefix("projections."))
+
 projections = Table(
     "projections",
     metadata,
@@ -205,6 +212,7 @@ projections = Table(
         sqlite_where=text("anomalies <> 0"),
         postgresql_where=text("anomalies <> 0"),
     ),
+    Index("ix_projections_live", "kind", "opened", sqlite_where=_MAY_BE_DUE, postgresql_where=_MAY_BE_DUE),
     Index(
         "ix_projections_user_id",
         "user_id",

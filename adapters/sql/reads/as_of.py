@@ -65,6 +65,9 @@ class HistoricalRow(msgspec.Struct, gc=False):
         names = (found["source"], found["stream"], found["kind"], found["machine"], found["fingerprint"])
         return Projected(*names, told.provider_id, found["opened"], found["conflicts"], found["snapshot"])
 
+    def is_wanted(self, wanted: WantedStreams) -> bool:
+        return is_wanted(STREAM_FILTERS, self.columns, wanted) and all(one.matches(self.columns) for one in wanted.due)
+
     def measured(self) -> Iterator[tuple[Measured, dict[str, Any]]]:
         """A session's measurements, the newest first, each with its columns."""
         told, machine = self.named, (self.columns["machine"], self.columns["fingerprint"])
@@ -122,7 +125,7 @@ class TemporalReads:
         chunk: list[Named] = []
         for chunk in self._chunks(wanted, clocks):
             for named, row in self._rows(chunk, clocks):
-                if row is not None and is_wanted(STREAM_FILTERS, row.columns, wanted):
+                if row is not None and row.is_wanted(wanted):
                     page.append(row.projected())
                 if len(page) == wanted.limit:
                     return page, named.opened

@@ -7,7 +7,10 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, and_, func, literal_column, null
+from sqlalchemy import ColumnElement, FromClause, and_, false, func, literal_column, not_, null, or_
+
+from adapters.sql.database.tables import MAY_BE_DUE
+from core.event import Instant
 
 # A partial index is taken only where the statement itself says its condition, without a parameter.
 _ZERO: ColumnElement[int] = literal_column("0")
@@ -71,6 +74,49 @@ IN_ORDER: Filters = MEASUREMENT_FILTERS | {
     )
 }
 """SQLite would find a source's measurements through an index without their order, and sort them all."""
+
+
+class DueIf(NamedTuple):
+    """A deadline that has passed: of a machine's streams in one of these states (of one source, or None: of any).
+
+    `clock` is the column that has to be earlier than `before`.
+    """
+
+    machine: str
+    source: str | None
+    states: tuple[str, ...]
+    clock: str
+    before: Instant
+
+    def condition(self, table: FromClause) -> ColumnElement[bool]:
+        columns = table.c
+        its = [columns.machine == self.machine, columns.state.in_(self.states), columns[self.clock] < self.before]
+        return and_(*its, *([] if self.source is None else [columns.source == self.source]))
+
+    def matches(self, columns: Mapping[str, Any]) -> bool:
+        since = columns[self.clock]
+        return (
+            (columns["machine"], self.source or columns["source"]) == (self.machine, columns["source"])
+            and columns["state"] in self.states
+            and since is not None
+            and since < self.before
+        )
+
+
+class Due(NamedTuple):
+    """Whether a stream is to be due, in any of the ways in which one can be."""
+
+    ways: tuple[DueIf, ...]
+    wanted: bool
+
+    def condition(self, table: FromClause) -> ColumnElement[bool]:
+        """Few streams may be due: they have an index of their own."""
+        found = func.coalesce(or_(false(), *(way.condition(table) for way in self.ways)), false())
+        return and_(literal_column(MAY_BE_DUE), found) if self.wanted else not_(found)
+
+    def matches(self, columns: Mapping[str, Any]) -> bool:
+        """The same of a row that is in no table."""
+        return any(way.matches(columns) for way in self.ways) == self.wanted
 
 
 def conditions(filters: Filters, table: FromClause, wanted: object) -> list[ColumnElement[bool]]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from adapters.sql.database.tables import erased, measurements, projections, streams
-from adapters.sql.reads.filters import IN_ORDER, MEASUREMENT_FILTERS, STREAM_FILTERS, conditions
+from adapters.sql.reads.filters import IN_ORDER, MEASUREMENT_FILTERS, STREAM_FILTERS, Due, conditions
 from adapters.sql.reads.union_pages import union_of_pages
 
 
@@ -49,7 +49,7 @@ class WantedStreams:
     """Which streams are asked for. None: not asked. `before`: the keyset, a value of `opened`, exclusive.
 
     `sources` are names, `streams` and `devices` our ids, `anomaly` a mask of bits. `since` and `until` take what had
-    any event in that half-open time.
+    any event in that half-open time. `due`: what else has to be true of the time.
     """
 
     kind: str
@@ -66,6 +66,7 @@ class WantedStreams:
     since: int | None = None
     until: int | None = None
     changed_after: int | None = None
+    due: Sequence[Due] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,7 @@ def list_streams(wanted: WantedStreams) -> Select[Any]:
     if wanted.before is not None:
         query = query.where(projections.c.opened < wanted.before)
     query = query.where(*conditions(STREAM_FILTERS, projections, wanted))
+    query = query.where(*(one.condition(projections) for one in wanted.due))
     return query.order_by(projections.c.opened.desc()).limit(wanted.limit)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from adapters.sql import WantedMeasurements, WantedStreams, open_engine
+from adapters.sql import Due, DueIf, WantedMeasurements, WantedStreams, open_engine
 from adapters.sql.projections import stored_events
 from adapters.sql.reads import reads_counts, reads_events, reads_streams
 
@@ -35,6 +35,15 @@ def test_a_list_is_read_in_its_order(plan: Plan, asked):
     steps = plan(streams(**asked))
 
     assert "ix_projections_kind_opened" in steps[0]
+    assert not any("TEMP B-TREE" in step for step in steps)
+
+
+def test_what_is_due_is_found_among_the_few_that_may_be(plan: Plan):
+    asked = Due((DueIf("measurement", "clinic", ("scanning",), "first_at", 9),), wanted=True)
+
+    steps = plan(streams(due=[asked]))
+
+    assert "ix_projections_live" in steps[0]
     assert not any("TEMP B-TREE" in step for step in steps)
 
 

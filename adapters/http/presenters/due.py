@@ -1,0 +1,56 @@
+"""Which streams are due (overdue, presumed to have ended, silent), as a list can be asked for them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from adapters.http.framework import queries
+from adapters.http.framework.routes import Ask
+from adapters.sql import Due, DueIf, Reads, Source
+from core.derived import Rule, rule
+from core.event import Instant
+from core.fold import MACHINES, Settings
+
+WORDS = ("overdue", "presumed_ended", "silent")
+KINDS = (("session", "overdue"), ("session", "presumed_ended"), ("action", "overdue"), ("registration", "silent"))
+"""Of which kind of stream each can be true."""
+
+Key = tuple[str, str]
+"""(source, word)"""
+
+
+def due(ask: Ask[queries.Folded]) -> list[Due]:
+    """What is asked for of each word; nothing where none is."""
+    asked = ((word, getattr(ask.query, word, None)) for word in WORDS)
+    return [Due(ways(ask.api.sources, word, ask.now), wanted) for word, wanted in asked if isinstance(wanted, bool)]
+
+
+def ways(sources: Mapping[str, Source], word: str, now: Instant) -> tuple[DueIf, ...]:
+    """In which a stream can be what the word says."""
+    return tuple(_ways(sources, word, now))
+
+
+def counted(reads: Reads, versions: Sequence[str], sources: Mapping[str, Source], now: Instant) -> dict[Key, int]:
+    """How many are due, by source and word; no more than 10,000 of a kind."""
+    return {
+        (source, word): count
+        for kind, word in KINDS
+        for source, count in reads.live(kind, versions, Due(ways(sources, word, now), wanted=True)).items()
+    }
+
+
+def _ways(sources: Mapping[str, Source], word: str, now: Instant) -> Iterator[DueIf]:
+    """Of machines whose limits no configuration sets: one for all sources; of the others, one for each."""
+    for machine in MACHINES:
+        common = rule(machine, Settings())
+        if common.what != word:
+            continue
+        if common.within:
+            yield from _of_rule(machine, None, common, now)
+            continue
+        for name, source in sources.items():
+            yield from _of_rule(machine, name, rule(machine, source.settings), now)
+
+
+def _of_rule(machine: str, source: str | None, of: Rule, now: Instant) -> Iterator[DueIf]:
+    for within in sorted({*of.within.values()}):
+        states = tuple(sorted(state for state, limit in of.within.items() if limit == within))
+        yield DueIf(machine, source, states, of.clock, now - within)
