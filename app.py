@@ -46,6 +46,7 @@ def create_app(settings: Settings) -> Flask:
     parts.sealer()
     parts.folding()
     parts.presence()
+    parts.lookout()
     return parts.flask(parts.door(), GroupCommit(parts.log().commit).append)
 
 
@@ -102,6 +103,7 @@ def serve(settings: Settings, asked: Serving) -> str | None:
         closing(parts.sealer()),
         closing(parts.folding()),
         closing(parts.presence()),
+        closing(parts.lookout()),
         writing("from app import write; write()", hand, ending.give_up) as handing,
         serving(
             "from app import answer; answer()",

@@ -43,6 +43,7 @@ from adapters.sql import (
 from core import fold
 from core.event import SECOND, Instant
 from core.ids import Ids
+from wiring.lookout import Lookout
 
 Append = Callable[[Entry | Rejection | Probe], Receipt]
 
@@ -138,6 +139,10 @@ class Parts:
     def folding(self) -> BackgroundFolding:
         """A thread that folds what no delivery should wait for."""
         return BackgroundFolding(self.engine, self.code())
+
+    def lookout(self) -> Lookout:
+        """A thread that logs what has not come."""
+        return Lookout(Reads(self.engine), self.code(), now)
 
     def flask(self, door: Door, append: Append, registry: CollectorRegistry | None = None) -> Flask:
         """The Flask application; `append` returns after the commit. `registry`: of what is counted."""

@@ -25,6 +25,7 @@ from adapters.http.ingest.door import Answer, Door, failure, is_ingest, unrecord
 from adapters.http.ingest.ingest import ingest_blueprint
 from adapters.http.ingest.tally import Tally
 from adapters.http.presenters.action_report import report_action
+from adapters.http.presenters.due import counted as due_counts
 from adapters.http.views.events import read_tail
 from adapters.http.views.health import ALIVE
 
@@ -54,6 +55,7 @@ __all__ = [
     "Told",
     "Wanted",
     "create_http",
+    "due_counts",
     "failure",
     "ingest_blueprint",
     "is_ingest",

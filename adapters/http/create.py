@@ -1,5 +1,6 @@
 """Puts the query API together: every route, what goes wrong, the safe headers, the metrics."""
 
+import secrets
 import traceback
 from collections.abc import Sequence
 from functools import cache, partial
@@ -112,6 +113,9 @@ def _unforeseen(error: Exception) -> Response:
     """A fault of ours. What the exception says may hold personal data: its kind and place are logged, not its words."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     rule = request.url_rule.rule if request.url_rule else None
-    structlog.get_logger("http").error("request_failed", route=rule, error=type(error).__name__, frames=frames)
-    detail = "the fault is ours, and is on record"
-    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "fault", detail)
+    name = secrets.token_hex(8)
+    structlog.get_logger("http").error(
+        "request_failed", request=name, route=rule, error=type(error).__name__, frames=frames
+    )
+    detail = f"the fault is ours, and is on record as request {name}"
+    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "fault", detail, None, [("Hookfold-Request", name)])

@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import NamedTuple, cast
 
+from prometheus_client import Gauge, Histogram
+
 from adapters.server.frames import Inbox, Item, Listen, Outcome, frame, pack
 from adapters.sql import Entry, Receipt, Unavailable, sealed_by
 from core.ids import Ids
@@ -30,6 +32,19 @@ _LISTEN = frame([pack(Listen())])
 _GONE = "the writing process is away"
 _SLOW = "the writing process does not answer in time"
 _FULL = "too much waits for the writing process"
+
+
+QUEUE = Gauge("hookfold_commit_queue", "Deliveries that wait for their commit.", registry=None)
+BATCH = Histogram(
+    "hookfold_batch_deliveries",
+    "Deliveries of a process that were answered together.",
+    buckets=[1, 2, 4, 8, 16, 32, 64, 128, 256],
+    registry=None,
+)
+COMMIT = Histogram(
+    "hookfold_commit_seconds", "From the oldest delivery of a batch, as it was handed in, to its answer.", registry=None
+)
+METRICS = (QUEUE, BATCH, COMMIT)
 
 
 class _Pending(NamedTuple):
@@ -61,6 +76,7 @@ class Link(asyncio.Protocol):
         self._bytes = 0
         self._closed = False
         self._news: Callable[[], None] | None = None
+        QUEUE.set_function(lambda: len(self._pending))
 
     def commit(self, item: Item, tell: Tell) -> None:
         """Hands a delivery in; `tell` is given its outcome, in the event loop, once that is known."""
@@ -157,7 +173,11 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Asyncio's call."""
-        for outcome in self._inbox.whole(data):
+        outcomes = self._inbox.whole(data)
+        if outcomes:
+            BATCH.observe(len(outcomes))
+            COMMIT.observe(self._loop.time() - self._pending[0].due + self._patience)
+        for outcome in outcomes:
             pending = self._pending.popleft()
             self._bytes -= pending.size
             if self._late:

@@ -3,38 +3,31 @@
 from time import perf_counter
 
 from flask import Flask, Response, g, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, disable_created_metrics, generate_latest
 
 from adapters.http.framework.api import Api
 from adapters.http.framework.waiting import carried_of
+from adapters.http.views.gauges import Gauges
 from adapters.sql import Unavailable
-from core.event import SECOND
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Metrics:
-    """What is counted, in the registry that the Api holds; by itself what no process counts: how long the log is."""
+    """What is counted, in the registry that the Api holds; what no process counts is asked at each scrape.
+
+    When a process began to count (`_created`) is told by nobody: no sum of processes has such a time.
+    """
 
     def __init__(self, api: Api) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus-client tells no types there
         self._api = api
         self._requests = Counter(
             "hookfold_http_requests", "Requests answered.", ["method", "route", "status"], registry=api.registry
         )
         self._seconds = Histogram("hookfold_http_request_seconds", "Time to answer.", ["route"], registry=api.registry)
         api.registry.register(api.waiting.taken)
-        self._log = CollectorRegistry()
-        self._head = Gauge("hookfold_log_position", "The log's last position.", registry=self._log)
-        self._wal = Gauge("hookfold_wal_bytes", "SQLite's write-ahead log; 0 on PostgreSQL.", registry=self._log)
-        self._unsealed = Gauge(
-            "hookfold_unsealed_events", "Events behind the newest signed checkpoint.", registry=self._log
-        )
-        self._last = Gauge(
-            "hookfold_source_last_event_timestamp_seconds",
-            "When the last event of a source was received; a source that never sent any has none.",
-            ["source"],
-            registry=self._log,
-        )
+        self._gauges = Gauges(api)
 
     def watch(self, app: Flask) -> None:
         """Counts every request of the application, and serves `/metrics`."""
@@ -58,22 +51,8 @@ class Metrics:
 
     def _tell(self) -> Response:
         try:
-            self._look()
+            self._gauges.look()
         except Unavailable:
-            for gauge in (self._head, self._wal, self._unsealed):
-                gauge.set(float("nan"))
-            self._last.clear()
-        told = generate_latest(self._api.registry) + generate_latest(self._log)
+            self._gauges.forget()
+        told = generate_latest(self._api.registry) + generate_latest(self._gauges.registry)
         return Response(told, content_type=CONTENT_TYPE_LATEST)
-
-    def _look(self) -> None:
-        """A statement for each source and three more: none of them reads more than one row of an index."""
-        reads, notary = self._api.reads, self._api.notary
-        head = reads.head()
-        self._head.set(head)
-        self._wal.set(reads.wal_bytes())
-        newest = notary.newest() if notary is not None else None
-        self._unsealed.set(head - newest.size if newest is not None else head)
-        for source in self._api.sources:
-            if (last := reads.last_of(source, head)) is not None:
-                self._last.labels(source).set(last[1] / SECOND)

@@ -53,6 +53,12 @@ class Current:
             head = int(cursor.fetchone()[0])
         return head, head if left is None else min(head, left - 1)
 
+    def built(self) -> list[str]:
+        """The versions of this code, none where not all of them are built. Nothing is folded for the question."""
+        with self._transactions.reading() as cursor:
+            now = self._look(cursor)
+        return now.versions() if now.is_built() else []
+
     def status(self) -> Status:
         """How far every version is."""
         with self._transactions.reading() as cursor:

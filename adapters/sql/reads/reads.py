@@ -11,7 +11,16 @@ from adapters.sql.database.errors import our_errors
 from adapters.sql.database.revisions import revision
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code
-from adapters.sql.reads import reads_as_of, reads_counts, reads_deliveries, reads_events, reads_evidence, reads_streams
+from adapters.sql.reads import (
+    reads_as_of,
+    reads_counts,
+    reads_deliveries,
+    reads_due,
+    reads_events,
+    reads_evidence,
+    reads_streams,
+)
+from adapters.sql.reads.filters import Due
 from adapters.sql.reads.reads_as_of import Named, Repeat
 from adapters.sql.reads.reads_counts import Counted
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
@@ -72,6 +81,14 @@ class Reads:
             else reads_counts.of_streams(kind, fingerprints, after)
         )
         return [Counted(kind, *row) for row in self._rows(statement)]
+
+    def live(self, kind: str, fingerprints: Sequence[str], due: Due | None = None) -> dict[str, int]:
+        """How many of a kind have yet to end, by source; with `due`, those of which that is true: 10,000 at most."""
+        return dict(self._rows(reads_due.live(kind, fingerprints, due)))
+
+    def recent_sessions(self, fingerprints: Sequence[str], after: int) -> list[tuple[str, str | None, int, int]]:
+        """Of the newest sessions that events behind `after` touched: source, outcome, mask of anomalies, count."""
+        return [tuple(row) for row in self._rows(reads_counts.recent_sessions(fingerprints, after))]
 
     def events(
         self, *, after: int, limit: int, source: str | None = None, reading: str | None = None

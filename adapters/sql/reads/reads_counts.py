@@ -32,6 +32,16 @@ def of_measurements(fingerprints: Sequence[str], after: int) -> Select[Any]:
     return _counted(measurements, measurements.c.opened, after, fingerprints)
 
 
+def recent_sessions(fingerprints: Sequence[str], after: int) -> Select[Any]:
+    """Source, outcome, mask of anomalies and count of those of the newest that an event behind `after` has touched."""
+    columns = projections.c
+    found = select(columns.source, columns.outcome, columns.anomalies, columns.position)
+    found = found.where(columns.fingerprint.in_(fingerprints), columns.kind == "session")
+    rows = found.order_by(columns.opened.desc()).limit(NEWEST).subquery()
+    names = (rows.c.source, rows.c.outcome, rows.c.anomalies)
+    return select(*names, func.count()).where(rows.c.position > after).group_by(*names).order_by(*names)
+
+
 def _counted(
     table: Table, at: ColumnElement[int], after: int, fingerprints: Sequence[str], *only: ColumnElement[bool]
 ) -> Select[Any]:

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from structlog.testing import capture_logs
 
 from adapters.audit import Notary, SigningKey
 from adapters.http import Door
 from adapters.server import METRICS
-from adapters.sql import Tree
+from adapters.sql import Reads, Tree
 from tests.support.house import NOON, House, wms
 
 ROOT = Path(__file__).parents[3]
+PARTS = ("bucket", "count", "sum")
+"""Of a histogram."""
 WATCHING = ["ops/alerts.yml", "ops/dashboard.json", "docs/watching.md"]
 
 
@@ -24,8 +27,8 @@ def declared(house: House) -> set[str]:
         registry.register(metric)
     text = (generate_latest(registry) + house.client.get("/metrics").data).decode()
     kinds = dict(re.findall(r"^# TYPE (hookfold_\w+) (\w+)$", text, re.MULTILINE))
-    buckets = {f"{name}_bucket" for name, kind in kinds.items() if kind == "histogram"}
-    return set(kinds) | buckets
+    histograms = [name for name, kind in kinds.items() if kind == "histogram"]
+    return set(kinds) | {f"{name}_{part}" for name in histograms for part in PARTS}
 
 
 @pytest.mark.parametrize("file", WATCHING)
@@ -39,7 +42,7 @@ def test_every_metric_that_is_watched_exists(one_house: House, file: str):
 def test_every_metric_is_told_in_the_documentation(one_house: House):
     told = (ROOT / "docs/watching.md").read_text(encoding="utf-8")
 
-    names = {name for name in declared(one_house) if not name.endswith(("_bucket", "_created"))}
+    names = {name for name in declared(one_house) if not name.endswith(PARTS)}
 
     assert {name for name in names if f"`{name}" not in told} == set()
 
@@ -73,3 +76,32 @@ def test_who_waits_is_counted_while_he_does(one_house: House):
     with one_house.api.waiting.slot():
         assert b"hookfold_waiting_requests 1.0" in waiting()
     assert b"hookfold_waiting_requests 0.0" in waiting()
+
+
+def test_a_scrape_tells_what_has_yet_to_end_what_is_due_and_how_the_last_hour_went(house: House):
+    house.tell(source="energy", key="k", action_id="a", state="acknowledged", occurred_at=NOON - 3_600_000_000)
+    house.send("clinic", wms("left", 0))
+    house.send("clinic", wms("left", 4, "PAGE_UNLOADED"))
+
+    told = house.client.get("/metrics").get_data(as_text=True)
+
+    expected = {
+        'hookfold_live{kind="action",source="energy"} 1.0',
+        'hookfold_due{source="energy",what="overdue"} 1.0',
+        'hookfold_recent_outcomes{outcome="abandoned",source="clinic"} 1.0',
+        'hookfold_recent_anomalies{kind="gap",source="clinic"} 1.0',
+        "hookfold_lag_positions 0.0",
+    }
+    assert expected - set(told.splitlines()) == set()
+    assert "_created" not in told
+
+
+def test_a_fault_has_a_name_that_its_log_line_has_too(one_house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Reads, "sources", lambda _: [1 // 0])
+
+    with capture_logs() as lines:
+        answer = one_house.client.get("/v1/deliveries")
+
+    (line,) = lines
+    assert (answer.status_code, answer.headers["Hookfold-Request"]) == (500, line["request"])
+    assert line["request"] in answer.json["detail"]

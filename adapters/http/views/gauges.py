@@ -1,0 +1,83 @@
+"""What a scrape asks the database for: what no process counts. Each statement reads a bounded number of rows."""
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from adapters.http.framework.api import Api
+from adapters.http.presenters.due import counted
+from core.event import ANOMALIES, SECOND, Instant
+
+HOUR = 3_600 * SECOND
+
+
+class Gauges:
+    """In a registry of its own."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.registry = CollectorRegistry()
+        self._head = self._gauge("hookfold_log_position", "The log's last position.")
+        self._wal = self._gauge("hookfold_wal_bytes", "SQLite's write-ahead log; 0 on PostgreSQL.")
+        self._lag = self._gauge("hookfold_lag_positions", "By how many positions what is asked is behind the log.")
+        self._unsealed = self._gauge("hookfold_unsealed_events", "Events behind the newest signed checkpoint.")
+        self._since = self._gauge(
+            "hookfold_unsealed_since_timestamp_seconds",
+            "When the oldest event was recorded that no signed checkpoint covers; 0 where all are covered.",
+        )
+        self._last = self._gauge(
+            "hookfold_source_last_event_timestamp_seconds",
+            "When the last event of a source was received; a source that never sent any has none.",
+            "source",
+        )
+        self._live = self._gauge(
+            "hookfold_live", "Streams that have yet to end: 10,000 of a kind at most.", "kind", "source"
+        )
+        self._due = self._gauge("hookfold_due", "Those whose end has not come in time.", "source", "what")
+        newest = "Sessions that had an event within the hour, of the newest 2,000"
+        self._outcomes = self._gauge("hookfold_recent_outcomes", f"{newest}, by outcome.", "source", "outcome")
+        self._anomalies = self._gauge("hookfold_recent_anomalies", f"{newest}, by anomaly.", "source", "kind")
+
+    def _gauge(self, name: str, words: str, *labels: str) -> Gauge:
+        return Gauge(name, words, labels, registry=self.registry)
+
+    def forget(self) -> None:
+        """The database is away: nothing is known."""
+        for gauge in (self._head, self._wal, self._unsealed, self._since, self._lag):
+            gauge.set(float("nan"))
+        for labelled in (self._last, self._live, self._due, self._outcomes, self._anomalies):
+            labelled.clear()
+
+    def look(self) -> None:
+        """Asks. Raises Unavailable."""
+        api, now = self._api, self._api.clock()
+        head = api.reads.head()
+        self._head.set(head)
+        self._wal.set(api.reads.wal_bytes())
+        self._lag.set(api.current.status().lag)
+        self._look_at_checkpoints(head)
+        for source in api.sources:
+            if (last := api.reads.last_of(source, head)) is not None:
+                self._last.labels(source).set(last[1] / SECOND)
+        self._look_at_streams(now)
+
+    def _look_at_checkpoints(self, head: int) -> None:
+        notary = self._api.notary
+        newest = notary.newest() if notary is not None else None
+        sealed = newest.size if newest is not None else 0
+        self._unsealed.set(head - sealed)
+        oldest = self._api.reads.event(sealed + 1) if sealed < head else None
+        self._since.set(oldest.recorded_at / SECOND if oldest is not None else 0)
+
+    def _look_at_streams(self, now: Instant) -> None:
+        api, versions = self._api, self._api.current.built()
+        for labelled in (self._live, self._due, self._outcomes, self._anomalies):
+            labelled.clear()
+        for kind in ("session", "action", "registration"):
+            for source, count in api.reads.live(kind, versions).items():
+                self._live.labels(kind, source).set(count)
+        for (source, what), count in counted(api.reads, versions, api.sources, now).items():
+            self._due.labels(source, what).set(count)
+        for source, outcome, mask, count in api.reads.recent_sessions(versions, api.reads.position_at(now - HOUR)):
+            self._outcomes.labels(source, outcome or "none").inc(count)
+            for place, kind in enumerate(ANOMALIES):
+                if mask & 1 << place:
+                    self._anomalies.labels(source, kind).inc(count)

@@ -1,0 +1,62 @@
+"""What does not come is told in the log: once for a silence, once for a burst."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from adapters.sql import Reads
+from tests.support.house import NOON, SECOND, House, wms
+from wiring.lookout import Lookout
+
+DAY = 86_400 * SECOND
+
+
+class Clock:
+    now = NOON
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lookout(house: House, clock: Clock) -> Iterator[Lookout]:
+    found = Lookout(Reads(house.engine), house.code, clock, every=3_600)
+    yield found
+    found.close()
+
+
+def looked(lookout: Lookout) -> list[dict[str, Any]]:
+    with capture_logs() as lines:
+        lookout.look()
+    return [{name: line[name] for name in ("event", "source", "what", "count") if name in line} for line in lines]
+
+
+def test_a_source_that_fell_silent_is_told_once(house: House, lookout: Lookout, clock: Clock):
+    house.send("clinic", wms("s", 0))
+    assert looked(lookout) == []
+
+    clock.now += DAY + SECOND
+    assert looked(lookout) == [{"event": "source_silent", "source": "clinic"}]
+    assert looked(lookout) == []
+
+
+def test_a_burst_is_told_once_and_again_when_it_has_doubled(house: House, lookout: Lookout, clock: Clock):
+    def acknowledge(count: int) -> None:
+        for _ in range(count):
+            name = f"a-{house.api.reads.head()}"
+            house.tell(source="energy", key=name, action_id=name, state="acknowledged", occurred_at=NOON)
+
+    clock.now += 3_600 * SECOND
+    acknowledge(2)
+    assert looked(lookout) == [{"event": "due", "source": "energy", "what": "overdue", "count": 2}]
+    acknowledge(1)
+    assert looked(lookout) == []
+    acknowledge(1)
+    assert looked(lookout) == [{"event": "due", "source": "energy", "what": "overdue", "count": 4}]
