@@ -10,11 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
 from adapters.providers import sign_svix, sign_wms
+from tests.support.leaks import leaks
 
 WMS_SECRET = "wms-test-secret-0123456789abcdef"
 OLD_SECRET = "wms-old-secret-0123456789abcdefg"
@@ -109,6 +110,13 @@ class Service:
         assert answer.status == 200, (path, answer)
         return answer.json
 
+    def metrics(self) -> str:
+        """What `/metrics` tells; nothing where the service does not answer any more."""
+        try:
+            return self.send("GET", "/metrics").body.decode()
+        except (OSError, HTTPException):
+            return ""
+
     def head(self) -> int:
         """The last position of the log; 0 where there is none."""
         return max(self.positions(), default=0)
@@ -154,7 +162,8 @@ def running(
 ) -> Iterator[Service]:
     """A service on a free port; stopped in the end, with all that belongs to it. `before`: Python to run first.
 
-    It has a process group of its own, as one has that a shell starts.
+    It has a process group of its own, as one has that a shell starts. No line of its log, and no metric, may tell a
+    secret, an e-mail address or a body.
     """
     port = port or free_port()
     env = surroundings(url, folder, configuration) | {"HOOKFOLD_PORT": str(port)}
@@ -165,8 +174,11 @@ def running(
     try:
         service.await_ready()
         yield service
+        metrics = service.metrics()
     finally:
         stop(service)
+    told = service.log.read_text(errors="replace") + metrics
+    assert leaks(told, SECRETS.values()) == [], "a log line or a metric tells what it may not"
 
 
 def surroundings(url: str, folder: Path, configuration: str = CONFIGURATION) -> dict[str, str]:

@@ -4,11 +4,15 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from adapters.cli import Commands, command_line
 from adapters.config import load
+from adapters.config.forwards import settings_of
+from adapters.config.load import _SERVICE
+from adapters.providers import PROVIDERS
 
 HOUSE = Path(__file__).parents[2]
 README = (HOUSE / "README.md").read_text()
@@ -37,6 +41,25 @@ def test_every_command_takes_the_options_that_are_shown(typed):
     assert result.exit_code == 0, result.output
 
 
+def test_every_command_that_is_named_is_there_and_every_one_that_is_there_is_named():
+    texts = README + "".join(path.read_text(encoding="utf-8") for path in sorted((HOUSE / "docs").glob("*.md")))
+    named = set(
+        re.findall(r"(?:^|`|/bin/)hookfold ([a-z][a-z-]*(?: [a-z][a-z-]*)?)", "\n".join(_code(texts)), re.MULTILINE)
+    )
+    there = {" ".join(path) for path in _commands(command_line(Commands(print, print, lambda _url: (None, None))))}
+
+    assert {name for name in named if name not in there and name.partition(" ")[0] not in there} == set()
+    assert there - named - {name for name in there if name.partition(" ")[0] in there & named} == set()
+
+
+def test_every_setting_is_in_the_documentation():
+    texts = README + "".join(path.read_text(encoding="utf-8") for path in sorted((HOUSE / "docs").rglob("*.md")))
+    of_sources = {name for kind in PROVIDERS.values() for name in (*kind.settings, *settings_of(kind))}
+    settings = of_sources | set(_SERVICE) | {"secret", "signing_key", "provider", "secrets", "keep_for", "scopes"}
+
+    assert {name for name in settings if not re.search(rf"\b{name}\b", texts)} == set()
+
+
 def test_every_file_that_is_named_is_there():
     links = re.findall(r"\]\(([^):]+)\)", README)
     folders = re.findall(r"^(\S+/|\S+\.py) {2,}", README, re.MULTILINE)
@@ -48,3 +71,15 @@ def test_every_target_that_is_named_can_be_made():
     targets = re.findall(r"^([a-z]+):", (HOUSE / "Makefile").read_text(), re.MULTILINE)
 
     assert set(re.findall(r"\bmake ([a-z]+)", README)) <= set(targets)
+
+
+def _code(text: str) -> list[str]:
+    """What stands in backticks or in a block of code."""
+    return re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL)
+
+
+def _commands(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Those that do something: a group by itself does not."""
+    if not isinstance(command, click.Group):
+        return [path]
+    return [found for name, child in command.commands.items() for found in _commands(child, (*path, name))]
