@@ -1,6 +1,7 @@
 """The import rules that the import-linter cannot check."""
 
 import ast
+import re
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -59,3 +60,23 @@ def test_one_class_name_means_one_thing():
                 modules.setdefault(node.name, []).append(str(path.relative_to(HOUSE)))
 
     assert {name: where for name, where in modules.items() if len(where) > 1 and name not in ONE_IDEA} == {}
+
+
+def test_every_function_of_a_walk_is_where_the_architecture_says():
+    text = (HOUSE / "docs" / "architecture.md").read_text()
+    walks = text[text.index("## Three walks") : text.index("## From a delivery")]
+
+    named = re.findall(r"`([a-z_/]+\.py)`\s+`([\w.]+)`", walks)
+
+    assert len(named) > 20
+    assert [(path, name) for path, name in named if name not in _functions(HOUSE / path)] == []
+
+
+def _functions(path: Path) -> set[str]:
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{one.name}" for one in node.body if isinstance(one, ast.FunctionDef)}
+    return found
