@@ -31,6 +31,7 @@ from adapters.server import (
 from adapters.sql import GroupCommit, carrying
 from wiring.commands import wired
 from wiring.forwarding import forwarding, refuse_forwards, refuse_loops
+from wiring.limits import limits
 from wiring.opening import start
 from wiring.parts import THREADS, wire_handed
 from wiring.renewing import Renewal, renew
@@ -66,7 +67,7 @@ def answer() -> None:
     bridge = Bridge(parts.http(api, door, link.append), THREADS, listening.getsockname()[:2], tail)
     tune()
     tally.begin()
-    front = Front(door, link, bridge, forwarding(parts, door, link))
+    front = Front(door, link, bridge, forwarding(parts, door, link), limits(parts.settings))
     serve_for_parent(front, link, door.max_body, listening, partial(renew, door=door, api=api))
     parts.engine.dispose()
 

@@ -170,7 +170,7 @@ def _noted(settings: Settings, ids: Ids) -> dict[str, Configured]:
     noted = {
         name: Configured(
             source.provider,
-            _hashes(ids, name, source.secrets),
+            _hashes(ids, name, filter(None, [*source.secrets, source.path_secret])),
             source.node_ascii,
             source.keep_for,
             source.others(),

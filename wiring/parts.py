@@ -118,7 +118,14 @@ class Parts:
 
     def door(self) -> Door:
         """What deliveries come through."""
-        return Door(self.providers, self.settings.service.max_body, now, self.forwards().keys(), self.secrets_changed)
+        return Door(
+            self.providers,
+            self.settings.service.max_body,
+            now,
+            self.forwards().keys(),
+            self.secrets_changed,
+            self.settings.paths,
+        )
 
     def forwards(self) -> dict[str, Forward]:
         """The sources whose deliveries go on to handlers of their own."""
@@ -205,7 +212,7 @@ def first_commands(settings: Settings) -> list[str]:
         return []
     one, base = sources[0], f"http://127.0.0.1:{settings.port}"
     secret = one.secrets[0].value if one.secrets else None
-    curl = first_curl(base, one.name, one.provider, secret, one.package_name, now() / SECOND)
+    curl = first_curl(base, one.path, one.provider, secret, one.package_name, now() / SECOND)
     return [curl.strip(), f"HOOKFOLD_PORT={settings.port} hookfold simulate --source {one.name}"]
 
 

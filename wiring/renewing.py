@@ -60,11 +60,13 @@ def left_for_restart(taken: Settings, found: Settings) -> list[str]:
 
 def renew(handed: Handed, door: Door, api: Api) -> None:
     """Has a process that serves go on with these."""
-    door.verify_with({name: build(source) for name, source in handed.settings.sources.items()}, handed.secrets_changed)
-    api.holders.renew(handed.settings.tokens)
+    settings = handed.settings
+    providers = {name: build(source) for name, source in settings.sources.items()}
+    door.verify_with(providers, handed.secrets_changed, settings.paths)
+    api.holders.renew(settings.tokens)
 
 
 def _renewed(running: Source, found: Source | None) -> Source:
     if found is None or found.provider != running.provider:
         return running
-    return msgspec.structs.replace(running, secrets=found.secrets)
+    return msgspec.structs.replace(running, secrets=found.secrets, path_secret=found.path_secret)

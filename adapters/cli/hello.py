@@ -55,4 +55,4 @@ def _source(settings: Settings) -> Source | None:
 
 def _curl(base: str, source: Source, now: float) -> str:
     secret = source.secrets[0].value if source.secrets else None
-    return first_curl(base, source.name, source.provider, secret, source.package_name, now)
+    return first_curl(base, source.path, source.provider, secret, source.package_name, now)

@@ -35,7 +35,7 @@ def _configured(name: str, url: str | None, secret: str | None, config: Path | N
         raise Wrong(f"{found.path} has no source {name}: take one of {', '.join(sorted(found.sources))}")
     source = found.sources[name]
     configured = source.secrets[0].value if source.secrets else None
-    here = f"http://127.0.0.1:{found.port}/in/{name}"
+    here = f"http://127.0.0.1:{found.port}/in/{source.path}"
     return SimulationTarget(url or here, source.provider, _secret(secret) or configured, source.package_name)
 
 

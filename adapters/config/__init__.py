@@ -2,7 +2,7 @@
 
 from adapters.config.load import load
 from adapters.config.secrets import make_secrets
-from adapters.config.settings import ConfigError, Forward, Scope, Secret, Settings, Source, Token
+from adapters.config.settings import ConfigError, Forward, Rate, Scope, Secret, Settings, Source, Token
 from adapters.config.surroundings import config_path
 from adapters.config.template import write_template
 from adapters.config.values import duration_of
@@ -10,6 +10,7 @@ from adapters.config.values import duration_of
 __all__ = [
     "ConfigError",
     "Forward",
+    "Rate",
     "Scope",
     "Secret",
     "Settings",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.config import forwards, values
-from adapters.config.secrets import beside, resolve, service_secret, signing_key
+from adapters.config.secrets import beside, path_secret, resolve, service_secret, signing_key
 from adapters.config.settings import ConfigError, Secret, Service, Settings, Source
 from adapters.config.surroundings import config_path, database_folder, database_url, port
 from adapters.config.tokens import tokens
@@ -21,12 +21,15 @@ _TAKEN: dict[str, values.Take] = {
     "overdue_after": values.duration,
     "package_name": values.text,
     "presumed_ended_after": values.duration,
+    "rate": values.rate,
 }
 _SERVICE: dict[str, values.Take] = {
     "answer_within": values.duration,
     "max_body": values.size,
     "origin": values.origin,
     "checkpoint_every": values.duration,
+    "peer_rate": values.rate,
+    "trusted_proxies": values.networks,
 }
 
 
@@ -84,14 +87,21 @@ def _source(where: Path, name: str, given: object, env: Mapping[str, str] | None
     values.name(where, key, name, RESERVED_NAME)
     table = values.table(where, key, given)
     provider = _provider(where, f"{key}.provider", table.get("provider"))
-    values.only(where, f"{key}.", table, {"provider", "keep_for", *forwards.settings_of(provider), *provider.settings})
+    values.only(where, f"{key}.", table, settings_of(provider))
     taken: dict[str, Any] = {
         setting: take(where, f"{key}.{setting}", table[setting]) for setting, take in _TAKEN.items() if setting in table
     }
     _check_event_type(where, f"{key}.event_type", taken.get("event_type"), provider)
     secrets = _secrets(where, f"{key}.secrets", table.get("secrets"), provider, env)
     forward = forwards.forward(where, key, table, provider)
-    return Source(name=name, provider=table["provider"], secrets=secrets, forward=forward, **taken)
+    path = path_secret(where, f"{key}.path_secret", table.get("path_secret"), forward, env)
+    return Source(name=name, provider=table["provider"], secrets=secrets, forward=forward, path_secret=path, **taken)
+
+
+def settings_of(provider: type[Provider]) -> set[str]:
+    """Every key that a source of this provider may have."""
+    unsigned = set() if provider.signed else {"path_secret"}
+    return {"provider", "keep_for", "rate", *unsigned, *forwards.settings_of(provider), *provider.settings}
 
 
 def _provider(where: Path, key: str, name: object) -> type[Provider]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.config.settings import ConfigError, Secret, Settings
+from adapters.config.settings import ConfigError, Forward, Secret, Settings
 
 SHORTEST_SERVICE_SECRET = 32
 """Characters; the one that we make is 64 hex digits."""
@@ -46,6 +46,22 @@ def signing_key(ref: object, default: Path, where: Path, env: Mapping[str, str])
     secret = _found(ref, default, where, env, key)
     if secret.absent is None and re.fullmatch("[0-9a-f]{64}", secret.value) is None:
         raise ConfigError(where, key, f"{secret.ref} is no Ed25519 key: it holds 64 hex digits, 0-9 and a-f")
+    return secret
+
+
+def path_secret(
+    where: Path, key: str, ref: object, forward: Forward | None, env: Mapping[str, str] | None
+) -> Secret | None:
+    """What has to stand in the path of a sender that signs nothing; None where nothing has to, or nothing is read."""
+    if ref is None:
+        return None
+    if forward is not None:
+        raise ConfigError(where, key, 'it goes with mode = "record" alone: a handler has a URL of its own to keep')
+    if env is None:
+        return None
+    secret = resolve(ref, where, key, env)
+    if re.fullmatch("[A-Za-z0-9_-]{16,200}", secret.value) is None:
+        raise ConfigError(where, key, f"{secret.ref} cannot stand in a path: take 32 random hex digits or more")
     return secret
 
 

@@ -66,10 +66,21 @@ class Forward(msgspec.Struct, frozen=True):
     observe: bool = False
 
 
+class Rate(msgspec.Struct, frozen=True):
+    """So many in so many seconds, and as many of them at once."""
+
+    count: int
+    seconds: int
+
+    def __str__(self) -> str:
+        return f"{self.count} in {self.seconds} s"
+
+
 class Source(msgspec.Struct, frozen=True):
     """One configured webhook sender. Durations are microseconds; what a provider does not take has its default.
 
-    `forward`: None where we answer ourselves (`mode = "record"`).
+    `forward`: None where we answer ourselves (`mode = "record"`). `rate`: how many deliveries a serving process takes.
+    `path_secret`: what has to stand in the path behind the name.
     """
 
     name: str
@@ -82,12 +93,20 @@ class Source(msgspec.Struct, frozen=True):
     presumed_ended_after: Instant | None = None
     keep_for: Instant | None = None
     forward: Forward | None = None
+    rate: Rate | None = None
+    path_secret: Secret | None = None
+
+    @property
+    def path(self) -> str:
+        """Where it receives, below `/in/`."""
+        return self.name if self.path_secret is None else f"{self.name}/{self.path_secret.value}"
 
     def others(self) -> dict[str, str | float]:
         """What only some sources have, by name, where it is set; durations in seconds."""
         words = {"event_type": self.event_type, "package_name": self.package_name}
         if self.forward is not None:
             words |= {"mode": "proxy", "signature": "observe" if self.forward.observe else "enforce"}
+        words |= {"rate": str(self.rate) if self.rate else None}
         durations = {"overdue_after": self.overdue_after, "presumed_ended_after": self.presumed_ended_after}
         return {name: word for name, word in words.items() if word is not None} | {
             name: duration / SECOND for name, duration in durations.items() if duration is not None
@@ -118,7 +137,8 @@ class Service(msgspec.Struct, frozen=True):
 
     `signing_key`: 64 hex digits, the Ed25519 key of the log's checkpoints; `origin`: the log's name in them (null: made
     of the key); `checkpoint_every`: microseconds between two while the log grows; `answer_within`: microseconds behind
-    which a delivery that is not committed yet is answered all the same, with 503.
+    which a delivery that is not committed yet is answered all the same, with 503. `peer_rate`: how many requests a
+    serving process takes from one peer; `trusted_proxies`: networks whose `X-Forwarded-For` says who that is.
     """
 
     secret: Secret
@@ -127,6 +147,8 @@ class Service(msgspec.Struct, frozen=True):
     checkpoint_every: Instant = CHECKPOINT_EVERY
     max_body: int = MAX_BODY
     answer_within: Instant = ANSWER_WITHIN
+    peer_rate: Rate | None = None
+    trusted_proxies: tuple[str, ...] = ()
 
     @property
     def key(self) -> bytes:
@@ -144,6 +166,8 @@ class Service(msgspec.Struct, frozen=True):
             "answer_within": self.answer_within / SECOND,
             "checkpoint_every": self.checkpoint_every / SECOND,
             "max_body": self.max_body,
+            **({"peer_rate": str(self.peer_rate)} if self.peer_rate else {}),
+            **({"trusted_proxies": " ".join(self.trusted_proxies)} if self.trusted_proxies else {}),
         }
 
 
@@ -159,6 +183,12 @@ class Settings(msgspec.Struct, frozen=True):
     database_url: str
     port: int
     tokens: dict[str, Token] = {}
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """What has to stand in the paths of sources, by name."""
+        found = {name: source.path_secret for name, source in self.sources.items()}
+        return {name: secret.value for name, secret in found.items() if secret is not None}
 
     def __repr__(self) -> str:
         return f"Settings({str(self.path)!r}, sources={sorted(self.sources)!r})"

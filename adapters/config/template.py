@@ -17,6 +17,7 @@ secret = "file:var/secret"      # keys our ids and hashes; made on the first sta
 # answer_within = "7s"          # a delivery that is not committed by then is answered with 503: senders give up, too
 # signing_key = "file:var/signing-key"  # Ed25519, signs the log's checkpoints; made beside the secret
 # origin = "example.com/hooks"  # the log's name in its checkpoints; without it the name is made of the key
+# peer_rate = "600/m"           # what one address may ask and send; more gets 429
 # checkpoint_every = "60s"      # while the log grows; `hookfold audit checkpoint` makes one at once
 
 # Without a token, whoever reaches the service may ask it. With one, /v1 answers only those who send one of them:
@@ -42,6 +43,7 @@ overdue_after = "10m"           # an action without its end for so long is told 
 [sources.captions]
 provider = "mentraos"           # sends no signature: let nobody else reach its path
 package_name = "com.example.captions"
+# path_secret = "file:var/captions.path"  # receive at /in/captions/<secret> alone: nobody guesses it
 # mode = "proxy"                # hand on what is recorded, and answer what the app answers: docs/forward.md
 # forward_to = "http://127.0.0.1:3000"  # where the app listens
 # presumed_ended_after = "12h"  # most sessions end without a webhook; this is told beside the state, never as the state

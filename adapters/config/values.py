@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Collection
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from adapters.config.settings import ConfigError
+from adapters.config.settings import ConfigError, Rate
 from core.event import SECOND, Instant
 from core.note import is_name
 
@@ -16,6 +17,7 @@ Take = Callable[[Path, str, object], Any]
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _URL = re.compile(r"https?://[^\s?#\\]+")
+_RATE = re.compile(r"([1-9][0-9]{0,6})/([smh])")
 _UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
 _LONGEST: Instant = 36_500 * _UNITS["d"]
 
@@ -78,6 +80,25 @@ def duration_of(text: str) -> Instant | None:
     match = _DURATION.fullmatch(text)
     found = int(match[1]) * _UNITS[match[2]] if match else None
     return found if found is not None and found <= _LONGEST else None
+
+
+def rate(where: Path, key: str, value: object) -> Rate:
+    """How many in which time: a number, a slash, and s, m or h."""
+    found = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ConfigError(where, key, 'make it a number in a time, such as "50/s", "600/m" or "10000/h"')
+    return Rate(int(found[1]), _UNITS[found[2]] // SECOND)
+
+
+def networks(where: Path, key: str, value: object) -> tuple[str, ...]:
+    """Addresses, or networks of them."""
+    mend = 'list addresses or networks, such as ["127.0.0.1", "10.0.0.0/8"]'
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+        raise ConfigError(where, key, mend)
+    try:
+        return tuple(str(ip_network(one)) for one in value)
+    except ValueError:
+        raise ConfigError(where, key, mend) from None
 
 
 def choice(*words: str) -> Take:

@@ -10,6 +10,7 @@ from adapters.server.forwarding import Forwarding
 from adapters.server.front import Front
 from adapters.server.handed import handed
 from adapters.server.handler import Handler, Target
+from adapters.server.limits import LIMITED, Limits
 from adapters.server.link import METRICS as LINK_METRICS
 from adapters.server.link import Link
 from adapters.server.logs import configure_logs
@@ -18,7 +19,7 @@ from adapters.server.process import listener, serving, tallies, to_writer, write
 from adapters.server.site import METRICS as SITE_METRICS
 from adapters.server.tail import Tail
 
-METRICS = (*SITE_METRICS, *FORWARD_METRICS, *LINK_METRICS, WAITING)
+METRICS = (*SITE_METRICS, *FORWARD_METRICS, *LINK_METRICS, WAITING, LIMITED)
 
 __all__ = [
     "METRICS",
@@ -27,6 +28,7 @@ __all__ = [
     "Forwarding",
     "Front",
     "Handler",
+    "Limits",
     "Link",
     "Tail",
     "Target",

@@ -62,10 +62,12 @@ class Connection(asyncio.Protocol):
         self._ended = False
         self._clogged = False
         self._chunked = False
+        self._peer = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio's call, as are all that follow here."""
         self._transport = cast(Transport, transport)
+        self._peer = str((transport.get_extra_info("peername") or ("",))[0])
         if not self._site.admit(self):
             answer = later(problem_answer(503, "too many are connected: come again"))
             self._transport.write(encoded(answer, self._site.date, last=True, bodiless=False))
@@ -185,6 +187,7 @@ class Connection(asyncio.Protocol):
             answer = (failure if item.delivery else problem_answer)(item.status, item.message)
             self._respond(later(answer) if item.status == HTTPStatus.SERVICE_UNAVAILABLE else answer)
         else:
+            item.peer = self._peer
             item.ending = self._half_closed or self._site.closing
             if isinstance(item.body, Upload):
                 self._begin_upload(item.body)

@@ -6,9 +6,10 @@ from urllib.parse import unquote
 
 import structlog
 
-from adapters.http import ALIVE, Door, is_ingest, unrecorded
+from adapters.http import ALIVE, Answer, Door, is_ingest, unrecorded
 from adapters.server.bridge import Bridge
 from adapters.server.forwarding import Forwarding
+from adapters.server.limits import Limits
 from adapters.server.link import Link, Tell
 from adapters.server.reader import Request
 from adapters.server.site import Respond
@@ -20,18 +21,29 @@ _logger = structlog.get_logger()
 class Front:
     """One process's server side. `link` leads to the process that writes; `bridge` runs Flask.
 
-    `forwarding`: for sources whose own handlers answer.
+    `forwarding`: for sources whose own handlers answer. `limits`: how much may come.
     """
 
-    def __init__(self, door: Door, link: Link, bridge: Bridge, forwarding: Forwarding | None = None) -> None:
+    def __init__(
+        self,
+        door: Door,
+        link: Link,
+        bridge: Bridge,
+        forwarding: Forwarding | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         self._door = door
         self._link = link
         self._bridge = bridge
         self._forwarding = forwarding
+        self._limits = limits or Limits(None, {})
 
     def answer(self, request: Request, respond: Respond) -> None:
         """Answers a request, now or later, in the event loop."""
-        if is_ingest(request.target):
+        refusal = self._limits.refusal_of_peer(request.peer, request.target, request.headers)
+        if refusal is not None:
+            respond(refusal)
+        elif is_ingest(request.target):
             self._deliver(request, respond)
         elif request.target == "/healthz" and request.method in {"GET", "HEAD"}:
             respond(ALIVE)
@@ -56,10 +68,11 @@ class Front:
         if self._forwarding is not None and self._forwarding.pass_on(request, path, respond):
             return
         source = self._door.source_of(request.method, path)
-        if isinstance(source, str):
-            self._take(source, request, respond)
+        refusal = source if isinstance(source, Answer) else self._limits.refusal_of_source(source, request.target)
+        if isinstance(source, Answer) or refusal is not None:
+            respond(refusal)
         else:
-            respond(source)
+            self._take(source, request, respond)
 
     def _take(self, source: str, request: Request, respond: Respond) -> None:
         """Whatever goes wrong with a delivery, its sender is told to send it again."""

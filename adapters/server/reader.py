@@ -47,7 +47,8 @@ class Request(msgspec.Struct, gc=False):
     `body` is the number of bytes, as declared or as far as it was read, where there were too many; or what comes, while
     it comes, where the request is handed on at once. `last`: what comes
     behind it on its connection is not read. `ending`: the client has left, or the service stops: who waits before the
-    answer, or makes it piece by piece, ends. `weight`: the memory that it takes, about.
+    answer, or makes it piece by piece, ends. `weight`: the memory that it takes, about. `peer`: the address of
+    who is at the other end of the connection.
     """
 
     method: str
@@ -58,6 +59,7 @@ class Request(msgspec.Struct, gc=False):
     last: bool
     ending: bool = False
     weight: int = 0
+    peer: str = ""
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):

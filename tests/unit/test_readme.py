@@ -10,8 +10,7 @@ from click.testing import CliRunner
 
 from adapters.cli import Commands, command_line
 from adapters.config import load
-from adapters.config.forwards import settings_of
-from adapters.config.load import _SERVICE
+from adapters.config.load import _SERVICE, settings_of
 from adapters.providers import PROVIDERS
 
 HOUSE = Path(__file__).parents[2]
@@ -54,8 +53,8 @@ def test_every_command_that_is_named_is_there_and_every_one_that_is_there_is_nam
 
 def test_every_setting_is_in_the_documentation():
     texts = README + "".join(path.read_text(encoding="utf-8") for path in sorted((HOUSE / "docs").rglob("*.md")))
-    of_sources = {name for kind in PROVIDERS.values() for name in (*kind.settings, *settings_of(kind))}
-    settings = of_sources | set(_SERVICE) | {"secret", "signing_key", "provider", "secrets", "keep_for", "scopes"}
+    of_sources = {name for kind in PROVIDERS.values() for name in settings_of(kind)}
+    settings = of_sources | set(_SERVICE) | {"secret", "signing_key", "scopes"}
 
     assert {name for name in settings if not re.search(rf"\b{name}\b", texts)} == set()
 

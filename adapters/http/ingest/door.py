@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
+from hmac import compare_digest
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -58,16 +59,23 @@ class Door:
         clock: Callable[[], Instant],
         forwarded: Collection[str] = (),
         changed: Mapping[str, Instant] = MappingProxyType({}),
+        paths: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.max_body = max_body
         self.forwarded = forwarded
-        self.verify_with(sources, changed)
+        self.verify_with(sources, changed, paths)
         self._clock = clock
         self._outcomes = Outcomes()
         self._astray = Astray(sources.keys())
 
-    def verify_with(self, sources: Mapping[str, Provider], changed: Mapping[str, Instant]) -> None:
-        """From now on these verify, of the same sources. `changed`: when the secrets of a source changed last."""
+    def verify_with(
+        self, sources: Mapping[str, Provider], changed: Mapping[str, Instant], paths: Mapping[str, str]
+    ) -> None:
+        """From now on these verify, of the same sources. `changed`: when the secrets of a source changed last.
+
+        `paths`: what has to stand behind the name of a source in its path.
+        """
+        self._paths = paths
         self._strangers = {name: _keys_of_others(name, sources) for name in sources}
         self._changed = changed
         self._sources = sources
@@ -79,13 +87,24 @@ class Door:
 
     def source_of(self, method: str, path: str) -> str | Answer:
         """The source that an ingest path names, or the answer (404, 405) to a path or method that cannot be."""
-        name = _name_in(path)
+        name = self._named(path)
         if name not in self._sources:
             self._astray.tell(path)
             return failure(404, "no such source")
         if method != "POST":
             return failure(405, "deliveries are sent with POST", [("allow", "POST")])
         return name
+
+    def _named(self, path: str) -> str:
+        """The source that a path names; nothing where its secret is wrong: who guesses learns of no source."""
+        name = _first_of(path)
+        secret = self._paths.get(name)
+        if secret is None:
+            return _name_in(path)
+        _, _, rest = path[len(_PREFIX) :].lstrip("/").partition("/")
+        given = _first_of(_PREFIX + rest)
+        is_right = compare_digest(given.encode("utf-8", "replace"), secret.encode())
+        return name if is_right and _name_in(_PREFIX + rest) else ""
 
     def refuse_size(self, source: str, headers: Headers, size: int) -> Rejection:
         """For a body over the limit, of which nothing is kept. `size`: as declared, or as far as it was read."""
@@ -154,6 +173,10 @@ def _keys_of_others(name: str, sources: Mapping[str, Provider]) -> list[Signatur
     """Those of other sources of the same kind: others sign otherwise."""
     kind = type(sources[name])
     return [key for other, one in sources.items() if other != name and type(one) is kind for key in one.keys]
+
+
+def _first_of(path: str) -> str:
+    return path[len(_PREFIX) :].lstrip("/").partition("/")[0]
 
 
 def _name_in(path: str) -> str:

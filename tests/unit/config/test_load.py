@@ -2,11 +2,17 @@
 
 import pytest
 
-from adapters.config import ConfigError, Secret, Source, config_path, load
+from adapters.config import ConfigError, Rate, Secret, Source, config_path, load
 from adapters.providers import build
 
 AMPS_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-ENV = {"WMS_MAC_SECRET": "wms-test-secret", "AMPS_SECRET": AMPS_SECRET, "NOTHING": "", "TEXT": "no base64"}
+ENV = {
+    "WMS_MAC_SECRET": "wms-test-secret",
+    "AMPS_SECRET": AMPS_SECRET,
+    "NOTHING": "",
+    "TEXT": "no base64",
+    "PATH_SECRET": "0123456789abcdef",
+}
 MINUTE = 60_000_000
 
 DOCUMENTED = """
@@ -100,7 +106,7 @@ WRONG = [
     (
         "[service]\nsecrets = 'x'",
         "service.secrets",
-        "unknown key: remove it, or take one of answer_within, checkpoint_every, max_body, origin, secret, signing_key",
+        "one of answer_within, checkpoint_every, max_body, origin, peer_rate, secret, signing_key, trusted_proxies",
     ),
     ("[service]\nanswer_within = 8", "service.answer_within", "make it a number with its unit"),
     ("[service]\nmax_body = '1 MB'", "service.max_body", "make it a number of bytes"),
@@ -109,6 +115,17 @@ WRONG = [
     ("[service]\nsecret = 'plain text'", "service.secret", 'write "env:NAME" or "file:PATH"'),
     ("[service]\nsecret = 'env:TEXT'", "service.secret", "is too short"),
     ("[service]\nsecret = 'env:ABSENT'", "service.secret", "the environment has no ABSENT"),
+    *(("[service]\npeer_rate = " + value, "service.peer_rate", "such as") for value in ("'0/m'", "'5'", "5", "'5/d'")),
+    ("[service]\ntrusted_proxies = '127.0.0.1'", "service.trusted_proxies", "list addresses or networks"),
+    ("[service]\ntrusted_proxies = ['10.0.0.1/8']", "service.trusted_proxies", "list addresses or networks"),
+    (one("rate = 'fast'"), "sources.clinic.rate", "make it a number in a time"),
+    (one("path_secret = 'env:WMS_MAC_SECRET'"), "sources.clinic.path_secret", "unknown key"),
+    (one("path_secret = 'env:TEXT'", "mentraos"), "sources.clinic.path_secret", "cannot stand in a path"),
+    (
+        one("path_secret = 'env:PATH_SECRET'\nmode = 'proxy'\nforward_to = 'http://127.0.0.1:1'", "mentraos"),
+        "sources.clinic.path_secret",
+        'it goes with mode = "record" alone',
+    ),
     ("[sources.clinic]", "sources.clinic.provider", "make it one of amps, augmentos, mentraos, wms"),
     (one(provider="stripe"), "sources.clinic.provider", "make it one of amps, augmentos, mentraos, wms"),
     ("[sources.clinic]\nprovider = ['wms']", "sources.clinic.provider", "make it one of"),
@@ -121,7 +138,7 @@ WRONG = [
     (
         one("secret = 'x'"),
         "sources.clinic.secret",
-        "one of forward_to, forward_within, keep_for, mode, most_forwards, node_ascii, provider, secrets, signature",
+        "forward_to, forward_within, keep_for, mode, most_forwards, node_ascii, provider, rate, secrets, signature",
     ),
     (one("node_ascii = 'yes'"), "sources.clinic.node_ascii", "make it true or false"),
     (one("event_type = 'WMS_LOADED'"), "sources.clinic.event_type", "unknown key"),
@@ -236,3 +253,15 @@ def test_another_database_is_refused_without_telling_its_password(settings, url)
         settings("", HOOKFOLD_DATABASE_URL=url)
 
     assert "hunter2" not in str(stopped.value)
+
+
+def test_limits_and_an_unguessable_path_are_taken(settings):
+    text = "[service]\npeer_rate = '600/m'\ntrusted_proxies = ['127.0.0.1', '10.0.0.0/8']\n"
+
+    found = settings(
+        text + "[sources.captions]\nprovider = 'mentraos'\nrate = '5/s'\npath_secret = 'env:PATH_SECRET'\n"
+    )
+
+    assert (found.service.peer_rate, found.sources["captions"].rate) == (Rate(600, 60), Rate(5, 1))
+    assert found.service.trusted_proxies == ("127.0.0.1/32", "10.0.0.0/8")
+    assert found.paths == {"captions": "0123456789abcdef"}
