@@ -1,5 +1,6 @@
 """What is missing, late, doubled or contradicted in a stream, and what began and never ended. `now` is given."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
 
     `what`: missing, late, doubled, conflict, overlap, undecodable, unknown_type, never_ended, overdue or
     presumed_ended. `position`: of the event that shows it; `since`: since when it is due; `measurement`: the first
-    position of the measurement that it belongs to.
+    position of the measurement that it belongs to. `times`: how many of its kind it stands for.
     """
 
     what: str
@@ -40,6 +41,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     position: int | None = None
     since: Instant | None = None
     measurement: int | None = None
+    times: int = 1
 
     @property
     def lost(self) -> bool:
@@ -68,6 +70,11 @@ def findings(
 
 
 def _irregular(state: State) -> Iterator[Finding]:
+    """The newest anomalies one by one, the older ones of each kind as one."""
+    held = Counter(one.kind for one in state.anomalies)
+    for kind, count in sorted(state.counts.items()):
+        if kind in _ANOMALIES and (older := count - held[kind]) > 0:
+            yield Finding(_ANOMALIES[kind], f"{older} older ones", times=older)
     owners = {(one.kind, one.position): record.position for record in _records(state) for one in record.anomalies}
     for one in state.anomalies:
         if one.kind in _ANOMALIES:

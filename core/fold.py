@@ -31,6 +31,7 @@ __all__ = [
     "encode",
     "fold",
     "late_ones",
+    "late_positions",
     "trace",
     "walked",
 ]
@@ -75,7 +76,6 @@ def fold(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, 
     state = kind.State() if onto is None else onto
     for event, notes in _walk(kind, state, events):
         _apply(kind, state, event, notes, settings)
-    state.settle()
     return state
 
 
@@ -117,6 +117,11 @@ def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET,
     return steps
 
 
+def late_positions(kind: Kind, events: Iterable[Event]) -> set[int]:
+    """Positions of the events that arrived after one that comes behind them in canonical order."""
+    return _late(kind.arrange({event.key: event for event in events}.values()))
+
+
 def encode(state: Any) -> bytes:
     """The state as MessagePack with short names."""
     return _encoder.encode(state)
@@ -130,9 +135,12 @@ def decode(kind: Kind, snapshot: bytes) -> Any:
 def _walk(kind: Kind, state: State, events: Iterable[Event]) -> Iterator[tuple[Event, tuple[Note, ...]]]:
     """The events in canonical order, each with what its place makes of it; a stretch begins when it is reached."""
     stretches = kind.arrange({event.key: event for event in events}.values())
+    yield from _along(kind, state, stretches, _late(stretches))
+
+
+def _late(stretches: Iterable[Stretch]) -> set[int]:
     positions = [event.position for stretch in stretches for event in stretch.events]
-    late = set() if positions == sorted(positions) else set(late_ones(reversed(positions)))
-    yield from _along(kind, state, stretches, late)
+    return set() if positions == sorted(positions) else set(late_ones(reversed(positions)))
 
 
 def _along(
@@ -155,18 +163,22 @@ def late_ones(backwards: Iterable[int]) -> Iterator[int]:
             earliest = position
 
 
-def _apply(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings) -> Arm:
+def _apply(
+    kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings
+) -> tuple[Arm, list[Anomaly]]:
+    """Folds one event: the row that applied, and the event's anomalies."""
     known = len(state.anomalies)
     _observe(state, event)
     if notes or event.notes:
         for note in (*event.notes, *notes):
             state.mark(note.kind, event, note.detail)
     done = kind.step(state, event, settings) if event.known else _skip(kind, state, event)
-    if len(state.anomalies) > known:
-        fresh = sorted(state.anomalies[known:], key=by_position_and_kind)
-        state.anomalies[known:] = fresh
+    fresh = state.anomalies[known:]
+    if fresh:
+        del state.anomalies[known:]
+        fresh.sort(key=by_position_and_kind)
         state.marked(fresh)
-    return done
+    return done, fresh
 
 
 def _skip(kind: Kind, state: Any, event: Event) -> Arm:
@@ -200,16 +212,16 @@ def _observe_time(state: State, event: Event, at: Instant) -> None:
 
 
 def _traced(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings) -> Step:
-    before, known = _regions(state), len(state.anomalies)
+    before = _regions(state)
     guards = _guards(kind, state, event)
-    done = _apply(kind, state, event, notes, settings)
+    done, anomalies = _apply(kind, state, event, notes, settings)
     return Step(
         position=event.position,
         before=before,
         after=_regions(state),
         rule=None if done.to is None else done.rule,
         reason=done.why if done.to is None else None,
-        anomalies=state.anomalies[known:],
+        anomalies=anomalies,
         run=state.run,
         measurement=state.subject(event),
         guards=guards,

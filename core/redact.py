@@ -18,7 +18,7 @@ def redact(state: Any) -> None:
     state.user_id = None
     state.data = {}
     state.anomalies = _wordless(state.anomalies)
-    for run in state.runs:
+    for run in [*state.over, *state.runs]:
         run.reason = None
     for record in getattr(state, "measurements", ()):
         record.measurement_id = None

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from core.event import Event, Instant, Note
 from core.machines.records import MeasurementState
-from core.machines.state import Run, Stretch
+from core.machines.state import Stretch
 from core.runs import UNLOADED, number_of, runs, second_of
 
 OVERLAP = Note("overlap", "no run begins with its number: two tabs at once, or a lost beginning")
@@ -18,8 +18,7 @@ def by_sequence(events: Iterable[Event]) -> list[Stretch]:
 def begin_run(state: MeasurementState, stretch: Stretch) -> None:
     """Everything starts anew but what stands: the runs and the measurements before."""
     _supersede(state, stretch.began)
-    state.run += 1
-    state.runs.append(Run(state.run, stretch.began))
+    state.begin(stretch.began)
     state.state, state.connection, state.visibility = "waiting", "unknown", "unknown"
     state.outcome = None
     state.current, state.highest, state.count, state.hole = -1, -1, 0, -1

@@ -1,9 +1,11 @@
 """The measurements of a wms session: what belongs to which, and what each came to."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from core.event import Anomaly, Event, Instant
-from core.machines.state import State, by_position_and_kind
+from core.machines.state import State, take_in
 
 STARTS, CREATED, RESULTS = "MEASUREMENT_STARTED", "MEASUREMENT_CREATED", "RESULTS_RECEIVED"
 ENDS = frozenset(
@@ -19,6 +21,10 @@ GONE = frozenset({"closed", "abandoned"})
 """Where the page has said goodbye."""
 
 
+NEWEST_CHUNKS = 200
+"""Of a measurement's chunks, how many are held; all are counted."""
+
+
 class Chunk(msgspec.Struct, array_like=True, gc=False):
     """One intermediate result. `sequence` numbers the results, not the session's events; `snr` is in decibels."""
 
@@ -32,7 +38,8 @@ class Measurement(msgspec.Struct, array_like=True, gc=False):
     """One measurement. `position` and `key` (hex) are those of its first event; `number` that event's sequence.
 
     `measurement_id` is None until the provider gives one. `steps` has the time of the first event of each type.
-    `complete`: it began with MEASUREMENT_STARTED and no number is missing from there to its end, or so far.
+    `complete`: it began with MEASUREMENT_STARTED and no number is missing from there to its end, or so far. `snr` holds
+    its newest chunks of so many `chunks`, `anomalies` its newest ones, `counts` how many there are of each kind.
     """
 
     measurement_id: str | None
@@ -48,6 +55,8 @@ class Measurement(msgspec.Struct, array_like=True, gc=False):
     steps: dict[str, Instant | None] = {}
     snr: list[Chunk] = []
     anomalies: list[Anomaly] = []
+    counts: dict[str, int] = {}
+    chunks: int = 0
 
 
 class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
@@ -80,12 +89,6 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
         """The one that goes on."""
         return self.measurements[self.current] if self.current >= 0 else None
 
-    def settle(self) -> None:
-        """Sorts what was recorded in canonical order, in the measurements too."""
-        State.settle(self)
-        for record in self.measurements:
-            record.anomalies.sort(key=by_position_and_kind)
-
     def taker(self) -> Measurement | None:
         """The one that took the last event, else the one that goes on."""
         return self.measurements[self.took] if self.took >= 0 else self.measurement()
@@ -115,11 +118,12 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
         last = self.measurements[-1] if self.measurements else None
         return last if last is not None and last.run == self.run else None
 
-    def marked(self, fresh: list[Anomaly]) -> None:
+    def marked(self, fresh: Sequence[Anomaly]) -> None:
         """An anomaly of an event is one of the measurement that the event belongs to, too."""
+        State.marked(self, fresh)
         record = self.taker()
         if record is not None:
-            record.anomalies.extend(fresh)
+            take_in(record.anomalies, record.counts, fresh)
 
 
 def measurement_of(state: MeasurementState, event: Event, before: str) -> Measurement | None:
@@ -201,7 +205,9 @@ def note_step(state: MeasurementState, record: Measurement, event: Event, to: st
     record.state, record.outcome = to, outcome
     record.steps.setdefault(event.type, event.occurred_at)
     if event.type == "INTERMEDIATE_RESULTS":
+        record.chunks += 1
         record.snr.append(_chunk(event))
+        del record.snr[:-NEWEST_CHUNKS]
 
 
 def _chunk(event: Event) -> Chunk:

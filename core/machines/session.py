@@ -71,8 +71,7 @@ def _begin(state: SessionState, event: Event) -> None:
         _close(last, event, "failed", None)
     elif last and event.type == "session_request":
         last.restarted = _soon(last, event)
-    state.run += 1
-    state.runs.append(Run(state.run, event.occurred_at))
+    state.begin(event.occurred_at)
 
 
 def _supersede(state: SessionState, event: Event) -> None:

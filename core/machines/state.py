@@ -1,6 +1,7 @@
 """What a fold leaves behind: the part that every machine's state has, and what makes a machine foldable."""
 
-from collections.abc import Callable, Iterable
+from bisect import insort
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -10,6 +11,12 @@ import msgspec
 
 from core.event import SECOND, Anomaly, Event, Instant, Note
 from core.machines.table import Arm, Table
+
+HELD = 20
+"""Runs that a state holds at least, the newest ones."""
+
+BLOCK = 50
+"""Ended runs leave a state together, so many at a time."""
 
 
 class Settings(msgspec.Struct, frozen=True, gc=False):
@@ -21,6 +28,9 @@ class Settings(msgspec.Struct, frozen=True, gc=False):
 
 
 NOTHING_SET = Settings()
+
+NEWEST = 100
+"""Anomalies that a state holds, and that a measurement does; all are counted."""
 
 
 class Run(msgspec.Struct, array_like=True, gc=False):
@@ -44,17 +54,21 @@ class Run(msgspec.Struct, array_like=True, gc=False):
 class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What is known of a stream. Read its attributes: the encoded form uses short names, it is written for each event.
 
-    `run` counts the runs that began (0: none). `position` is the highest, `first_at` and `last_at` the earliest and the
-    latest occurred_at. `data` holds the latest documented fields under their snake_case names. `anomalies` are sorted
-    by position, then kind. Where the order is one of time, `tail` is the canonical place of the last event, and
-    `waiting` tells of a handler's outcome whose event is not there yet.
+    `run` counts the runs that began (0: none); `runs` are the newest ones, `over` the whole blocks that have left them
+    and were not taken out yet, to be kept elsewhere. `position` is the highest, `first_at` and `last_at` the earliest
+    and the latest occurred_at. `data` holds the latest documented fields under their snake_case names. `anomalies` are
+    the newest ones, sorted by position, then kind; `counts` tells of each kind how many there are in all. Where the
+    order is one of time, `tail` is the canonical place of the last event, and `waiting` tells of a handler's outcome
+    whose event is not there yet.
     """
 
     state: str = msgspec.field(name="s")
     outcome: str | None = msgspec.field(default=None, name="o")
     run: int = msgspec.field(default=0, name="r")
     runs: list[Run] = msgspec.field(default_factory=list, name="rs")
+    over: list[Run] = msgspec.field(default_factory=list, name="ro")
     anomalies: list[Anomaly] = msgspec.field(default_factory=list, name="a")
+    counts: dict[str, int] = msgspec.field(default_factory=dict, name="ac")
     unsigned: bool = msgspec.field(default=False, name="u")
     events: int = msgspec.field(default=0, name="n")
     position: int = msgspec.field(default=0, name="p")
@@ -70,13 +84,17 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         """The state of each region; empty for a machine that has none."""
         return {}
 
-    def mark(self, kind: str, event: Event, detail: str) -> None:
-        """Records an anomaly of the event."""
-        self.anomalies.append(Anomaly(kind, event.position, detail))
+    def begin(self, at: Instant | None) -> None:
+        """A run begins; nothing changes any more those that are before the last one."""
+        self.run += 1
+        self.runs.append(Run(self.run, at))
+        if len(self.runs) == HELD + BLOCK:
+            self.over += self.runs[:BLOCK]
+            del self.runs[:BLOCK]
 
-    def settle(self) -> None:
-        """Sorts what was recorded in canonical order."""
-        self.anomalies.sort(key=by_position_and_kind)
+    def mark(self, kind: str, event: Event, detail: str) -> None:
+        """Records an anomaly of the event, which `marked` takes in once all of them are there."""
+        self.anomalies.append(Anomaly(kind, event.position, detail))
 
     def subject(self, _: Event, /) -> int | None:
         """The first position of the measurement that an event, just folded, belongs to; None elsewhere."""
@@ -85,10 +103,12 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     def shed(self) -> None:
         """Drops what the last event left behind and no later one looks at, for who tells it elsewhere."""
         self.anomalies.clear()
+        self.over.clear()
         del self.runs[:-1]
 
-    def marked(self, fresh: list[Anomaly]) -> None:
-        """Told of an event's anomalies once it is folded, for states that also keep them elsewhere."""
+    def marked(self, fresh: Sequence[Anomaly]) -> None:
+        """Takes in an event's anomalies, sorted, once it is folded."""
+        take_in(self.anomalies, self.counts, fresh)
 
     def take(self, table: Table, event: Event) -> Arm:
         """Makes the event's step in the table that moves `state`, and marks it where the row says so."""
@@ -106,6 +126,14 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         for name, value in event.data.items():
             if name in names and value is not None:
                 self.data[name] = value
+
+
+def take_in(kept: list[Anomaly], counts: dict[str, int], fresh: Sequence[Anomaly]) -> None:
+    """Adds anomalies to the newest ones, and to how many there are of each kind: the same for every order."""
+    for one in fresh:
+        counts[one.kind] = counts.get(one.kind, 0) + 1
+        insort(kept, one, key=by_position_and_kind)
+    del kept[:-NEWEST]
 
 
 def by_position_and_kind(anomaly: Anomaly) -> tuple[int, str]:

@@ -13,7 +13,7 @@ from adapters.http.presenters.clocks import given, known
 from adapters.http.presenters.stream_resource import our_id, runs_of, settings_of
 from adapters.sql import Arrival, Measured, Projected
 from core.clocks import Clocks
-from core.fold import MACHINES, fold
+from core.fold import MACHINES, late_positions
 from core.instants import text_of, utc
 from core.knowledge_changes import FactChange, FactsOf, KnowledgeChange, changes, knowledge_changes
 
@@ -59,7 +59,7 @@ def compared(ask: Ask[queries.Compare], kind: str, at: At, facts_of: FactsOf) ->
         after=now,
         changed=_told(changes(_fields(then and then[1]), _fields(now))),
         came=len(came),
-        late=sum(one.kind == "late" and one.position in came for one in fold(machine, events, settings).anomalies),
+        late=len(late_positions(machine, events).intersection(came)),
         learnt=[
             _shape(one, arrivals)
             for one in knowledge_changes(machine, events, before.position, settings, facts_of, ask.query.limit)
@@ -73,7 +73,7 @@ def facts_of_record(record: Any) -> dict[str, Any]:
         return {}
     names = ("measurement_id", "run", "state", "outcome", "complete")
     steps = {name: text_of(at) for name, at in record.steps.items()}
-    return {name: getattr(record, name) for name in names} | {"steps": steps, "chunks": len(record.snr)}
+    return {name: getattr(record, name) for name in names} | {"steps": steps, "chunks": record.chunks}
 
 
 def _facts_of_state(state: Any) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _facts_of_state(state: Any) -> dict[str, Any]:
     found = {name: getattr(state, name) for name in names} | {"regions": dict(state.regions), "data": dict(state.data)}
     anomalies = [f"{one.kind} at {one.position}: {one.detail}" for one in state.anomalies]
     scans = [facts_of_record(one) for one in getattr(state, "measurements", ())]
-    return found | {"runs": runs_of(state), "anomalies": anomalies, "measurements": scans}
+    return found | {"runs": runs_of([*state.over, *state.runs]), "anomalies": anomalies, "measurements": scans}
 
 
 def _both(ask: Ask[queries.Compare]) -> tuple[Clocks, Clocks]:

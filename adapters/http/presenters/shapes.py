@@ -43,7 +43,8 @@ class Folded(msgspec.Struct, kw_only=True):
     """What every folded stream has.
 
     `first_at` and `last_at` span its events' `occurred_at`; `position` is that of the last event folded; `events`
-    counts them; `unsigned`: no signature protects some of them. `derived` depends on the time of the question: it is
+    counts them; `unsigned`: no signature protects some of them. `anomalies` are the newest 100; `anomaly_counts` counts
+    all of them by kind. `derived` depends on the time of the question: it is
     no part of the ETag.
     """
 
@@ -53,6 +54,7 @@ class Folded(msgspec.Struct, kw_only=True):
     state: str
     outcome: str | None
     anomalies: list[Anomaly]
+    anomaly_counts: dict[str, int]
     unsigned: bool
     events: int
     position: int
@@ -130,7 +132,8 @@ class Measurement(msgspec.Struct, kw_only=True):
     """A measurement.
 
     `session` is our id; `steps` tells when each event of it occurred; `complete`: no hole in its part of the
-    sequence, from its start to its end. `snr` holds the newest 200 chunks of `snr_count`.
+    sequence, from its start to its end. `snr` holds the newest 200 chunks of `snr_count`, `anomalies` the newest 100 of
+    those that `anomaly_counts` counts by kind.
     """
 
     id: Ours
@@ -146,6 +149,7 @@ class Measurement(msgspec.Struct, kw_only=True):
     snr: list[Snr]
     snr_count: int
     anomalies: list[Anomaly]
+    anomaly_counts: dict[str, int]
     complete: bool
     position: int
     started_at: Time | None

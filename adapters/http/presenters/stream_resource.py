@@ -1,7 +1,8 @@
 """From a projection's row to what is told of it: the part that sessions, actions, devices and registrations share."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from core.event import Anomaly, Instant
 from core.fold import MACHINES, Settings, decode
 from core.ids import PREFIXES
 from core.instants import text_of
+from core.machines.state import NEWEST, Run
 
 T = TypeVar("T")
 
@@ -117,6 +119,7 @@ def common(api: Api, row: Projected, state: Any, now: Instant) -> dict[str, Any]
         "state": state.state,
         "outcome": state.outcome,
         "anomalies": anomalies_of(state.anomalies, row.conflicts),
+        "anomaly_counts": _counts(state.counts, row.conflicts),
         "unsigned": state.unsigned,
         "events": state.events,
         "position": state.position,
@@ -133,8 +136,8 @@ def machine_of(row: Projected | Measured) -> shapes.Machine:
     return shapes.Machine(row.machine, row.fingerprint.partition("-")[0])
 
 
-def runs_of(state: Any, newest: int = 0) -> list[shapes.Run]:
-    """The runs of a folded state, the first one first. `newest`: how many of the last ones; 0: all."""
+def runs_of(runs: Iterable[Run]) -> list[shapes.Run]:
+    """Runs as they are told."""
     return [
         shapes.Run(
             run=run.run,
@@ -145,12 +148,18 @@ def runs_of(state: Any, newest: int = 0) -> list[shapes.Run]:
             duration_s=run.duration_s,
             restarted=run.restarted,
         )
-        for run in state.runs[-newest:]
+        for run in runs
     ]
 
 
 def anomalies_of(found: Sequence[Anomaly], conflicts: str = "") -> list[shapes.Anomaly]:
-    """By position, then kind. `conflicts`: positions whose key came again with another body, comma between."""
+    """The newest ones by position, then kind. `conflicts`: positions of keys with two bodies, comma between."""
     told = [shapes.Anomaly(one.kind, one.position, one.detail) for one in found]
     told += [shapes.Anomaly("conflict", int(position), _CONFLICT) for position in conflicts.split(",") if position]
-    return sorted(told, key=lambda anomaly: (anomaly.position, anomaly.kind))
+    return sorted(told, key=lambda anomaly: (anomaly.position, anomaly.kind))[-NEWEST:]
+
+
+def _counts(counts: Mapping[str, int], conflicts: str) -> dict[str, int]:
+    """By kind; of keys that came again with another body, the newest ones are known."""
+    doubled = len(conflicts.split(",")) if conflicts else 0
+    return dict(sorted((Counter(counts) + Counter(conflict=doubled)).items()))

@@ -65,7 +65,7 @@ def _incomplete(ask: Ask[queries.Completeness], row: Projected, clocks: Clocks) 
     api, state = ask.api, state_of(row)
     conflicts = [int(position) for position in row.conflicts.split(",") if position]
     find = partial(findings, row.machine, state, ask.now, settings_of(api, row.source), conflicts)
-    lost = sum(one.lost for one in find())
+    lost = sum(one.times for one in find() if one.lost)
     if given(ask.query.lost) not in {None, lost > 0}:
         return []
     found = find(api.as_of.doubled(row, clocks))
@@ -80,7 +80,7 @@ def _incomplete(ask: Ask[queries.Completeness], row: Projected, clocks: Clocks) 
             provider=api.provider_of(row.source),
             state=state.state,
             lost=lost,
-            irregular=len(found) - lost,
+            irregular=sum(one.times for one in found) - lost,
             findings=[_shape(api, row, state, one) for one in found],
             **names,
         )

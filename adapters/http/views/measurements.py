@@ -23,9 +23,6 @@ from core.machines.records import Chunk
 
 routes = Routes()
 
-NEWEST_CHUNKS = 200
-"""Of a measurement's chunks, how many are shown."""
-
 _PAGES = 20
 """Of sessions that are looked through for one measurement, while this release has folded nothing."""
 
@@ -94,9 +91,10 @@ def shape(api: Api, row: Measured) -> shapes.Measurement:
         state=record.state,
         outcome=record.outcome,
         steps={name: text_of(at) for name, at in record.steps.items()},
-        snr=[_chunk(chunk) for chunk in record.snr[-NEWEST_CHUNKS:]],
-        snr_count=len(record.snr),
+        snr=[_chunk(chunk) for chunk in record.snr],
+        snr_count=record.chunks,
         anomalies=anomalies_of(record.anomalies),
+        anomaly_counts=dict(sorted(record.counts.items())),
         complete=record.complete,
         position=record.position,
         started_at=text_of(record.started_at),

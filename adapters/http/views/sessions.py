@@ -5,7 +5,7 @@ from flask import Response
 from adapters.config import Scope
 from adapters.http.framework import queries
 from adapters.http.framework.api import Api
-from adapters.http.framework.routes import Ask, Listing, Routes, listing_of
+from adapters.http.framework.routes import Ask, Listing, Routes, page_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.compare import compare_stream
 from adapters.http.presenters.stream_resource import common, listed, one, runs_of, state_of, wanted
@@ -62,8 +62,14 @@ def session_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
 @routes.many(Scope.READ, "/v1/sessions/{id}/runs", queries.TimedListed, shapes.Run)
 def session_runs(ask: Ask[queries.TimedListed]) -> Listing[shapes.Run]:
     """A session's runs, the first one first."""
-    state = state_of(one(ask, "session"))
-    return listing_of(runs_of(state), ask.query.limit, ask.after, lambda run: run.run)
+    row, limit, after = one(ask, "session"), ask.query.limit, ask.after or 0
+    state = state_of(row)
+    held = [*state.over, *state.runs]
+    before = state.run - len(held)
+    found = ask.api.reads.runs(row, after, before, limit + 1) if after < before else []
+    found += [run for run in held if run.run > after]
+    page, following = page_of(found[: limit + 1], limit, lambda run: run.run)
+    return Listing(runs_of(page), following)
 
 
 def row_shape(api: Api, row: Projected, now: Instant) -> shapes.Session:
@@ -80,7 +86,7 @@ def shape(api: Api, row: Projected, now: Instant, *, runs: int = NEWEST_RUNS) ->
         user_id=state.user_id,
         regions=state.regions,
         run=state.run,
-        run_count=len(state.runs),
-        runs=runs_of(state, runs),
+        run_count=state.run,
+        runs=runs_of(state.runs[-runs:]),
         data=state.data,
     )

@@ -229,6 +229,17 @@ projections = Table(
     ),
 )
 
+runs = Table(
+    "runs",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("first", BigInteger, nullable=False, autoincrement=False, comment="the number of the block's first run"),
+    Column("runs", LargeBinary, nullable=False, comment="50 ended runs that have left the snapshot, MessagePack"),
+    PrimaryKeyConstraint("source", "stream", "fingerprint", "first"),
+)
+
 measurements = Table(
     "measurements",
     metadata,

@@ -11,7 +11,7 @@ from adapters.sql.dialects.dialect import Lookup, Row
 from adapters.sql.projections.dirty_streams import DirtyStream, mark_dirty
 from adapters.sql.projections.erased import Base, keep
 from adapters.sql.projections.invalidation import Invalidator
-from adapters.sql.projections.projection import Projection, measurement_rows, projection_row
+from adapters.sql.projections.projection import Projection, measurement_rows, projection_row, run_rows
 from adapters.sql.projections.refold import FoldedStream, History
 from adapters.sql.projections.versions import VersionMap, raise_epoch
 from core import fold
@@ -133,12 +133,12 @@ class Destroyer:
         """One row under this code's version; the others' code makes its own of what is left, when it sees the marks."""
         own = now.machines[one.machine.name]
         where, one.version = (one.source, one.stream), own.version
-        for table in ("projections", "measurements"):
+        for table in ("projections", "measurements", "runs"):
             self._run(cursor, _FORGET.format(table), [where])
         if own.built:
             stream = DirtyStream(*where, one.kind, one.provider_id, one.opened, own.version)
             row, measured = projection_row(self._invalidator.ids, one), measurement_rows(self._invalidator.ids, one)
-            self._invalidator.refolder.write(cursor, [FoldedStream(stream, row, measured)])
+            self._invalidator.refolder.write(cursor, [FoldedStream(stream, row, measured, run_rows(one))])
         versions = own.to_mark
         if versions:
             mark_dirty(cursor, self._dialect, [(*where, version, at) for version in versions])

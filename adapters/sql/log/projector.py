@@ -19,9 +19,10 @@ from adapters.sql.projections.projection import (
     measurement_rows,
     outdated_rows,
     projection_row,
+    run_rows,
     with_conflicts,
 )
-from adapters.sql.projections.refold import FORGET_MEASUREMENT, PROJECTIONS, Refolder, fault
+from adapters.sql.projections.refold import FORGET_MEASUREMENT, PROJECTIONS, RUNS, Refolder, fault
 from adapters.sql.projections.stored_events import stream_rows, to_event
 from core import fold
 
@@ -29,7 +30,7 @@ _logger = structlog.get_logger()
 
 _MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream", "measurement_id", "opened"))
 _GONE = Delete(tables.measurements)
-HOT = (STREAMS, PROJECTIONS, _MEASUREMENTS, _GONE)
+HOT = (STREAMS, PROJECTIONS, RUNS, _MEASUREMENTS, _GONE)
 """What nearly every batch writes."""
 
 _FORGET_MEASURED = "DELETE FROM measurements WHERE source = ? AND stream = ? AND fingerprint = ?"
@@ -83,7 +84,7 @@ class Projector:
         begun = self.cache.load_optimistically(reading, touched, new)
         if begun is None:
             return None
-        rows: dict[Write, list[Row]] = {STREAMS: begun, PROJECTIONS: [], _MEASUREMENTS: [], _GONE: []}
+        rows: dict[Write, list[Row]] = {STREAMS: begun, PROJECTIONS: [], RUNS: [], _MEASUREMENTS: [], _GONE: []}
         for stream, touch in touched.items():
             one = self.cache[stream]
             if not self._advance(one, touch):
@@ -94,8 +95,9 @@ class Projector:
                 return None
             rows[_GONE] += gone
             rows[PROJECTIONS].append(projection_row(self._code.ids, one))
+            rows[RUNS] += run_rows(one)
             rows[_MEASUREMENTS] += changed_rows(one.measured, measured)
-            one.measured = measured
+            one.measured, one.state.over = measured, []
         return rows
 
     def project(self, writes: Writes, touched: dict[Row, TouchedStream], head: int) -> None:
@@ -191,8 +193,9 @@ class Projector:
         for key in outdated_rows(one.measured, measured):
             writes.cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), key)
         writes.add(PROJECTIONS, [row])
+        writes.add(RUNS, run_rows(one))
         writes.add(_MEASUREMENTS, changed_rows(one.measured, measured))
-        one.measured = measured
+        one.measured, one.state.over = measured, []
 
     def _fold_anew(self, one: Projection, lacks: int, cursor: Any) -> None:
         """Folds the stream, or marks it where that is long: nobody waits for it then, and it is not remembered."""

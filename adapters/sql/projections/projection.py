@@ -1,6 +1,6 @@
 """A stream's fold, and the rows in which a version keeps it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from adapters.sql.projections.stored_events import BodyReader
 from core import fold
 from core.event import ANOMALIES
 from core.ids import Ids
+from core.machines.state import BLOCK, NEWEST
 
 _COLUMNS = list(tables.measurements.c.keys())
 _KEPT = slice(_COLUMNS.index("stream"), _COLUMNS.index("measurement_id") + 1)
@@ -76,9 +77,23 @@ def projection_row(ids: Ids, one: Projection) -> Row:
         *(one.source, one.stream, one.version, one.kind, one.machine.name, one.opened, state.position),
         *(state.state, state.outcome, state.user_id),
         ids.of("device", one.source, device) if isinstance(device, str) else None,
-        *(state.first_at, state.last_at, mask(state.anomalies) | (_BITS["conflict"] if one.conflicts else 0)),
-        *(one.conflicts, fold.encode(state)),
+        *(state.first_at, state.last_at, mask(state.counts) | (_BITS["conflict"] if one.conflicts else 0)),
+        *(one.conflicts, _without_what_is_over(state)),
     )
+
+
+def run_rows(one: Projection) -> list[Row]:
+    """The rows of `runs`: of the blocks that have left the state since they were taken out."""
+    over = one.state.over
+    blocks = [over[start : start + BLOCK] for start in range(0, len(over), BLOCK)]
+    return [(one.source, one.stream, one.version, block[0].run, fold.encode(block)) for block in blocks]
+
+
+def _without_what_is_over(state: Any) -> bytes:
+    over, state.over = state.over, []
+    snapshot = fold.encode(state)
+    state.over = over
+    return snapshot
 
 
 def measurement_rows(ids: Ids, one: Projection) -> dict[Row, Row]:
@@ -92,7 +107,7 @@ def measurement_rows(ids: Ids, one: Projection) -> dict[Row, Row]:
             ours = ids.measurement(one.source, one.provider_id, record.measurement_id, record.key)
         rows[one.source, ours, one.version] = (
             *(one.source, ours, one.version, one.stream, record.position, record.measurement_id),
-            *(record.state, record.outcome, mask(record.anomalies)),
+            *(record.state, record.outcome, mask(record.counts)),
         )
     return rows
 
@@ -107,15 +122,15 @@ def outdated_rows(stored: Mapping[Row, Row], now: Mapping[Row, Row]) -> list[Row
     return [key for key, row in stored.items() if key not in now or now[key][_KEPT] != row[_KEPT]]
 
 
-def mask(anomalies: Sequence[Any]) -> int:
-    """The kinds of the anomalies as bits, in the order of `core.event.ANOMALIES`."""
+def mask(kinds: Iterable[str]) -> int:
+    """The kinds of anomalies as bits, in the order of `core.event.ANOMALIES`."""
     bits = 0
-    for anomaly in anomalies:
-        bits |= _BITS[anomaly.kind]
+    for kind in kinds:
+        bits |= _BITS[kind]
     return bits
 
 
 def with_conflicts(known: str, more: Sequence[int]) -> str:
-    """Positions whose key came again with another body, ascending, comma between."""
+    """Positions whose key came again with another body, the newest ones, ascending, comma between."""
     told = {*filter(None, known.split(",")), *map(str, more)}
-    return ",".join(sorted(told, key=int))
+    return ",".join(sorted(told, key=int)[-NEWEST:])

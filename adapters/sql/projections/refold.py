@@ -19,6 +19,7 @@ from adapters.sql.projections.projection import (
     measurement_rows,
     outdated_rows,
     projection_row,
+    run_rows,
     with_conflicts,
 )
 from adapters.sql.projections.stored_events import FOLDABLE, THERE, to_event
@@ -29,6 +30,7 @@ _logger = structlog.get_logger()
 
 PROJECTIONS = Insert.upsert(tables.projections, keep=("kind", "machine", "opened"))
 MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream",))
+RUNS = Insert.upsert(tables.runs)
 FORGET_MEASUREMENT = "DELETE FROM measurements WHERE source = ? AND measurement = ? AND fingerprint = ?"
 
 
@@ -85,11 +87,12 @@ class History(msgspec.Struct, gc=False, array_like=True):
 
 
 class FoldedStream(msgspec.Struct, gc=False, array_like=True, tag=True):
-    """A folded stream: its row of `projections`, and those of `measurements` by their primary keys."""
+    """A folded stream: its row of `projections`, those of `measurements` by their primary keys, and those of `runs`."""
 
     stream: DirtyStream
     row: Row
     measured: dict[Row, Row]
+    runs: list[Row]
 
     @property
     def key(self) -> Row:
@@ -167,9 +170,8 @@ class Refolder:
         one = history.stream
         try:
             projection = self.projection(history)
-            return FoldedStream(
-                one, projection_row(self._code.ids, projection), measurement_rows(self._code.ids, projection)
-            )
+            measured = measurement_rows(self._code.ids, projection)
+            return FoldedStream(one, projection_row(self._code.ids, projection), measured, run_rows(projection))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with this stream, the others go on
             told = fault(error)
         _logger.error("fold_failed", source=one.source, stream=one.stream, version=one.version, error=told)
@@ -208,6 +210,8 @@ class Refolder:
         self._dialect.insert(cursor, PROJECTIONS, [projection_row(self._code.ids, one)])
         if changed := changed_rows(stored, now):
             self._dialect.insert(cursor, MEASUREMENTS, changed)
+        if runs := run_rows(one):
+            self._dialect.insert(cursor, RUNS, runs)
 
     def write(self, cursor: Any, folded: Sequence[FoldedStream | FailedStream], *, first: bool = False) -> None:
         """Writes the rows, and clears the marks that the streams had when they were read.
@@ -234,6 +238,8 @@ class Refolder:
             clear(cursor, self._dialect, [one.stream for one in folded])
         if measured:
             self._dialect.insert(cursor, MEASUREMENTS, list(measured.values()))
+        if runs := [row for one in folded for row in one.runs]:
+            self._dialect.insert(cursor, RUNS, runs)
 
     def _forget_measurements(self, cursor: Any, streams: Sequence[DirtyStream], measured: dict[Row, Row]) -> None:
         """Of a stream that was folded before, measurements may be gone by now."""

@@ -205,6 +205,7 @@ class TemporalReads:
         one.base = named.base()
         one.state = fold.decode(machine, snapshot)
         columns = dict(zip(PROJECTIONS.names, projection_row(self._code.ids, one), strict=True))
+        columns["snapshot"] = snapshot  # with all runs: no rows stand beside it
         return HistoricalRow(named, columns, measurement_rows(self._code.ids, one))
 
     def _snapshot(self, named: Named, clocks: Clocks) -> bytes | None:

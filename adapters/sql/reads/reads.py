@@ -18,6 +18,7 @@ from adapters.sql.reads import (
     reads_due,
     reads_events,
     reads_evidence,
+    reads_runs,
     reads_streams,
 )
 from adapters.sql.reads.filters import Due
@@ -29,6 +30,7 @@ from adapters.sql.reads.reads_evidence import Exhibits
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from core.clocks import Clocks
 from core.event import Instant
+from core.machines.state import Run
 
 _MANY = 500
 """Positions in one statement."""
@@ -68,6 +70,12 @@ class Reads:
     def streams(self, wanted: WantedStreams) -> list[Projected]:
         """Projections, the newest stream first."""
         return [Projected._make(row) for row in self._rows(reads_streams.list_streams(wanted))]
+
+    def runs(self, row: Projected, after: int, upto: int, limit: int) -> list[Run]:
+        """A stream's first runs behind the number `after`, of those up to `upto` that have left its snapshot."""
+        blocks = self._rows(reads_runs.blocks_of(row, after, upto, limit))
+        found = [run for (block,) in blocks for run in reads_runs.runs_in(block)]
+        return [run for run in found if after < run.run <= upto][:limit]
 
     def measurements(self, wanted: WantedMeasurements) -> list[Measured]:
         """Measurements with the snapshots that hold their records, the newest first."""

@@ -43,7 +43,7 @@ _POSITION = PROJECTIONS.names.index("position")
 _STREAM = MEASUREMENTS.names.index("stream")
 _COMPARED = ("state", "outcome", "user_id", "first_at", "last_at", "anomalies")
 _COMPARED_MEASUREMENTS = ("state", "outcome", "measurement_id", "anomalies")
-_DEEPER = ("runs", "data", "anomalies")
+_DEEPER = ("runs", "data", "anomalies", "counts")
 
 FieldChange = tuple[str, str | None, str | None]
 """What is different, what it was, and what it would be."""

@@ -238,7 +238,7 @@ class Replay:
         self._builder.fold_the_rest(cursor, version)
 
     def _drop(self, version: Version) -> None:
-        for table, key in (("measurements", "measurement"), ("projections", "stream")):
+        for table, key in (("measurements", "measurement"), ("runs", "stream"), ("projections", "stream")):
             for source in self._sources_of(table):
                 sql = _DROP.format(table=table, key=key).replace("?", self._dialect.mark)
                 while self._delete_some(sql, (version.version, source, source, version.version)):

@@ -7,7 +7,20 @@ import pytest
 from tests.support.house import House, pushed, start, stop, wms
 
 FIELDS = {
-    *("id", "source", "provider", "session_id", "user_id", "state", "regions", "outcome", "run", "runs", "anomalies"),
+    *(
+        "id",
+        "source",
+        "provider",
+        "session_id",
+        "user_id",
+        "state",
+        "regions",
+        "outcome",
+        "run",
+        "runs",
+        "anomalies",
+        "anomaly_counts",
+    ),
     "run_count",
     *("unsigned", "events", "position", "first_at", "last_at", "erased", "derived", "machine"),
     "data",

@@ -1,15 +1,18 @@
 """The fold against itself: any order, any number of duplicates, one by one or all at once."""
 
 import copy
+from collections import Counter
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.event import Event
 from core.fold import MACHINES, Settings, advance, decode, encode, fold, trace
+from core.machines import records
+from core.machines import state as states
 from tests.support.random_streams import streams
 
 CONFIGURED = Settings(package_name="com.example.other")
@@ -75,6 +78,34 @@ def test_the_trace_tells_the_way_to_the_state(machine: str, data: st.DataObject)
     assert not steps or steps[-1].after == (state.regions or {"state": state.state})
 
 
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds that short streams come up to."""
+    for module, name, bound in ((states, "NEWEST", 3), (states, "HELD", 1), (states, "BLOCK", 2)):
+        monkeypatch.setattr(module, name, bound)
+    monkeypatch.setattr(records, "NEWEST_CHUNKS", 2)
+
+
+@every_machine
+@pytest.mark.usefixtures("small")
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_what_a_bounded_state_holds_is_the_same_for_every_order_and_one_by_one(machine: str, data: st.DataObject):
+    kind, events = MACHINES[machine], data.draw(streams(machine, 20))
+    whole = fold(kind, events, CONFIGURED)
+
+    one_by_one = fold(kind, [], CONFIGURED)
+    for count, event in enumerate(events, 1):
+        if not advance(kind, one_by_one, event, CONFIGURED):
+            one_by_one = fold(kind, events[:count], CONFIGURED)
+
+    assert fold(kind, data.draw(st.permutations(events)), CONFIGURED) == whole
+    assert one_by_one == whole
+    assert [run.run for run in (*whole.over, *whole.runs)] == list(range(1, whole.run + 1))
+    told = [anomaly.kind for step in trace(kind, events, CONFIGURED) for anomaly in step.anomalies]
+    assert (whole.counts, len(whole.anomalies)) == (Counter(told), min(3, len(told)))
+
+
 def _at(event: Event, position: int) -> Event:
     return msgspec.structs.replace(event, position=position)
 
@@ -83,8 +114,10 @@ def _timeless(state: Any) -> Any:
     """A state without what speaks of arrival."""
     state.position = 0
     state.anomalies = sorted((one.kind, one.detail) for one in state.anomalies if one.kind != "late")
+    state.counts.pop("late", None)
     for record in getattr(state, "measurements", ()):
         record.position = 0
         record.anomalies = sorted((one.kind, one.detail) for one in record.anomalies if one.kind != "late")
+        record.counts.pop("late", None)
         record.snr = [(chunk.sequence, chunk.snr, chunk.at) for chunk in record.snr]
     return state

@@ -1,0 +1,24 @@
+"""Statements on ended runs that have left their stream's snapshot."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, select
+
+from adapters.sql.database.tables import runs
+from adapters.sql.reads.reads_streams import Projected
+from core.machines.state import BLOCK, Run
+
+_block = msgspec.msgpack.Decoder(list[Run])
+
+
+def blocks_of(row: Projected, after: int, upto: int, limit: int) -> Select[Any]:
+    """The blocks that hold the stream's first runs behind the number `after`, up to `upto`."""
+    mine = (runs.c.source == row.source, runs.c.stream == row.stream, runs.c.fingerprint == row.fingerprint)
+    query = select(runs.c.runs).where(*mine, runs.c.first > after - BLOCK, runs.c.first <= upto)
+    return query.order_by(runs.c.first).limit(limit // BLOCK + 2)
+
+
+def runs_in(block: bytes) -> list[Run]:
+    """The runs of a block."""
+    return _block.decode(block)

@@ -1,0 +1,111 @@
+"""What a stream's row holds has bounds, however long the stream: the rest is counted, or stands in rows of its own."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from adapters.sql import LongStreams
+from core.fold import MACHINES, decode
+from core.machines.state import BLOCK, HELD
+from tests.support.house import House, start, stop, wms
+
+RUNS = 2 * BLOCK + HELD + 3
+
+
+@pytest.fixture
+def house(database_url: str) -> Iterator[House]:
+    house = House(database_url)
+    yield house
+    house.close()
+
+
+def at(number: int, second: int) -> str:
+    return f"{number // 60:02}:{number % 60:02}:{second:02}"
+
+
+def use(house: House, user: str = "ann@example.com", first: int = 0) -> None:
+    """A session that is started and stopped again and again under its one id."""
+    documents = [
+        document
+        for number in range(first, RUNS)
+        for document in (start(user, at(number, 0)), stop(user, at(number, 30), f"reason {number}"))
+    ]
+    house.log.append([house.entry("captions", document) for document in documents])
+
+
+def told(house: House, **asked: Any) -> list[Any]:
+    ((session,),) = (house.get("/v1/sessions")["data"],)
+    return [run for page in house.walk(f"/v1/sessions/{session['id']}/runs", **asked) for run in page]
+
+
+def snapshot(house: House, machine: str = "session") -> Any:
+    with house.engine.connect() as connection:
+        ((found,),) = connection.execute(text(f"SELECT snapshot FROM projections WHERE machine = '{machine}'"))
+    return decode(MACHINES[machine], found)
+
+
+def test_ended_runs_leave_the_row_and_are_paged_with_those_that_are_in_it(house: House):
+    use(house)
+
+    found = told(house, limit=7)
+
+    assert [run["run"] for run in found] == list(range(1, RUNS + 1))
+    assert [run["reason"] for run in found] == [f"reason {number}" for number in range(RUNS)]
+    assert HELD <= len(snapshot(house).runs) < HELD + BLOCK
+    assert snapshot(house).over == []
+    assert told(house, known_at_position=2 * RUNS) == found
+
+
+def test_one_session_shows_its_newest_runs_and_how_many_there_are(house: House):
+    use(house)
+
+    ((session,),) = (house.get("/v1/sessions")["data"],)
+
+    assert (session["run_count"], [run["run"] for run in session["runs"]]) == (RUNS, [RUNS])
+    assert [run["run"] for run in house.get(f"/v1/sessions/{session['id']}")["runs"]] == list(
+        range(RUNS - 19, RUNS + 1)
+    )
+
+
+def test_a_late_run_finds_its_place_among_those_that_have_left(house: House):
+    use(house, first=1)
+    house.send("captions", stop("ann@example.com", at(0, 30), "reason 0"))
+    house.send("captions", start("ann@example.com", at(0, 0)))
+
+    LongStreams(house.engine, house.code).fold_all()
+
+    assert [run["reason"] for run in told(house, limit=100)] == [f"reason {number}" for number in range(RUNS)]
+
+
+def test_the_newest_anomalies_are_told_and_all_are_counted(house: House):
+    use(house, first=RUNS - 1)
+    alone = [stop("ann@example.com", at(number, 40)) for number in range(RUNS, RUNS + 130)]
+    house.log.append([house.entry("captions", document) for document in alone])
+
+    ((session,),) = (house.get("/v1/sessions", anomaly="unexpected")["data"],)
+
+    assert session["anomaly_counts"] == {"unexpected": 130}
+    assert [one["position"] for one in session["anomalies"]] == list(range(33, 133))
+
+
+def test_a_hole_is_lost_however_many_came_behind_it(house: House):
+    visit = [wms("visit", 2 * number, "PAGE_VISIBILITY_CHANGE", 1) for number in range(130)]
+    house.log.append([house.entry("clinic", document) for document in visit])
+
+    (incomplete,) = house.get("/v1/audit/completeness")["data"]
+
+    assert incomplete["lost"] == 129
+    assert "29 older ones" in [finding["detail"] for finding in incomplete["findings"]]
+
+
+def test_the_newest_chunks_of_a_measurement_are_held_and_all_are_counted(house: House):
+    begun = ["MEASUREMENT_STARTED", "MEASUREMENT_CREATED", *["INTERMEDIATE_RESULTS"] * 230]
+    documents = [wms("visit", number, kind, 0, measurementId="m-1", snr=number) for number, kind in enumerate(begun)]
+    house.log.append([house.entry("clinic", document) for document in documents])
+
+    (measurement,) = house.get("/v1/measurements")["data"]
+
+    assert (measurement["snr_count"], len(measurement["snr"])) == (230, 200)
+    assert len(snapshot(house, "measurement").measurements[0].snr) == 200
