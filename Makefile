@@ -13,7 +13,7 @@ WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types imports unit fresh format cover bench lock clean
+.PHONY: help run demo test lint types imports unit fresh screenshots format cover bench lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -42,6 +42,9 @@ unit: .venv/.dev ## every test, on SQLite and on a real PostgreSQL
 
 fresh: ## the set-up and a slice of the tests, as on a machine that never saw it; as root: as nobody, too
 	@$(PYTHON) -m tests.support.fresh "$$(command -v $(PYTHON))"
+
+screenshots: .venv/.dev ## pictures of every page of the console, in build/screenshots (takes Debian's chromium)
+	@$(BIN)/python -m tests.support.screenshots
 
 format: .venv/.dev ## let ruff put it in order
 	$(BIN)/ruff check --quiet --fix .

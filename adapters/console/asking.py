@@ -35,6 +35,15 @@ class Asking:
         """The answer alone. Raises Problem."""
         return self.told(name, parameters, **path).answer
 
+    def do(self, name: str, document: dict[str, Any], /, **path: str) -> Any:
+        """What a POST of the API answers. Raises Problem."""
+        return self.questions.do(name, g.get("token"), document, **path)
+
+    def show_ids(self, stream: str) -> None:
+        """From here on this page tells personal ids whole, which is on record first. Raises Problem."""
+        self.questions.note("ids_read", g.get("token"), stream, stream=stream)
+        g.whole = True
+
     def answer_or_why_not(self, name: str, parameters: Mapping[str, str], /, **path: str) -> tuple[Any, str | None]:
         """A part of a page: the answer, or else words; the page is shown all the same."""
         try:

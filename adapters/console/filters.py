@@ -1,22 +1,49 @@
 """How answers of the API are written on a page."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from flask import g
+
+GOOD = frozenset("completed connected reconnected registered alive".split())
+BAD = frozenset("failed abandoned canceled cancelled camera_denied denied lost disconnected rejected conflict".split())
+BUSY = frozenset(
+    "active recovering loaded configured camera_granted camera_on started created scanning analyzing redirecting "
+    "acknowledged scheduled planning replaying building serving".split()
+)
+
+_ADDRESS = re.compile(r'[^\s"@,;]+@[^\s",;]+')
+_USERS = frozenset({"user_id", "userId"})
 
 
 def day_and_time(text: str) -> str:
-    """`2026-11-21 20:48:00.25` of `2026-11-21T20:48:00.250000Z`; the page says that it is UTC."""
+    """`2026-11-21 20:48:00.25` of `2026-11-21T20:48:00.250000Z`, to the millisecond; the page says that it is UTC."""
     whole, _, fraction = text.removesuffix("Z").partition(".")
-    fraction = fraction.rstrip("0")
+    fraction = fraction[:3].rstrip("0")
     return whole.replace("T", " ") + (f".{fraction}" if fraction else "")
 
 
 def pretty(value: Any) -> str:
     """Anything of an answer as JSON for people."""
-    return json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)
+    return json.dumps(_veiled(msgspec.to_builtins(value)), indent=2, ensure_ascii=False)
+
+
+def veiled(text: str) -> str:
+    """The text with every e-mail address in it shortened, until somebody asks for them: see `Asking.show_ids`."""
+    return text if g.get("whole") else _ADDRESS.sub(lambda found: _short(found[0]), text)
+
+
+def user(text: str) -> str:
+    """The same for what names a person, whatever it looks like."""
+    return text if g.get("whole") else _short(text)
+
+
+def mood(state: str) -> str:
+    """The class of a state's look: how it stands is told by its word, the colour only helps."""
+    return "good" if state in GOOD else "bad" if state in BAD else "busy" if state in BUSY else ""
 
 
 def span(seconds: float) -> str:
@@ -32,4 +59,25 @@ def span(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
-ALL: dict[str, Callable[..., str]] = {"day_and_time": day_and_time, "pretty": pretty, "span": span}
+def _short(text: str) -> str:
+    return f"{text[:2]}…" if len(text) > 2 else text
+
+
+def _veiled(value: Any, field: str = "") -> Any:
+    if isinstance(value, dict):
+        return {veiled(name): _veiled(one, name) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_veiled(one, field) for one in value]
+    if isinstance(value, str):
+        return user(value) if field in _USERS else veiled(value)
+    return value
+
+
+ALL: dict[str, Callable[..., str]] = {
+    "day_and_time": day_and_time,
+    "mood": mood,
+    "pretty": pretty,
+    "span": span,
+    "user": user,
+    "veiled": veiled,
+}

@@ -6,13 +6,14 @@ from flask import Blueprint, Response, render_template
 
 from adapters.console import asking, filters
 from adapters.console.signing import Signing
-from adapters.console.views import events, lists, machines, overview, search, things
+from adapters.console.views import events, lists, live, machines, overview, replays, report, search, things
 from adapters.http import Holders, Problem, Questions
 
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
 )
-"""No script at all: what a page tells may be anything that a sender wrote."""
+"""No script but our file: what a page tells may be anything that a sender wrote."""
 
 
 def console(questions: Questions, key: bytes, holders: Holders, first: Callable[[], list[str]]) -> Blueprint:
@@ -23,7 +24,7 @@ def console(questions: Questions, key: bytes, holders: Holders, first: Callable[
     ask = asking.Asking(questions)
     Signing(key, holders).stand_before(pages)
     overview.add(pages, ask, first)
-    for part in (lists, things, events, machines, search):
+    for part in (lists, things, report, events, machines, search, live, replays):
         part.add(pages, ask)
     for name, filter_ in filters.ALL.items():
         pages.add_app_template_filter(filter_, name)

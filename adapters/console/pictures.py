@@ -17,6 +17,7 @@ _RIGHT = _LEFT + _BOX
 _REACH = 90
 
 PLOT_WIDTH, PLOT_HEIGHT = 480, 220
+LANES_WIDTH, LANES_LEFT = 860, 122
 _MARGIN = 44
 
 Move = tuple[str, str]
@@ -77,6 +78,7 @@ class Plot(NamedTuple):
     across: list[Tick]
     up: list[Tick]
     words: str
+    left: int = 74
 
 
 def diagram(region: Any, taken: Sequence[Move] = (), present: str | None = None) -> Diagram:
@@ -133,7 +135,7 @@ def lanes(steps: Sequence[Any]) -> Plot | None:
     height = 40 * len(names) + 36
     points = [
         Point(
-            _across(at, first, last),
+            _along(at, first, last),
             24 + 40 * names.index(step.region or "events"),
             f"{step.type}, {step.occurred_at}",
             _irregular(step),
@@ -141,10 +143,10 @@ def lanes(steps: Sequence[Any]) -> Plot | None:
         )
         for at, step in timed
     ]
-    across = [Tick(_across(at, first, last), f"+{at - first:g} s") for at in sorted({first, last})]
+    across = [Tick(_along(at, first, last), f"+{at - first:.4g} s") for at in _marks(first, last)]
     up = [Tick(24 + 40 * index, name) for index, name in enumerate(names)]
     words = f"{len(timed)} events over {last - first:g} seconds in lanes: {', '.join(names)}."
-    return Plot(PLOT_WIDTH, height, points, [], across, up, words)
+    return Plot(LANES_WIDTH, height, points, [], across, up, words, LANES_LEFT)
 
 
 def _irregular(step: Any) -> str:
@@ -198,6 +200,16 @@ def _lines(numbers: Sequence[int], points: Sequence[Point]) -> list[str]:
 def _across(value: float, first: float, last: float) -> float:
     part = (value - first) / (last - first) if last > first else 0.5
     return round(_MARGIN + 30 + part * (PLOT_WIDTH - 2 * _MARGIN - 30), 1)
+
+
+def _along(at: float, first: float, last: float) -> float:
+    part = (at - first) / (last - first) if last > first else 0.5
+    return round(LANES_LEFT + 8 + part * (LANES_WIDTH - LANES_LEFT - 44), 1)
+
+
+def _marks(first: float, last: float) -> list[float]:
+    """Where the scale of the lanes is told: at both ends, and at the quarters between."""
+    return sorted({first + (last - first) * part / 4 for part in range(5)})
 
 
 def _up(value: float, low: float, high: float) -> float:

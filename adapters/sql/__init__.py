@@ -35,11 +35,12 @@ from adapters.sql.projections.versions import Version
 from adapters.sql.reads.as_of import Arrival, Erased, TemporalReads
 from adapters.sql.reads.filters import Due, DueIf
 from adapters.sql.reads.reads import Reads
-from adapters.sql.reads.reads_counts import NEWEST, Counted
+from adapters.sql.reads.reads_counts import NEWEST, Anomalous, Counted
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibit, Exhibits
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
+from adapters.sql.reads.reads_visits import Visit
 from adapters.sql.replay.build import FoldFailure, ReplayProgress, ReplayRefused
 from adapters.sql.replay.difference import Difference
 from adapters.sql.replay.helpers import spare_cores
@@ -72,6 +73,7 @@ __all__ = [
     "NEWEST",
     "OWN",
     "TOKENS",
+    "Anomalous",
     "Answering",
     "Arrival",
     "BackgroundFolding",
@@ -146,6 +148,7 @@ __all__ = [
     "Verified",
     "Version",
     "VersionStatus",
+    "Visit",
     "WantedMeasurements",
     "WantedStreams",
     "WrongAddress",

@@ -1,11 +1,25 @@
 """The console as people meet it, in a real Chromium, over a log with the demo's traffic."""
 
+import sys
+import zipfile
+from pathlib import Path
+from subprocess import run
+
 import pytest
 
 from tests.support import axe
 from tests.support.browser import Browser
-from tests.support.demo_log import TOKEN, places
+from tests.support.demo_log import TOKEN, ask, places, scan, send
 from tests.support.service import Service
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}javascript:alert(1)"
+LOST = 8
+"""Which message of a scan comes late: a chunk of results."""
+
+
+def newest(service: Service, kind: str) -> str:
+    """The page of the newest thing of a kind."""
+    return f"/{kind}/{ask(service, f'/v1/{kind}?source=clinic&limit=1')['data'][0]['id']}"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -21,6 +35,18 @@ def test_no_page_has_a_barrier(browser: Browser, service: Service, axe_script: s
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
 
 
+def test_no_page_is_wider_than_a_telephone(browser: Browser, service: Service):
+    browser.width(390)
+
+    wide = []
+    for path in places(service):
+        browser.open(path)
+        if browser.run("return document.documentElement.scrollWidth > innerWidth"):
+            wide.append(path)
+
+    assert wide == []
+
+
 def test_the_api_is_tried_with_the_readers_own_token(browser: Browser):
     browser.open("/docs")
 
@@ -31,3 +57,122 @@ def test_the_api_is_tried_with_the_readers_own_token(browser: Browser):
 
     browser.until(lambda: "200 OK" in browser.one("#sessions output").text, "the answer")
     assert '"next_cursor"' in browser.one("#sessions output").text
+
+
+def test_an_open_session_shows_a_gap_come_and_go_without_a_reload(browser: Browser, service: Service):
+    messages = scan("a gap")
+    send(service, "clinic", messages[:LOST])
+    browser.open(newest(service, "sessions"))
+    browser.until(lambda: browser.all("body.is-live"), "the stream")
+    browser.run("window.mark = 1")
+    browser.run("document.querySelector('.timeline details').open = true")
+
+    send(service, "clinic", messages[LOST + 1 : LOST + 3])
+    browser.until(lambda: browser.all(".timeline .gap"), "the gap")
+    send(service, "clinic", [messages[LOST], *messages[LOST + 3 :]])
+    browser.until(lambda: not browser.all(".timeline .gap"), "the gap's closing")
+
+    assert browser.run("return window.mark") == 1
+    assert browser.run("return document.querySelector('.timeline details').open")
+
+
+def test_the_overview_counts_what_comes_without_a_reload(browser: Browser, service: Service):
+    browser.until(lambda: browser.all("body.is-live"), "the stream")
+    browser.run("window.mark = 1")
+    [before] = browser.all(".tiles dd")[:1]
+    was = int(before.text.replace(",", ""))
+
+    send(service, "clinic", scan("one more")[:3])
+
+    browser.until(lambda: int(browser.one(".tiles dd").text.replace(",", "")) >= was + 3, "the new events")
+    assert browser.run("return window.mark") == 1
+
+
+def test_times_are_in_the_readers_zone_and_utc_on_hover(browser: Browser):
+    browser.zone("Europe/Berlin")
+    browser.open("/sessions")
+
+    told, title, utc = browser.run(
+        "const one = document.querySelector('td time'); return [one.textContent, one.title, one.dateTime]"
+    )
+
+    expected = browser.run("return new Date(arguments[0]).toLocaleTimeString('en-GB')", utc)
+    assert told.split(" ")[1].partition(".")[0] == expected
+    assert title == f"{utc.replace('T', ' ').replace('Z', '')} UTC"
+    assert "Europe/Berlin" in browser.one("#zone").text
+    browser.zone("")
+
+
+def test_a_slider_leads_to_the_past_and_back(browser: Browser, service: Service):
+    browser.open(newest(service, "sessions"))
+    now = browser.one("dl.facts .tag").text
+
+    slide = "const one = document.querySelector('#as_of + input'); one.value = arguments[0];"
+    slide += "one.dispatchEvent(new Event('input')); one.dispatchEvent(new Event('change'))"
+    browser.run(slide, 0)
+    browser.one(".past")
+    then = browser.one("dl.facts .tag").text
+    browser.run(slide, 1_000)
+    browser.until(lambda: not browser.all(".past"), "the present")
+
+    assert (then, browser.one("dl.facts .tag").text) == ("loaded", now)
+
+
+def test_a_bundle_is_downloaded_and_its_verifier_agrees(browser: Browser, service: Service, folder: Path):
+    browser.open(newest(service, "measurements"))
+
+    browser.run("document.querySelector('form[action$=evidence]').requestSubmit()")
+    browser.until(lambda: list(folder.glob("*.zip")), "the bundle")
+
+    (bundle,) = folder.glob("*.zip")
+    zipfile.ZipFile(bundle).extractall(folder / "bundle")
+    checked = run([sys.executable, "verify.py"], cwd=folder / "bundle", capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_replay_is_watched_until_it_serves_and_taken_back(browser: Browser):
+    browser.open("/replays")
+    browser.one("#machine-measurement").click()
+    browser.press("Work out what would change")
+    browser.one("#sure").click()
+    browser.press("Replay and switch")
+    browser.until(lambda: "Done: what was built serves" in browser.text, "the end")
+
+    browser.open("/replays")
+    browser.one("details[id^=switch-] summary").click()
+    browser.one("details[open] input[type=checkbox]").click()
+    browser.press("Let it serve")
+
+    assert len(browser.all("details[id^=switch-]")) == 1
+
+
+def test_hostile_words_stay_words(browser: Browser, service: Service):
+    times = {"type": "session_request", "timestamp": "2026-11-21T20:48:00.000Z"}
+    times["mentraOSWebsocketUrl"] = HOSTILE
+    service.glasses(times | {"sessionId": HOSTILE, "userId": HOSTILE})
+
+    for path in ("/sessions", "/events", "/", f"/sessions/{ask(service, '/v1/sessions?limit=1')['data'][0]['id']}"):
+        browser.open(path)
+        assert browser.all("img") == []
+        assert len(browser.all("script")) == 1
+    browser.press("Show ids whole")
+
+    assert HOSTILE in browser.text
+    assert browser.all("img") == []
+
+
+def test_everything_but_what_is_live_works_without_a_script(browser: Browser, service: Service):
+    with browser.without_script():
+        browser.open("/sessions?state=abandoned")
+        browser.one("#filter-state")
+        told = [one.text for one in browser.all("tbody td .tag.bad")]
+        browser.open(newest(service, "sessions"))
+        browser.one(".timeline summary").click()
+        opened = browser.one(".timeline details[open] dl").text
+        browser.one("#search-id").send_keys("1\n")
+        browser.until(lambda: browser.path == "/events/1", "the event")
+        zone = browser.one("#zone").text
+
+    assert {"abandoned"} <= set(told)
+    assert "Verified by" in opened
+    assert zone == "All times are UTC."

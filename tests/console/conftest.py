@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from html.parser import HTMLParser
 from typing import Any
 
@@ -10,13 +11,14 @@ import pytest
 from adapters.audit import Notary
 from adapters.console import console
 from adapters.http import questions_of
-from adapters.sql import Tree
+from adapters.sql import Plans, Replay, Tree
 from tests.support.audited import SIGNING
-from tests.support.house import House
+from tests.support.house import NOON, House
 
 FIRST = ["curl <first>", "hookfold simulate --source clinic"]
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
 )
 VOID = {"meta", "link", "input", "br", "path", "rect", "circle", "line", "polyline"}
 
@@ -64,8 +66,12 @@ class Desk(House):
     def __init__(self, url: str, **api: Any) -> None:
         super().__init__(url, **api)
         object.__setattr__(self.api, "notary", Notary(Tree(self.engine), SIGNING))
+        object.__setattr__(self.api, "plans", Plans(self.engine, self.replay, lambda: NOON))
         self.app.register_blueprint(console(questions_of(self.api), b"k" * 32, self.api.holders, lambda: FIRST))
         self.client = self.app.test_client()
+
+    def replay(self, by: str | None) -> Replay:
+        return Replay(self.engine, self.code, lambda: NOON, partial(self.recorder.record, by=by))
 
     def look(self, path: str, status: int = 200, **parameters: str) -> Page:
         return self.page(self.client.get(path, query_string=parameters or None), status)

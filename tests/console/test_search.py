@@ -54,8 +54,8 @@ def test_what_several_things_are_called_is_told_and_listed_without_saying_it_in_
 
     assert "ann" not in "".join(page.all("a", "href"))
     told = filled.look(listed).text
-    assert "Only with user_id ann@example.com" in told
-    assert told.count("ann@example.com-com.example.captions") == 2
+    assert "Only with user_id an…" in told
+    assert told.count("an… ses_") == 2
     assert "visit-1" not in told
 
 

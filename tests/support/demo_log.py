@@ -27,7 +27,7 @@ def demo_service(folder: Path) -> Iterator[Service]:
         began = (int(time()) - 600) * SECOND
         for source, provider in SOURCES.items():
             send(service, source, _every_scenario(source, provider, began))
-        send(service, "clinic", SCENARIOS["wms"]["happy"](Stage(Random("forgery"), began), "wms")[:1], "another-secret")
+        send(service, "clinic", scan("forgery")[:1], "another-secret")
         yield service
 
 
@@ -37,6 +37,11 @@ def send(service: Service, source: str, messages: list[Message], secret: str | N
     url = f"http://127.0.0.1:{service.port}/in/{source}"
     with Sender(url, provider, secret or SIGNED.get(provider)) as sender:
         play(sender, messages, 0, lambda _message, _answer: None)
+
+
+def scan(name: str) -> list[Message]:
+    """A scan from the page's opening to its result."""
+    return SCENARIOS["wms"]["happy"](Stage(Random(name), (int(time()) - 60) * SECOND), "wms")
 
 
 def ask(service: Service, path: str) -> Any:
@@ -49,7 +54,7 @@ def places(service: Service) -> list[str]:
     kinds = ("sessions", "measurements", "actions", "devices", "registrations")
     things = [f"/{kind}/{ask(service, f'/v1/{kind}?limit=1')['data'][0]['id']}" for kind in kinds]
     lists = [f"/{name}" for name in (*kinds, "deliveries", "events", "machines")]
-    return ["/", *lists, *things, "/events/1", "/docs"]
+    return ["/", *lists, *things, f"{things[1]}/report", "/events/1", "/replays", "/docs"]
 
 
 def _every_scenario(source: str, provider: str, began: int) -> list[Message]:

@@ -16,6 +16,10 @@ def add(pages: Blueprint, ask: Asking) -> None:
     def event(position: int) -> str:
         return _page(ask, position)
 
+    def ids(position: int) -> str:
+        ask.show_ids(ask.answer("event", position=str(position)).stream or f"event {position}")
+        return _page(ask, position)
+
     def body(position: int) -> str:
         raw: Response = ask.answer("event_body", position=str(position))
         sent = raw.get_data()
@@ -23,6 +27,7 @@ def add(pages: Blueprint, ask: Asking) -> None:
         return _page(ask, position, body=shown, size=len(sent), cut=len(sent) > MOST)
 
     pages.add_url_rule("/events/<int:position>", "event", event)
+    pages.add_url_rule("/events/<int:position>/ids", "event_ids", ids, methods=["POST"])
     pages.add_url_rule("/events/<int:position>/body", "event_body", body, methods=["POST"])
 
 

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flask import Blueprint, g, render_template
+from flask import Blueprint, render_template
 
-from adapters.config import Scope
 from adapters.console.asking import Asking
+from adapters.console.views.replays import may_act
 
 PLACES = {
     "session": "sessions",
@@ -18,29 +18,39 @@ PLACES = {
 }
 """The list of each kind."""
 
+ENDED = {
+    "PAGE_UNLOADED": ("left the page", "abandoned"),
+    "CAMERA_PERMISSION_DENIED": ("denied the camera", "denied"),
+    "MEASUREMENT_CANCELED": ("canceled", "canceled"),
+    "LOW_SNR": ("signal too weak", "canceled"),
+    "CONSTRAINT_VIOLATION": ("constraint violated", "canceled"),
+    "GENERAL_ERROR": ("error in the page", "failed"),
+    "API_ERROR": ("error of the API", "failed"),
+}
+"""What ended a visit in words, and the outcome that leads to such sessions."""
+
 
 def add(pages: Blueprint, ask: Asking, first: Callable[[], list[str]]) -> None:
     """Adds the page. `first`: the commands that make the first webhook appear."""
 
     def overview() -> str:
         found = ask.answer("overview")
+        refused = ask.answer("rejection_summary").data
         return render_template(
             "console/overview.html",
             overview=found,
             states=_by_kind(found.counts),
             outcomes=_outcomes(found.derived.counts),
-            refused=ask.answer("rejection_summary").data,
+            refused=refused,
+            refusals=sum(one.count for one in refused),
+            anomalies=sum(one.count for one in found.anomalies),
+            silent=sum(bool(one.derived["silent"]) for one in found.derived.sources),
             places=PLACES,
-            first=first() if found.position == 0 and _may_send() else [],
+            ended=ENDED,
+            first=first() if found.position == 0 and may_act() else [],
         )
 
     pages.add_url_rule("/", "overview", overview)
-
-
-def _may_send() -> bool:
-    """A signed command tells of a webhook what only its sender could say: a token that only reads is not shown one."""
-    token = g.get("token")
-    return token is None or Scope.ACT in token.scopes
 
 
 def _by_kind(counts: Sequence[Any]) -> dict[str, list[tuple[str, str, int]]]:

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, render_template, request
 
 from adapters.console import pictures
 from adapters.console.asking import CLOCKS, Asking, sent
+from adapters.console.views.live import FOLLOWED
 
 STEPS = "50"
 """Entries of a timeline on one page."""
@@ -26,26 +27,43 @@ def add(pages: Blueprint, ask: Asking) -> None:
 
 def _add(pages: Blueprint, ask: Asking, kind: str, extras: Extras) -> None:
     def thing(id: str) -> str:  # noqa: A002 - as the API calls it
-        asked = sent()
-        clocks = {name: asked[name] for name in CLOCKS if name in asked}
-        found = ask.answer(kind, clocks, id=id)
-        shown: dict[str, Any] = {"kind": kind, "thing": found, "clocks": clocks, **extras(ask, found, clocks)}
-        if kind in _EXPLAINED:
-            shown |= _explained(ask, kind, found, clocks)
-        return render_template(f"console/{kind}.html", **shown)
+        return _page(ask, kind, extras, id)
+
+    def ids(id: str) -> str:  # noqa: A002 - as the API calls it
+        ask.show_ids(ask.answer(kind, id=id).id)
+        return _page(ask, kind, extras, id)
 
     def evidence(id: str) -> Response:  # noqa: A002 - as the API calls it
         bundle: Response = ask.answer(f"{kind}_evidence", id=id)
         return bundle
 
     pages.add_url_rule(f"/{kind}s/<id>", kind, thing)
+    pages.add_url_rule(f"/{kind}s/<id>/ids", f"{kind}_ids", ids, methods=["POST"])
     if kind in _WITH_EVIDENCE:
         pages.add_url_rule(f"/{kind}s/<id>/evidence", f"{kind}_evidence", evidence, methods=["POST"])
 
 
+def _page(ask: Asking, kind: str, extras: Extras, name: str) -> str:
+    asked = sent()
+    clocks = {one: asked[one] for one in CLOCKS if one in asked}
+    found = ask.answer(kind, clocks, id=name)
+    shown: dict[str, Any] = {"kind": kind, "thing": found, "clocks": clocks, "live": _live(kind, found, clocks)}
+    shown |= extras(ask, found, clocks)
+    if kind in _EXPLAINED:
+        shown |= _explained(ask, kind, found, clocks)
+    return render_template(f"console/{kind}.html", **shown)
+
+
+def _live(kind: str, found: Any, clocks: dict[str, str]) -> str | None:
+    """What the page follows; None where it shows the past, or ids whole, or what is erased: that stays as it is."""
+    if clocks or "cursor" in request.args or request.method != "GET" or not getattr(found, FOLLOWED[kind]):
+        return None
+    return f"/{kind}s/{found.id}/live?after={found.position}"
+
+
 def _explained(ask: Asking, kind: str, found: Any, clocks: dict[str, str]) -> dict[str, Any]:
     why, no_why = ask.answer_or_why_not(f"{kind}_why", clocks, id=found.id)
-    timeline, no_timeline = ask.answer_or_why_not(f"{kind}_timeline", _page(clocks), id=found.id)
+    timeline, no_timeline = ask.answer_or_why_not(f"{kind}_timeline", _part(clocks), id=found.id)
     learnt, no_learnt = None, None
     if "known_at" in clocks:
         learnt, no_learnt = ask.answer_or_why_not(f"{kind}_compare", clocks, id=found.id)
@@ -57,6 +75,7 @@ def _explained(ask: Asking, kind: str, found: Any, clocks: dict[str, str]) -> di
         "steps": steps,
         "no_timeline": no_timeline,
         "following": timeline and timeline.next_cursor,
+        "instants": _instants(ask, kind, found.id) if clocks else _of(steps),
         "learnt": learnt,
         "no_learnt": no_learnt,
         "lanes": pictures.lanes(steps),
@@ -64,7 +83,18 @@ def _explained(ask: Asking, kind: str, found: Any, clocks: dict[str, str]) -> di
     }
 
 
-def _page(clocks: dict[str, str]) -> dict[str, str]:
+def _instants(ask: Asking, kind: str, name: str) -> dict[str, list[str]]:
+    """The times of the events on the first page of the timeline as it is now: a slider leads back from the past."""
+    timeline, _ = ask.answer_or_why_not(f"{kind}_timeline", {"limit": STEPS, "format": "json"}, id=name)
+    return _of(timeline.data if timeline else [])
+
+
+def _of(steps: Sequence[Any]) -> dict[str, list[str]]:
+    clocks = {"as_of": "occurred_at", "known_at": "recorded_at"}
+    return {clock: sorted({at for step in steps if (at := getattr(step, field))}) for clock, field in clocks.items()}
+
+
+def _part(clocks: dict[str, str]) -> dict[str, str]:
     """The timeline's part of the question: its next page says all the rest."""
     if cursor := request.args.get("cursor"):
         return {"cursor": cursor}

@@ -55,6 +55,12 @@ class Endpoints:
             return result.answer(self._cursor(where, parameters, result.following)), parameters
         return result, parameters
 
+    def done(self, route: Route, path: dict[str, str], document: dict[str, Any], by: str | None) -> Any:
+        """What a POST is answered with, before it is written as JSON."""
+        ask, _ = self._ask(route, path, route.path.format(**path), {}, by)
+        with self._limit(route, ask.query):
+            return route.view(ask, as_document(route.body or msgspec.Struct, document))
+
     def opening(self, where: str, parameters: Parameters) -> str:
         """A cursor for the first page of a list: a link that holds its filters, and none of them in clear."""
         return self._cursors.seal(where, CursorContent(parameters, None))

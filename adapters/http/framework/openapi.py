@@ -47,6 +47,7 @@ _PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "id": ("Our id.", _TEXT),
     "position": ("The event's place in the log.", {"type": "integer", "minimum": 1, "maximum": HIGHEST}),
     "name": ("The machine's name.", _TEXT),
+    "version": ("A version's name, as `/v1/versions` tells it.", _TEXT),
 }
 _TAGS = {
     "ingest": "The senders' side.",
@@ -61,6 +62,7 @@ _TAGS = {
     "rejections": "What was refused at the door.",
     "machines": "The machines that fold the log.",
     "replays": "Building projections anew.",
+    "versions": "What replays have built, and which of it serves.",
     "audit": "Checkpoints, proofs, and what is not whole.",
     "service": "Health, readiness, metrics.",
 }

@@ -1,6 +1,7 @@
 """The API's questions, put from within: what a page shows is what the API answers, asked with the same parameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +25,12 @@ class Told:
 
 
 class Questions:
-    """Every GET of the API by its operation's name. Any thread may ask."""
+    """Every operation of the API by its name. Any thread may ask."""
 
     def __init__(self, api: Api, routes: Sequence[Route]) -> None:
         self._api = api
         self._endpoints = Endpoints(api)
-        self._routes = {route.name: route for route in routes if route.method == "GET"}
+        self._routes = {route.name: route for route in routes}
 
     @property
     def sources(self) -> Mapping[str, str]:
@@ -39,15 +40,41 @@ class Questions:
     def ask(self, name: str, token: Token | None, parameters: Mapping[str, str], /, **path: str) -> Told:
         """The answer. `token`: whose question it is; None: nobody's, where none is configured. Raises Problem."""
         route = self._routes[name]
-        if token is not None and route.scope is not None and route.scope not in token.scopes:
-            raise Forbidden(route.scope)
-        try:
-            return Told(*self._endpoints.told(route, path, dict(parameters), None if token is None else token.name))
-        except TooLong as error:
-            raise Busy(TOO_LONG) from error
-        except Unavailable as error:
-            raise Busy(AWAY) from error
+        _check(route, token)
+        with _away_as_busy():
+            return Told(*self._endpoints.told(route, path, dict(parameters), _name(token)))
+
+    def do(self, name: str, token: Token | None, document: dict[str, Any], /, **path: str) -> Any:
+        """What a POST of that document is answered with. Raises Problem."""
+        route = self._routes[name]
+        _check(route, token)
+        with _away_as_busy():
+            return self._endpoints.done(route, path, document, _name(token))
+
+    def note(self, kind: str, token: Token | None, hourly: str, **what: Any) -> None:
+        """Records in the log what somebody is about to be shown. Raises Problem: what is not recorded is not shown."""
+        with _away_as_busy():
+            self._api.record(kind, by=_name(token), hourly=hourly, **what)
 
     def opening(self, name: str, parameters: Mapping[str, str]) -> str:
         """A cursor for the first page of a list: filters that are personal stand in no URL that we make."""
         return self._endpoints.opening(self._routes[name].path, dict(parameters))
+
+
+def _check(route: Route, token: Token | None) -> None:
+    if token is not None and route.scope is not None and route.scope not in token.scopes:
+        raise Forbidden(route.scope)
+
+
+def _name(token: Token | None) -> str | None:
+    return None if token is None else token.name
+
+
+@contextmanager
+def _away_as_busy() -> Iterator[None]:
+    try:
+        yield
+    except TooLong as error:
+        raise Busy(TOO_LONG) from error
+    except Unavailable as error:
+        raise Busy(AWAY) from error

@@ -353,11 +353,46 @@ class LastDay(msgspec.Struct, kw_only=True):
     sources: list[SourceHealth]
 
 
+class AnomalyCount(msgspec.Struct, kw_only=True):
+    """How many of a kind have an anomaly."""
+
+    kind: str
+    source: str
+    anomaly: str
+    count: int
+
+
+class Dropped(msgspec.Struct, kw_only=True):
+    """How many visits came to a step and no further, and the type of the event that ended them.
+
+    It is null where nothing has.
+    """
+
+    ended_by: str | None
+    count: int
+
+
+class FunnelStep(msgspec.Struct, kw_only=True):
+    """A step of a visit, how many came to it, and what became of those that came no further."""
+
+    step: str
+    reached: int
+    dropped: list[Dropped]
+
+
+class Funnel(msgspec.Struct, kw_only=True):
+    """How far the newest visits of a wms source came: those of its newest 10,000 events, in all their runs."""
+
+    source: str
+    visits: int
+    steps: list[FunnelStep]
+
+
 class Overview(msgspec.Struct, kw_only=True):
     """What is going on. `position`: the log's last one; `lag`: by how many positions the states told are behind it.
 
-    `counts` are of the newest of each kind, at most `newest`; `unbuilt`: this release has folded nothing yet, so there
-    are none.
+    `counts` are of the newest of each kind, at most `newest`, and `anomalies` of the newest that have any; `unbuilt`:
+    this release has folded nothing yet, so there are none of either.
     """
 
     position: int
@@ -365,6 +400,8 @@ class Overview(msgspec.Struct, kw_only=True):
     unbuilt: bool
     newest: int
     counts: list[Count]
+    anomalies: list[AnomalyCount]
+    funnels: list[Funnel]
     derived: LastDay
 
 

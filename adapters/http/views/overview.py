@@ -1,13 +1,16 @@
-"""`/v1/overview`: how many of everything are in which state, and what the last day brought."""
+"""`/v1/overview`: how many of everything are in which state, what is irregular, and what the last day brought."""
+
+from collections import Counter
 
 from adapters.config import Scope
 from adapters.http.framework import queries
 from adapters.http.framework.api import Api
 from adapters.http.framework.routes import Ask, Routes
 from adapters.http.presenters import shapes
+from adapters.http.presenters.funnels import TYPES, funnel
 from adapters.http.presenters.sources import health_of
 from adapters.sql import NEWEST, Counted
-from core.event import SECOND
+from core.event import ANOMALIES, SECOND
 from core.instants import utc
 
 routes = Routes()
@@ -18,7 +21,7 @@ DAY = 86_400 * SECOND
 
 @routes.one(Scope.READ, "/v1/overview", queries.Present, shapes.Overview)
 def overview(ask: Ask[queries.Present]) -> shapes.Overview:
-    """Counts by kind, source, state and outcome; those of the last day; when each source was heard last."""
+    """Counts by kind, source, state and outcome; anomalies; where visits end; the last day; when sources were heard."""
     api, since = ask.api, ask.now - DAY
     built, status = api.current.is_built(), api.current.status()
     counted = _counted(api, api.reads.position_at(since)) if built else []
@@ -28,6 +31,8 @@ def overview(ask: Ask[queries.Present]) -> shapes.Overview:
         unbuilt=not built,
         newest=NEWEST,
         counts=[_shape(one, one.number) for one in counted],
+        anomalies=_anomalies(api) if built else [],
+        funnels=[funnel(name, api.reads.visits(name, TYPES)) for name in _scanning(api)],
         derived=shapes.LastDay(
             since=utc(since),
             counts=[_shape(one, one.recent) for one in counted if one.recent],
@@ -39,6 +44,24 @@ def overview(ask: Ask[queries.Present]) -> shapes.Overview:
 def _counted(api: Api, after: int) -> list[Counted]:
     versions = api.current.versions
     return [one for kind in KINDS for one in api.reads.counts(kind, versions, after)]
+
+
+def _anomalies(api: Api) -> list[shapes.AnomalyCount]:
+    """A stream counts once for each kind of anomaly that it has."""
+    versions, found = api.current.versions, Counter[tuple[str, str, int]]()
+    for one in [each for kind in KINDS for each in api.reads.anomalous(kind, versions)]:
+        for bit in range(len(ANOMALIES)):
+            found[one.kind, one.source, bit] += one.number if one.mask >> bit & 1 else 0
+    return [
+        shapes.AnomalyCount(kind=kind, source=source, anomaly=ANOMALIES[bit], count=count)
+        for (kind, source, bit), count in sorted(found.items())
+        if count
+    ]
+
+
+def _scanning(api: Api) -> list[str]:
+    """The configured sources whose sessions are visits with measurements."""
+    return sorted(name for name, source in api.sources.items() if source.provider == "wms")
 
 
 def _shape(one: Counted, count: int) -> shapes.Count:

@@ -1,4 +1,7 @@
-"""`/v1/replays`: what a replay with this release's code would change, and the replay once somebody has said yes."""
+"""`/v1/replays`: what a replay with this release's code would change, and the replay once somebody has said yes.
+
+`/v1/versions`: what replays have built, which of it serves, and the way back.
+"""
 
 from typing import Any
 
@@ -9,9 +12,9 @@ from adapters.http.framework import queries
 from adapters.http.framework.problems import Conflict, NotFound
 from adapters.http.framework.routes import Ask, Listing, Routes, listing_of
 from adapters.http.presenters import shapes
-from adapters.sql import Difference, Plan, Plans, ReplayRefused
+from adapters.sql import Difference, Plan, Plans, ReplayRefused, VersionStatus
 from core.fold import MACHINES
-from core.instants import utc
+from core.instants import text_of, utc
 
 routes = Routes()
 
@@ -46,6 +49,56 @@ class PlannedReplay(msgspec.Struct, kw_only=True):
     by: str
     changes: Difference | None
     error: str | None
+
+
+class FoldedVersion(msgspec.Struct, kw_only=True):
+    """A version of a machine's projections. `status`: unbuilt, building, ready, serving, retired or dropping.
+
+    `own`: the code that answers here folds it. `folded`: streams that its build has folded; `waiting`: those that are
+    marked for it; `failed`: those that its code could not fold. `oldest`: the position of the oldest event that it has
+    not folded; null where it has folded all.
+    """
+
+    machine: str
+    version: str
+    status: str
+    own: bool
+    built_by: str | None
+    started_at: shapes.Time | None
+    switched_at: shapes.Time | None
+    folded: int
+    waiting: int
+    failed: int
+    oldest: int | None
+
+
+@routes.many(Scope.READ, "/v1/versions", ListedReplays, FoldedVersion)
+def versions(ask: Ask[ListedReplays]) -> Listing[FoldedVersion]:
+    """Every version of every machine."""
+    found = [_version(one) for one in ask.api.current.status().versions]
+    return listing_of(found, ask.query.limit, ask.after, lambda one: [one.machine, one.version])
+
+
+@routes.post(
+    Scope.ACT,
+    "/v1/versions/{version}/serve",
+    Yes,
+    FoldedVersion,
+    headers={},
+    query=queries.Plain,
+    problems={"409": "It is not built, or serves already, or a replay is at work."},
+    unhurried=True,
+)
+def serve_version(ask: Ask[queries.Plain], _: Yes) -> FoldedVersion:
+    """Lets a built version serve: the one that served before, or one that was built without a switch."""
+    name = ask.path["version"]
+    if name not in {one.version for one in ask.api.current.status().versions}:
+        raise NotFound("no such version")
+    try:
+        _plans(ask).serve(name, ask.who)
+    except ReplayRefused as error:
+        raise Conflict(str(error)) from error
+    return next(_version(one) for one in ask.api.current.status().versions if one.version == name)
 
 
 @routes.many(Scope.READ, "/v1/replays", ListedReplays, PlannedReplay)
@@ -108,6 +161,22 @@ def shape(plan: Plan) -> PlannedReplay:
         by=plan.told_by,
         changes=plan.difference(),
         error=plan.error,
+    )
+
+
+def _version(one: VersionStatus) -> FoldedVersion:
+    return FoldedVersion(
+        machine=one.machine,
+        version=one.version,
+        status=one.status,
+        own=one.own,
+        built_by=one.built_by,
+        started_at=text_of(one.started_at),
+        switched_at=text_of(one.switched_at),
+        folded=one.folded,
+        waiting=one.waiting,
+        failed=one.failed,
+        oldest=one.oldest,
     )
 
 

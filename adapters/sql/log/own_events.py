@@ -15,7 +15,7 @@ OWN = "hookfold"
 """The source's name; no configured source may have it."""
 
 TYPES = frozenset(
-    "body_read evidence_made exported imported left_out "
+    "body_read ids_read evidence_made exported imported left_out "
     "erased retracted forwarded replayed switched dropped reread configuration_changed".split()
 )
 """Every type of our own events. None belongs to a stream: no machine folds them."""

@@ -20,14 +20,16 @@ from adapters.sql.reads import (
     reads_evidence,
     reads_runs,
     reads_streams,
+    reads_visits,
 )
 from adapters.sql.reads.filters import Due
 from adapters.sql.reads.reads_as_of import Named, Repeat
-from adapters.sql.reads.reads_counts import Counted
+from adapters.sql.reads.reads_counts import Anomalous, Counted
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibits
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
+from adapters.sql.reads.reads_visits import Visit
 from core.clocks import Clocks
 from core.event import Instant
 from core.machines.state import Run
@@ -97,6 +99,14 @@ class Reads:
     def recent_sessions(self, fingerprints: Sequence[str], after: int) -> list[tuple[str, str | None, int, int]]:
         """Of the newest sessions that events behind `after` touched: source, outcome, mask of anomalies, count."""
         return [tuple(row) for row in self._rows(reads_counts.recent_sessions(fingerprints, after))]
+
+    def anomalous(self, kind: str, fingerprints: Sequence[str]) -> list[Anomalous]:
+        """How many of the newest of a kind have which anomalies."""
+        return [Anomalous(kind, *row) for row in self._rows(reads_counts.of_anomalies(kind, fingerprints))]
+
+    def visits(self, source: str, steps: tuple[str, ...]) -> list[Visit]:
+        """The newest sessions of a source: which types of event each has seen, and what ended it."""
+        return [reads_visits.visit_of(row) for row in self._rows(reads_visits.list_visits(source, steps))]
 
     def events(
         self, *, after: int, limit: int, source: str | None = None, reading: str | None = None

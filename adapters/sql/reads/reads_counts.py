@@ -1,9 +1,9 @@
-"""Statements that count what is folded, by source, state and outcome."""
+"""Statements that count what is folded: by source, state and outcome, and by anomaly."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Table, case, func, select
+from sqlalchemy import ColumnElement, Select, Table, case, func, literal_column, select
 
 from adapters.sql.database.tables import measurements, projections
 
@@ -20,6 +20,25 @@ class Counted(NamedTuple):
     outcome: str | None
     number: int
     recent: int
+
+
+class Anomalous(NamedTuple):
+    """How many of a kind have these anomalies, as a mask of bits."""
+
+    kind: str
+    source: str
+    mask: int
+    number: int
+
+
+def of_anomalies(kind: str, fingerprints: Sequence[str]) -> Select[Any]:
+    """Columns of Anomalous behind the kind: of the newest that have any, by an index that holds no others."""
+    table = projections.c
+    found = select(table.source, table.anomalies).where(
+        table.fingerprint.in_(fingerprints), table.kind == kind, table.anomalies != literal_column("0")
+    )
+    rows = found.order_by(table.opened.desc()).limit(NEWEST).subquery()
+    return select(rows.c.source, rows.c.anomalies, func.count()).group_by(rows.c.source, rows.c.anomalies)
 
 
 def of_streams(kind: str, fingerprints: Sequence[str], after: int) -> Select[Any]:

@@ -100,6 +100,15 @@ class Plans:
         self._start(plan, REPLAYING, partial(self._rebuild, by))
         return self.get(name)
 
+    def serve(self, version: str, by: str | None = None) -> None:
+        """Lets a built version serve, the one before or a newer one, which is then on record as done by `by`.
+
+        Raises Refused where it is not built, or a replay is at work.
+        """
+        with self._transactions.reading() as cursor:
+            self._check_idle(cursor)
+        self._replay(by).rollback((), version)
+
     def _start(self, plan: Plan, doing: str, work: Callable[[Plan], None]) -> None:
         threading.Thread(target=self._run, args=(plan, doing, work), name="hookfold-replay", daemon=True).start()
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from adapters.sql.reads import reads_counts
+from adapters.sql.reads import reads_counts, reads_visits
 from tests.support.house import House, pushed, start, stop, wms
 
 RECORDED_LONG_AGO = "2023-11-16T00:00:00Z"
@@ -63,3 +63,63 @@ def test_an_empty_log_has_nothing_to_count(one_house: House):
     overview = one_house.get("/v1/overview")
 
     assert (overview["position"], overview["counts"], overview["derived"]["counts"]) == (0, [], [])
+
+
+def visit(house: House, name: str, *types: str) -> None:
+    for number, kind in enumerate(types):
+        house.send("clinic", wms(name, number, kind, number, measurementId="m"))
+
+
+def reached(funnel: dict[str, Any]) -> list[int]:
+    return [step["reached"] for step in funnel["steps"]]
+
+
+def dropped(funnel: dict[str, Any]) -> dict[str, dict[str | None, int]]:
+    told = {step["step"]: {one["ended_by"]: one["count"] for one in step["dropped"]} for step in funnel["steps"]}
+    return {step: found for step, found in told.items() if found}
+
+
+def test_a_funnel_tells_where_visits_end_and_what_ended_them(house: House):
+    to_camera = ("WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_GRANTED", "CAMERA_STARTED")
+    scanned = (*to_camera, "MEASUREMENT_STARTED", "MEASUREMENT_CREATED", "INTERMEDIATE_RESULTS", "SCAN_COMPLETED")
+    visit(house, "gone at once", "WMS_LOADED", "PAGE_UNLOADED")
+    visit(house, "denied", "WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_DENIED", "PAGE_UNLOADED")
+    visit(house, "dark", *to_camera, "MEASUREMENT_STARTED", "LOW_SNR", "PAGE_UNLOADED")
+    visit(house, "again", *to_camera, "MEASUREMENT_STARTED", "LOW_SNR", "MEASUREMENT_STARTED")
+    visit(house, "whole", *scanned, "RESULTS_RECEIVED", "REDIRECTING_TO_CALLBACK", "PAGE_UNLOADED")
+    visit(house, "failed", *scanned, "API_ERROR", "REDIRECTING_TO_CALLBACK", "PAGE_UNLOADED")
+
+    (funnel,) = house.get("/v1/overview")["funnels"]
+
+    assert (funnel["source"], funnel["visits"]) == ("clinic", 6)
+    assert reached(funnel) == [6, 4, 4, 2, 1, 1]
+    assert dropped(funnel) == {
+        "loaded": {"PAGE_UNLOADED": 1, "CAMERA_PERMISSION_DENIED": 1},
+        "started": {"LOW_SNR": 1, None: 1},
+        "scanned": {"API_ERROR": 1},
+    }
+
+
+def test_a_funnel_is_of_the_newest_visits(house: House, monkeypatch):
+    monkeypatch.setattr(reads_visits, "MOST", 2)
+    visit(house, "older", "WMS_LOADED", "PAGE_UNLOADED")
+    visit(house, "newer", "WMS_LOADED", "CAMERA_STARTED")
+
+    (funnel,) = house.get("/v1/overview")["funnels"]
+
+    assert reached(funnel) == [1, 1, 0, 0, 0, 0]
+
+
+def test_anomalies_are_counted_by_kind_and_source(house: House):
+    visit(house, "s", "WMS_LOADED", "CONFIGURATION_LOADED")
+    house.send("clinic", wms("s", 5, "CAMERA_STARTED", 5))
+    house.send("clinic", wms("t", 3, "WMS_LOADED", 3))
+    house.send("captions", stop("ann@example.com"))
+
+    found = house.get("/v1/overview")["anomalies"]
+
+    assert {(one["kind"], one["source"], one["anomaly"], one["count"]) for one in found} == {
+        ("session", "clinic", "gap", 2),
+        ("session", "clinic", "unexpected", 1),
+        ("session", "captions", "unexpected", 1),
+    }

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from adapters.sql import Due, DueIf, WantedMeasurements, WantedStreams, open_engine
 from adapters.sql.projections import stored_events
-from adapters.sql.reads import reads_counts, reads_events, reads_streams
+from adapters.sql.reads import reads_counts, reads_events, reads_streams, reads_visits
 
 FINGERPRINTS = ("one", "two")
 Plan = Callable[[Any], list[str]]
@@ -53,6 +53,14 @@ def test_what_is_counted_is_read_in_the_order_of_an_index_and_no_further_than_th
 
     assert any("ix_projections_kind_opened" in step for step in counted)
     assert any("ix_measurements_opened" in step for step in scans)
+
+
+def test_visits_and_anomalies_are_read_along_an_index_and_no_further_than_the_newest(plan: Plan):
+    visits = plan(reads_visits.list_visits("clinic", ("WMS_LOADED",)))
+    irregular = plan(reads_counts.of_anomalies("session", FINGERPRINTS))
+
+    assert any("ix_events_source" in step and "opened>?" in step for step in visits), visits
+    assert any("ix_projections_anomalous" in step for step in irregular)
 
 
 @pytest.mark.parametrize(

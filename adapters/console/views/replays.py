@@ -1,0 +1,69 @@
+"""Replays: what each would change, how far it is, which versions there are, and the way back."""
+
+from flask import Blueprint, g, redirect, render_template, request
+from werkzeug.wrappers import Response as Redirect
+
+from adapters.config import Scope
+from adapters.console.asking import Asking
+from adapters.http import BadRequest
+from core.fold import MACHINES
+
+AT_WORK = ("planning", "replaying")
+
+
+def add(pages: Blueprint, ask: Asking) -> None:
+    """Adds the pages, and the forms that plan, confirm and switch; each of these wants a token with the scope `act`."""
+
+    def replays() -> str:
+        versions = ask.answer("versions", {"limit": "100"}).data
+        plans = ask.answer("replays", {"limit": "20"}).data
+        return render_template(
+            "console/replays.html",
+            versions=versions,
+            plans=plans,
+            position=ask.answer("overview").position,
+            machines=sorted(MACHINES),
+            working=any(one.status in AT_WORK for one in plans),
+            may_act=may_act(),
+        )
+
+    def replay(id: str) -> str:  # noqa: A002 - as the API calls it
+        plan = ask.answer("planned_replay", id=id)
+        versions = [one for one in ask.answer("versions", {"limit": "100"}).data if one.status == "building"]
+        position = ask.answer("overview").position
+        working = plan.status in AT_WORK
+        return render_template(
+            "console/replay.html", plan=plan, building=versions, position=position, working=working, may_act=may_act()
+        )
+
+    def plan() -> Redirect:
+        begun = ask.do("plan_replay", {"machines": request.form.getlist("machine")})
+        return redirect(f"/replays/{begun.id}", 303)
+
+    def confirm(id: str) -> Redirect:  # noqa: A002 - as the API calls it
+        _sure()
+        ask.do("confirm_replay", {}, id=id)
+        return redirect(f"/replays/{id}", 303)
+
+    def serve(version: str) -> Redirect:
+        _sure()
+        ask.do("serve_version", {}, version=version)
+        return redirect("/replays", 303)
+
+    pages.add_url_rule("/replays", "replays", replays)
+    pages.add_url_rule("/replays/<id>", "replay", replay)
+    pages.add_url_rule("/replays", "plan_replay", plan, methods=["POST"])
+    pages.add_url_rule("/replays/<id>/confirm", "confirm_replay", confirm, methods=["POST"])
+    pages.add_url_rule("/versions/<version>/serve", "serve_version", serve, methods=["POST"])
+
+
+def may_act() -> bool:
+    """Whether whoever looks may change what serves."""
+    token = g.get("token")
+    return token is None or Scope.ACT in token.scopes
+
+
+def _sure() -> None:
+    """Raises BadRequest where the box that says so was not ticked: a browser asks for it, others may not."""
+    if request.form.get("sure") != "yes":
+        raise BadRequest("tick the box that says what will happen, then send the form", parameter="sure")

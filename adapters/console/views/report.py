@@ -1,0 +1,63 @@
+"""A measurement's report, for paper: what was measured, step by step, whether it is whole, and what vouches for it."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from flask import Blueprint, Response, render_template
+
+from adapters.console import pictures
+from adapters.console.asking import CLOCKS, Asking, sent
+from adapters.http import Problem
+
+
+class StepTaken(NamedTuple):
+    """A step, when it was taken, and the seconds since the one before; None where a time is not known."""
+
+    name: str
+    at: str | None
+    after: float | None
+
+
+def add(pages: Blueprint, ask: Asking) -> None:
+    """Adds the page."""
+
+    def measurement_report(id: str) -> str:  # noqa: A002 - as the API calls it
+        asked = sent()
+        clocks = {name: asked[name] for name in CLOCKS if name in asked}
+        found = ask.answer("measurement", clocks, id=id)
+        why, _ = ask.answer_or_why_not("measurement_why", clocks, id=id)
+        timeline = ask.answer("measurement_timeline", {**clocks, "limit": "100", "format": "json"}, id=id)
+        return render_template(
+            "console/report.html",
+            thing=found,
+            clocks=clocks,
+            why=why,
+            steps=steps_of(found.steps),
+            entries=timeline.data,
+            more=timeline.next_cursor is not None,
+            signal=pictures.signal(found.snr),
+            checkpoint=_checkpoint(ask),
+        )
+
+    pages.add_url_rule("/measurements/<id>/report", "measurement_report", measurement_report)
+
+
+def steps_of(steps: dict[str, str | None]) -> list[StepTaken]:
+    """The steps in their order, each with the time since the one before."""
+    taken: list[StepTaken] = []
+    before: datetime | None = None
+    for name, text in steps.items():
+        at = None if text is None else datetime.fromisoformat(text)
+        after = (at - before).total_seconds() if at is not None and before is not None else None
+        taken.append(StepTaken(name, text, after))
+        before = at or before
+    return taken
+
+
+def _checkpoint(ask: Asking) -> str | None:
+    """The newest signed statement of the log; None where this service signs none."""
+    try:
+        note: Response = ask.answer("checkpoint")
+    except Problem:
+        return None
+    return note.get_data(as_text=True)
