@@ -17,12 +17,14 @@ routes = Routes()
 
 KINDS = ("session", "measurement", "action", "device", "registration")
 DAY = 86_400 * SECOND
+FIRST = -62_135_596_800 * SECOND
+"""The beginning of year 1: nothing earlier can be written as a time."""
 
 
 @routes.one(Scope.READ, "/v1/overview", queries.Present, shapes.Overview)
 def overview(ask: Ask[queries.Present]) -> shapes.Overview:
     """Counts by kind, source, state and outcome; anomalies; where visits end; the last day; when sources were heard."""
-    api, since = ask.api, ask.now - DAY
+    api, since = ask.api, max(ask.now - DAY, FIRST)
     built, status = api.current.is_built(), api.current.status()
     counted = _counted(api, api.reads.position_at(since)) if built else []
     return shapes.Overview(

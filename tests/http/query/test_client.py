@@ -38,6 +38,7 @@ REFUSED = {
     "stream": 400,  # what it refuses is what ends
     "confirm_replay": 404,  # no replay was planned before
     "planned_replay": 404,  # the same
+    "serve_version": 404,  # there is none of that name
 }
 """Everything else is answered with 200."""
 
@@ -85,7 +86,14 @@ def sent(house: House, models: Any, name: str, module: ModuleType) -> dict[str, 
     """What the operation needs."""
     kinds = ("measurement", "device", "action", "registration", "session")
     listed = house.get(f"/v1/{next((one for one in kinds if one in name), 'session')}s")["data"]
-    known = {"id": listed[0]["id"], "position": 1, "name": "measurement", "source": "older", "idempotency_key": "key-1"}
+    known = {
+        "id": listed[0]["id"],
+        "position": 1,
+        "name": "measurement",
+        "version": "none",
+        "source": "older",
+        "idempotency_key": "key-1",
+    }
     parameters = inspect.signature(module.sync_detailed).parameters
     given = {one: value for one, value in known.items() if one in parameters and _required(parameters[one])}
     if name == "tell_action":

@@ -51,6 +51,12 @@ def test_the_last_day_is_that_before_now_and_no_part_of_the_etag(house: House):
     assert today.headers["ETag"] == later.headers["ETag"]
 
 
+def test_a_day_before_the_first_time_there_is_begins_with_that(house: House):
+    told = house.get("/v1/overview", now="0001-01-01T00:00:00Z")
+
+    assert told["derived"]["since"] == "0001-01-01T00:00:00.000000Z"
+
+
 def test_of_each_kind_the_newest_are_counted(house: House, monkeypatch):
     monkeypatch.setattr(reads_counts, "NEWEST", 2)
     for name in ("ann", "ben", "cyd"):

@@ -98,6 +98,7 @@ def test_bodies_and_bundles_are_raw_what_changes_something_acts_and_all_else_rea
         ("post", "/v1/actions"),
         ("post", "/v1/replays"),
         ("post", "/v1/replays/x/confirm"),
+        ("post", "/v1/versions/x/serve"),
     }
 
 
