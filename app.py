@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> Flask:
     parts.folding()
     parts.presence()
     parts.lookout()
-    return parts.flask(parts.door(), GroupCommit(parts.log().commit).append)
+    return parts.flask(parts.door(), GroupCommit(parts.log().commit, parts.patience).append)
 
 
 def answer() -> None:

@@ -6,6 +6,7 @@ from threading import Event, Thread
 import structlog
 
 from adapters.audit.notary import Notary
+from adapters.sql import leave
 
 TICK = 2.0
 """Seconds between two looks at the log."""
@@ -30,9 +31,9 @@ class Sealer:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread after what it is doing."""
+        """Ends the thread after what it is doing, or leaves it behind where that takes too long."""
         self._stopped.set()
-        self._thread.join()
+        leave(self._thread)
 
     def _run(self) -> None:
         while not self._stopped.wait(self._tick):

@@ -12,6 +12,7 @@ from adapters.sql.database.files import Noted
 from adapters.sql.database.limits import TooLong, time_limit
 from adapters.sql.database.revisions import check_made, check_newest, migrate, revision
 from adapters.sql.database.session import Unfit
+from adapters.sql.database.threads import leave
 from adapters.sql.database.wal import carrying
 from adapters.sql.erasure.destroy import Erasable
 from adapters.sql.erasure.erase import Erasure
@@ -164,6 +165,7 @@ __all__ = [
     "faults",
     "is_begun",
     "keeper",
+    "leave",
     "migrate",
     "note_configuration",
     "noted_files",

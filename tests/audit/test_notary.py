@@ -1,6 +1,7 @@
 """Checkpoints and proofs of a growing log, on both databases."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -216,3 +217,23 @@ def test_the_sealer_outlives_a_fault(audited: Audited):
 
     sealer.close()
     assert audited.rows("SELECT count(*) FROM checkpoints") == [(0,)]
+
+
+def test_a_sealer_that_waits_for_the_database_is_left_behind(audited: Audited, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adapters.sql.database.threads.PATIENCE", 0.1)
+    audited.grow(40)
+    waits = Event()
+
+    class Waiting(Notary):
+        def seal(self) -> int:
+            waits.set()
+            return super().seal()
+
+    with audited.tree._turn():
+        sealer = Sealer(Waiting(audited.tree, SIGNING), 0, tick=0.001)
+        waits.wait()
+        sealer.close()
+        left = sealer._thread.is_alive()
+
+    sealer._thread.join()
+    assert left

@@ -130,3 +130,16 @@ def test_threads_that_wait_together_commit_what_fits_one_after_the_other(
 
         assert sorted(one.result().position for one in told) == [1, 2, 3, 4]
     assert sizes == [1, 1, 1, 1]
+
+
+def test_who_does_not_get_the_turn_in_time_is_told_so_and_leaves_the_line(processes: list[Bench]):
+    bench = processes[0]
+    group = GroupCommit(bench.log.commit, patience=0.1)
+
+    with group._turn, ThreadPoolExecutor(1) as pool:
+        late = pool.submit(group.append, bench.entry("clinic", wms("s", 0)))
+        with pytest.raises(Unavailable, match="does not end in time"):
+            late.result()
+
+    assert group.append(bench.entry("clinic", wms("s", 1))).position == 1
+    assert bench.rows("SELECT count(*) FROM events") == [(1,)]

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from adapters.sql.database.exceptions import Unavailable
+from adapters.sql.database.threads import leave
 
 TICK = 0.25
 """Seconds between two looks. A commit does it itself only where the log grew over its limit in between."""
@@ -26,7 +27,7 @@ def carrying(engine: Engine) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        thread.join()
+        leave(thread)
 
 
 def _carry(engine: Engine, ended: Event) -> None:

@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import Engine
 
 from adapters.sql.database.exceptions import Unavailable
+from adapters.sql.database.threads import leave
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.projections.services import EVERY, note, own_service
 from core.event import Instant
@@ -31,16 +32,16 @@ class Presence:
         self._thread.start()
 
     def close(self) -> None:
-        """Says that the service has ended, unless nobody heard it a moment ago: an end waits for no database."""
+        """Has the thread say that the service has ended, unless nobody heard it a moment ago."""
         self._stopped.set()
-        self._thread.join()
-        if self._heard:
-            self._note(ended_at=self._clock())
+        leave(self._thread)
 
     def _run(self) -> None:
         self._note()
         while not self._stopped.wait(EVERY):
             self._note()
+        if self._heard:
+            self._note(ended_at=self._clock())
 
     def _note(self, ended_at: Instant | None = None) -> None:
         told = msgspec.structs.replace(self._service, seen_at=self._clock(), ended_at=ended_at)
