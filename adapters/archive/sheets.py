@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 from adapters.archive.export import ExportProgress
@@ -61,7 +60,7 @@ class Sheets:
         """A source that the configuration no longer names has nobody who reads its bodies: no state."""
         done = 0
         for kind in KINDS:
-            for one in chain.from_iterable(self._whole.streams(chosen, kind, extent)):
+            for one in self._whole.streams(chosen, kind, extent):
                 done += 1
                 tell(done, None)
                 source = self._sources.get(one.source)

@@ -4,11 +4,13 @@ import json
 import tracemalloc
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import pytest
 
 from adapters.archive import Intake
 from adapters.archive.export import export_lines
+from adapters.archive.sheets import Sheets
 from adapters.sql import Entry, ExportReader, Importer, ImportOutcome, Selection
 from tests.archive.conftest import Make
 from tests.support.house import NOON, wms
@@ -32,14 +34,54 @@ def test_four_times_the_log_takes_no_more_memory(place: Make, kind: str):
     assert long_import < short_import + 600_000
 
 
-def fill(place: Place, until: int) -> None:
-    """Events up to a position, a session for every ten of them."""
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_table_of_states_holds_no_more_bodies_than_chunks_have(
+    place: Make, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("adapters.sql.transfer.export_reader.CHUNK", 64)
+    there = place(kind)
+    fill(there, 600, each=600, padding=10_000, measurementId="m-1")
+
+    needed = peak(lambda: states(there))
+
+    assert needed < 600 * 10_000 / 2
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_streams_that_are_read_a_chunk_at_a_time_have_all_their_events(
+    place: Make, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    there = place(kind)
+    there.busy()
+    whole = states(there), timelines(there)
+
+    monkeypatch.setattr("adapters.sql.transfer.export_reader.CHUNK", 1)
+    monkeypatch.setattr("adapters.sql.transfer.export_reader.CHUNKS", 1)
+
+    assert (states(there), timelines(there)) == whole
+
+
+def fill(place: Place, until: int, each: int = 10, padding: int = 0, **payload: Any) -> None:
+    """Events up to a position; each session has so many of them."""
     provider, batch = place.providers["clinic"], []
     for number in range(place.api.reads.head(), until):
-        body = json.dumps(wms(f"s-{number // 10}", number % 10, "INTERMEDIATE_RESULTS", note="x" * 300)).encode()
+        told = wms(f"s-{number // each}", number % each, "INTERMEDIATE_RESULTS", note="x" * 300, **payload)
+        body = json.dumps(told).encode() + b" " * padding
         reading = provider.read(body)
         batch.append(Entry("clinic", NOON, [], body, None, provider.identity([], body, reading), reading, True))
     place.log.append(batch)
+
+
+def states(place: Place) -> bytes:
+    return b"".join(sheets(place).states(Selection(), lambda *_: None))
+
+
+def timelines(place: Place) -> bytes:
+    return b"".join(sheets(place).timelines(Selection(), lambda *_: None))
+
+
+def sheets(place: Place) -> Sheets:
+    return Sheets(ExportReader(place.engine), place.ids, place.api.sources)
 
 
 def export(place: Place) -> None:

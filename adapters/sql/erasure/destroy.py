@@ -144,14 +144,12 @@ class Destroyer:
             mark_dirty(cursor, self._dialect, [(*where, version, at) for version in versions])
 
     def _empty(self, cursor: Any, streams: Sequence[DirtyStream], loose: Sequence[Row], at: int) -> int:
-        rows: list[Row] = []
-        if streams:
-            keys = [(one.source, one.opened, one.stream) for one in streams]
-            rows += self._dialect.lookup(cursor, _OF_STREAMS, keys)
-        if loose:
-            rows += self._dialect.lookup(cursor, _LOOSE, loose)
-        whole = {(source, position): rest for source, position, *rest in rows}
-        emptied = [(_covered(*rest), at, *where) for where, rest in whole.items()]
+        covered: dict[Row, bytes] = {}
+        keys = [(one.source, one.opened, one.stream) for one in streams]
+        for find, some in ((_OF_STREAMS, keys), (_LOOSE, loose)):
+            rows = self._dialect.lookup(cursor, find, some) if some else ()
+            covered |= {(source, position): _covered(*rest) for source, position, *rest in rows}
+        emptied = [(kept, at, *where) for where, kept in covered.items()]
         self._run(cursor, _EMPTY, emptied)
         self._run(cursor, _OF_EVENT, [(source, position) for _, _, source, position in emptied])
         return len(emptied)

@@ -1,6 +1,7 @@
 """Reads the log from end to end, for an export: by position, a chunk at a time, so that memory stays flat."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,8 +18,10 @@ CHUNK = 256
 """Rows of one statement: a body may be 256 KiB."""
 
 
-STREAMS = 64
-"""Streams whose events are read in one statement."""
+STREAMS = 32
+"""Streams whose events are read in one statement, where they are few: at most so many chunks of them."""
+
+CHUNKS = 2
 
 
 class ExportedEvent(NamedTuple):
@@ -74,7 +77,7 @@ class ExportedDelivery(NamedTuple):
 
 
 class ExportedStream(NamedTuple):
-    """A stream, the position that first named it, and its events as `to_event` takes them, by position.
+    """A stream, the position that first named it, and its events as `to_event` takes them: by position, read once.
 
     Only what is folded: not what was erased or retracted; `base` is what is left of an erased stream. `conflicts`:
     positions of events whose key came again with another body.
@@ -86,7 +89,7 @@ class ExportedStream(NamedTuple):
     provider_id: str | None
     opened: int
     base: Base | None
-    events: list[Row]
+    events: Iterable[Row]
     conflicts: list[int]
 
 
@@ -104,6 +107,10 @@ class Selection:
     def whole(self) -> bool:
         """True where nothing but Hookfold's own entries is left out."""
         return (self.sources, self.streams, self.since, self.until) == (None, None, None, None)
+
+
+_Name = tuple[str, str | None]
+"""(source, stream)."""
 
 
 class Extent(NamedTuple):
@@ -196,11 +203,11 @@ class ExportReader:
         for rows in self._chunks(query, number, 1):
             yield from map(ExportedDelivery._make, rows)
 
-    def streams(self, chosen: Selection, kind: str, extent: Extent) -> Iterator[list[ExportedStream]]:
-        """The chosen streams of a kind, some at a time, in the order in which the log first named them."""
+    def streams(self, chosen: Selection, kind: str, extent: Extent) -> Iterator[ExportedStream]:
+        """The chosen streams of a kind, in the order in which the log first named them."""
         query = _STREAMS.where(streams.c.kind == kind, streams.c.opened <= extent.position)
         for found in self._in_order(_chosen_streams(query, chosen)):
-            yield self._with_events(found, extent)
+            yield from self._with_events(found, extent)
 
     def erased(self, chosen: Selection, extent: Extent) -> Iterator[ExportedStream]:
         """What is left of the chosen streams that were erased, without events, in the same order."""
@@ -214,16 +221,29 @@ class ExportReader:
             yield [_stream(row) for row in rows]
             rows = self._rows(query.where(_behind(rows[-1].opened, rows[-1].stream)))
 
-    def _with_events(self, found: list[ExportedStream], extent: Extent) -> list[ExportedStream]:
-        by_name = {(one.source, one.stream): one for one in found}
-        for source, stream, *row in self._rows(_HISTORY.where(*_of(found, extent)).order_by(events.c.position)):
-            if (source, stream) in by_name:
-                by_name[source, stream].events.append(tuple(row))
-        hit = _CONFLICTS.where(*_of(found, extent), deliveries.c.delivery <= extent.delivery)
-        for source, stream, position in self._rows(hit.order_by(events.c.position)):
-            if (source, stream) in by_name:
-                by_name[source, stream].conflicts.append(position)
-        return found
+    def _with_events(self, found: list[ExportedStream], extent: Extent) -> Iterator[ExportedStream]:
+        few = self._events_of(found, extent)
+        hit = self._conflicts_of(found, extent)
+        for one in found:
+            named = (one.source, one.stream)
+            yield one._replace(events=few[named] if few is not None else self._long(one, extent), conflicts=hit[named])
+
+    def _events_of(self, found: list[ExportedStream], extent: Extent) -> dict[_Name, list[Row]] | None:
+        """The events of several streams; None where these are too many to be held at once."""
+        query = _HISTORY.where(*_of(found, extent)).order_by(events.c.position)
+        rows = self._rows(query.limit(CHUNKS * CHUNK + 1))
+        return None if len(rows) > CHUNKS * CHUNK else _by_name(rows)
+
+    def _long(self, one: ExportedStream, extent: Extent) -> Iterator[Row]:
+        """The events of one stream, a chunk at a time."""
+        query = _HISTORY.where(*_of([one], extent), events.c.stream == one.stream)
+        for rows in self._chunks(query.order_by(events.c.position).limit(CHUNK), events.c.position, 2):
+            yield from (tuple(row[2:]) for row in rows)
+
+    def _conflicts_of(self, found: list[ExportedStream], extent: Extent) -> dict[_Name, list[int]]:
+        query = _CONFLICTS.where(*_of(found, extent), deliveries.c.delivery <= extent.delivery)
+        hit = _by_name(self._rows(query.order_by(events.c.position)))
+        return defaultdict(list, {named: [position for (position,) in rows] for named, rows in hit.items()})
 
     def _chunks(self, query: Select[Any], number: Any, place: int) -> Iterator[Sequence[Any]]:
         """Chunk after chunk. `number` is the column that orders the rows, `place` where it stands in a row."""
@@ -270,6 +290,14 @@ def _stream(row: Any) -> ExportedStream:
     source, stream, kind, provider_id, opened, position, measured, snapshot = row
     base = None if position is None else Base(position, msgspec.json.decode(measured, type=dict[int, str]), snapshot)
     return ExportedStream(source, stream, kind, provider_id, opened, base, [], [])
+
+
+def _by_name(rows: Sequence[Any]) -> dict[_Name, list[Row]]:
+    """What stands behind (source, stream) in each row."""
+    found = defaultdict[_Name, list[Row]](list)
+    for source, stream, *row in rows:
+        found[source, stream].append(tuple(row))
+    return found
 
 
 def _behind(opened: int, stream: str) -> ColumnElement[bool]:
