@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from sqlalchemy import Engine
 
+from adapters.sql.database.threads import leave
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Row
 from adapters.sql.projections.dirty_streams import (
@@ -149,9 +150,9 @@ class BackgroundFolding:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread after the stream that it folds."""
+        """Ends the thread after the stream that it folds, or leaves it behind where that takes too long."""
         self._stopped.set()
-        self._thread.join()
+        leave(self._thread)
 
     def _run(self) -> None:
         if sys.platform == "linux":  # where a thread has a priority of its own
