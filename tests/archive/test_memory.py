@@ -95,7 +95,7 @@ def take(place: Place, file: bytes) -> None:
     importer.close()
 
 
-def peak(work: Callable[[], None]) -> int:
+def peak(work: Callable[[], object]) -> int:
     """The most bytes that were in use at once while it worked, beyond those before."""
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
