@@ -24,10 +24,14 @@ from core.event import SECOND, Instant
 
 PLANNING, PLANNED, REPLAYING, DONE, FAILED = "planning", "planned", "replaying", "done", "failed"
 
+KEPT = 100
+"""Plans; the oldest goes when one more is made. What a replay did is an event in the log."""
+
 _PLANS = Insert(tables.replays)
 _COLUMNS = ", ".join(_PLANS.names)
 _ONE = f"SELECT {_COLUMNS} FROM replays WHERE id = ?"
-_NEWEST = f"SELECT {_COLUMNS} FROM replays ORDER BY asked_at DESC, id LIMIT 100"
+_NEWEST = f"SELECT {_COLUMNS} FROM replays ORDER BY asked_at DESC, id LIMIT {KEPT}"
+_DROP = f"DELETE FROM replays WHERE id NOT IN (SELECT id FROM replays ORDER BY asked_at DESC, id LIMIT {KEPT - 1})"
 _AT_WORK = f"SELECT {_COLUMNS} FROM replays WHERE status IN ('planning', 'replaying')"
 _DAY: Instant = 86_400 * SECOND
 _CONFIRM = "UPDATE replays SET status = 'replaying', told_by = ? WHERE id = ? AND status = 'planned'"
@@ -50,7 +54,7 @@ class Plan(msgspec.Struct):
 
 
 class Plans:
-    """Any thread may ask. A thread of this process does the work, one plan at a time, whichever process has it.
+    """The newest hundred plans. Any thread may ask. One thread works, on one plan at a time, over all processes.
 
     One that is killed leaves its plan unfinished: it is told as failed.
     `replay` makes what replays, of the name of who wants it; None: nobody is known.
@@ -63,7 +67,7 @@ class Plans:
         self._working: set[tuple[str, str]] = set()
 
     def newest(self) -> list[Plan]:
-        """At most a hundred plans."""
+        """All that are kept."""
         return self._ask(_NEWEST)
 
     def get(self, name: str) -> Plan | None:
@@ -78,6 +82,7 @@ class Plans:
         plan = Plan(uuid4().hex, self._clock(), " ".join(machines), PLANNING, this_process())
         with self._transactions.turn() as cursor:
             self._check_idle(cursor)
+            cursor.execute(_DROP)
             self._transactions.dialect.insert(cursor, _PLANS, [msgspec.structs.astuple(plan)])
             self._working.add((plan.id, PLANNING))
         self._start(plan, PLANNING, self._compare)
