@@ -132,8 +132,10 @@ class Service:
         """The process ids of the service's own: `writer` and `serving`."""
         found: dict[str, list[int]] = {"writer": [], "serving": []}
         for child in _children(self.process.pid):
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
-            found["writer" if b"import write" in command else "serving"].append(child)
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
+                command = Path(f"/proc/{child}/cmdline").read_bytes()
+                if command:  # what has ended, and was not asked after yet, has none
+                    found["writer" if b"import write" in command else "serving"].append(child)
         return found
 
     def await_ready(self) -> None:
