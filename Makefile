@@ -13,7 +13,7 @@ WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types imports unit fresh screenshots format cover bench lock clean
+.PHONY: help run demo test lint types imports unit fresh screenshots format cover bench fuzz chaos lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -58,6 +58,12 @@ cover: .venv/.dev ## branch coverage
 
 bench: .venv/.bench ## measure, each figure against a reference of the same run (BENCH="--quick" for a short one)
 	@$(BIN)/python -m bench $(BENCH)
+
+fuzz: .venv/.dev ## mutated deliveries at a service of our own, for a minute (FUZZ="--seconds 3600" for an hour)
+	@$(BIN)/python -m tests.endurance.fuzz $(FUZZ)
+
+chaos: .venv/.dev ## kill what serves, writes and stores, under load, for a minute on each database (CHAOS="--seconds 600")
+	@$(BIN)/python -m tests.endurance.chaos $(CHAOS)
 
 lock: .venv/.dev ## resolve the dependencies anew
 	$(COMPILE) --upgrade -o requirements.txt

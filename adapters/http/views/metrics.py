@@ -1,5 +1,6 @@
 """Counts requests by route, never by path: ours hold ids, foreign ones hold anything."""
 
+from threading import Lock
 from time import perf_counter
 
 from flask import Flask, Response, g, request
@@ -28,6 +29,7 @@ class Metrics:
         self._seconds = Histogram("hookfold_http_request_seconds", "Time to answer.", ["route"], registry=api.registry)
         api.registry.register(api.waiting.taken)
         self._gauges = Gauges(api)
+        self._telling = Lock()
 
     def watch(self, app: Flask) -> None:
         """Counts every request of the application, and serves `/metrics`."""
@@ -50,9 +52,11 @@ class Metrics:
         return response
 
     def _tell(self) -> Response:
-        try:
-            self._gauges.look()
-        except Unavailable:
-            self._gauges.forget()
-        told = generate_latest(self._api.registry) + generate_latest(self._gauges.registry)
+        """One scrape at a time: two at once would count into the same gauges."""
+        with self._telling:
+            try:
+                self._gauges.look()
+            except Unavailable:
+                self._gauges.forget()
+            told = generate_latest(self._api.registry) + generate_latest(self._gauges.registry)
         return Response(told, content_type=CONTENT_TYPE_LATEST)
