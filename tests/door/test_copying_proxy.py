@@ -1,4 +1,4 @@
-"""The recipe of docs/proxy.md, under a real nginx: a Hookfold that says nothing holds up nobody."""
+"""The recipes of docs/proxy.md, under a real nginx: a Hookfold that says nothing, or is away, holds up nobody."""
 
 import re
 import shutil
@@ -54,6 +54,22 @@ def test_a_hookfold_that_says_nothing_holds_up_no_webhook(tmp_path: Path):
     assert heads == [b"POST /in/captions HTTP/1.0"] * 3
 
 
+@pytest.mark.skipif(NGINX is None, reason="NOT TRIED: there is no nginx here; install Debian's package `nginx`")
+def test_who_follows_through_a_proxy_is_told_to_come_back_while_hookfold_is_away(tmp_path: Path):
+    with nginx(tmp_path, free_port(), free_port(), recipe=1) as port:
+        reader = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        reader.request("GET", "/v1/events/stream?after=0", headers={"Last-Event-ID": "41"})
+        stream = reader.getresponse()
+        told = (stream.status, stream.headers["content-type"], stream.read())
+        reader.request("POST", "/in/captions", b"{}")
+        delivery = reader.getresponse()
+        delivery.read()
+        reader.close()
+
+    assert told == (200, "text/event-stream", b"retry: 2000\n\n")
+    assert delivery.status == 502
+
+
 def post(sender: HTTPConnection) -> bytes:
     sender.request("POST", "/webhook", b'{"type":"stop_request"}', {"content-type": "application/json"})
     return sender.getresponse().read()
@@ -70,15 +86,15 @@ def app() -> Iterator[int]:
 
 
 @contextmanager
-def nginx(folder: Path, theirs: int, hookfold: int) -> Iterator[int]:
-    """The page's recipe, with these ports instead of its own, on a free one."""
-    recipe = re.findall(r"```nginx\n(.*?)```", PAGE.read_text(), re.DOTALL)[0]
-    recipe = recipe.replace(":3000", f":{theirs}").replace(":8400", f":{hookfold}")
+def nginx(folder: Path, theirs: int, hookfold: int, recipe: int = 0) -> Iterator[int]:
+    """One of the page's recipes, with these ports instead of its own, on a free one."""
+    text = re.findall(r"```nginx\n(.*?)```", PAGE.read_text(), re.DOTALL)[recipe]
+    text = text.replace(":3000", f":{theirs}").replace(":8400", f":{hookfold}")
     port = free_port()
     temporary = "\n".join(
         f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    server = f"server {{ listen 127.0.0.1:{port}; {recipe} }}"
+    server = f"server {{ listen 127.0.0.1:{port}; {text} }}"
     http = f"http {{ access_log off; {temporary} {server} }}"
     (folder / "nginx.conf").write_text(f"daemon off; pid {folder}/pid; error_log {folder}/log; events {{}} {http}")
     process = subprocess.Popen([str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf")])
