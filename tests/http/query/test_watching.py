@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,15 @@ def test_a_fault_has_a_name_that_its_log_line_has_too(one_house: House, monkeypa
     (line,) = lines
     assert (answer.status_code, answer.headers["Hookfold-Request"]) == (500, line["request"])
     assert line["request"] in answer.json["detail"]
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="NOT TRIED: there is no promtool here")
+def test_prometheus_takes_the_alert_rules():
+    checked = subprocess.run(
+        [str(shutil.which("promtool")), "check", "rules", str(ROOT / "ops/alerts.yml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
