@@ -1,5 +1,6 @@
 """The composition root: `create_app` is the WSGI application, `serve` the whole service, `main` the command line."""
 
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 
@@ -8,13 +9,15 @@ from flask import Flask
 
 from adapters.cli import Commands, Serving, command_line
 from adapters.config import Settings
-from adapters.http import Tally, read_tail
+from adapters.http import Api, Door, Tally, read_tail
 from adapters.server import (
     METRICS,
     Bridge,
     Ending,
+    Forwarding,
     Front,
     Link,
+    NoWriter,
     Tail,
     configure_logs,
     connect,
@@ -32,9 +35,9 @@ from adapters.sql import GroupCommit, carrying
 from wiring.commands import wired
 from wiring.forwarding import forwarding, refuse_forwards, refuse_loops
 from wiring.limits import limits
-from wiring.opening import start
-from wiring.parts import THREADS, wire_handed
-from wiring.renewing import Renewal, renew
+from wiring.opening import open_to_read, start
+from wiring.parts import THREADS, Handed, Parts, wire_handed
+from wiring.renewing import Renewal, renew, renew_tokens
 from wiring.warnings import warn
 
 
@@ -57,19 +60,44 @@ def answer() -> None:
     One that is started anew while the database is away answers so: `serve` migrated.
     """
     configure_logs()
-    parts, listening = wire_handed(handed()), listener()
+    parts, tally = wire_handed(handed()), _tally()
     door, link = parts.door(), Link(partial(connect, to_writer()), parts.ids, parts.patience)
+    api = parts.api(link.append, tally)
+    _answer(parts, door, link, api, tally, partial(renew, door=door, api=api), forwarding(parts, door, link))
+
+
+def answer_questions() -> None:
+    """The same of a service that only reads: nobody writes."""
+    configure_logs()
+    parts, tally = wire_handed(handed()), _tally()
+    api = parts.reading_api(tally)
+    _answer(parts, parts.closed_door(), NoWriter(), api, tally, partial(renew_tokens, api=api))
+
+
+def _tally() -> Tally:
     tally = Tally(*tallies())
     for metric in METRICS:
         tally.register(metric)
-    api = parts.api(link.append, tally)
-    tail = Tail(partial(read_tail, api), link.listen)
+    return tally
+
+
+def _answer(
+    parts: Parts,
+    door: Door,
+    link: Link | NoWriter,
+    api: Api,
+    tally: Tally,
+    renewed: Callable[[Handed], None],
+    forwards: Forwarding | None = None,
+) -> None:
+    listening = listener()
+    tail = Tail(partial(read_tail, api), link.listen, replayed=api.replica is not None)
     bridge = Bridge(parts.http(api, door, link.append), THREADS, listening.getsockname()[:2], tail)
     tune()
     tally.begin()
-    front = Front(door, link, bridge, forwarding(parts, door, link), limits(parts.settings))
-    serve_for_parent(front, link, door.max_body, listening, partial(renew, door=door, api=api))
-    parts.engine.dispose()
+    front = Front(door, link, bridge, forwards, limits(parts.settings))
+    serve_for_parent(front, link, door.max_body, listening, renewed)
+    parts.close()
 
 
 def write() -> None:
@@ -84,7 +112,7 @@ def write() -> None:
     tune()
     write_for_parent(log)
     log.close()
-    parts.engine.dispose()
+    parts.close()
 
 
 def serve(settings: Settings, asked: Serving) -> str | None:
@@ -95,6 +123,8 @@ def serve(settings: Settings, asked: Serving) -> str | None:
     SIGHUP has it read the secrets again. This process seals, folds long streams anew, and carries SQLite's write-ahead
     log over: those that serve and write share their interpreters with nobody.
     """
+    if asked.read_only:
+        return _serve_questions(settings, asked)
     refuse_loops(settings, asked.host)
     parts = start(settings)
     warn(parts, asked.host)
@@ -118,7 +148,20 @@ def serve(settings: Settings, asked: Serving) -> str | None:
     ):
         structlog.get_logger().info("listening", host=asked.host, port=settings.port)
         broken = ending.wait(Renewal(parts, hand_anew))
-    parts.engine.dispose()
+    parts.close()
+    return broken
+
+
+def _serve_questions(settings: Settings, asked: Serving) -> str | None:
+    """Nothing is written: no process for it, no checkpoint, no sign of life."""
+    parts = open_to_read(settings)
+    warn(parts, asked.host)
+    hand, ending = parts.handed(), Ending()
+    code = "from app import answer_questions; answer_questions()"
+    with serving(code, hand, asked.host, settings.port, asked.processes, None, ending.give_up) as hand_anew:
+        structlog.get_logger().info("listening", host=asked.host, port=settings.port, read_only=True)
+        broken = ending.wait(Renewal(parts, hand_anew))
+    parts.close()
     return broken
 
 

@@ -37,7 +37,7 @@ def export(settings: Settings) -> Iterator[Exporter]:
     """The database has to be there: an export of a log that was never made would be a mistake that nobody sees."""
     check_up_to_date(settings.database_url)
     with _appending(settings) as (parts, log):
-        yield Exporter(ExportReader(parts.engine), parts.ids, parts.sources, parts.recorder(log).record)
+        yield Exporter(ExportReader(parts.engine), parts.ids, parts.sources, parts.access(log))
 
 
 def import_(settings: Settings, file: BinaryIO, append: bool, tell: ExportProgress, outcome: ImportOutcome) -> None:
@@ -77,14 +77,15 @@ def keeping(settings: Settings) -> Iterator[Keeping]:
     """What erases, retracts and makes bundles."""
     with _appending(settings) as (parts, log):
         keeper, notary = parts.keeper(log), parts.notary()
-        evidence = Evidence(Reads(parts.engine), notary, parts.sources, keeper.recorder.record)
+        evidence = Evidence(Reads(parts.engine), notary, parts.sources, parts.access(log))
         yield Keeping(settings, keeper, notary, evidence, now)
 
 
 @contextmanager
 def _appending(settings: Settings) -> Iterator[tuple[Parts, Log]]:
     with opened(settings) as parts, closing(parts.log()) as log:
-        record_imports(parts.engine, log, parts.recorder(log))
+        if not parts.read_only:
+            record_imports(parts.engine, log, parts.recorder(log))
         yield parts, log
 
 

@@ -1,10 +1,11 @@
 """Opens the database of a configuration: migrated, and of nobody else. What is wrong is told as a setting."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
+import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -21,7 +22,9 @@ from adapters.sql import (
     check_newest,
     claim,
     claims,
+    held_otherwise,
     is_begun,
+    is_standby,
     migrate,
     note_configuration,
     open_engine,
@@ -51,7 +54,24 @@ def open_parts(settings: Settings, *, begin: bool = False) -> Parts:
         try:
             migrate(engine)
             parts = wire(_with_secrets(engine, settings), engine)
-            _check_claims(engine, parts.ids, parts.settings)
+            _check_held(claim(engine, _facts(parts.ids, parts.settings)), parts.settings)
+        except BaseException:
+            engine.dispose()
+            raise
+    return parts
+
+
+def open_to_read(settings: Settings) -> Parts:
+    """Opens the database for questions alone: nothing is made, migrated or recorded.
+
+    Raises ConfigError where it cannot be used, is at another revision, or does not belong to the configuration.
+    """
+    with _usable(), _named():
+        engine = open_engine(settings.database_url, pool_size=THREADS, make=False, read_only=True)
+        try:
+            check_newest(engine)
+            parts = wire(settings, engine)
+            _check_held(held_otherwise(claims(engine), _facts(parts.ids, settings)), settings)
         except BaseException:
             engine.dispose()
             raise
@@ -61,34 +81,59 @@ def open_parts(settings: Settings, *, begin: bool = False) -> Parts:
 def start(settings: Settings) -> Parts:
     """The same for who receives deliveries: what was changed since the last start is recorded in the log."""
     parts = open_parts(settings)
-    with closing(parts.log()) as log, _usable():
-        record_imports(parts.engine, log, parts.recorder(log))
-    return note(parts, "start")
+    try:
+        if parts.replica is not None:
+            _check_replica(parts.replica, parts)
+        with closing(parts.log()) as log, _usable():
+            record_imports(parts.engine, log, parts.recorder(log))
+        return note(parts, "start")
+    except BaseException:
+        parts.close()
+        raise
 
 
 def note(parts: Parts, through: str) -> Parts:
-    """Records what was changed since the configuration was noted last. Raises ConfigError where it cannot."""
+    """Records what was changed since the configuration was noted last. Raises ConfigError where it cannot.
+
+    Who only reads notes nothing.
+    """
+    if parts.read_only:
+        return parts
     with closing(parts.log()) as log, _usable():
         note_configuration(parts.engine, log, parts.recorder(log, through), _noted(parts.settings, parts.ids))
         return replace(parts, secrets_changed=secrets_changed(parts.engine))
 
 
+def _check_replica(replica: Engine, parts: Parts) -> None:
+    """Raises ConfigError where another log is there. One that is away may come: until then the other one is asked."""
+    try:
+        held = claims(replica).get("secret", parts.ids.fingerprint())  # a first start's may be under way
+    except (Unavailable, SQLAlchemyError) as error:
+        structlog.get_logger().warning("replica_away", reason=cause_of(error))
+        return
+    if held != parts.ids.fingerprint():
+        mend = "another log is there: name a replica of the database that this service writes"
+        raise ConfigError(parts.settings.path, "service.read_database_url", mend)
+
+
 @contextmanager
 def opened(settings: Settings, *, make: bool = False) -> Iterator[Parts]:
-    """The parts of one command. Only one that receives may `make` the database."""
+    """The parts of one command. Only one that receives may `make` the database. A standby is opened to be read."""
+    standby = False
     if not make:
         with database(settings.database_url) as engine:
             check_made(engine)
-    parts = open_parts(settings, begin=make)
+            standby = is_standby(engine)
+    parts = open_to_read(settings) if standby else open_parts(settings, begin=make)
     try:
         yield parts
     finally:
-        parts.engine.dispose()
+        parts.close()
 
 
 def begin(settings: Settings) -> None:
     """Makes an empty log of this configuration, whatever became of an earlier one."""
-    open_parts(settings, begin=True).engine.dispose()
+    open_parts(settings, begin=True).close()
 
 
 def check_up_to_date(url: str) -> None:
@@ -151,10 +196,15 @@ def _with_secrets(engine: Engine, settings: Settings) -> Settings:
     return make_secrets(settings, [names[fact] for fact in claims(engine) if fact in names])
 
 
-def _check_claims(engine: Engine, ids: Ids, settings: Settings) -> None:
+def _facts(ids: Ids, settings: Settings) -> dict[str, str]:
+    """What a log is first used with."""
     facts = {"secret": ids.fingerprint(), "log_key": str(signing_key(settings).key)}
-    facts |= {f"source:{name}": source.provider for name, source in settings.sources.items()}
-    for name, held in claim(engine, facts).items():
+    return facts | {f"source:{name}": source.provider for name, source in settings.sources.items()}
+
+
+def _check_held(otherwise: Mapping[str, str], settings: Settings) -> None:
+    """Raises ConfigError for the first of the facts that the log holds otherwise."""
+    for name, held in otherwise.items():
         if name == "secret":
             mend = "this database was made with another service secret: give it back, or begin with another database"
             raise ConfigError(settings.path, "service.secret", mend)

@@ -7,17 +7,19 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
+import structlog
 from flask import Flask
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from adapters.audit import Notary, Sealer, SigningKey
-from adapters.config import Forward, Settings
+from adapters.config import ConfigError, Forward, Settings
 from adapters.config import Source as Configured
 from adapters.console import console
 from adapters.http import Api, Door, create_http, ingest_blueprint, questions_of, report_action
 from adapters.providers import Provider, build, reader
 from adapters.sql import (
+    NOBODY,
     BackgroundFolding,
     Code,
     Entry,
@@ -34,7 +36,10 @@ from adapters.sql import (
     Replay,
     Source,
     Tree,
+    Unavailable,
+    WrongAddress,
     claimed_sources,
+    is_read_only,
     keeper,
     noted_files,
     open_engine,
@@ -49,6 +54,9 @@ Append = Callable[[Entry | Rejection | Probe], Receipt]
 
 THREADS = 8
 """Threads of one process that answer queries."""
+
+REPLAYED_WITHIN = 1.0
+"""Seconds for a replica to come to a position; behind them the database that is written is asked."""
 
 TYPED = "command line"
 """How the log tells that a command did it."""
@@ -65,25 +73,33 @@ class Handed(NamedTuple):
     settings: Settings
     files: Noted | None
     secrets_changed: Mapping[str, Instant]
+    read_only: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What every process of a service has, whether it serves or writes.
+    """What every process of a service has, whether it serves or writes. `replica`: where questions are put.
 
     `secrets_changed`: when those of a source changed last, as far as that is known.
     """
 
     settings: Settings
     engine: Engine
+    replica: Engine | None
     ids: Ids
     providers: Mapping[str, Provider]
     sources: Mapping[str, Source]
     secrets_changed: Mapping[str, Instant] = field(default_factory=dict)
 
+    def close(self) -> None:
+        """Lets go of the databases."""
+        self.engine.dispose()
+        if self.replica is not None:
+            self.replica.dispose()
+
     def handed(self) -> Handed:
         """What another process of the service is wired from."""
-        return Handed(self.settings, noted_files(self.engine), self.secrets_changed)
+        return Handed(self.settings, noted_files(self.engine), self.secrets_changed, self.read_only)
 
     def code(self) -> Code:
         """What folds here."""
@@ -93,9 +109,18 @@ class Parts:
         """The writer's side of the log."""
         return Log(self.engine, self.code(), now)
 
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be recorded here: it is a standby, or is only read."""
+        return is_read_only(self.engine)
+
     def recorder(self, log: Log, through: str = TYPED) -> Recorder:
         """Records in the log what is done with it."""
-        return Recorder(lambda entry: log.append([entry])[0], now, through)
+        return Recorder(_refuse if self.read_only else lambda entry: log.append([entry])[0], now, through)
+
+    def access(self, log: Log) -> Callable[..., int]:
+        """Records what was taken out of the log: in it, or in a line where nothing can be recorded."""
+        return note_access if self.read_only else self.recorder(log).record
 
     def keeper(self, log: Log) -> Keeper:
         """What erases, retracts, and records what the command line did."""
@@ -126,6 +151,10 @@ class Parts:
             self.secrets_changed,
             self.settings.paths,
         )
+
+    def closed_door(self) -> Door:
+        """One that knows no source: no delivery comes through."""
+        return Door({}, self.settings.service.max_body, now)
 
     def forwards(self) -> dict[str, Forward]:
         """The sources whose deliveries go on to handlers of their own."""
@@ -158,7 +187,7 @@ class Parts:
     def api(self, append: Append, registry: CollectorRegistry | None = None) -> Api:
         """What the query API works with."""
         recorder = Recorder(append, now, "http")
-        return Api(
+        made = Api(
             reads=Reads(self.engine),
             ids=self.ids,
             sources=self.sources,
@@ -172,6 +201,17 @@ class Parts:
             tokens=self.settings.tokens,
             registry=registry or CollectorRegistry(),
         )
+        return made if self.replica is None else replace(made, replica=self._over(self.replica, made))
+
+    def _over(self, replica: Engine, made: Api) -> Api:
+        notary = Notary(Tree(replica), signing_key(self.settings))
+        plans = made.plans and made.plans.read_from(replica)
+        return replace(made, reads=Reads(replica), notary=notary, plans=plans, patience=REPLAYED_WITHIN)
+
+    def reading_api(self, registry: CollectorRegistry | None = None) -> Api:
+        """The same of a service that only reads: what was taken out of the log is noted in a line."""
+        made = self.api(_refuse, registry)
+        return replace(made, record=note_access, probe=bool, writable=False)
 
     def http(self, api: Api, door: Door, append: Append) -> Flask:
         """The same application around an Api that others have, too."""
@@ -179,7 +219,7 @@ class Parts:
             api.registry.register(counter)
         flask = create_http(api)
         flask.register_blueprint(ingest_blueprint(door, append))
-        first = partial(first_commands, self.settings)
+        first = partial(first_commands, self.settings) if api.writable else list
         flask.register_blueprint(console(questions_of(api), self.ids.subkey("console"), api.holders, first))
         return flask
 
@@ -188,13 +228,34 @@ def wire(settings: Settings, engine: Engine) -> Parts:
     """Puts the parts together; nothing is asked of the database yet, which may be away."""
     providers = {name: build(source) for name, source in settings.sources.items()}
     sources = {name: source_of(providers[name], configured) for name, configured in settings.sources.items()}
-    return Parts(settings, engine, Ids(settings.service.key), providers, sources)
+    replica = None if is_read_only(engine) else _replica(settings)
+    return Parts(settings, engine, replica, Ids(settings.service.key), providers, sources)
+
+
+def _replica(settings: Settings) -> Engine | None:
+    """Nothing is asked of it yet. Raises ConfigError where its URL is none."""
+    named = settings.service.read_database_url
+    try:
+        return None if named is None else open_engine(named.value, pool_size=THREADS, read_only=True)
+    except WrongAddress as error:
+        raise ConfigError(settings.path, "service.read_database_url", str(error)) from error
 
 
 def wire_handed(handed: Handed) -> Parts:
     """The same parts in another process: its database has to be the one that is open there."""
-    engine = open_engine(handed.settings.database_url, pool_size=THREADS, noted=handed.files)
+    url, read_only = handed.settings.database_url, handed.read_only
+    engine = open_engine(url, pool_size=THREADS, noted=handed.files, make=not read_only, read_only=read_only)
     return replace(wire(handed.settings, engine), secrets_changed=handed.secrets_changed)
+
+
+def note_access(kind: str, /, by: str | None = None, hourly: str | None = None, **what: Any) -> int:  # noqa: ARG001 - each time is a line
+    """A line of the service's log in place of an event of our own, with the same words. 0: it has no position."""
+    structlog.get_logger("access").info(kind, by=by or NOBODY, **what)
+    return 0
+
+
+def _refuse(_: Entry | Rejection | Probe) -> Receipt:
+    raise Unavailable("it is a standby, which takes no writes: name the database that it follows")
 
 
 def source_of(provider: Provider, configured: Configured) -> Source:

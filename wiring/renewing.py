@@ -63,7 +63,12 @@ def renew(handed: Handed, door: Door, api: Api) -> None:
     settings = handed.settings
     providers = {name: build(source) for name, source in settings.sources.items()}
     door.verify_with(providers, handed.secrets_changed, settings.paths)
-    api.holders.renew(settings.tokens)
+    renew_tokens(handed, api)
+
+
+def renew_tokens(handed: Handed, api: Api) -> None:
+    """The same of one that takes no deliveries."""
+    api.holders.renew(handed.settings.tokens)
 
 
 def _renewed(running: Source, found: Source | None) -> Source:

@@ -1,7 +1,7 @@
 """The audit: signed checkpoints, proofs that lead to them, verification. This is the folder's whole face."""
 
 from adapters.audit.keys import SigningKey, opened
-from adapters.audit.notary import Contradiction, Empty, Included, Notary
+from adapters.audit.notary import Contradiction, Empty, Included, Notary, Uncovered
 from adapters.audit.sealer import Sealer
 from adapters.audit.sending import Unsent, send
 from adapters.audit.verification import Verification, verify_log
@@ -13,6 +13,7 @@ __all__ = [
     "Notary",
     "Sealer",
     "SigningKey",
+    "Uncovered",
     "Unsent",
     "Verification",
     "opened",

@@ -8,6 +8,8 @@ from adapters.sql import StoredCheckpoint, Tree, TreeView
 from core import merkle
 from core.note import Checkpoint, Key, Proof
 
+_SOON = "the service that writes makes one every now and then, ask again"
+
 
 class Contradiction(Exception):
     """The log is no longer an extension of its newest checkpoint: nothing is signed any more."""
@@ -15,6 +17,10 @@ class Contradiction(Exception):
 
 class Empty(Exception):
     """There is nothing to sign or to prove yet."""
+
+
+class Uncovered(Exception):
+    """No checkpoint covers what is asked for, and none can be made here: who writes the log makes the next one."""
 
 
 class Included(NamedTuple):
@@ -64,7 +70,12 @@ class Notary:
         return self._signing.attest(text)
 
     def paths(self, positions: Sequence[int], size: int) -> list[list[bytes]]:
-        """The inclusion paths of some events in the log of `size` positions; all of it is in memory meanwhile."""
+        """The inclusion paths of some events in the log of `size` positions; all of it is in memory meanwhile.
+
+        Raises Uncovered where one of them is behind that.
+        """
+        if (last := max(positions, default=0)) > size:
+            raise Uncovered(f"no checkpoint covers position {last} yet: {_SOON}")
         with self._tree.look() as view:
             return view.prove(lambda hashes: [merkle.inclusion(at - 1, size, hashes) for at in positions])
 
@@ -84,12 +95,23 @@ class Notary:
     def checkpoint(self) -> str:
         """A checkpoint of the log as it is now: a new one, or the newest where the log did not grow since.
 
-        Raises Empty, or Contradiction where the log is not what was signed before.
+        Raises Empty, or Contradiction where the log is not what was signed before; Uncovered where it grew and nothing
+        may be written.
         """
         stored = self._tree.checkpoint(self._make)
+        if self._tree.read_only and self.head() > (stored.size if stored else 0):
+            raise Uncovered(f"no checkpoint covers the log as it is now: {_SOON}")
         if stored is None:
             raise Empty("the log is empty: there is nothing to sign yet")
         return stored.note.decode()
+
+    def latest(self) -> str:
+        """A checkpoint of the log as it is now; where nothing may be written, the newest that was made.
+
+        Raises as `checkpoint`.
+        """
+        newest = self.newest() if self._tree.read_only else None
+        return newest.note.decode() if newest else self.checkpoint()
 
     def checkpoint_of(self, size: int) -> str | None:
         """The checkpoint over exactly so many positions, if one was made."""
@@ -99,7 +121,8 @@ class Notary:
     def inclusion(self, position: int, size: int | None = None) -> Included:
         """Proves that an event is in the log: of `size` positions, or of the newest checkpoint, which has to cover it.
 
-        Makes a checkpoint where none covers the position yet. Raises ValueError where the log has no such position.
+        Makes a checkpoint where none covers the position yet. Raises ValueError where the log has no such position,
+        Uncovered where none may be made.
         """
         with self._tree.look() as view:
             found = view.newest() if size is None else view.checkpoint_of(size)

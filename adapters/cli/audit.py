@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from adapters.audit import Contradiction, Empty, Included, Notary, Unsent, opened, send
+from adapters.audit import Contradiction, Empty, Included, Notary, Uncovered, Unsent, opened, send
 from adapters.cli.commands import (
     Commands,
     Failed,
@@ -89,7 +89,7 @@ def checkpoint(
     With --json it stands in a document here, beside what it says; other places get it as it is.
     """
     with _notary(commands, config, database) as notary:
-        note, key = notary.checkpoint(), notary.key
+        note, key = notary.latest(), notary.key
     for place in to:
         if place == "-" and as_json:
             continue
@@ -168,7 +168,7 @@ def _notary(commands: Commands, config: Path | None, database: str | None) -> It
     try:
         with errors_in_one_line(), commands.notary(found) as notary:
             yield notary
-    except (Contradiction, Empty, MissingEvent, ValueError) as error:
+    except (Contradiction, Empty, MissingEvent, Uncovered, ValueError) as error:
         raise Failed(str(error)) from error
 
 

@@ -24,10 +24,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Serving:
-    """How to serve: the address to listen on, and how many processes share one port and one database."""
+    """How to serve: the address to listen on, and how many processes share one port and one database.
+
+    `read_only`: questions are answered, and nothing is written.
+    """
 
     host: str = "127.0.0.1"
     processes: int = 1
+    read_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from adapters.audit import Contradiction
+from adapters.audit import Contradiction, Uncovered
 from adapters.cli.commands import Commands, Failed, config_option, database_option, json_option
 from adapters.cli.keeping import by_option, keeping
 from adapters.sql import MissingEvent
@@ -36,7 +36,7 @@ def bundle(
     with keeping(commands, config, database) as opened:
         try:
             made = opened.evidence.bundle(name, by)
-        except (LookupError, Contradiction, MissingEvent) as error:
+        except (LookupError, Contradiction, MissingEvent, Uncovered) as error:
             raise Failed(str(error)) from error
         except OSError as error:
             raise Failed(f"there is no room to make it in the temporary folder: {error}") from error

@@ -32,6 +32,7 @@ from adapters.sql import ReplayRefused
 @port_option
 @click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="They share the port.")
 @click.option("--rebuild-on-start", "rebuild", is_flag=True, help="First fold the log where this release has not.")
+@click.option("--read-only", is_flag=True, help="Answer questions over a standby or a copy; write nothing.")
 @click.option("--hello", "greet", is_flag=True, help="Print a signed curl to try.")
 @click.pass_obj
 def serve(
@@ -42,6 +43,7 @@ def serve(
     port: int | None,
     processes: int,
     rebuild: bool,
+    read_only: bool,
     greet: bool,
 ) -> None:
     """Receive webhooks, answer questions.
@@ -49,7 +51,9 @@ def serve(
     The database is brought to the newest revision first. SIGTERM or Ctrl-C stops the service after its last answer.
     Where a process of it cannot be started it ends with exit code 1.
     """
-    found = settings(config, database, port, senders=True)
+    if read_only and (rebuild or greet):
+        raise Wrong("--read-only writes nothing: leave --rebuild-on-start and --hello out")
+    found = settings(config, database, port, senders=not read_only)
     found = msgspec.structs.replace(found, port=_free(host, found.port))
     if greet:
         click.echo(hello(found, time.time()))
@@ -57,7 +61,7 @@ def serve(
     with errors_in_one_line():
         if rebuild:
             _rebuild(commands, found)
-        broken = commands.serve(found, Serving(host, processes))
+        broken = commands.serve(found, Serving(host, processes, read_only))
     if broken:
         raise Failed(f"the service gave up: {broken}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.config import forwards, values
-from adapters.config.secrets import beside, path_secret, resolve, service_secret, signing_key
+from adapters.config.secrets import beside, path_secret, replica_url, resolve, service_secret, signing_key
 from adapters.config.settings import ConfigError, Secret, Service, Settings, Source
 from adapters.config.surroundings import config_path, database_folder, database_url, port
 from adapters.config.tokens import tokens
@@ -70,7 +70,7 @@ def _tables(where: Path, document: values.Table, key: str) -> values.Table:
 
 
 def _service(where: Path, given: values.Table, url: str, env: Mapping[str, str]) -> Service:
-    values.only(where, "service.", given, ("secret", "signing_key", *_SERVICE))
+    values.only(where, "service.", given, ("secret", "signing_key", "read_database_url", *_SERVICE))
     folder = database_folder(url) or where.parent / "var"
     taken: dict[str, Any] = {
         setting: take(where, f"service.{setting}", given[setting])
@@ -79,7 +79,8 @@ def _service(where: Path, given: values.Table, url: str, env: Mapping[str, str])
     }
     secret = service_secret(given.get("secret"), folder / "secret", where, env)
     key = signing_key(given.get("signing_key"), beside(secret, folder, where), where, env)
-    return Service(secret, key, **taken)
+    replica = replica_url(given.get("read_database_url"), url, where, env)
+    return Service(secret, key, read_database_url=replica, **taken)
 
 
 def _source(where: Path, name: str, given: object, env: Mapping[str, str] | None) -> Source:

@@ -11,6 +11,7 @@ import msgspec
 
 from adapters.config.settings import ConfigError, Forward, Secret, Settings
 
+_POSTGRESQL = ("postgresql:", "postgresql+psycopg:")
 SHORTEST_SERVICE_SECRET = 32
 """Characters; the one that we make is 64 hex digits."""
 
@@ -32,6 +33,20 @@ def service_secret(ref: object, default: Path, where: Path, env: Mapping[str, st
     if secret.absent is None and len(secret.value) < SHORTEST_SERVICE_SECRET:
         raise ConfigError(where, key, f"{secret.ref} is too short: take 64 random hex digits")
     return secret
+
+
+def replica_url(given: object, url: str, where: Path, env: Mapping[str, str]) -> Secret | None:
+    """Where a replica of the database (`url`) is, as a URL or by reference: a password may stand in it."""
+    key = "service.read_database_url"
+    if given is None:
+        return None
+    by_reference = isinstance(given, str) and given.startswith(("env:", "file:"))
+    found = resolve(given, where, key, env) if by_reference else Secret(key, given if isinstance(given, str) else "")
+    if not found.value.startswith(_POSTGRESQL):
+        raise ConfigError(where, key, 'write "postgresql://USER@HOST/NAME", "env:NAME" or "file:PATH"')
+    if not url.startswith(_POSTGRESQL):
+        raise ConfigError(where, key, "SQLite has no replica: remove it, or keep the log in PostgreSQL")
+    return found
 
 
 def beside(secret: Secret, folder: Path, where: Path) -> Path:

@@ -138,7 +138,8 @@ class Service(msgspec.Struct, frozen=True):
     `signing_key`: 64 hex digits, the Ed25519 key of the log's checkpoints; `origin`: the log's name in them (null: made
     of the key); `checkpoint_every`: microseconds between two while the log grows; `answer_within`: microseconds behind
     which a delivery that is not committed yet is answered all the same, with 503. `peer_rate`: how many requests a
-    serving process takes from one peer; `trusted_proxies`: networks whose `X-Forwarded-For` says who that is.
+    serving process takes from one peer; `trusted_proxies`: networks whose `X-Forwarded-For` says who that is;
+    `read_database_url`: a replica of the database, where questions are put.
     """
 
     secret: Secret
@@ -149,6 +150,7 @@ class Service(msgspec.Struct, frozen=True):
     answer_within: Instant = ANSWER_WITHIN
     peer_rate: Rate | None = None
     trusted_proxies: tuple[str, ...] = ()
+    read_database_url: Secret | None = None
 
     @property
     def key(self) -> bytes:

@@ -19,6 +19,7 @@ secret = "file:var/secret"      # keys our ids and hashes; made on the first sta
 # origin = "example.com/hooks"  # the log's name in its checkpoints; without it the name is made of the key
 # peer_rate = "600/m"           # what one address may ask and send; more gets 429
 # checkpoint_every = "60s"      # while the log grows; `hookfold audit checkpoint` makes one at once
+# read_database_url = "env:REPLICA_URL"  # a standby of the PostgreSQL, where questions go: docs/scale.md
 
 # Without a token, whoever reaches the service may ask it. With one, /v1 answers only those who send one of them:
 # [tokens.dashboard]

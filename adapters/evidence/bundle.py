@@ -96,7 +96,7 @@ class _Bundle:
             packing = held.enter_context(Packing(file))
             steps, stepped, rest = (held.enter_context(closing(Spool())) for _ in range(3))
             arranged = held.enter_context(closing(Arranged(self._machine)))
-            checkpoint = self._notary.checkpoint()
+            checkpoint = self._notary.latest()
             packing.add("key.txt", f"{self._notary.key}\n".encode())
             packing.add("checkpoint.note", checkpoint.encode())
             packing.add("machine.json", _json(declaration(self._machine)))

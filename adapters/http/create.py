@@ -11,6 +11,7 @@ from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
+from adapters.audit import Uncovered
 from adapters.http.framework import openapi
 from adapters.http.framework.answers import add_safe_headers
 from adapters.http.framework.api import Api
@@ -62,7 +63,7 @@ def create_http(api: Api) -> Flask:
     """The Flask application with every path of the query API."""
     app = _Plain(__name__.rpartition(".")[0])
     app.url_map.merge_slashes = False
-    routes = _routes()
+    routes = _routes(api)
     endpoints = Endpoints(api)
     for route in routes:
         app.add_url_rule(route.rule, route.name, endpoints.of(route), methods=[route.method])
@@ -76,11 +77,12 @@ def create_http(api: Api) -> Flask:
 
 def questions_of(api: Api) -> Questions:
     """The same questions, for who asks from within the process."""
-    return Questions(api, _routes())
+    return Questions(api, _routes(api))
 
 
-def _routes() -> list[Route]:
-    return [route for module in _MODULES for route in module.routes.all]
+def _routes(api: Api) -> list[Route]:
+    every = [route for module in _MODULES for route in module.routes.all]
+    return [route for route in every if api.writable or route.method == "GET"]
 
 
 def _publish(app: Flask, routes: Sequence[Route], *, guarded: bool) -> None:
@@ -93,6 +95,7 @@ def _tell_problems(app: Flask) -> None:
     app.register_error_handler(PutOff, PutOff.response)
     app.register_error_handler(Problem, Problem.response)
     app.register_error_handler(TooLong, lambda _: Busy(TOO_LONG).response())
+    app.register_error_handler(Uncovered, lambda error: Busy(str(error)).response())
     app.register_error_handler(Unavailable, lambda _: Busy(AWAY).response())
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(Exception, _unforeseen)

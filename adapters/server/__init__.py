@@ -12,7 +12,7 @@ from adapters.server.handed import handed
 from adapters.server.handler import Handler, Target
 from adapters.server.limits import LIMITED, Limits
 from adapters.server.link import METRICS as LINK_METRICS
-from adapters.server.link import Link
+from adapters.server.link import Link, NoWriter
 from adapters.server.logs import configure_logs
 from adapters.server.loop import serve_for_parent
 from adapters.server.process import listener, serving, tallies, to_writer, write_for_parent, writing
@@ -30,6 +30,7 @@ __all__ = [
     "Handler",
     "Limits",
     "Link",
+    "NoWriter",
     "Tail",
     "Target",
     "configure_logs",

@@ -118,8 +118,11 @@ class EventStream(StreamingBody):
 
     def _go_behind(self, page: FollowPage) -> None:
         self.after, self.wanted = page.after, page.wanted
-        if (page.messages and self._give(page.messages)) or not (page.messages or self._tail.join(self, page.head)):
-            self._read()
+        if page.messages:
+            if self._give(page.messages):
+                self._read()
+        elif not self._tail.join(self, page.head):
+            asyncio.get_running_loop().call_later(EVERY, self._read)
 
     def _end(self, how: Answer | None = None) -> None:
         """As a whole answer, unless something went wrong."""

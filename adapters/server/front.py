@@ -10,7 +10,7 @@ from adapters.http import ALIVE, Answer, Door, is_ingest, unrecorded
 from adapters.server.bridge import Bridge
 from adapters.server.forwarding import Forwarding
 from adapters.server.limits import Limits
-from adapters.server.link import Link, Tell
+from adapters.server.link import Link, NoWriter, Tell
 from adapters.server.reader import Request
 from adapters.server.site import Respond
 from adapters.sql import Entry, Receipt, Rejection, Unavailable
@@ -27,7 +27,7 @@ class Front:
     def __init__(
         self,
         door: Door,
-        link: Link,
+        link: Link | NoWriter,
         bridge: Bridge,
         forwarding: Forwarding | None = None,
         limits: Limits | None = None,

@@ -32,6 +32,7 @@ _LISTEN = frame([pack(Listen())])
 _GONE = "the writing process is away"
 _SLOW = "the writing process does not answer in time"
 _FULL = "too much waits for the writing process"
+_READS = "this service only reads"
 
 
 QUEUE = Gauge("hookfold_commit_queue", "Deliveries that wait for their commit.", registry=None)
@@ -198,6 +199,27 @@ class Link(asyncio.Protocol):
         self._pending, self._late, self._bytes = deque(), 0, 0
         for pending in waiting:
             pending.tell(Unavailable(_GONE))
+
+
+class NoWriter:
+    """In place of a link, where nothing is written: nobody hands anything in, and nobody tells of commits."""
+
+    def commit(self, _item: Item, tell: Tell) -> None:
+        """Refuses it."""
+        tell(Unavailable(_READS))
+
+    def append(self, _item: Item) -> Receipt:
+        """Refuses it. Raises Unavailable."""
+        raise Unavailable(_READS)
+
+    def listen(self, news: Callable[[], None]) -> None:
+        """There are none."""
+
+    def tie(self, loop: AbstractEventLoop) -> None:
+        """Nothing is tied."""
+
+    def close(self) -> None:
+        """Nobody waits."""
 
 
 def _inbox() -> Inbox[Outcome]:

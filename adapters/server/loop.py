@@ -14,7 +14,7 @@ from adapters.server.descriptors import connections_at_most
 from adapters.server.ending import STOPS
 from adapters.server.front import Front
 from adapters.server.handed import HandedAnew
-from adapters.server.link import Link
+from adapters.server.link import Link, NoWriter
 from adapters.server.pulse import Pulse
 from adapters.server.site import Site
 
@@ -29,7 +29,7 @@ PATIENCE = 30.0
 
 
 def serve_for_parent(
-    front: Front, link: Link, max_body: int, listening: socket.socket, renew: Callable[[Any], None]
+    front: Front, link: Link | NoWriter, max_body: int, listening: socket.socket, renew: Callable[[Any], None]
 ) -> None:
     """Serves on the socket until the parent's end of standard input closes, or SIGTERM comes.
 
@@ -40,7 +40,9 @@ def serve_for_parent(
     uvloop.run(_serve(front, link, site, listening, renew))
 
 
-async def _serve(front: Front, link: Link, site: Site, listening: socket.socket, renew: Callable[[Any], None]) -> None:
+async def _serve(
+    front: Front, link: Link | NoWriter, site: Site, listening: socket.socket, renew: Callable[[Any], None]
+) -> None:
     loop = asyncio.get_running_loop()
     link.tie(loop)
     pulse = Pulse(LONGEST)

@@ -90,18 +90,20 @@ def writing(code: str, hand: Any, give_up: GiveUp) -> Iterator[socket.socket]:
 
 @contextmanager
 def serving(
-    code: str, hand: Any, host: str, port: int, processes: int, writing: socket.socket, give_up: GiveUp
+    code: str, hand: Any, host: str, port: int, processes: int, writing: socket.socket | None, give_up: GiveUp
 ) -> Iterator[Callable[[Any], None]]:
     """So many processes that run `code` while the block lasts, each with a socket of its own on the one port.
 
-    `hand`: what they find as `handed()`; `writing`: as `to_writer()`. The sockets outlive them: who connects meanwhile
-    waits. `give_up`: as above. What is given hands them something else, for as long as they live and to the next ones.
+    `hand`: what they find as `handed()`; `writing`: as `to_writer()`, None where nobody writes. The sockets outlive
+    them: who connects meanwhile waits. `give_up`: as above. What is given hands them something else, for as long as
+    they live and to the next ones.
     """
+    writer = {} if writing is None else {_WRITER: [writing.fileno()]}
     with ExitStack() as opened:
         tallies = [opened.enter_context(_file()).fileno() for _ in range(processes)]
         sockets = [opened.enter_context(_listening(host, port)) for _ in range(processes)]
         passed = [
-            {_LISTENER: [listening.fileno()], _WRITER: [writing.fileno()], _TALLIES: [own, *tallies]}
+            {_LISTENER: [listening.fileno()], _TALLIES: [own, *tallies], **writer}
             for listening, own in zip(sockets, tallies, strict=True)
         ]
         keepers = [opened.enter_context(_kept(code, hand, one, "server_died", give_up)) for one in passed]

@@ -23,6 +23,10 @@ EVERY = 0.1
 REST = 2.0
 LONGEST_REST = 0.1
 """A round rests so many times as long as it took, at most so many seconds: others want the interpreter, too."""
+SOON = 0.004
+"""Seconds behind which a database that follows another one is looked at again; each time twice as long."""
+LOOKS = 5
+"""So many times at most for one commit: behind those comes the next look of all."""
 KEPT = 1_000
 """Events that are kept for those who come back."""
 
@@ -51,13 +55,20 @@ class Tail:
     """Belongs to one event loop. `read`: the next events behind a position, in a thread.
 
     `listen` is given what is to be called when something was committed, again and again: the writer may be another one.
+    `replayed`: what is read comes a little later than what was committed.
     """
 
     def __init__(
-        self, read: Callable[[int], Sequence[TailEvent]], listen: Callable[[Callable[[], None]], None]
+        self,
+        read: Callable[[int], Sequence[TailEvent]],
+        listen: Callable[[Callable[[], None]], None],
+        *,
+        replayed: bool = False,
     ) -> None:
         self._read = read
         self._listen = listen
+        self._looks = LOOKS if replayed else 0
+        self._left = 0
         self._threads = Threads(1, "hookfold-tail")
         self._groups: dict[Wanted, dict[TailFollower, None]] = {}
         self._wanting: dict[Key, dict[Wanted, None]] = {}
@@ -75,6 +86,8 @@ class Tail:
             self._begin(head)
         elif head < self._floor:
             return False
+        if self._looks:
+            asyncio.get_running_loop().call_soon(self.committed)
         missed = [told for told in self._recent if _is_for(follower, told)]
         if not missed or follower.take(joined(missed), self._position):
             self._add(follower)
@@ -85,8 +98,13 @@ class Tail:
         if follower.fed:
             self._remove(follower, follower.after)
 
+    def committed(self) -> None:
+        """Something was."""
+        self._left = self._looks
+        self.news()
+
     def news(self) -> None:
-        """Something was committed, or may have been."""
+        """There may be something to read."""
         if self._reading or self._resting:
             self._again = True
         elif self._groups:
@@ -111,7 +129,7 @@ class Tail:
         self._looking = bool(self._groups)
         if self._looking:
             asyncio.get_running_loop().call_later(EVERY, self._look)
-            self._listen(self.news)
+            self._listen(self.committed)
             for follower in self._all():
                 if follower.fed and not follower.look() and follower.fed:
                     self._remove(follower, self._position)
@@ -126,6 +144,9 @@ class Tail:
         elif self._groups and after == self._position and reading.result():
             self._feed(reading.result())
             self._again = self._again or len(reading.result()) == AT_ONCE
+        elif self._left:
+            asyncio.get_running_loop().call_later(SOON * 2 ** (self._looks - self._left), self.news)
+            self._left -= 1
         self._resting = True
         rest = min(LONGEST_REST, REST * (monotonic() - began))
         asyncio.get_running_loop().call_later(rest, self._rested)

@@ -5,7 +5,7 @@ from adapters.sql.audit.verify import Verified, recompute
 from adapters.sql.database.address import WrongAddress
 from adapters.sql.database.backup import back_up, faults
 from adapters.sql.database.collector import seldom_collecting
-from adapters.sql.database.engine import noted_files, open_engine, opened_engine
+from adapters.sql.database.engine import is_standby, noted_files, open_engine, opened_engine
 from adapters.sql.database.errors import cause_of
 from adapters.sql.database.exceptions import Unavailable, Unstorable
 from adapters.sql.database.files import Noted
@@ -13,6 +13,7 @@ from adapters.sql.database.limits import TooLong, time_limit
 from adapters.sql.database.revisions import check_made, check_newest, migrate, revision
 from adapters.sql.database.session import Unfit
 from adapters.sql.database.threads import leave
+from adapters.sql.database.transactions import is_read_only
 from adapters.sql.database.wal import carrying
 from adapters.sql.erasure.destroy import Erasable
 from adapters.sql.erasure.erase import Erasure
@@ -22,7 +23,7 @@ from adapters.sql.log.batch_limits import batch_length
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
 from adapters.sql.log.group_commit import GroupCommit
 from adapters.sql.log.log import Log
-from adapters.sql.log.own_events import OWN, Recorder, own_source
+from adapters.sql.log.own_events import NOBODY, OWN, Recorder, own_source
 from adapters.sql.log.seal import seal as sealed_by
 from adapters.sql.log.write_probe import probe
 from adapters.sql.projections.background import BackgroundFolding, LongStreams
@@ -49,7 +50,7 @@ from adapters.sql.replay.plans import Plan, Plans
 from adapters.sql.replay.replay import Part, Replay
 from adapters.sql.replay.reread import Rereader
 from adapters.sql.service.configured import TOKENS, Configured, note_configuration, secrets_changed
-from adapters.sql.service.first_use import claim, claimed_sources, claims, is_begun
+from adapters.sql.service.first_use import claim, claimed_sources, claims, held_otherwise, is_begun
 from adapters.sql.service.presence import Presence
 from adapters.sql.transfer.export_reader import (
     ExportedDelivery,
@@ -72,6 +73,7 @@ from adapters.sql.transfer.importer import Importer, ImportItem
 
 __all__ = [
     "NEWEST",
+    "NOBODY",
     "OWN",
     "TOKENS",
     "Anomalous",
@@ -163,7 +165,10 @@ __all__ = [
     "claimed_sources",
     "claims",
     "faults",
+    "held_otherwise",
     "is_begun",
+    "is_read_only",
+    "is_standby",
     "keeper",
     "leave",
     "migrate",

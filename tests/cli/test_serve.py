@@ -66,6 +66,17 @@ def test_the_processes_that_serve_read_the_same_settings(run, served, elsewhere)
     assert set(load(None, os.environ).sources) == set(served[0][0].sources)
 
 
+def test_a_service_that_only_reads_is_asked_to_write_nothing(run, served, elsewhere):
+    run("init")
+
+    assert run("serve", "--read-only").exit_code == 0
+    refused = run("serve", "--read-only", "--rebuild-on-start")
+
+    assert [serving.read_only for _, serving in served] == [True]
+    assert refused.exit_code == 2
+    assert "--rebuild-on-start" in refused.output
+
+
 @pytest.mark.parametrize("text", ["[sources.x]\nprovider = 'nobody'", "[servise]", "not toml", AMPS])
 def test_a_wrong_configuration_stops_the_start_with_the_file_and_the_mend(run, served, elsewhere, text):
     (elsewhere / "hookfold.toml").write_text(text)

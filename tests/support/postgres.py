@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from tests.support.server import Server
+from tests.support.server import Server, Standby
 
 SETTINGS = {
     "timezone": "Asia/Tokyo",  # a server in UTC hides every instant that lost its zone
@@ -56,7 +56,13 @@ class Postgres:
         self._undo.close()
 
     def url(self, name: str) -> str:
-        return f"postgresql://postgres@/{name}?host={quote(str(self._folder))}"
+        return url_of(self._folder, name)
+
+    @contextmanager
+    def standby(self) -> Iterator[Standby]:
+        """A server that follows this one, as long as the block lasts."""
+        with Standby(self._own()) as standby:
+            yield standby
 
     def create(self, template: str = "template1") -> str:
         """Makes a database (a copy of the template, which nobody may be connected to) and gives its name."""
@@ -88,3 +94,8 @@ class Postgres:
 
     def _run(self, sql: str) -> None:
         self._admin.execute(sql.encode())
+
+
+def url_of(folder: Path | None, name: str) -> str:
+    """A database of the server in that folder."""
+    return f"postgresql://postgres@/{name}?host={quote(str(folder))}"

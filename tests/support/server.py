@@ -32,9 +32,12 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         if _is_root():
             os.chown(self.folder, _nobody().pw_uid, _nobody().pw_gid)
-        command = ["initdb", "-D", ".", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"]
-        made = subprocess.run(self._command(command), capture_output=True, text=True, check=False, **self._as_whom())
+        made = subprocess.run(
+            self._command(self._making()), capture_output=True, text=True, check=False, **self._as_whom()
+        )
         assert made.returncode == 0, made.stderr
+        for copied in self.folder.glob(".s.PGSQL.*"):  # where the other one is reached
+            copied.unlink()
         with (self.folder / "postgresql.auto.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in self._settings.items())
         self.start()
@@ -62,6 +65,9 @@ class Server:
         self.stop()
         shutil.rmtree(self.folder)
 
+    def _making(self) -> list[str]:
+        return ["initdb", "-D", ".", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"]
+
     def _is_ready(self) -> bool:
         file = self.folder / "postmaster.pid"
         lines = file.read_text().splitlines() if file.exists() else []
@@ -75,6 +81,18 @@ class Server:
         if _is_root():
             mine |= {"user": _nobody().pw_uid, "group": _nobody().pw_gid, "extra_groups": []}
         return mine
+
+
+class Standby(Server):
+    """One that follows another server, made of a copy of it, and answers questions meanwhile."""
+
+    def __init__(self, primary: Server) -> None:
+        super().__init__({})
+        self._primary = primary
+
+    def _making(self) -> list[str]:
+        of = ["-h", str(self._primary.folder), "-U", "postgres"]
+        return ["pg_basebackup", "-D", ".", *of, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
 
 
 @cache

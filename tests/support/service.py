@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -161,15 +161,17 @@ def running(
     front: str = "serve",
     before: str = "",
     configuration: str = CONFIGURATION,
+    options: Sequence[str] = (),
 ) -> Iterator[Service]:
     """A service on a free port; stopped in the end, with all that belongs to it. `before`: Python to run first.
+    `options`: of `serve`, beside the number of its processes.
 
     It has a process group of its own, as one has that a shell starts. No line of its log, and no metric, may tell a
     secret, an e-mail address or a body.
     """
     port = port or free_port()
     env = surroundings(url, folder, configuration) | {"HOOKFOLD_PORT": str(port)}
-    command = [sys.executable, "-c", before + FRONTS[front], "serve", "--processes", str(processes)]
+    command = [sys.executable, "-c", before + FRONTS[front], "serve", "--processes", str(processes), *options]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log, process_group=0)
     service = Service(port, process, folder / "log")

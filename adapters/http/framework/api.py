@@ -47,6 +47,8 @@ class Api:
     raises Unavailable where it cannot. `plans`: replays that are asked for over HTTP.
     `threads`: how many requests are served at a time, of which a quarter may wait. `patience`: how long, in seconds.
     `limit`: seconds that a question may take.
+    `replica`: the same over a database that follows this one; questions are put there. `writable`: a service writes
+    here, and takes what a POST tells.
     """
 
     reads: Reads
@@ -63,6 +65,8 @@ class Api:
     probe: Callable[[], object] = bool
     plans: Plans | None = None
     tokens: Mapping[str, Token] = field(default_factory=dict)
+    replica: "Api | None" = None
+    writable: bool = True
     holders: Holders = field(init=False)
     as_of: TemporalReads = field(init=False)
     current: Current = field(init=False)

@@ -3,19 +3,22 @@
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from flask import Request, Response, has_request_context, request
 
+from adapters.audit import Uncovered
 from adapters.http.framework.answers import json_answer
 from adapters.http.framework.api import Api
 from adapters.http.framework.cursors import CursorContent, Cursors
 from adapters.http.framework.parameters import as_document, as_query, read_query
-from adapters.http.framework.problems import BadRequest, NotJson, TooLarge
+from adapters.http.framework.problems import BadRequest, Behind, NotJson, TooLarge
 from adapters.http.framework.routes import Ask, Listing, Route
 from adapters.http.framework.tokens import who
-from adapters.sql import time_limit
+from adapters.sql import TooLong, Unavailable, time_limit
+
+T = TypeVar("T")
 
 LARGEST_BODY = 16_384
 """Bytes of a JSON body that the query API takes."""
@@ -37,27 +40,34 @@ class Endpoints:
         """The function that answers the route's requests."""
 
         def endpoint(**path: str) -> Response:
-            ask, parameters = self._ask(route, path, request.path, read_query(request.query_string), who())
-            with self._limit(route, ask.query):
-                missing = [name for name in route.headers if name not in request.headers]
-                result = route.view(ask, read_document(request, route.body, missing)) if route.body else route.view(ask)
-                return self._answer(result, parameters)
+            given, by = read_query(request.query_string), who()
+
+            def answer(api: Api) -> Response:
+                ask, parameters = self._ask(api, route, path, request.path, given, by)
+                with self._limit(route, ask.query):
+                    return self._answer(_viewed(route, ask), parameters)
+
+            return self._of_either(route, answer)
 
         return endpoint
 
     def told(self, route: Route, path: dict[str, str], given: dict[str, str], by: str | None) -> tuple[Any, Parameters]:
         """What a GET is answered with, before it is written as JSON; and the parameters, also those of a cursor."""
         where = route.path.format(**path)
-        ask, parameters = self._ask(route, path, where, given, by)
-        with self._limit(route, ask.query):
-            result = route.view(ask)
-        if isinstance(result, Listing):
-            return result.answer(self._cursor(where, parameters, result.following)), parameters
-        return result, parameters
+
+        def tell(api: Api) -> tuple[Any, Parameters]:
+            ask, parameters = self._ask(api, route, path, where, given, by)
+            with self._limit(route, ask.query):
+                result = route.view(ask)
+            if isinstance(result, Listing):
+                return result.answer(self._cursor(where, parameters, result.following)), parameters
+            return result, parameters
+
+        return self._of_either(route, tell)
 
     def done(self, route: Route, path: dict[str, str], document: dict[str, Any], by: str | None) -> Any:
         """What a POST is answered with, before it is written as JSON."""
-        ask, _ = self._ask(route, path, route.path.format(**path), {}, by)
+        ask, _ = self._ask(self._api, route, path, route.path.format(**path), {}, by)
         with self._limit(route, ask.query):
             return route.view(ask, as_document(route.body or msgspec.Struct, document))
 
@@ -65,14 +75,26 @@ class Endpoints:
         """A cursor for the first page of a list: a link that holds its filters, and none of them in clear."""
         return self._cursors.seal(where, CursorContent(parameters, None))
 
+    def _of_either(self, route: Route, answer: Callable[[Api], T]) -> T:
+        """The replica's answer, where there is one; the primary's where that is away, or behind what is asked for."""
+        replica = self._api.replica
+        if replica is not None and route.method == "GET" and not route.primary:
+            try:
+                return answer(replica)
+            except TooLong:
+                raise
+            except (Behind, Uncovered, Unavailable):
+                return answer(self._api)
+        return answer(self._api)
+
     def _ask(
-        self, route: Route, path: dict[str, str], where: str, given: dict[str, str], by: str | None
+        self, api: Api, route: Route, path: dict[str, str], where: str, given: dict[str, str], by: str | None
     ) -> tuple[Ask[Any], Parameters]:
         parameters, after = self._parameters(where, given)
         query = as_query(route.query, parameters)
         if at_least := getattr(query, "min_position", None):
-            self._api.waiting.until(at_least, request.environ if has_request_context() else {})
-        return Ask(self._api, query, path, after, by), parameters
+            api.waiting.until(at_least, request.environ if has_request_context() else {})
+        return Ask(api, query, path, after, by), parameters
 
     def _limit(self, route: Route, query: msgspec.Struct) -> AbstractContextManager[None]:
         return nullcontext() if route.unhurried else time_limit(self._api.limit, getattr(query, "wait", None) or 0)
@@ -104,6 +126,13 @@ class Endpoints:
             return None
         carried = {name: value for name, value in parameters.items() if name not in _OF_ONE_PAGE}
         return self._cursors.seal(where, CursorContent(carried, following))
+
+
+def _viewed(route: Route, ask: Ask[Any]) -> Any:
+    if not route.body:
+        return route.view(ask)
+    missing = [name for name in route.headers if name not in request.headers]
+    return route.view(ask, read_document(request, route.body, missing))
 
 
 def read_document(asked: Request, kind: type[msgspec.Struct], missing: Sequence[str] = ()) -> msgspec.Struct:

@@ -8,7 +8,8 @@
     ├── Gone          410  nobody's: what is asked for was erased
     ├── TooLarge      413  the client's: the body
     ├── NotJson       415  the client's: the content type
-    └── Busy          503  ours: the database is away, or what was waited for did not come; `Retry-After` says when
+    └── Busy          503  ours: the database is away, or too much waits; `Retry-After` says when
+        └── Behind         ours: what was waited for did not come
 
 Everything else that Flask itself finds (404, 405, ...) is told in the same shape; what nobody foresaw is a 500 that
 tells nothing of its cause.
@@ -137,6 +138,10 @@ class Busy(Problem):
     @property
     def headers(self) -> list[tuple[str, str]]:
         return [("Retry-After", "1")]
+
+
+class Behind(Busy):
+    """What is asked for is not there yet, where the question was put."""
 
 
 def _challenge(**told: str | None) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from adapters.config import Token
 from adapters.http.framework.api import Api
 from adapters.http.framework.endpoints import Endpoints
-from adapters.http.framework.problems import Busy, Forbidden
+from adapters.http.framework.problems import Busy, Conflict, Forbidden
 from adapters.http.framework.routes import Route
 from adapters.sql import TooLong, Unavailable
 
@@ -46,6 +46,8 @@ class Questions:
 
     def do(self, name: str, token: Token | None, document: dict[str, Any], /, **path: str) -> Any:
         """What a POST of that document is answered with. Raises Problem."""
+        if name not in self._routes:
+            raise Conflict("this service only reads: go to the one that writes")
         route = self._routes[name]
         _check(route, token)
         with _away_as_busy():

@@ -80,6 +80,7 @@ class Route:
     `also`: other media types of the answer, as text.
     `page`: what holds the items and the cursor, where it has more than these. `etag`: a GET's answer has one.
     `problems`: the statuses of its own, with what they mean. `unhurried`: it may take longer than a question may.
+    `primary`: it is asked of the database that is written, though there is a replica.
     """
 
     method: str
@@ -98,6 +99,7 @@ class Route:
     etag: bool = True
     problems: dict[str, str] = field(default_factory=dict)
     unhurried: bool = False
+    primary: bool = False
 
     def __post_init__(self) -> None:
         if (self.scope is OPEN) is self.path.startswith("/v1/"):

@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import Gauge
 
 from adapters.http.framework.carried import CARRIED, Carried, Wanted
-from adapters.http.framework.problems import Busy
+from adapters.http.framework.problems import Behind, Busy
 
 ENDING = "hookfold.ending"
 """In the WSGI environment, where a server knows it: a function, true once the client left or the service stops."""
@@ -46,7 +46,7 @@ class Waiting:
         return slot
 
     def until(self, position: int, environ: dict[str, Any]) -> None:
-        """Returns once that position is committed and folded. Raises Busy where it does not come in time, or PutOff."""
+        """Returns once that position is there, and folded. Raises Behind past the time for it, Busy, PutOff."""
         head, folded = self._folded()
         if folded >= position:
             return
@@ -61,7 +61,7 @@ class Waiting:
             waited = (_NOTHING, head, head, _EVERY) if late else (Wanted(), position - 1, head)
             carried.put_off("min_position", self._patience, *waited)
         what = f"position {position} was not folded" if late else f"the log did not come to position {position}"
-        raise Busy(f"{what} in time: ask again", parameter="min_position")
+        raise Behind(f"{what} in time: ask again", parameter="min_position")
 
 
 def looks(seconds: float = inf, every: float = _EVERY, ending: Callable[[], bool] = bool) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """`/v1/events`: the log as it is, by position. Who follows positions sees every event once."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -26,7 +27,7 @@ from adapters.http.framework.waiting import carried_of, ending_of, looks
 from adapters.http.presenters import shapes
 from adapters.http.views.follow import Follower, message, messages
 from adapters.providers import PROVIDERS, meant
-from adapters.sql import OWN, Recorded, Source, own_source
+from adapters.sql import OWN, Recorded, Source, Unavailable, own_source
 from core.event import Unreadable, word_of
 from core.instants import text_of, utc
 
@@ -111,7 +112,15 @@ def events_of(ask: Ask[Any], streams: Sequence[tuple[str, str]]) -> Listing[shap
 
 def read_tail(api: Api, after: int) -> list[TailEvent]:
     """The next events behind a position as messages, for a server that carries on."""
-    return within_bounds(_messages(api, api.reads.events(after=after, limit=AT_ONCE)))
+    return within_bounds(_messages(api, _next_of(api, after)))
+
+
+def _next_of(api: Api, after: int) -> Sequence[Recorded]:
+    """Of the replica, where there is one and it answers."""
+    if api.replica is not None:
+        with suppress(Unavailable):
+            return api.replica.reads.events(after=after, limit=AT_ONCE)
+    return api.reads.events(after=after, limit=AT_ONCE)
 
 
 def _stream_of(content: Iterator[bytes]) -> Response:

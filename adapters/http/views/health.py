@@ -4,9 +4,11 @@ from typing import Any
 
 import msgspec
 from flask import Response
+from msgspec import UNSET, UnsetType
 
 from adapters.http.framework import queries
 from adapters.http.framework.answers import SAFE_HEADERS, uncached
+from adapters.http.framework.api import Api
 from adapters.http.framework.problems import Busy
 from adapters.http.framework.routes import OPEN, Ask, Routes
 from adapters.http.ingest.door import Answer
@@ -50,13 +52,26 @@ class Folding(msgspec.Struct, kw_only=True):
     oldest: shapes.Time | None
 
 
+class Replica(msgspec.Struct, kw_only=True):
+    """What follows the database that is written, and is asked instead of it. `status`: `ok` or `away`.
+
+    `position`: the last one that it has; `lag`: by how many it is behind, unknown to a service that knows it alone.
+    `replayed_at`: when what it replayed last was committed where it is written; null of one that replays nothing.
+    """
+
+    status: str
+    position: int | None = None
+    lag: int | None = None
+    replayed_at: shapes.Time | None = None
+
+
 class Readiness(msgspec.Struct):
     """The service can take deliveries and answer questions.
 
     `status`: `ok`; `unbuilt` where this release has not folded the log yet, so that questions are answered from the log
     itself, more slowly; `faulty` where it cannot fold some streams; `retired` where other code serves, and this process
     answers with its own version until it is restarted with that release. `position`: the log's last one. `lag`: by how
-    many positions the projections that this process reads are behind it.
+    many positions the projections that this process reads are behind it. `replica`: where questions are put to one.
     """
 
     status: str
@@ -65,6 +80,7 @@ class Readiness(msgspec.Struct):
     position: int
     lag: int
     folding: list[Folding]
+    replica: Replica | UnsetType = UNSET
 
 
 @routes.one(OPEN, "/healthz", queries.Plain, Health, etag=False)
@@ -73,9 +89,12 @@ def healthz(_: Ask[Any]) -> Response:
     return uncached(Health("ok"))
 
 
-@routes.one(OPEN, "/readyz", queries.Plain, Readiness, etag=False)
+@routes.one(OPEN, "/readyz", queries.Plain, Readiness, etag=False, primary=True)
 def readyz(ask: Ask[Any]) -> Response:
-    """Whether the service can do its work: 503 where the database is away, not migrated, or takes no writes."""
+    """Whether the service can do its work: 503 where the database is away, not migrated, or takes no writes.
+
+    One that only reads writes nothing to find out. A replica that is away is told, and the other database is asked.
+    """
     try:
         current, newest = ask.api.reads.revision()
         if current != newest:
@@ -91,7 +110,20 @@ def readyz(ask: Ask[Any]) -> Response:
     if word == "ok" and any(one.status == "retired" for one in own):
         word = "retired"
     told = [_folding(one) for one in status.versions]
-    return uncached(Readiness(word, "ok", current or "", status.position, status.lag, told))
+    replica = _replica(ask.api, status.position)
+    return uncached(Readiness(word, "ok", current or "", status.position, status.lag, told, replica))
+
+
+def _replica(api: Api, position: int) -> Replica | UnsetType:
+    """Of a service that knows its replica, or is one. `position`: the last one here."""
+    try:
+        if api.replica is None:
+            replayed_at = None if api.writable else text_of(api.reads.replayed_at())
+            return Replica(status="ok", position=position, replayed_at=replayed_at) if replayed_at else UNSET
+        head, replayed_at = api.replica.reads.head(), text_of(api.replica.reads.replayed_at())
+    except Unavailable:
+        return Replica(status="away")
+    return Replica(status="ok", position=head, lag=max(0, position - head), replayed_at=replayed_at)
 
 
 def _folding(one: VersionStatus) -> Folding:

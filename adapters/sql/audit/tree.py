@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.snapshot import hold_still
 from adapters.sql.database.tables import checkpoints, events, nodes
-from adapters.sql.database.transactions import writing
+from adapters.sql.database.transactions import is_read_only, writing
 from adapters.sql.dialects.dialect import Insert, Row, dialect_of
 from core import merkle
 from core.merkle import Node
@@ -68,6 +68,7 @@ class Tree:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.read_only = is_read_only(engine)
 
     def head(self) -> int:
         """The log's last position, which is its number of leaves."""
@@ -97,7 +98,13 @@ class Tree:
                 return made
 
     def checkpoint(self, make: Make) -> StoredCheckpoint | None:
-        """Appends a checkpoint of the whole log, unless the newest one is that; None for an empty log. Raises Hole."""
+        """Appends a checkpoint of the whole log, unless the newest one is that; None for an empty log. Raises Hole.
+
+        Where nothing may be written: the newest one.
+        """
+        if self.read_only:
+            with self.look() as view:
+                return view.newest()
         self.seal()
         with self._turn() as connection:
             newest, head = _stored(connection, _NEWEST), connection.execute(_HEAD).scalar_one()

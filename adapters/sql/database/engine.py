@@ -32,30 +32,48 @@ _SQLITE_PRAGMAS = (
 )
 
 
-def open_engine(url: str, *, pool_size: int = 8, make: bool = True, noted: Noted | None = None) -> Engine:
+def open_engine(
+    url: str, *, pool_size: int = 8, make: bool = True, noted: Noted | None = None, read_only: bool = False
+) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3). Nothing is connected yet.
 
     `noted`: the files that another process of the service has open under this path (`noted_files`).
+    `read_only`: the database itself refuses whatever would write; nothing is made then.
     Raises WrongAddress where the URL is wrong; without `make`, Unavailable where the file is not there.
     """
     parsed = address(url)
     if parsed.get_backend_name() == "sqlite":
         files = DatabaseFiles(Path(parsed.database or ""), noted)
-        engine = _open_sqlite(parsed, files, pool_size, make and noted is None)
+        engine = _open_sqlite(parsed, files, pool_size, make and noted is None and not read_only)
+        if read_only:
+            event.listen(engine, "connect", _only_read)
     else:
-        engine = _open_postgresql(parsed, pool_size)
+        engine = _open_postgresql(parsed, pool_size, read_only=read_only)
     hold_to_limits(engine)
+    engine.update_execution_options(read_only=read_only)
     return engine
 
 
-def _open_postgresql(parsed: URL, pool_size: int) -> Engine:
+def is_standby(engine: Engine) -> bool:
+    """Whether the database follows another server's log, and so takes no writes. Raises Unavailable."""
+    if engine.dialect.name != "postgresql":
+        return False
+    with our_errors(), engine.connect() as connection:
+        return bool(connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one())
+
+
+def _only_read(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA query_only = ON")
+
+
+def _open_postgresql(parsed: URL, pool_size: int, *, read_only: bool) -> Engine:
     engine = create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args=session.arguments(parsed),
+        connect_args=session.arguments(parsed, read_only=read_only),
     )
     event.listen(engine, "connect", session.begin, insert=True)  # the first to speak over it
     event.listen(engine, "handle_error", _give_up)
@@ -69,9 +87,9 @@ def _give_up(context: ExceptionContext) -> None:
 
 
 @contextmanager
-def opened_engine(url: str, *, make: bool = True) -> Iterator[Engine]:
+def opened_engine(url: str, *, make: bool = True, read_only: bool = False) -> Iterator[Engine]:
     """An engine for as long as the block lasts."""
-    engine = open_engine(url, make=make)
+    engine = open_engine(url, make=make, read_only=read_only)
     try:
         yield engine
     finally:

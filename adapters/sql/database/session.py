@@ -27,6 +27,7 @@ RELIED_ON: Mapping[str, str] = {
 """Set where a session begins, by a statement: some variables of the environment come behind `options`."""
 
 _OPTIONS = "-c statement_timeout=0 -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+_READ_ONLY = "-c default_transaction_read_only=on"
 
 _DEADLINES = {
     "connect_timeout": 10,
@@ -53,12 +54,13 @@ class Unfit(Unavailable):
     """The database is there, and what it is set to makes it useless for a log. The text is the mend."""
 
 
-def arguments(url: URL) -> dict[str, Any]:
-    """What the driver is given beside the URL."""
+def arguments(url: URL, *, read_only: bool = False) -> dict[str, Any]:
+    """What the driver is given beside the URL. `read_only`: the server refuses each statement that would write."""
     said = {option.keyword.decode(): option.val for option in Conninfo.get_defaults() if option.val != option.compiled}
     deadlines = {name: value for name, value in _DEADLINES.items() if name not in {*url.query, *said}}
     options = _words(url.query.get("options")) or (said.get("options") or b"").decode()
-    return {**deadlines, "client_encoding": "UTF8", "options": f"{_OPTIONS} {options}".strip()}
+    ours = f"{_OPTIONS} {_READ_ONLY}" if read_only else _OPTIONS
+    return {**deadlines, "client_encoding": "UTF8", "options": f"{ours} {options}".strip()}
 
 
 def set_otherwise(url: URL) -> Iterator[str]:

@@ -12,6 +12,11 @@ from adapters.sql.database.errors import cause_of, is_for_now, is_from_driver, s
 from adapters.sql.dialects.dialect import dialect_of
 
 
+def is_read_only(engine: Engine) -> bool:
+    """Whether the engine was opened for reading alone."""
+    return bool(engine.get_execution_options().get("read_only"))
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes what is not of the log, and ends with the block.
@@ -36,6 +41,7 @@ class Transactions:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.read_only = is_read_only(engine)
         self.dialect = dialect_of(engine)
 
     @contextmanager

@@ -37,12 +37,12 @@ class Current:
     def is_built(self) -> bool:
         """Whether this code's versions can be read. Streams that others' appends left to it are folded first.
 
-        False: what is asked has to be folded from the log.
+        False: what is asked has to be folded from the log, also where streams are left and nothing may be written.
         """
         with self._transactions.reading() as cursor:
             now = self._look(cursor)
             left = not now.nothing_pending and now.is_built() and any_dirty(cursor, self._dialect, now.versions())
-        return now.is_built() and (not left or self._catch_up(now.versions()))
+        return now.is_built() and (not left or (not self._transactions.read_only and self._catch_up(now.versions())))
 
     def folded(self) -> tuple[int, int]:
         """The log's last position, and the one up to which all is folded: long streams may be behind."""

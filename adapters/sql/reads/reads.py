@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy import Connection, Engine, Executable, text
 
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.revisions import revision
@@ -34,6 +34,7 @@ from core.clocks import Clocks
 from core.event import Instant
 from core.machines.state import Run
 
+_REPLAYED = text("SELECT (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000000)::bigint")
 _MANY = 500
 """Positions in one statement."""
 
@@ -47,6 +48,13 @@ class Reads:
     def head(self) -> int:
         """The log's last position; 0 where it is empty."""
         return int(self._rows(reads_events.HEAD)[0][0])
+
+    def replayed_at(self) -> Instant | None:
+        """When what a standby replayed last was committed, by its primary's clock; None of what is no standby."""
+        if self._engine.dialect.name != "postgresql":
+            return None
+        at: Instant | None = self._rows(_REPLAYED)[0][0]
+        return at
 
     def wal_bytes(self) -> int:
         """The size of SQLite's write-ahead log, which lies beside the database; 0 on PostgreSQL."""

@@ -66,6 +66,12 @@ class Plans:
         self._clock = clock
         self._working: set[tuple[str, str]] = set()
 
+    def read_from(self, engine: Engine) -> "Plans":
+        """The same plans, asked of another database that has them."""
+        other = Plans(engine, self._replay, self._clock)
+        other._working = self._working
+        return other
+
     def newest(self) -> list[Plan]:
         """All that are kept."""
         return self._ask(_NEWEST)

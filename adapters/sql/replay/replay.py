@@ -145,10 +145,8 @@ class Replay:
         if part.stream is not None and not self._rows_of(part.stream):
             raise ReplayRefused(f"there is no stream {part.stream}")
         self._record("replayed", part=msgspec.structs.asdict(part))
-        with self._transactions.turn() as cursor:
-            versions = register(cursor, self._dialect, self._code.machines, self._clock())
         marked = 0
-        versions = [one for one in versions if one.status in BUILT]
+        versions = [one for one in self._registered() if one.status in BUILT]
         for kind in (part.kind,) if part.kind else KINDS:
             marked += sum(self._mark(versions, chunk) for chunk in self._selected(part, kind))
         for machine in self._code.machines.values():
@@ -259,10 +257,17 @@ class Replay:
 
     def _behind(self) -> list[str]:
         """Machines of which this code's version does not serve."""
-        with self._transactions.turn() as cursor:
-            versions = register(cursor, self._dialect, self._code.machines, self._clock())
+        versions = self._registered()
         owns = {name: own_version(versions, name, kind.fingerprint) for name, kind in self._code.machines.items()}
         return [name for name, own in owns.items() if own is None or own.status != SERVING]
+
+    def _registered(self) -> list[Version]:
+        """Every version, this code's among them, unless nothing may be written."""
+        if self._transactions.read_only:
+            with self._transactions.reading() as cursor:
+                return all_versions(cursor)
+        with self._transactions.turn() as cursor:
+            return register(cursor, self._dialect, self._code.machines, self._clock())
 
     def _rows_of(self, stream: str) -> list[Row]:
         with self._transactions.reading() as cursor:

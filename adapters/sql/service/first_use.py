@@ -12,6 +12,7 @@ from adapters.sql.database.tables import service
 from adapters.sql.database.transactions import writing
 
 _SOURCE = "source:"
+_CLAIM = text("INSERT INTO service (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING")
 
 
 def is_begun(url: str) -> bool:
@@ -37,9 +38,14 @@ def claimed_sources(engine: Engine) -> dict[str, str]:
 
 def claim(engine: Engine, facts: Mapping[str, str]) -> dict[str, str]:
     """Records each fact that the database has none of; gives those that it holds otherwise, with what it holds."""
-    insert = "INSERT INTO service (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING"
-    with writing(engine) as connection:
-        if facts:
-            connection.execute(text(insert), [{"name": name, "value": value} for name, value in facts.items()])
-        held = dict(connection.execute(select(service.c.name, service.c.value)).all())
-    return {name: held[name] for name, value in facts.items() if held[name] != value}
+    held = claims(engine)
+    if missing := [{"name": name, "value": value} for name, value in facts.items() if name not in held]:
+        with writing(engine) as connection:
+            connection.execute(_CLAIM, missing)
+        held = claims(engine)  # another service may have been first
+    return held_otherwise(held, facts)
+
+
+def held_otherwise(held: Mapping[str, str], facts: Mapping[str, str]) -> dict[str, str]:
+    """Those of the facts that the database holds otherwise, with what it holds."""
+    return {name: held[name] for name, value in facts.items() if held.get(name, value) != value}

@@ -106,7 +106,7 @@ WRONG = [
     (
         "[service]\nsecrets = 'x'",
         "service.secrets",
-        "one of answer_within, checkpoint_every, max_body, origin, peer_rate, secret, signing_key, trusted_proxies",
+        "one of answer_within, checkpoint_every, max_body, origin, peer_rate, read_database_url, secret, signing_key",
     ),
     ("[service]\nanswer_within = 8", "service.answer_within", "make it a number with its unit"),
     ("[service]\nmax_body = '1 MB'", "service.max_body", "make it a number of bytes"),
@@ -265,3 +265,29 @@ def test_limits_and_an_unguessable_path_are_taken(settings):
     assert (found.service.peer_rate, found.sources["captions"].rate) == (Rate(600, 60), Rate(5, 1))
     assert found.service.trusted_proxies == ("127.0.0.1/32", "10.0.0.0/8")
     assert found.paths == {"captions": "0123456789abcdef"}
+
+
+REPLICA = "postgresql://reader:s3cret@replica/hooks"
+
+
+@pytest.mark.parametrize("said", [REPLICA, "env:REPLICA_URL"])
+def test_a_replica_is_named_by_its_url_or_by_reference_and_never_told(settings, said):
+    env = {"HOOKFOLD_DATABASE_URL": "postgresql://u@h/hooks", "REPLICA_URL": REPLICA}
+
+    found = settings(f'[service]\nread_database_url = "{said}"', **env)
+
+    assert found.service.read_database_url.value == REPLICA
+    assert "s3cret" not in f"{found!r} {found.service!r}"
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "mend"),
+    [
+        ("postgresql://u@h/x", "sqlite:///copy.db", 'write "postgresql://'),
+        ("postgresql://u@h/x", "", 'write "postgresql://'),
+        ("sqlite:///var/x.db", REPLICA, "SQLite has no replica"),
+    ],
+)
+def test_a_replica_is_one_of_postgresql(settings, url, said, mend):
+    with pytest.raises(ConfigError, match=f"service.read_database_url: {mend}"):
+        settings(f'[service]\nread_database_url = "{said}"', HOOKFOLD_DATABASE_URL=url)

@@ -180,3 +180,19 @@ def test_nothing_is_read_where_nobody_follows():
         assert len(log.asked) == asked
 
     run(scene)
+
+
+def test_what_is_committed_and_not_replayed_yet_is_looked_for_again_soon(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "EVERY", 60.0)
+
+    async def scene(log: Log, _tail: Tail) -> None:
+        tail, replayed = Tail(lambda after: log.read(after) if later else [], log.listen, replayed=True), Follower()
+        later: list[bool] = []
+        tail.join(replayed, 0)
+        log.add(("clinic", "a"))
+        asyncio.get_running_loop().call_later(0.01, later.append, True)
+        await replayed.came.wait()
+        assert replayed.got == b"1 "
+        await asyncio.to_thread(tail.close)
+
+    run(scene)
