@@ -1,22 +1,27 @@
-"""A stream with very many events: what a late event costs its sender, and what all others wait meanwhile."""
+"""A stream with very many events: what one more costs, a late one, and a page of it; and what all others wait."""
 
 import itertools
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
 from threading import Thread
+from time import perf_counter
 
+from bench.asking import Asking
 from bench.command import Place, main
 from bench.load import Result, closed_loop
 from bench.measure import interleaved, percentile, ratios, say
 from bench.own import Own
 from bench.results import Figure, rate
 from bench.sender import Sender
-from bench.servers import BY_DEFAULT, Server, hookfold
-from bench.traffic import STEPS, Message
+from bench.servers import BY_DEFAULT, SERVICE_SECRET, Server, hookfold
+from bench.traffic import SOURCE, STEPS, Message
+from core.ids import Ids
 
+APPEND_AT_MOST = 1.3
+PAGE_AT_MOST = 2.0
 ANSWER_WITHIN = 50.0
 """Milliseconds for the late event's own answer."""
 
@@ -25,27 +30,155 @@ CONNECTIONS, RATE = 4, 200
 SLICES = 3
 """A slice is so much longer than others': a fold beside has its time in it."""
 
+SHORT = 100
+"""Events of the stream that the long ones are held against."""
+
+VISIT = 10
+"""Events of one visit: the page is loaded again and again under one session's id."""
+
 _BATCH = 4_096
-_RELOADED_EVERY = 60
-"""Seconds of the provider's clock between two visits: the page is loaded again and again under one session's id."""
+_BEGAN, _EVERY = 1_600_000_000, 60
+_PAGES = {"timeline, first page": "/v1/sessions/{}/timeline?limit=20", "why": "/v1/sessions/{}/why"}
+
+
+@dataclass
+class Visits:
+    """A session whose page is loaded again and again; `kinds` are the events of each time, which may be `measured`."""
+
+    session: str
+    kinds: tuple[str, ...]
+    measured: bool = False
+
+    def __post_init__(self) -> None:
+        self._messages = self._all()
+
+    def take(self, count: int) -> list[Message]:
+        """The next events, in order."""
+        return list(itertools.islice(self._messages, count))
+
+    def late(self, number: int) -> Message:
+        """One that belongs before all others."""
+        return self._message(_BEGAN - _EVERY * (number + 1), 0, "{}")
+
+    @property
+    def id(self) -> str:
+        """Our id of it."""
+        return Ids(SERVICE_SECRET.encode()).of("session", SOURCE, self.session)
+
+    def _all(self) -> Iterator[Message]:
+        for number in itertools.count():
+            payload = f'{{"measurementId":"{self.session}-{number}"}}' if self.measured else '{"visible":"HIDDEN"}'
+            for sequence in range(len(self.kinds)):
+                yield self._message(_BEGAN + _EVERY * number + sequence, sequence, payload)
+
+    def _message(self, at: int, sequence: int, payload: str) -> Message:
+        told = f'"sequence":{sequence},"event":"{self.kinds[sequence]}","severity":"INFO","payload":{payload}'
+        return Message(self.session, sequence, f'{{"timestamp":{at},"sessionId":"{self.session}",{told}}}'.encode())
+
+
+def _streams() -> dict[str, Visits]:
+    """A long one in which nothing is measured, one in which every visit is, and a short one."""
+    looked = (STEPS[0], *["PAGE_VISIBILITY_CHANGE"] * (VISIT - 2), STEPS[-1])
+    return {
+        "runs": Visits("lobby", looked),
+        "runs and measurements": Visits("kiosk", (*STEPS[: VISIT - 3], *STEPS[-3:]), measured=True),
+        "short": Visits("short", looked),
+    }
 
 
 def long(place: Place) -> list[Figure]:
-    """Every database, each with one long session in it."""
+    """Every database, each with long sessions in it."""
     return [figure for kind in place.databases for figure in _of_database(place, kind)]
 
 
 def _of_database(place: Place, kind: str) -> list[Figure]:
-    with _served(place, kind) as (server, late):
-        say(f"  {kind}, late events")
-        others, own = Sender("others", server), Result()
-        seconds = SLICES * place.scale.seconds
-        others.open(CONNECTIONS, RATE, place.scale.seconds)
-        slices = {
-            "without": partial(others.open, CONNECTIONS, RATE, seconds),
-            "with": partial(_with_a_late_event, server, late, own, partial(others.open, CONNECTIONS, RATE, seconds)),
-        }
-        taken = interleaved(place.scale.rounds, slices)
+    folder = place.folder / f"long-{kind}"
+    folder.mkdir()
+    streams = _streams()
+    with place.database(kind, f"long-{kind}-log") as url:
+        own = Own(folder, url)
+        for name, visits in streams.items():
+            left = SHORT if name == "short" else place.scale.long
+            while left > 0:
+                own.append_all(visits.take(min(left, _BATCH)))
+                left -= _BATCH
+        say(f"  {kind}, appends")
+        figures = _appends(place, kind, own, streams)
+        own.close()
+        with hookfold(folder, url, BY_DEFAULT) as server:
+            say(f"  {kind}, pages")
+            figures += _asked(place, kind, server, streams)
+            say(f"  {kind}, late events")
+            return [*figures, *_late(place, kind, server, streams["runs"])]
+
+
+def _appends(place: Place, kind: str, own: Own, streams: dict[str, Visits]) -> list[Figure]:
+    """One event at a time, each in its order, to each stream in turn."""
+
+    def appended(visits: Visits) -> float:
+        times = []
+        for message in visits.take(place.scale.asked // place.scale.rounds):
+            _ = message.headers  # signing is the sender's work
+            began = perf_counter()
+            own.append(message)
+            times.append(perf_counter() - began)
+        return median(times) * 1e3
+
+    taken = interleaved(place.scale.rounds, {name: partial(appended, visits) for name, visits in streams.items()})
+    return [
+        rate(
+            f"long {kind}, append to {place.scale.long:,} events with {place.scale.long // VISIT:,} {name}",
+            taken[name],
+            unit="ms",
+            reference=f"to {SHORT} events",
+            reference_value=median(taken["short"]),
+            ratio=ratios(taken[name], taken["short"]),
+            wanted=APPEND_AT_MOST,
+            less=True,
+            settings={"database": kind, "events": place.scale.long},
+        )
+        for name in streams
+        if name != "short"
+    ]
+
+
+def _asked(place: Place, kind: str, server: Server, streams: dict[str, Visits]) -> list[Figure]:
+    """Pages of the long stream and of the short one in turn."""
+    figures = []
+    with Asking(server.port) as asking:
+        for name, path in _PAGES.items():
+            paths = {which: path.format(streams[which].id) for which in ("runs", "short")}
+            contenders = {which: partial(asking.timed, asked) for which, asked in paths.items()}
+            asking.timed(paths["short"])
+            taken = interleaved(place.scale.rounds, contenders)
+            long_ms, short_ms = ([seconds * 1e3 for seconds in taken[which]] for which in ("runs", "short"))
+            figures.append(
+                rate(
+                    f"long {kind}, {name} of {place.scale.long:,} events",
+                    long_ms,
+                    unit="ms",
+                    reference=f"of {SHORT} events",
+                    reference_value=median(short_ms),
+                    ratio=ratios(long_ms, short_ms),
+                    wanted=PAGE_AT_MOST,
+                    less=True,
+                    settings={"database": kind, "events": place.scale.long},
+                )
+            )
+    return figures
+
+
+def _late(place: Place, kind: str, server: Server, stream: Visits) -> list[Figure]:
+    """What a late event's sender waits, and others meanwhile."""
+    late = map(stream.late, itertools.count())
+    others, own = Sender("others", server), Result()
+    seconds = SLICES * place.scale.seconds
+    others.open(CONNECTIONS, RATE, place.scale.seconds)
+    slices = {
+        "without": partial(others.open, CONNECTIONS, RATE, seconds),
+        "with": partial(_with_a_late_event, server, late, own, partial(others.open, CONNECTIONS, RATE, seconds)),
+    }
+    taken = interleaved(place.scale.rounds, slices)
     if others.refused or set(own.statuses) != {200}:
         raise AssertionError(f"{others.refused} deliveries were refused, late ones were answered {own.statuses}")
     return [_answer(place, kind, own), _others(place, kind, taken)]
@@ -91,33 +224,6 @@ def _others(place: Place, kind: str, taken: dict[str, list[Result]]) -> Figure:
         less=True,
         settings={"database": kind, "events": place.scale.long, "rate": RATE},
     )
-
-
-@contextmanager
-def _served(place: Place, kind: str) -> Iterator[tuple[Server, Iterator[Message]]]:
-    """A service whose log has one long session, and events that belong at its far end."""
-    folder = place.folder / f"long-{kind}"
-    folder.mkdir()
-    with place.database(kind, f"long-{kind}-log") as url:
-        own, began = Own(folder, url), 1_600_000_000
-        visits = itertools.islice(_visits(began), place.scale.long)
-        while chunk := list(itertools.islice(visits, _BATCH)):
-            own.append_all(chunk)
-        own.close()
-        with hookfold(folder, url, BY_DEFAULT) as server:
-            yield server, (_message(began - 60 * number, 0, "{}") for number in itertools.count(1))
-
-
-def _visits(began: int) -> Iterator[Message]:
-    for number in itertools.count():
-        payload = f'{{"measurementId":"m-{number}"}}'
-        for sequence in range(len(STEPS)):
-            yield _message(began + _RELOADED_EVERY * number + sequence, sequence, payload)
-
-
-def _message(at: int, sequence: int, payload: str) -> Message:
-    told = f'"sequence":{sequence},"event":"{STEPS[sequence]}","severity":"INFO","payload":{payload}'
-    return Message("kiosk", sequence, f'{{"timestamp":{at},"sessionId":"kiosk",{told}}}'.encode())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Events in canonical order -> state and trace: pure, and the same for every order of arrival."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from itertools import islice
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -14,6 +16,7 @@ from core.machines.registration import registration
 from core.machines.session import session
 from core.machines.state import NOTHING_SET, Kind, Run, Settings, State, Stretch, by_position_and_kind
 from core.machines.table import Arm, nothing
+from core.order import OUTCOMES
 from core.sequence_order import OVERLAP
 
 __all__ = [
@@ -27,9 +30,11 @@ __all__ = [
     "State",
     "Step",
     "advance",
+    "bare",
     "decode",
     "encode",
     "fold",
+    "fold_loaded",
     "late_ones",
     "late_positions",
     "trace",
@@ -45,6 +50,8 @@ SKEW: Instant = 300 * SECOND
 LATE = (Note("late", "arrived after an event that follows it in sequence"),)
 SKIPPED = nothing("recorded, but not understood")
 NEVER = 1 << 63
+PLACING = ("key", "attempt")
+NO_DATA: dict[str, Any] = {}
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -91,6 +98,25 @@ def advance(kind: Kind, state: Any, event: Event, settings: Settings = NOTHING_S
         return False
     _apply(kind, state, event, notes, settings)
     return True
+
+
+def bare(event: Event) -> Event:
+    """What decides the event's place, without what else it says."""
+    kept = {name: event.data[name] for name in PLACING if name in event.data} if event.type in OUTCOMES else NO_DATA
+    return msgspec.structs.replace(event, type=intern(event.type), data=kept, notes=())
+
+
+def fold_loaded(
+    kind: Kind, events: Iterable[Event], load: Callable[[Iterator[int]], Iterator[Event]], settings: Settings, onto: Any
+) -> Any:
+    """The same as `fold`, from bare events; `load` gives the whole ones at positions, in that order."""
+    state = kind.State() if onto is None else onto
+    places = [(stretch, list(stretch.events)) for stretch in kind.arrange(events)]
+    whole = load(event.position for _, placed in places for event in placed)
+    loaded = (msgspec.structs.replace(stretch, events=islice(whole, len(placed))) for stretch, placed in places)
+    for event, notes in _along(kind, state, loaded, _late([stretch for stretch, _ in places])):
+        _apply(kind, state, event, notes, settings)
+    return state
 
 
 def walked(

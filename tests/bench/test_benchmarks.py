@@ -68,10 +68,11 @@ def test_what_is_asked_of_a_small_log_is_asked_of_a_large_one_that_begins_with_i
     assert [one.events for one in place.filled.values()] == [640, 1_600]
 
 
-def test_a_late_event_of_a_long_stream_is_measured_with_what_others_wait(place):
+def test_a_long_stream_is_held_against_a_short_one_and_others_against_themselves(place):
     figures = long(replace(place, databases=["sqlite"]))
 
-    assert [figure.reference for figure in figures] == [None, "without"]
+    references = [figure.reference for figure in figures]
+    assert references == ["to 100 events", "to 100 events", "of 100 events", "of 100 events", None, "without"]
 
 
 def test_a_ratio_decides_what_is_reached_and_a_value_where_there_is_none():

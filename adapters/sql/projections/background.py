@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from sqlalchemy import Engine
 
+from adapters.sql.database.errors import is_from_driver
 from adapters.sql.database.threads import leave
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Row
@@ -101,14 +102,14 @@ class LongStreams:
 
     def _fold(self, stream: DirtyStream) -> Refolded:
         with self._transactions.reading() as cursor:
-            fence = self._fence(cursor, stream)
-            (history,) = self._refolder.read(cursor, [stream])
-            stored = self._refolder.measured(cursor, stream)
-        folded = Refolded(fence, stream, history.events[-1][0] if history.events else stream.opened, stored)
-        try:
-            folded.projection = self._refolder.projection(history)
-        except Exception as error:  # noqa: BLE001 - a fault of ours, which is told with the mark
-            folded.error = fault(error)
+            folded = Refolded(self._fence(cursor, stream), stream, stream.opened)
+            folded.stored = self._refolder.measured(cursor, stream)
+            try:
+                folded.projection, folded.position = self._refolder.long_projection(cursor, stream)
+            except Exception as error:
+                if is_from_driver(error):
+                    raise
+                folded.error = fault(error)  # of ours: it is told with the mark
         return folded
 
     def _write(self, cursor: Any, folded: Refolded) -> None:
@@ -133,7 +134,7 @@ class LongStreams:
             try:
                 if not fold.advance(one.machine, one.state, to_event(*row, read=source.read), source.settings):
                     return int(row[0])
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:  # noqa: BLE001 - a fault of ours, which is told with the mark
                 folded.error = fault(error)
                 return int(row[0])
         return int(rows[AT_ONCE][0]) if len(rows) > AT_ONCE else None

@@ -1,7 +1,7 @@
 """Folds streams anew from the log: for a version that is built, or that another release's appends left behind."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -22,7 +22,7 @@ from adapters.sql.projections.projection import (
     run_rows,
     with_conflicts,
 )
-from adapters.sql.projections.stored_events import FOLDABLE, THERE, to_event
+from adapters.sql.projections.stored_events import FOLDABLE, THERE, rows_at, stream_pieces, to_event
 from core import fold
 from core.event import Event
 
@@ -179,15 +179,40 @@ class Refolder:
 
     def projection(self, history: History) -> Projection:
         """The stream's fold. Raises whatever the fold or a reading raises."""
+        projection, onto = self._begun(history)
+        settings = self._code.sources[history.stream.source].settings
+        projection.state = fold.fold(projection.machine, self.events(history), settings, onto)
+        return projection
+
+    def long_projection(self, cursor: Any, one: DirtyStream) -> tuple[Projection, int]:
+        """The same, and the last position in it; of all events but few what places them is in memory, and no body."""
+        place = (one.source, one.opened, one.stream)
+        conflicts, base = self._conflicts(cursor, [place]), bases(cursor, self._dialect, [(one.source, one.stream)])
+        where: Row = (one.source, one.stream)
+        projection, onto = self._begun(History(one, [], conflicts.get(where, []), base.get(where)))
+        source = self._code.sources[one.source]
+        events = [
+            fold.bare(to_event(*row, read=source.read))
+            for rows in stream_pieces(cursor, self._dialect, one.source, one.stream, one.opened)
+            for row in rows
+        ]
+
+        def load(positions: Iterator[int]) -> Iterator[Event]:
+            for row in rows_at(cursor, self._dialect, one.source, positions):
+                yield to_event(*row, read=source.read)
+
+        projection.state = fold.fold_loaded(projection.machine, events, load, source.settings, onto)
+        return projection, events[-1].position if events else one.opened
+
+    def _begun(self, history: History) -> tuple[Projection, Any]:
+        """A projection without a state, and the state onto which events are folded; None where nothing is left."""
         one = history.stream
-        machine, source = self._code.machine_of(one.source, one.kind), self._code.sources[one.source]
+        machine = self._code.machine_of(one.source, one.kind)
         projection = Projection(one.source, one.stream, one.kind, one.provider_id, machine, one.version)
         projection.opened = one.opened
         projection.conflicts = with_conflicts("", history.conflicts)
         projection.base = history.base
-        base = history.base and history.base.state(machine)
-        projection.state = fold.fold(machine, self.events(history), source.settings, base)
-        return projection
+        return projection, history.base and history.base.state(machine)
 
     def events(self, history: History) -> list[Event]:
         """A stream's events as the fold takes them, read from the raw bodies."""

@@ -1,6 +1,7 @@
 """Reads stored events back into what the fold takes: from the raw body, never from an earlier reading."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from adapters.sql.database import tables
@@ -18,12 +19,18 @@ _STREAM = (
 
 _ALL = 1 << 62
 
+_PIECE = 500
+"""Events that are in memory with their bodies."""
+
 THERE = "p.body IS NOT NULL"
 """Of payloads `p`: what was not erased."""
 
 FOLDABLE = f"{THERE} AND NOT EXISTS (SELECT 1 FROM retractions r WHERE r.source = p.source AND r.position = p.position)"
 """What a fold takes: neither erased nor retracted."""
 
+_AT = Lookup(
+    "t.position, t.key, t.type, t.received_at, t.verified_by", tables.events, ("source", "position"), unique=True
+)
 _BODIES = Lookup(
     "t.position, t.body", tables.payloads, ("source", "position"), f" AND {FOLDABLE.replace('p.', 't.')}", unique=True
 )
@@ -36,8 +43,32 @@ def stream_rows(
 
     Of those behind the position `after`, at most so many, the first ones.
     """
-    cursor.execute(_STREAM.replace("?", dialect.mark), (source, opened, stream, after, limit))
-    events = cursor.fetchall()
+    return _foldable(cursor, dialect, source, _events(cursor, dialect, (source, opened, stream, after, limit)))
+
+
+def stream_pieces(cursor: Any, dialect: Dialect, source: str, stream: str, opened: int) -> Iterator[list[Row]]:
+    """The same, so that not all of them are in memory at once."""
+    after = 0
+    while events := _events(cursor, dialect, (source, opened, stream, after, _PIECE)):
+        yield _foldable(cursor, dialect, source, events)
+        after = events[-1][0]
+
+
+def rows_at(cursor: Any, dialect: Dialect, source: str, positions: Iterator[int]) -> Iterator[Row]:
+    """The foldable events at these positions, in that order, as `to_event` takes them."""
+    while piece := list(islice(positions, _PIECE)):
+        events = list(dialect.lookup(cursor, _AT, [(source, position) for position in piece]))
+        rows = {row[0]: row for row in _foldable(cursor, dialect, source, events)}
+        yield from [rows[position] for position in piece]
+
+
+def _events(cursor: Any, dialect: Dialect, which: Row) -> list[Row]:
+    cursor.execute(_STREAM.replace("?", dialect.mark), which)
+    events: list[Row] = cursor.fetchall()
+    return events
+
+
+def _foldable(cursor: Any, dialect: Dialect, source: str, events: Sequence[Row]) -> list[Row]:
     keys = [(source, event[0]) for event in events]
     bodies: dict[int, bytes] = dict(dialect.lookup(cursor, _BODIES, keys)) if keys else {}
     return [(*event, bodies[event[0]]) for event in events if event[0] in bodies]
