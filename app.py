@@ -1,8 +1,9 @@
 """The composition root: `create_app` is the WSGI application, `serve` the whole service, `main` the command line."""
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
+from socket import socket
 
 import structlog
 from flask import Flask
@@ -11,6 +12,7 @@ from adapters.cli import Commands, Serving, command_line
 from adapters.config import Settings
 from adapters.http import Api, Door, Tally, read_tail
 from adapters.server import (
+    FORWARD_METRICS,
     METRICS,
     Bridge,
     Ending,
@@ -21,8 +23,11 @@ from adapters.server import (
     Tail,
     configure_logs,
     connect,
+    counting,
+    delivering,
     handed,
     listener,
+    relay_for_parent,
     serve_for_parent,
     serving,
     tallies,
@@ -33,12 +38,14 @@ from adapters.server import (
 )
 from adapters.sql import GroupCommit, carrying
 from wiring.commands import wired
-from wiring.forwarding import forwarding, refuse_forwards, refuse_loops
+from wiring.forwarding import background, forwarding, refuse_forwards, refuse_loops, renew_background
 from wiring.limits import limits
 from wiring.opening import open_to_read, start
 from wiring.parts import THREADS, Handed, Parts, wire_handed
 from wiring.renewing import Renewal, renew, renew_tokens
 from wiring.warnings import warn
+
+Hand = Callable[[object], object]
 
 
 def create_app(settings: Settings) -> Flask:
@@ -115,6 +122,20 @@ def write() -> None:
     parts.close()
 
 
+def relay() -> None:
+    """The process that delivers to the handlers of relayed sources, and reconciles, until its parent is gone."""
+    configure_logs()
+    parts = wire_handed(handed())
+    link = Link(partial(connect, to_writer()), parts.ids, parts.patience)
+    tally = Tally(*tallies())
+    for metric in FORWARD_METRICS:
+        tally.register(metric)
+    tally.begin()
+    relay_for_parent(partial(background, parts), link, renew_background)
+    tally.close()
+    parts.close()
+
+
 def serve(settings: Settings, asked: Serving) -> str | None:
     """Serves until it is told to stop, or a process of it is broken, which is returned.
 
@@ -136,6 +157,8 @@ def serve(settings: Settings, asked: Serving) -> str | None:
         closing(parts.presence()),
         closing(parts.lookout()),
         writing("from app import write; write()", hand, ending.give_up) as handing,
+        counting(asked.processes + 1) as tallied,
+        _background(parts.works_behind(), hand, handing, tallied) as hand_behind,
         serving(
             "from app import answer; answer()",
             hand,
@@ -143,11 +166,12 @@ def serve(settings: Settings, asked: Serving) -> str | None:
             settings.port,
             asked.processes,
             handing,
+            tallied,
             ending.give_up,
         ) as hand_anew,
     ):
         structlog.get_logger().info("listening", host=asked.host, port=settings.port)
-        broken = ending.wait(Renewal(parts, hand_anew))
+        broken = ending.wait(Renewal(parts, partial(_hand_all, [hand_anew, hand_behind])))
     parts.close()
     return broken
 
@@ -158,11 +182,24 @@ def _serve_questions(settings: Settings, asked: Serving) -> str | None:
     warn(parts, asked.host)
     hand, ending = parts.handed(), Ending()
     code = "from app import answer_questions; answer_questions()"
-    with serving(code, hand, asked.host, settings.port, asked.processes, None, ending.give_up) as hand_anew:
+    with (
+        counting(asked.processes) as tallied,
+        serving(code, hand, asked.host, settings.port, asked.processes, None, tallied, ending.give_up) as hand_anew,
+    ):
         structlog.get_logger().info("listening", host=asked.host, port=settings.port, read_only=True)
         broken = ending.wait(Renewal(parts, hand_anew))
     parts.close()
     return broken
+
+
+def _background(works: bool, hand: object, handing: socket, tallied: Sequence[int]) -> AbstractContextManager[Hand]:
+    """The process that does what nobody waits for, where there is any of that; what hands it something else."""
+    return delivering("from app import relay; relay()", hand, handing, tallied) if works else nullcontext(id)
+
+
+def _hand_all(hands: Sequence[Hand], hand: object) -> None:
+    for one in hands:
+        one(hand)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from adapters.sql import (
     Log,
     LongStreams,
     Reads,
+    RelayDesk,
     Replay,
     Rereader,
     record_imports,
@@ -36,7 +37,7 @@ from wiring.parts import Parts, now, source_of
 def export(settings: Settings) -> Iterator[Exporter]:
     """The database has to be there: an export of a log that was never made would be a mistake that nobody sees."""
     check_up_to_date(settings.database_url)
-    with _appending(settings) as (parts, log):
+    with appending(settings) as (parts, log):
         yield Exporter(ExportReader(parts.engine), parts.ids, parts.sources, parts.access(log))
 
 
@@ -60,29 +61,37 @@ def import_(settings: Settings, file: BinaryIO, append: bool, tell: ExportProgre
 @contextmanager
 def replay(settings: Settings) -> Iterator[Replay]:
     """What rebuilds projections, with the cores that are free."""
-    with _appending(settings) as (parts, log), seldom_collecting():
+    with appending(settings) as (parts, log), seldom_collecting():
         yield parts.replay(parts.recorder(log).record, spare_cores())
 
 
 @contextmanager
 def rereader(settings: Settings) -> Iterator[Rereader]:
     """What reads again what could not be read."""
-    with _appending(settings) as (parts, log):
+    with appending(settings) as (parts, log):
         again = partial(_received_again, parts.providers)
         yield Rereader(parts.engine, parts.ids, parts.sources, again, log, parts.recorder(log))
 
 
 @contextmanager
+def relays(settings: Settings) -> Iterator[RelayDesk]:
+    """What pauses deliveries to handlers, and decides about those that are dead."""
+    with appending(settings) as (parts, log):
+        yield RelayDesk(parts.engine, log, parts.recorder(log), now)
+
+
+@contextmanager
 def keeping(settings: Settings) -> Iterator[Keeping]:
     """What erases, retracts and makes bundles."""
-    with _appending(settings) as (parts, log):
+    with appending(settings) as (parts, log):
         keeper, notary = parts.keeper(log), parts.notary()
         evidence = Evidence(Reads(parts.engine), notary, parts.sources, parts.access(log))
         yield Keeping(settings, keeper, notary, evidence, now)
 
 
 @contextmanager
-def _appending(settings: Settings) -> Iterator[tuple[Parts, Log]]:
+def appending(settings: Settings) -> Iterator[tuple[Parts, Log]]:
+    """A log to append to, of one command."""
     with opened(settings) as parts, closing(parts.log()) as log:
         if not parts.read_only:
             record_imports(parts.engine, log, parts.recorder(log))

@@ -28,6 +28,8 @@ from core.note import Checkpoint, Key
 from wiring import appending
 from wiring.opening import begin, check_up_to_date, database, opened
 from wiring.parts import signing_key
+from wiring.reconciling import reconciling
+from wiring.redelivering import redelivering
 
 
 def wired(serve: Callable[[Settings, Serving], str | None]) -> Commands:
@@ -42,6 +44,9 @@ def wired(serve: Callable[[Settings, Serving], str | None]) -> Commands:
         key=_key,
         notary=_notary,
         keeping=appending.keeping,
+        reconciling=reconciling,
+        redelivering=redelivering,
+        relays=appending.relays,
         replay=appending.replay,
         rereader=appending.rereader,
         verify=_verify,

@@ -1,38 +1,89 @@
 """Handlers that stand behind us: who is asked, and who may ask them."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
-from adapters.config import ConfigError, Settings
+from adapters.config import ConfigError, Forward, Settings
 from adapters.http import Door
-from adapters.server import Forwarding, Handler, Link, Target
-from adapters.sql import Recorder
+from adapters.providers import build, reader
+from adapters.server import Forwarding, Handler, Link, Reconciling, Relaying, RelaySource, Target, holder
+from adapters.sql import Entry, Outbox, Receipt, Recorder
 from core.event import SECOND
-from wiring.parts import Parts, now
+from wiring.parts import Handed, Parts, now
+from wiring.reconciling import reconciliation
 from wiring.warnings import is_loopback
 
 
 def forwarding(parts: Parts, door: Door, link: Link) -> Forwarding | None:
     """Hands deliveries on, for one process; None where no source asks for it."""
-    targets = {
-        name: Target(
-            url=one.to,
-            within=one.within / SECOND,
-            most=one.most,
-            observe=one.observe,
-            beside=parts.providers[name].beside,
-            session=parts.providers[name].machine_of("session") == "session",
-        )
-        for name, one in parts.forwards().items()
-    }
-    handlers = {name: Handler(target, now) for name, target in targets.items()}
-    return Forwarding(handlers, door, link, Recorder(link.append, now, "http")) if handlers else None
+    handlers = {name: _handler(parts, name, one) for name, one in parts.forwards("proxy", "relay").items()}
+    recorder = Recorder(link.append, now, "http")
+    return Forwarding(handlers, parts.forwards("proxy").keys(), door, link, recorder) if handlers else None
+
+
+def relays(
+    parts: Parts, ask: Callable[..., Awaitable[Any]], commit: Callable[[Entry], Awaitable[bool]]
+) -> list[Relaying]:
+    """What delivers behind our answer, for one process; `ask` runs what asks the database in a thread."""
+    outbox, recorder = Outbox(parts.engine, holder()), Recorder(_no_append, now, "relay")
+    return [
+        Relaying(_relayed(parts, name, one), outbox, ask, commit, recorder, now)
+        for name, one in parts.forwards("relay").items()
+    ]
+
+
+def background(
+    parts: Parts, ask: Callable[..., Awaitable[Any]], commit: Callable[[Entry], Awaitable[bool]]
+) -> list[Relaying | Reconciling]:
+    """What the process does that nobody waits for."""
+    polled = ((name, one.polling) for name, one in parts.settings.sources.items())
+    return [
+        *relays(parts, ask, commit),
+        *(
+            Reconciling(reconciliation(parts, name, one, ask, commit), one.every / SECOND)
+            for name, one in polled
+            if one is not None and one.every is not None
+        ),
+    ]
+
+
+def renew_background(works: Sequence[object], handed: Handed) -> None:
+    """What is signed anew is signed with the secrets that were read meanwhile."""
+    settings, *_ = handed
+    providers = {name: build(source) for name, source in settings.sources.items()}
+    for work in works:
+        if isinstance(work, Relaying):
+            work.sign_with(providers)
+
+
+def _relayed(parts: Parts, name: str, one: Forward) -> RelaySource:
+    provider = parts.providers[name]
+    return RelaySource(name, _handler(parts, name, one), provider, reader(provider), one.retry_for or 0)
+
+
+def _no_append(_: Entry) -> Receipt:
+    raise NotImplementedError("its entries are committed in the event loop")
+
+
+def _handler(parts: Parts, name: str, one: Forward) -> Handler:
+    target = Target(
+        url=one.to,
+        within=one.within / SECOND,
+        most=one.most,
+        observe=one.observe,
+        beside=parts.providers[name].beside,
+        session=parts.providers[name].machine_of("session") == "session",
+    )
+    return Handler(target, now)
 
 
 def refuse_forwards(settings: Settings) -> None:
     """Raises ConfigError where a source has a handler: a WSGI server would need a thread for each request it has."""
     for name, source in settings.sources.items():
         if source.forward is not None:
-            mend = '"proxy" is done by `hookfold serve` alone: serve with it, or make it "record"'
+            mode = source.forward.mode
+            mend = f'"{mode}" is done by `hookfold serve` alone: serve with it, or make it "record"'
             raise ConfigError(settings.path, f"sources.{name}.mode", mend)
 
 

@@ -143,11 +143,15 @@ class Parts:
 
     def door(self) -> Door:
         """What deliveries come through."""
+        proxied, relayed = self.forwards("proxy").keys(), self.forwards("relay").keys()
+        hosts = {name: one.allowed_websocket_hosts for name, one in self.settings.sources.items()}
         return Door(
             self.providers,
             self.settings.service.max_body,
             now,
-            self.forwards().keys(),
+            proxied,
+            relayed,
+            hosts,
             self.secrets_changed,
             self.settings.paths,
         )
@@ -156,13 +160,19 @@ class Parts:
         """One that knows no source: no delivery comes through."""
         return Door({}, self.settings.service.max_body, now)
 
-    def forwards(self) -> dict[str, Forward]:
-        """The sources whose deliveries go on to handlers of their own."""
-        return {name: one.forward for name, one in self.settings.sources.items() if one.forward is not None}
+    def forwards(self, *modes: str) -> dict[str, Forward]:
+        """The sources whose deliveries go on to handlers of their own, in one of these modes."""
+        sources = self.settings.sources.items()
+        return {name: one.forward for name, one in sources if one.forward is not None and one.forward.mode in modes}
 
     def notary(self) -> Notary:
         """Who signs the log."""
         return Notary(Tree(self.engine), signing_key(self.settings))
+
+    def works_behind(self) -> bool:
+        """Whether there is work that no sender waits for: a relayed source, or one that is reconciled by itself."""
+        polled = (one.polling for one in self.settings.sources.values())
+        return bool(self.forwards("relay")) or any(one is not None and one.every is not None for one in polled)
 
     def presence(self) -> Presence:
         """A thread that registers the service in its database."""
@@ -195,6 +205,7 @@ class Parts:
             record=recorder.record,
             clock=now,
             threads=THREADS,
+            relayed=self.forwards("relay").keys(),
             notary=self.notary(),
             probe=partial(probe, append),
             plans=Plans(self.engine, lambda by: self.replay(partial(recorder.record, by=by)), now),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn, Protocol
 
 import click
 
@@ -14,7 +14,8 @@ from adapters.archive import Exporter, ExportProgress
 from adapters.audit import Notary
 from adapters.config import ConfigError, Settings
 from adapters.evidence import Evidence
-from adapters.sql import ImportOutcome, Keeper, Replay, Rereader, Unavailable, Verified
+from adapters.server import Reconciled, Redelivered, StoredDelivery
+from adapters.sql import ImportOutcome, Keeper, RelayDesk, Replay, Rereader, Unavailable, Verified
 from core.event import Instant
 from core.note import Checkpoint, Key
 
@@ -45,6 +46,24 @@ class Keeping:
     clock: Callable[[], Instant]
 
 
+class Redelivering(Protocol):
+    """Finds what of a stored range can be sent again, records that it is sent, and sends it to a URL.
+
+    `stream`: our id of one, of the source. What the last one tells, and whether more is to be sent, `tell` says.
+    """
+
+    def find(self, source: str, stream: str | None, after: int, until: int | None) -> Iterator[StoredDelivery]: ...
+
+    def record(self, source: str, after: int, until: int | None) -> int: ...
+
+    def send(
+        self, url: str, rate: float, within: float, some: Iterator[StoredDelivery], tell: Callable[[Redelivered], bool]
+    ) -> None: ...
+
+
+Reconcile = Callable[[str, int | None, Callable[[Reconciled], None]], Reconciled]
+"""(a source with an API, questions at most, progress) -> what was learnt."""
+
 Asked = Callable[[str, dict[str, str]], tuple[int, str]]
 """(a path of the query API, its parameters) -> (status, body): the same answer as over HTTP."""
 
@@ -65,6 +84,9 @@ class Commands:
     used, and `serve` raises ConfigError where settings and database do not belong together.
     `back_up` copies an SQLite database (a URL) to a file and gives its size; `faults` tells what is wrong with one.
     `begin` makes an empty log, though the secrets of another one are there.
+    `reconciling` opens what asks providers how their actions are, for a block.
+    `redelivering` opens what sends a stored range to a handler again, for a block.
+    `relays` opens what pauses deliveries to handlers and decides about dead ones, for a block.
     `replay` opens what rebuilds projections, for a block, `rereader` what reads again what could not be read.
     `key` gives the log's verifier key, `notary` opens who signs and proves, for a block; `verify` verifies the log of a
     database (URL, settings or None, key, checkpoints kept elsewhere, progress) and writes nothing.
@@ -82,6 +104,9 @@ class Commands:
     key: Callable[[Settings], Key] = not_wired
     notary: Callable[[Settings], AbstractContextManager[Notary]] = not_wired
     keeping: Callable[[Settings], AbstractContextManager[Keeping]] = not_wired
+    reconciling: Callable[[Settings], AbstractContextManager[Reconcile]] = not_wired
+    redelivering: Callable[[Settings], AbstractContextManager[Redelivering]] = not_wired
+    relays: Callable[[Settings], AbstractContextManager[RelayDesk]] = not_wired
     replay: Callable[[Settings], AbstractContextManager[Replay]] = not_wired
     rereader: Callable[[Settings], AbstractContextManager[Rereader]] = not_wired
     verify: Callable[[str, Settings | None, Key, Sequence[Checkpoint], Progress], Verified] = not_wired

@@ -23,6 +23,7 @@ from adapters.cli.commands import (
     json_option,
     settings,
 )
+from adapters.cli.deliver import deliver
 from adapters.cli.meter import Meter
 from adapters.cli.pace import Pace
 from adapters.cli.times import Moment
@@ -184,10 +185,13 @@ def capture(
         _capture(opened.capture(capture, why or "Captured."), output, as_json)
 
 
+replay.add_command(deliver)
+
+
 def _aliases() -> list[click.Parameter]:
     """Hidden options of the group: what each command is, and takes, as it was typed before there were commands."""
     flags = [click.Option([f"--{name}"], is_flag=True) for name in MODES if name != "capture"]
-    taken = [param for command in replay.commands.values() for param in command.params]
+    taken = [param for name, command in replay.commands.items() if name != "deliver" for param in command.params]
     options = {param.name: copy(param) for param in taken if isinstance(param, click.Option)}
     aliases = [*flags, click.Option(["--capture"]), *options.values()]
     for option in aliases:

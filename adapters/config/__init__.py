@@ -2,14 +2,15 @@
 
 from adapters.config.load import load
 from adapters.config.secrets import make_secrets
-from adapters.config.settings import ConfigError, Forward, Rate, Scope, Secret, Settings, Source, Token
+from adapters.config.settings import ConfigError, Forward, Polling, Rate, Scope, Secret, Settings, Source, Token
 from adapters.config.surroundings import config_path
 from adapters.config.template import write_template
-from adapters.config.values import duration_of
+from adapters.config.values import duration_of, handler_url
 
 __all__ = [
     "ConfigError",
     "Forward",
+    "Polling",
     "Rate",
     "Scope",
     "Secret",
@@ -18,6 +19,7 @@ __all__ = [
     "Token",
     "config_path",
     "duration_of",
+    "handler_url",
     "load",
     "make_secrets",
     "write_template",

@@ -4,16 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from adapters.config import values
-from adapters.config.settings import ConfigError, Forward
+from adapters.config.settings import RELAYED_WITHIN, RETRY_FOR, ConfigError, Forward
 from adapters.providers import Provider
 
 _TAKEN: dict[str, values.Take] = {
     "forward_to": values.url,
     "forward_within": values.duration,
     "most_forwards": values.count,
+    "retry_for": values.duration,
     "signature": values.choice("enforce", "observe"),
 }
-_mode = values.choice("record", "proxy")
+_OF_ONE = {"retry_for": "relay", "signature": "proxy"}
+"""What only one mode takes."""
+_mode = values.choice("record", "proxy", "relay")
 
 
 def settings_of(provider: type[Provider]) -> set[str]:
@@ -26,17 +29,25 @@ def forward(where: Path, key: str, table: values.Table, provider: type[Provider]
     given: dict[str, Any] = {
         name: take(where, f"{key}.{name}", table[name]) for name, take in _TAKEN.items() if name in table
     }
-    if _mode(where, f"{key}.mode", table.get("mode", "record")) == "record":
-        for name in given:
-            raise ConfigError(where, f"{key}.{name}", 'nothing is forwarded: add mode = "proxy", or remove this key')
+    mode = _mode(where, f"{key}.mode", table.get("mode", "record"))
+    _check(where, key, mode, given)
+    if mode == "record":
         return None
-    if "forward_to" not in given:
-        mend = 'mode = "proxy" needs it: say where the handler listens, such as "http://127.0.0.1:3000"'
-        raise ConfigError(where, f"{key}.forward_to", mend)
-    within = given.get("forward_within", provider.patience)
+    most = {"most": given["most_forwards"]} if "most_forwards" in given else {}
+    if mode == "relay":
+        within, retry_for = given.get("forward_within", RELAYED_WITHIN), given.get("retry_for", RETRY_FOR)
+        return Forward(given["forward_to"], within, **most, retry_for=retry_for)
     observe = given.get("signature") == "observe"
-    return Forward(given["forward_to"], within, **_most(given), observe=observe)
+    return Forward(given["forward_to"], given.get("forward_within", provider.patience), **most, observe=observe)
 
 
-def _most(given: dict[str, Any]) -> dict[str, int]:
-    return {"most": given["most_forwards"]} if "most_forwards" in given else {}
+def _check(where: Path, key: str, mode: str, given: dict[str, Any]) -> None:
+    for name in given:
+        if mode == "record":
+            mend = 'nothing is forwarded: add mode = "proxy" or "relay", or remove this key'
+            raise ConfigError(where, f"{key}.{name}", mend)
+        if _OF_ONE.get(name, mode) != mode:
+            raise ConfigError(where, f"{key}.{name}", f'only mode = "{_OF_ONE[name]}" takes it: remove this key')
+    if mode != "record" and "forward_to" not in given:
+        mend = f'mode = "{mode}" needs it: say where the handler listens, such as "http://127.0.0.1:3000"'
+        raise ConfigError(where, f"{key}.forward_to", mend)

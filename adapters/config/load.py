@@ -7,14 +7,16 @@ from typing import Any
 
 from adapters.config import forwards, values
 from adapters.config.secrets import beside, path_secret, replica_url, resolve, service_secret, signing_key
-from adapters.config.settings import ConfigError, Secret, Service, Settings, Source
+from adapters.config.settings import ConfigError, Polling, Secret, Service, Settings, Source
 from adapters.config.surroundings import config_path, database_folder, database_url, port
 from adapters.config.tokens import tokens
 from adapters.providers import PROVIDERS, Provider
 
 RESERVED_NAME = "hookfold"
+AMPS_API = "https://api.amps.ai"
 
 _TAKEN: dict[str, values.Take] = {
+    "allowed_websocket_hosts": values.hosts,
     "node_ascii": values.switch,
     "event_type": values.text,
     "keep_for": values.duration,
@@ -96,13 +98,31 @@ def _source(where: Path, name: str, given: object, env: Mapping[str, str] | None
     secrets = _secrets(where, f"{key}.secrets", table.get("secrets"), provider, env)
     forward = forwards.forward(where, key, table, provider)
     path = path_secret(where, f"{key}.path_secret", table.get("path_secret"), forward, env)
-    return Source(name=name, provider=table["provider"], secrets=secrets, forward=forward, path_secret=path, **taken)
+    taken |= {"secrets": secrets, "forward": forward, "path_secret": path, "polling": _polling(where, key, table, env)}
+    return Source(name=name, provider=table["provider"], **taken)
 
 
 def settings_of(provider: type[Provider]) -> set[str]:
     """Every key that a source of this provider may have."""
     unsigned = set() if provider.signed else {"path_secret"}
     return {"provider", "keep_for", "rate", *unsigned, *forwards.settings_of(provider), *provider.settings}
+
+
+def _polling(where: Path, key: str, table: values.Table, env: Mapping[str, str] | None) -> Polling | None:
+    """None where the provider is not asked for anything, and without an environment."""
+    given: dict[str, Any] = {
+        name: take(where, f"{key}.{name}", table[name])
+        for name, take in (("api_url", values.url), ("reconcile_every", values.duration))
+        if name in table
+    }
+    if "api_key" not in table:
+        for name in given:
+            raise ConfigError(where, f"{key}.{name}", 'add api_key = "env:NAME" or "file:PATH", or remove this key')
+        return None
+    if env is None:
+        return None
+    secret = resolve(table["api_key"], where, f"{key}.api_key", env)
+    return Polling(given.get("api_url", AMPS_API), secret, given.get("reconcile_every"))
 
 
 def _provider(where: Path, key: str, name: object) -> type[Provider]:

@@ -17,6 +17,12 @@ ANSWER_WITHIN = 7 * SECOND
 """For the log to commit a delivery, unless configured: its sender may give up after 10 seconds."""
 
 
+RETRY_FOR = 86_400 * SECOND
+"""From the first attempt to deliver to a handler to the last one, unless configured."""
+
+RELAYED_WITHIN = 30 * SECOND
+"""For a handler to answer a delivery that no sender waits for, unless configured."""
+
 MOST_FORWARDS = 256
 """Deliveries of a source that are with its handler at a time, unless configured."""
 
@@ -58,12 +64,27 @@ class Forward(msgspec.Struct, frozen=True):
 
     `to`: an http or https URL; `within`: microseconds from a delivery's arrival to the end of its answer; `most`:
     deliveries of one process that are with the handler at a time; `observe`: what does not verify goes on, too.
+    `retry_for`: microseconds in which it is tried again, behind our own answer (`mode = "relay"`); else None.
     """
 
     to: str
     within: Instant
     most: int = MOST_FORWARDS
     observe: bool = False
+    retry_for: Instant | None = None
+
+    @property
+    def mode(self) -> str:
+        """As it is configured."""
+        return "proxy" if self.retry_for is None else "relay"
+
+
+class Polling(msgspec.Struct, frozen=True):
+    """The provider's API, asked for actions that no webhook has ended. `every`: microseconds; None: by command."""
+
+    url: str
+    key: Secret
+    every: Instant | None = None
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -80,7 +101,7 @@ class Source(msgspec.Struct, frozen=True):
     """One configured webhook sender. Durations are microseconds; what a provider does not take has its default.
 
     `forward`: None where we answer ourselves (`mode = "record"`). `rate`: how many deliveries a serving process takes.
-    `path_secret`: what has to stand in the path behind the name.
+    `path_secret`: what has to stand in the path behind the name. `allowed_websocket_hosts`: none means all.
     """
 
     name: str
@@ -95,6 +116,8 @@ class Source(msgspec.Struct, frozen=True):
     forward: Forward | None = None
     rate: Rate | None = None
     path_secret: Secret | None = None
+    allowed_websocket_hosts: tuple[str, ...] = ()
+    polling: Polling | None = None
 
     @property
     def path(self) -> str:
@@ -104,8 +127,10 @@ class Source(msgspec.Struct, frozen=True):
     def others(self) -> dict[str, str | float]:
         """What only some sources have, by name, where it is set; durations in seconds."""
         words = {"event_type": self.event_type, "package_name": self.package_name}
+        if self.allowed_websocket_hosts:
+            words["allowed_websocket_hosts"] = " ".join(self.allowed_websocket_hosts)
         if self.forward is not None:
-            words |= {"mode": "proxy", "signature": "observe" if self.forward.observe else "enforce"}
+            words |= {"mode": self.forward.mode, "signature": "observe" if self.forward.observe else "enforce"}
         words |= {"rate": str(self.rate) if self.rate else None}
         durations = {"overdue_after": self.overdue_after, "presumed_ended_after": self.presumed_ended_after}
         return {name: word for name, word in words.items() if word is not None} | {

@@ -39,13 +39,16 @@ secrets = ["file:var/clinic.secret"]    # the Config ID's MAC secret; several wh
 provider = "amps"
 secrets = ["file:var/energy.secret"]    # whsec_...; one source for live, another one for the sandbox
 overdue_after = "10m"           # an action without its end for so long is told as overdue
+# api_key = "env:AMPS_API_KEY"    # `hookfold reconcile` asks Amps how the actions are that no webhook has ended
+# reconcile_every = "10m"         # the same by itself
 # event_type = "push.completed" # where this URL receives one type only: bodies carry none
 
 [sources.captions]
 provider = "mentraos"           # sends no signature: let nobody else reach its path
 package_name = "com.example.captions"
 # path_secret = "file:var/captions.path"  # receive at /in/captions/<secret> alone: nobody guesses it
-# mode = "proxy"                # hand on what is recorded, and answer what the app answers: docs/forward.md
+# allowed_websocket_hosts = ["*.example.com"]  # refuse what would have the app connect to another host
+# mode = "proxy"                # hand on what is recorded, and answer what the app answers; "relay": docs/forward.md
 # forward_to = "http://127.0.0.1:3000"  # where the app listens
 # presumed_ended_after = "12h"  # most sessions end without a webhook; this is told beside the state, never as the state
 

@@ -18,6 +18,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _URL = re.compile(r"https?://[^\s?#\\]+")
 _RATE = re.compile(r"([1-9][0-9]{0,6})/([smh])")
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?")
 _UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
 _LONGEST: Instant = 36_500 * _UNITS["d"]
 
@@ -121,16 +122,36 @@ def count(where: Path, key: str, value: object) -> int:
 
 def url(where: Path, key: str, value: object) -> str:
     """Where something listens: an http or https URL without user, query and fragment; a slash at its end is none."""
+    try:
+        return handler_url(value)
+    except ValueError as error:
+        raise ConfigError(where, key, str(error)) from None
+
+
+def handler_url(value: object) -> str:
+    """The same of any text. Raises ValueError, whose text is the mend."""
     mend = 'make it a URL such as "http://127.0.0.1:3000", with a path if need be, without user, query and fragment'
     try:
         found = urlsplit(value) if isinstance(value, str) else None
         port = found.port if found else None
     except ValueError:
-        raise ConfigError(where, key, mend) from None
+        raise ValueError(mend) from None
     plain = isinstance(value, str) and value.isascii() and _URL.fullmatch(value)
     if not plain or found is None or not found.hostname or "@" in found.netloc or port == 0:
-        raise ConfigError(where, key, mend)
+        raise ValueError(mend)
     return str(value).rstrip("/")
+
+
+def hosts(where: Path, key: str, value: object) -> tuple[str, ...]:
+    """Names of hosts, in lower case; `*.` in front stands for any name below."""
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(one, str) and _HOST.fullmatch(one) for one in value)
+    ):
+        mend = 'list host names in lower case, without port, such as ["cloud.example.com", "*.example.org"]'
+        raise ConfigError(where, key, mend)
+    return tuple(value)
 
 
 def size(where: Path, key: str, value: object) -> int:

@@ -21,7 +21,7 @@ from adapters.http.framework.holders import Holders
 from adapters.http.framework.problems import BadRequest, NotFound, Problem, problem_answer
 from adapters.http.framework.questions import Questions, Told
 from adapters.http.framework.waiting import ENDING
-from adapters.http.ingest.door import Answer, Door, failure, is_ingest, unrecorded
+from adapters.http.ingest.door import Answer, Door, appended, failure, is_ingest, unrecorded
 from adapters.http.ingest.ingest import ingest_blueprint
 from adapters.http.ingest.tally import Tally
 from adapters.http.presenters.action_report import report_action
@@ -54,6 +54,7 @@ __all__ = [
     "Tally",
     "Told",
     "Wanted",
+    "appended",
     "create_http",
     "due_counts",
     "failure",

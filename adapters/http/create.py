@@ -36,6 +36,7 @@ from adapters.http.views import (
     measurements,
     overview,
     registrations,
+    relays,
     replays,
     sessions,
 )
@@ -43,7 +44,20 @@ from adapters.http.views.metrics import Metrics
 from adapters.sql import TooLong, Unavailable
 
 _MODULES = (
-    *(sessions, measurements, actions, devices, registrations, events, deliveries, machines, replays, audit, evidence),
+    *(
+        sessions,
+        measurements,
+        actions,
+        devices,
+        registrations,
+        events,
+        deliveries,
+        relays,
+        machines,
+        replays,
+        audit,
+        evidence,
+    ),
     *(completeness, overview, health),
 )
 _KINDS = {404: ("not-found", "no such path"), 405: ("method", "not with this method")}

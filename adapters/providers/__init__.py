@@ -1,15 +1,17 @@
 """The four senders: is a delivery authentic, what identifies it, what does it say. This is the folder's whole face."""
 
-from adapters.providers.action_report import REPORTED_STATES, read_report, reader, report_body
+from adapters.providers.action_report import REPORTED_STATES, is_senders, read_report, reader, report_body
 from adapters.providers.amps import Amps
 from adapters.providers.augmentos import Augmentos
 from adapters.providers.diagnosis import diagnose
 from adapters.providers.instants import instant, iso
 from adapters.providers.mentraos import Mentraos
 from adapters.providers.outcome import KEPT, Outcome, outcome_body, read_outcome
+from adapters.providers.polling import PolledStatus, polled_body, polled_status, read_polled
 from adapters.providers.port import Provider, Refused, Sender, SignatureKey
 from adapters.providers.signatures import sign_svix, sign_wms
 from adapters.providers.slips import meant
+from adapters.providers.websocket_hosts import points_elsewhere
 from adapters.providers.wms import Wms
 
 PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (Augmentos, Mentraos, Amps, Wms)}
@@ -26,6 +28,7 @@ __all__ = [
     "PROVIDERS",
     "REPORTED_STATES",
     "Outcome",
+    "PolledStatus",
     "Provider",
     "Refused",
     "Sender",
@@ -33,10 +36,15 @@ __all__ = [
     "build",
     "diagnose",
     "instant",
+    "is_senders",
     "iso",
     "meant",
     "outcome_body",
+    "points_elsewhere",
+    "polled_body",
+    "polled_status",
     "read_outcome",
+    "read_polled",
     "read_report",
     "reader",
     "report_body",

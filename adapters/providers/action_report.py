@@ -6,12 +6,18 @@ import msgspec
 
 from adapters.providers.fields import Document, UnusableFieldError, identifier, read_with
 from adapters.providers.outcome import read_outcome
+from adapters.providers.polling import is_polled, read_polled
 from adapters.providers.port import Provider
 from core.event import Instant, Reading, Unreadable
 from core.order import OUTCOMES
 
 REPORTED_STATES = frozenset({"acknowledged", "scheduled", "cancelled"})
 """The states that an app may tell; terminal ones besides `cancelled` come by webhook."""
+
+
+def is_senders(kind: str | None, body: bytes) -> bool:
+    """Whether a delivery of this documented type came from its sender: not told by ourselves, nor by an app."""
+    return kind not in OUTCOMES and kind not in REPORTED_STATES and not is_polled(body)
 
 
 def report_body(action_id: str, state: str, occurred_at: Instant) -> bytes:
@@ -30,6 +36,8 @@ def reader(provider: Provider) -> Callable[[str | None, bytes], Reading | Unread
     def read(kind: str | None, body: bytes) -> Reading | Unreadable:
         if kind in OUTCOMES:
             return read_outcome(body)
+        if is_polled(body):
+            return read_polled(body)
         return read_report(body) if kind in REPORTED_STATES else provider.read(body)
 
     return read

@@ -23,7 +23,7 @@ from adapters.providers.fields import (
     unknown_type,
 )
 from adapters.providers.port import Claim, Refused, Sender, SignatureKey, Verified
-from adapters.providers.signatures import svix_claim, svix_id, svix_key, verify_svix
+from adapters.providers.signatures import renew_svix, svix_claim, svix_id, svix_key, verify_svix
 from core.event import SECOND, Headers, Instant, Note, Reading, Unreadable
 
 COMPLETED, FAILED = "push.completed", "push.failed"
@@ -57,7 +57,9 @@ class Amps:
     keyed_by_body: ClassVar[bool] = False
     patience: ClassVar[Instant] = 12 * SECOND
     beside: ClassVar[frozenset[str]] = frozenset()
-    settings: ClassVar[frozenset[str]] = frozenset({"secrets", "event_type", "overdue_after"})
+    settings: ClassVar[frozenset[str]] = frozenset(
+        {"secrets", "event_type", "overdue_after", "api_url", "api_key", "reconcile_every"}
+    )
     types: ClassVar[frozenset[str]] = frozenset({COMPLETED, FAILED}) | _DEVICE
     names: ClassVar[frozenset[str]] = frozenset({"actionId", "deviceId", "error", "data", *_FIELDS, *_TIMES})
     type_fields: ClassVar[tuple[str, ...]] = _TYPE_FIELDS
@@ -81,6 +83,10 @@ class Amps:
     def verify(self, headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:
         """Verifies the Svix or the Standard Webhooks headers."""
         return verify_svix(self.keys, headers, body, now)
+
+    def signed_again(self, headers: Headers, body: bytes, now: Instant) -> Headers:
+        """With a fresh timestamp, in whichever triple of headers it came."""
+        return renew_svix(self.keys, headers, body, now)
 
     def claim(self, headers: Headers) -> Claim | Refused:
         """What the signature's headers claim."""
@@ -160,7 +166,7 @@ def _contradiction(words: list[str], word: str, inner: Document) -> str | None:
 def _known(document: Document, inner: Document, word: str) -> Reading:
     occurred_at, notes = _moment(document, inner, word)
     device_id = identifier(inner, "deviceId") if word in _DEVICE else identifier_if_any(inner, "deviceId")
-    data = _fields(inner)
+    data = action_fields(inner)
     if word in _DEVICE:
         return Reading("device", str(device_id), word, None, occurred_at, data, notes=notes)
     action_id = identifier(inner, "actionId")
@@ -176,8 +182,8 @@ def _unfolded(document: Document, inner: Document, word: str, notes: tuple[Note,
         occurred_at, odd = None, ()
     notes += odd
     if action_id is None and device_id is not None:
-        return Reading("device", device_id, word, None, occurred_at, _fields(inner), known=False, notes=notes)
-    data, action = _fields(inner), action_id or ""
+        return Reading("device", device_id, word, None, occurred_at, action_fields(inner), known=False, notes=notes)
+    data, action = action_fields(inner), action_id or ""
     return Reading("action", action, word, None, occurred_at, data, known=False, notes=notes, mentions=device_id)
 
 
@@ -191,7 +197,7 @@ def _moment(document: Document, inner: Document, word: str) -> tuple[Instant | N
     return None, ()
 
 
-def _fields(inner: Document) -> Document:
+def action_fields(inner: Document) -> Document:
     """Every documented field of any generation; an `error` object becomes its code and its message."""
     data = renamed(inner, {"actionId": "action_id", "deviceId": "device_id", **_FIELDS})
     error = inner.get("error")

@@ -45,7 +45,7 @@ class Glasses:
     keys: ClassVar[tuple[SignatureKey, ...]] = ()
     patience: ClassVar[Instant] = 9 * SECOND
     beside: ClassVar[frozenset[str]] = frozenset({"/health", "/photo-upload", "/settings", "/tool"})
-    settings: ClassVar[frozenset[str]] = frozenset({"package_name", "presumed_ended_after"})
+    settings: ClassVar[frozenset[str]] = frozenset({"allowed_websocket_hosts", "package_name", "presumed_ended_after"})
     types: ClassVar[frozenset[str]] = _OF_SESSIONS | _OF_REGISTRATIONS
     names: ClassVar[frozenset[str]] = frozenset(
         {"type", "sessionId", "userId", "timestamp", "registrationId", *_OPTIONAL}
@@ -69,6 +69,10 @@ class Glasses:
     def verify(self, headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:  # noqa: ARG002
         """Nothing can be verified: everything is taken and marked unsigned."""
         return Verified(None)
+
+    def signed_again(self, headers: Headers, body: bytes, now: Instant) -> Headers:  # noqa: ARG002
+        """As they are: no signature of this provider tells a time."""
+        return headers
 
     def claim(self, headers: Headers) -> Refused:  # noqa: ARG002 - no header claims anything here
         """Nothing is claimed."""

@@ -18,7 +18,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     """How a handler answered; `status` is None where it did not, and `failure` says in a word why.
 
     `began`: when the delivery went on to it; `ended`: when its answer was there, or given up. `size` and `sha256` are
-    those of the answer's body as far as it came, `beginning` its first bytes.
+    those of the answer's body as far as it came, `beginning` its first bytes. `attempts`: how many there were, where
+    we try again ourselves.
     """
 
     began: Instant
@@ -28,6 +29,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     size: int = 0
     sha256: str = hashlib.sha256().hexdigest()
     beginning: bytes = b""
+    attempts: int | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -55,6 +57,7 @@ def outcome_body(outcome: Outcome, session_id: str, key: bytes, verdict: str) ->
             "failure": outcome.failure,
             "size": outcome.size,
             "sha256": outcome.sha256,
+            **({} if outcome.attempts is None else {"attempts": outcome.attempts}),
             **_told(outcome.beginning),
         }
     )

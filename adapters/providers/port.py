@@ -107,6 +107,12 @@ class Provider(Protocol):
     def verify(self, headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:
         """Tells whether the raw bytes are authentic. Never raises. `now=None` leaves the time window out (replay)."""
 
+    def signed_again(self, headers: Headers, body: bytes, now: Instant) -> Headers:
+        """The headers of a delivery that goes out later than it came: where a signature holds for minutes, a new one.
+
+        It is made with every configured secret, and has the same message id.
+        """
+
     def claim(self, headers: Headers) -> Claim | Refused:
         """The signature as it was sent, for whoever looks why it does not hold."""
 

@@ -206,6 +206,17 @@ def sign_svix(secret: str, message_id: str, timestamp: int, body: bytes) -> dict
     return dict(zip(SVIX, (message_id, str(timestamp), token), strict=True))
 
 
+def renew_svix(keys: Sequence[SignatureKey], headers: Headers, body: bytes, now: Instant) -> Headers:
+    """The same delivery signed now, with every key, and all its other headers; as it is, where it has no id."""
+    triple, message_id = _triple(headers), svix_id(headers)
+    if not message_id:
+        return headers
+    signed = f"{message_id}.{now // SECOND}.".encode() + body
+    tokens = " ".join(_svix_token(key.value, signed) for key in keys)
+    others = [(name, value) for name, value in headers if name not in {*SVIX, *STANDARD}]
+    return [*others, *zip(triple, (message_id, str(now // SECOND), tokens), strict=True)]
+
+
 def sign_wms(secret: str, body: bytes) -> dict[str, str]:
     """The header of a delivery, its MAC over the raw bytes."""
     return {WMS: "hmac-sha256=" + mac(wms_key(secret), body).hex()}

@@ -2,20 +2,19 @@
 
 import asyncio
 from asyncio import Future
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from typing import Any
 
 import structlog
 from prometheus_client import Counter
 
-from adapters.http import Door
-from adapters.providers import Outcome, outcome_body, read_outcome
+from adapters.http import Door, appended
 from adapters.server.handler import Handler
 from adapters.server.link import Link
+from adapters.server.outcomes import HandedOn, counted_as
 from adapters.server.reader import Request
 from adapters.server.site import Respond
 from adapters.sql import Entry, Receipt, Recorder, Rejection, Unavailable
-from core.event import Reading
 
 AGAIN = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each attempt to record an outcome; behind the last one it is lost, and a line says so."""
@@ -34,17 +33,28 @@ _logger = structlog.get_logger()
 
 
 class Forwarding:
-    """Of one process; belongs to the event loop. `handlers`: by source; `recorder` makes entries of our own."""
+    """Of one process; belongs to the event loop. `handlers`: by source; `recorder` makes entries of our own.
 
-    def __init__(self, handlers: Mapping[str, Handler], door: Door, link: Link, recorder: Recorder) -> None:
+    `answering`: the sources that are answered by their handlers. Of the others only what is no webhook is passed on.
+    """
+
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        answering: Collection[str],
+        door: Door,
+        link: Link,
+        recorder: Recorder,
+    ) -> None:
         self._handlers = handlers
+        self._answering = answering
         self._door = door
         self._link = link
         self._recorder = recorder
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __contains__(self, source: str) -> bool:
-        return source in self._handlers
+        return source in self._answering
 
     def pass_on(self, request: Request, path: str, respond: Respond) -> bool:
         """Passes on what the sender asks of the app beside webhooks, unrecorded; False where it is none of that."""
@@ -91,7 +101,7 @@ class Forwarding:
 
     async def _pass_on(self, source: str, path: str, request: Request, respond: Respond) -> None:
         outcome = await self._handlers[source].pass_on(request, path, respond)
-        PASSED.labels(source, path, _word(outcome)).inc()
+        PASSED.labels(source, path, counted_as(outcome)).inc()
 
     async def _forward(
         self,
@@ -105,31 +115,13 @@ class Forwarding:
         marks = [("hookfold-verdict", receipt.verdict)]
         if isinstance(item, Entry):
             marks.append(("hookfold-position", str(receipt.position)))
-        suffix, until = _suffix(request.target), arrived + handler.target.within
+        suffix, until = appended(request.target), arrived + handler.target.within
         outcome = await handler.answer(request, suffix, marks, respond, until)
-        FORWARDS.labels(item.source, _word(outcome)).inc()
-        if isinstance(item, Entry):
-            await self._record(item.source, receipt.position, self._entry(handler, item, receipt, outcome))
-
-    def _entry(self, handler: Handler, item: Entry, receipt: Receipt, outcome: Outcome) -> Entry:
-        """An event of the session where its machine knows what handlers do; else one of our own, without the answer."""
-        reading, sealed = item.reading, item.sealed
-        of_session = isinstance(reading, Reading) and reading.known and reading.kind == "session"
-        if handler.target.session and of_session and isinstance(reading, Reading) and sealed is not None:
-            body = outcome_body(outcome, reading.provider_id, sealed.key, receipt.verdict)
-            identity = b"outcome:" + sealed.key + outcome.began.to_bytes(8)
-            return Entry(item.source, outcome.ended, [], body, None, identity, read_outcome(body))
-        return self._recorder.entry(
-            "forwarded",
-            source=item.source,
-            position=receipt.position,
-            verdict=receipt.verdict,
-            status=outcome.status,
-            failure=outcome.failure,
-            latency_ms=(outcome.ended - outcome.began) / 1000,
-            size=outcome.size,
-            sha256=outcome.sha256,
-        )
+        FORWARDS.labels(item.source, counted_as(outcome)).inc()
+        if isinstance(item, Entry) and item.sealed is not None:
+            where, session = (item.source, receipt.position), handler.target.session
+            handed = HandedOn(*where, item.sealed.key, item.reading, receipt.verdict, session=session)
+            await self._record(*where, handed.entry(self._recorder, outcome))
 
     async def _record(self, source: str, position: int, entry: Entry) -> None:
         """The same entry again is known by its key: what was committed without our hearing of it is not doubled."""
@@ -143,14 +135,3 @@ class Forwarding:
         told: Future[Receipt | Unavailable] = asyncio.get_running_loop().create_future()
         self._link.commit(entry, lambda outcome: None if told.done() else told.set_result(outcome))
         return await told
-
-
-def _suffix(target: str) -> str:
-    """What MentraOS appends to a URL, however often; nothing where it was not."""
-    _, _, rest = target.partition("?")[0].strip("/").removeprefix("in").strip("/").partition("/")
-    return "/webhook" if rest.strip("/") else ""
-
-
-def _word(outcome: Outcome) -> str:
-    """What is counted: why there was no answer, or the kind of its status."""
-    return outcome.failure or f"{(outcome.status or 0) // 100}xx"

@@ -92,7 +92,7 @@ class Front:
 
     def _item(self, source: str, request: Request) -> Entry | Rejection:
         if isinstance(request.body, bytes):
-            return self._door.receive(source, request.headers, request.body)
+            return self._door.receive(source, request.headers, request.body, request.target)
         size = request.body if isinstance(request.body, int) else request.body.held
         return self._door.refuse_size(source, request.headers, size)
 

@@ -54,6 +54,14 @@ class Target:
     session: bool
 
 
+class RecordedRequest(NamedTuple):
+    """A delivery as it was recorded. `target`: what follows the handler's URL."""
+
+    target: str
+    headers: Headers
+    body: bytes
+
+
 class Failure(NamedTuple):
     """Why there is no whole answer: in a word, and as the sender is told."""
 
@@ -100,24 +108,37 @@ class Handler:
     async def answer(self, request: Request, suffix: str, marks: Headers, respond: Respond, until: float) -> Outcome:
         """Hands a delivery on, with `marks` among its headers, and the answer back, until the loop's time `until`."""
         heard = _Heard(self._clock(), respond, MOST_ANSWER, lambda: False)
-        return await self._exchange(self._made(request, suffix, marks), heard, until)
+        return await self._exchange(self._passed(request, suffix, marks), heard, until)
 
     async def pass_on(self, request: Request, suffix: str, respond: Respond) -> Outcome:
         """The same of what is no delivery: whatever it takes, as long as something comes and somebody is there."""
-        made = self._made(request, suffix, [])
+        made = self._passed(request, suffix, [])
         made.extensions["timeout"] = dict.fromkeys(("connect", "read", "write"), SILENCE)
         return await self._exchange(made, _Heard(self._clock(), respond, None, lambda: request.ending), None)
 
-    def _made(self, request: Request, suffix: str, marks: Headers) -> httpcore.Request:
+    async def deliver(self, sent: RecordedRequest, marks: Headers, until: float) -> tuple[Outcome, Headers]:
+        """Hands on what was recorded earlier; nobody waits for the answer, of which the headers are given back."""
+        heard = _Heard(self._clock(), lambda _: None, MOST_ANSWER, lambda: False)
+        headers = [*end_to_end(sent.headers, _OURS), *marks, ("content-length", str(len(sent.body)))]
+        outcome = await self._exchange(self._made("POST", sent.target, headers, sent.body), heard, until)
+        return outcome, heard.headers
+
+    def _passed(self, request: Request, suffix: str, marks: Headers) -> httpcore.Request:
         _, asked, query = request.target.partition("?")
-        target = (self._path + suffix or "/") + asked + query
         body = b"" if isinstance(request.body, int) else request.body
-        headers = [("host", self._host.decode()), *end_to_end(request.headers, _OURS), *marks, *_framing(request)]
-        lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        headers = [*end_to_end(request.headers, _OURS), *marks, *_framing(request)]
+        return self._made(request.method, suffix + asked + query, headers, body)
+
+    def _made(self, method: str, target: str, headers: Headers, body: bytes | Upload) -> httpcore.Request:
+        """`target`: what follows the handler's own URL: path and query."""
+        suffix, asked, query = target.partition("?")
+        whole = (self._path + suffix or "/") + asked + query
+        named = [("host", self._host.decode()), *headers]
+        lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named]
         url = httpcore.URL(
-            scheme=self._url.scheme, host=self._url.host, port=self._url.port, target=target.encode("latin-1")
+            scheme=self._url.scheme, host=self._url.host, port=self._url.port, target=whole.encode("latin-1")
         )
-        return httpcore.Request(request.method.encode(), url, headers=lines, content=body)
+        return httpcore.Request(method.encode(), url, headers=lines, content=body)
 
     async def _exchange(self, request: httpcore.Request, heard: "_Heard", until: float | None) -> Outcome:
         """Whatever becomes of it, there is one answer, and none looks whole that is not."""
@@ -159,7 +180,7 @@ class _Heard:
         self._left = left
         self._outcome = Outcome(began=began, ended=began)
         self._status = 0
-        self._headers: Headers = []
+        self.headers: Headers = []
         self._digest = hashlib.sha256()
         self._beginning = bytearray()
         self._streamed: LoopStreamingBody | None = None
@@ -167,7 +188,7 @@ class _Heard:
     def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self._status = self._outcome.status = status
         decoded = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-        self._headers = end_to_end(decoded)
+        self.headers = end_to_end(decoded)
 
     async def take(self, piece: bytes) -> None:
         self._outcome.size += len(piece)
@@ -181,12 +202,12 @@ class _Heard:
                 raise _LeftError
             await self._streamed.give(piece)
         elif len(piece) > room:
-            self._streamed = LoopStreamingBody(self._status, self._headers)
+            self._streamed = LoopStreamingBody(self._status, self.headers)
             self._respond(self._streamed)
             await self._streamed.give(held + piece)
 
     def end(self) -> None:
-        whole = Answer(self._status, self._headers, bytes(self._beginning))
+        whole = Answer(self._status, self.headers, bytes(self._beginning))
         self._respond(None if self._streamed is not None else whole)
 
     def give_up(self, why: Failure) -> None:

@@ -89,22 +89,55 @@ def writing(code: str, hand: Any, give_up: GiveUp) -> Iterator[socket.socket]:
 
 
 @contextmanager
+def counting(processes: int) -> Iterator[Sequence[int]]:
+    """A file for what each of so many processes counts, while the block lasts."""
+    with ExitStack() as opened:
+        yield [opened.enter_context(_file()).fileno() for _ in range(processes)]
+
+
+@contextmanager
+def delivering(code: str, hand: Any, writing: socket.socket, tallies: Sequence[int]) -> Iterator[Callable[[Any], None]]:
+    """A process that runs `code` (which calls `relay_for_parent`) while the block lasts; the last tally is its own.
+
+    One that dies at its start again and again stays away: what it has to do waits, and the service goes on. What is
+    given hands it something else.
+    """
+    own = tallies[-1]
+    with _kept(
+        code, hand, {_WRITER: [writing.fileno()], _TALLIES: [own, *tallies]}, "relay_died", _relay_stays_away
+    ) as keeper:
+        yield keeper.hand
+
+
+def _relay_stays_away(why: str) -> None:
+    _logger.error(
+        "relay_given_up", reason=why, mend="mend it and start the service anew: what is to be delivered waits"
+    )
+
+
+@contextmanager
 def serving(
-    code: str, hand: Any, host: str, port: int, processes: int, writing: socket.socket | None, give_up: GiveUp
+    code: str,
+    hand: Any,
+    host: str,
+    port: int,
+    processes: int,
+    writing: socket.socket | None,
+    tallies: Sequence[int],
+    give_up: GiveUp,
 ) -> Iterator[Callable[[Any], None]]:
     """So many processes that run `code` while the block lasts, each with a socket of its own on the one port.
 
-    `hand`: what they find as `handed()`; `writing`: as `to_writer()`, None where nobody writes. The sockets outlive
-    them: who connects meanwhile waits. `give_up`: as above. What is given hands them something else, for as long as
-    they live and to the next ones.
+    `hand`: what they find as `handed()`; `writing`: as `to_writer()`, None where nobody writes; `tallies`: what they
+    count in, the first ones their own. The sockets outlive them: who connects meanwhile waits. `give_up`: as above.
+    What is given hands them something else, for as long as they live and to the next ones.
     """
     writer = {} if writing is None else {_WRITER: [writing.fileno()]}
     with ExitStack() as opened:
-        tallies = [opened.enter_context(_file()).fileno() for _ in range(processes)]
         sockets = [opened.enter_context(_listening(host, port)) for _ in range(processes)]
         passed = [
             {_LISTENER: [listening.fileno()], _TALLIES: [own, *tallies], **writer}
-            for listening, own in zip(sockets, tallies, strict=True)
+            for listening, own in zip(sockets, tallies, strict=False)
         ]
         keepers = [opened.enter_context(_kept(code, hand, one, "server_died", give_up)) for one in passed]
         try:

@@ -26,6 +26,8 @@ from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import NOBODY, OWN, Recorder, own_source
 from adapters.sql.log.seal import seal as sealed_by
 from adapters.sql.log.write_probe import probe
+from adapters.sql.outbox.outbox import HeldRelay, Outbox, Settled, Turn
+from adapters.sql.outbox.relay_desk import RelayDesk
 from adapters.sql.projections.background import BackgroundFolding, LongStreams
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.erased import Base
@@ -37,10 +39,12 @@ from adapters.sql.projections.versions import Version
 from adapters.sql.reads.as_of import Arrival, Erased, TemporalReads
 from adapters.sql.reads.filters import Due, DueIf
 from adapters.sql.reads.reads import Reads
+from adapters.sql.reads.reads_actions import LiveAction
 from adapters.sql.reads.reads_counts import NEWEST, Anomalous, Counted
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibit, Exhibits
+from adapters.sql.reads.reads_relays import MOST_COUNTED, QueuedRelay, RelayState
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.reads.reads_visits import Visit
 from adapters.sql.replay.build import FoldFailure, ReplayProgress, ReplayRefused
@@ -72,6 +76,7 @@ from adapters.sql.transfer.import_record import record_imports
 from adapters.sql.transfer.importer import Importer, ImportItem
 
 __all__ = [
+    "MOST_COUNTED",
     "NEWEST",
     "NOBODY",
     "OWN",
@@ -105,6 +110,7 @@ __all__ = [
     "Extent",
     "FoldFailure",
     "GroupCommit",
+    "HeldRelay",
     "ImportItem",
     "ImportOutcome",
     "ImportedDelivery",
@@ -112,17 +118,20 @@ __all__ = [
     "Importer",
     "Keeper",
     "LastPosition",
+    "LiveAction",
     "Log",
     "LongStreams",
     "Measured",
     "MissingEvent",
     "Noted",
+    "Outbox",
     "Part",
     "Plan",
     "Plans",
     "Presence",
     "Probe",
     "Projected",
+    "QueuedRelay",
     "Reads",
     "Receipt",
     "Recorded",
@@ -130,12 +139,15 @@ __all__ = [
     "Refusals",
     "RegisteredService",
     "Rejection",
+    "RelayDesk",
+    "RelayState",
     "Replay",
     "ReplayProgress",
     "ReplayRefused",
     "Rereader",
     "Seen",
     "Selection",
+    "Settled",
     "Source",
     "Status",
     "StoredCheckpoint",
@@ -143,6 +155,7 @@ __all__ = [
     "TooLong",
     "Tree",
     "TreeView",
+    "Turn",
     "Unavailable",
     "Unfit",
     "Unimportable",

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from adapters.audit import Notary, SigningKey
-from adapters.sql import Entry, Tree
+from adapters.sql import Entry, Outbox, Settled, Tree
 from adapters.sql.log.writer import KEPT
 from adapters.sql.replay.build import Builder
 from core.fold import MACHINES
@@ -22,6 +22,7 @@ FOREIGN = {
     "duplicates": "INSERT INTO duplicates VALUES ('gone', :number, :number, :number, :number)",
     "erased": "INSERT INTO erased VALUES ('gone', :name, :number, :blob, :blob)",
     "retractions": "INSERT INTO retractions VALUES ('gone', :number, :number)",
+    "relays": "INSERT INTO relays VALUES ('gone', :number, :name, '', :number, NULL, 0, NULL, NULL, NULL, NULL, NULL)",
     "unfolded": "INSERT INTO unfolded VALUES ('gone', :name, :version, :number, :number, NULL, 0)",
 }
 NAMES = ("name", "number", "blob", "version")
@@ -75,6 +76,7 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         {"source": "clinic", "verdict": "conflict"},
     ],
     "rejections": [{}, {"source": "clinic"}],
+    "relays": [{}, {"source": "gone"}, {"source": "gone", "state": "dead"}],
     "audit/completeness": [{}, {"source": "clinic"}, {"session_id": "s5"}],
 }
 
@@ -206,6 +208,23 @@ def test_a_question_reads_no_more_than_its_answer_holds(house: House):
     for path in _paths_of_one(house):
         house.get(path)
     house.client.get("/readyz")
+
+    assert too_much(plans) == {}
+
+
+def test_what_is_delivered_costs_no_more_however_much_waits(house: House):
+    fill(house)
+    gather_statistics(house)
+    with house.engine.begin() as connection:
+        connection.execute(text("UPDATE relays SET source = 'clinic' WHERE position <= 1000"))
+        connection.execute(text("UPDATE relays SET dead_at = 1, due = NULL WHERE position BETWEEN 100 AND 600"))
+    plans, outbox = watched(house), Outbox(house.engine, "one")
+
+    outbox.release(NOON)
+    first, second, third, *_ = outbox.turn("clinic", [], 5, NOON, NOON + 1).taken
+    settled = [Settled(first, NOON), Settled(second, NOON, NOON + 9), Settled(third, NOON, dead=True)]
+    outbox.turn("clinic", settled, 5, NOON, NOON + 1)
+    house.get("/v1/relays/summary")
 
     assert too_much(plans) == {}
 

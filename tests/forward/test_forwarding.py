@@ -8,7 +8,7 @@ import pytest
 
 from adapters.providers import sign_wms
 from tests.support.handler import FINE, PATIENCE
-from tests.support.house import SECRET, House, stop, wms
+from tests.support.house import SECRET, House, start, stop, wms
 from tests.support.proxied import BODY, proxied
 
 SIGNED = sign_wms(SECRET, b"")
@@ -205,3 +205,14 @@ def test_what_the_cloud_asks_beside_webhooks_passes_unrecorded(small_house, behi
     assert [one.body for one in asked] == [b"", b'{"toolId":"x"}', b"--b--"]
     assert others == [404] * 4
     assert small_house.get("/v1/deliveries")["data"] == []
+
+
+def test_a_session_that_would_connect_elsewhere_reaches_nobody(small_house, behind):
+    with proxied(small_house, behind, hosts=("other.example.com",)) as proxy:
+        refused = proxy.deliver()
+        allowed = proxy.deliver(body_of(start("ann") | {"mentraOSWebsocketUrl": "wss://other.example.com/app-ws"}))
+
+    assert (refused, allowed) == (403, 200)
+    assert behind.heard.qsize() == 1
+    (rejected,) = small_house.get("/v1/rejections")["data"]
+    assert (rejected["status"], rejected["reason"]) == (403, "websocket_host")

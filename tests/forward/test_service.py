@@ -72,3 +72,39 @@ def test_a_process_that_is_killed_while_a_handler_answers_loses_no_webhook_and_d
     assert [one.headers[b"hookfold-verdict"] for one in (first, second)] == [b"new", b"duplicate"]
     assert first.body == second.body == BODY
     assert [one["type"] for one in events] == ["handler_succeeded"]
+
+
+RELAYED = """
+[sources.captions]
+provider = "mentraos"
+mode = "relay"
+forward_to = "{url}"
+"""
+
+
+def test_a_relaying_process_that_is_killed_is_started_anew_and_goes_on_in_order(database_url, tmp_path: Path):
+    bodies = [json.dumps(start("ann", at=f"22:00:0{number}")).encode() for number in range(3)]
+    with (
+        handler() as behind,
+        running(database_url, tmp_path / "service", configuration=RELAYED.format(url=behind.url)) as service,
+    ):
+        behind.answer = behind.hang
+        answers = [service.send("POST", "/in/captions/webhook?x=1", body) for body in bodies]
+        first = behind.next()
+        (relaying,) = service.children()["relaying"]
+        os.kill(relaying, signal.SIGKILL)
+        behind.answer = FINE
+        again = [behind.next() for _ in range(3)]
+        health = service.send("GET", "/in/captions/health")
+        told = service.get("/v1/events?after=3&wait=20&source=captions")["data"]
+        counted = service.send("GET", "/metrics").body.decode()
+        states = [service.get("/v1/relays/summary")["data"][0]["source"], service.get("/v1/relays?state=dead")["data"]]
+
+    assert [one.headers["hookfold-verdict"] for one in answers] == ["new"] * 3
+    assert [one.body for one in (first, *again)] == [bodies[0], *bodies]
+    assert first.first == b"POST /webhook?x=1 HTTP/1.1"
+    assert health.status == 200
+    assert told[0]["type"] == "handler_succeeded"
+    assert 'hookfold_relay_dead{source="captions"} 0.0' in counted
+    assert states == ["captions", []]
+    assert service.process.returncode == 0

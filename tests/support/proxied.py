@@ -102,7 +102,8 @@ def proxied(
 
     async def serve() -> None:
         given: dict[str, Any] = {"url": made.url, "within": 10.0, "most": 8, "observe": False} | more
-        door = Door(house.providers, 262_144, now, sources)
+        hosts = dict.fromkeys(sources, given.pop("hosts", ()))
+        door = Door(house.providers, 262_144, now, sources, (), hosts)
         targets = [
             Target(
                 **given,
@@ -113,7 +114,9 @@ def proxied(
         ]
         handlers = {name: Asked(target, now) for name, target in zip(sources, targets, strict=True)}
         nobody = cast(Any, None)
-        front = Front(door, cast(Any, link), nobody, Forwarding(handlers, door, cast(Any, link), house.recorder))
+        front = Front(
+            door, cast(Any, link), nobody, Forwarding(handlers, sources, door, cast(Any, link), house.recorder)
+        )
         site = Site(front.answer, door.max_body, streams=front.streams)
         server = await loop.create_server(lambda: Connection(site), "127.0.0.1", 0)
         ended = asyncio.Event()

@@ -129,13 +129,14 @@ class Service:
         return found
 
     def children(self) -> dict[str, list[int]]:
-        """The process ids of the service's own: `writer` and `serving`."""
-        found: dict[str, list[int]] = {"writer": [], "serving": []}
+        """The process ids of the service's own: `writer`, `serving` and `relaying`."""
+        found: dict[str, list[int]] = {"writer": [], "serving": [], "relaying": []}
         for child in _children(self.process.pid):
             with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
                 command = Path(f"/proc/{child}/cmdline").read_bytes()
+                kind = "writer" if b"import write" in command else "serving"
                 if command:  # what has ended, and was not asked after yet, has none
-                    found["writer" if b"import write" in command else "serving"].append(child)
+                    found["relaying" if b"import relay" in command else kind].append(child)
         return found
 
     def await_ready(self) -> None:

@@ -1,6 +1,6 @@
 """What the query API is given to work with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -42,6 +42,7 @@ class Api:
 
     `record`: the access log. `sources`: the configured ones by name. `clock`: now.
     `as_of`: reads of the past, by either clock.
+    `relayed`: the sources whose deliveries go on to handlers behind our answer.
     `tokens`: who may ask at first, by name; without any, everybody. `holders`: who may now.
     `notary`: who signs the log and proves what is in it. `probe`: returns once the log has committed something, and
     raises Unavailable where it cannot. `plans`: replays that are asked for over HTTP.
@@ -60,6 +61,7 @@ class Api:
     threads: int = 4
     patience: float = 5.0
     limit: float = 10.0
+    relayed: Collection[str] = ()
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     notary: Notary | None = None
     probe: Callable[[], object] = bool

@@ -60,6 +60,7 @@ _TAGS = {
     "events": "The log, event by event.",
     "deliveries": "What came to the door.",
     "rejections": "What was refused at the door.",
+    "relays": "What is to be delivered to handlers.",
     "machines": "The machines that fold the log.",
     "replays": "Building projections anew.",
     "versions": "What replays have built, and which of it serves.",

@@ -12,6 +12,7 @@ from adapters.http.framework.scalars import (
     Name,
     ProviderName,
     ReadingWord,
+    RelayFilter,
     ReportedState,
     Verdict,
 )
@@ -249,6 +250,17 @@ class RejectionSummary(Query):
     """What was refused at the door, counted."""
 
     source: Source = UNSET
+
+
+class Relays(Listed):
+    """What is to be delivered to handlers."""
+
+    source: Source = UNSET
+    state: Annotated[RelayFilter | UnsetType, Meta(description="Only what is in this state.")] = UNSET
+
+
+class RelaySummary(Query):
+    """The same by source, counted."""
 
 
 class Told(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -76,6 +76,13 @@ class AnomalyKind(Choice):
         return 1 << ANOMALIES.index(self)
 
 
+class RelayFilter(Choice):
+    """What a list of deliveries to handlers may be cut to."""
+
+    __slots__ = ()
+    choices = ("dead",)
+
+
 class ProviderName(Choice):
     """A provider."""
 

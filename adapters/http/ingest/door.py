@@ -11,9 +11,9 @@ from prometheus_client import Counter
 
 from adapters.http.ingest.astray import Astray
 from adapters.http.ingest.outcomes import Outcomes
-from adapters.providers import Provider, Refused, SignatureKey, diagnose, meant
+from adapters.providers import Provider, Refused, SignatureKey, diagnose, meant, points_elsewhere
 from adapters.sql import Entry, Receipt, Rejection
-from core.event import Headers, Instant, Unreadable, word_of
+from core.event import Headers, Instant, Reading, Unreadable, word_of
 from core.headers import misnamed
 from core.instants import utc
 
@@ -49,7 +49,8 @@ class Answer(NamedTuple):
 class Door:
     """Takes deliveries for the configured sources. Bodies over `max_body` bytes are refused.
 
-    `forwarded`: the sources whose own handlers answer, so that nobody else may.
+    `forwarded`: the sources whose own handlers answer, so that nobody else may. `relayed`: those whose deliveries go on
+    to handlers behind our answer. `websocket_hosts`: of some sources, where their webhooks may have an app connect to.
     """
 
     def __init__(
@@ -58,11 +59,15 @@ class Door:
         max_body: int,
         clock: Callable[[], Instant],
         forwarded: Collection[str] = (),
+        relayed: Collection[str] = (),
+        websocket_hosts: Mapping[str, Collection[str]] | None = None,
         changed: Mapping[str, Instant] = MappingProxyType({}),
         paths: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.max_body = max_body
         self.forwarded = forwarded
+        self._relayed = relayed
+        self._websocket_hosts = websocket_hosts or {}
         self.verify_with(sources, changed, paths)
         self._clock = clock
         self._outcomes = Outcomes()
@@ -110,8 +115,11 @@ class Door:
         """For a body over the limit, of which nothing is kept. `size`: as declared, or as far as it was read."""
         return self._reject(source, headers, b"", size, 413, "too_large", f"more than {self.max_body} bytes")
 
-    def receive(self, source: str, headers: Headers, body: bytes) -> Entry | Rejection:
-        """What a delivery is, before it is recorded. Every failure is a rejection; an authentic body is an entry."""
+    def receive(self, source: str, headers: Headers, body: bytes, target: str = "") -> Entry | Rejection:
+        """What a delivery is, before it is recorded. Every failure is a rejection; an authentic body is an entry.
+
+        `target`: path and query, as they came.
+        """
         refusal = _transport(headers, body)
         if refusal:
             return self._reject(source, headers, body, len(body), *refusal)
@@ -126,8 +134,15 @@ class Door:
             slips = meant(type(provider), provider.read, body)
             hint = f"{reading.reason}; {slips}" if slips else reading.reason
             return self._reject(source, headers, body, len(body), 400, "undecodable", hint)
+        hosts = self._websocket_hosts.get(source)
+        elsewhere = points_elsewhere(reading, hosts) if hosts and isinstance(reading, Reading) else None
+        if elsewhere is not None:
+            return self._reject(source, headers, body, len(body), 403, elsewhere.reason, elsewhere.hint)
         identity = provider.identity(headers, body, reading)
-        return Entry(source, now, headers, body, verified.by, identity, reading, provider.keyed_by_body)
+        entry = Entry(source, now, headers, body, verified.by, identity, reading, provider.keyed_by_body)
+        if source in self._relayed:
+            entry.relay = handed_target(target)
+        return entry
 
     def count(self, item: Entry | Rejection, outcome: Receipt | Exception) -> None:
         """Counts a delivery by its outcome."""
@@ -189,6 +204,18 @@ def _name_in(path: str) -> str:
     return name if all(part == _APPENDED for part in rest) else ""
 
 
+def appended(target: str) -> str:
+    """What MentraOS appends to a URL, however often; nothing where it was not."""
+    _, _, rest = target.partition("?")[0].strip("/").removeprefix("in").strip("/").partition("/")
+    return f"/{_APPENDED}" if rest.strip("/") else ""
+
+
+def handed_target(target: str) -> str:
+    """What follows a handler's URL of a delivery's path and query."""
+    _, asked, query = target.partition("?")
+    return appended(target) + asked + query
+
+
 def _reading(entry: Entry, receipt: Receipt) -> str:
     """One of READINGS: how the body is recorded."""
     return "undecodable" if receipt.raw else word_of(entry.reading)
@@ -211,6 +238,7 @@ _MESSAGES = {
     "content_type": "send JSON",
     "header_name": "a header has a name that is none",
     "empty": "the body is empty",
+    "websocket_host": "it would have the app connect to a host that is not allowed",
     "undecodable": "the body cannot be read as one of this provider's webhooks",
 }
 """What a rejection tells its sender; whatever is not here tells no more than `signature`."""

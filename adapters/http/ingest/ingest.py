@@ -71,7 +71,12 @@ def _item(door: Door, source: str) -> Entry | Rejection | Answer:
         return failure(400, "the body broke off")
     if len(body) > door.max_body:
         return door.refuse_size(source, headers, len(body))
-    return door.receive(source, headers, body)
+    return door.receive(source, headers, body, _target())
+
+
+def _target() -> str:
+    query = request.query_string.decode("latin-1")
+    return request.path + (f"?{query}" if query else "")
 
 
 def _body(limit: int) -> bytes:

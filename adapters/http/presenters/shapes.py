@@ -485,6 +485,48 @@ class RejectionSummary(msgspec.Struct):
     data: list[Rejected]
 
 
+class Relay(msgspec.Struct, kw_only=True):
+    """An event that is to be delivered to its source's handler (`mode = "relay"`).
+
+    `state`: `waiting` (its turn has not come, or it is tried again at `next_at`), `delivering`, or `dead` since
+    `dead_at`. `status` and `failure` are those of the last of its `attempts`, which began with that at `first_at`.
+    """
+
+    source: str
+    provider: str | None
+    position: int
+    state: str
+    attempts: int
+    next_at: Time | None
+    first_at: Time | None
+    last_at: Time | None
+    status: int | None
+    failure: str | None
+    dead_at: Time | None
+
+
+class RelayCount(msgspec.Struct, kw_only=True):
+    """What of a source is to be delivered, and what is dead; counted up to 10,000 each.
+
+    `oldest_at`: when the oldest that waits was received; `next_at`: when the next attempt is due; `paused_at`: since
+    when nothing is delivered.
+    """
+
+    source: str
+    provider: str | None
+    waiting: int
+    dead: int
+    oldest_at: Time | None
+    next_at: Time | None
+    paused_at: Time | None
+
+
+class RelaySummary(msgspec.Struct):
+    """Every source with `mode = "relay"`, and every other one that has something left from such a time."""
+
+    data: list[RelayCount]
+
+
 class Receipt(msgspec.Struct, kw_only=True):
     """What was told is recorded; `id` is our id of the action."""
 

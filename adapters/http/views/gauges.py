@@ -32,6 +32,15 @@ class Gauges:
             "hookfold_live", "Streams that have yet to end: 10,000 of a kind at most.", "kind", "source"
         )
         self._due = self._gauge("hookfold_due", "Those whose end has not come in time.", "source", "what")
+        self._relays = [
+            self._gauge(f"hookfold_relay_{name}", words, "source")
+            for name, words in (
+                ("waiting", "Deliveries that wait for a relayed source's handler, counted up to 10,000."),
+                ("dead", "Deliveries to a relayed source's handler that were given up, counted up to 10,000."),
+                ("oldest_seconds", "For how long the oldest of those that wait has been here; 0 where none waits."),
+                ("paused", "1 while nothing of a relayed source is delivered."),
+            )
+        ]
         newest = "Sessions that had an event within the hour, of the newest 2,000"
         self._outcomes = self._gauge("hookfold_recent_outcomes", f"{newest}, by outcome.", "source", "outcome")
         self._anomalies = self._gauge("hookfold_recent_anomalies", f"{newest}, by anomaly.", "source", "kind")
@@ -43,7 +52,7 @@ class Gauges:
         """The database is away: nothing is known."""
         for gauge in (self._head, self._wal, self._unsealed, self._since, self._lag):
             gauge.set(float("nan"))
-        for labelled in (self._last, self._live, self._due, self._outcomes, self._anomalies):
+        for labelled in (self._last, self._live, self._due, self._outcomes, self._anomalies, *self._relays):
             labelled.clear()
 
     def look(self) -> None:
@@ -57,7 +66,16 @@ class Gauges:
         for source in api.sources:
             if (last := api.reads.last_of(source, head)) is not None:
                 self._last.labels(source).set(last[1] / SECOND)
+        self._look_at_relays(now)
         self._look_at_streams(now)
+
+    def _look_at_relays(self, now: Instant) -> None:
+        for source in self._api.relayed:
+            state = self._api.reads.relay_state(source)
+            age = 0 if state.oldest_at is None else max(now - state.oldest_at, 0)
+            values = (state.waiting, state.dead, age / SECOND, state.paused_at is not None)
+            for gauge, value in zip(self._relays, values, strict=True):
+                gauge.labels(source).set(value)
 
     def _look_at_checkpoints(self, head: int) -> None:
         notary = self._api.notary

@@ -177,6 +177,35 @@ rejections = Table(
     sqlite_with_rowid=False,
 )
 
+relays = Table(
+    "relays",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, autoincrement=False, comment="the event that is to be delivered"),
+    Column("lane", Text, nullable=False, comment="what is delivered in its order: a stream, or the event alone"),
+    Column("target", Text, nullable=False, comment="what follows the handler's URL: path and query"),
+    Column("due", BigInteger, comment="when it is tried next; null: behind an earlier one of its lane, or dead"),
+    Column("holder", Text, comment="who delivers it now, until it is due"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("first_at", BigInteger, comment="of the first attempt"),
+    Column("last_at", BigInteger, comment="of the last attempt"),
+    Column("status", Integer, comment="what the handler answered last"),
+    Column("failure", Text, comment="why it did not"),
+    Column("dead_at", BigInteger, comment="when it was given up"),
+    PrimaryKeyConstraint("source", "position"),
+    *(
+        Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+        for name, columns, where in (
+            ("ix_relays_due", ("source", "due"), "due IS NOT NULL"),
+            ("ix_relays_lane", ("source", "lane", "position"), "dead_at IS NULL"),
+            ("ix_relays_dead", ("source", "position"), "dead_at IS NOT NULL"),
+            ("ix_relays_waiting", ("source", "position"), "dead_at IS NULL"),
+            ("ix_relays_holder", ("holder",), "holder IS NOT NULL"),
+        )
+    ),
+    sqlite_with_rowid=False,
+)
+
 MAY_BE_DUE = (
     "projections.state IN ('acknowledged', 'active', 'alive', 'analyzing', 'created', 'recovering', 'registered', "
     "'scanning', 'scheduled', 'started', 'unknown')"

@@ -39,9 +39,13 @@ class Ahead(Protocol):
 
 
 class Dialect(Protocol):
-    """The append path's view of a database. `mark` stands for a parameter in statements of ours."""
+    """The append path's view of a database. `mark` stands for a parameter in statements of ours.
+
+    `skip_locked` ends a query of rows that its transaction takes for itself: those of others are left out.
+    """
 
     mark: str
+    skip_locked: str
 
     def settle(self, connection: Any, hot: Iterable[Write]) -> None:
         """Readies a connection that from now on only appends; the writes `hot` will come in nearly every batch."""

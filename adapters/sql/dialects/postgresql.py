@@ -30,6 +30,7 @@ class Postgresql:
     """See `Dialect`."""
 
     mark = "%s"
+    skip_locked = " FOR UPDATE SKIP LOCKED"
 
     def __init__(self) -> None:
         self._composites: WeakKeyDictionary[Any, dict[Write, int]] = WeakKeyDictionary()

@@ -22,6 +22,7 @@ class Sqlite:
     """See `Dialect`."""
 
     mark = "?"
+    skip_locked = ""
 
     def settle(self, connection: Any, hot: Iterable[Write]) -> None:  # noqa: ARG002 - the driver keeps what it prepared
         connection.cursor().execute("PRAGMA busy_timeout = 0")

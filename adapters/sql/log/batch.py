@@ -70,6 +70,14 @@ class Batch:
         rows = [_rows(*one, self.recorded_at) for one in zip(self.new, self.seals, strict=True)]
         return [event for event, _ in rows], [payload for _, payload in rows]
 
+    def relay_rows(self) -> list[Row]:
+        """Rows of `relays`: what of the new events is to be delivered, at once. The order holds within a stream."""
+        return [
+            (one.entry.source, one.position, one.stream or str(one.position), one.entry.relay, self.recorded_at)
+            for one in self.new
+            if one.entry.relay is not None
+        ]
+
     def delivery_rows(self, first: int) -> list[Row]:
         """Rows of `deliveries`, numbered from `first`."""
         return [

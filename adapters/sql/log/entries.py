@@ -18,7 +18,8 @@ class Entry(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a
     """An authentic delivery. `identity` is its idempotency key's bytes; `verified_by` is None where unsigned.
 
     `keyed_by_body` tells that whoever has the identity has the body: the key may then begin with the time in it.
-    A process that does not write itself seals its entries, to take that from the writer.
+    A process that does not write itself seals its entries, to take that from the writer. `relay`: what follows the URL
+    of the handler that a new event is to be delivered to; None where it is for nobody.
     """
 
     source: str
@@ -30,6 +31,7 @@ class Entry(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a
     reading: Reading | Unreadable
     keyed_by_body: bool = False
     sealed: Sealed | None = None
+    relay: str | None = None
 
 
 class Rejection(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):

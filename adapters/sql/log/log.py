@@ -16,13 +16,13 @@ from adapters.sql.log.stream_cache import STREAMS
 from adapters.sql.log.writer import (
     DELIVERIES,
     EVENTS,
-    PAYLOADS,
     REJECTED,
     USUAL,
     AppendItem,
     AppendOutcome,
     BatchWriter,
     Head,
+    new_rows,
 )
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import PROJECTIONS
@@ -171,7 +171,8 @@ class Log(BatchWriter):
         sent.before, receipts = self._head, iter(turn.receipts)
         sent.outcomes = [next(receipts) if isinstance(item, Entry) else REJECTED for item in sent.batch]
         sent.streams = [row[:2] for row in rows[PROJECTIONS]]
-        rows[EVENTS], rows[PAYLOADS] = turn.event_rows()
+        for into, some in new_rows(turn).items():
+            rows[into] = some
         rows[DELIVERIES] = turn.delivery_rows(1)
         ahead.send(self._projector.cache.epoch, leaf, rows)
         return Head(turn.position, turn.recorded_at, rows[EVENTS][-1][-1] if entries else leaf)

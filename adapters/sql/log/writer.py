@@ -33,7 +33,8 @@ rejections by reason."""
 EVENTS = Insert(tables.events)
 PAYLOADS = Insert(tables.payloads, without=("origin", "commitment", "erased"))
 DELIVERIES = Insert(tables.deliveries)
-USUAL = (EVENTS, PAYLOADS, *HOT, DELIVERIES)
+RELAYS = Insert(tables.relays, without=("holder", "attempts", "first_at", "last_at", "status", "failure", "dead_at"))
+USUAL = (EVENTS, PAYLOADS, RELAYS, *HOT, DELIVERIES)
 """What batches write again and again."""
 
 _HOLDERS = Lookup("t.source, t.key, t.position", tables.events, ("source", "key"), unique=True)
@@ -64,6 +65,12 @@ _COUNT_REJECTIONS = (
     "last_at = excluded.last_at"
 )
 _COUNTS = {"duplicate": _COUNT_DUPLICATES, "rejected": _COUNT_REJECTIONS}
+
+
+def new_rows(turn: Batch) -> dict[Insert, list[Row]]:
+    """What the new events of a batch are in each table that has a row of its own for them, on every path."""
+    events, payloads = turn.event_rows()
+    return {EVENTS: events, PAYLOADS: payloads, RELAYS: turn.relay_rows()}
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -199,12 +206,12 @@ class BatchWriter:
 
     def _insert(self, writes: Writes, turn: Batch, head: Head) -> Head:
         """Adds the batch's rows to `writes` and returns the new head."""
-        events, payloads = turn.event_rows()
-        writes.add(EVENTS, events)
-        writes.add(PAYLOADS, payloads)
+        rows = new_rows(turn)
+        for into, some in rows.items():
+            writes.add(into, some)
         if turn.deliveries:
             self._insert_deliveries(writes.cursor, turn)
-        return Head(turn.position, turn.recorded_at, events[-1][-1]) if events else head
+        return Head(turn.position, turn.recorded_at, rows[EVENTS][-1][-1]) if rows[EVENTS] else head
 
     def _insert_deliveries(self, cursor: Any, turn: Batch) -> None:
         cursor.execute(_LAST_DELIVERY)

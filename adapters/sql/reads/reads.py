@@ -12,26 +12,32 @@ from adapters.sql.database.revisions import revision
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code
 from adapters.sql.reads import (
+    reads_actions,
     reads_as_of,
     reads_counts,
     reads_deliveries,
     reads_due,
     reads_events,
     reads_evidence,
+    reads_relays,
     reads_runs,
     reads_streams,
     reads_visits,
 )
 from adapters.sql.reads.filters import Due
+from adapters.sql.reads.reads_actions import LiveAction
 from adapters.sql.reads.reads_as_of import Named, Repeat
 from adapters.sql.reads.reads_counts import Anomalous, Counted
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibits
+from adapters.sql.reads.reads_relays import QueuedRelay, RelayState
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.reads.reads_visits import Visit
 from core.clocks import Clocks
-from core.event import Instant
+from core.event import Headers, Instant
+from core.header_codec import unpack
+from core.headers import from_lines
 from core.machines.state import Run
 
 _REPLAYED = text("SELECT (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000000)::bigint")
@@ -144,6 +150,12 @@ class Reads:
         rows = self._rows(reads_events.one_body(position))
         return next((bytes(body) for (body,) in rows if body is not None), None)
 
+    def request(self, position: int) -> tuple[Headers, bytes] | None:
+        """An event's headers and raw body, as they came; None where there is no such event, or it was erased."""
+        rows = self._rows(reads_events.one_request(position))
+        found = ((from_lines(unpack(bytes(headers))), bytes(body)) for headers, body in rows if body is not None)
+        return next(found, None)
+
     def position_at(self, recorded_at: Instant) -> int:
         """The last position that had been recorded by then; 0 where none had. Positions and `recorded_at` ascend."""
         with self._connected() as connection:
@@ -198,6 +210,26 @@ class Reads:
         """Rejections by source and reason, a source's latest reason first."""
         with self._connected() as connection:
             return [one for source in sources for one in reads_deliveries.refusals(connection, source)]
+
+    def live_actions(
+        self, source: str, versions: Sequence[str], after: int, heard_before: Instant, limit: int
+    ) -> list[LiveAction]:
+        """Actions of a source that go on, opened behind a position and not heard of lately."""
+        found = self._rows(reads_actions.live_actions(source, versions, after, heard_before, limit))
+        return [LiveAction._make(row) for row in found]
+
+    def relays(self, sources: Sequence[str], after: int, limit: int, *, dead: bool) -> list[QueuedRelay]:
+        """What is to be delivered behind a position, the oldest first; only what is dead, where asked for."""
+        if not sources:
+            return []
+        return [
+            QueuedRelay._make(row) for row in self._rows(reads_relays.list_relays(sources, after, limit, dead=dead))
+        ]
+
+    def relay_state(self, source: str) -> RelayState:
+        """What waits to be delivered to a source's handler, and what is dead."""
+        with self._connected() as connection:
+            return reads_relays.relay_state(connection, source)
 
     def _rows(self, statement: Executable) -> list[Any]:
         with self._connected() as connection:

@@ -90,6 +90,15 @@ def one_event(position: int) -> Select[Any]:
     return _EVENTS.where(events.c.position == position)
 
 
+def one_request(position: int) -> Select[Any]:
+    """The packed headers and the raw body of an event."""
+    return (
+        select(payloads.c.headers, payloads.c.body)
+        .join_from(events, payloads, _PAYLOAD)
+        .where(events.c.position == position)
+    )
+
+
 def one_body(position: int) -> Select[Any]:
     """The raw body, found through the event: payloads are keyed by source first."""
     return select(payloads.c.body).join_from(events, payloads, _PAYLOAD).where(events.c.position == position)

@@ -9,6 +9,7 @@ from wiring.forwarding import refuse_loops
 SECOND = 1_000_000
 TO = 'forward_to = "http://127.0.0.1:3000/hooks/"\n'
 PROXY = 'mode = "proxy"\n'
+RELAY = 'mode = "relay"\n'
 
 
 @pytest.fixture
@@ -40,6 +41,14 @@ def test_all_of_it_may_be_said(settings):
     )
 
 
+def test_a_relay_takes_its_time_unless_told_otherwise(settings):
+    usual = forward_of(settings("amps", RELAY + TO))
+    told = forward_of(settings("amps", RELAY + TO + 'forward_within = "5s"\nretry_for = "2h"\n'))
+
+    assert usual == Forward("http://127.0.0.1:3000/hooks", 30 * SECOND, retry_for=86_400 * SECOND)
+    assert told == Forward("http://127.0.0.1:3000/hooks", 5 * SECOND, retry_for=7_200 * SECOND)
+
+
 def test_without_a_mode_we_answer_ourselves(settings):
     assert forward_of(settings("wms", "")) is None
     assert forward_of(settings("wms", 'mode = "record"\n')) is None
@@ -49,9 +58,12 @@ def test_without_a_mode_we_answer_ourselves(settings):
     ("provider", "text", "told"),
     [
         ("wms", PROXY, 'sources.one.forward_to: mode = "proxy" needs it'),
-        ("wms", TO, 'sources.one.forward_to: nothing is forwarded: add mode = "proxy", or remove this key'),
+        ("wms", TO, 'sources.one.forward_to: nothing is forwarded: add mode = "proxy" or "relay", or remove'),
         ("wms", 'signature = "observe"\n', "sources.one.signature: nothing is forwarded"),
-        ("wms", 'mode = "relay"\n' + TO, 'sources.one.mode: make it "record" or "proxy"'),
+        ("wms", 'mode = "mirror"\n' + TO, 'sources.one.mode: make it "record" or "proxy" or "relay"'),
+        ("wms", RELAY, 'sources.one.forward_to: mode = "relay" needs it'),
+        ("wms", RELAY + TO + 'signature = "observe"\n', 'sources.one.signature: only mode = "proxy" takes it'),
+        ("wms", PROXY + TO + 'retry_for = "1h"\n', 'sources.one.retry_for: only mode = "relay" takes it'),
         ("mentraos", PROXY + TO + 'signature = "observe"\n', "sources.one.signature: unknown key"),
         ("wms", PROXY + TO + 'forward_too = "x"\n', "sources.one.forward_too: unknown key"),
         ("wms", PROXY + TO + 'forward_within = "9"\n', "sources.one.forward_within: make it a number with its unit"),

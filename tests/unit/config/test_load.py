@@ -138,7 +138,7 @@ WRONG = [
     (
         one("secret = 'x'"),
         "sources.clinic.secret",
-        "forward_to, forward_within, keep_for, mode, most_forwards, node_ascii, provider, rate, secrets, signature",
+        "keep_for, mode, most_forwards, node_ascii, provider, rate, retry_for, secrets, signature",
     ),
     (one("node_ascii = 'yes'"), "sources.clinic.node_ascii", "make it true or false"),
     (one("event_type = 'WMS_LOADED'"), "sources.clinic.event_type", "unknown key"),

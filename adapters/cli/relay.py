@@ -1,0 +1,146 @@
+"""`hookfold relay`: what is to be delivered to handlers: look, pause, resume, try dead ones again, drop them."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from adapters.cli.commands import (
+    Commands,
+    Failed,
+    Wrong,
+    config_option,
+    database_option,
+    errors_in_one_line,
+    json_option,
+    settings,
+)
+from adapters.cli.keeping import by_option
+from adapters.sql import RelayDesk
+
+_source = click.option("--source", required=True, metavar="NAME", help="The source whose deliveries are meant.")
+_position = click.option("--position", type=click.IntRange(min=1), metavar="N", help="Only the delivery of this event.")
+
+
+@click.group()
+def relay() -> None:
+    """Look at what is to be delivered to handlers (`mode = "relay"`), pause it, and decide about what is dead."""
+
+
+@relay.command()
+@config_option
+@database_option
+@json_option
+@click.pass_obj
+def status(commands: Commands, config: Path | None, database: str | None, as_json: bool) -> None:
+    """Tell how much waits and how much is dead, by source; exit code 1 where something is dead."""
+    with errors_in_one_line(), commands.asking(settings(config, database)) as ask:
+        code, text = ask("/v1/relays/summary", {})
+    if code != 200:
+        raise Failed(f"the database cannot be asked: {text}")
+    found: list[dict[str, Any]] = json.loads(text)["data"]
+    if as_json:
+        click.echo(json.dumps({"sources": found}))
+    for one in [] if as_json else found:
+        click.echo(_told(one))
+    if not found and not as_json:
+        click.echo('no source has mode = "relay"')
+    if any(one["dead"] for one in found):
+        raise Failed(
+            "some could not be delivered: GET /v1/relays?state=dead lists them, `hookfold relay retry` sends them"
+        )
+
+
+@relay.command()
+@config_option
+@database_option
+@_source
+@by_option
+@json_option
+@click.pass_obj
+def pause(
+    commands: Commands, config: Path | None, database: str | None, source: str, by: str | None, as_json: bool
+) -> None:
+    """Deliver nothing of a source until `resume`. What is under way ends; what comes meanwhile waits."""
+    with _desk(commands, config, database, source) as desk:
+        desk.pause(source, by)
+    click.echo(json.dumps({"source": source, "paused": True}) if as_json else f"{source}: nothing is delivered now")
+
+
+@relay.command()
+@config_option
+@database_option
+@_source
+@by_option
+@json_option
+@click.pass_obj
+def resume(
+    commands: Commands, config: Path | None, database: str | None, source: str, by: str | None, as_json: bool
+) -> None:
+    """Deliver what of a source waits, and what comes."""
+    with _desk(commands, config, database, source) as desk:
+        desk.resume(source, by)
+    click.echo(json.dumps({"source": source, "paused": False}) if as_json else f"{source}: what waits is delivered")
+
+
+@relay.command()
+@config_option
+@database_option
+@_source
+@_position
+@by_option
+@json_option
+@click.pass_obj
+def retry(commands: Commands, /, config: Path | None, database: str | None, **asked: Any) -> None:
+    """Deliver dead ones, all of a source or one, for as long as new ones are tried."""
+    _decide(commands, config, database, asked, lambda desk: desk.retry, "are tried again")
+
+
+@relay.command()
+@config_option
+@database_option
+@_source
+@_position
+@by_option
+@json_option
+@click.pass_obj
+def drop(commands: Commands, /, config: Path | None, database: str | None, **asked: Any) -> None:
+    """Never deliver dead ones, all of a source or one. Their events stay in the log."""
+    _decide(commands, config, database, asked, lambda desk: desk.drop, "are dropped")
+
+
+def _decide(
+    commands: Commands,
+    config: Path | None,
+    database: str | None,
+    asked: dict[str, Any],
+    act: Callable[[RelayDesk], Callable[..., int]],
+    words: str,
+) -> None:
+    source, position = asked["source"], asked["position"]
+    with _desk(commands, config, database, source) as desk:
+        done = act(desk)(source, position, asked["by"])
+    if position is not None and not done:
+        raise Failed(f"{source}: the delivery of the event at position {position} is not dead")
+    click.echo(json.dumps({"source": source, "count": done}) if asked["as_json"] else f"{source}: {done} {words}")
+
+
+@contextmanager
+def _desk(commands: Commands, config: Path | None, database: str | None, source: str) -> Iterator[RelayDesk]:
+    found = settings(config, database)
+    if source not in found.sources:
+        raise Wrong(f"--source: {found.path} names no source {source}")
+    with errors_in_one_line(), commands.relays(found) as desk:
+        yield desk
+
+
+def _told(one: dict[str, Any]) -> str:
+    facts = [f"{one['waiting']} waiting", f"{one['dead']} dead"]
+    if one["oldest_at"]:
+        facts.append(f"the oldest since {one['oldest_at']}")
+    if one["paused_at"]:
+        facts.append(f"paused since {one['paused_at']}")
+    return f"{one['source']}: {', '.join(facts)}"

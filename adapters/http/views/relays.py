@@ -1,0 +1,57 @@
+"""`/v1/relays`: what is to be delivered to the handlers of relayed sources, and what could not be."""
+
+from adapters.config import Scope
+from adapters.http.framework import queries
+from adapters.http.framework.api import Api
+from adapters.http.framework.routes import Ask, Listing, Routes, page_of
+from adapters.http.presenters import shapes
+from adapters.sql import QueuedRelay, RelayState
+from core.instants import text_of
+
+routes = Routes()
+
+
+@routes.many(Scope.READ, "/v1/relays", queries.Relays, shapes.Relay)
+def relays(ask: Ask[queries.Relays]) -> Listing[shapes.Relay]:
+    """What is to be delivered to handlers, and what is dead, in the log's order. What was delivered is not here."""
+    source, limit = ask.query.source or None, ask.query.limit
+    names = [str(source)] if source else ask.api.source_names()
+    rows = ask.api.reads.relays(names, ask.after or 0, limit + 1, dead=bool(ask.query.state))
+    page, following = page_of(rows, limit, lambda row: row.position)
+    return Listing([_shape(ask.api, row) for row in page], following)
+
+
+@routes.one(Scope.READ, "/v1/relays/summary", queries.RelaySummary, shapes.RelaySummary)
+def relay_summary(ask: Ask[queries.RelaySummary]) -> shapes.RelaySummary:
+    """How much waits to be delivered, how much is dead, and what is paused, by source."""
+    found = (ask.api.reads.relay_state(name) for name in ask.api.source_names())
+    told = [one for one in found if one.source in ask.api.relayed or one.waiting or one.dead]
+    return shapes.RelaySummary([_counted(ask.api, one) for one in told])
+
+
+def _shape(api: Api, row: QueuedRelay) -> shapes.Relay:
+    return shapes.Relay(
+        source=row.source,
+        provider=api.provider_of(row.source),
+        position=row.position,
+        state="dead" if row.dead_at is not None else "waiting" if row.holder is None else "delivering",
+        attempts=row.attempts,
+        next_at=text_of(row.due) if row.holder is None else None,
+        first_at=text_of(row.first_at),
+        last_at=text_of(row.last_at),
+        status=row.status,
+        failure=row.failure,
+        dead_at=text_of(row.dead_at),
+    )
+
+
+def _counted(api: Api, one: RelayState) -> shapes.RelayCount:
+    return shapes.RelayCount(
+        source=one.source,
+        provider=api.provider_of(one.source),
+        waiting=one.waiting,
+        dead=one.dead,
+        oldest_at=text_of(one.oldest_at),
+        next_at=text_of(one.next_at),
+        paused_at=text_of(one.paused_at),
+    )

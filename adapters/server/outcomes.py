@@ -1,0 +1,49 @@
+"""What a handler did, as an entry of the log."""
+
+from typing import Any
+
+from adapters.providers import Outcome, outcome_body, read_outcome
+from adapters.sql import Entry, Recorder
+from core.event import Reading, Unreadable
+
+
+class HandedOn:
+    """An event that went on to a handler, and how that is told. `session`: its sessions' machine knows of handlers."""
+
+    __slots__ = ("key", "position", "reading", "session", "source", "verdict")
+
+    def __init__(
+        self, source: str, position: int, key: bytes, reading: Reading | Unreadable, verdict: str, *, session: bool
+    ) -> None:
+        self.source = source
+        self.position = position
+        self.key = key
+        self.reading = reading
+        self.verdict = verdict
+        self.session = session
+
+    def entry(self, recorder: Recorder, outcome: Outcome) -> Entry:
+        """An event of the session where its machine knows what handlers do; else one of our own, without the answer."""
+        reading = self.reading
+        if self.session and isinstance(reading, Reading) and reading.known and reading.kind == "session":
+            body = outcome_body(outcome, reading.provider_id, self.key, self.verdict)
+            identity = b"outcome:" + self.key + outcome.began.to_bytes(8)
+            return Entry(self.source, outcome.ended, [], body, None, identity, read_outcome(body))
+        more: dict[str, Any] = {} if outcome.attempts is None else {"attempts": outcome.attempts}
+        return recorder.entry(
+            "forwarded",
+            source=self.source,
+            position=self.position,
+            verdict=self.verdict,
+            status=outcome.status,
+            failure=outcome.failure,
+            latency_ms=(outcome.ended - outcome.began) / 1000,
+            size=outcome.size,
+            sha256=outcome.sha256,
+            **more,
+        )
+
+
+def counted_as(outcome: Outcome) -> str:
+    """What is counted: why there was no answer, or the kind of its status."""
+    return outcome.failure or f"{(outcome.status or 0) // 100}xx"

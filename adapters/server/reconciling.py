@@ -1,0 +1,157 @@
+"""Asks a provider how its actions are that no webhook has ended, and records what it says."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from adapters.providers import polled_body, polled_status, read_polled
+from adapters.server.action_api import ActionApi, Answered
+from adapters.sql import Entry, LiveAction, Unavailable
+from core.event import SECOND, Instant
+
+GAP = 0.5
+"""Seconds between two questions: what every API stands."""
+LONGEST_LATER = 60
+"""Seconds that are waited for a provider that asks for a pause; a longer one ends the round."""
+FAILURES = 3
+"""Questions without an answer, one after another, that end a round."""
+YOUNG: Instant = 60 * SECOND
+"""What was heard of so lately may have its webhook under way."""
+PAGE = 50
+MOST = 500
+"""Questions of one round of a service; the next one goes on behind them."""
+
+_logger = structlog.get_logger()
+
+
+class Reconciled(msgspec.Struct):
+    """What a round did. `learnt`: events that it recorded, by state; `stopped`: why it ended early."""
+
+    asked: int = 0
+    learnt: dict[str, int] = {}
+    unchanged: int = 0
+    unknown: int = 0
+    unanswered: int = 0
+    stopped: str | None = None
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """Of one source; belongs to the event loop. `find` (behind an opening position, heard of before, how many) asks
+
+    the database; `commit` tells whether an entry is in the log.
+    """
+
+    source: str
+    api: ActionApi
+    find: Callable[[int, Instant, int], Awaitable[Sequence[LiveAction]]]
+    commit: Callable[[Entry], Awaitable[bool]]
+    clock: Callable[[], Instant]
+    gap: float = GAP
+    after: int = 0
+    _failures: int = field(default=0, init=False)
+
+    async def round(self, most: int | None = None, tell: Callable[[Reconciled], None] = lambda _: None) -> Reconciled:
+        """Asks for each action once, from where the last round ended; from the first one again behind the last."""
+        done = Reconciled(learnt={})
+        self._failures = 0
+        while page := await self.find(self.after, self.clock() - YOUNG, PAGE):
+            for one in page:
+                if most is not None and done.asked >= most:
+                    return done
+                await self._one(one, done)
+                tell(done)
+                if done.stopped is not None:
+                    return done
+                self.after = one.opened
+                await asyncio.sleep(self.gap)
+        self.after = 0
+        return done
+
+    async def _one(self, one: LiveAction, done: Reconciled) -> None:
+        done.asked += 1
+        answered = await self.api.ask(one.action_id)
+        if answered.status == 429 and answered.later <= LONGEST_LATER:
+            await asyncio.sleep(max(answered.later, 1))
+            answered = await self.api.ask(one.action_id)
+        if answered.status == 200:
+            self._failures = 0
+            await self._learn(one, answered.body, done)
+        elif answered.status == 404:
+            done.unknown += 1
+        else:
+            self._refused(answered, done)
+
+    def _refused(self, answered: Answered, done: Reconciled) -> None:
+        done.unanswered += 1
+        self._failures += 1
+        if answered.status in {401, 403}:
+            done.stopped = f"the key is refused ({answered.status})"
+        elif answered.status == 429:
+            done.stopped = "too many questions (429)"
+        elif self._failures >= FAILURES:
+            done.stopped = f"no answer, {FAILURES} times one after another ({answered.status or 'nobody there'})"
+
+    async def _learn(self, one: LiveAction, answer: bytes, done: Reconciled) -> None:
+        status = polled_status(answer, one.action_id)
+        if status is None:
+            done.unknown += 1
+            return
+        if status.state == one.state:
+            done.unchanged += 1
+            return
+        now = self.clock()
+        body = polled_body(one.action_id, status, now)
+        identity = b"polled:" + hashlib.sha256(body).digest()
+        if await self.commit(Entry(self.source, now, [], body, None, identity, read_polled(body))):
+            done.learnt[status.state] = done.learnt.get(status.state, 0) + 1
+        else:
+            done.stopped = "the log could not commit what was learnt"
+
+
+class Reconciling:
+    """The same every so often, in a process that has time for it."""
+
+    def __init__(self, reconciliation: Reconciliation, every: float) -> None:
+        self._reconciliation = reconciliation
+        self._every = every
+        self._ended = asyncio.Event()
+
+    def wake(self) -> None:
+        """What is appended is of no concern here."""
+
+    def stop(self) -> None:
+        """`run` returns soon."""
+        self._ended.set()
+
+    async def run(self) -> None:
+        """Until it is stopped; the first round is one interval from now."""
+        while not await self._rested(self._every):
+            round_ = asyncio.ensure_future(self._round())
+            ended = asyncio.ensure_future(self._ended.wait())
+            await asyncio.wait([round_, ended], return_when=asyncio.FIRST_COMPLETED)
+            for one in (round_, ended):
+                one.cancel()
+            await asyncio.gather(round_, ended, return_exceptions=True)
+        await self._reconciliation.api.close()
+
+    async def _round(self) -> None:
+        try:
+            done = await self._reconciliation.round(MOST)
+        except Unavailable as error:
+            _logger.warning("reconcile_waits", source=self._reconciliation.source, reason=str(error))
+            return
+        if done.asked:
+            _logger.info("reconciled", source=self._reconciliation.source, **msgspec.to_builtins(done))
+
+    async def _rested(self, seconds: float) -> bool:
+        """Whether it was ended meanwhile."""
+        try:
+            await asyncio.wait_for(self._ended.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,108 @@
+"""Runs the process that delivers what waits: an event loop of its own, so that nobody waits for it."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Protocol
+
+import structlog
+import uvloop
+
+from adapters.server.ending import STOPS
+from adapters.server.handed import HandedAnew
+from adapters.server.link import Link
+from adapters.server.pulse import EVERY, Pulse
+from adapters.sql import Entry, Receipt, Unavailable
+
+_logger = structlog.get_logger()
+
+LONGEST = 20.0
+"""Seconds for one turn of the event loop, behind which this process is started anew."""
+PATIENCE = 45.0
+"""Seconds for what is under way when the service is told to stop: longer than a handler is given, unless configured."""
+
+Ask = Callable[..., Any]
+
+
+class Background(Protocol):
+    """Work that nobody waits for; see `Relaying`."""
+
+    def wake(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    async def run(self) -> None: ...
+
+
+Made = Callable[[Ask, Callable[[Entry], Any]], Sequence[Background]]
+"""What delivers, of who asks the database and who commits."""
+
+
+Renew = Callable[[Sequence[Background], Any], None]
+"""Takes what the parent hands over meanwhile: secrets may be others."""
+
+
+def holder() -> str:
+    """By which the service's own process takes over what one before it held: both have one parent."""
+    return f"{os.getppid()}@{socket.gethostname()}"
+
+
+def relay_for_parent(made: Made, link: Link, renew: Renew) -> None:
+    """Delivers until the parent's end of standard input closes, or SIGTERM comes. `renew`: see there."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this process
+    uvloop.run(_relay(made, link, renew))
+
+
+async def _relay(made: Made, link: Link, renew: Renew) -> None:
+    loop = asyncio.get_running_loop()
+    link.tie(loop)
+    pulse = Pulse(LONGEST)
+    pulse.start()
+    told = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, told.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    with ThreadPoolExecutor(1, "hookfold-outbox") as thread:
+        relays = made(partial(loop.run_in_executor, thread), partial(_commit, link))
+        loop.add_reader(sys.stdin, HandedAnew(partial(renew, relays), told.set).read)
+        running = [loop.create_task(_run(one, told)) for one in relays]
+        looking = loop.create_task(_look(relays, link, pulse))
+        await told.wait()
+        loop.remove_reader(sys.stdin)
+        for one in relays:
+            one.stop()
+        await asyncio.wait(running, timeout=PATIENCE)
+        looking.cancel()
+    link.close()
+
+
+async def _run(one: Background, told: asyncio.Event) -> None:
+    """A fault of ours ends the process, which is started anew."""
+    try:
+        await one.run()
+    except Exception:
+        _logger.exception("background_failed")
+        told.set()
+
+
+async def _look(relays: Sequence[Background], link: Link, pulse: Pulse) -> None:
+    """The writer may be another one by now: it is told again that we listen."""
+
+    def wake() -> None:
+        for one in relays:
+            one.wake()
+
+    while True:
+        pulse.goes_on()
+        link.listen(wake)
+        await asyncio.sleep(EVERY)
+
+
+async def _commit(link: Link, entry: Entry) -> bool:
+    told: asyncio.Future[Receipt | Unavailable] = asyncio.get_running_loop().create_future()
+    link.commit(entry, lambda outcome: None if told.done() else told.set_result(outcome))
+    return isinstance(await told, Receipt)

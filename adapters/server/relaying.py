@@ -1,0 +1,196 @@
+"""Delivers what waits in the outbox to the handlers of its sources: after the sender was answered, until it succeeds.
+
+What became of one is committed before it leaves the outbox. So whatever is killed in between, it is delivered again,
+and told of again: at least once, and in the order of its stream.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import structlog
+
+from adapters.providers import Outcome, Provider
+from adapters.server.backoff import asked_pause, pause
+from adapters.server.forwarding import FORWARDS
+from adapters.server.handler import Handler, RecordedRequest
+from adapters.server.outcomes import HandedOn, counted_as
+from adapters.sql import BodyReader, Entry, HeldRelay, Recorder, Settled, Turn, Unavailable
+from core.event import SECOND, Instant
+
+LEASE: Instant = 60 * SECOND
+"""For what comes behind an answer, until somebody else may take the delivery."""
+SPARE: Instant = 5 * SECOND
+"""Before the end of a lease: nobody records any more that it was delivered."""
+GAP = 0.01
+"""Seconds between two looks: what was appended or settled meanwhile is taken together."""
+LONGEST_REST = 5.0
+"""Seconds without a look, though nobody told that something was appended."""
+AWAY = 1.0
+"""Seconds before the database is asked again, or the log."""
+
+_logger = structlog.get_logger()
+
+
+class Queue(Protocol):
+    """What waits to be delivered (`Outbox`)."""
+
+    def release(self, now: Instant) -> None: ...
+
+    def turn(self, source: str, settled: list[Settled], room: int, now: Instant, until: Instant) -> Turn: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySource:
+    """One source as it is delivered. `retry_for`: microseconds from the first attempt to the last one."""
+
+    name: str
+    handler: Handler
+    provider: Provider
+    read: BodyReader
+    retry_for: Instant
+
+
+class Relaying:
+    """Of one source in one process; belongs to the event loop.
+
+    `ask` runs what asks the database, in a thread; `commit` tells whether an entry is in the log.
+    """
+
+    def __init__(
+        self,
+        source: RelaySource,
+        queue: Queue,
+        ask: Callable[..., Awaitable[Any]],
+        commit: Callable[[Entry], Awaitable[bool]],
+        recorder: Recorder,
+        clock: Callable[[], Instant],
+    ) -> None:
+        self._source = source
+        self._queue = queue
+        self._ask = ask
+        self._commit = commit
+        self._recorder = recorder
+        self._clock = clock
+        self._settled: list[Settled] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._away = False
+
+    def wake(self) -> None:
+        """Something was appended."""
+        self._woken.set()
+
+    def sign_with(self, providers: Mapping[str, Provider]) -> None:
+        """What goes out from now on is signed with their secrets."""
+        provider = providers.get(self._source.name, self._source.provider)
+        self._source = replace(self._source, provider=provider)
+
+    def stop(self) -> None:
+        """Nothing more is taken; `run` returns once what is under way is settled."""
+        self._stopping = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Delivers until it is stopped."""
+        await self._until_there(self._queue.release, self._clock())
+        while not self._stopping or self._tasks or self._settled:
+            self._woken.clear()
+            turn = await self._turn()
+            for one in turn.taken:
+                self._start(self._deliver(one))
+            await self._rest(turn)
+        await self._source.handler.close()
+
+    async def _turn(self) -> Turn:
+        settled, self._settled = self._settled, []
+        room = 0 if self._stopping else self._source.handler.target.most - len(self._tasks)
+        now = self._clock()
+        until = now + int(self._source.handler.target.within * SECOND) + LEASE
+        turn: Turn = await self._until_there(self._queue.turn, self._source.name, settled, room, now, until)
+        return turn
+
+    async def _until_there(self, question: Callable[..., Any], *values: Any) -> Any:
+        """Asks the database, again and again while it is away."""
+        while True:
+            try:
+                answer = await self._ask(question, *values)
+            except Unavailable as error:
+                self._tell_away(str(error))
+                if self._stopping:
+                    return Turn([], None)
+                await asyncio.sleep(AWAY)
+            else:
+                self._away = False
+                return answer
+
+    def _tell_away(self, reason: str) -> None:
+        if not self._away:
+            _logger.warning("relay_waits", source=self._source.name, reason=reason)
+        self._away = True
+
+    async def _rest(self, turn: Turn) -> None:
+        """Until something is appended, settled or due; not for what there is no room for."""
+        await asyncio.sleep(GAP)
+        seconds = LONGEST_REST
+        if turn.next_at is not None and len(self._tasks) < self._source.handler.target.most:
+            seconds = min(max((turn.next_at - self._clock()) / SECOND, 0.0), seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._woken.set()
+
+    async def _deliver(self, held: HeldRelay) -> None:
+        """A fault of ours leaves it held: it is taken again when its lease is over."""
+        try:
+            settled = await self._attempt(held)
+            self._settled.append(settled)  # not in one: a turn takes the list away meanwhile
+        except Exception:
+            _logger.exception("relay_failed", source=held.source, position=held.position)
+
+    async def _attempt(self, held: HeldRelay) -> Settled:
+        now = self._clock()
+        if held.body is None:  # erased meanwhile: there is nothing to deliver
+            return Settled(held, now)
+        headers = self._source.provider.signed_again(held.headers, held.body, now)
+        marks = [("hookfold-verdict", "new"), ("hookfold-position", str(held.position))]
+        until = asyncio.get_running_loop().time() + self._source.handler.target.within
+        request = RecordedRequest(held.target, headers, held.body)
+        outcome, answered = await self._source.handler.deliver(request, marks, until)
+        outcome.attempts = held.attempts + 1
+        FORWARDS.labels(held.source, counted_as(outcome)).inc()
+        return await self._settle(held, held.body, outcome, asked_pause(answered))
+
+    async def _settle(self, held: HeldRelay, body: bytes, outcome: Outcome, asked: Instant) -> Settled:
+        at, attempts = outcome.ended, held.attempts + 1
+        settled = Settled(held, at, status=outcome.status, failure=outcome.failure)
+        again = at + max(pause(attempts), asked)
+        last = (at if held.first_at is None else held.first_at) + self._source.retry_for
+        if not outcome.succeeded and again <= last:
+            return settled._replace(again=again)
+        session = self._source.handler.target.session
+        read = self._source.read(held.type, body)
+        handed = HandedOn(held.source, held.position, held.key, read, "new", session=session)
+        if not await self._record(handed.entry(self._recorder, outcome), held.until - SPARE):
+            return settled._replace(again=self._clock())
+        return settled._replace(dead=not outcome.succeeded)
+
+    async def _record(self, entry: Entry, until: Instant) -> bool:
+        """The same entry again is known by its key."""
+        while not await self._commit(entry):
+            if self._clock() > until or self._stopping:
+                return False
+            await asyncio.sleep(AWAY)
+        return True

@@ -1,0 +1,1 @@
+"""What waits to be delivered to handlers (`mode = "relay"`): taken, settled, given up, looked at."""

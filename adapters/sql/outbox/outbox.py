@@ -1,0 +1,178 @@
+"""Takes what is to be delivered, in the order of each stream, and settles what became of it.
+
+Of a lane, which is a stream, or one event of none, the oldest is delivered alone. Whoever takes one that is not the
+oldest parks it (`due` is null); whoever settles the oldest has the next one due. A new row is due at once, whatever is
+before it: so the append need not look, and nothing waits for an append. No statement reads more than it takes.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Engine
+
+from adapters.sql.database import tables
+from adapters.sql.database.facts import paused_name
+from adapters.sql.database.transactions import Transactions
+from adapters.sql.dialects.dialect import Lookup, Row
+from core.event import Headers, Instant
+from core.header_codec import unpack
+from core.headers import from_lines
+
+PAGE = 64
+"""Rows that are looked at in one transaction."""
+
+_THIS = "WHERE source = ? AND position = ? AND due = ? AND holder = ?"
+_DELIVERED = f"DELETE FROM relays {_THIS}"
+_TRIED = (
+    "holder = NULL, attempts = attempts + 1, first_at = coalesce(first_at, ?), last_at = ?, status = ?, failure = ?"
+)
+_LATER = f"UPDATE relays SET due = ?, {_TRIED} {_THIS}"
+_DEAD = f"UPDATE relays SET due = NULL, dead_at = ?, {_TRIED} {_THIS}"
+_NEXT = (
+    "UPDATE relays SET due = ? WHERE source = ? AND holder IS NULL AND position = (SELECT position FROM relays{} "
+    "WHERE source = ? AND lane = ? AND dead_at IS NULL ORDER BY position LIMIT 1)"
+)
+"""Without a look at its `due`: who parks it now has not committed that, and is waited for."""
+_PAUSED = "SELECT 1 FROM service WHERE name = ?"
+_FIRST_DUE = "SELECT min(due) FROM relays WHERE source = ? AND due IS NOT NULL"
+_TAKE = (
+    "SELECT position, lane, target, attempts, first_at FROM relays WHERE source = ? AND due <= ? ORDER BY due LIMIT ?"
+)
+_BEHIND = Lookup(
+    "t.position",
+    tables.relays,
+    ("source", "position"),
+    " AND EXISTS (SELECT 1 FROM relays e WHERE e.source = t.source AND e.lane = t.lane AND e.position < t.position "
+    "AND e.dead_at IS NULL)",
+    unique=True,
+)
+_PARK = "UPDATE relays SET due = NULL, holder = NULL WHERE source = ? AND position = ?"
+_HOLD = "UPDATE relays SET due = ?, holder = ? WHERE source = ? AND position = ?"
+_EVENTS = Lookup(
+    "t.position, t.type, t.key, p.headers, p.body",
+    tables.events,
+    ("source", "position"),
+    " JOIN payloads p ON p.source = t.source AND p.position = t.position WHERE t.position > 0",
+)
+_RELEASE = "UPDATE relays SET due = ?, holder = NULL WHERE holder = ?"
+
+
+class HeldRelay(msgspec.Struct, gc=False):
+    """What this process alone may deliver `until` then. `body` is None where it was erased.
+
+    `attempts`, `first_at`: before this one. `target`: what follows the handler's URL.
+    """
+
+    source: str
+    position: int
+    lane: str
+    target: str
+    attempts: int
+    first_at: Instant | None
+    until: Instant
+    type: str | None = None
+    key: bytes = b""
+    headers: Headers = []
+    body: bytes | None = None
+
+
+class Settled(NamedTuple):
+    """What became of an attempt. `again`: when the next one is due; None where there is none: delivered, or `dead`."""
+
+    held: HeldRelay
+    at: Instant
+    again: Instant | None = None
+    dead: bool = False
+    status: int | None = None
+    failure: str | None = None
+
+
+class Turn(NamedTuple):
+    """What was taken, and when the next look is worth it (None: when something is appended or settled)."""
+
+    taken: list[HeldRelay]
+    next_at: Instant | None
+
+
+class Outbox:
+    """As one process uses it, which is `holder`; any thread may call. Raises Unavailable."""
+
+    def __init__(self, engine: Engine, holder: str) -> None:
+        self._transactions = Transactions(engine)
+        self._dialect = self._transactions.dialect
+        self._holder = holder
+
+    def release(self, now: Instant) -> None:
+        """Gives back what a process of this name held, which is dead: its place is taken."""
+        with self._transactions.beside() as cursor:
+            self._run(cursor, _RELEASE, now, self._holder)
+
+    def turn(self, source: str, settled: Sequence[Settled], room: int, now: Instant, until: Instant) -> Turn:
+        """Settles, and takes as many as there is room for, to be settled before `until`: one short transaction."""
+        with self._transactions.reading() as cursor:
+            first, paused = self._first_due(cursor, source), self._row(cursor, _PAUSED, paused_name(source))
+        takes = min(room, PAGE) if paused is None else 0
+        if not settled and (not takes or first is None or first > now):
+            return Turn([], first if paused is None else None)
+        with self._transactions.beside() as cursor:
+            for one in settled:
+                self._settle(cursor, one, now)
+            taken = self._take(cursor, source, takes, now, until) if takes else []
+            first = self._first_due(cursor, source)
+        return Turn(taken, first if paused is None else None)
+
+    def _settle(self, cursor: Any, one: Settled, now: Instant) -> None:
+        held = one.held
+        this = (held.source, held.position, held.until, self._holder)
+        tried = (one.at, one.at, one.status, one.failure)
+        if one.again is not None:
+            self._run(cursor, _LATER, one.again, *tried, *this)
+            return
+        if one.dead:
+            self._run(cursor, _DEAD, now, *tried, *this)
+        else:
+            self._run(cursor, _DELIVERED, *this)
+        by = self._dialect.using("ix_relays_lane")
+        self._run(cursor, _NEXT.format(by), now, held.source, held.source, held.lane)
+
+    def _take(self, cursor: Any, source: str, most: int, now: Instant, until: Instant) -> list[HeldRelay]:
+        self._run(cursor, _TAKE + self._dialect.skip_locked, source, now, most)
+        rows = cursor.fetchall()
+        if not rows:
+            return []
+        keys = [(source, row[0]) for row in rows]
+        behind = {position for (position,) in self._dialect.lookup(cursor, _BEHIND, keys)}
+        taken = [_held(source, row, until) for row in rows if row[0] not in behind]
+        for position in behind:
+            self._run(cursor, _PARK, source, position)
+        for one in taken:
+            self._run(cursor, _HOLD, until, self._holder, source, one.position)
+        self._load(cursor, taken)
+        return taken
+
+    def _load(self, cursor: Any, taken: Sequence[HeldRelay]) -> None:
+        if not taken:
+            return
+        by_position = {one.position: one for one in taken}
+        keys = [(one.source, one.position) for one in taken]
+        for position, kind, key, headers, body in self._dialect.lookup(cursor, _EVENTS, keys):
+            one = by_position[position]
+            one.type, one.key, one.body = kind, bytes(key), body if body is None else bytes(body)
+            one.headers = [] if headers is None else from_lines(unpack(bytes(headers)))
+
+    def _first_due(self, cursor: Any, source: str) -> Instant | None:
+        row = self._row(cursor, _FIRST_DUE, source)
+        return None if row is None else row[0]
+
+    def _row(self, cursor: Any, sql: str, *values: Any) -> Any:
+        self._run(cursor, sql, *values)
+        return cursor.fetchone()
+
+    def _run(self, cursor: Any, sql: str, *values: Any) -> None:
+        cursor.execute(sql.replace("?", self._dialect.mark), values)
+
+
+def _held(source: str, row: Row, until: Instant) -> HeldRelay:
+    position, lane, target, attempts, first_at = row
+    return HeldRelay(source, position, lane, target, attempts, first_at, until)

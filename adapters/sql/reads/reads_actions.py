@@ -1,0 +1,37 @@
+"""Statements on the actions that go on: acknowledged or scheduled, and ended by no webhook."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, and_, select, text
+
+from adapters.sql.database.tables import MAY_BE_DUE, projections, streams
+from core.event import Instant
+
+
+class LiveAction(NamedTuple):
+    """An action that goes on; `opened`: the position that first named it."""
+
+    opened: int
+    action_id: str
+    state: str
+
+
+def live_actions(source: str, versions: Sequence[str], after: int, heard_before: Instant, limit: int) -> Select[Any]:
+    """Columns of LiveAction, of a source, in the order in which they were opened; none that was heard of lately."""
+    own = and_(streams.c.source == projections.c.source, streams.c.stream == projections.c.stream)
+    return (
+        select(projections.c.opened, streams.c.provider_id, projections.c.state)
+        .join_from(projections, streams, own)
+        .where(
+            projections.c.source == source,
+            projections.c.opened > after,
+            text(MAY_BE_DUE),
+            projections.c.kind == "action",
+        )
+        .where(projections.c.state.in_(["acknowledged", "scheduled"]))
+        .where(projections.c.fingerprint.in_(versions), streams.c.provider_id.is_not(None))
+        .where(projections.c.last_at < heard_before)
+        .order_by(projections.c.opened)
+        .limit(limit)
+    )

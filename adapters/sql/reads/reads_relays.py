@@ -1,0 +1,74 @@
+"""Statements on what is to be delivered to handlers, in the log's order."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, func, select
+
+from adapters.sql.database.facts import paused_name
+from adapters.sql.database.tables import events, relays, service
+from adapters.sql.reads.union_pages import union_of_pages
+from core.event import Instant
+
+MOST_COUNTED = 10_000
+"""Rows that are counted: whoever asks how many there are need not wait for all of them."""
+
+
+class QueuedRelay(NamedTuple):
+    """A delivery that waits, is under way (`holder`), or is dead (`dead_at`)."""
+
+    source: str
+    position: int
+    due: Instant | None
+    holder: str | None
+    attempts: int
+    first_at: Instant | None
+    last_at: Instant | None
+    status: int | None
+    failure: str | None
+    dead_at: Instant | None
+
+
+class RelayState(NamedTuple):
+    """What waits of a source, and what is dead, each counted up to `MOST_COUNTED`.
+
+    `oldest_at`: when the oldest that waits was received. `next_at`: when the next attempt is due.
+    """
+
+    source: str
+    waiting: int
+    dead: int
+    oldest_at: Instant | None
+    next_at: Instant | None
+    paused_at: Instant | None
+
+
+def list_relays(sources: Sequence[str], after: int, limit: int, *, dead: bool) -> Select[Any]:
+    """Behind a position, the oldest first; only the dead ones, where asked for."""
+    columns = [relays.c[name] for name in QueuedRelay._fields]
+    query = select(*columns).where(relays.c.position > after)
+    if dead:
+        query = query.where(relays.c.dead_at.is_not(None))
+    arms = [query.where(relays.c.source == name).order_by(relays.c.position).limit(limit) for name in sources]
+    return union_of_pages(arms, "position", limit=limit)
+
+
+def relay_state(connection: Connection, source: str) -> RelayState:
+    """Each of its statements reads an index, and no more than is counted."""
+    own, waits = relays.c.source == source, relays.c.dead_at.is_(None)
+    oldest = select(relays.c.position).where(own, waits).order_by(relays.c.position).limit(1).scalar_subquery()
+    received = select(events.c.received_at).where(events.c.source == source, events.c.position == oldest)
+    due = select(relays.c.due).where(own, relays.c.due.is_not(None)).order_by(relays.c.due).limit(1)
+    paused = connection.scalar(select(service.c.value).where(service.c.name == paused_name(source)))
+    return RelayState(
+        source=source,
+        waiting=connection.scalars(_count(select(relays.c.position).where(own, waits))).one(),
+        dead=connection.scalars(_count(select(relays.c.position).where(own, ~waits))).one(),
+        oldest_at=connection.scalar(received),
+        next_at=connection.scalar(due),
+        paused_at=None if paused is None else int(paused),
+    )
+
+
+def _count(query: Select[Any]) -> Select[Any]:
+    return select(func.count()).select_from(query.limit(MOST_COUNTED).subquery())

@@ -1,0 +1,150 @@
+"""What a relayed source sends is answered by us and delivered behind that: at least once, in its stream's order."""
+
+import asyncio
+import json
+import time
+
+import pytest
+import svix.webhooks
+from standardwebhooks import Webhook
+
+from adapters.providers import sign_svix
+from adapters.server import backoff, relaying
+from tests.support.handler import FINE, Handler
+from tests.support.house import SECRET, House, pushed, start, stop, wms
+from tests.support.relayed import Relay, to_relay
+
+FAILS = b"HTTP/1.1 500 Oh\r\nContent-Length: 5\r\n\r\nsorry"
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    monkeypatch.setattr(backoff, "FIRST", 2)
+    monkeypatch.setattr(relaying, "GAP", 0.001)
+
+
+def waiting(house: House) -> int:
+    with house.engine.connect() as connection:
+        return int(connection.exec_driver_sql("SELECT count(*) FROM relays WHERE dead_at IS NULL").scalar_one())
+
+
+def delivered(house: House, behind: Handler, *sources: str, **more) -> None:
+    asyncio.run(Relay(house, behind.url, *sources, **more).until(lambda: not waiting(house)))
+
+
+def test_it_goes_on_as_it_came_and_the_session_knows(house: House, behind: Handler):
+    document = start("ann")
+    to_relay(house, "captions", document, target="/webhook?x=1")
+
+    delivered(house, behind, "captions")
+
+    heard = behind.next()
+    assert heard.first == b"POST /webhook?x=1 HTTP/1.1"
+    assert heard.body == json.dumps(document).encode()
+    assert (heard.headers[b"hookfold-verdict"], heard.headers[b"hookfold-position"]) == (b"new", b"1")
+    request, outcome = house.get("/v1/events")["data"]
+    assert (outcome["type"], outcome["session_id"]) == ("handler_succeeded", request["session_id"])
+    told = house.get("/v1/events/2")["data"]
+    assert (told["status"], told["attempts"], told["key"]) == (200, 1, request["key"])
+
+
+def test_one_that_fails_is_tried_again_and_told_once(house: House, behind: Handler):
+    answers = iter([FAILS, FAILS, FINE])
+    behind.answer = lambda connection: connection.sendall(next(answers))
+    to_relay(house, "captions", start("ann"))
+
+    delivered(house, behind, "captions")
+
+    assert behind.heard.qsize() == 3
+    _, outcome = house.get("/v1/events")["data"]
+    assert (outcome["type"], house.get("/v1/events/2")["data"]["attempts"]) == ("handler_succeeded", 3)
+
+
+def test_one_that_fails_for_too_long_is_dead_and_what_is_behind_it_goes_on(house: House, behind: Handler):
+    answers = iter([FAILS, FINE])
+    behind.answer = lambda connection: connection.sendall(next(answers))
+    to_relay(house, "captions", start("ann"))
+    to_relay(house, "captions", stop("ann"))
+
+    delivered(house, behind, "captions", retry_for=0)
+
+    assert [json.loads(behind.next().body)["type"] for _ in range(2)] == ["session_request", "stop_request"]
+    types = [one["type"] for one in house.get("/v1/events")["data"]]
+    assert types == ["session_request", "stop_request", "handler_failed", "handler_succeeded"]
+    (dead,) = house.get("/v1/relays", state="dead")["data"]
+    assert (dead["position"], dead["status"], dead["state"], dead["attempts"]) == (1, 500, "dead", 1)
+
+
+def test_what_signs_a_time_is_signed_anew_with_the_same_id(small_house: House, behind: Handler):
+    document = pushed("a")
+    body = json.dumps(document).encode()
+    long_ago = sign_svix(SECRET, "msg_1", 1_600_000_000, body)
+    entry = small_house.entry("energy", document, "msg_1")
+    entry.headers, entry.relay = [*long_ago.items(), ("content-type", "application/json")], ""
+    small_house.log.append([entry])
+
+    delivered(small_house, behind, "energy")
+
+    heard = behind.next()
+    headers = {name.decode(): value.decode() for name, value in heard.headers.items()}
+    svix.webhooks.Webhook(SECRET).verify(heard.body, headers)
+    standard = {name.replace("svix-", "webhook-"): value for name, value in headers.items()}
+    Webhook(SECRET).verify(heard.body.decode(), standard)
+    assert headers["svix-id"] == "msg_1"
+    assert int(headers["svix-timestamp"]) > time.time() - 60
+    assert headers["content-type"] == "application/json"
+    (*_, own) = small_house.get("/v1/events")["data"]
+    assert (own["source"], own["type"]) == ("hookfold", "forwarded")
+
+
+def test_a_handler_says_when_to_come_again(small_house: House, behind: Handler):
+    behind.answer = b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n"
+    to_relay(small_house, "captions", start("ann"))
+
+    async def once() -> None:
+        relay = Relay(small_house, behind.url, "captions")
+        await relay.until(lambda: small_house.get("/v1/relays")["data"][0]["attempts"] == 1)
+
+    before = time.time()
+    asyncio.run(once())
+
+    summary = small_house.get("/v1/relays/summary")["data"]
+    (captions,) = [one for one in summary if one["waiting"]]
+    assert captions["source"] == "captions"
+    (row,) = small_house.get("/v1/relays", source="captions")["data"]
+    assert (row["state"], row["status"]) == ("waiting", 503)
+    (stored,) = small_house.api.reads.relays(["captions"], 0, 1, dead=False)
+    assert (stored.due or 0) > (before + 119) * 1_000_000
+
+
+def test_who_is_killed_between_any_two_steps_loses_nothing_and_keeps_the_order(house: House, behind: Handler):
+    """Every life ends one step later, until one lives to the end; the next one goes on in its place."""
+    for last_step in range(100):
+        name = f"ann{last_step}"
+        sent = [to_relay(house, "clinic", wms(name, number)) for number in range(3)]
+        answers = iter([FINE, FAILS])
+        behind.answer = lambda connection, answers=answers: connection.sendall(next(answers, FINE))
+        killed = asyncio.run(killed_behind(house, behind, last_step))
+        delivered(house, behind, "clinic")
+
+        heard = [int(behind.next().headers[b"hookfold-position"]) for _ in range(behind.heard.qsize())]
+        assert list(dict.fromkeys(heard)) == sent
+        assert heard == sorted(heard)
+        told = [house.get(f"/v1/events/{one['position']}") for one in house.get("/v1/events", after=sent[-1])["data"]]
+        assert {one["data"]["position"] for one in told} == set(sent)
+        if not killed:
+            return
+    pytest.fail("no life reached its end")
+
+
+async def killed_behind(house: House, behind: Handler, last_step: int) -> bool:
+    """Whether it was killed, before everything was delivered."""
+    killed, steps = asyncio.Event(), iter(range(1_000))
+
+    async def step() -> None:
+        if next(steps) >= last_step:
+            killed.set()
+            await asyncio.Event().wait()
+
+    await Relay(house, behind.url, "clinic", step=step).until_killed(killed, lambda: not waiting(house))
+    return killed.is_set()

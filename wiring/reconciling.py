@@ -1,0 +1,70 @@
+"""Asks the providers of actions how those are that go on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from adapters.config import Polling, Settings
+from adapters.server import ActionApi, Reconciled, Reconciliation
+from adapters.sql import Entry, LiveAction, Log, Reads, Unavailable
+from core.event import Instant
+from wiring.appending import appending
+from wiring.parts import Parts, now
+
+
+def reconciliation(
+    parts: Parts,
+    source: str,
+    polling: Polling,
+    ask: Callable[..., Awaitable[Any]],
+    commit: Callable[[Entry], Awaitable[bool]],
+) -> Reconciliation:
+    """Of one source; `ask` runs what asks the database."""
+    reads, current = Reads(parts.engine), Reads(parts.engine).current(parts.code())
+
+    def look(after: int, heard_before: Instant, limit: int) -> Sequence[LiveAction]:
+        if not current.is_built():
+            raise Unavailable("the actions are being folded anew")
+        return reads.live_actions(source, current.versions, after, heard_before, limit)
+
+    async def find(*asked: int) -> Sequence[LiveAction]:
+        found: Sequence[LiveAction] = await ask(look, *asked)
+        return found
+
+    return Reconciliation(source, ActionApi(polling.url, polling.key.value), find, commit, now)
+
+
+Reconcile = Callable[[str, int | None, Callable[[Reconciled], None]], Reconciled]
+"""(a source with a polling, questions at most, progress) -> what was learnt."""
+
+
+@contextmanager
+def reconciling(settings: Settings) -> Iterator[Reconcile]:
+    """What a command reconciles with, for a block."""
+    with appending(settings) as (parts, log):
+
+        def reconcile(source: str, most: int | None, tell: Callable[[Reconciled], None]) -> Reconciled:
+            polling = parts.settings.sources[source].polling
+            if polling is None:
+                raise KeyError(source)
+            return asyncio.run(_round(parts, log, source, polling, most, tell))
+
+        yield reconcile
+
+
+async def _round(
+    parts: Parts, log: Log, source: str, polling: Polling, most: int | None, tell: Callable[[Reconciled], None]
+) -> Reconciled:
+    async def commit(entry: Entry) -> bool:
+        log.append([entry])
+        return True
+
+    async def ask(question: Callable[..., Any], *values: Any) -> Any:
+        return question(*values)
+
+    made = reconciliation(parts, source, polling, ask, commit)
+    try:
+        return await made.round(most, tell)
+    finally:
+        await made.api.close()
