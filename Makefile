@@ -13,7 +13,7 @@ WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types imports unit fresh screenshots format cover bench fuzz chaos lock clean
+.PHONY: help run demo test lint types imports unit fresh screenshots format cover bench fuzz chaos lock clean receivers
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -49,6 +49,9 @@ screenshots: .venv/.dev ## pictures of every page of the console, in build/scree
 format: .venv/.dev ## let ruff put it in order
 	$(BIN)/ruff check --quiet --fix .
 	$(BIN)/ruff format --quiet .
+
+receivers: tests/node/package-lock.json ## install receivers of other make from npm, which the tests then put behind Hookfold
+	cd tests/node && npm ci --ignore-scripts --no-audit --no-fund
 
 cover: .venv/.dev ## branch coverage
 	rm -f .coverage .coverage.*
