@@ -4,6 +4,7 @@ from bench.append import append
 from bench.audit import audit
 from bench.command import main
 from bench.conditions import conditions
+from bench.console import console
 from bench.ingest import ingest
 from bench.long import long
 from bench.query import query
@@ -19,6 +20,7 @@ if __name__ == "__main__":
             "storage": storage,
             "replay": replay,
             "query": query,
+            "console": console,
             "long": long,
             "audit": audit,
         }

@@ -9,6 +9,7 @@ import pytest
 from bench.audit import audit
 from bench.command import Place
 from bench.conditions import conditions
+from bench.console import console
 from bench.ingest import ingest
 from bench.long import long
 from bench.query import query
@@ -66,6 +67,13 @@ def test_what_is_asked_of_a_small_log_is_asked_of_a_large_one_that_begins_with_i
 
     assert {figure.reference for figure in figures} == {"640 events"}
     assert [one.events for one in place.filled.values()] == [640, 1_600]
+
+
+def test_every_page_of_the_console_is_measured(place):
+    figures = console(replace(place, databases=("sqlite",)))
+
+    assert {figure.unit for figure in figures} == {"ms", "kB"}
+    assert [figure.name for figure in figures if figure.unit == "kB" and not figure.reached] == []
 
 
 def test_a_long_stream_is_held_against_a_short_one_and_others_against_themselves(place):

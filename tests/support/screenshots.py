@@ -10,6 +10,7 @@ from tests.support.service import Service
 
 WIDTHS = (390, 1440)
 TALLEST = 4_000
+OF_THE_README = (1_100, 760)
 
 
 def main(folder: Path) -> None:
@@ -30,6 +31,10 @@ def main(folder: Path) -> None:
                 browser.open(path)
                 for width in WIDTHS:
                     _take(browser, folder / f"{_name(path)}-{width}.png", width)
+            for path, name in ("/", "overview"), (f"{_newest(one)}#why", "session"), (_measured(one), "measurement"):
+                browser.open(path)
+                browser.width(*OF_THE_README)
+                (folder / f"readme-{name}.png").write_bytes(browser.driver.get_screenshot_as_png())
             browser.scheme("dark")
             for path in ("/", _newest(one)):
                 browser.open(path)
@@ -46,6 +51,11 @@ def _pages(service: Service) -> list[str]:
 def _newest(service: Service, before: str = "") -> str:
     (one,) = ask(service, "/v1/sessions?source=clinic&limit=1")["data"]
     return f"{before}/sessions/{one['id']}"
+
+
+def _measured(service: Service) -> str:
+    (one,) = ask(service, "/v1/measurements?outcome=completed&limit=1")["data"]
+    return f"/measurements/{one['id']}"
 
 
 def _take(browser: Browser, file: Path, width: int) -> None:

@@ -16,7 +16,7 @@ function addressOf(form) {
   let path = form.dataset.path;
   for (const field of form.querySelectorAll("input")) {
     const value = field.value.trim();
-    if (field.dataset.in === "path") path = path.replace(`{${field.name}}`, encodeURIComponent(value));
+    if (path.includes(`{${field.name}}`)) path = path.replace(`{${field.name}}`, encodeURIComponent(value));
     else if (value) query.append(field.name, value);
   }
   return query.size ? `${path}?${query}` : path;
