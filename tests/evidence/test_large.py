@@ -20,8 +20,8 @@ from tests.support.logs import wms
 
 SIGNING = SigningKey(b"k" * 32, "example.com/log")
 SHORT, LONG = 300, int(os.environ.get("HOOKFOLD_BUNDLE_EVENTS", "1200"))
-MORE = 100_000
-"""Bytes of memory that the long one may take above the short one, however long it is: 50 bodies."""
+MORE = 400_000
+"""Bytes of memory that the long one may take above the short one, however long: proofs grow with its doublings."""
 OLDER = Path(__file__).with_name("older.zip")
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
+from threading import Event
 from typing import Any
 
 import pytest
@@ -40,6 +41,14 @@ def leave(service: Service, path: str) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
 
+def kill(service: Service, which: str) -> None:
+    """Returns when somebody has seen that it died."""
+    (killed,) = service.children()[which]
+    os.kill(killed, signal.SIGKILL)
+    while Path(f"/proc/{killed}").exists():
+        pass
+
+
 def test_clients_that_left_while_a_thread_asked_the_writer_do_not_keep_it(service: Service):
     for _ in range(16):
         leave(service, "/readyz")
@@ -53,8 +62,7 @@ def test_a_process_that_is_started_anew_has_the_configuration_of_the_others(serv
     later = CONFIGURATION + '[sources.later]\nprovider = "mentraos"\npackage_name = "com.example.later"\n'
     (tmp_path / "service" / "hookfold.toml").write_text(later)
     for victim in ("serving", "writer"):
-        os.kill(service.children()[victim][0], signal.SIGKILL)
-    time.sleep(0.5)
+        kill(service, victim)
     service.await_ready()
 
     assert service.glasses({"type": "session_request"}, "later").status == 404
@@ -71,8 +79,7 @@ def test_a_service_leans_on_nothing_in_the_temporary_folder(
         found = [*temporary.iterdir()]
         for each in found:
             shutil.rmtree(each)
-        os.kill(service.children()["writer"][0], signal.SIGKILL)
-        time.sleep(0.5)
+        kill(service, "writer")
         service.await_ready()
 
         assert service.wms(wms("s", 0)).status == 200
@@ -83,15 +90,16 @@ def test_one_that_is_told_to_stop_while_a_process_is_started_anew_stops(
     monkeypatch: pytest.MonkeyPatch,
 ):
     keeper = Supervisor(DIES, None, {}, "died", pytest.fail)
-    started = subprocess.Popen.__init__
+    started, starting = subprocess.Popen.__init__, Event()
 
     def slowly(self: Any, *arguments: Any, **named: Any) -> None:
+        starting.set()
         time.sleep(0.5)
         started(self, *arguments, **named)
 
     monkeypatch.setattr(subprocess.Popen, "__init__", slowly)
     keeper._command = SLEEPS
-    time.sleep(0.4)  # it died, and the next one is being started
+    starting.wait()
 
     keeper.stop()
 

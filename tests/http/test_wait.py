@@ -41,13 +41,20 @@ def timed(service: Service, path: str) -> tuple[Answer, float]:
     return service.send("GET", path), time.monotonic() - began
 
 
+def await_waiting(service: Service, told: str) -> None:
+    """Returns when the metrics tell how many wait."""
+    while f"{told}\n".encode() not in service.send("GET", "/metrics").body:
+        pass
+
+
 def test_an_empty_page_waits_for_the_event_that_fits_and_not_for_another(
     service: Service, after: int, name: str, pool: ThreadPoolExecutor
 ):
-    waiting = pool.submit(timed, service, f"/v1/events?after={after}&wait=20&source=clinic&session_id={name}")
-    time.sleep(0.3)
+    path = f"/v1/events?after={after}&wait=20&source=clinic&session_id="
+    waiting, other = (pool.submit(timed, service, path + one) for one in (name, f"not-{name}"))
+    await_waiting(service, "hookfold_waiting 2.0")
     service.wms(wms(f"not-{name}", 0))
-    time.sleep(0.3)
+    assert len(other.result()[0].json["data"]) == 1
     assert not waiting.done()
 
     service.wms(wms(name, 0))
@@ -78,7 +85,7 @@ def test_under_another_server_a_third_one_that_waits_is_sent_away_while_question
     service, after = threaded_service, 1_000
     path = f"/v1/events?after={after}&wait=3"
     held = [pool.submit(service.send, "GET", path) for _ in range(2)]
-    time.sleep(0.5)
+    await_waiting(service, "hookfold_waiting_requests 2.0")
 
     refused = service.send("GET", path)
 
