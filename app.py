@@ -10,7 +10,7 @@ from flask import Flask
 
 from adapters.cli import Commands, Serving, command_line
 from adapters.config import Settings
-from adapters.http import Api, Door, Tally, read_tail
+from adapters.http import CHANGES, EVENTS, Api, Door, Tally, read_changes, read_tail
 from adapters.server import (
     FORWARD_METRICS,
     METRICS,
@@ -98,13 +98,18 @@ def _answer(
     forwards: Forwarding | None = None,
 ) -> None:
     listening = listener()
-    tail = Tail(partial(read_tail, api), link.listen, replayed=api.replica is not None)
-    bridge = Bridge(parts.http(api, door, link.append), THREADS, listening.getsockname()[:2], tail)
+    bridge = Bridge(parts.http(api, door, link.append), THREADS, listening.getsockname()[:2], _tails(api, link))
     tune()
     tally.begin()
     front = Front(door, link, bridge, forwards, limits(parts.settings))
     serve_for_parent(front, link, door.max_body, listening, renewed)
     parts.close()
+
+
+def _tails(api: Api, link: Link | NoWriter) -> dict[str, Tail]:
+    """That of the log, and one for each kind of stream whose changes are told: none reads while nobody follows it."""
+    reads = {EVENTS: partial(read_tail, api)} | {name: partial(read_changes, name, api) for name in CHANGES}
+    return {name: Tail(read, link.listen, replayed=api.replica is not None) for name, read in reads.items()}
 
 
 def write() -> None:

@@ -9,6 +9,7 @@ from bench.ingest import ingest
 from bench.long import long
 from bench.query import query
 from bench.replay import replay
+from bench.services import services
 from bench.storage import storage
 
 if __name__ == "__main__":
@@ -22,6 +23,7 @@ if __name__ == "__main__":
             "query": query,
             "console": console,
             "long": long,
+            "services": services,
             "audit": audit,
         }
     )

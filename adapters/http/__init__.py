@@ -6,6 +6,7 @@ from adapters.http.framework.carried import (
     AT_ONCE,
     CARRIED,
     COMMENT,
+    EVENTS,
     HEARTBEAT,
     RECONNECT,
     Carried,
@@ -26,6 +27,7 @@ from adapters.http.ingest.ingest import ingest_blueprint
 from adapters.http.ingest.tally import Tally
 from adapters.http.presenters.action_report import report_action
 from adapters.http.presenters.due import counted as due_counts
+from adapters.http.views.changes import CHANGES, read_changes
 from adapters.http.views.events import read_tail
 from adapters.http.views.health import ALIVE
 
@@ -33,8 +35,10 @@ __all__ = [
     "ALIVE",
     "AT_ONCE",
     "CARRIED",
+    "CHANGES",
     "COMMENT",
     "ENDING",
+    "EVENTS",
     "HEARTBEAT",
     "RECONNECT",
     "Answer",
@@ -63,6 +67,7 @@ __all__ = [
     "joined",
     "problem_answer",
     "questions_of",
+    "read_changes",
     "read_tail",
     "report_action",
     "unrecorded",

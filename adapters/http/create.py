@@ -25,6 +25,7 @@ from adapters.http.ingest.door import failure, is_ingest
 from adapters.http.views import (
     actions,
     audit,
+    changes,
     completeness,
     deliveries,
     devices,
@@ -48,6 +49,7 @@ _MODULES = (
         sessions,
         measurements,
         actions,
+        changes,
         devices,
         registrations,
         events,

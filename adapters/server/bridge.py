@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from adapters.http import CARRIED, ENDING, Answer, Carried, Follow, Later, problem_answer
+from adapters.http import CARRIED, ENDING, EVENTS, Answer, Carried, Follow, Later, problem_answer
 from adapters.server.connection import BODILESS, has_length, later
 from adapters.server.files import FileBody, Sending
 from adapters.server.following import EventStream, Parked, StreamOrder
@@ -46,13 +46,16 @@ Given = Answer | Sending | StreamOrder | Later
 class Bridge:
     """`threads` requests run at a time; the others wait their turn. `address`: host and port that are served.
 
-    `tail`: what feeds those who wait without a thread; without it, each holds his own.
+    `tails`: what feeds those who wait without a thread, by the names that orders have for them; without any, each holds
+    his own.
     """
 
-    def __init__(self, application: Wsgi, threads: int, address: tuple[str, int], tail: Tail | None = None) -> None:
+    def __init__(
+        self, application: Wsgi, threads: int, address: tuple[str, int], tails: Mapping[str, Tail] | None = None
+    ) -> None:
         self._application = application
         self._address = address
-        self._tail = tail
+        self._tails = tails or {}
         self._threads = Threads(threads, "hookfold-http")
         self._following = Threads(FOLLOWING, "hookfold-follow")
         self._asked = 0
@@ -64,7 +67,7 @@ class Bridge:
         if self._asked >= MOST_ASKED or self._asked_bytes >= MOST_ASKED_BYTES:
             respond(_FULL)
             return
-        carried = Carried(full=self._waiting_bytes >= MOST_WAITING_BYTES) if self._tail else None
+        carried = Carried(full=self._waiting_bytes >= MOST_WAITING_BYTES) if self._tails else None
         self._ask(1, request.weight)
         running = self._run(self._threads, request, respond, carried)
         running.add_done_callback(lambda _: self._ask(-1, -request.weight))
@@ -77,8 +80,8 @@ class Bridge:
         """Waits for the threads; not in the event loop, for which they may wait themselves."""
         self._threads.close()
         self._following.close()
-        if self._tail:
-            self._tail.close()
+        for tail in self._tails.values():
+            tail.close()
 
     def _run(
         self, threads: Threads, request: Request, respond: Respond, carried: Carried | None
@@ -103,14 +106,12 @@ class Bridge:
         self, order: Later | StreamOrder, request: Request, respond: Respond, carried: Carried | None
     ) -> None:
         """Without a thread."""
-        if self._tail is None:
-            raise TypeError("the application gave an order that nobody asked for")
         self._waiting_bytes += request.weight
         if isinstance(order, Later):
-            Parked(order, request, self._tail, partial(self._ask_again, request, respond, carried)).begin()
+            Parked(order, request, self._tails[EVENTS], partial(self._ask_again, request, respond, carried)).begin()
         else:
             respond = partial(self._respond_to_stream, request, respond)
-            EventStream(order, request, respond, self._tail, self._following).begin()
+            EventStream(order, request, respond, self._tails[order.order.tail], self._following).begin()
 
     def _ask_again(self, request: Request, respond: Respond, carried: Carried | None) -> None:
         """It was admitted: it is not refused now."""

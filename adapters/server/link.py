@@ -76,7 +76,7 @@ class Link(asyncio.Protocol):
         self._late = 0
         self._bytes = 0
         self._closed = False
-        self._news: Callable[[], None] | None = None
+        self._news: dict[Callable[[], None], None] = {}
         QUEUE.set_function(lambda: len(self._pending))
 
     def commit(self, item: Item, tell: Tell) -> None:
@@ -112,10 +112,10 @@ class Link(asyncio.Protocol):
             waiting.set_exception(error)
 
     def listen(self, news: Callable[[], None]) -> None:
-        """Has `news` called when something was committed; to be called again, as the writer may be another one."""
-        if self._news is None and self._transport is not None:
+        """Has `news` called, too, when something was committed; again and again: the writer may be another one."""
+        if not self._news and self._transport is not None:
             self._transport.write(_LISTEN)
-        self._news = news
+        self._news[news] = None
         self._connect_if_away()
 
     def tie(self, loop: AbstractEventLoop) -> None:
@@ -168,7 +168,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio's call."""
         self._transport = cast(Transport, transport)
-        if self._news is not None:
+        if self._news:
             self._transport.write(_LISTEN)
         self._send()
 
@@ -185,8 +185,8 @@ class Link(asyncio.Protocol):
                 self._late -= 1
             else:
                 pending.tell(Unavailable(outcome) if isinstance(outcome, str) else outcome)
-        if self._news is not None:
-            self._news()
+        for news in list(self._news):
+            news()
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Asyncio's call: nothing is known of what was under way."""

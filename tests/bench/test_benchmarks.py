@@ -16,6 +16,7 @@ from bench.query import query
 from bench.replay import replay
 from bench.results import Figure
 from bench.scale import TINY
+from bench.services import services
 from bench.storage import storage
 
 
@@ -29,6 +30,13 @@ def test_ingest_looks_up_every_event_that_was_acknowledged(place):
 
     (found,) = (figure.note for figure in figures if figure.name.endswith("looked up"))
     assert "exactly once" in found
+
+
+def test_services_beside_each_other_are_looked_up(place):
+    *together, found = services(place)
+
+    assert [figure.settings["services"] for figure in together] == [1, 2, 4]
+    assert "without a gap" in found.note
 
 
 def test_append_is_held_against_the_library_doing_the_same_work(place):

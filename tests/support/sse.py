@@ -28,10 +28,10 @@ class RefusedError(Exception):
 class Stream:
     """One connection that follows the log; `last` is what a client that comes back sends."""
 
-    def __init__(self, port: int, query: str = "", last: int | str | None = None) -> None:
+    def __init__(self, port: int, query: str = "", last: int | str | None = None, path: str = STREAM) -> None:
         headers = {} if last is None else {"Last-Event-ID": str(last)}
         self._connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        self._connection.request("GET", STREAM + query, headers=headers)
+        self._connection.request("GET", path + query, headers=headers)
         self.answer: HTTPResponse = self._connection.getresponse()
         if self.answer.status != 200:
             self.close()
@@ -39,12 +39,12 @@ class Stream:
         assert self.answer.getheader("content-type") == "text/event-stream"
 
     @classmethod
-    def back(cls, port: int, query: str, last: int | None) -> Self:
+    def back(cls, port: int, query: str, last: int | None, path: str = STREAM) -> Self:
         """A client that comes back again and again: the slot of its own last connection may not be free at once."""
         deadline = monotonic() + PATIENCE
         while True:
             try:
-                return cls(port, query, last)
+                return cls(port, query, last, path)
             except RefusedError as refused:
                 if refused.args != (503,) or monotonic() > deadline:
                     raise

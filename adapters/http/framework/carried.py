@@ -28,6 +28,9 @@ Without an empty line, here as behind a comment: some clients make an event of n
 """
 COMMENT = b":\n"
 
+EVENTS = "events"
+"""The tail of the log itself, by which those who wait are told, too."""
+
 AT_ONCE = 100
 """Events that are read and sent together."""
 BYTES_AT_ONCE = 256 << 10
@@ -63,8 +66,15 @@ class TailEvent(NamedTuple):
     reading: str
     message: bytes
 
+    @classmethod
+    def end(cls, position: int) -> "TailEvent":
+        """None, and for nobody: what was read went so far."""
+        return cls(position, "", None, "", b"")
+
     @property
     def keys(self) -> tuple[Key, ...]:
+        if not self.message:
+            return ()
         return (None, self.source) if self.stream is None else (None, self.source, (self.source, self.stream))
 
 
@@ -82,10 +92,11 @@ class FollowPage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """An order: send what is behind a position, and what comes. `page` reads, in a thread."""
+    """An order: send what is behind a position, and what comes. `page` reads, in a thread; `tail` feeds it then."""
 
     page: Callable[[int], FollowPage]
     after: int
+    tail: str = EVENTS
 
     def answer(self, **headers: Any) -> Response:
         """The answer that has this order for its body."""

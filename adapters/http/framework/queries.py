@@ -214,6 +214,22 @@ class Feed(Query):
     ] = UNSET
 
 
+class SessionChanges(Query):
+    """Sessions that changed, after a position. What a session may leave, such as a state, is no filter here."""
+
+    after: After = 0
+    source: Source = UNSET
+    session_id: Session = UNSET
+
+
+class ActionChanges(Query):
+    """Actions that changed, after a position."""
+
+    after: After = 0
+    source: Source = UNSET
+    action_id: Name | UnsetType = UNSET
+
+
 class Events(Feed):
     """The feed, in pages."""
 

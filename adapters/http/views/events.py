@@ -1,6 +1,6 @@
 """`/v1/events`: the log as it is, by position. Who follows positions sees every event once."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -14,18 +14,15 @@ from adapters.http.framework import queries
 from adapters.http.framework.api import Api
 from adapters.http.framework.carried import (
     AT_ONCE,
-    Follow,
-    FollowPage,
     TailEvent,
     Wanted,
-    joined,
     within_bounds,
 )
-from adapters.http.framework.problems import BadRequest, NotFound
-from adapters.http.framework.routes import Ask, Header, Listing, Routes, page_of
+from adapters.http.framework.problems import NotFound
+from adapters.http.framework.routes import Ask, Listing, Routes, page_of
 from adapters.http.framework.waiting import carried_of, ending_of, looks
 from adapters.http.presenters import shapes
-from adapters.http.views.follow import Follower, message, messages
+from adapters.http.views.follow import STREAM, Followed, Follower, follow, position_of, tail_events
 from adapters.providers import PROVIDERS, meant
 from adapters.sql import OWN, Recorded, Source, Unavailable, own_source
 from core.event import Unreadable, word_of
@@ -39,10 +36,6 @@ _NAMES = {
     "device": "device_id",
     "registration": "registration_id",
 }
-_AS_EVENTS: dict[str, Any] = {"headers": {"X-Accel-Buffering": "no"}, "content_type": "text/event-stream"}
-"""`X-Accel-Buffering`: nginx would keep the messages back."""
-LAST = "Last-Event-ID"
-_LAST = Header("The `id` of the last message seen: the stream begins behind it, whatever `after` says.", "[0-9]{1,19}")
 _KIND_WITHOUT_A_STREAM = {"amps": "action"}
 
 
@@ -56,24 +49,14 @@ def events(ask: Ask[queries.Events]) -> Listing[shapes.Event]:
     return _listing(ask, found)
 
 
-@routes.one(Scope.READ, "/v1/events/stream", queries.Feed, str, media="text/event-stream", more_headers={LAST: _LAST})
+@routes.one(Scope.READ, "/v1/events/stream", queries.Feed, str, **STREAM)
 def stream(ask: Ask[queries.Feed]) -> Response:
     """The feed while it grows, as server-sent events: `id` is the position, `data` an `Event` as in the list.
 
     A comment comes after 15 seconds of silence. `503` where too many wait already, or the database is away.
     """
-    after = _last_seen(ask)
-    ask.api.reads.head()  # a client that comes while the database is away is told so; one that is here waits for it
-    if request.method == "HEAD":
-        return _stream_of(iter(()))
-    if (carried := carried_of(request.environ)) is not None:
-        carried.admit()
-        return Follow(partial(_page, ask), after).answer(**_AS_EVENTS)
-    slot = ask.api.waiting.slot()
-    follower = Follower(ask.api.reads.head, partial(_fitting, ask, AT_ONCE), after)
-    response = _stream_of(messages(follower, looks(ending=ending_of(request.environ)), partial(_shape, ask.api)))
-    response.call_on_close(slot.close)
-    return response
+    read = partial(read_fitting, ask.api)
+    return follow(ask, Followed("events", ask.api.reads.head, partial(wanted_of, ask), read, partial(_shape, ask.api)))
 
 
 @routes.one(Scope.READ, "/v1/events/{position}", queries.Query, shapes.WholeEvent)
@@ -112,7 +95,7 @@ def events_of(ask: Ask[Any], streams: Sequence[tuple[str, str]]) -> Listing[shap
 
 def read_tail(api: Api, after: int) -> list[TailEvent]:
     """The next events behind a position as messages, for a server that carries on."""
-    return within_bounds(_messages(api, _next_of(api, after)))
+    return within_bounds(tail_events(_next_of(api, after), partial(_shape, api)))
 
 
 def _next_of(api: Api, after: int) -> Sequence[Recorded]:
@@ -123,63 +106,35 @@ def _next_of(api: Api, after: int) -> Sequence[Recorded]:
     return api.reads.events(after=after, limit=AT_ONCE)
 
 
-def _stream_of(content: Iterator[bytes]) -> Response:
-    return Response(content, **_AS_EVENTS)
-
-
-def _page(ask: Ask[queries.Feed], after: int) -> FollowPage:
-    """What the client of a stream is sent next."""
-    wanted = _wanted(ask)
-    follower = Follower(ask.api.reads.head, lambda after: _read(ask, wanted, AT_ONCE, after), after)
-    told = within_bounds(_messages(ask.api, follower.page()))
-    return FollowPage(joined(told), told[-1].position if told else follower.after, follower.head, wanted)
-
-
-def _messages(api: Api, rows: Iterable[Recorded]) -> Iterator[TailEvent]:
-    for row in rows:
-        shown = message(row.position, _shape(api, row))
-        yield TailEvent(row.position, row.source, row.stream, row.reading, shown)
-
-
-def _last_seen(ask: Ask[queries.Feed]) -> int:
-    """The position behind which a stream begins: what a client that comes back has seen, else what is asked for."""
-    given = request.headers.get(LAST)
-    if not given:  # some clients send an empty one before they have seen anything
-        return ask.query.after
-    position = _number(given)
-    if position is None:
-        raise BadRequest(f"{LAST}: not a position", parameter=LAST)
-    return position
-
-
 def _fitting(ask: Ask[Any], limit: int, after: int) -> Sequence[Recorded]:
     """Events behind a position that the filters let through."""
-    return _read(ask, _wanted(ask), limit, after)
+    return read_fitting(ask.api, wanted_of(ask), after, limit)
 
 
-def _wanted(ask: Ask[Any]) -> Wanted:
+def wanted_of(ask: Ask[Any]) -> Wanted:
     """What the filters let through, as the sources are now."""
     source = ask.query.source or None
-    return Wanted(source, _streams(ask, source), ask.query.reading or None)
+    return Wanted(source, _streams(ask, source), getattr(ask.query, "reading", None) or None)
 
 
-def _read(ask: Ask[Any], wanted: Wanted, limit: int, after: int) -> Sequence[Recorded]:
+def read_fitting(api: Api, wanted: Wanted, after: int, limit: int = AT_ONCE) -> Sequence[Recorded]:
+    """Events behind a position that fit."""
     source, streams, reading = wanted
     if streams is not None:
-        return ask.api.reads.stream_events(after=after, limit=limit, streams=sorted(streams), reading=reading)
-    return ask.api.reads.events(after=after, limit=limit, source=source, reading=reading)
+        return api.reads.stream_events(after=after, limit=limit, streams=sorted(streams), reading=reading)
+    return api.reads.events(after=after, limit=limit, source=source, reading=reading)
 
 
 def _awaited(ask: Ask[Any], limit: int, after: int, wait: int) -> Sequence[Recorded]:
     """The same once there are some, or none when the time is over. Raises Busy, PutOff."""
-    wanted, ending = _wanted(ask), ending_of(request.environ)
+    wanted, ending = wanted_of(ask), ending_of(request.environ)
     carried = carried_of(request.environ)
     if carried is None:
         follower = Follower(ask.api.reads.head, partial(_fitting, ask, limit), after)
         with ask.api.waiting.slot("wait"):
             pages = (follower.page() for _ in looks(wait, ending=ending))
             return next(filter(None, pages), [])
-    follower = Follower(ask.api.reads.head, lambda after: _read(ask, wanted, limit, after), after)
+    follower = Follower(ask.api.reads.head, lambda after: read_fitting(ask.api, wanted, after, limit), after)
     found = follower.page()
     if not found and not ending():
         carried.put_off("wait", wait, wanted, follower.after, follower.head)
@@ -210,7 +165,7 @@ def _changes(api: Api, row: Recorded) -> list[dict[str, Any]] | UnsetType:
 
 def _streams(ask: Ask[Any], source: str | None) -> frozenset[tuple[str, str]] | None:
     """The streams that a provider's id names under each source; None where no id is asked for, none of two kinds."""
-    asked = [(kind, name) for kind, field in _NAMES.items() if (name := getattr(ask.query, field))]
+    asked = [(kind, name) for kind, field in _NAMES.items() if (name := getattr(ask.query, field, None))]
     if not asked:
         return None
     if len(asked) > 1:
@@ -221,16 +176,10 @@ def _streams(ask: Ask[Any], source: str | None) -> frozenset[tuple[str, str]] | 
 
 
 def _position(ask: Ask[Any]) -> int:
-    position = _number(ask.path["position"])
+    position = position_of(ask.path["position"])
     if position is None:
         raise NotFound("no such event")
     return position
-
-
-def _number(given: str) -> int | None:
-    """A position as text; None where it is none."""
-    plain = given.isascii() and given.isdigit() and len(given) < 20
-    return int(given) if plain and int(given) <= queries.HIGHEST else None
 
 
 def _fields(api: Api, row: Recorded) -> dict[str, Any]:

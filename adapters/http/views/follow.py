@@ -1,13 +1,101 @@
 """Follows the log: page after page behind a position, as server-sent events (WHATWG HTML, 9.2) where it never ends."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+from flask import Response, request
 
-from adapters.http.framework.carried import COMMENT, HEARTBEAT, RECONNECT
-from adapters.sql import Recorded, Unavailable
+from adapters.http.framework import queries
+from adapters.http.framework.carried import (
+    COMMENT,
+    HEARTBEAT,
+    RECONNECT,
+    Follow,
+    FollowPage,
+    TailEvent,
+    Wanted,
+    joined,
+    within_bounds,
+)
+from adapters.http.framework.problems import BadRequest
+from adapters.http.framework.routes import Ask, Header
+from adapters.http.framework.waiting import carried_of, ending_of, looks
+from adapters.sql import Unavailable
+
+_AS_EVENTS: dict[str, Any] = {"headers": {"X-Accel-Buffering": "no"}, "content_type": "text/event-stream"}
+"""`X-Accel-Buffering`: nginx would keep the messages back."""
+LAST = "Last-Event-ID"
+_LAST = Header("The `id` of the last message seen: the stream begins behind it, whatever `after` says.", "[0-9]{1,19}")
+STREAM: dict[str, Any] = {"media": "text/event-stream", "more_headers": {LAST: _LAST}}
+"""What such a route declares."""
+
+
+class Followed(NamedTuple):
+    """What is followed. `name`: the tail that feeds it; `head`: the position up to which there is something to read.
+
+    `wanted`: what fits, as the sources are now; `read`: the next rows of that behind a position; `shape`: what is told
+    of one.
+    """
+
+    name: str
+    head: Callable[[], int]
+    wanted: Callable[[], Wanted]
+    read: Callable[[Wanted, int], Sequence[Any]]
+    shape: Callable[[Any], Any]
+
+
+def follow(ask: Ask[Any], followed: Followed) -> Response:
+    """The answer that never ends."""
+    after = _last_seen(ask.query.after)
+    followed.head()  # a client that comes while the database is away is told so; one that is here waits for it
+    if request.method == "HEAD":
+        return _stream_of(iter(()))
+    if (carried := carried_of(request.environ)) is not None:
+        carried.admit()
+        return Follow(partial(_page, followed), after, followed.name).answer(**_AS_EVENTS)
+    slot = ask.api.waiting.slot()
+    follower = Follower(followed.head, lambda after: followed.read(followed.wanted(), after), after)
+    response = _stream_of(messages(follower, looks(ending=ending_of(request.environ)), followed.shape))
+    response.call_on_close(slot.close)
+    return response
+
+
+def tail_events(rows: Iterable[Any], shape: Callable[[Any], Any]) -> Iterator[TailEvent]:
+    """Rows as messages."""
+    for row in rows:
+        yield TailEvent(row.position, row.source, row.stream, row.reading, message(row.position, shape(row)))
+
+
+def position_of(given: str) -> int | None:
+    """A position as text; None where it is none."""
+    plain = given.isascii() and given.isdigit() and len(given) < 20
+    return int(given) if plain and int(given) <= queries.HIGHEST else None
+
+
+def _stream_of(content: Iterator[bytes]) -> Response:
+    return Response(content, **_AS_EVENTS)
+
+
+def _page(followed: Followed, after: int) -> FollowPage:
+    """What the client of a stream is sent next."""
+    wanted = followed.wanted()
+    follower = Follower(followed.head, partial(followed.read, wanted), after)
+    told = within_bounds(tail_events(follower.page(), followed.shape))
+    return FollowPage(joined(told), told[-1].position if told else follower.after, follower.head, wanted)
+
+
+def _last_seen(after: int) -> int:
+    """The position behind which a stream begins: what a client that comes back has seen, else what is asked for."""
+    given = request.headers.get(LAST)
+    if not given:  # some clients send an empty one before they have seen anything
+        return after
+    position = position_of(given)
+    if position is None:
+        raise BadRequest(f"{LAST}: not a position", parameter=LAST)
+    return position
 
 
 class Follower:
@@ -16,13 +104,13 @@ class Follower:
     `head`: the log's last position when it was looked at last; `after`: nothing that fits is left up to there.
     """
 
-    def __init__(self, head: Callable[[], int], read: Callable[[int], Sequence[Recorded]], after: int) -> None:
+    def __init__(self, head: Callable[[], int], read: Callable[[int], Sequence[Any]], after: int) -> None:
         self._head = head
         self._read = read
         self.after = after
         self.head = 0
 
-    def page(self) -> Sequence[Recorded]:
+    def page(self) -> Sequence[Any]:
         """The next events that fit; none where there are none yet. Raises Unavailable.
 
         No position up to the head comes later, so where none of them fits, all of them are done with.
@@ -35,12 +123,12 @@ class Follower:
         return rows
 
 
-def messages(follower: Follower, looks: Iterable[None], shape: Callable[[Recorded], Any]) -> Iterator[bytes]:
+def messages(follower: Follower, looks: Iterable[None], shape: Callable[[Any], Any]) -> Iterator[bytes]:
     """What is sent to a client, for as long as there are looks. A database that is away is waited for."""
     yield RECONNECT
     said = monotonic()
     for _ in looks:
-        while rows := _page(follower):
+        while rows := _read(follower):
             yield b"".join(message(row.position, shape(row)) for row in rows)
             said = monotonic()
         if monotonic() - said >= HEARTBEAT:
@@ -48,7 +136,7 @@ def messages(follower: Follower, looks: Iterable[None], shape: Callable[[Recorde
             said = monotonic()
 
 
-def _page(follower: Follower) -> Sequence[Recorded]:
+def _read(follower: Follower) -> Sequence[Any]:
     try:
         return follower.page()
     except Unavailable:

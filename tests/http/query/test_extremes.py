@@ -78,7 +78,7 @@ def operations(house: House) -> list[tuple[str, dict[str, Any]]]:
     return [
         (path, {one["name"]: one["schema"] for one in methods["get"]["parameters"] if one["in"] == "query"})
         for path, methods in paths
-        if "get" in methods and path != "/v1/events/stream" and not path.startswith("/v1/replays")
+        if "get" in methods and not path.endswith("/stream") and not path.startswith("/v1/replays")
     ]
 
 

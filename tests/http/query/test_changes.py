@@ -1,0 +1,86 @@
+"""Streams of states: the latest of each stream, once, however often it changed, and none is missed."""
+
+import json
+from functools import partial
+from typing import Any
+
+import pytest
+
+from adapters.http import TailEvent, read_changes
+from adapters.http.framework import carried
+from adapters.http.views import changes, events
+from tests.support.house import House, pushed, start, stop, wms
+
+
+def told(found: list[TailEvent]) -> list[tuple[int, dict[str, Any]]]:
+    """The positions and what is told of each; the end, which is for nobody, left out."""
+    lines = [one.message.decode().splitlines() for one in found if one.keys]
+    return [(int(first.removeprefix("id: ")), json.loads(data.removeprefix("data: "))) for first, data, _ in lines]
+
+
+def followed(house: House, name: str) -> list[tuple[int, dict[str, Any]]]:
+    """All that a tail that begins with the log would give, in its order."""
+    every, after = [], 0
+    while page := read_changes(name, house.api, after):
+        every += told(page)
+        after = page[-1].position
+    assert after == house.api.reads.head()
+    return every
+
+
+def test_a_stream_is_told_once_with_its_latest_state_as_a_row_of_the_list(house: House):
+    house.send("captions", start("ada"))
+    house.send("captions", start("bob"))
+    house.send("captions", stop("ada"))
+
+    found = followed(house, "sessions")
+
+    rows = {row["session_id"]: row for row in house.get("/v1/sessions")["data"]}
+    assert [(at, row["session_id"].partition("-")[0], row["state"]) for at, row in found] == [
+        (2, "bob", "active"),
+        (3, "ada", "stopped"),
+    ]
+    assert all(row | {"derived": 0} == rows[row["session_id"]] | {"derived": 0} for _, row in found)
+
+
+def test_one_that_goes_on_behind_the_events_looked_at_is_told_with_those(house: House, monkeypatch):
+    monkeypatch.setattr(changes, "read_fitting", partial(events.read_fitting, limit=2))
+    for number in range(5):
+        house.send("clinic", wms("visit", number))
+    house.send("captions", start("ada"))
+
+    assert [at for at, _ in followed(house, "sessions")] == [5, 6]
+
+
+def test_actions_are_told_and_nothing_else(house: House):
+    house.send("captions", start("ada"))
+    house.send("energy", pushed("a-1"), "key-1")
+    house.send("captions", start("bob"))
+
+    ((position, action),) = followed(house, "actions")
+
+    assert (position, action["action_id"], action["state"]) == (2, "a-1", "completed")
+
+
+def test_what_is_not_folded_yet_is_waited_for(house: House, monkeypatch):
+    house.send("captions", start("ada"))
+    house.send("captions", start("bob"))
+
+    monkeypatch.setattr(house.api.current, "folded", lambda: (2, 1))
+
+    assert [at for at, _ in told(read_changes("sessions", house.api, 0))] == [1]
+
+
+def test_more_than_a_client_may_be_kept_waiting_with_is_told_in_parts(house: House, monkeypatch):
+    monkeypatch.setattr(carried, "BYTES_AT_ONCE", 1)
+    for user in ("ada", "bob", "cyd"):
+        house.send("captions", start(user))
+
+    assert [at for at, _ in followed(house, "sessions")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("path", ["/v1/sessions/stream", "/v1/actions/stream"])
+def test_while_this_release_has_folded_nothing_it_is_told_so(house: House, monkeypatch, path: str):
+    monkeypatch.setattr(house.api.current, "is_built", lambda: False)
+
+    assert "has not folded the log" in house.problem(path, 503)["detail"]
