@@ -21,7 +21,7 @@ def add(pages: Blueprint, ask: Asking) -> None:
             "console/replays.html",
             versions=versions,
             plans=plans,
-            position=ask.answer("overview").position,
+            position=ask.questions.head(),
             machines=sorted(MACHINES),
             working=any(one.status in AT_WORK for one in plans),
             may_act=may_act(),
@@ -30,7 +30,7 @@ def add(pages: Blueprint, ask: Asking) -> None:
     def replay(id: str) -> str:  # noqa: A002 - as the API calls it
         plan = ask.answer("planned_replay", id=id)
         versions = [one for one in ask.answer("versions", {"limit": "100"}).data if one.status == "building"]
-        position = ask.answer("overview").position
+        position = ask.questions.head()
         working = plan.status in AT_WORK
         return render_template(
             "console/replay.html", plan=plan, building=versions, position=position, working=working, may_act=may_act()

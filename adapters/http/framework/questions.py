@@ -37,6 +37,11 @@ class Questions:
         """The configured sources' providers by name."""
         return {name: source.provider for name, source in self._api.sources.items()}
 
+    def head(self) -> int:
+        """The log's last position. Raises Problem."""
+        with _away_as_busy():
+            return self._api.reads.head()
+
     def ask(self, name: str, token: Token | None, parameters: Mapping[str, str], /, **path: str) -> Told:
         """The answer. `token`: whose question it is; None: nobody's, where none is configured. Raises Problem."""
         route = self._routes[name]

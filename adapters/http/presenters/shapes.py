@@ -381,7 +381,10 @@ class FunnelStep(msgspec.Struct, kw_only=True):
 
 
 class Funnel(msgspec.Struct, kw_only=True):
-    """How far the newest visits of a wms source came: those of its newest 10,000 events, in all their runs."""
+    """How far the newest visits of a wms source came, in all their runs.
+
+    The newest 5,000 events of such sources tell of them, as many of each.
+    """
 
     source: str
     visits: int

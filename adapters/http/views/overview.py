@@ -34,7 +34,7 @@ def overview(ask: Ask[queries.Present]) -> shapes.Overview:
         newest=NEWEST,
         counts=[_shape(one, one.number) for one in counted],
         anomalies=_anomalies(api) if built else [],
-        funnels=[funnel(name, api.reads.visits(name, TYPES)) for name in _scanning(api)],
+        funnels=_funnels(api),
         derived=shapes.LastDay(
             since=utc(since),
             counts=[_shape(one, one.recent) for one in counted if one.recent],
@@ -61,9 +61,10 @@ def _anomalies(api: Api) -> list[shapes.AnomalyCount]:
     ]
 
 
-def _scanning(api: Api) -> list[str]:
-    """The configured sources whose sessions are visits with measurements."""
-    return sorted(name for name, source in api.sources.items() if source.provider == "wms")
+def _funnels(api: Api) -> list[shapes.Funnel]:
+    """Of the configured sources whose sessions are visits with measurements."""
+    names = sorted(name for name, source in api.sources.items() if source.provider == "wms")
+    return [funnel(name, api.reads.visits(name, TYPES, len(names))) for name in names]
 
 
 def _shape(one: Counted, count: int) -> shapes.Count:

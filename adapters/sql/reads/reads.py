@@ -118,9 +118,9 @@ class Reads:
         """How many of the newest of a kind have which anomalies."""
         return [Anomalous(kind, *row) for row in self._rows(reads_counts.of_anomalies(kind, fingerprints))]
 
-    def visits(self, source: str, steps: tuple[str, ...]) -> list[Visit]:
-        """The newest sessions of a source: which types of event each has seen, and what ended it."""
-        return [reads_visits.visit_of(row) for row in self._rows(reads_visits.list_visits(source, steps))]
+    def visits(self, source: str, steps: tuple[str, ...], sources: int) -> list[Visit]:
+        """The newest sessions of one of so many sources: which types of event each has seen, and what ended it."""
+        return [reads_visits.visit_of(row) for row in self._rows(reads_visits.list_visits(source, steps, sources))]
 
     def events(
         self, *, after: int, limit: int, source: str | None = None, reading: str | None = None

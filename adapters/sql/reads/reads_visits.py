@@ -6,8 +6,8 @@ from sqlalchemy import ColumnElement, Select, case, exists, func, null, select
 
 from adapters.sql.database.tables import events, retractions
 
-MOST = 10_000
-"""Events of a source that are looked through, of its newest sessions, however many there are."""
+MOST = 5_000
+"""Events that are looked through, of the newest sessions of all sources together, however many there are."""
 
 ENDS = (
     "CAMERA_PERMISSION_DENIED",
@@ -32,14 +32,17 @@ class Visit(NamedTuple):
     ended_by: str | None
 
 
-def list_visits(source: str, steps: tuple[str, ...]) -> Select[Any]:
-    """A row for each session, to be read with `visit_of`. One pass over an index that has a session side by side."""
+def list_visits(source: str, steps: tuple[str, ...], sources: int = 1) -> Select[Any]:
+    """A row for each session, to be read with `visit_of`. One pass over an index that has a session side by side.
+
+    `sources`: so many share what is looked through.
+    """
     gone = exists().where(retractions.c.source == events.c.source, retractions.c.position == events.c.position)
     rows = (
         select(events.c.stream, events.c.position, events.c.type)
         .where(events.c.source == source, events.c.opened.is_not(None), ~gone)
         .order_by(events.c.opened.desc(), events.c.position.desc())
-        .limit(MOST)
+        .limit(max(1, MOST // sources))
         .subquery()
     )
     seen = [func.max(case((rows.c.type == step, 1), else_=0)) for step in steps]
