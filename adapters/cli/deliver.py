@@ -75,7 +75,7 @@ def deliver(
     Headers and body go out as they came; what Amps signed is signed anew, with the source's secrets. Nothing that is
     answered becomes an event. Exit code 1 where anything but a success came back.
     """
-    found = settings(config, database)
+    found = settings(config, database, senders=True)
     source = asked["source"]
     if source not in found.sources:
         raise Wrong(f"--source: {found.path} names no source {source}")

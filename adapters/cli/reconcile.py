@@ -36,7 +36,7 @@ def reconcile(
     So a lost webhook, and an action that was cancelled, become known. Two questions a second; a pause that Amps asks
     for is kept. Exit code 1 where a round had to end early.
     """
-    found = settings(config, database)
+    found = settings(config, database, senders=True)
     names = _named(found, source)
     with errors_in_one_line(), commands.reconciling(found) as ask:
         pace = Pace()

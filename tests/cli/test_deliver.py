@@ -95,3 +95,17 @@ def test_what_is_relayed_is_paused_resumed_and_dead_ones_are_decided_about(house
     assert (energy["waiting"], energy["dead"], energy["paused_at"] is None) == (3, 0, False)
     assert "energy: 0 are tried again" in none.stdout
     assert (not_dead.exit_code, unknown.exit_code) == (1, 2)
+
+
+def test_reconcile_asks_the_api_that_is_configured_with_its_key(house: Settings, run: Run, monkeypatch):
+    path = house.path
+    none = run("reconcile")
+    with handler() as behind:
+        monkeypatch.setenv("AMPS_API_KEY", "a key")
+        api = f'api_key = "env:AMPS_API_KEY"\napi_url = "{behind.url}"\n'
+        path.write_text(path.read_text().replace('provider = "amps"\n', f'provider = "amps"\n{api}'))
+        done = run("reconcile", "--json")
+
+    assert (none.exit_code, done.exit_code) == (2, 0)
+    told = {"asked": 0, "learnt": {}, "unchanged": 0, "unknown": 0, "unanswered": 0, "stopped": None}
+    assert json.loads(done.stdout) == {"sources": {"energy": told}}
