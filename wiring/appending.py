@@ -11,7 +11,7 @@ from adapters.archive import Exporter, ExportProgress, Intake
 from adapters.cli import Keeping
 from adapters.config import Settings
 from adapters.evidence import Evidence
-from adapters.providers import Provider, build
+from adapters.providers import Provider, Refused, build
 from adapters.sql import (
     Code,
     Entry,
@@ -20,6 +20,7 @@ from adapters.sql import (
     ImportOutcome,
     Log,
     LongStreams,
+    Quarantine,
     Reads,
     RelayDesk,
     Replay,
@@ -28,6 +29,7 @@ from adapters.sql import (
     seldom_collecting,
     spare_cores,
 )
+from core.event import Headers, Instant
 from core.ids import Ids
 from wiring.opening import check_up_to_date, opened
 from wiring.parts import Parts, now, source_of
@@ -78,6 +80,26 @@ def relays(settings: Settings) -> Iterator[RelayDesk]:
     """What pauses deliveries to handlers, and decides about those that are dead."""
     with appending(settings) as (parts, log):
         yield RelayDesk(parts.engine, log, parts.recorder(log), now)
+
+
+@contextmanager
+def quarantine(settings: Settings) -> Iterator[Quarantine]:
+    """What verifies kept rejections again."""
+    with appending(settings) as (parts, log):
+        relayed = parts.forwards("relay")
+
+        def receive(source: str, headers: Headers, body: bytes, at: Instant) -> Entry | None:
+            provider = parts.providers[source]
+            verified = provider.verify(headers, body, at)
+            if isinstance(verified, Refused):
+                return None
+            reading = provider.read(body)
+            identity = provider.identity(headers, body, reading)
+            entry = Entry(source, at, headers, body, verified.by, identity, reading, provider.keyed_by_body)
+            entry.relay = "" if source in relayed else None
+            return entry
+
+        yield Quarantine(parts.engine, log, parts.recorder(log), receive)
 
 
 @contextmanager

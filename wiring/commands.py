@@ -46,6 +46,7 @@ def wired(serve: Callable[[Settings, Serving], str | None]) -> Commands:
         keeping=appending.keeping,
         reconciling=reconciling,
         redelivering=redelivering,
+        quarantine=appending.quarantine,
         relays=appending.relays,
         replay=appending.replay,
         rereader=appending.rereader,

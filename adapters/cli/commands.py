@@ -15,7 +15,7 @@ from adapters.audit import Notary
 from adapters.config import ConfigError, Settings
 from adapters.evidence import Evidence
 from adapters.server import Reconciled, Redelivered, StoredDelivery
-from adapters.sql import ImportOutcome, Keeper, RelayDesk, Replay, Rereader, Unavailable, Verified
+from adapters.sql import ImportOutcome, Keeper, Quarantine, RelayDesk, Replay, Rereader, Unavailable, Verified
 from core.event import Instant
 from core.note import Checkpoint, Key
 
@@ -86,6 +86,7 @@ class Commands:
     `begin` makes an empty log, though the secrets of another one are there.
     `reconciling` opens what asks providers how their actions are, for a block.
     `redelivering` opens what sends a stored range to a handler again, for a block.
+    `quarantine` opens what verifies kept rejections again, for a block.
     `relays` opens what pauses deliveries to handlers and decides about dead ones, for a block.
     `replay` opens what rebuilds projections, for a block, `rereader` what reads again what could not be read.
     `key` gives the log's verifier key, `notary` opens who signs and proves, for a block; `verify` verifies the log of a
@@ -106,6 +107,7 @@ class Commands:
     keeping: Callable[[Settings], AbstractContextManager[Keeping]] = not_wired
     reconciling: Callable[[Settings], AbstractContextManager[Reconcile]] = not_wired
     redelivering: Callable[[Settings], AbstractContextManager[Redelivering]] = not_wired
+    quarantine: Callable[[Settings], AbstractContextManager[Quarantine]] = not_wired
     relays: Callable[[Settings], AbstractContextManager[RelayDesk]] = not_wired
     replay: Callable[[Settings], AbstractContextManager[Replay]] = not_wired
     rereader: Callable[[Settings], AbstractContextManager[Rereader]] = not_wired

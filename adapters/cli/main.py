@@ -9,6 +9,7 @@ from adapters.cli.db import db
 from adapters.cli.demo import demo
 from adapters.cli.init import init
 from adapters.cli.listen import listen
+from adapters.cli.quarantine import quarantine
 from adapters.cli.reconcile import reconcile
 from adapters.cli.relay import relay
 from adapters.cli.replay import replay
@@ -20,7 +21,21 @@ def command_line(commands: Commands) -> click.Group:
     """The command line over what the composition root wired. Exit codes: 0 good, 1 something is not, 2 wrong usage."""
     group = click.Group(
         "hookfold",
-        commands=[serve, listen, init, simulate, demo, db, relay, reconcile, replay, audit, export, import_],
+        commands=[
+            serve,
+            listen,
+            init,
+            simulate,
+            demo,
+            db,
+            relay,
+            reconcile,
+            quarantine,
+            replay,
+            audit,
+            export,
+            import_,
+        ],
         help="Webhooks in, an append-only SQL log, explicit state machines, and answers over HTTP.",
         context_settings={"obj": commands, "help_option_names": ["-h", "--help"]},
     )

@@ -36,6 +36,7 @@ from adapters.sql.projections.services import Answering, RegisteredService
 from adapters.sql.projections.status import Status, VersionStatus
 from adapters.sql.projections.stored_events import BodyReader, to_event
 from adapters.sql.projections.versions import Version
+from adapters.sql.quarantine.quarantine import Quarantine, Released
 from adapters.sql.reads.as_of import Arrival, Erased, TemporalReads
 from adapters.sql.reads.filters import Due, DueIf
 from adapters.sql.reads.reads import Reads
@@ -131,6 +132,7 @@ __all__ = [
     "Presence",
     "Probe",
     "Projected",
+    "Quarantine",
     "QueuedRelay",
     "Reads",
     "Receipt",
@@ -141,6 +143,7 @@ __all__ = [
     "Rejection",
     "RelayDesk",
     "RelayState",
+    "Released",
     "Replay",
     "ReplayProgress",
     "ReplayRefused",

@@ -18,9 +18,11 @@ from core.headers import misnamed
 from core.instants import utc
 
 KEPT_BODY = 4_096
-"""Bytes of a rejected body that stay on record."""
+"""Bytes of a rejected body that stay on record; all of one whose signature does not hold: its secret may be mended."""
 KEPT_HEADER = 1_024
 KEPT_HEADERS = 64
+WHOLE_HEADERS = 16_384
+"""Bytes of headers that are kept whole, with such a body."""
 MISMATCH = "signature_mismatch"
 """Why a rejection is looked into: a signature that is whole, and that no secret of its source made."""
 MOST_BYTES = 2**63 - 1
@@ -179,9 +181,12 @@ class Door:
     def _reject(
         self, source: str, headers: Headers, body: bytes, size: int, status: int, reason: str, hint: str
     ) -> Rejection:
-        named = [one for one in headers[:KEPT_HEADERS] if misnamed([one]) is None]
-        kept = [(name[:KEPT_HEADER], value[:KEPT_HEADER]) for name, value in named]
-        return Rejection(source, self._clock(), kept, body[:KEPT_BODY], min(size, MOST_BYTES), status, reason, hint)
+        whole = status == 401 and sum(len(name) + len(value) for name, value in headers) <= WHOLE_HEADERS
+        if not whole:
+            named = [one for one in headers[:KEPT_HEADERS] if misnamed([one]) is None]
+            headers = [(name[:KEPT_HEADER], value[:KEPT_HEADER]) for name, value in named]
+            body = body[: min(KEPT_BODY, len(body) - 1 if status == 401 else len(body))]
+        return Rejection(source, self._clock(), headers, body, min(size, MOST_BYTES), status, reason, hint)
 
 
 def _keys_of_others(name: str, sources: Mapping[str, Provider]) -> list[SignatureKey]:

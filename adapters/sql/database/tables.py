@@ -145,7 +145,7 @@ deliveries = Table(
     Column("hint", Text, comment="a rejection's sentence for the on-call"),
     Column("size", BigInteger, nullable=False, comment="bytes of the body as received"),
     Column("headers", LargeBinary, comment="packed field lines; null for a duplicate"),
-    Column("body", LargeBinary, comment="whole for a conflict, cut for a rejection, null for a duplicate"),
+    Column("body", LargeBinary, comment="whole for a conflict, as far as kept for a rejection, null else"),
     PrimaryKeyConstraint("source", "delivery"),
     Index(None, "delivery"),
     Index(None, "source", "position"),

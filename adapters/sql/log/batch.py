@@ -65,6 +65,11 @@ class Batch:
         for rejection in rejections:
             self.deliveries.append((rejection.source, "rejected", None, _rejected(rejection, self.recorded_at)))
 
+    def largely_rejected(self, size: int) -> list[str]:
+        """The sources of rejections whose kept bodies are larger than that."""
+        rejected = ((source, row[-1]) for source, verdict, _, row in self.deliveries if verdict == "rejected")
+        return sorted({source for source, body in rejected if body is not None and len(body) > size})
+
     def event_rows(self) -> tuple[list[Row], list[Row]]:
         """Rows of `events` and of `payloads`."""
         rows = [_rows(*one, self.recorded_at) for one in zip(self.new, self.seals, strict=True)]

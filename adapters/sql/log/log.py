@@ -34,6 +34,9 @@ T = TypeVar("T")
 PRUNED_AFTER = 100
 """Rejections of a source that are sent ahead before one batch asks for its turn, in which old ones are dropped."""
 
+LARGE = 65_536
+"""Bytes of a rejected body that count as one more of these."""
+
 _GUARDED = Guarded(
     EPOCH,
     "SELECT leaf FROM events ORDER BY position DESC LIMIT 1",
@@ -149,7 +152,10 @@ class Log(BatchWriter):
 
     def _may_go_ahead(self, batch: Sequence[AppendItem]) -> bool:
         """Whether nothing in it asks for a turn: no probe, and no rejection of a source that is to be pruned."""
-        rejected = Counter(item.source for item in batch if isinstance(item, Rejection))
+        rejected = Counter[str]()
+        for item in batch:
+            if isinstance(item, Rejection):
+                rejected[item.source] += 1 + len(item.body) // LARGE
         self._unpruned += rejected
         due = [source for source in rejected if self._unpruned[source] > PRUNED_AFTER]
         for source in due:

@@ -30,6 +30,11 @@ KEPT = 1_000
 """Rejections and duplicates on record, each per source: the newest ones. Older ones are counted, duplicates by event,
 rejections by reason."""
 
+KEPT_BYTES = 16 * 2**20
+"""Of rejected bodies, for each source: the newest ones are whole, as far as they fit."""
+CUT_BODY = 4_096
+"""What is left of older ones."""
+
 EVENTS = Insert(tables.events)
 PAYLOADS = Insert(tables.payloads, without=("origin", "commitment", "erased"))
 DELIVERIES = Insert(tables.deliveries)
@@ -50,6 +55,11 @@ _SURPLUS = (
     f"SELECT delivery FROM deliveries WHERE source = ? AND verdict = ? ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT}"
 )
 _PRUNE = "DELETE FROM deliveries WHERE source = ? AND verdict = ? AND delivery <= ?"
+_SIZES = (
+    "SELECT delivery, length(body) FROM deliveries WHERE source = ? AND verdict = 'rejected' "
+    f"ORDER BY delivery DESC LIMIT {KEPT}"
+)
+_CUT = f"UPDATE deliveries SET body = substr(body, 1, {CUT_BODY}) WHERE source = ? AND delivery = ?"
 _COUNT_DUPLICATES = (
     "INSERT INTO duplicates (source, position, times, head, recorded_at) "
     "SELECT source, position, count(*), max(head), max(recorded_at) FROM deliveries "
@@ -220,6 +230,17 @@ class BatchWriter:
         for source, verdict in sorted({one[:2] for one in turn.deliveries}):
             if verdict != "conflict":
                 self._prune(cursor, source, verdict)
+        for source in turn.largely_rejected(CUT_BODY):
+            self._cut(cursor, source)
+
+    def _cut(self, cursor: Any, source: str) -> None:
+        """Cuts the bodies of a source's older rejections, where all of them together have become too large."""
+        cursor.execute(_SIZES.replace("?", self._dialect.mark), (source,))
+        held = 0
+        for delivery, size in cursor.fetchall():
+            held += size or 0
+            if held > KEPT_BYTES and (size or 0) > CUT_BODY:
+                cursor.execute(_CUT.replace("?", self._dialect.mark), (source, delivery))
 
     def _prune(self, cursor: Any, source: str, verdict: str, *, count: bool = True) -> None:
         """Deletes a source's oldest deliveries of one verdict, which are added to the counts first."""

@@ -1,0 +1,1 @@
+"""Rejections that hold now that a secret was corrected."""

@@ -1,0 +1,108 @@
+"""`hookfold quarantine release`: what was turned away for a wrong secret is an event once that is corrected."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import app
+from adapters.cli import command_line
+from adapters.config import Settings, load, write_template
+from adapters.providers import sign_svix, sign_wms
+from adapters.sql import Rejection, open_engine
+from tests.support.house import pushed, wms
+from wiring.opening import open_parts
+
+Run = Callable[..., Result]
+RIGHT, WMS_RIGHT = "whsec_" + "cmlnaHQh" * 4, "the-right-secret-of-wms"
+
+
+@pytest.fixture
+def settings(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("HOOKFOLD_DATABASE_URL", database_url)
+    write_template(elsewhere / "hookfold.toml")
+    return load(None, os.environ)
+
+
+@pytest.fixture
+def run() -> Run:
+    line = command_line(app.commands())
+    return lambda *words: CliRunner().invoke(line, ["quarantine", "release", *words, "--json"])
+
+
+def receive(settings: Settings, *deliveries: tuple[str, dict[str, str], bytes]) -> list[str]:
+    """What became of each at the door."""
+    parts = open_parts(settings)
+    log, door = parts.log(), parts.door()
+    items = [door.receive(source, list(headers.items()), body) for source, headers, body in deliveries]
+    verdicts = [receipt.verdict for receipt in log.append(items)]
+    log.close()
+    parts.engine.dispose()
+    return verdicts
+
+
+def scan(number: int, size: int = 0) -> tuple[str, dict[str, str], bytes]:
+    body = json.dumps(wms("s", number, text="x" * size)).encode()
+    return "clinic", sign_wms(WMS_RIGHT, body), body
+
+
+def rows(settings: Settings, sql: str) -> list[tuple[object, ...]]:
+    engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        found = [tuple(row) for row in connection.exec_driver_sql(sql)]
+    engine.dispose()
+    return found
+
+
+def test_what_holds_now_is_taken_with_its_original_arrival(settings: Settings, run: Run, elsewhere: Path):
+    at, late = int(time.time()), int(time.time()) - 4_000
+    body = json.dumps(pushed("a")).encode()
+    fine = ("energy", sign_svix(RIGHT, "msg_1", at, body), body)
+    stale = ("energy", sign_svix(RIGHT, "msg_2", late, body), body)
+    forged = ("energy", sign_svix("whsec_" + "Zm9yZ2Vk" * 4, "msg_3", at, body), body)
+    assert receive(settings, fine, stale, forged, scan(0), scan(1, 40_000)) == ["rejected"] * 5
+    arrived = rows(settings, "SELECT received_at FROM deliveries WHERE source = 'clinic' ORDER BY delivery")
+    before = run()
+    (elsewhere / "var/energy.secret").write_text(RIGHT)
+    (elsewhere / "var/clinic.secret").write_text(WMS_RIGHT)
+    assert receive(load(None, os.environ), scan(0)) == ["new"]
+
+    shown = run("--dry-run")
+    released = run()
+    again = run()
+
+    assert json.loads(before.stdout)["sources"]["energy"] == {"looked_at": 3, "cut": 0, "new": 0, "known": 0}
+    assert json.loads(shown.stdout)["sources"]["clinic"]["new"] == 2
+    told = json.loads(released.stdout)["sources"]
+    assert told["energy"] == {"looked_at": 3, "cut": 0, "new": 1, "known": 0}
+    assert told["clinic"] == {"looked_at": 2, "cut": 0, "new": 1, "known": 1}
+    assert json.loads(again.stdout)["sources"]["clinic"]["looked_at"] == 0
+    events = rows(settings, "SELECT source, received_at FROM events WHERE source <> 'hookfold' ORDER BY position")
+    assert [source for source, _ in events] == ["clinic", "clinic", "energy"]
+    assert events[1][1] == arrived[1][0]
+    assert rows(settings, "SELECT count(*) FROM deliveries WHERE verdict = 'rejected'") == [(2,)]
+    assert rows(settings, "SELECT source, times FROM rejections ORDER BY source") == [("clinic", 2), ("energy", 1)]
+    assert (
+        rows(settings, "SELECT type FROM events WHERE source = 'hookfold' AND type = 'released'") == [("released",)] * 2
+    )
+
+
+def test_older_bodies_are_cut_where_all_of_them_have_become_too_large(settings: Settings, run: Run, monkeypatch):
+    monkeypatch.setattr("adapters.sql.log.writer.KEPT_BYTES", 100_000)
+    parts = open_parts(settings)
+    log = parts.log()
+    log.append([Rejection("clinic", 1, [], b"x" * 40_000, 40_000, 401, "signature_mismatch")])
+    for _ in range(3):
+        log.append([Rejection("clinic", 1, [], b"x" * 40_000, 40_000, 401, "signature_mismatch")])
+    log.close()
+    parts.engine.dispose()
+
+    released = run()
+
+    assert json.loads(released.stdout)["sources"]["clinic"] == {"looked_at": 4, "cut": 2, "new": 0, "known": 0}
+    sizes = rows(settings, "SELECT length(body) FROM deliveries ORDER BY delivery")
+    assert sizes == [(4_096,), (4_096,), (40_000,), (40_000,)]
