@@ -23,7 +23,7 @@ from tests.support.service import free_port
 FOLDER = Path(__file__).parents[1] / "node"
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(
-    NODE is None or not (FOLDER / "node_modules").is_dir(),
+    NODE is None or not (FOLDER / "node_modules" / ".package-lock.json").is_file(),
     reason="NOT TRIED: needs Node.js, and `make receivers`, which installs what tests/node/package-lock.json names",
 )
 READY = 120.0
