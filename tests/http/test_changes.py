@@ -10,7 +10,7 @@ from tests.support.sse import Stream
 SESSIONS = "/v1/sessions/stream"
 
 
-@pytest.fixture(params=[f"serve-{backend}" for backend in BACKENDS] + ["wsgi-sqlite"])
+@pytest.fixture(params=[f"serve-{backend}" for backend in BACKENDS])
 def service(request: pytest.FixtureRequest, services: Services) -> Service:
     return services[request.param]
 

@@ -84,3 +84,14 @@ def test_while_this_release_has_folded_nothing_it_is_told_so(house: House, monke
     monkeypatch.setattr(house.api.current, "is_built", lambda: False)
 
     assert "has not folded the log" in house.problem(path, 503)["detail"]
+
+
+def test_a_thread_tells_the_same_where_no_server_carries_on(house: House):
+    position = house.send("captions", start("ada"))[1]
+
+    with house.client.get("/v1/sessions/stream") as answer:
+        pieces = iter(answer.response)
+        told = [next(pieces), next(pieces)]
+
+    assert told[0] == carried.RECONNECT
+    assert told[1].startswith(b"id: %d\ndata: {" % position)
