@@ -1,7 +1,8 @@
 """What is to be delivered is written with its event, leaves in the order of its stream, and is never lost."""
 
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from threading import Thread
 from typing import Any
 
@@ -208,6 +209,45 @@ def test_a_paused_source_is_left_alone_and_what_was_done_is_in_the_log(bench: Be
     assert (worker.positions(), reads.relay_state("clinic").dead) == ([1], 0)
     kinds = [kind for (kind,) in bench.rows("SELECT type FROM events WHERE source = 'hookfold' ORDER BY position")]
     assert kinds == ["relay_paused", "relay_paused", "relay_resumed", "relay_retried", "relay_dropped"]
+
+
+class Interrupted(Outbox):
+    """Behind what it settles, and before it commits, `meanwhile` is called."""
+
+    meanwhile: Callable[[], None]
+
+    def _settle(self, *given: Any) -> None:
+        super()._settle(*given)
+        self.meanwhile()
+
+
+def until_it_ends_or_waits(bench: Bench, thread: Thread) -> None:
+    """For a lock of PostgreSQL that somebody else holds."""
+    deadline = time.monotonic() + 30
+    while thread.is_alive() and not bench.rows("SELECT 1 FROM pg_locks WHERE NOT granted"):
+        assert time.monotonic() < deadline
+        thread.join(0.005)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # the only one with two writers at a time
+def test_one_that_is_taken_while_the_one_before_it_is_being_settled_is_not_forgotten(bench: Bench):
+    fill(bench, "a")
+    one, other = Worker(bench), Worker(bench, "other")
+    one.outbox = Interrupted(bench.engine, "one")
+    (first,) = one.take()
+    found: list[int] = []
+    beside = Thread(target=lambda: found.extend(other.positions()))
+
+    def meanwhile() -> None:
+        bench.append(scan(bench, "a", 1))
+        beside.start()
+        until_it_ends_or_waits(bench, beside)
+
+    one.outbox.meanwhile = meanwhile
+    one.take(one.delivered(first), room=0)
+    beside.join(60)
+
+    assert [*found, *other.positions()] == [2]
 
 
 def test_several_that_deliver_at_once_keep_the_order_of_each_stream(bench: Bench):

@@ -62,6 +62,12 @@ class Dialect(Protocol):
         Without `turn` it writes nothing of the log: on PostgreSQL no writer has to wait for it then.
         """
 
+    def alone_with(self, cursor: Any, source: str) -> None:
+        """Waits until nobody else takes or settles the source's deliveries, and keeps others out while it writes.
+
+        A transaction that writes on SQLite is alone already.
+        """
+
     def using(self, index: str) -> str:
         """What follows a table's name to have it read by that index.
 

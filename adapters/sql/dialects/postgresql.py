@@ -15,6 +15,9 @@ from adapters.sql.dialects.statements import Guarded, Insert, Lookup, Row, Write
 _APPEND_LOCK = 7238702
 """Names the one advisory lock under which positions are given out."""
 
+_RELAY_LOCKS = 7238704
+"""Names the advisory locks of the sources whose deliveries somebody takes or settles: pairs, which no lock above is."""
+
 _BY_KEYS_ONLY = (
     "SET plan_cache_mode = force_generic_plan",
     "SET jit = off",
@@ -65,6 +68,9 @@ class Postgresql:
     def begin_beside(self, cursor: Any, *, turn: bool) -> None:
         if turn:
             self.begin(cursor)
+
+    def alone_with(self, cursor: Any, source: str) -> None:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_RELAY_LOCKS, source))
 
     def using(self, index: str) -> str:  # noqa: ARG002 - it has statistics
         return ""

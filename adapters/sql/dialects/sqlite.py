@@ -52,6 +52,9 @@ class Sqlite:
         finally:
             cursor.execute(f"PRAGMA busy_timeout = {timeout}")
 
+    def alone_with(self, cursor: Any, source: str) -> None:
+        pass
+
     def using(self, index: str) -> str:
         return f" INDEXED BY {index}"
 

@@ -3,6 +3,9 @@
 Of a lane, which is a stream, or one event of none, the oldest is delivered alone. Whoever takes one that is not the
 oldest parks it (`due` is null); whoever settles the oldest has the next one due. A new row is due at once, whatever is
 before it: so the append need not look, and nothing waits for an append. No statement reads more than it takes.
+
+Turns at one source follow one another. Were there two at once, one could park a row behind an oldest one that the
+other is about to settle, having found nothing behind it yet: nobody would have the parked one due again.
 """
 
 from collections.abc import Sequence
@@ -116,6 +119,7 @@ class Outbox:
         if not settled and (not takes or first is None or first > now):
             return Turn([], first if paused is None else None)
         with self._transactions.beside() as cursor:
+            self._dialect.alone_with(cursor, source)
             for one in settled:
                 self._settle(cursor, one, now)
             taken = self._take(cursor, source, takes, now, until) if takes else []
