@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from flask import Request, Response, has_request_context, request
@@ -13,7 +14,7 @@ from adapters.http.framework.answers import json_answer
 from adapters.http.framework.api import Api
 from adapters.http.framework.cursors import CursorContent, Cursors
 from adapters.http.framework.parameters import as_document, as_query, read_query
-from adapters.http.framework.problems import BadRequest, Behind, NotJson, TooLarge
+from adapters.http.framework.problems import BadRequest, Behind, CrossSite, NotJson, TooLarge
 from adapters.http.framework.routes import Ask, Listing, Route
 from adapters.http.framework.tokens import who
 from adapters.sql import TooLong, Unavailable, time_limit
@@ -129,10 +130,24 @@ class Endpoints:
 
 
 def _viewed(route: Route, ask: Ask[Any]) -> Any:
+    if route.method != "GET":
+        _refuse_other_sites(request)
     if not route.body:
         return route.view(ask)
     missing = [name for name in route.headers if name not in request.headers]
     return route.view(ask, read_document(request, route.body, missing))
+
+
+def _refuse_other_sites(asked: Request) -> None:
+    """Raises CrossSite where a browser says that a page of another site asks: any page may send a POST without a body.
+
+    Browsers say so by `Sec-Fetch-Site` (Fetch Metadata), older ones by `Origin`; no other client sends either.
+    """
+    origin = asked.headers.get("Origin")
+    site = asked.headers.get("Sec-Fetch-Site")
+    foreign = site not in {"same-origin", "none"} if site else origin and urlsplit(origin).netloc != asked.host
+    if foreign:
+        raise CrossSite("a page of another site may not do this: ask from a page of this service, or without a browser")
 
 
 def read_document(asked: Request, kind: type[msgspec.Struct], missing: Sequence[str] = ()) -> msgspec.Struct:

@@ -24,9 +24,10 @@ _PROBLEMS = {
 }
 _GUARDED = {
     "401": "No token, or none of this service's: `WWW-Authenticate` says which.",
-    "403": "The token has not the scope of this operation.",
+    "403": "The token has not the scope of this operation, or a page of another site asks.",
 }
 _ERASED = {"410": "What is asked for was erased: what it was earlier cannot be told any more."}
+_OTHER_SITES = {"403": "A browser asks on behalf of a page of another site."}
 _BODY_PROBLEMS = {"413": "The body is too large.", "415": "The body is not JSON."}
 _INTRODUCTION = (
     "What state a session is in, why, and what was known when. Instants are ISO 8601, UTC, with microseconds. "
@@ -177,6 +178,7 @@ def _responses(route: Route, schema_of: Schema) -> Schema:
         responses["304"] = {"description": "The client has it already: `If-None-Match`."}
     problems = {**_PROBLEMS, **route.problems}
     problems |= _BODY_PROBLEMS if route.body is not None else {}
+    problems |= _OTHER_SITES if route.method != "GET" else {}
     problems |= _ERASED if _has_a_past(route) else {}
     return responses | _problems(problems, schema_of)
 

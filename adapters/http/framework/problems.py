@@ -4,6 +4,7 @@
     ├── BadRequest    400  the client's: a parameter, a header or a field, which is named
     ├── Unauthorized  401  the client's: no token, or none of ours; `WWW-Authenticate` says so
     ├── Forbidden     403  the client's: the token is not for that
+    ├── CrossSite     403  the client's: a page of another site asks
     ├── NotFound      404  the client's: no such thing
     ├── Gone          410  nobody's: what is asked for was erased
     ├── TooLarge      413  the client's: the body
@@ -92,6 +93,13 @@ class Forbidden(Problem):
     @property
     def headers(self) -> list[tuple[str, str]]:
         return [_challenge(error="insufficient_scope", scope=self._scope)]
+
+
+class CrossSite(Problem):
+    """A browser asks for it on behalf of a page of another site."""
+
+    status = HTTPStatus.FORBIDDEN
+    kind = "forbidden"
 
 
 class NotFound(Problem):

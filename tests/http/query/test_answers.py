@@ -189,3 +189,19 @@ def test_who_waits_for_a_fold_that_does_not_come_is_told_so():
 def test_one_may_always_wait():
     with pytest.raises(Busy, match="did not come"):
         Waiting(lambda: (0, 0), threads=1, patience=0).until(1, {})
+
+
+@pytest.mark.parametrize("path", ["/v1/replays", "/v1/versions/x/serve", "/v1/actions"])
+@pytest.mark.parametrize(
+    "headers",
+    [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://evil.example.com"}],
+)
+def test_a_page_of_another_site_has_nothing_done(one_house: House, path: str, headers: dict[str, str]):
+    answer = one_house.client.post(path, headers=headers)
+
+    assert (answer.status_code, answer.json["type"].rpartition("#")[2]) == (403, "problem-forbidden")
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://localhost"}, {}])
+def test_a_page_of_the_service_and_no_browser_at_all_may_ask(one_house: House, headers: dict[str, str]):
+    assert one_house.client.post("/v1/actions", headers=headers).status_code == 400
