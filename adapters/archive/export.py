@@ -8,6 +8,7 @@ import msgspec
 
 from adapters.archive.lines import (
     FORMAT,
+    CountedConflicts,
     CountedDuplicates,
     DeliveryLine,
     End,
@@ -92,15 +93,10 @@ def _event(row: ExportedEvent) -> EventLine:
         commitment=None if row.commitment is None else row.commitment.hex(),
         erased=row.erased,
         retracted=row.retracted,
-        duplicates=_counted(row),
+        duplicates=None if row.duplicates is None else CountedDuplicates(*row.duplicates),
+        conflicts=None if row.conflicts is None else CountedConflicts(*row.conflicts),
         **body_fields(row.body),
     )
-
-
-def _counted(row: ExportedEvent) -> CountedDuplicates | None:
-    if row.times is None or row.head is None or row.counted_at is None:
-        return None
-    return CountedDuplicates(row.times, row.head, row.counted_at)
 
 
 def _left(row: ExportedStream, base: Base) -> ErasedLine:

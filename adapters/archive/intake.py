@@ -197,6 +197,7 @@ class Intake:
             line.erased,
             line.retracted,
             None if line.duplicates is None else msgspec.structs.astuple(line.duplicates),
+            None if line.conflicts is None else msgspec.structs.astuple(line.conflicts),
         )
 
     def _sealed(self, line: EventLine, headers: bytes | None, body: bytes | None, salt: bytes | None) -> str:

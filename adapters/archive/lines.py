@@ -52,6 +52,13 @@ class CountedDuplicates(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     recorded_at: Instant
 
 
+class CountedConflicts(CountedDuplicates, forbid_unknown_fields=True, gc=False):
+    """The same of conflicts, and `head` and `recorded_at` of the first of them."""
+
+    first_head: int
+    first_recorded_at: Instant
+
+
 class EventLine(_Line, tag="event", kw_only=True):
     """An event. Instants are microseconds since 1970; bytes are hex, but for the body: text, else base64.
 
@@ -85,6 +92,7 @@ class EventLine(_Line, tag="event", kw_only=True):
     erased: int | None = None
     retracted: int | None = None
     duplicates: CountedDuplicates | None = None
+    conflicts: CountedConflicts | None = None
 
 
 class DeliveryLine(_Line, tag="delivery", kw_only=True):

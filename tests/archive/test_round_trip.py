@@ -5,7 +5,7 @@ import pytest
 from adapters.sql import ImportOutcome, Unimportable
 from core.ids import Ids
 from tests.archive.conftest import Journey, Make
-from tests.support.house import start, wms
+from tests.support.house import pushed, start, wms
 from tests.support.travel import LATER, Place
 
 EVENTS = "SELECT * FROM events ORDER BY position"
@@ -13,6 +13,7 @@ PAYLOADS = "SELECT source, position, type, headers, body, salt FROM payloads ORD
 DELIVERIES = "SELECT * FROM deliveries ORDER BY delivery"
 STREAMS = "SELECT * FROM streams ORDER BY opened, stream"
 DUPLICATES = "SELECT count(*) FROM deliveries WHERE source = 'clinic' AND verdict = 'duplicate'"
+CONFLICTS = "SELECT source, position, head, first_head, times FROM conflicts ORDER BY position"
 COUNTED = "SELECT source, position, times FROM duplicates ORDER BY position"
 
 
@@ -125,6 +126,48 @@ def test_a_living_log_takes_the_count_for_its_own_event_once(journey: Journey):
 
     assert here.rows(COUNTED) == [("clinic", 2, 300)]
     assert again.deliveries == 0
+
+
+def test_conflicts_that_are_only_counted_come_along(journey: Journey, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adapters.sql.log.kept_deliveries.KEPT_BYTES", 0)
+    there, here = journey
+    dispute(there)
+    file = there.export()
+
+    here.take(file)
+    again = here.take(file)
+
+    assert here.rows(CONFLICTS) == there.rows(CONFLICTS)
+    assert [times for *_, times in here.rows(CONFLICTS)[:1]] == [5]
+    assert (again.deliveries, here.export() == file, here.told() == there.told()) == (0, True, True)
+
+
+def test_a_later_export_brings_the_count_of_conflicts_and_pushes_out_what_it_counts(
+    journey: Journey, monkeypatch: pytest.MonkeyPatch
+):
+    there, here = journey
+    here.take(there.export())
+    before = there.export()
+    monkeypatch.setattr("adapters.sql.log.kept_deliveries.KEPT_BYTES", 0)
+    dispute(there)
+
+    here.take(there.export())
+    stale = here.take(before)
+
+    assert (stale.deliveries, here.rows(CONFLICTS)) == (0, there.rows(CONFLICTS))
+    assert here.export() == there.export()
+
+
+def test_a_conflict_that_is_only_counted_is_one_in_a_living_log(journey: Journey, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adapters.sql.log.kept_deliveries.KEPT_BYTES", 0)
+    there, here = journey
+    here.send("clinic", wms("here", 0))
+    dispute(there)
+
+    here.take(there.export())
+
+    (action,) = here.get("/v1/actions", action_id="a-1")["data"]
+    assert [anomaly["kind"] for anomaly in action["anomalies"]] == ["conflict"]
 
 
 def test_a_living_log_appends_and_keeps_the_clocks_of_the_origin(journey: Journey):
@@ -332,3 +375,11 @@ def test_a_living_log_takes_nothing_of_what_was_erased_or_retracted(journey: Jou
 def flood(log: Place, times: int) -> None:
     """Sends the first event again and again."""
     log.log.append([log.entry("clinic", wms("s-1", 0))] * times)
+
+
+def dispute(log: Place) -> None:
+    """Sends other bodies under the key of the first action, and then one under another key."""
+    for number in range(4):
+        log.send("energy", pushed("a-1", result=number), key="msg_1")
+    log.send("energy", pushed("a-9"), key="msg_9")
+    log.send("energy", pushed("a-9", result=1), key="msg_9")

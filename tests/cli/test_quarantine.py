@@ -92,7 +92,7 @@ def test_what_holds_now_is_taken_with_its_original_arrival(settings: Settings, r
 
 
 def test_older_bodies_are_cut_where_all_of_them_have_become_too_large(settings: Settings, run: Run, monkeypatch):
-    monkeypatch.setattr("adapters.sql.log.writer.KEPT_BYTES", 100_000)
+    monkeypatch.setattr("adapters.sql.log.kept_deliveries.KEPT_BYTES", 100_000)
     parts = open_parts(settings)
     log = parts.log()
     log.append([Rejection("clinic", 1, [], b"x" * 40_000, 40_000, 401, "signature_mismatch")])

@@ -1,11 +1,12 @@
 """What an append promises, on both databases."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from adapters.sql import Receipt, Unavailable, Unstorable
+from adapters.sql import Entry, Receipt, Unavailable, Unstorable
 from core.event import Reading, Unreadable
 from tests.support.logs import NOON, Bench, rejection, wms
 
@@ -141,6 +142,61 @@ def test_conflicts_stay_whatever_comes_behind_them(bench: Bench):
         ("conflict", 1),
         ("duplicate", 1000),
     ]
+
+
+def disputed(bench: Bench, number: int = 0, **more: Any) -> Entry:
+    """A delivery of one of the keys; what differs is in the body alone."""
+    return bench.entry("energy", {"actionId": f"a{number}", **more}, [("svix-id", f"msg_{number}")])
+
+
+CONFLICTS = "SELECT count(*) FROM deliveries WHERE verdict = 'conflict'"
+COUNTED_CONFLICTS = "SELECT source, position, times, first_head, head FROM conflicts ORDER BY position"
+
+
+def test_a_conflict_that_is_on_record_is_counted_and_not_kept_again(bench: Bench):
+    first, second = disputed(bench, result=1), disputed(bench, result=2)
+    bench.log.append([first, second, second])
+
+    again = [*bench.log.append([second] * 300), *bench.log.append([second, disputed(bench, 1, result=1)])]
+
+    assert [(receipt.verdict, receipt.position) for receipt in again] == [("conflict", 1)] * 301 + [("new", 2)]
+    assert bench.rows(CONFLICTS) == [(1,)]
+    assert bench.rows(COUNTED_CONFLICTS) == [("energy", 1, 302, 1, 2)]
+    assert bench.rows("SELECT conflicts FROM projections WHERE kind = 'action' ORDER BY opened") == [("1",), ("",)]
+
+
+def test_of_one_event_the_first_ten_other_bodies_stay_and_the_others_are_counted(bench: Bench):
+    bench.log.append([disputed(bench, result=0)])
+
+    for start in (1, 9, 17):
+        bench.log.append([disputed(bench, result=start + more) for more in range(8)])
+
+    kept = bench.rows("SELECT body FROM deliveries WHERE verdict = 'conflict' ORDER BY delivery")
+    assert [bytes(body) for (body,) in kept] == [disputed(bench, result=number).body for number in range(1, 11)]
+    assert bench.rows(COUNTED_CONFLICTS) == [("energy", 1, 14, 1, 1)]
+
+
+def test_of_a_source_the_newest_thousand_conflicts_stay_and_an_event_whose_rows_went_stays_in_conflict(bench: Bench):
+    bench.log.append([disputed(bench, number, result=0) for number in range(130)])
+
+    for result in range(1, 9):
+        bench.log.append([disputed(bench, number, result=result) for number in range(130)])
+
+    assert bench.rows(CONFLICTS) == [(1000,)]
+    assert bench.rows("SELECT sum(times), min(position), max(position) FROM conflicts") == [(40, 1, 40)]
+
+
+def test_conflicts_that_are_too_large_together_are_counted_the_newest_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("adapters.sql.log.kept_deliveries.KEPT_BYTES", 50_000)
+    bench.log.append([disputed(bench, number) for number in range(4)])
+
+    for number, size in enumerate([20_000, 20_000, 40_000, 60_000]):
+        bench.log.append([disputed(bench, number, note="x" * size)])
+
+    assert bench.rows("SELECT position FROM deliveries WHERE verdict = 'conflict'") == [(4,)]
+    assert [row[1:3] for row in bench.rows(COUNTED_CONFLICTS)] == [(1, 1), (2, 1), (3, 1)]
 
 
 def test_a_row_that_the_database_refuses_is_recorded_raw_and_fails_nobody_else(bench: Bench):

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from adapters.audit import Notary, SigningKey
 from adapters.sql import Entry, Outbox, Settled, Tree
-from adapters.sql.log.writer import KEPT
+from adapters.sql.log.kept_deliveries import KEPT
 from adapters.sql.replay.build import Builder
 from core.fold import MACHINES
 from tests.support.house import NOON, House, pushed, start, wms
@@ -20,6 +20,7 @@ BATCH = 500
 AT = "2023-11-14T22:20:00Z"
 FOREIGN = {
     "duplicates": "INSERT INTO duplicates VALUES ('gone', :number, :number, :number, :number)",
+    "conflicts": "INSERT INTO conflicts VALUES ('gone', :number, :number, :number, :number, :number, :number)",
     "erased": "INSERT INTO erased VALUES ('gone', :name, :number, :blob, :blob)",
     "retractions": "INSERT INTO retractions VALUES ('gone', :number, :number)",
     "relays": "INSERT INTO relays VALUES ('gone', :number, :name, '', :number, NULL, 0, NULL, NULL, NULL, NULL, NULL)",

@@ -128,6 +128,21 @@ def test_a_conflict_is_seen_by_every_process_and_by_every_version(start: Start):
     assert one.rows("SELECT conflicts FROM projections WHERE kind = 'action'") == [("1",), ("1",)]
 
 
+def test_a_conflict_that_is_only_counted_is_one_in_every_version(start: Start, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adapters.sql.log.kept_deliveries.KEPT_BYTES", 0)
+    release, new = start(), start(changed())
+    for number in range(2):
+        for body in ({"result": 1}, {"result": 2}):
+            entry = release.entry("energy", {"actionId": f"a{number}", **body}, [("svix-id", f"msg_{number}")])
+            release.append(entry)
+
+    new.rebuild("action")
+
+    assert release.rows("SELECT position FROM deliveries") == [(2,)]
+    told = release.rows("SELECT conflicts FROM projections WHERE kind = 'action' ORDER BY opened")
+    assert told == [("1",), ("1",), ("2",), ("2",)]
+
+
 def test_a_fault_of_the_fold_loses_no_event_and_spoils_no_other_stream(start: Start):
     release = start(faulty("CONFIGURATION_LOADED"))
 

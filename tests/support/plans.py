@@ -99,7 +99,7 @@ def _postgresql_steps(connection: psycopg.Connection[Any], sql: str, settings: l
 
 GROWING = {
     *("events", "payloads", "streams", "projections", "measurements", "deliveries", "nodes", "checkpoints"),
-    *("duplicates", "erased", "retractions", "unfolded", "relays", "runs"),
+    *("duplicates", "conflicts", "erased", "retractions", "unfolded", "relays", "runs"),
 }
 _NAMED = re.compile(r"\b(stream|measurement|position) IN \(|measurement_id = |FROM versions|verdict = 'duplicate'")
 """What is named one by one is little, and so are versions and the duplicates on record: these may be sorted."""

@@ -16,7 +16,8 @@ routes = Routes()
 def deliveries(ask: Ask[queries.Deliveries]) -> Listing[shapes.Delivery]:
     """Deliveries, the newest first: a `new` one is the event at its position, the others are kept beside the log.
 
-    Of duplicates and rejections a bounded number per source is kept; a timeline counts all duplicates of an event.
+    Of duplicates, conflicts and rejections a bounded number per source is kept, and a conflict whose body is kept
+    already is not kept again; a timeline counts all duplicates and conflicts of an event.
     """
     return _listed(ask, ask.query.verdict or None, given(ask.query.position))
 

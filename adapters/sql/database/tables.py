@@ -165,6 +165,20 @@ duplicates = Table(
     sqlite_with_rowid=False,
 )
 
+conflicts = Table(
+    "conflicts",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, autoincrement=False, comment="the event whose key came again"),
+    Column("times", BigInteger, nullable=False, comment="with another body: how often, beyond those in `deliveries`"),
+    Column("head", BigInteger, nullable=False, comment="that of the last one of these"),
+    Column("recorded_at", BigInteger, nullable=False, comment="that of the last one of these"),
+    Column("first_head", BigInteger, nullable=False, comment="that of the first one of these"),
+    Column("first_recorded_at", BigInteger, nullable=False, comment="that of the first one of these"),
+    PrimaryKeyConstraint("source", "position"),
+    sqlite_with_rowid=False,
+)
+
 rejections = Table(
     "rejections",
     metadata,

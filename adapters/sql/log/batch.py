@@ -1,6 +1,8 @@
 """Classifies a batch (new, duplicate, conflict, rejected) under the append lock and builds its rows."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from adapters.sql.dialects.statements import Row
 from adapters.sql.log.entries import Entry, Receipt, Rejection, Sealed
@@ -10,6 +12,22 @@ from core.event import Instant, Reading, Unreadable, word_of
 from core.header_codec import pack
 from core.headers import to_lines
 from core.leaf import Columns, leaf
+
+OTHERS = 10
+"""Bodies of conflicts that are kept for one event: the first ones. What comes beyond them is counted."""
+
+
+class Known(NamedTuple):
+    """What the log has: the position that holds each (source, key), and by (source, position) the event's body, and
+    the bodies of conflicts with it that are on record.
+    """
+
+    holders: dict[Row, int]
+    bodies: Callable[[Sequence[Row]], dict[Row, bytes | None]]
+    others: Callable[[Sequence[Row]], Iterable[tuple[Row, bytes | None]]]
+
+
+NOTHING_KNOWN = Known({}, lambda _: {}, lambda _: ())
 
 
 class Batch:
@@ -23,17 +41,20 @@ class Batch:
         self.receipts: list[Receipt] = []
         self.conflicts: list[tuple[str, int]] = []
         self.deliveries: list[tuple[str, str, int | None, Row]] = []
+        self.repeated: Counter[tuple[str, int]] = Counter()
+        self._others: dict[Row, set[bytes | None]] = defaultdict(set)
 
     def classify(
         self,
         entries: Sequence[Entry],
         seals: Sequence[Sealed],
-        holders: dict[Row, int],
-        bodies_of: Callable[[Sequence[Row]], dict[Row, bytes | None]],
+        known: Known,
         stream_of: Callable[[str, Reading | Unreadable], str | None],
     ) -> None:
         """Gives each entry its verdict. Of several entries with the same key, the first is new."""
-        bodies = bodies_of([(source, at) for (source, _), at in holders.items()]) if holders else {}
+        holders, keys = dict(known.holders), [sealed.key for sealed in seals]
+        bodies = known.bodies([(source, at) for (source, _), at in holders.items()]) if holders else {}
+        self._look_up_others(entries, keys, known, bodies)
         for entry, sealed in zip(entries, seals, strict=True):
             at = holders.get((entry.source, sealed.key))
             if at is None:
@@ -46,19 +67,38 @@ class Batch:
             else:
                 self._seen_before(entry, sealed, at, bodies[entry.source, at])
 
-    def _seen_before(self, entry: Entry, sealed: Sealed, at: int, body: bytes | None) -> None:
-        """A duplicate if the body is the same, else a conflict.
+    def _look_up_others(
+        self, entries: Sequence[Entry], keys: Sequence[bytes], known: Known, bodies: dict[Row, bytes | None]
+    ) -> None:
+        """Finds the conflicts on record of the events that conflicts of this batch hit."""
+        hit = {
+            (entry.source, at)
+            for entry, key in zip(entries, keys, strict=True)
+            if (at := known.holders.get((entry.source, key))) is not None and not _same(entry, bodies[entry.source, at])
+        }
+        for where, body in known.others(sorted(hit)) if hit else ():
+            self._others[where].add(body)
 
-        An erased body has nothing to compare with, and Hookfold's own events of one key are equal: both are duplicates.
-        """
-        same = body is None or entry.body == body or entry.source == OWN
-        verdict = "duplicate" if same else "conflict"
-        if verdict == "conflict":
-            self.conflicts.append((entry.source, at))
+    def _seen_before(self, entry: Entry, sealed: Sealed, at: int, body: bytes | None) -> None:
+        """A duplicate if the body is the same, else a conflict. A conflict that is on record is counted."""
+        verdict = "duplicate" if _same(entry, body) else "conflict"
         self.receipts.append(Receipt(verdict, at))
+        if verdict == "conflict":
+            if not self._keeps(entry, at):
+                self.repeated[entry.source, at] += 1
+                return
+            self.conflicts.append((entry.source, at))
         kept = (sealed.headers, entry.body) if verdict == "conflict" else (None, None)
         row = (entry.received_at, self.recorded_at, 200, None, None, len(entry.body), *kept)
         self.deliveries.append((entry.source, verdict, at, row))
+
+    def _keeps(self, entry: Entry, at: int) -> bool:
+        """Whether a conflict goes on record: its body is not there yet, and few others of its event are."""
+        others = self._others[entry.source, at]
+        keeps = entry.body not in others and len(others) < OTHERS
+        if keeps:
+            others.add(entry.body)
+        return keeps
 
     def reject(self, rejections: Sequence[Rejection]) -> None:
         """Adds rejections to the delivery rows."""
@@ -89,6 +129,19 @@ class Batch:
             (source, number, verdict, self.position, at, *row)
             for number, (source, verdict, at, row) in enumerate(self.deliveries, first)
         ]
+
+    def repeated_rows(self) -> list[Row]:
+        """Rows of `conflicts`."""
+        known = (self.position, self.recorded_at)
+        return [(*where, times, *known, *known) for where, times in self.repeated.items()]
+
+
+def _same(entry: Entry, body: bytes | None) -> bool:
+    """Whether an entry says what the event that holds its key says.
+
+    An erased body has nothing to compare with, and Hookfold's own events of one key are equal.
+    """
+    return body is None or entry.body == body or entry.source == OWN
 
 
 def _rejected(rejection: Rejection, recorded_at: Instant) -> Row:

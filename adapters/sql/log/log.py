@@ -9,12 +9,12 @@ from sqlalchemy import Engine
 from adapters.sql.database.errors import cause_of, is_for_now, is_from_driver
 from adapters.sql.database.exceptions import Unavailable, Unstorable
 from adapters.sql.dialects.dialect import Ahead, Guarded, Row
-from adapters.sql.log.batch import Batch
+from adapters.sql.log.batch import NOTHING_KNOWN, Batch
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
+from adapters.sql.log.kept_deliveries import DELIVERIES
 from adapters.sql.log.seal import seal
 from adapters.sql.log.stream_cache import STREAMS
 from adapters.sql.log.writer import (
-    DELIVERIES,
     EVENTS,
     REJECTED,
     USUAL,
@@ -167,7 +167,7 @@ class Log(BatchWriter):
         entries = [item for item in sent.batch if isinstance(item, Entry)]
         seals = [entry.sealed or seal(self._ids, entry) for entry in entries]
         turn = Batch(self._head.position, self._head.recorded_at, clock=self._clock)
-        turn.classify(entries, seals, {}, lambda _: {}, self._stream)
+        turn.classify(entries, seals, NOTHING_KNOWN, self._stream)
         turn.reject([item for item in sent.batch if isinstance(item, Rejection)])
         rows = (
             self._projector.project_optimistically(self._reading, turn.new) if len(turn.new) == len(entries) else None

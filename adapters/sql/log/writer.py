@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,8 +13,9 @@ from adapters.sql.database import tables
 from adapters.sql.database.errors import cause_of, is_for_now
 from adapters.sql.database.exceptions import Unavailable, Unstorable
 from adapters.sql.dialects.dialect import Insert, Lookup, Row, Writes, dialect_of
-from adapters.sql.log.batch import Batch
+from adapters.sql.log.batch import Batch, Known
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
+from adapters.sql.log.kept_deliveries import DELIVERIES, KeptDeliveries
 from adapters.sql.log.projector import HOT, Projector
 from adapters.sql.log.seal import seal
 from adapters.sql.log.write_probe import WriteHealth
@@ -26,18 +28,8 @@ T = TypeVar("T")
 
 _logger = structlog.get_logger()
 
-KEPT = 1_000
-"""Rejections and duplicates on record, each per source: the newest ones. Older ones are counted, duplicates by event,
-rejections by reason."""
-
-KEPT_BYTES = 16 * 2**20
-"""Of rejected bodies, for each source: the newest ones are whole, as far as they fit."""
-CUT_BODY = 4_096
-"""What is left of older ones."""
-
 EVENTS = Insert(tables.events)
 PAYLOADS = Insert(tables.payloads, without=("origin", "commitment", "erased"))
-DELIVERIES = Insert(tables.deliveries)
 RELAYS = Insert(tables.relays, without=("holder", "attempts", "first_at", "last_at", "status", "failure", "dead_at"))
 USUAL = (EVENTS, PAYLOADS, RELAYS, *HOT, DELIVERIES)
 """What batches write again and again."""
@@ -50,31 +42,6 @@ _HEAD = (
 )
 _WRITE_NOTHING_NEW = "UPDATE service SET value = value WHERE name = 'epoch'"
 REJECTED = Receipt("rejected", 0)
-_LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
-_SURPLUS = (
-    f"SELECT delivery FROM deliveries WHERE source = ? AND verdict = ? ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT}"
-)
-_PRUNE = "DELETE FROM deliveries WHERE source = ? AND verdict = ? AND delivery <= ?"
-_SIZES = (
-    "SELECT delivery, length(body) FROM deliveries WHERE source = ? AND verdict = 'rejected' "
-    f"ORDER BY delivery DESC LIMIT {KEPT}"
-)
-_CUT = f"UPDATE deliveries SET body = substr(body, 1, {CUT_BODY}) WHERE source = ? AND delivery = ?"
-_COUNT_DUPLICATES = (
-    "INSERT INTO duplicates (source, position, times, head, recorded_at) "
-    "SELECT source, position, count(*), max(head), max(recorded_at) FROM deliveries "
-    "WHERE source = ? AND verdict = 'duplicate' AND delivery <= ? GROUP BY source, position "
-    "ON CONFLICT (source, position) DO UPDATE SET times = duplicates.times + excluded.times, "
-    "head = excluded.head, recorded_at = excluded.recorded_at"
-)
-_COUNT_REJECTIONS = (
-    "INSERT INTO rejections (source, reason, times, first_at, last_at) "
-    "SELECT source, coalesce(reason, ''), count(*), min(received_at), max(received_at) FROM deliveries "
-    "WHERE source = ? AND verdict = 'rejected' AND delivery <= ? GROUP BY source, coalesce(reason, '') "
-    "ON CONFLICT (source, reason) DO UPDATE SET times = rejections.times + excluded.times, "
-    "last_at = excluded.last_at"
-)
-_COUNTS = {"duplicate": _COUNT_DUPLICATES, "rejected": _COUNT_REJECTIONS}
 
 
 def new_rows(turn: Batch) -> dict[Insert, list[Row]]:
@@ -100,6 +67,7 @@ class BatchWriter:
         self._clock = clock
         self._dialect = dialect_of(engine)
         self._projector = Projector(self._dialect, code)
+        self._kept = KeptDeliveries(self._dialect)
         self._connection: Any = None
         self._head = Head()
         self._alone = False
@@ -174,7 +142,8 @@ class BatchWriter:
         held = self._held(keys)
         head = self._look(cursor)
         turn = Batch(head.position, head.recorded_at, clock=self._clock)
-        turn.classify(entries, seals, dict(held), lambda at: self._bodies(cursor, at), self._stream)
+        known = Known(dict(held), partial(self._bodies, cursor), partial(self._kept.others, cursor))
+        turn.classify(entries, seals, known, self._stream)
         turn.reject([item for item in batch if isinstance(item, Rejection)])
         touched = self._projector.touch(cursor, turn.new, turn.conflicts)
         writes = Writes(self._dialect, cursor)
@@ -219,33 +188,5 @@ class BatchWriter:
         rows = new_rows(turn)
         for into, some in rows.items():
             writes.add(into, some)
-        if turn.deliveries:
-            self._insert_deliveries(writes.cursor, turn)
+        self._kept.add(writes.cursor, turn)
         return Head(turn.position, turn.recorded_at, rows[EVENTS][-1][-1]) if rows[EVENTS] else head
-
-    def _insert_deliveries(self, cursor: Any, turn: Batch) -> None:
-        cursor.execute(_LAST_DELIVERY)
-        first = (cursor.fetchone()[0] or 0) + 1
-        self._dialect.insert(cursor, DELIVERIES, turn.delivery_rows(first))
-        for source, verdict in sorted({one[:2] for one in turn.deliveries}):
-            if verdict != "conflict":
-                self._prune(cursor, source, verdict)
-        for source in turn.largely_rejected(CUT_BODY):
-            self._cut(cursor, source)
-
-    def _cut(self, cursor: Any, source: str) -> None:
-        """Cuts the bodies of a source's older rejections, where all of them together have become too large."""
-        cursor.execute(_SIZES.replace("?", self._dialect.mark), (source,))
-        held = 0
-        for delivery, size in cursor.fetchall():
-            held += size or 0
-            if held > KEPT_BYTES and (size or 0) > CUT_BODY:
-                cursor.execute(_CUT.replace("?", self._dialect.mark), (source, delivery))
-
-    def _prune(self, cursor: Any, source: str, verdict: str, *, count: bool = True) -> None:
-        """Deletes a source's oldest deliveries of one verdict, which are added to the counts first."""
-        cursor.execute(_SURPLUS.replace("?", self._dialect.mark), (source, verdict))
-        for (last,) in cursor.fetchall():
-            if count:
-                cursor.execute(_COUNTS[verdict].replace("?", self._dialect.mark), (source, last))
-            cursor.execute(_PRUNE.replace("?", self._dialect.mark), (source, verdict, last))

@@ -34,7 +34,8 @@ TICK = 0.2
 _NICE = 10
 _FENCE = (
     "SELECT (SELECT count(*) FROM retractions WHERE source = ?), (SELECT position FROM erased WHERE source = ? AND "
-    "stream = ?), (SELECT max(delivery) FROM deliveries{} WHERE source = ? AND verdict = 'conflict')"
+    "stream = ?), (SELECT max(delivery) FROM deliveries{} WHERE source = ? AND verdict = 'conflict'), "
+    "(SELECT count(*) FROM conflicts WHERE source = ?)"
 )
 _logger = structlog.get_logger()
 
@@ -97,7 +98,7 @@ class LongStreams:
         """What a fold depends on beside the events."""
         sql = _FENCE.format(self._dialect.using("ix_deliveries_source_verdict_delivery"))
         source = stream.source
-        cursor.execute(sql.replace("?", self._dialect.mark), (source, source, stream.stream, source))
+        cursor.execute(sql.replace("?", self._dialect.mark), (source, source, stream.stream, source, source))
         return tuple(cursor.fetchone())
 
     def _fold(self, stream: DirtyStream) -> Refolded:

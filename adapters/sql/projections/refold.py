@@ -59,7 +59,9 @@ _CONFLICTS = Lookup(
     " WHERE t.verdict = 'conflict'",
     index="ix_deliveries_source_position",
 )
+_COUNTED_CONFLICTS = Lookup("t.source, t.position", tables.conflicts, ("source", "position"))
 _ANY_CONFLICT = "SELECT 1 FROM deliveries{} WHERE source = ? AND verdict = 'conflict' LIMIT 1"
+_ANY_COUNTED = "SELECT 1 FROM conflicts WHERE source = ? LIMIT 1"
 _MEASURED = Lookup(
     "t.source, t.measurement, t.fingerprint",
     tables.measurements,
@@ -144,8 +146,7 @@ class Refolder:
         return {place: _by_position(rows) for place, rows in stored.items()}
 
     def _has_retractions(self, cursor: Any, source: str) -> bool:
-        cursor.execute(_ANY_RETRACTION.replace("?", self._dialect.mark), (source,))
-        return cursor.fetchone() is not None
+        return self._has_any(cursor, _ANY_RETRACTION, source)
 
     def _conflicts(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, list[int]]:
         """Positions of each (source, stream) whose key came again with another body."""
@@ -155,13 +156,16 @@ class Refolder:
         if not some:
             return found
         places = {(source, at): stream for source, at, stream in self._dialect.lookup(cursor, _PLACES, some)}
-        if places:
-            for source, position in self._dialect.lookup(cursor, _CONFLICTS, list(places)):
+        for lookup in (_CONFLICTS, _COUNTED_CONFLICTS) if places else ():
+            for source, position in self._dialect.lookup(cursor, lookup, list(places)):
                 found[source, places[source, position]].append(position)
         return found
 
     def _has_conflicts(self, cursor: Any, source: str) -> bool:
-        sql = _ANY_CONFLICT.format(self._dialect.using("ix_deliveries_source_verdict_delivery"))
+        on_record = _ANY_CONFLICT.format(self._dialect.using("ix_deliveries_source_verdict_delivery"))
+        return any(self._has_any(cursor, sql, source) for sql in (on_record, _ANY_COUNTED))
+
+    def _has_any(self, cursor: Any, sql: str, source: str) -> bool:
         cursor.execute(sql.replace("?", self._dialect.mark), (source,))
         return cursor.fetchone() is not None
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    case,
     func,
     literal,
     literal_column,
@@ -17,7 +18,16 @@ from sqlalchemy import (
     union_all,
 )
 
-from adapters.sql.database.tables import deliveries, duplicates, erased, events, payloads, retractions, streams
+from adapters.sql.database.tables import (
+    conflicts,
+    deliveries,
+    duplicates,
+    erased,
+    events,
+    payloads,
+    retractions,
+    streams,
+)
 from adapters.sql.projections.erased import Base
 from core.clocks import Clocks
 from core.event import Instant
@@ -127,17 +137,31 @@ def history(named: Named, position: int) -> Select[Any]:
 def repeats(named: Named, at: Sequence[int], clocks: Clocks) -> CompoundSelect[Any]:
     """(position, verdict, times): deliveries that had the key of an event at one of these positions.
 
-    A position's duplicates come in two rows where not all are on record: the others are known since the last of them.
+    A position's come in two rows where not all are on record. The other duplicates are known since the last of them; of
+    the other conflicts one is known since the first of them, and all are since the last.
     """
     what = (deliveries.c.position, deliveries.c.verdict)
     kept = select(*what, func.count()).where(*_hit(deliveries, named, at, clocks)).group_by(*what)
     counted = select(duplicates.c.position, literal("duplicate"), duplicates.c.times)
-    return union_all(kept, counted.where(*_hit(duplicates, named, at, clocks)))
+    others = conflicts.c
+    times = case((and_(*_known(others.head, others.recorded_at, clocks)), others.times), else_=1)
+    begun = (others.source == named.source, others.position.in_(at))
+    known = _known(others.first_head, others.first_recorded_at, clocks)
+    return union_all(
+        kept,
+        counted.where(*_hit(duplicates, named, at, clocks)),
+        select(others.position, literal("conflict"), times).where(*begun, *known),
+    )
 
 
 def _hit(table: Table, named: Named, at: Sequence[int], clocks: Clocks) -> list[ColumnElement[bool]]:
-    known = [] if clocks.recorded_at is None else [table.c.recorded_at <= clocks.recorded_at]
-    return [table.c.source == named.source, table.c.position.in_(at), table.c.head <= clocks.position, *known]
+    known = _known(table.c.head, table.c.recorded_at, clocks)
+    return [table.c.source == named.source, table.c.position.in_(at), *known]
+
+
+def _known(head: ColumnElement[int], recorded_at: ColumnElement[int], clocks: Clocks) -> list[ColumnElement[bool]]:
+    since = [] if clocks.recorded_at is None else [recorded_at <= clocks.recorded_at]
+    return [head <= clocks.position, *since]
 
 
 def _of(named: Named, position: int) -> tuple[ColumnElement[bool], ...]:

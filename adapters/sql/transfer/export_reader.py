@@ -9,7 +9,17 @@ import msgspec
 from sqlalchemy import ColumnElement, Engine, Select, and_, func, literal_column, select
 
 from adapters.sql.database.errors import our_errors
-from adapters.sql.database.tables import deliveries, duplicates, erased, events, payloads, retractions, service, streams
+from adapters.sql.database.tables import (
+    conflicts,
+    deliveries,
+    duplicates,
+    erased,
+    events,
+    payloads,
+    retractions,
+    service,
+    streams,
+)
 from adapters.sql.dialects.dialect import Row
 from adapters.sql.log.own_events import OWN
 from adapters.sql.projections.erased import Base
@@ -27,7 +37,8 @@ CHUNKS = 2
 class ExportedEvent(NamedTuple):
     """An event with all that is stored of it, its headers packed. `headers`, `body` and `salt` are None once erased.
 
-    `times`, `head` and `counted_at`: its duplicates that are no longer on record one by one.
+    `times`, `head` and `counted_at`: its duplicates that are no longer on record one by one; what begins with `other`,
+    and with `first`, the same of its conflicts.
     """
 
     position: int
@@ -56,6 +67,26 @@ class ExportedEvent(NamedTuple):
     times: int | None
     head: int | None
     counted_at: int | None
+    other_times: int | None
+    other_head: int | None
+    other_at: int | None
+    first_head: int | None
+    first_at: int | None
+
+    @property
+    def duplicates(self) -> tuple[int, int, int] | None:
+        """Times, and head and recorded_at of the last one."""
+        if self.times is None or self.head is None or self.counted_at is None:
+            return None
+        return self.times, self.head, self.counted_at
+
+    @property
+    def conflicts(self) -> tuple[int, int, int, int, int] | None:
+        """The same, and head and recorded_at of the first one."""
+        times, head, at = self.other_times, self.other_head, self.other_at
+        if times is None or head is None or at is None or self.first_head is None or self.first_at is None:
+            return None
+        return times, head, at, self.first_head, self.first_at
 
 
 class ExportedDelivery(NamedTuple):
@@ -123,6 +154,7 @@ class Extent(NamedTuple):
 _PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
 _STREAM = and_(streams.c.source == events.c.source, streams.c.stream == events.c.stream)
 _AGAIN = and_(duplicates.c.source == events.c.source, duplicates.c.position == events.c.position)
+_DISPUTED = and_(conflicts.c.source == events.c.source, conflicts.c.position == events.c.position)
 _RETRACTION = and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position)
 _ERASED = and_(erased.c.source == streams.c.source, erased.c.stream == streams.c.stream)
 _HELD = and_(events.c.source == deliveries.c.source, events.c.position == deliveries.c.position)
@@ -134,11 +166,15 @@ _EVENTS = (
         *(payloads.c.commitment, payloads.c.erased, retractions.c.retraction),
         *(streams.c.kind, streams.c.provider_id),
         *(duplicates.c.times, duplicates.c.head, duplicates.c.recorded_at.label("counted_at")),
+        *(conflicts.c.times.label("other_times"), conflicts.c.head.label("other_head")),
+        *(conflicts.c.recorded_at.label("other_at"), conflicts.c.first_head),
+        conflicts.c.first_recorded_at.label("first_at"),
     )
     .outerjoin_from(events, payloads, _PAYLOAD)
     .outerjoin(retractions, _RETRACTION)
     .outerjoin(streams, _STREAM)
     .outerjoin(duplicates, _AGAIN)
+    .outerjoin(conflicts, _DISPUTED)
 )
 _DELIVERIES = select(
     *(deliveries.c.source, deliveries.c.delivery, deliveries.c.verdict, deliveries.c.head, events.c.key),
@@ -162,6 +198,7 @@ _CONFLICTS = (
     .where(deliveries.c.verdict == "conflict")
     .distinct()
 )
+_COUNTED_CONFLICTS = select(events.c.source, events.c.stream, events.c.position).join_from(events, conflicts, _DISPUTED)
 _EXTENT = select(
     select(func.coalesce(func.max(events.c.position), 0)).scalar_subquery(),
     select(func.coalesce(func.max(deliveries.c.delivery), 0)).scalar_subquery(),
@@ -241,9 +278,10 @@ class ExportReader:
             yield from (tuple(row[2:]) for row in rows)
 
     def _conflicts_of(self, found: list[ExportedStream], extent: Extent) -> dict[_Name, list[int]]:
-        query = _CONFLICTS.where(*_of(found, extent), deliveries.c.delivery <= extent.delivery)
-        hit = _by_name(self._rows(query.order_by(events.c.position)))
-        return defaultdict(list, {named: [position for (position,) in rows] for named, rows in hit.items()})
+        on_record = _CONFLICTS.where(*_of(found, extent), deliveries.c.delivery <= extent.delivery)
+        counted = _COUNTED_CONFLICTS.where(*_of(found, extent), conflicts.c.first_head <= extent.position)
+        hit = _by_name([*self._rows(on_record), *self._rows(counted)])
+        return defaultdict(list, {named: sorted({position for (position,) in rows}) for named, rows in hit.items()})
 
     def _chunks(self, query: Select[Any], number: Any, place: int) -> Iterator[Sequence[Any]]:
         """Chunk after chunk. `number` is the column that orders the rows, `place` where it stands in a row."""

@@ -13,7 +13,7 @@ class ImportedEvent(msgspec.Struct, gc=False):
     `entry` is what this code reads in it; its stream is that of the columns, of a `kind` and with the provider's `name`
     for it. `sent` is an unknown type as sent. Of an erased one, headers, body and salt are gone; `erased` and
     `retracted` are the positions of the events that tell of it. `duplicates` are those that are only counted: times,
-    and head and recorded_at of the last one.
+    and head and recorded_at of the last one; `conflicts` the same, and those of the first one.
     """
 
     line: int
@@ -30,6 +30,7 @@ class ImportedEvent(msgspec.Struct, gc=False):
     erased: int | None = None
     retracted: int | None = None
     duplicates: tuple[int, int, Instant] | None = None
+    conflicts: tuple[int, int, Instant, int, Instant] | None = None
 
     @property
     def folded(self) -> bool:

@@ -15,8 +15,9 @@ from adapters.sql.database import tables
 from adapters.sql.database.errors import cause_of, is_for_now
 from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.dialects.dialect import Insert, Lookup, Row, Writes
+from adapters.sql.log.kept_deliveries import KEPT
 from adapters.sql.log.own_events import OWN
-from adapters.sql.log.writer import EVENTS, KEPT, BatchWriter, Head
+from adapters.sql.log.writer import EVENTS, BatchWriter, Head
 from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.projections.projection import Code
 from adapters.sql.transfer.import_items import (
@@ -43,6 +44,12 @@ _DUPLICATES = Insert(
     " ON CONFLICT (source, position) DO UPDATE SET times = excluded.times, head = excluded.head, "
     "recorded_at = excluded.recorded_at WHERE excluded.times > duplicates.times",
 )
+_CONFLICTS = Insert(
+    tables.conflicts,
+    " ON CONFLICT (source, position) DO UPDATE SET times = excluded.times, head = excluded.head, "
+    "recorded_at = excluded.recorded_at, first_head = excluded.first_head, "
+    "first_recorded_at = excluded.first_recorded_at WHERE excluded.times > conflicts.times",
+)
 _STREAMS = Insert(tables.streams, " ON CONFLICT DO NOTHING")
 _NAMELESS = Insert.upsert(tables.streams)
 _RETRACTIONS = Insert(tables.retractions)
@@ -57,6 +64,10 @@ _SAME_DELIVERY = (
 _OLDEST = (
     "SELECT delivery FROM deliveries WHERE source = ? AND verdict = 'duplicate' "
     f"ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT - 1}"
+)
+_PRUNED = (
+    "SELECT 1 FROM conflicts WHERE source = ? AND position = ? AND NOT EXISTS "
+    "(SELECT 1 FROM deliveries WHERE source = ? AND verdict = 'conflict' AND delivery < ?)"
 )
 _WHOLE = (
     "SELECT 1 FROM events e JOIN payloads p ON p.source = e.source AND p.position = e.position WHERE e.source = ? "
@@ -114,10 +125,11 @@ class Importer(BatchWriter):
         writes.add(_PAYLOADS, [payload for _, payload in rows])
         writes.add(_DELIVERIES, turn.deliveries)
         writes.add(_DUPLICATES, list(turn.counted.values()))
+        writes.add(_CONFLICTS, list(turn.counted_conflicts.values()))
         self._projector.project(writes, touched, turn.position)
         writes.flush()
-        for source in sorted(turn.counted_there):
-            self._prune(cursor, source, "duplicate", count=False)
+        for source, verdict in sorted(turn.counted_there):
+            self._kept.prune(cursor, source, verdict, counted=True)
         self._take_back(cursor, turn)
 
     def _take_back(self, cursor: Any, turn: "ImportBatch") -> None:
@@ -172,6 +184,11 @@ class Importer(BatchWriter):
         cursor.execute(_OLDEST.replace("?", self._dialect.mark), (source,))
         return next((int(number) for (number,) in cursor.fetchall()), 0)
 
+    def has_pruned(self, cursor: Any, event: Row, delivery: int) -> bool:
+        """Whether a conflict of an event (source, position) is one of those that are counted by now."""
+        cursor.execute(_PRUNED.replace("?", self._dialect.mark), (*event, event[0], delivery))
+        return cursor.fetchone() is not None
+
     def is_whole(self, cursor: Any, left: ErasedRemainder) -> bool:
         """Whether bodies are here of what was erased there."""
         key = (left.source, left.opened, left.stream, left.position)
@@ -199,7 +216,8 @@ class ImportBatch:
         self.deliveries: list[Row] = []
         self.lefts: list[ErasedRemainder] = []
         self.counted: dict[Row, Row] = {}
-        self.counted_there: set[str] = set()
+        self.counted_conflicts: dict[Row, Row] = {}
+        self.counted_there: set[tuple[str, str]] = set()
         self.outcome = ImportOutcome()
         self._seen: set[Row] = set()
         cursor.execute(_LAST_DELIVERY)
@@ -283,6 +301,9 @@ class ImportBatch:
         """What is on record there, and was here until newer ones came."""
         if found.verdict == "duplicate":
             return found.delivery < self._log.oldest_duplicate(self._cursor, found.source)
+        if found.verdict == "conflict":
+            at = self._holders.get((found.source, found.key)) if found.key else None
+            return at is not None and self._log.has_pruned(self._cursor, (found.source, at), found.delivery)
         return found.verdict == "rejected" and found.delivery <= self._number
 
     def _place(self, taken: ImportedEvent, *, kept: bool) -> None:
@@ -301,6 +322,11 @@ class ImportBatch:
         if taken.duplicates is not None:
             times, *last = taken.duplicates if self.same else (taken.duplicates[0], self.position, self.recorded_at)
             self.counted[taken.columns.source, at] = (taken.columns.source, at, times, *last)
+        if taken.conflicts is not None:
+            here = (self.position, self.recorded_at)
+            times, *known = taken.conflicts if self.same else (taken.conflicts[0], *here, *here)
+            self.counted_conflicts[taken.columns.source, at] = (taken.columns.source, at, times, *known)
+            self.conflicts.append((taken.columns.source, at))
 
     def _fill(self, until: int, following: Columns | None) -> bool:
         """Puts placeholders where the export left entries out; False where positions cannot be kept."""
@@ -338,8 +364,8 @@ class ImportBatch:
         if found.key and at is None:
             self.outcome.strangers += 1
             return
-        if found.verdict == "duplicate":
-            self.counted_there.add(found.source)
+        if found.verdict in {"duplicate", "conflict"}:
+            self.counted_there.add((found.source, found.verdict))
         self._add(found, found.delivery, found.head, at, found.recorded_at)
 
     def _append_delivery(self, found: ImportedDelivery, at: int) -> None:

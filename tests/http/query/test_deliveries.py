@@ -65,6 +65,22 @@ def test_duplicates_that_are_no_longer_listed_are_still_counted(house: House):
     assert duplicates(known_at_position=1) == 1_500
 
 
+def test_conflicts_that_are_not_listed_are_still_counted_and_known_since_the_first(house: House):
+    for number in range(4):
+        house.send("energy", pushed("a-1", result=number), key="m-1")
+        house.send("energy", pushed(f"other-{number}"), key=f"o-{number}")
+    house.log.append([house.entry("energy", pushed("a-1", result=3), "m-1")] * 20)
+    (action,) = house.get("/v1/actions", action_id="a-1")["data"]
+
+    def conflicts(**asked: Any) -> int:
+        entry, *_ = house.get(f"/v1/actions/{action['id']}/timeline", **asked)["data"]
+        return int(entry["conflicts"])
+
+    assert len(house.get("/v1/deliveries", verdict="conflict")["data"]) == 3
+    assert conflicts() == 23
+    assert [conflicts(known_at_position=at) for at in (1, 2, 3, 4)] == [0, 1, 2, 3]
+
+
 def test_rejections_tell_their_reason(house: House):
     busy_door(house)
 
