@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import make_url, update
 
@@ -333,6 +334,16 @@ def test_an_erasure_in_parts_tells_of_each_part(bench: Erasing, monkeypatch: pyt
 
     assert (erasure.streams, erasure.events, len(erasure.positions)) == (5, 5, 3)
     assert bench.rows("SELECT DISTINCT erased FROM payloads WHERE source = 'clinic' ORDER BY 1") == [(6,), (7,), (8,)]
+
+
+def test_what_waits_to_be_delivered_of_the_erased_goes_with_them(bench: Erasing):
+    for user in (SECRETIVE, "bert@example.com"):
+        entry = bench.entry("captions", start(user))
+        bench.append(msgspec.structs.replace(entry, relay=f"/webhook?user={user}"))
+
+    bench.eraser.erase(bench.eraser.of_user(SECRETIVE), "asked for")
+
+    assert bench.rows("SELECT position, target FROM relays") == [(2, "/webhook?user=bert@example.com")]
 
 
 def test_verification_stays_green_and_counts_the_erased(bench: Erasing):

@@ -63,7 +63,7 @@ class Dialect(Protocol):
         """
 
     def alone_with(self, cursor: Any, source: str) -> None:
-        """Waits until nobody else takes or settles the source's deliveries, and keeps others out while it writes.
+        """Keeps others from taking or settling deliveries of the source until the transaction ends; waits for who does.
 
         A transaction that writes on SQLite is alone already.
         """

@@ -35,6 +35,7 @@ _EMPTY = (
 )
 _OF_EVENT = "UPDATE deliveries SET headers = NULL, body = NULL, hint = NULL WHERE source = ? AND position = ?"
 _REJECTED = "UPDATE deliveries SET headers = NULL, body = NULL, hint = NULL WHERE source = ? AND delivery = ?"
+_UNDELIVERED = "DELETE FROM relays WHERE source = ? AND position = ?"
 _NAMELESS = "UPDATE streams SET provider_id = NULL WHERE source = ? AND stream = ?"
 _FORGET = "DELETE FROM {} WHERE source = ? AND stream = ?"
 
@@ -151,8 +152,15 @@ class Destroyer:
             covered |= {(source, position): _covered(*rest) for source, position, *rest in rows}
         emptied = [(kept, at, *where) for where, kept in covered.items()]
         self._run(cursor, _EMPTY, emptied)
-        self._run(cursor, _OF_EVENT, [(source, position) for _, _, source, position in emptied])
+        self._run(cursor, _OF_EVENT, list(covered))
+        self._take_from_outbox(cursor, list(covered))
         return len(emptied)
+
+    def _take_from_outbox(self, cursor: Any, events: Sequence[Row]) -> None:
+        """Nobody settles meanwhile: two that change the same rows in another order would wait for one another."""
+        for source in sorted({source for source, _ in events}):
+            self._dialect.alone_with(cursor, source)
+        self._run(cursor, _UNDELIVERED, events)
 
     def _run(self, cursor: Any, sql: str, rows: Sequence[Row]) -> None:
         if rows:
