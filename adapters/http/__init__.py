@@ -3,7 +3,6 @@
 from adapters.http.create import create_http, questions_of
 from adapters.http.framework.api import Api
 from adapters.http.framework.carried import (
-    AT_ONCE,
     CARRIED,
     COMMENT,
     EVENTS,
@@ -15,6 +14,7 @@ from adapters.http.framework.carried import (
     Key,
     Later,
     TailEvent,
+    TailPage,
     Wanted,
     joined,
 )
@@ -33,7 +33,6 @@ from adapters.http.views.health import ALIVE
 
 __all__ = [
     "ALIVE",
-    "AT_ONCE",
     "CARRIED",
     "CHANGES",
     "COMMENT",
@@ -55,6 +54,7 @@ __all__ = [
     "Problem",
     "Questions",
     "TailEvent",
+    "TailPage",
     "Tally",
     "Told",
     "Wanted",

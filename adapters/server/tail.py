@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from adapters.http import AT_ONCE, Key, TailEvent, Wanted, joined
+from adapters.http import Key, TailEvent, TailPage, Wanted, joined
 from adapters.server.threads import Threads
 from adapters.sql import Unavailable
 
@@ -60,7 +60,7 @@ class Tail:
 
     def __init__(
         self,
-        read: Callable[[int], Sequence[TailEvent]],
+        read: Callable[[int], TailPage],
         listen: Callable[[Callable[[], None]], None],
         *,
         replayed: bool = False,
@@ -135,15 +135,15 @@ class Tail:
                     self._remove(follower, self._position)
             self.news()
 
-    def _told(self, after: int, began: float, reading: "Future[Sequence[TailEvent]]") -> None:
+    def _told(self, after: int, began: float, reading: "Future[TailPage]") -> None:
         self._reading = False
         if reading.cancelled():
             return
         if (error := reading.exception()) is not None:
             self._fail(error)
-        elif self._groups and after == self._position and reading.result():
-            self._feed(reading.result())
-            self._again = self._again or len(reading.result()) == AT_ONCE
+        elif self._groups and after == self._position and reading.result().events:
+            self._feed(reading.result().events)
+            self._again = self._again or reading.result().more
         elif self._left:
             asyncio.get_running_loop().call_later(SOON * 2 ** (self._looks - self._left), self.news)
             self._left -= 1

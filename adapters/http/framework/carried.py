@@ -78,8 +78,15 @@ class TailEvent(NamedTuple):
         return (None, self.source) if self.stream is None else (None, self.source, (self.source, self.stream))
 
 
+class TailPage(NamedTuple):
+    """The next events behind a position. `more`: there are others behind them, to be read at once."""
+
+    events: Sequence[TailEvent]
+    more: bool
+
+
 class FollowPage(NamedTuple):
-    """Messages that fit, and what they end with; none are left up to `after` where there are none.
+    """What a client is sent, and how far that goes; nothing where none is left up to `after`, and none behind it.
 
     `head`: the log's last position before it was read.
     """

@@ -14,17 +14,20 @@ from flask import Response
 from adapters.config import Scope
 from adapters.http.framework import queries
 from adapters.http.framework.api import Api
-from adapters.http.framework.carried import TailEvent, Wanted, within_bounds
+from adapters.http.framework.carried import TailEvent, TailPage, Wanted, within_bounds
 from adapters.http.framework.problems import Busy
 from adapters.http.framework.routes import Ask, Routes
 from adapters.http.presenters.stream_resource import state_of
 from adapters.http.views import actions, sessions
 from adapters.http.views.events import read_fitting, wanted_of
-from adapters.http.views.follow import STREAM, Followed, follow, tail_events
+from adapters.http.views.follow import STREAM, FittingRows, Followed, follow, tail_events
 from adapters.sql import Projected, Recorded, Unavailable, WantedStreams
 from core.event import Instant
 
 routes = Routes()
+
+PAGES = 20
+"""So many pages without anything that fits are read at once: others want the thread, and a client may have left."""
 
 
 class ToldKind(NamedTuple):
@@ -69,7 +72,7 @@ def actions_stream(ask: Ask[queries.ActionChanges]) -> Response:
     return _stream(ask, "actions")
 
 
-def read_changes(name: str, api: Api, after: int) -> list[TailEvent]:
+def read_changes(name: str, api: Api, after: int) -> TailPage:
     """What the next events behind a position changed, for a server that carries on, and how far these go."""
     if api.replica is not None:
         with suppress(Unavailable):
@@ -77,11 +80,13 @@ def read_changes(name: str, api: Api, after: int) -> list[TailEvent]:
     return _read_changes(name, api, after)
 
 
-def _read_changes(name: str, api: Api, after: int) -> list[TailEvent]:
-    rows = _folded(api, Wanted(), after)
+def _read_changes(name: str, api: Api, after: int) -> TailPage:
+    rows, upto = _folded(api, Wanted(), after)
     latest = _latest(api, CHANGES[name].kind, rows)
     told = within_bounds(tail_events(latest, partial(_shape, api, name)))
-    return told if len(told) < len(latest) or not rows else [*told, TailEvent.end(rows[-1].position)]
+    if rows and len(told) == len(latest):
+        told.append(TailEvent.end(rows[-1].position))
+    return TailPage(told, more=bool(told) and told[-1].position < upto)
 
 
 def _stream(ask: Ask[Any], name: str) -> Response:
@@ -96,21 +101,30 @@ def _shape(api: Api, name: str, change: StreamChange) -> Any:
     return CHANGES[name].shape(api, change.row, api.clock())
 
 
-def _next(api: Api, kind: str, wanted: Wanted, after: int) -> Sequence[StreamChange]:
-    """What the next events that fit changed; nothing where none is left up to where all is folded."""
-    while rows := _folded(api, wanted, after):
-        if latest := _latest(api, kind, rows):
-            return latest
+def _next(api: Api, kind: str, wanted: Wanted, after: int) -> FittingRows:
+    """What the next events that fit changed, of a few pages.
+
+    It never goes beyond what is folded: a long stream that another service left is set aside only as this looks.
+    """
+    for _ in range(PAGES):
+        rows, upto = _folded(api, wanted, after)
+        if not rows:
+            return FittingRows([], max(after, upto))
         after = rows[-1].position
-    return []
+        if latest := _latest(api, kind, rows):
+            return FittingRows(latest, after)
+    return FittingRows([], after)
 
 
-def _folded(api: Api, wanted: Wanted, after: int) -> list[Recorded]:
-    """The next events whose streams are folded. Raises Unavailable while this release has not folded the log."""
+def _folded(api: Api, wanted: Wanted, after: int) -> tuple[list[Recorded], int]:
+    """The next events whose streams are folded, and up to where all are.
+
+    Raises Unavailable while this release has not folded the log.
+    """
     if not api.current.is_built():
         raise Unavailable("this release has not folded the log yet")
     upto = _upto(api)
-    return [row for row in read_fitting(api, wanted, after) if row.position <= upto]
+    return [row for row in read_fitting(api, wanted, after) if row.position <= upto], upto
 
 
 def _upto(api: Api) -> int:

@@ -14,7 +14,7 @@ from adapters.http.framework import queries
 from adapters.http.framework.api import Api
 from adapters.http.framework.carried import (
     AT_ONCE,
-    TailEvent,
+    TailPage,
     Wanted,
     within_bounds,
 )
@@ -22,7 +22,7 @@ from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask, Listing, Routes, page_of
 from adapters.http.framework.waiting import carried_of, ending_of, looks
 from adapters.http.presenters import shapes
-from adapters.http.views.follow import STREAM, Followed, Follower, follow, position_of, tail_events
+from adapters.http.views.follow import STREAM, FittingRows, Followed, Follower, follow, position_of, tail_events
 from adapters.providers import PROVIDERS, meant
 from adapters.sql import OWN, Recorded, Source, Unavailable, own_source
 from core.event import Unreadable, word_of
@@ -55,7 +55,7 @@ def stream(ask: Ask[queries.Feed]) -> Response:
 
     A comment comes after 15 seconds of silence. `503` where too many wait already, or the database is away.
     """
-    read = partial(read_fitting, ask.api)
+    read = partial(_read, ask.api)
     return follow(ask, Followed("events", ask.api.reads.head, partial(wanted_of, ask), read, partial(_shape, ask.api)))
 
 
@@ -93,9 +93,11 @@ def events_of(ask: Ask[Any], streams: Sequence[tuple[str, str]]) -> Listing[shap
     return _listing(ask, ask.api.reads.stream_events(after=after, limit=limit, streams=streams))
 
 
-def read_tail(api: Api, after: int) -> list[TailEvent]:
+def read_tail(api: Api, after: int) -> TailPage:
     """The next events behind a position as messages, for a server that carries on."""
-    return within_bounds(tail_events(_next_of(api, after), partial(_shape, api)))
+    rows = _next_of(api, after)
+    told = within_bounds(tail_events(rows, partial(_shape, api)))
+    return TailPage(told, more=len(told) < len(rows) or len(rows) == AT_ONCE)
 
 
 def _next_of(api: Api, after: int) -> Sequence[Recorded]:
@@ -104,6 +106,10 @@ def _next_of(api: Api, after: int) -> Sequence[Recorded]:
         with suppress(Unavailable):
             return api.replica.reads.events(after=after, limit=AT_ONCE)
     return api.reads.events(after=after, limit=AT_ONCE)
+
+
+def _read(api: Api, wanted: Wanted, after: int, limit: int = AT_ONCE) -> FittingRows:
+    return FittingRows(read_fitting(api, wanted, after, limit))
 
 
 def _fitting(ask: Ask[Any], limit: int, after: int) -> Sequence[Recorded]:
@@ -130,11 +136,11 @@ def _awaited(ask: Ask[Any], limit: int, after: int, wait: int) -> Sequence[Recor
     wanted, ending = wanted_of(ask), ending_of(request.environ)
     carried = carried_of(request.environ)
     if carried is None:
-        follower = Follower(ask.api.reads.head, partial(_fitting, ask, limit), after)
+        follower = Follower(ask.api.reads.head, lambda after: FittingRows(_fitting(ask, limit, after)), after)
         with ask.api.waiting.slot("wait"):
             pages = (follower.page() for _ in looks(wait, ending=ending))
             return next(filter(None, pages), [])
-    follower = Follower(ask.api.reads.head, lambda after: read_fitting(ask.api, wanted, after, limit), after)
+    follower = Follower(ask.api.reads.head, lambda after: _read(ask.api, wanted, after, limit), after)
     found = follower.page()
     if not found and not ending():
         carried.put_off("wait", wait, wanted, follower.after, follower.head)

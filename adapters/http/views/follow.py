@@ -33,17 +33,24 @@ STREAM: dict[str, Any] = {"media": "text/event-stream", "more_headers": {LAST: _
 """What such a route declares."""
 
 
+class FittingRows(NamedTuple):
+    """Rows that fit, and the position up to which no others do; None: that of the last row, or the head without any."""
+
+    rows: Sequence[Any]
+    upto: int | None = None
+
+
 class Followed(NamedTuple):
     """What is followed. `name`: the tail that feeds it; `head`: the position up to which there is something to read.
 
-    `wanted`: what fits, as the sources are now; `read`: the next rows of that behind a position; `shape`: what is told
-    of one.
+    `wanted`: what fits, as the sources are now; `read`: the next of that behind a position; `shape`: what is told of a
+    row.
     """
 
     name: str
     head: Callable[[], int]
     wanted: Callable[[], Wanted]
-    read: Callable[[Wanted, int], Sequence[Any]]
+    read: Callable[[Wanted, int], FittingRows]
     shape: Callable[[Any], Any]
 
 
@@ -83,8 +90,10 @@ def _page(followed: Followed, after: int) -> FollowPage:
     """What the client of a stream is sent next."""
     wanted = followed.wanted()
     follower = Follower(followed.head, partial(followed.read, wanted), after)
-    told = within_bounds(tail_events(follower.page(), followed.shape))
-    return FollowPage(joined(told), told[-1].position if told else follower.after, follower.head, wanted)
+    rows = follower.page()
+    told = within_bounds(tail_events(rows, followed.shape))
+    after = told[-1].position if len(told) < len(rows) else follower.after
+    return FollowPage(joined(told) or follower.sign(), after, follower.head, wanted)
 
 
 def _last_seen(after: int) -> int:
@@ -104,7 +113,7 @@ class Follower:
     `head`: the log's last position when it was looked at last; `after`: nothing that fits is left up to there.
     """
 
-    def __init__(self, head: Callable[[], int], read: Callable[[int], Sequence[Any]], after: int) -> None:
+    def __init__(self, head: Callable[[], int], read: Callable[[int], FittingRows], after: int) -> None:
         self._head = head
         self._read = read
         self.after = after
@@ -113,14 +122,19 @@ class Follower:
     def page(self) -> Sequence[Any]:
         """The next events that fit; none where there are none yet. Raises Unavailable.
 
-        No position up to the head comes later, so where none of them fits, all of them are done with.
+        No position up to the head comes later, so where none of them fits, all of them are done with, unless `read`
+        says that it went less far.
         """
         self.head = self._head()
         if self.head <= self.after:
             return []
-        rows = self._read(self.after)
-        self.after = rows[-1].position if rows else self.head
+        rows, upto = self._read(self.after)
+        self.after = upto if upto is not None else rows[-1].position if rows else self.head
         return rows
+
+    def sign(self) -> bytes:
+        """What a client is sent that nothing fitted for: a comment where more is to be read at once."""
+        return COMMENT if self.after < self.head else b""
 
 
 def messages(follower: Follower, looks: Iterable[None], shape: Callable[[Any], Any]) -> Iterator[bytes]:
@@ -128,19 +142,20 @@ def messages(follower: Follower, looks: Iterable[None], shape: Callable[[Any], A
     yield RECONNECT
     said = monotonic()
     for _ in looks:
-        while rows := _read(follower):
-            yield b"".join(message(row.position, shape(row)) for row in rows)
+        while piece := _piece(follower, shape):
+            yield piece
             said = monotonic()
         if monotonic() - said >= HEARTBEAT:
             yield COMMENT
             said = monotonic()
 
 
-def _read(follower: Follower) -> Sequence[Any]:
+def _piece(follower: Follower, shape: Callable[[Any], Any]) -> bytes:
     try:
-        return follower.page()
+        rows = follower.page()
     except Unavailable:
-        return []
+        return b""
+    return b"".join(message(row.position, shape(row)) for row in rows) or follower.sign()
 
 
 def message(position: int, content: Any) -> bytes:

@@ -1,18 +1,20 @@
 """Streams of states: the latest of each stream, once, however often it changed, and none is missed."""
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import pytest
+from werkzeug.test import create_environ
 
-from adapters.http import TailEvent, read_changes
+from adapters.http import CARRIED, COMMENT, Carried, FollowPage, TailEvent, read_changes
 from adapters.http.framework import carried
 from adapters.http.views import changes, events
 from tests.support.house import House, pushed, start, stop, wms
 
 
-def told(found: list[TailEvent]) -> list[tuple[int, dict[str, Any]]]:
+def told(found: Sequence[TailEvent]) -> list[tuple[int, dict[str, Any]]]:
     """The positions and what is told of each; the end, which is for nobody, left out."""
     lines = [one.message.decode().splitlines() for one in found if one.keys]
     return [(int(first.removeprefix("id: ")), json.loads(data.removeprefix("data: "))) for first, data, _ in lines]
@@ -21,11 +23,23 @@ def told(found: list[TailEvent]) -> list[tuple[int, dict[str, Any]]]:
 def followed(house: House, name: str) -> list[tuple[int, dict[str, Any]]]:
     """All that a tail that begins with the log would give, in its order."""
     every, after = [], 0
-    while page := read_changes(name, house.api, after):
+    more = True
+    while more:
+        page, more = read_changes(name, house.api, after)
         every += told(page)
         after = page[-1].position
     assert after == house.api.reads.head()
+    assert not read_changes(name, house.api, after).events
     return every
+
+
+def pages(house: House, path: str, count: int) -> list[FollowPage]:
+    """What a client that begins with the log is sent first by a server that carries on."""
+    order: Any = house.app(create_environ(path) | {CARRIED: Carried()}, lambda *_: lambda _: None)
+    found = [order.page(order.after)]
+    while len(found) < count:
+        found.append(order.page(found[-1].after))
+    return found
 
 
 def test_a_stream_is_told_once_with_its_latest_state_as_a_row_of_the_list(house: House):
@@ -68,7 +82,32 @@ def test_what_is_not_folded_yet_is_waited_for(house: House, monkeypatch):
 
     monkeypatch.setattr(house.api.current, "folded", lambda: (2, 1))
 
-    assert [at for at, _ in told(read_changes("sessions", house.api, 0))] == [1]
+    assert [at for at, _ in told(read_changes("sessions", house.api, 0).events)] == [1]
+
+
+def test_where_nothing_fits_a_client_is_told_so_after_a_few_pages_and_others_have_their_turn(house: House, monkeypatch):
+    monkeypatch.setattr(changes, "read_fitting", partial(events.read_fitting, limit=1))
+    monkeypatch.setattr(changes, "PAGES", 2)
+    for number in range(3):
+        house.send("clinic", wms("visit", number))
+    house.send("energy", pushed("a-1"), "key-1")
+
+    first, second, third = pages(house, "/v1/actions/stream", 3)
+
+    assert (first.messages, first.after) == (COMMENT, 2)
+    assert (second.messages[:6], second.after) == (b"id: 4\n", 4)
+    assert (third.messages, third.after) == (b"", 4)
+
+
+def test_what_is_set_aside_to_be_folded_while_a_client_reads_is_not_passed_by(house: House, monkeypatch):
+    house.send("captions", start("ada"))
+    house.send("captions", start("bob"))
+    looks = iter([(2, 2), (2, 2), (2, 0)])
+    monkeypatch.setattr(house.api.current, "folded", lambda: next(looks, (2, 2)))
+
+    (page,) = pages(house, "/v1/sessions/stream", 1)
+
+    assert (page.messages, page.after) == (COMMENT, 0)
 
 
 def test_more_than_a_client_may_be_kept_waiting_with_is_told_in_parts(house: House, monkeypatch):

@@ -1,13 +1,12 @@
 """Following behind a position: nothing is skipped, nothing told twice, and silence is broken by heartbeats."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from adapters.http.framework.carried import RECONNECT
 from adapters.http.views import follow
-from adapters.http.views.follow import Follower, messages
+from adapters.http.views.follow import FittingRows, Follower, messages
 from adapters.sql import Reads, Unavailable
 from tests.support.house import House, wms
 
@@ -21,11 +20,11 @@ class Log:
         self.asked: list[int] = []
         self.away = False
 
-    def read(self, after: int) -> Sequence[Any]:
+    def read(self, after: int) -> FittingRows:
         if self.away:
             raise Unavailable("it is away")
         self.asked.append(after)
-        return [Row(one) for one in self.fitting if after < one][:2]
+        return FittingRows([Row(one) for one in self.fitting if after < one][:2])
 
 
 class Row(int):
@@ -68,6 +67,14 @@ def test_silence_is_broken_by_a_comment(monkeypatch: pytest.MonkeyPatch):
 
     first, second = b"id: 1\ndata: 1\n\nid: 2\ndata: 2\n\n", b"id: 3\ndata: 3\n\n"
     assert told == [RECONNECT, first, second, b":\n", b":\n"]
+
+
+def test_where_nothing_fitted_so_far_a_comment_tells_that_it_goes_on():
+    pages = {0: FittingRows([], 4), 4: FittingRows([], 8), 8: FittingRows([Row(9)])}
+
+    told = list(messages(Follower(lambda: 9, lambda after: pages[after], 0), iter([None]), shape))
+
+    assert told == [RECONNECT, b":\n", b":\n", b"id: 9\ndata: 9\n\n"]
 
 
 def test_a_database_that_is_away_is_waited_for():

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from adapters.http import RECONNECT, Follow, FollowPage, TailEvent, Wanted
+from adapters.http import RECONNECT, Follow, FollowPage, TailEvent, TailPage, Wanted
 from adapters.server.following import EventStream, StreamOrder
 from adapters.server.reader import Request
 from adapters.server.tail import Tail
@@ -23,7 +23,7 @@ class Scene:
         self.quick = True
         self.news: Callable[[], None] = lambda: None
         self.request = Request("GET", "/v1/events/stream", "1.1", [], b"", last=False)
-        self.tail = Tail(lambda after: self.events[after:], self._listen)
+        self.tail = Tail(lambda after: TailPage(self.events[after:], more=False), self._listen)
         self.threads = Threads(1, "test")
         self.stream = EventStream(
             StreamOrder(200, [], Follow(self._page, 0)), self.request, self._respond, self.tail, self.threads

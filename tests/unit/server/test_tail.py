@@ -1,12 +1,12 @@
 """The one tail of a process: who is fed what, and how somebody comes to it and is let go."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from adapters.http import TailEvent, Wanted
+from adapters.http import TailEvent, TailPage, Wanted
 from adapters.server import tail as module
 from adapters.server.tail import Tail
 
@@ -20,6 +20,7 @@ class Log:
         self.events: list[TailEvent] = []
         self.news: Callable[[], None] = lambda: None
         self.asked: list[int] = []
+        self.at_once = 100
 
     def add(self, *events: tuple[str, str | None]) -> None:
         for source, stream in events:
@@ -27,9 +28,10 @@ class Log:
             self.events.append(TailEvent(position, source, stream, "read", b"%d " % position))
         self.news()
 
-    def read(self, after: int) -> Sequence[TailEvent]:
+    def read(self, after: int) -> TailPage:
         self.asked.append(after)
-        return self.events[after:]
+        upto = after + self.at_once
+        return TailPage(self.events[after:upto], more=upto < len(self.events))
 
     def listen(self, news: Callable[[], None]) -> None:
         self.news = news
@@ -186,13 +188,29 @@ def test_what_is_committed_and_not_replayed_yet_is_looked_for_again_soon(monkeyp
     monkeypatch.setattr(module, "EVERY", 60.0)
 
     async def scene(log: Log, _tail: Tail) -> None:
-        tail, replayed = Tail(lambda after: log.read(after) if later else [], log.listen, replayed=True), Follower()
-        later: list[bool] = []
+        nothing, later = TailPage([], more=False), list[bool]()
+        tail = Tail(lambda after: log.read(after) if later else nothing, log.listen, replayed=True)
+        replayed = Follower()
         tail.join(replayed, 0)
         log.add(("clinic", "a"))
         asyncio.get_running_loop().call_later(0.01, later.append, True)
         await replayed.came.wait()
         assert replayed.got == b"1 "
         await asyncio.to_thread(tail.close)
+
+    run(scene)
+
+
+def test_what_is_left_of_the_log_is_read_at_once_however_few_events_came(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "EVERY", 60.0)
+
+    async def scene(log: Log, tail: Tail) -> None:
+        follower, log.at_once = Follower(), 2
+        log.add(*[("a", None)] * 5)
+        tail.join(follower, 0)
+        await until(lambda: follower.got == b"1 2 3 4 5 ")
+
+        assert log.asked == [0, 2, 4]
+        tail.leave(follower)
 
     run(scene)
