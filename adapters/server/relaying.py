@@ -95,7 +95,7 @@ class Relaying:
 
     async def run(self) -> None:
         """Delivers until it is stopped."""
-        await self._until_there(self._queue.release, self._clock())
+        await self._until_there(self._release)
         while not self._stopping or self._tasks or self._settled:
             self._woken.clear()
             turn = await self._turn()
@@ -107,10 +107,17 @@ class Relaying:
     async def _turn(self) -> Turn:
         settled, self._settled = self._settled, []
         room = 0 if self._stopping else self._source.handler.target.most - len(self._tasks)
+        turn: Turn = await self._until_there(self._take, settled, room)
+        return turn
+
+    def _release(self) -> None:
+        self._queue.release(self._clock())
+
+    def _take(self, settled: list[Settled], room: int) -> Turn:
+        """Each time that the database is asked: a lease must not run while it is away."""
         now = self._clock()
         until = now + int(self._source.handler.target.within * SECOND) + LEASE
-        turn: Turn = await self._until_there(self._queue.turn, self._source.name, settled, room, now, until)
-        return turn
+        return self._queue.turn(self._source.name, settled, room, now, until)
 
     async def _until_there(self, question: Callable[..., Any], *values: Any) -> Any:
         """Asks the database, again and again while it is away."""

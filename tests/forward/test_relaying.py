@@ -10,10 +10,13 @@ from standardwebhooks import Webhook
 
 from adapters.providers import sign_svix
 from adapters.server import backoff, relaying
+from adapters.sql import Outbox, Unavailable
 from tests.support.handler import FINE, Handler
 from tests.support.house import SECRET, House, pushed, start, stop, wms
 from tests.support.relayed import Relay, to_relay
+from wiring.parts import now
 
+HOUR = 3_600_000_000
 FAILS = b"HTTP/1.1 500 Oh\r\nContent-Length: 5\r\n\r\nsorry"
 
 
@@ -115,6 +118,46 @@ def test_a_handler_says_when_to_come_again(small_house: House, behind: Handler):
     assert (row["state"], row["status"]) == ("waiting", 503)
     (stored,) = small_house.api.reads.relays(["captions"], 0, 1, dead=False)
     assert (stored.due or 0) > (before + 119) * 1_000_000
+
+
+def test_a_lease_begins_once_the_database_is_there_again(small_house: House, behind: Handler, monkeypatch):
+    monkeypatch.setattr(relaying, "AWAY", 0.001)
+    to_relay(small_house, "captions", start("ann"))
+    outage, other, taken = Outage(), Outbox(small_house.engine, "other"), []
+
+    def meanwhile(connection) -> None:
+        at = outage.clock()
+        taken.extend(other.turn("captions", [], 8, at, at + HOUR).taken)
+        connection.sendall(FINE)
+
+    behind.answer = meanwhile
+
+    relay = Relay(small_house, behind.url, "captions")
+    outage.strike(relay.relays[0])
+    asyncio.run(relay.until(lambda: not waiting(small_house) or bool(taken)))
+
+    assert (outage.over, taken) == (True, [])
+
+
+class Outage:
+    """The database is away for an hour, from the second question on."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+        self.over = False
+
+    def clock(self) -> int:
+        return now() + HOUR * self.over
+
+    def strike(self, one: relaying.Relaying) -> None:
+        self._ask, one._ask, one._clock = one._ask, self.ask, self.clock
+
+    async def ask(self, *question):
+        self._asked += 1
+        if self._asked == 2:
+            self.over = True
+            raise Unavailable("it is away")
+        return await self._ask(*question)
 
 
 def test_who_is_killed_between_any_two_steps_loses_nothing_and_keeps_the_order(house: House, behind: Handler):
