@@ -29,6 +29,8 @@ LONGEST_REST = 5.0
 """Seconds without a look, though nobody told that something was appended."""
 AWAY = 1.0
 """Seconds before the database is asked again, or the log."""
+HOPELESS = frozenset({"oversized", "unsendable"})
+"""Failures that another attempt would meet again."""
 
 _logger = structlog.get_logger()
 
@@ -185,7 +187,7 @@ class Relaying:
         settled = Settled(held, at, status=outcome.status, failure=outcome.failure)
         again = at + max(pause(attempts), asked)
         last = (at if held.first_at is None else held.first_at) + self._source.retry_for
-        if not outcome.succeeded and again <= last:
+        if not outcome.succeeded and again <= last and outcome.failure not in HOPELESS:
             return settled._replace(again=again)
         session = self._source.handler.target.session
         read = self._source.read(held.type, body)

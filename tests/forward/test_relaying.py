@@ -9,7 +9,7 @@ import svix.webhooks
 from standardwebhooks import Webhook
 
 from adapters.providers import sign_svix
-from adapters.server import backoff, relaying
+from adapters.server import backoff, handler, relaying
 from adapters.sql import Outbox, Unavailable
 from tests.support.handler import FINE, Handler
 from tests.support.house import SECRET, House, pushed, start, stop, wms
@@ -17,6 +17,7 @@ from tests.support.relayed import Relay, to_relay
 from wiring.parts import now
 
 HOUR = 3_600_000_000
+LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n" + b"x" * 21
 FAILS = b"HTTP/1.1 500 Oh\r\nContent-Length: 5\r\n\r\nsorry"
 
 
@@ -76,6 +77,26 @@ def test_one_that_fails_for_too_long_is_dead_and_what_is_behind_it_goes_on(house
     assert types == ["session_request", "stop_request", "handler_failed", "handler_succeeded"]
     (dead,) = house.get("/v1/relays", state="dead")["data"]
     assert (dead["position"], dead["status"], dead["state"], dead["attempts"]) == (1, 500, "dead", 1)
+
+
+@pytest.mark.parametrize("failure", ["unsendable", "oversized"])
+def test_what_would_fail_every_time_is_dead_at_once_and_what_is_behind_it_goes_on(
+    small_house: House, behind: Handler, monkeypatch, failure: str
+):
+    answers = iter([LONG, FINE] if failure == "oversized" else [FINE])
+    behind.answer = lambda connection: connection.sendall(next(answers))
+    monkeypatch.setattr(handler, "MOST_ANSWER", 20)
+    first = small_house.entry("captions", start("ann"))
+    first.headers, first.relay = [("x-trace", "a\0b")] if failure == "unsendable" else [], "/webhook"
+    small_house.log.append([first])
+    to_relay(small_house, "captions", stop("ann"))
+
+    delivered(small_house, behind, "captions")
+
+    (dead,) = small_house.get("/v1/relays", state="dead")["data"]
+    assert (dead["position"], dead["attempts"], dead["failure"]) == (1, 1, failure)
+    types = [one["type"] for one in small_house.get("/v1/events")["data"]]
+    assert types == ["session_request", "stop_request", "handler_failed", "handler_succeeded"]
 
 
 def test_what_signs_a_time_is_signed_anew_with_the_same_id(small_house: House, behind: Handler):
