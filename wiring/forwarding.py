@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from adapters.config import ConfigError, Forward, Settings
 from adapters.http import Door
 from adapters.providers import build, reader
-from adapters.server import Forwarding, Handler, Link, Reconciling, Relaying, RelaySource, Target, holder
+from adapters.server import Forwarding, Handler, Link, Reconciling, Relaying, RelaySource, Target
 from adapters.sql import Entry, Outbox, Receipt, Recorder
 from core.event import SECOND
 from wiring.parts import Handed, Parts, now
@@ -26,7 +26,7 @@ def relays(
     parts: Parts, ask: Callable[..., Awaitable[Any]], commit: Callable[[Entry], Awaitable[bool]]
 ) -> list[Relaying]:
     """What delivers behind our answer, for one process; `ask` runs what asks the database in a thread."""
-    outbox, recorder = Outbox(parts.engine, holder()), Recorder(_no_append, now, "relay")
+    outbox, recorder = Outbox(parts.engine, parts.holder), Recorder(_no_append, now, "relay")
     return [
         Relaying(_relayed(parts, name, one), outbox, ask, commit, recorder, now)
         for name, one in parts.forwards("relay").items()

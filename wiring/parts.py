@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
+from secrets import token_hex
 from typing import Any, NamedTuple
 
 import structlog
@@ -74,13 +75,15 @@ class Handed(NamedTuple):
     files: Noted | None
     secrets_changed: Mapping[str, Instant]
     read_only: bool
+    holder: str
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What every process of a service has, whether it serves or writes. `replica`: where questions are put.
 
-    `secrets_changed`: when those of a source changed last, as far as that is known.
+    `secrets_changed`: when those of a source changed last, as far as that is known. `holder`: by which the process
+    that delivers takes over what one before it held. It is made with the service, whose processes all have the same.
     """
 
     settings: Settings
@@ -90,6 +93,7 @@ class Parts:
     providers: Mapping[str, Provider]
     sources: Mapping[str, Source]
     secrets_changed: Mapping[str, Instant] = field(default_factory=dict)
+    holder: str = field(default_factory=partial(token_hex, 16))
 
     def close(self) -> None:
         """Lets go of the databases."""
@@ -99,7 +103,7 @@ class Parts:
 
     def handed(self) -> Handed:
         """What another process of the service is wired from."""
-        return Handed(self.settings, noted_files(self.engine), self.secrets_changed, self.read_only)
+        return Handed(self.settings, noted_files(self.engine), self.secrets_changed, self.read_only, self.holder)
 
     def code(self) -> Code:
         """What folds here."""
@@ -256,7 +260,7 @@ def wire_handed(handed: Handed) -> Parts:
     """The same parts in another process: its database has to be the one that is open there."""
     url, read_only = handed.settings.database_url, handed.read_only
     engine = open_engine(url, pool_size=THREADS, noted=handed.files, make=not read_only, read_only=read_only)
-    return replace(wire(handed.settings, engine), secrets_changed=handed.secrets_changed)
+    return replace(wire(handed.settings, engine), secrets_changed=handed.secrets_changed, holder=handed.holder)
 
 
 def note_access(kind: str, /, by: str | None = None, hourly: str | None = None, **what: Any) -> int:  # noqa: ARG001 - each time is a line

@@ -28,7 +28,7 @@ from adapters.server.process import (
 )
 from adapters.server.reconciling import Reconciled, Reconciliation, Reconciling
 from adapters.server.redelivery import Redelivered, Redelivery, StoredDelivery
-from adapters.server.relay_loop import holder, relay_for_parent
+from adapters.server.relay_loop import relay_for_parent
 from adapters.server.relaying import Relaying, RelaySource
 from adapters.server.site import METRICS as SITE_METRICS
 from adapters.server.tail import Tail
@@ -62,7 +62,6 @@ __all__ = [
     "counting",
     "delivering",
     "handed",
-    "holder",
     "listener",
     "relay_for_parent",
     "serve_for_parent",

@@ -1,9 +1,7 @@
 """Runs the process that delivers what waits: an event loop of its own, so that nobody waits for it."""
 
 import asyncio
-import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -45,11 +43,6 @@ Made = Callable[[Ask, Callable[[Entry], Any]], Sequence[Background]]
 
 Renew = Callable[[Sequence[Background], Any], None]
 """Takes what the parent hands over meanwhile: secrets may be others."""
-
-
-def holder() -> str:
-    """By which the service's own process takes over what one before it held: both have one parent."""
-    return f"{os.getppid()}@{socket.gethostname()}"
 
 
 def relay_for_parent(made: Made, link: Link, renew: Renew) -> None:

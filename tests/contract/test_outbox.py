@@ -178,6 +178,17 @@ def test_the_process_that_comes_in_a_dead_ones_place_goes_on_at_once(bench: Benc
     assert heir.positions() == [1, 2]
 
 
+def test_what_is_held_stays_so_when_the_next_source_begins(bench: Bench):
+    fill(bench, "a")
+    worker, other = Worker(bench), Worker(bench, "other")
+    worker.outbox.release(worker.now)
+    worker.take()
+
+    worker.outbox.release(worker.now)
+
+    assert other.positions() == []
+
+
 def test_what_was_erased_meanwhile_has_no_body(bench: Bench):
     fill(bench, "a")
     with bench.engine.begin() as connection:

@@ -9,6 +9,7 @@ other is about to settle, having found nothing behind it yet: nobody would have 
 """
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any, NamedTuple
 
 import msgspec
@@ -105,11 +106,19 @@ class Outbox:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
         self._holder = holder
+        self._releasing = Lock()
+        self._released = False
 
     def release(self, now: Instant) -> None:
-        """Gives back what a process of this name held, which is dead: its place is taken."""
-        with self._transactions.beside() as cursor:
-            self._run(cursor, _RELEASE, now, self._holder)
+        """Gives back what a process of this name held, which is dead: its place is taken.
+
+        Only once: what is held later is our own, of whatever source.
+        """
+        with self._releasing:
+            if not self._released:
+                with self._transactions.beside() as cursor:
+                    self._run(cursor, _RELEASE, now, self._holder)
+                self._released = True
 
     def turn(self, source: str, settled: Sequence[Settled], room: int, now: Instant, until: Instant) -> Turn:
         """Settles, and takes as many as there is room for, to be settled before `until`: one short transaction."""
