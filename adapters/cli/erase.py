@@ -53,6 +53,8 @@ def erase(
     with the log's key, says what was erased, when and why.
     """
     _check_choice(sessions + streams, user, source, before)
+    if user == "-" and not (yes or dry_run):
+        raise Wrong("--user -: the id comes by standard input, where nobody can answer: add --yes, or --dry-run first")
     with keeping(commands, config, database) as opened:
         found = _found(opened, sessions + streams, user, source, before)
         if not found:

@@ -172,3 +172,10 @@ def _bodies(settings: Settings, source: str) -> list[Any]:
         rows = connection.exec_driver_sql(f"SELECT body FROM payloads WHERE source = '{source}'").all()
     engine.dispose()
     return [body for (body,) in rows]
+
+
+def test_who_is_read_from_standard_input_cannot_be_asked_there(run: Run):
+    done = run("erase", "--user", "-", "--reason", "asked for", input=f"{USER}\n")
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "--yes" in done.stderr

@@ -14,6 +14,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    or_,
     select,
     union_all,
 )
@@ -31,6 +32,7 @@ from adapters.sql.database.tables import (
 from adapters.sql.projections.erased import Base
 from core.clocks import Clocks
 from core.event import Instant
+from core.order import OUTCOMES
 
 
 class Named(NamedTuple):
@@ -86,9 +88,13 @@ def recorded_from(position: int) -> Select[Any]:
 
 
 def last_of(source: str, position: int) -> Select[Any]:
-    """(position, received_at, occurred_at) of a source's last event up to a position."""
+    """(position, received_at, occurred_at) of the last event up to a position that a source's sender sent.
+
+    What a handler answered is an event of the source, too; it says nothing of the sender.
+    """
+    sent = or_(events.c.type.is_(None), events.c.type.not_in(sorted(OUTCOMES)))
     query = select(events.c.position, events.c.received_at, events.c.occurred_at)
-    query = query.where(events.c.source == source, events.c.position <= position)
+    query = query.where(events.c.source == source, events.c.position <= position, sent)
     return query.order_by(events.c.position.desc()).limit(1)
 
 

@@ -1,9 +1,12 @@
 """What is going on: counts by state and outcome, those of the last day, when each source was heard."""
 
+import json
 from typing import Any
 
+from adapters.providers import read_outcome
+from adapters.sql import Entry
 from adapters.sql.reads import reads_counts, reads_visits
-from tests.support.house import House, pushed, start, stop, wms
+from tests.support.house import NOON, House, pushed, start, stop, wms
 
 RECORDED_LONG_AGO = "2023-11-16T00:00:00Z"
 
@@ -129,3 +132,14 @@ def test_anomalies_are_counted_by_kind_and_source(house: House):
         ("session", "clinic", "unexpected", 1),
         ("session", "captions", "unexpected", 1),
     }
+
+
+def test_what_a_handler_answered_is_no_word_of_the_sender(house: House):
+    house.send("captions", start("ann@example.com"))
+    told = {"type": "handler_failed", "session_id": "ann@example.com-com.example.captions", "at": NOON}
+    body = json.dumps(told).encode()
+    house.log.append([Entry("captions", NOON, [], body, None, body, read_outcome(body), False)])
+
+    (heard,) = [one for one in house.get("/v1/overview")["derived"]["sources"] if one["source"] == "captions"]
+
+    assert (house.get("/v1/overview")["position"], heard["position"]) == (2, 1)
