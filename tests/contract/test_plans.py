@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from adapters.audit import Notary, SigningKey
+from adapters.http import due_counts
 from adapters.sql import Entry, Outbox, Settled, Tree
 from adapters.sql.log.kept_deliveries import KEPT
 from adapters.sql.replay.build import Builder
@@ -160,6 +161,19 @@ def test_an_index_that_is_read_from_end_to_end_is_found_out(house: House, statem
 
     told = plans.told()
     assert {sql: reads_too_much(sql, told[sql]) for sql in statements} == dict.fromkeys(statements, expected)
+
+
+def test_what_is_due_is_counted_without_a_look_at_another_machine_or_source(house: House):
+    fill(house)
+    gather_statistics(house)
+    versions, plans = house.api.current.built(), watched(house)
+
+    counts = due_counts(house.api.reads, versions, house.api.sources, 2 * NOON)
+
+    told = {sql: steps for sql, steps in plans.told().items() if "count(*)" in sql}
+    assert counts == {("clinic", "overdue"): SESSIONS // 2}
+    assert told
+    assert all(any("ix_projections_due" in step for step in steps) for steps in told.values())
 
 
 @pytest.mark.parametrize("analysed", [True, False])

@@ -1,5 +1,6 @@
 """Which streams are due (overdue, presumed to have ended, silent), as a list can be asked for them."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from adapters.http.framework import queries
@@ -10,9 +11,6 @@ from core.event import Instant
 from core.fold import MACHINES, Settings
 
 WORDS = ("overdue", "presumed_ended", "silent")
-KINDS = (("session", "overdue"), ("session", "presumed_ended"), ("action", "overdue"), ("registration", "silent"))
-"""Of which kind of stream each can be true."""
-
 Key = tuple[str, str]
 """(source, word)"""
 
@@ -29,12 +27,14 @@ def ways(sources: Mapping[str, Source], word: str, now: Instant) -> tuple[DueIf,
 
 
 def counted(reads: Reads, versions: Sequence[str], sources: Mapping[str, Source], now: Instant) -> dict[Key, int]:
-    """How many are due, by source and word; no more than 10,000 of a kind."""
-    return {
-        (source, word): count
-        for kind, word in KINDS
-        for source, count in reads.live(kind, versions, Due(ways(sources, word, now), wanted=True)).items()
-    }
+    """How many are due, by source and word, of the 10,000 of a machine and a source that were opened first."""
+    found: Counter[Key] = Counter()
+    for name, source in sources.items():
+        for machine in MACHINES:
+            its = rule(machine, source.settings)
+            if asked := tuple(_of_rule(machine, name, its, now)):
+                found[name, its.what] += reads.due(machine, name, versions, Due(asked, wanted=True))
+    return {key: count for key, count in found.items() if count}
 
 
 def _ways(sources: Mapping[str, Source], word: str, now: Instant) -> Iterator[DueIf]:

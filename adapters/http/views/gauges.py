@@ -31,7 +31,12 @@ class Gauges:
         self._live = self._gauge(
             "hookfold_live", "Streams that have yet to end: 10,000 of a kind at most.", "kind", "source"
         )
-        self._due = self._gauge("hookfold_due", "Those whose end has not come in time.", "source", "what")
+        self._due = self._gauge(
+            "hookfold_due",
+            "Those whose end has not come in time, of the 10,000 of a machine and a source that were opened first.",
+            "source",
+            "what",
+        )
         self._relays = [
             self._gauge(f"hookfold_relay_{name}", words, "source")
             for name, words in (

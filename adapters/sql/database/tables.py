@@ -256,6 +256,7 @@ projections = Table(
         postgresql_where=text("anomalies <> 0"),
     ),
     Index("ix_projections_live", "kind", "opened", sqlite_where=_MAY_BE_DUE, postgresql_where=_MAY_BE_DUE),
+    Index("ix_projections_due", "machine", "source", "opened", sqlite_where=_MAY_BE_DUE, postgresql_where=_MAY_BE_DUE),
     Index(
         "ix_projections_user_id",
         "user_id",

@@ -106,9 +106,13 @@ class Reads:
         )
         return [Counted(kind, *row) for row in self._rows(statement)]
 
-    def live(self, kind: str, fingerprints: Sequence[str], due: Due | None = None) -> dict[str, int]:
-        """How many of a kind have yet to end, by source; with `due`, those of which that is true: 10,000 at most."""
-        return dict(self._rows(reads_due.live(kind, fingerprints, due)))
+    def live(self, kind: str, fingerprints: Sequence[str]) -> dict[str, int]:
+        """How many of a kind have yet to end, by source: 10,000 at most."""
+        return dict(self._rows(reads_due.live(kind, fingerprints)))
+
+    def due(self, machine: str, source: str, fingerprints: Sequence[str], wanted: Due) -> int:
+        """How many are due, of the 10,000 of a machine and a source that have yet to end and were opened first."""
+        return int(self._rows(reads_due.due(machine, source, fingerprints, wanted))[0][0])
 
     def recent_sessions(self, fingerprints: Sequence[str], after: int) -> list[tuple[str, str | None, int, int]]:
         """Of the newest sessions that events behind `after` touched: source, outcome, mask of anomalies, count."""

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from adapters.http import due_counts
+from adapters.sql.reads import reads_due
 from core import fold
 from tests.support.house import NOON, SECOND, House, start, stop, wms
 
@@ -50,6 +52,18 @@ def test_every_row_is_listed_as_its_own_derived_word_says(due: House):
             asked: dict[str, Any] = {word: str(wanted).lower(), "now": LATER}
             rows = due.get(f"/v1/{path}", **asked)["data"]
             assert all(row["derived"].get(word, False) is wanted for row in rows)
+
+
+def test_they_are_counted_by_source_and_word_among_those_that_were_opened_first(due: House, monkeypatch):
+    due.tell(source="energy", key="new", action_id="new", state="acknowledged", occurred_at=NOON)
+    asked = due.api.reads, due.api.current.built(), due.api.sources, 2 * NOON
+
+    every = due_counts(*asked)
+    monkeypatch.setattr(reads_due, "MOST", 1)
+
+    expected = {("captions", "presumed_ended"): 1, ("clinic", "overdue"): 1}
+    assert every == {("energy", "overdue"): 2} | expected
+    assert due_counts(*asked) == {("energy", "overdue"): 1} | expected
 
 
 def test_the_past_is_asked_the_same_way(due: House):
