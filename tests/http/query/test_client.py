@@ -30,12 +30,14 @@ REGISTERED = {
     "packageName": "com.example.captions",
     "serverUrls": ["https://app.example.com/webhook"],
 }
+STREAMS = ("stream", "sessions_stream", "actions_stream")
+"""They have no end; what they refuse has one."""
 ALSO: dict[str, dict[str, Any]] = {
-    "stream": {"last_event_id": "x"},  # it has no end
+    **{name: {"last_event_id": "x"} for name in STREAMS},
     "proof": {"position": 1},
 }
 REFUSED = {
-    "stream": 400,  # what it refuses is what ends
+    **dict.fromkeys(STREAMS, 400),
     "confirm_replay": 404,  # no replay was planned before
     "planned_replay": 404,  # the same
     "serve_version": 404,  # there is none of that name
