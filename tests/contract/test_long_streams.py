@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from adapters.sql import LongStreams
+from adapters.sql.erasure.erase import Eraser
+from adapters.sql.erasure.retract import Retractor
 from adapters.sql.log.log import Log
 from adapters.sql.projections import dirty_streams
 from adapters.sql.projections.background import Refolded
 from adapters.sql.projections.dirty_streams import DirtyStream
+from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.projections.refold import FoldedStream, Refolder
 from core.fold import MACHINES
-from tests.support.house import NOON, House, start, stop, wms
+from tests.support.house import NOON, House, pushed, start, stop, wms
 from tests.support.releases import faulty
 
 few = settings(max_examples=8, suppress_health_check=list(HealthCheck))
@@ -63,6 +66,29 @@ def marks(house: House) -> list[Any]:
 def visit(house: House, name: str = "visit", numbers: range = range(1, 6)) -> None:
     for number in numbers:
         house.send("clinic", wms(name, number, "CONFIGURATION_LOADED", 10 + number))
+
+
+def push(house: House, action: str, number: int, **more: Any) -> int:
+    """A message about an action, at 22:0n; its position."""
+    more = {"completedAt": f"2023-11-14T22:0{number}:00Z"} | more
+    return house.send("energy", pushed(action, **more), f"{action}-{number}")[1]
+
+
+def late_push(house: House) -> int:
+    """An action that has to be folded beside; the position of its third message."""
+    third = [push(house, "one", number) for number in range(1, 6)][2]
+    push(house, "one", 0)
+    assert marks(house) == [(1, None)]
+    return third
+
+
+def retractor(house: House) -> Retractor:
+    return Retractor(house.log, house.recorder, Invalidator(house.log._dialect, house.code))
+
+
+def erase(house: House, name: str) -> None:
+    eraser = Eraser(house.engine, house.log, house.recorder, Invalidator(house.log._dialect, house.code))
+    eraser.erase(eraser.of_streams([house.ids.of("session", "clinic", name)]), "asked for")
 
 
 def state(house: House, name: str = "visit") -> dict[str, Any]:
@@ -177,6 +203,89 @@ def test_a_fold_that_began_before_a_retraction_is_not_written(house: House):
 
     folding.fold_all()
     assert state(house)["events"] == 5
+    assert stored(house) == folded_whole(house)
+
+
+def test_a_conflict_in_another_stream_of_the_source_costs_a_fold_nothing(house: House):
+    push(house, "another", 0)
+    late_push(house)
+    folding = one_more_meanwhile(house, lambda: push(house, "another", 0, result={"ok": False}))
+
+    folding.fold_next()
+
+    assert marks(house) == []
+    assert rows(house, "SELECT verdict FROM deliveries") == [("conflict",)]
+    assert stored(house) == folded_whole(house)
+
+
+def test_a_retraction_in_another_stream_of_the_source_costs_a_fold_nothing(house: House):
+    visit(house)
+    house.send("clinic", wms("another", 0))
+    _, lie = house.send("clinic", wms("another", 1))
+    house.send("clinic", wms("visit", 0, "WMS_LOADED", 10))
+    folding = one_more_meanwhile(house, lambda: retractor(house).retract(lie, "a lie"))
+
+    folding.fold_next()
+
+    assert marks(house) == []
+    assert stored(house) == folded_whole(house)
+
+
+def test_a_fold_that_began_before_a_conflict_in_its_stream_is_not_written(house: House):
+    third = late_push(house)
+    folding = one_more_meanwhile(house, lambda: push(house, "one", 3, result={"ok": False}))
+
+    folding.fold_next()
+    assert marks(house) == [(2, None)]
+
+    folding.fold_all()
+    assert marks(house) == []
+    assert (str(third),) in rows(house, "SELECT conflicts FROM projections")
+    assert stored(house) == folded_whole(house)
+
+
+def test_a_conflict_outdates_a_fold_though_its_delivery_does_not_stay(house: House):
+    late_push(house)
+
+    def pruned() -> None:
+        push(house, "one", 3, result={"ok": False})
+        with house.engine.begin() as connection:
+            connection.execute(text("DELETE FROM deliveries"))
+
+    one_more_meanwhile(house, pruned).fold_next()
+
+    assert marks(house) == [(2, None)]
+
+
+def test_a_fold_that_began_before_an_erasure_brings_nothing_back(house: House):
+    visit(house)
+    house.send("clinic", wms("visit", 6, "MEASUREMENT_STARTED", 16, measurementId="anna"))
+    house.send("clinic", wms("visit", 0, "WMS_LOADED", 10))
+
+    one_more_meanwhile(house, lambda: erase(house, "visit")).fold_next()
+
+    assert marks(house) == []
+    assert rows(house, "SELECT measurement_id FROM measurements") == [(None,)]
+    assert not any(b"anna" in bytes(snapshot) for (snapshot,) in rows(house, "SELECT snapshot FROM projections"))
+
+
+def test_a_fold_that_began_before_an_erasure_is_not_written_where_the_stream_is_late_again(house: House):
+    visit(house)
+    house.send("clinic", wms("visit", 6, "MEASUREMENT_STARTED", 16, measurementId="anna"))
+    house.send("clinic", wms("visit", 0, "WMS_LOADED", 10))
+
+    def erased_and_late_again() -> None:
+        erase(house, "visit")
+        house.send("clinic", wms("visit", 8, "MEASUREMENT_CREATED", 18))
+        house.send("clinic", wms("visit", 7, "CAMERA_STARTED", 17))
+
+    folding = one_more_meanwhile(house, erased_and_late_again)
+    folding.fold_next()
+    assert marks(house) == [(1, None)]
+    assert not any(b"anna" in bytes(snapshot) for (snapshot,) in rows(house, "SELECT snapshot FROM projections"))
+
+    folding.fold_all()
+    assert marks(house) == []
     assert stored(house) == folded_whole(house)
 
 

@@ -11,7 +11,7 @@ from adapters.sql.database.errors import is_from_driver
 from adapters.sql.dialects.dialect import Delete, Dialect, Insert, Lookup, Row, Write, Writes
 from adapters.sql.log.stream_cache import STREAMS, CursorFor, StreamCache
 from adapters.sql.log.touched_streams import NewEvent, TouchedStream, touched_stream, touched_streams
-from adapters.sql.projections.dirty_streams import DirtyStream, is_long, leave_beside, mark_dirty
+from adapters.sql.projections.dirty_streams import DirtyStream, count_conflict, is_long, leave_beside, mark_dirty
 from adapters.sql.projections.projection import (
     Code,
     Projection,
@@ -153,6 +153,8 @@ class Projector:
         for source, stream, position in streams:
             kind, name = kinds.get((source, stream)) or _named(touched[source, stream])
             touched_stream(touched, (source, stream), kind, name, position).conflicts.append(position)
+        for source, stream in keys:
+            count_conflict(cursor, self._dialect, source, stream)
 
     def _leave_marks(self, cursor: Any, touched: dict[Row, TouchedStream], head: int) -> dict[Row, TouchedStream]:
         """Marks streams dirty for other versions, folds those dirty for ours, and returns the rest to fold as usual."""

@@ -17,7 +17,6 @@ from adapters.sql.projections.dirty_streams import (
     AT_ONCE,
     DirtyStream,
     clear,
-    dirty_among,
     mark_dirty,
     still_lacks,
     waiting_beside,
@@ -33,9 +32,10 @@ TICK = 0.2
 
 _NICE = 10
 _FENCE = (
-    "SELECT (SELECT count(*) FROM retractions WHERE source = ?), (SELECT position FROM erased WHERE source = ? AND "
-    "stream = ?), (SELECT max(delivery) FROM deliveries{} WHERE source = ? AND verdict = 'conflict'), "
-    "(SELECT count(*) FROM conflicts WHERE source = ?)"
+    "SELECT u.position, u.beside, (SELECT e.position FROM erased e WHERE e.source = u.source AND e.stream = u.stream), "
+    "(SELECT count(*) FROM retractions r WHERE r.source = u.source AND u.stream = "
+    "(SELECT e.stream FROM events e WHERE e.source = r.source AND e.position = r.position)) "
+    "FROM unfolded u WHERE u.source = ? AND u.stream = ? AND u.version = ?"
 )
 _logger = structlog.get_logger()
 
@@ -43,10 +43,11 @@ _logger = structlog.get_logger()
 class Refolded(msgspec.Struct, gc=False):
     """A stream folded up to its event at `position`, and the rows of its measurements that are stored.
 
-    `fence`: what else its fold depends on. `projection` is None where it cannot be folded: `error`.
+    `fence`: its mark, and what else its fold depends on; None where the mark was gone. `projection` is None where it
+    cannot be folded: `error`.
     """
 
-    fence: Row
+    fence: Row | None
     stream: DirtyStream
     position: int
     stored: dict[Row, Row] = {}
@@ -73,14 +74,14 @@ class LongStreams:
     def fold_next(self) -> bool:
         """Folds the one of a machine that waits longest, the machines in turn; False where none waits.
 
-        Where a retraction, an erasure or a conflict came meanwhile, nothing is written, and it is folded once more.
+        Where a retraction, an erasure or a conflict came meanwhile in this very stream, or somebody else folded it,
+        nothing is written; where it is still marked, it is folded once more.
         """
         stream = self._next()
         if stream is not None:
             folded = self._fold(stream)
             with self._transactions.turn() as cursor:
-                marked = dirty_among(cursor, self._dialect, [stream.key])
-                if marked and self._fence(cursor, stream) == folded.fence:
+                if folded.fence is not None and self._fence(cursor, stream) == folded.fence:
                     self._write(cursor, folded)
         return stream is not None
 
@@ -94,12 +95,11 @@ class LongStreams:
             found = [stream for own in owns for stream in waiting_beside(cursor, self._dialect, own.version, 1)]
         return found[self._turn % len(found)] if found else None
 
-    def _fence(self, cursor: Any, stream: DirtyStream) -> Row:
-        """What a fold depends on beside the events."""
-        sql = _FENCE.format(self._dialect.using("ix_deliveries_source_verdict_delivery"))
-        source = stream.source
-        cursor.execute(sql.replace("?", self._dialect.mark), (source, source, stream.stream, source, source))
-        return tuple(cursor.fetchone())
+    def _fence(self, cursor: Any, stream: DirtyStream) -> Row | None:
+        """What a stream's fold depends on beside its events; None where nobody waits for it any more."""
+        cursor.execute(_FENCE.replace("?", self._dialect.mark), stream.key)
+        found = cursor.fetchone()
+        return None if found is None else tuple(found)
 
     def _fold(self, stream: DirtyStream) -> Refolded:
         with self._transactions.reading() as cursor:

@@ -28,9 +28,10 @@ _CLEAR_OLD = f"{_CLEAR} AND token = ?"
 _WAITING = (
     "SELECT u.source, u.stream, s.kind, s.provider_id, s.opened, u.version, u.token FROM unfolded u "
     "JOIN streams s ON s.source = u.source AND s.stream = u.stream "
-    "WHERE u.version = ? AND u.error IS NULL AND u.beside = {} ORDER BY u.position LIMIT ?"
+    "WHERE u.version = ? AND u.error IS NULL AND u.beside {} ORDER BY u.position LIMIT ?"
 )
-_LEAVE = "UPDATE unfolded SET beside = 1 WHERE source = ? AND stream = ? AND version = ?"
+_LEAVE = "UPDATE unfolded SET beside = 1 WHERE source = ? AND stream = ? AND version = ? AND beside = 0"
+_COUNT_CONFLICT = "UPDATE unfolded SET beside = beside + 1 WHERE source = ? AND stream = ? AND beside > 0"
 _MOVE = "UPDATE unfolded SET position = ? WHERE source = ? AND stream = ? AND version = ?"
 _LONG = "SELECT 1 FROM events WHERE source = ? AND opened = ? AND stream = ? AND position > 0 LIMIT 1 OFFSET ?"
 
@@ -74,15 +75,15 @@ def waiting(cursor: Any, dialect: Dialect, version: str, limit: int) -> list[Dir
 
     Nor those that are folded beside the appends.
     """
-    return _waiting(cursor, dialect, version, limit, beside=0)
+    return _waiting(cursor, dialect, version, limit, "= 0")
 
 
 def waiting_beside(cursor: Any, dialect: Dialect, version: str, limit: int) -> list[DirtyStream]:
     """Those that are folded beside the appends."""
-    return _waiting(cursor, dialect, version, limit, beside=1)
+    return _waiting(cursor, dialect, version, limit, "> 0")
 
 
-def _waiting(cursor: Any, dialect: Dialect, version: str, limit: int, *, beside: int) -> list[DirtyStream]:
+def _waiting(cursor: Any, dialect: Dialect, version: str, limit: int, beside: str) -> list[DirtyStream]:
     cursor.execute(_WAITING.format(beside).replace("?", dialect.mark), (version, limit))
     return [DirtyStream(*row) for row in cursor.fetchall()]
 
@@ -97,6 +98,11 @@ def leave_beside(cursor: Any, dialect: Dialect, stream: Row, position: int) -> N
     """Marks a long (source, stream, version), which lacks its event at the position."""
     mark_dirty(cursor, dialect, [(*stream, position)])
     cursor.execute(_LEAVE.replace("?", dialect.mark), stream)
+
+
+def count_conflict(cursor: Any, dialect: Dialect, source: str, stream: str) -> None:
+    """Tells whoever folds a long stream that a conflict came: no event says so, and deliveries do not stay for ever."""
+    cursor.execute(_COUNT_CONFLICT.replace("?", dialect.mark), (source, stream))
 
 
 def still_lacks(cursor: Any, dialect: Dialect, stream: Row, position: int) -> None:
@@ -115,7 +121,7 @@ def any_dirty(cursor: Any, dialect: Dialect, versions: Sequence[str]) -> bool:
 def first_left_beside(cursor: Any, dialect: Dialect, versions: Sequence[str]) -> int | None:
     """The position of the first event that a long stream lacks in one of the versions; None where none does."""
     some = ", ".join(dialect.mark for _ in versions)
-    where = f"version IN ({some}) AND error IS NULL AND beside = 1"
+    where = f"version IN ({some}) AND error IS NULL AND beside > 0"
     cursor.execute(f"SELECT min(position) FROM unfolded WHERE {where}", list(versions))
     position: int | None = cursor.fetchone()[0]
     return position
