@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from adapters.sql import LongStreams
+from adapters.sql import Code, LongStreams
+from adapters.sql.erasure.erase import Eraser
+from adapters.sql.projections.invalidation import Invalidator
 from core.fold import MACHINES, decode
 from core.machines.state import BLOCK, HELD
 from tests.support.house import House, start, stop, wms
@@ -56,6 +58,22 @@ def test_ended_runs_leave_the_row_and_are_paged_with_those_that_are_in_it(house:
     assert HELD <= len(snapshot(house).runs) < HELD + BLOCK
     assert snapshot(house).over == []
     assert told(house, known_at_position=2 * RUNS) == found
+
+
+def test_an_erasure_keeps_the_runs_of_a_stream_whose_source_is_no_longer_configured(house: House):
+    use(house)
+    left = {name: source for name, source in house.code.sources.items() if name != "captions"}
+    invalidator = Invalidator(house.log._dialect, Code(house.ids, left))
+    eraser = Eraser(house.engine, house.log, house.recorder, invalidator)
+    session = house.get("/v1/sessions")["data"][0]["id"]
+
+    eraser.erase(eraser.of_streams([session]), "asked for")
+
+    assert [(run["run"], run["reason"]) for run in told(house)] == [(run, None) for run in range(1, RUNS + 1)]
+    with house.engine.connect() as connection:
+        ((kept,),) = connection.execute(text("SELECT snapshot FROM erased"))
+    base = decode(MACHINES["session"], kept)
+    assert [run.run for run in base.over + base.runs] == list(range(1, RUNS + 1))
 
 
 def test_one_session_shows_its_newest_runs_and_how_many_there_are(house: House):

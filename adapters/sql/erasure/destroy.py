@@ -11,12 +11,13 @@ from adapters.sql.dialects.dialect import Lookup, Row
 from adapters.sql.projections.dirty_streams import DirtyStream, mark_dirty
 from adapters.sql.projections.erased import Base, keep
 from adapters.sql.projections.invalidation import Invalidator
-from adapters.sql.projections.projection import Projection, measurement_rows, projection_row, run_rows
+from adapters.sql.projections.projection import Projection, measurement_rows, projection_row, run_rows, runs_in
 from adapters.sql.projections.refold import FoldedStream, History
 from adapters.sql.projections.versions import VersionMap, raise_epoch
 from core import fold
 from core.header_codec import as_stored
 from core.leaf import commitment
+from core.machines.state import Run
 from core.redact import redact
 
 _HELD = (
@@ -28,7 +29,8 @@ _OF_STREAMS = Lookup(
 _LOOSE = Lookup(
     "t.source, t.position, p.salt, p.headers, p.body, p.origin", tables.events, ("source", "position"), _HELD
 )
-_ROWS = "SELECT machine, conflicts, snapshot FROM projections WHERE source = ? AND stream = ?"
+_ROWS = "SELECT fingerprint, machine, conflicts, snapshot FROM projections WHERE source = ? AND stream = ?"
+_RUNS = "SELECT runs FROM runs WHERE source = ? AND stream = ? AND fingerprint = ? ORDER BY first"
 _EMPTY = (
     "UPDATE payloads SET type = NULL, headers = NULL, body = NULL, salt = NULL, origin = NULL, "
     "commitment = ?, erased = ? WHERE source = ? AND position = ?"
@@ -106,15 +108,16 @@ class Destroyer:
             Exception
         ):  # a fault of a fold, or a source that is no longer configured: it must stop no erasure
             return self._invalidator.refolder.projection(history)
-        for name, conflicts, snapshot in self._stored(cursor, one):
+        for version, name, conflicts, snapshot in self._stored(cursor, one):
             machine = fold.MACHINES.get(name)
             if machine is None:
                 continue
-            projection = Projection(one.source, one.stream, one.kind, one.provider_id, machine, "")
+            projection = Projection(one.source, one.stream, one.kind, one.provider_id, machine, version)
             projection.opened, projection.conflicts, projection.base = one.opened, conflicts, history.base
             projection.state = machine.State()
             with suppress(msgspec.DecodeError):
                 projection.state = fold.decode(machine, snapshot)
+                projection.state.over = self._runs_over(cursor, projection)
             return projection
         return None
 
@@ -122,6 +125,11 @@ class Destroyer:
         cursor.execute(_ROWS.replace("?", self._dialect.mark), (one.source, one.stream))
         rows: Sequence[Row] = cursor.fetchall()
         return rows
+
+    def _runs_over(self, cursor: Any, one: Projection) -> list[Run]:
+        """The runs that have left the stored snapshot: the rows in which they stand are about to go."""
+        cursor.execute(_RUNS.replace("?", self._dialect.mark), (one.source, one.stream, one.version))
+        return [run for (block,) in cursor.fetchall() for run in runs_in(block)]
 
     def _redacted(self, one: Projection, at: int) -> tuple[str, str, Base]:
         """Takes what is personal out of the projection."""

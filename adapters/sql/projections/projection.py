@@ -13,12 +13,13 @@ from adapters.sql.projections.stored_events import BodyReader
 from core import fold
 from core.event import ANOMALIES
 from core.ids import Ids
-from core.machines.state import BLOCK, NEWEST
+from core.machines.state import BLOCK, NEWEST, Run
 
 _COLUMNS = list(tables.measurements.c.keys())
 _KEPT = slice(_COLUMNS.index("stream"), _COLUMNS.index("measurement_id") + 1)
 """Of a row of measurements, what an upsert keeps."""
 
+_block = msgspec.msgpack.Decoder(list[Run])
 _BITS = {kind: 1 << place for place, kind in enumerate(ANOMALIES)}
 
 
@@ -87,6 +88,11 @@ def run_rows(one: Projection) -> list[Row]:
     over = one.state.over
     blocks = [over[start : start + BLOCK] for start in range(0, len(over), BLOCK)]
     return [(one.source, one.stream, one.version, block[0].run, fold.encode(block)) for block in blocks]
+
+
+def runs_in(block: bytes) -> list[Run]:
+    """The runs of a row of `runs`. Raises msgspec.DecodeError where they look otherwise by now."""
+    return _block.decode(block)
 
 
 def _without_what_is_over(state: Any) -> bytes:

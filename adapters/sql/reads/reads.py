@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Executable, text
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.revisions import revision
 from adapters.sql.projections.current import Current
-from adapters.sql.projections.projection import Code
+from adapters.sql.projections.projection import Code, runs_in
 from adapters.sql.reads import (
     reads_actions,
     reads_as_of,
@@ -90,7 +90,7 @@ class Reads:
     def runs(self, row: Projected, after: int, upto: int, limit: int) -> list[Run]:
         """A stream's first runs behind the number `after`, of those up to `upto` that have left its snapshot."""
         blocks = self._rows(reads_runs.blocks_of(row, after, upto, limit))
-        found = [run for (block,) in blocks for run in reads_runs.runs_in(block)]
+        found = [run for (block,) in blocks for run in runs_in(block)]
         return [run for run in found if after < run.run <= upto][:limit]
 
     def measurements(self, wanted: WantedMeasurements) -> list[Measured]:

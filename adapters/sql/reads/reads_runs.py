@@ -2,14 +2,11 @@
 
 from typing import Any
 
-import msgspec
 from sqlalchemy import Select, select
 
 from adapters.sql.database.tables import runs
 from adapters.sql.reads.reads_streams import Projected
-from core.machines.state import BLOCK, Run
-
-_block = msgspec.msgpack.Decoder(list[Run])
+from core.machines.state import BLOCK
 
 
 def blocks_of(row: Projected, after: int, upto: int, limit: int) -> Select[Any]:
@@ -17,8 +14,3 @@ def blocks_of(row: Projected, after: int, upto: int, limit: int) -> Select[Any]:
     mine = (runs.c.source == row.source, runs.c.stream == row.stream, runs.c.fingerprint == row.fingerprint)
     query = select(runs.c.runs).where(*mine, runs.c.first > after - BLOCK, runs.c.first <= upto)
     return query.order_by(runs.c.first).limit(limit // BLOCK + 2)
-
-
-def runs_in(block: bytes) -> list[Run]:
-    """The runs of a block."""
-    return _block.decode(block)
