@@ -109,10 +109,13 @@ _WHOLE_SOURCE = re.compile(r"\(source=\?\)|Index Cond: \((\w+\.)?source = [^()]*
 _WHETHER_ANY = re.compile(r"SELECT 1 FROM \w+ WHERE source = (\?|%s) LIMIT 1")
 """The first row that the index has of a source is the answer: no more is read."""
 
+_BOUNDED = re.compile(r"SELECT min\(due\) FROM relays |FROM relays\b.*\bLIMIT ", re.DOTALL)
+"""What waits at a source is counted and read up to a limit, in the order of an index."""
+
 
 def reads_too_much(sql: str, steps: list[str]) -> bool:
     """Whether a statement reads the whole of a table that grows, or of a source, or sorts more than a page holds."""
-    if _WHETHER_ANY.fullmatch(sql):
+    if _WHETHER_ANY.fullmatch(sql) or _BOUNDED.search(sql):
         return any(_scans(sql, step) for step in steps)
     whole = any(_scans(sql, step) or _WHOLE_SOURCE.search(step) for step in steps)
     whole = whole or any(_scans_index(sql, steps, number) for number in range(len(steps)))

@@ -96,7 +96,8 @@ class DueIf(NamedTuple):
     def matches(self, columns: Mapping[str, Any]) -> bool:
         since = columns[self.clock]
         return (
-            (columns["machine"], self.source or columns["source"]) == (self.machine, columns["source"])
+            columns["machine"] == self.machine
+            and self.source in {None, columns["source"]}
             and columns["state"] in self.states
             and since is not None
             and since < self.before

@@ -266,6 +266,7 @@ def test_a_replay_over_http_is_planned_then_confirmed(planning):
     confirmed = newer.client.post(f"/v1/replays/{asked['id']}/confirm", json={})
     done = until(asked["id"], "done", "failed")
 
+    assert planned["error"] is None
     (change,) = planned["changes"]["changes"]
     assert (change["kind"], change["was"], change["now"], change["count"]) == ("session", "recovering", "active", 3)
     assert change["examples"][0]["cause"]["type"] == "session_recovery"

@@ -276,7 +276,7 @@ def test_compare_tells_what_was_learnt_and_which_late_event_taught_it(house: Hou
     assert (hidden["late"], set(hidden["changed"])) == (False, {"regions"})
     assert session["before"]["regions"]["visibility"] == "unknown"
     assert session["after"] | {"derived": {}} == house.get(scan) | {"derived": {}}
-    assert set(session["changed"]) == {"regions", "anomalies", "last_at"}
+    assert set(session["changed"]) == {"regions", "anomalies", "anomaly_counts", "last_at"}
 
 
 def test_compare_of_a_measurement_and_of_an_action(house: House, scan):
