@@ -12,8 +12,6 @@ from adapters.providers.instants import instant
 from adapters.providers.strictjson import loads
 from core.event import Instant, Reading, Unreadable
 
-WAITING = frozenset({"acknowledged", "scheduled"})
-"""States from which an action goes on."""
 _TYPES = {
     "acknowledged": "acknowledged",
     "scheduled": "scheduled",

@@ -97,7 +97,7 @@ class Wms:
         """Verifies the content MAC; it covers no time, so there is no window."""
         return verify_wms(self.keys, headers, body, node_ascii=self.node_ascii)
 
-    def signed_again(self, headers: Headers, body: bytes, now: Instant) -> Headers:  # noqa: ARG002
+    def signed_again(self, headers: Headers, body: bytes, now: Instant) -> Headers:  # noqa: ARG002 - there is nothing to sign
         """As they are: no signature of this provider tells a time."""
         return headers
 
