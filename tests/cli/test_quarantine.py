@@ -91,6 +91,25 @@ def test_what_holds_now_is_taken_with_its_original_arrival(settings: Settings, r
     )
 
 
+def test_the_number_of_a_released_rejection_is_never_given_again(settings: Settings, run: Run, elsewhere: Path):
+    assert receive(settings, scan(0), scan(1)) == ["rejected"] * 2
+    (elsewhere / "var/clinic.secret").write_text(WMS_RIGHT)
+    released = run()
+
+    parts = open_parts(load(None, os.environ))
+    log = parts.log()
+    for number in (2, 3):  # which leaves this writer alone: it sends the next batches ahead
+        headers, body = scan(number)[1:]
+        log.append([parts.door().receive("clinic", list(headers.items()), body)])
+    for _ in range(2):
+        log.append([Rejection("clinic", 1, [], b"", 0, 401, "signature_missing")])
+    log.close()
+    parts.engine.dispose()
+
+    assert json.loads(released.stdout)["sources"]["clinic"]["new"] == 2
+    assert rows(settings, "SELECT delivery FROM deliveries ORDER BY delivery") == [(3,), (4,)]
+
+
 def test_older_bodies_are_cut_where_all_of_them_have_become_too_large(settings: Settings, run: Run, monkeypatch):
     monkeypatch.setattr("adapters.sql.log.kept_deliveries.KEPT_BYTES", 100_000)
     parts = open_parts(settings)

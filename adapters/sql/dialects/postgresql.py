@@ -112,10 +112,10 @@ def _guarded(guarded: Guarded) -> str:
     return f"WITH sure AS MATERIALIZED (SELECT 1 WHERE {sure}){beside} SELECT 1 FROM sure"
 
 
-def _write(into: Write, rows: str, numbered: str | None) -> str:
+def _write(into: Write, rows: str, numbered: tuple[str, str] | None) -> str:
     if isinstance(into, Insert):
-        last = f"(SELECT coalesce(max({numbered}), 0) FROM {into.table})"
-        values = (f"n.{name} + {last}" if name == numbered else f"n.{name}" for name in into.names)
+        column, last = numbered or ("", "")
+        values = (f"n.{name} + ({last})" if name == column else f"n.{name}" for name in into.names)
         return f"{into.head} SELECT {', '.join(values)} FROM {rows} n{into.conflict}"
     same = " AND ".join(f"t.{column} = n.{column}" for column in into.names)
     return f"DELETE FROM {into.table} t USING {rows} n WHERE {same}"

@@ -78,7 +78,7 @@ class Guarded:
     """Writes that are done together or not at all: `epoch` and `leaf` are SQL for one value each, to be as expected.
 
     `free`: inserts with the columns by which none of their rows may be there yet. No two writes touch the same row.
-    `numbered`: inserts with the column that counts their rows from 1, behind the highest one of the table.
+    `numbered`: inserts with the column that counts their rows from 1, and SQL for the number behind which they go.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Guarded:
         leaf: str,
         writes: Sequence[Write],
         free: Sequence[tuple[Insert, Sequence[str]]],
-        numbered: Mapping["Write", str],
+        numbered: Mapping["Write", tuple[str, str]],
     ) -> None:
         self.epoch = epoch
         self.leaf = leaf

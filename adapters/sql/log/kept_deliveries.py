@@ -6,6 +6,7 @@ from typing import Any
 from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
 from adapters.sql.log.batch import Batch
+from adapters.sql.log.delivery_numbers import LAST_DELIVERY
 
 KEPT = 1_000
 """Deliveries of one verdict on record, each per source: the newest ones. Older ones are counted, duplicates and
@@ -26,7 +27,6 @@ _OTHERS = Lookup(
     " WHERE t.verdict = 'conflict'",
     index="ix_deliveries_source_position",
 )
-_LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
 _SURPLUS = (
     f"SELECT delivery FROM deliveries WHERE source = ? AND verdict = ? ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT}"
 )
@@ -85,8 +85,8 @@ class KeptDeliveries:
             self._dialect.insert(cursor, _REPEATED, turn.repeated_rows())
         if not turn.deliveries:
             return
-        cursor.execute(_LAST_DELIVERY)
-        first = (cursor.fetchone()[0] or 0) + 1
+        cursor.execute(LAST_DELIVERY)
+        first = cursor.fetchone()[0] + 1
         self._dialect.insert(cursor, DELIVERIES, turn.delivery_rows(first))
         for source, verdict in sorted({one[:2] for one in turn.deliveries}):
             self.prune(cursor, source, verdict)

@@ -10,6 +10,7 @@ from adapters.sql.database.errors import cause_of, is_for_now, is_from_driver
 from adapters.sql.database.exceptions import Unavailable, Unstorable
 from adapters.sql.dialects.dialect import Ahead, Guarded, Row
 from adapters.sql.log.batch import NOTHING_KNOWN, Batch
+from adapters.sql.log.delivery_numbers import LAST_DELIVERY
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
 from adapters.sql.log.kept_deliveries import DELIVERIES
 from adapters.sql.log.seal import seal
@@ -42,7 +43,7 @@ _GUARDED = Guarded(
     "SELECT leaf FROM events ORDER BY position DESC LIMIT 1",
     USUAL,
     ((EVENTS, ("source", "key")), (STREAMS, ("source", "stream"))),
-    {DELIVERIES: "delivery"},
+    {DELIVERIES: ("delivery", LAST_DELIVERY)},
 )
 """The last event's leaf stands for the whole log before it: nobody else's event has the same."""
 

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from adapters.sql.database.transactions import Transactions
+from adapters.sql.log.delivery_numbers import HOLD_DELIVERY
 from adapters.sql.log.entries import Entry
 from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import Recorder
@@ -24,12 +25,15 @@ _KEPT = (
 _COUNT = (
     "INSERT INTO rejections (source, reason, times, first_at, last_at) "
     "SELECT source, coalesce(reason, ''), 1, received_at, received_at FROM deliveries "
-    "WHERE source = ? AND delivery = ? AND verdict = 'rejected' "
+    "WHERE source = ? AND delivery = ? AND received_at = ? AND verdict = 'rejected' "
     "ON CONFLICT (source, reason) DO UPDATE SET times = rejections.times + 1, "
     "first_at = CASE WHEN excluded.first_at < rejections.first_at THEN excluded.first_at ELSE rejections.first_at END, "
     "last_at = CASE WHEN excluded.last_at > rejections.last_at THEN excluded.last_at ELSE rejections.last_at END"
 )
-_REMOVE = "DELETE FROM deliveries WHERE source = ? AND delivery = ? AND verdict = 'rejected' RETURNING delivery"
+_REMOVE = (
+    "DELETE FROM deliveries WHERE source = ? AND delivery = ? AND received_at = ? AND verdict = 'rejected' "
+    "RETURNING delivery"
+)
 _ARRIVED = "SELECT received_at FROM events WHERE source = ? AND position = ?"
 
 Receive = Callable[[str, Headers, bytes, Instant], Entry | None]
@@ -97,10 +101,12 @@ class Quarantine:
 
     def _take(self, source: str, delivery: int, entry: Entry, found: Released) -> None:
         def settle(cursor: Any, position: int) -> bool:
-            self._run(cursor, _COUNT, source, delivery)
-            self._run(cursor, _REMOVE, source, delivery)
+            rejection = (source, delivery, entry.received_at)
+            self._run(cursor, _COUNT, *rejection)
+            self._run(cursor, _REMOVE, *rejection)
             if not cursor.fetchall():
                 raise _GoneError
+            self._run(cursor, HOLD_DELIVERY, str(delivery))
             self._run(cursor, _ARRIVED, source, position)
             return bool(cursor.fetchone()[0] == entry.received_at)
 

@@ -15,6 +15,7 @@ from adapters.sql.database import tables
 from adapters.sql.database.errors import cause_of, is_for_now
 from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.dialects.dialect import Insert, Lookup, Row, Writes
+from adapters.sql.log.delivery_numbers import LAST_DELIVERY
 from adapters.sql.log.kept_deliveries import KEPT
 from adapters.sql.log.own_events import OWN
 from adapters.sql.log.writer import EVENTS, BatchWriter, Head
@@ -56,7 +57,6 @@ _RETRACTIONS = Insert(tables.retractions)
 _LEFT = Insert(tables.erased, " ON CONFLICT DO NOTHING")
 _LEAVES = Lookup("t.position, t.leaf", tables.events, ("position",))
 _NUMBERED = Lookup("t.source, t.delivery, t.verdict, t.received_at", tables.deliveries, ("source", "delivery"))
-_LAST_DELIVERY = "SELECT max(delivery) FROM deliveries"
 _SAME_DELIVERY = (
     "SELECT body FROM deliveries WHERE source = ? AND position = ? AND verdict = ? AND received_at = ? AND size = ?"
 )
@@ -220,8 +220,8 @@ class ImportBatch:
         self.counted_there: set[tuple[str, str]] = set()
         self.outcome = ImportOutcome()
         self._seen: set[Row] = set()
-        cursor.execute(_LAST_DELIVERY)
-        self._number = cursor.fetchone()[0] or 0
+        cursor.execute(LAST_DELIVERY)
+        self._number = cursor.fetchone()[0]
 
     def look(self, batch: Sequence[ImportItem]) -> None:
         """Finds at once what the batch is compared with."""
