@@ -23,7 +23,7 @@ def forwarding(parts: Parts, door: Door, link: Link) -> Forwarding | None:
 
 
 def relays(
-    parts: Parts, ask: Callable[..., Awaitable[Any]], commit: Callable[[Entry], Awaitable[bool]]
+    parts: Parts, ask: Callable[..., Awaitable[Any]], commit: Callable[[Entry], Awaitable[Receipt | None]]
 ) -> list[Relaying]:
     """What delivers behind our answer, for one process; `ask` runs what asks the database in a thread."""
     outbox, recorder = Outbox(parts.engine, parts.holder), Recorder(_no_append, now, "relay")
@@ -34,7 +34,7 @@ def relays(
 
 
 def background(
-    parts: Parts, ask: Callable[..., Awaitable[Any]], commit: Callable[[Entry], Awaitable[bool]]
+    parts: Parts, ask: Callable[..., Awaitable[Any]], commit: Callable[[Entry], Awaitable[Receipt | None]]
 ) -> list[Relaying | Reconciling]:
     """What the process does that nobody waits for."""
     polled = ((name, one.polling) for name, one in parts.settings.sources.items())

@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.config import Polling, Settings
 from adapters.server import ActionApi, Reconciled, Reconciliation
-from adapters.sql import Entry, LiveAction, Log, Reads, Unavailable
+from adapters.sql import Entry, LiveAction, Log, Reads, Receipt, Unavailable
 from core.event import Instant
 from wiring.appending import appending
 from wiring.parts import Parts, now
@@ -18,7 +18,7 @@ def reconciliation(
     source: str,
     polling: Polling,
     ask: Callable[..., Awaitable[Any]],
-    commit: Callable[[Entry], Awaitable[bool]],
+    commit: Callable[[Entry], Awaitable[Receipt | None]],
 ) -> Reconciliation:
     """Of one source; `ask` runs what asks the database."""
     reads, current = Reads(parts.engine), Reads(parts.engine).current(parts.code())
@@ -56,9 +56,8 @@ def reconciling(settings: Settings) -> Iterator[Reconcile]:
 async def _round(
     parts: Parts, log: Log, source: str, polling: Polling, most: int | None, tell: Callable[[Reconciled], None]
 ) -> Reconciled:
-    async def commit(entry: Entry) -> bool:
-        log.append([entry])
-        return True
+    async def commit(entry: Entry) -> Receipt:
+        return log.append([entry])[0]
 
     async def ask(question: Callable[..., Any], *values: Any) -> Any:
         return question(*values)

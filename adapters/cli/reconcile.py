@@ -51,9 +51,9 @@ def reconcile(
     for name, done in rounds.items():
         if not as_json:
             click.echo(f"{name}: {_told(done)}")
-    stopped = [f"{name}: {done.stopped}" for name, done in rounds.items() if done.stopped is not None]
-    if stopped:
-        raise Failed("; ".join(stopped))
+    wrong = [f"{name}: {reason}" for name, done in rounds.items() for reason in _wrong(done)]
+    if wrong:
+        raise Failed("; ".join(wrong))
 
 
 def _named(found: Settings, source: str | None) -> list[str]:
@@ -63,6 +63,11 @@ def _named(found: Settings, source: str | None) -> list[str]:
     if not with_api:
         raise Wrong(f'{found.path} gives no source an api_key: add api_key = "env:NAME" to an amps source')
     return with_api if source is None else [source]
+
+
+def _wrong(done: Reconciled) -> list[str]:
+    failed = f"answers that Hookfold failed to take, see the log lines reconcile_failed: {done.failed}"
+    return [*([failed] if done.failed else []), *([done.stopped] if done.stopped is not None else [])]
 
 
 def _told(done: Reconciled) -> str:

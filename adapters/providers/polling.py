@@ -2,9 +2,8 @@
 alone, and may be lost. What is learnt is an event of the action, of which we tell; a webhook's word goes before it.
 """
 
+import json
 from typing import Any, NamedTuple
-
-import msgspec
 
 from adapters.providers.amps import COMPLETED, FAILED, action_fields
 from adapters.providers.fields import Document, UnusableFieldError, identifier, read_with
@@ -41,12 +40,14 @@ def polled_status(answer: bytes, action_id: str) -> PolledStatus | None:
 
 
 def polled_body(action_id: str, status: PolledStatus, now: Instant) -> bytes:
-    """The body that the log keeps of it; `read_polled` reads it. It happened when the answer says, else now."""
+    r"""The body that the log keeps of it; `read_polled` reads it. It happened when the answer says, else now.
+
+    A lone surrogate in the answer is written as it came: as `\ud800`, for which UTF-8 has no bytes.
+    """
     times = (instant(status.told[name]) for name in _TIMES if status.told.get(name) is not None)
     at = next((one for one in times if one is not None), now)
-    return msgspec.json.encode(
-        {"polled": status.state, "action_id": action_id, "occurred_at": at, "answer": status.told}
-    )
+    document = {"polled": status.state, "action_id": action_id, "occurred_at": at, "answer": status.told}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
 def is_polled(body: bytes) -> bool:

@@ -10,8 +10,9 @@ import structlog
 
 from adapters.providers import polled_body, polled_status, read_polled
 from adapters.server.action_api import ActionApi, Answered
-from adapters.sql import Entry, LiveAction, Unavailable
+from adapters.sql import Entry, LiveAction, Receipt, Unavailable
 from core.event import SECOND, Instant
+from core.machines.action import is_further
 
 GAP = 0.5
 """Seconds between two questions: what every API stands."""
@@ -25,17 +26,26 @@ PAGE = 50
 MOST = 500
 """Questions of one round of a service; the next one goes on behind them."""
 
+_REPORT = (
+    "a fault of Hookfold: report this line; the action opened at this position is asked for again in a later round"
+)
+_REPORT_ROUND = "a fault of Hookfold: report this line; the next round goes on from here"
+
 _logger = structlog.get_logger()
 
 
 class Reconciled(msgspec.Struct):
-    """What a round did. `learnt`: events that it recorded, by state; `stopped`: why it ended early."""
+    """What a round did. `learnt`: events that it recorded, by state; `stopped`: why it ended early.
+
+    `unchanged`: answers that tell nothing beyond what the log knows; `failed`: those that a fault of ours met.
+    """
 
     asked: int = 0
     learnt: dict[str, int] = {}
     unchanged: int = 0
     unknown: int = 0
     unanswered: int = 0
+    failed: int = 0
     stopped: str | None = None
 
 
@@ -43,13 +53,14 @@ class Reconciled(msgspec.Struct):
 class Reconciliation:
     """Of one source; belongs to the event loop. `find` (behind an opening position, heard of before, how many) asks
 
-    the database; `commit` tells whether an entry is in the log.
+    the database; `commit` tells what became of an entry, None where it is not in the log. `after`: the opening
+    position of the last action that was settled.
     """
 
     source: str
     api: ActionApi
     find: Callable[[int, Instant, int], Awaitable[Sequence[LiveAction]]]
-    commit: Callable[[Entry], Awaitable[bool]]
+    commit: Callable[[Entry], Awaitable[Receipt | None]]
     clock: Callable[[], Instant]
     gap: float = GAP
     after: int = 0
@@ -63,7 +74,7 @@ class Reconciliation:
             for one in page:
                 if most is not None and done.asked >= most:
                     return done
-                await self._one(one, done)
+                await self._settle(one, done)
                 tell(done)
                 if done.stopped is not None:
                     return done
@@ -72,8 +83,18 @@ class Reconciliation:
         self.after = 0
         return done
 
-    async def _one(self, one: LiveAction, done: Reconciled) -> None:
+    async def _settle(self, one: LiveAction, done: Reconciled) -> None:
+        """A fault of ours over one action is told, and ends nothing: the others are asked all the same."""
         done.asked += 1
+        try:
+            await self._one(one, done)
+        except Unavailable:
+            raise
+        except Exception:
+            done.failed += 1
+            _logger.exception("reconcile_failed", source=self.source, opened=one.opened, mend=_REPORT)
+
+    async def _one(self, one: LiveAction, done: Reconciled) -> None:
         answered = await self.api.ask(one.action_id)
         if answered.status == 429 and answered.later <= LONGEST_LATER:
             await asyncio.sleep(max(answered.later, 1))
@@ -101,16 +122,19 @@ class Reconciliation:
         if status is None:
             done.unknown += 1
             return
-        if status.state == one.state:
+        if not is_further(status.state, one.state):
             done.unchanged += 1
             return
         now = self.clock()
         body = polled_body(one.action_id, status, now)
         identity = b"polled:" + hashlib.sha256(body).digest()
-        if await self.commit(Entry(self.source, now, [], body, None, identity, read_polled(body))):
+        receipt = await self.commit(Entry(self.source, now, [], body, None, identity, read_polled(body)))
+        if receipt is None:
+            done.stopped = "the log could not commit what was learnt"
+        elif receipt.verdict == "new":
             done.learnt[status.state] = done.learnt.get(status.state, 0) + 1
         else:
-            done.stopped = "the log could not commit what was learnt"
+            done.unchanged += 1
 
 
 class Reconciling:
@@ -120,6 +144,7 @@ class Reconciling:
         self._reconciliation = reconciliation
         self._every = every
         self._ended = asyncio.Event()
+        self._round: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
         """What is appended is of no concern here."""
@@ -127,26 +152,27 @@ class Reconciling:
     def stop(self) -> None:
         """`run` returns soon."""
         self._ended.set()
+        if self._round is not None:
+            self._round.cancel()
 
     async def run(self) -> None:
         """Until it is stopped; the first round is one interval from now."""
         while not await self._rested(self._every):
-            round_ = asyncio.ensure_future(self._round())
-            ended = asyncio.ensure_future(self._ended.wait())
-            await asyncio.wait([round_, ended], return_when=asyncio.FIRST_COMPLETED)
-            for one in (round_, ended):
-                one.cancel()
-            await asyncio.gather(round_, ended, return_exceptions=True)
+            self._round = asyncio.ensure_future(self._ask())
+            await asyncio.wait([self._round])
         await self._reconciliation.api.close()
 
-    async def _round(self) -> None:
+    async def _ask(self) -> None:
+        source = self._reconciliation.source
         try:
             done = await self._reconciliation.round(MOST)
         except Unavailable as error:
-            _logger.warning("reconcile_waits", source=self._reconciliation.source, reason=str(error))
-            return
-        if done.asked:
-            _logger.info("reconciled", source=self._reconciliation.source, **msgspec.to_builtins(done))
+            _logger.warning("reconcile_waits", source=source, reason=str(error))
+        except Exception:
+            _logger.exception("reconcile_failed", source=source, mend=_REPORT_ROUND)
+        else:
+            if done.asked:
+                _logger.info("reconciled", source=source, **msgspec.to_builtins(done))
 
     async def _rested(self, seconds: float) -> bool:
         """Whether it was ended meanwhile."""

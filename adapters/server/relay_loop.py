@@ -95,7 +95,8 @@ async def _look(relays: Sequence[Background], link: Link, pulse: Pulse) -> None:
         await asyncio.sleep(EVERY)
 
 
-async def _commit(link: Link, entry: Entry) -> bool:
+async def _commit(link: Link, entry: Entry) -> Receipt | None:
     told: asyncio.Future[Receipt | Unavailable] = asyncio.get_running_loop().create_future()
     link.commit(entry, lambda outcome: None if told.done() else told.set_result(outcome))
-    return isinstance(await told, Receipt)
+    outcome = await told
+    return outcome if isinstance(outcome, Receipt) else None

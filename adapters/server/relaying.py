@@ -16,7 +16,7 @@ from adapters.server.backoff import asked_pause, pause
 from adapters.server.forwarding import FORWARDS
 from adapters.server.handler import Handler, RecordedRequest
 from adapters.server.outcomes import HandedOn, counted_as
-from adapters.sql import BodyReader, Entry, HeldRelay, Recorder, Settled, Turn, Unavailable
+from adapters.sql import BodyReader, Entry, HeldRelay, Receipt, Recorder, Settled, Turn, Unavailable
 from core.event import SECOND, Instant
 
 LEASE: Instant = 60 * SECOND
@@ -57,7 +57,8 @@ class RelaySource:
 class Relaying:
     """Of one source in one process; belongs to the event loop.
 
-    `ask` runs what asks the database, in a thread; `commit` tells whether an entry is in the log.
+    `ask` runs what asks the database, in a thread; `commit` tells what became of an entry, None where it is not in the
+    log.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Relaying:
         source: RelaySource,
         queue: Queue,
         ask: Callable[..., Awaitable[Any]],
-        commit: Callable[[Entry], Awaitable[bool]],
+        commit: Callable[[Entry], Awaitable[Receipt | None]],
         recorder: Recorder,
         clock: Callable[[], Instant],
     ) -> None:
@@ -198,7 +199,7 @@ class Relaying:
 
     async def _record(self, entry: Entry, until: Instant) -> bool:
         """The same entry again is known by its key."""
-        while not await self._commit(entry):
+        while await self._commit(entry) is None:
             if self._clock() > until or self._stopping:
                 return False
             await asyncio.sleep(AWAY)

@@ -65,10 +65,16 @@ table = declare(name="action", states=Action, initial=UNKNOWN, rows=[
 # fmt: on
 
 ENDINGS = frozenset(state.value for state in TERMINAL)
+_RANKS = {state.value: min(rank, len(LIVE)) for rank, state in enumerate([*LIVE, *TERMINAL])}
 KEPT = frozenset(
     "device_id device_type command action_type parameters result error_code error_message event_id"
     " completed_at failed_at".split()
 )
+
+
+def is_further(told: str, known: str) -> bool:
+    """Whether an action that is told to be in one state has gone on since another one was known."""
+    return _RANKS[told] > _RANKS[known]
 
 
 def step(state: ActionState, event: Event, _: Settings) -> Arm:

@@ -3,13 +3,15 @@
 import asyncio
 import json
 import socket
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from adapters.providers import reader
-from adapters.server import ActionApi, Reconciled, Reconciliation
-from adapters.sql import Code, Entry, Reads
+from adapters.server import ActionApi, Reconciled, Reconciliation, Reconciling
+from adapters.sql import Code, Entry, Reads, Receipt
 from tests.support.handler import Handler
 from tests.support.house import NOON, SECOND, House, pushed
 
@@ -45,7 +47,16 @@ def answer(action: str, status: str, **more: Any) -> tuple[int, Any]:
     return 200, {"success": True, "data": {"id": action, "status": status, **more}, "meta": {"environment": "live"}}
 
 
-def reconciled(house: House, behind: Handler, most: int | None = None, rounds: int = 1) -> list[Reconciled]:
+def reconciled(
+    house: House,
+    behind: Handler,
+    most: int | None = None,
+    rounds: int = 1,
+    apart: int = 0,
+    commit: Callable[[Entry], Awaitable[Receipt | None]] | None = None,
+) -> list[Reconciled]:
+    """Of rounds so many microseconds apart."""
+
     async def go() -> list[Reconciled]:
         reads = Reads(house.engine)
         current = reads.current(Code(house.ids, house.code.sources))
@@ -54,13 +65,16 @@ def reconciled(house: House, behind: Handler, most: int | None = None, rounds: i
             assert current.is_built()
             return reads.live_actions("energy", current.versions, after, heard_before, limit)
 
-        async def commit(entry: Entry) -> bool:
-            house.log.append([entry])
-            return True
+        async def into_the_log(entry: Entry) -> Receipt | None:
+            return house.log.append([entry])[0]
 
         api = ActionApi(f"{behind.url}/v2", "a key")
-        made = Reconciliation("energy", api, find, commit, lambda: FAR, gap=0)
-        done = [await made.round(most) for _ in range(rounds)]
+        now = FAR
+        made = Reconciliation("energy", api, find, commit or into_the_log, lambda: now, gap=0)
+        done = []
+        for hour in range(rounds):
+            now = FAR + hour * apart
+            done.append(await made.round(most))
         await api.close()
         return done
 
@@ -155,3 +169,97 @@ def test_a_round_of_a_service_goes_on_where_the_last_one_ended(small_house: Hous
     reconciled(small_house, behind, most=2, rounds=2)
 
     assert api.asked == ["a", "b", "c"]
+
+
+def test_what_tells_of_an_earlier_state_than_the_log_knows_is_no_event(house: House, behind: Handler):
+    for action in ("a", "b"):
+        told(house, action, "scheduled")
+    Api(behind, {"a": answer("a", "acknowledged"), "b": answer("b", "completed")})
+
+    first, second = reconciled(house, behind, rounds=2, apart=3_600 * SECOND)
+
+    assert (first.asked, first.learnt, first.unchanged) == (2, {"completed": 1}, 1)
+    assert (second.asked, second.learnt, second.unchanged) == (1, {}, 1)
+    (action,) = house.get("/v1/actions", action_id="a")["data"]
+    assert (action["state"], action["events"], action["anomalies"]) == ("scheduled", 1, [])
+
+
+def test_an_answer_with_a_lone_surrogate_is_an_event_like_any_other(house: House, behind: Handler):
+    for action in ("a", "b"):
+        told(house, action, "acknowledged")
+    Api(behind, {"a": answer("a", "completed", result="\ud800é"), "b": answer("b", "completed")})
+
+    (done,) = reconciled(house, behind)
+
+    assert (done.learnt, done.failed) == ({"completed": 2}, 0)
+    (action,) = house.get("/v1/actions", action_id="a")["data"]
+    assert action["result"] == "\\ud800é"
+
+
+def test_a_fault_of_ours_over_one_action_is_logged_and_ends_no_round(small_house: House, behind: Handler):
+    for action in ("a", "b", "c"):
+        told(small_house, action, "acknowledged")
+    Api(behind, {one: answer(one, "completed") for one in "abc"})
+
+    async def commit(entry: Entry) -> Receipt | None:
+        if b'"b"' in entry.body:
+            raise LookupError("what somebody sent")
+        return small_house.log.append([entry])[0]
+
+    with capture_logs() as lines:
+        (done,) = reconciled(small_house, behind, commit=commit)
+
+    assert (done.learnt, done.failed, done.stopped) == ({"completed": 2}, 1, None)
+    (line,) = lines
+    assert (line["event"], line["source"], line["opened"], line["exc_info"]) == ("reconcile_failed", "energy", 2, True)
+    assert "report" in line["mend"]
+
+
+def test_an_answer_that_was_not_committed_is_asked_for_again(small_house: House, behind: Handler):
+    for action in ("a", "b"):
+        told(small_house, action, "acknowledged")
+    api = Api(behind, {one: answer(one, "completed") for one in "ab"})
+    refused = [True]
+
+    async def commit(entry: Entry) -> Receipt | None:
+        if b'"b"' in entry.body and refused:
+            refused.clear()
+            return None
+        return small_house.log.append([entry])[0]
+
+    first, second = reconciled(small_house, behind, rounds=2, commit=commit)
+
+    assert api.asked == ["a", "b", "b"]
+    assert first.stopped == "the log could not commit what was learnt"
+    assert (first.learnt, second.learnt) == ({"completed": 1}, {"completed": 1})
+
+
+def test_a_round_that_fails_is_logged_and_the_next_one_is_made():
+    class Broken:
+        source = "energy"
+
+        def __init__(self) -> None:
+            self.api = self
+            self.rounds = 0
+
+        async def round(self, _: int) -> Reconciled:
+            self.rounds += 1
+            if self.rounds == 1:
+                raise LookupError("what somebody sent")
+            work.stop()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def close(self) -> None:
+            self.source = "closed"
+
+    broken = Broken()
+    work = Reconciling(cast("Reconciliation", broken), 0.001)
+
+    with capture_logs() as lines:
+        asyncio.run(work.run())
+
+    assert (broken.rounds, broken.source) == (2, "closed")
+    (line,) = lines
+    assert (line["event"], line["source"], line["exc_info"]) == ("reconcile_failed", "energy", True)
+    assert "report" in line["mend"]

@@ -9,7 +9,7 @@ import msgspec
 
 from adapters.providers import reader
 from adapters.server import Handler, Relaying, RelaySource, Target
-from adapters.sql import Entry, Outbox, sealed_by
+from adapters.sql import Entry, Outbox, Receipt, sealed_by
 from tests.support.house import House
 from wiring.parts import now
 
@@ -57,14 +57,14 @@ class Relay:
         await self._step()
         return answer
 
-    async def _commit(self, entry: Entry) -> bool:
+    async def _commit(self, entry: Entry) -> Receipt:
         entry.sealed = sealed_by(self._house.ids, entry)
-        self._house.log.append([entry])
+        (receipt,) = self._house.log.append([entry])
         await self._step()
         for one in self.relays:
             one.wake()
         await asyncio.sleep(0.005)
-        return True
+        return receipt
 
     async def until(self, over: Callable[[], bool]) -> None:
         """Delivers until it is over, and ends as one that is told to."""
