@@ -25,6 +25,11 @@ MAY_BE_DUE = LIVE_ACTIONS | LIVE_SESSIONS | REGISTRATIONS | EXPECTED_WITHIN.keys
 """Every state that has a deadline, or can have one."""
 
 
+def kind_of(machine: str) -> str:
+    """The kind of the streams that a machine folds: a sequence of measurements is a session."""
+    return "session" if machine == "measurement" else machine
+
+
 class Deadline(msgspec.Struct, frozen=True, gc=False):
     """`what` a stream is if nothing comes between `since` and `at`: overdue, presumed_ended or silent."""
 

@@ -1,6 +1,7 @@
 """No statement of a hot path reads the whole of a table that grows, or sorts it: the database is asked as they run."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,11 +10,11 @@ from sqlalchemy import text
 
 from adapters.audit import Notary, SigningKey
 from adapters.http import due_counts
-from adapters.sql import Entry, Outbox, Settled, Tree
+from adapters.sql import Entry, Outbox, Reads, Settled, Tree
 from adapters.sql.log.kept_deliveries import KEPT
 from adapters.sql.replay.build import Builder
-from core.fold import MACHINES
-from tests.support.house import NOON, House, pushed, start, wms
+from core.fold import MACHINES, Settings
+from tests.support.house import NOON, SECOND, House, pushed, start, wms
 from tests.support.plans import GROWING, Plans, reads_too_much
 
 SESSIONS = 2_000
@@ -174,6 +175,45 @@ def test_what_is_due_is_counted_without_a_look_at_another_machine_or_source(hous
     assert counts == {("clinic", "overdue"): SESSIONS // 2}
     assert told
     assert all(any("ix_projections_due" in step for step in steps) for steps in told.values())
+
+
+def test_a_list_of_what_is_due_looks_at_the_streams_of_its_machines_and_sources_alone(house: House):
+    house.api.sources["energy"].settings = Settings(overdue_after=SECOND)
+    for number in range(30):
+        house.log.append(list(_of_one(house, number)))
+        house.tell(source="energy", key=f"t{number}", action_id=f"t{number}", state="scheduled", occurred_at=NOON)
+    gather_statistics(house)
+    plans = watched(house)
+
+    indexes = {}
+    for path, named in (("sessions", None), ("sessions", "clinic"), ("actions", None), ("actions", "energy")):
+        asked: dict[str, Any] = {"source": named} if named else {}
+        first = house.get(f"/v1/{path}", overdue="true", now=AT, limit=5, **asked)
+        following = house.get(f"/v1/{path}", cursor=first["next_cursor"])
+        assert (len(first["data"]), len(following["data"])) == (5, 5)
+        told = [steps for sql, steps in plans.told().items() if "projections.snapshot" in sql]
+        indexes[path, named] = {read for steps in told for read in _read_of_projections(steps)}
+    Reads(house.engine).live_actions("energy", house.api.current.built(), 5, 2 * NOON, 50)
+    told = [steps for sql, steps in plans.told().items() if "projections" in sql]
+    indexes["actions", "live"] = {read for steps in told for read in _read_of_projections(steps)}
+
+    by_source = {("ix_projections_due", ("machine", "source")), ("ix_projections_due", ("machine", "source", "opened"))}
+    assert indexes == {
+        ("sessions", None): {("ix_projections_live", ("machine",)), ("ix_projections_live", ("machine", "opened"))},
+        ("sessions", "clinic"): by_source,
+        ("actions", None): by_source,
+        ("actions", "energy"): by_source,
+        ("actions", "live"): {("ix_projections_due", ("machine", "source", "opened"))},
+    }
+
+
+def _read_of_projections(steps: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The indexes through which projections are read, and the columns that say which part of one."""
+    for number, step in enumerate(steps):
+        if found := re.search(r"projections USING INDEX (\w+) \((.*)\)|using (\w+) on projections\b", step):
+            part = found.group(2) or next(line for line in steps[number:] if "Index Cond" in line)
+            names = re.findall(r"\b(machine|source|opened|kind|state) ?[=<>]", part)
+            yield found.group(1) or found.group(3), tuple(names)
 
 
 @pytest.mark.parametrize("analysed", [True, False])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from adapters.http.framework import queries
 from adapters.http.framework.routes import Ask
 from adapters.sql import Due, DueIf, Reads, Source
-from core.derived import Rule, rule
+from core.derived import Rule, kind_of, rule
 from core.event import Instant
 from core.fold import MACHINES, Settings
 
@@ -15,15 +15,14 @@ Key = tuple[str, str]
 """(source, word)"""
 
 
-def due(ask: Ask[queries.Folded]) -> list[Due]:
+def due(ask: Ask[queries.Folded], kind: str) -> list[Due]:
     """What is asked for of each word; nothing where none is."""
     asked = ((word, getattr(ask.query, word, None)) for word in WORDS)
-    return [Due(ways(ask.api.sources, word, ask.now), wanted) for word, wanted in asked if isinstance(wanted, bool)]
-
-
-def ways(sources: Mapping[str, Source], word: str, now: Instant) -> tuple[DueIf, ...]:
-    """In which a stream can be what the word says."""
-    return tuple(_ways(sources, word, now))
+    return [
+        Due(tuple(_ways(ask.api.sources, kind, word, ask.now)), wanted)
+        for word, wanted in asked
+        if isinstance(wanted, bool)
+    ]
 
 
 def counted(reads: Reads, versions: Sequence[str], sources: Mapping[str, Source], now: Instant) -> dict[Key, int]:
@@ -37,11 +36,14 @@ def counted(reads: Reads, versions: Sequence[str], sources: Mapping[str, Source]
     return {key: count for key, count in found.items() if count}
 
 
-def _ways(sources: Mapping[str, Source], word: str, now: Instant) -> Iterator[DueIf]:
-    """Of machines whose limits no configuration sets: one for all sources; of the others, one for each."""
+def _ways(sources: Mapping[str, Source], kind: str, word: str, now: Instant) -> Iterator[DueIf]:
+    """In which a stream of a kind can be what the word says.
+
+    Of machines whose limits no configuration sets: for all sources at once; of the others, for each.
+    """
     for machine in MACHINES:
         common = rule(machine, Settings())
-        if common.what != word:
+        if common.what != word or kind_of(machine) != kind:
             continue
         if common.within:
             yield from _of_rule(machine, None, common, now)

@@ -68,7 +68,7 @@ def wanted(ask: Ask[queries.Folded], kind: str, *, name: str | None = None, devi
         since=given(query.since),
         until=given(query.until),
         changed_after=given(query.changed_after),
-        due=due(ask),
+        due=due(ask, kind),
     )
 
 

@@ -1,10 +1,14 @@
 """What a scrape asks the database for: what no process counts. Each statement reads a bounded number of rows."""
 
+from itertools import product
+
 from prometheus_client import CollectorRegistry, Gauge
 
 from adapters.http.framework.api import Api
 from adapters.http.presenters.due import counted
+from core.derived import kind_of
 from core.event import ANOMALIES, SECOND, Instant
+from core.fold import MACHINES
 
 HOUR = 3_600 * SECOND
 
@@ -29,7 +33,7 @@ class Gauges:
             "source",
         )
         self._live = self._gauge(
-            "hookfold_live", "Streams that have yet to end: 10,000 of a kind at most.", "kind", "source"
+            "hookfold_live", "Streams that have yet to end: 10,000 of a kind and a source at most.", "kind", "source"
         )
         self._due = self._gauge(
             "hookfold_due",
@@ -94,9 +98,9 @@ class Gauges:
         api, versions = self._api, self._api.current.built()
         for labelled in (self._live, self._due, self._outcomes, self._anomalies):
             labelled.clear()
-        for kind in ("session", "action", "registration"):
-            for source, count in api.reads.live(kind, versions).items():
-                self._live.labels(kind, source).set(count)
+        for machine, source in product(MACHINES, api.sources):
+            if count := api.reads.live(machine, source, versions):
+                self._live.labels(kind_of(machine), source).set(count)
         for (source, what), count in counted(api.reads, versions, api.sources, now).items():
             self._due.labels(source, what).set(count)
         for source, outcome, mask, count in api.reads.recent_sessions(versions, api.reads.position_at(now - HOUR)):

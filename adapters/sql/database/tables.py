@@ -255,7 +255,7 @@ projections = Table(
         sqlite_where=text("anomalies <> 0"),
         postgresql_where=text("anomalies <> 0"),
     ),
-    Index("ix_projections_live", "kind", "opened", sqlite_where=_MAY_BE_DUE, postgresql_where=_MAY_BE_DUE),
+    Index("ix_projections_live", "machine", "opened", sqlite_where=_MAY_BE_DUE, postgresql_where=_MAY_BE_DUE),
     Index("ix_projections_due", "machine", "source", "opened", sqlite_where=_MAY_BE_DUE, postgresql_where=_MAY_BE_DUE),
     Index(
         "ix_projections_user_id",

@@ -4,7 +4,7 @@ A test holds the two forms equal. The keyset `before` is no filter: each list or
 """
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, and_, false, func, literal_column, not_, null, or_
@@ -109,6 +109,16 @@ class Due(NamedTuple):
 
     ways: tuple[DueIf, ...]
     wanted: bool
+
+    def by_place(self, sources: Sequence[str] | None) -> "dict[tuple[str, str | None], Due]":
+        """The same for each machine and source (None: all of them) by itself, as indexes find what may be due."""
+        places: dict[tuple[str, str | None], list[DueIf]] = {}
+        for way in self.ways:
+            named = sources if way.source is None and sources is not None else [way.source]
+            for source in named:
+                if sources is None or source in sources:
+                    places.setdefault((way.machine, source), []).append(way)
+        return {place: Due(tuple(ways), self.wanted) for place, ways in places.items()}
 
     def condition(self, table: FromClause) -> ColumnElement[bool]:
         """Few streams may be due: they have an index of their own."""

@@ -106,9 +106,9 @@ class Reads:
         )
         return [Counted(kind, *row) for row in self._rows(statement)]
 
-    def live(self, kind: str, fingerprints: Sequence[str]) -> dict[str, int]:
-        """How many of a kind have yet to end, by source: 10,000 at most."""
-        return dict(self._rows(reads_due.live(kind, fingerprints)))
+    def live(self, machine: str, source: str, fingerprints: Sequence[str]) -> int:
+        """How many of a machine and a source have yet to end: 10,000 at most."""
+        return int(self._rows(reads_due.live(machine, source, fingerprints))[0][0])
 
     def due(self, machine: str, source: str, fingerprints: Sequence[str], wanted: Due) -> int:
         """How many are due, of the 10,000 of a machine and a source that have yet to end and were opened first."""

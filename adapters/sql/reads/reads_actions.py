@@ -24,10 +24,10 @@ def live_actions(source: str, versions: Sequence[str], after: int, heard_before:
         select(projections.c.opened, streams.c.provider_id, projections.c.state)
         .join_from(projections, streams, own)
         .where(
+            projections.c.machine == "action",
             projections.c.source == source,
             projections.c.opened > after,
             text(MAY_BE_DUE),
-            projections.c.kind == "action",
         )
         .where(projections.c.state.in_(["acknowledged", "scheduled"]))
         .where(projections.c.fingerprint.in_(versions), streams.c.provider_id.is_not(None))

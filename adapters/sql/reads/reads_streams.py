@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, select
 
 from adapters.sql.database.tables import erased, measurements, projections, streams
 from adapters.sql.reads.filters import IN_ORDER, MEASUREMENT_FILTERS, STREAM_FILTERS, Due, conditions
@@ -125,9 +125,24 @@ def list_streams(wanted: WantedStreams) -> Select[Any]:
     if wanted.devices and len(wanted.devices) > 1:
         arms = [list_streams(replace(wanted, devices=[device])) for device in wanted.devices]
         return union_of_pages(arms, "-opened", limit=wanted.limit)
-    query = _STREAM_ROWS.where(projections.c.fingerprint.in_(wanted.fingerprints))
-    if wanted.streams is None and wanted.devices is None:
-        query = query.where(projections.c.kind == wanted.kind)
+    if wanted.streams is not None or wanted.devices is not None:
+        return _page(wanted)
+    due = next((one for one in wanted.due if one.wanted), None) if wanted.user_id is None else None
+    return _page(wanted, projections.c.kind == wanted.kind) if due is None else _list_due(wanted, due)
+
+
+def _list_due(wanted: WantedStreams, due: Due) -> Select[Any]:
+    """A machine at a time, and a source where some are named, because that is how the indexes are ordered."""
+    others = [one for one in wanted.due if one is not due]
+    arms = []
+    for (machine, source), its in due.by_place(wanted.sources).items():
+        place = [projections.c.machine == machine, *([] if source is None else [projections.c.source == source])]
+        arms.append(_page(replace(wanted, sources=None, due=[its, *others]), *place))
+    return union_of_pages(arms, "-opened", limit=wanted.limit) if arms else _page(wanted, false())
+
+
+def _page(wanted: WantedStreams, *also: ColumnElement[bool]) -> Select[Any]:
+    query = _STREAM_ROWS.where(projections.c.fingerprint.in_(wanted.fingerprints), *also)
     if wanted.before is not None:
         query = query.where(projections.c.opened < wanted.before)
     query = query.where(*conditions(STREAM_FILTERS, projections, wanted))

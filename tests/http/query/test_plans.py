@@ -43,8 +43,28 @@ def test_what_is_due_is_found_among_the_few_that_may_be(plan: Plan):
 
     steps = plan(streams(due=[asked]))
 
-    assert "ix_projections_live" in steps[0]
-    assert not any("TEMP B-TREE" in step for step in steps)
+    (search,) = (step for step in steps if "projections" in step)
+    assert "ix_projections_due (machine=? AND source=?)" in search
+
+
+@pytest.mark.parametrize(
+    ("index", "asked"),
+    [
+        ("ix_projections_live (machine=?)", {}),
+        ("ix_projections_live (machine=? AND opened<?)", {"before": 9}),
+        ("ix_projections_due (machine=? AND source=?)", {"sources": ["a", "b"]}),
+        ("ix_projections_due (machine=? AND source=? AND opened<?)", {"sources": ["a"], "before": 9}),
+        ("ix_projections_user_id", {"user_id": "ann"}),
+    ],
+)
+def test_what_is_due_of_any_source_is_found_without_another_machines_streams(plan: Plan, index, asked):
+    ways = (DueIf("measurement", None, ("scanning",), "last_at", 9), DueIf("session", "c", ("active",), "last_at", 9))
+
+    steps = plan(streams(due=[Due(ways[:1], wanted=True), Due(ways, wanted=False)], **asked))
+
+    searches = [step for step in steps if "projections" in step]
+    assert searches
+    assert all(index in step for step in searches), steps
 
 
 def test_what_is_counted_is_read_in_the_order_of_an_index_and_no_further_than_the_newest(plan: Plan):
