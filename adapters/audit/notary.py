@@ -54,7 +54,7 @@ class Grown(NamedTuple):
 
 
 class Notary:
-    """Any thread may call. Methods raise Unavailable while the database is away, and Hole where an event is missing."""
+    """Any thread may call. Methods raise Unavailable while the database is away, MissingEvent if an event is gone."""
 
     def __init__(self, tree: Tree, signing: SigningKey) -> None:
         self._tree = tree

@@ -5,8 +5,8 @@ from threading import Event, Thread
 
 import structlog
 
-from adapters.audit.notary import Notary
-from adapters.sql import leave
+from adapters.audit.notary import Contradiction, Notary
+from adapters.sql import MissingEvent, cause_of, leave
 
 TICK = 2.0
 """Seconds between two looks at the log."""
@@ -39,9 +39,9 @@ class Sealer:
         while not self._stopped.wait(self._tick):
             try:
                 self.look()
-            except Exception as error:  # noqa: BLE001 - whatever it is (the database away, a log altered), look again
+            except Exception as error:
                 self.faults += 1
-                _logger.error("sealing_failed", error=type(error).__name__, detail=str(error)[:200])  # noqa: TRY400 - a line
+                _logger.exception("sealing_failed", reason=_cause(error))
 
     def look(self) -> None:
         """Seals what is new, and makes a checkpoint where the newest one is old enough and the log grew.
@@ -57,3 +57,7 @@ class Sealer:
         self._notary.seal()
         if time.monotonic() - self._seen[1] >= self._every:
             self._notary.checkpoint()
+
+
+def _cause(error: Exception) -> str:
+    return str(error) if isinstance(error, Contradiction | MissingEvent) else cause_of(error)

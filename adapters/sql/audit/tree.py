@@ -82,7 +82,7 @@ class Tree:
             yield TreeView(connection)
 
     def seal(self) -> int:
-        """Appends the nodes that the log completed since; their number of the lowest level. Raises Hole.
+        """Appends the nodes that the log completed since; their number of the lowest level. Raises MissingEvent.
 
         They are worked out before the turn: on SQLite, nobody else can write meanwhile.
         """
@@ -98,9 +98,9 @@ class Tree:
                 return made
 
     def checkpoint(self, make: Make) -> StoredCheckpoint | None:
-        """Appends a checkpoint of the whole log, unless the newest one is that; None for an empty log. Raises Hole.
+        """Appends a checkpoint of the whole log, unless the newest one is that; None for an empty log.
 
-        Where nothing may be written: the newest one.
+        Where nothing may be written: the newest one. Raises MissingEvent.
         """
         if self.read_only:
             with self.look() as view:
@@ -167,7 +167,7 @@ class Tiles:
         self._tiles: dict[Node, list[bytes]] = {}
 
     def __call__(self, node: Node) -> bytes:
-        """Raises Hole where an event beneath is missing."""
+        """Raises MissingEvent where an event beneath is missing."""
         level, place = node
         above = level % STEP
         first = place << above
@@ -264,7 +264,7 @@ def _count(connection: Connection, level: int) -> int:
 
 
 def _run(connection: Connection, level: int, start: int, end: int) -> list[bytes]:
-    """The hashes of a level from `start` up to `end`. Raises Hole where one is missing."""
+    """The hashes of a level from `start` up to `end`. Raises MissingEvent where one is missing."""
     found = connection.exec_driver_sql(_arm(level, start, end)).all()
     for place, row in zip(range(start, end), found, strict=False):
         if row[1] != place:

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from sqlalchemy import Engine
 
-from adapters.sql.database.errors import is_from_driver
+from adapters.sql.database.errors import cause_of, is_from_driver
 from adapters.sql.database.threads import leave
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Row
@@ -162,5 +162,5 @@ class BackgroundFolding:
         while not self._stopped.wait(self._tick):
             try:
                 self._streams.fold_all(self._stopped)
-            except Exception as error:  # noqa: BLE001 - whatever it is (the database away), look again
-                _logger.error("folding_failed", error=type(error).__name__, detail=str(error)[:200])  # noqa: TRY400 - a line
+            except Exception as error:
+                _logger.exception("folding_failed", reason=cause_of(error))

@@ -7,6 +7,7 @@ import msgspec
 import structlog
 from sqlalchemy import Engine
 
+from adapters.sql.database.errors import cause_of
 from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.database.threads import leave
 from adapters.sql.database.transactions import Transactions
@@ -52,5 +53,5 @@ class Presence:
             self._heard = True
         except Unavailable:
             return
-        except Exception as error:  # noqa: BLE001 - nobody stops serving because it cannot be registered
-            _logger.error("not_registered", error=type(error).__name__, detail=str(error)[:200])  # noqa: TRY400 - a line
+        except Exception as error:
+            _logger.exception("not_registered", reason=cause_of(error))
