@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from adapters.audit import Notary, SigningKey, Verification, verify_log
+from adapters.audit import CurrentKey, Notary, SigningKey, Verification, verify_log
 from adapters.sql import Tree, open_engine
 from bench.command import Filled, Place, main
 from bench.fill import filled
@@ -42,7 +42,7 @@ def audit(place: Place) -> list[Figure]:
 
 def _of(place: Place, kind: str, database: Filled) -> list[Figure]:
     engine = open_engine(database.url)
-    notary = Notary(Tree(engine), _SIGNING)
+    notary = Notary(Tree(engine), CurrentKey(_SIGNING))
     settings = {"database": kind, "events": database.events}
     notary.checkpoint()
     figures = [

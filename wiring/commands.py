@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.audit import Notary, Verification, verify_log
+from adapters.audit import KeyChain, Notary, Verification, keys_of, verify_log
 from adapters.cli import Asked, Commands, Serving
 from adapters.config import Settings
 from adapters.providers import build, reader
@@ -26,10 +26,10 @@ from adapters.sql import (
 )
 from core.note import Checkpoint, Key
 from wiring import appending
-from wiring.opening import begin, check_up_to_date, database, opened
-from wiring.parts import signing_key
+from wiring.opening import begin, check_up_to_date, database, key_of, opened
 from wiring.reconciling import reconciling
 from wiring.redelivering import redelivering
+from wiring.rotation import rotate
 
 
 def wired(serve: Callable[[Settings, Serving], str | None]) -> Commands:
@@ -41,7 +41,9 @@ def wired(serve: Callable[[Settings, Serving], str | None]) -> Commands:
         begin=begin,
         back_up=_back_up,
         faults=_faults,
-        key=_key,
+        key=key_of,
+        keys=_keys,
+        rotate=rotate,
         notary=_notary,
         keeping=appending.keeping,
         reconciling=reconciling,
@@ -78,10 +80,6 @@ def _faults(url: str) -> list[str]:
         return list(faults(engine))
 
 
-def _key(settings: Settings) -> Key:
-    return signing_key(settings).key
-
-
 @contextmanager
 def _notary(settings: Settings) -> Iterator[Notary]:
     with opened(settings) as parts:
@@ -97,6 +95,12 @@ def _verify(
     with database(url) as engine:
         check_newest(engine)
         return verify_log(engine, Verification(key, kept, readers), progress)
+
+
+def _keys(url: str, trusted: Key) -> KeyChain:
+    with database(url) as engine:
+        check_newest(engine)
+        return keys_of(engine, trusted)
 
 
 @contextmanager

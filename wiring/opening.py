@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.config import ConfigError, Secret, Settings, Token, make_secrets
 from adapters.sql import (
+    LOG_KEY,
     OWN,
     TOKENS,
     Configured,
@@ -33,7 +34,9 @@ from adapters.sql import (
     secrets_changed,
 )
 from core.ids import Ids
-from wiring.parts import THREADS, Parts, signing_key, wire
+from core.note import Key
+from wiring.parts import THREADS, Parts, wire
+from wiring.signing import signing_key, with_key_in_force
 
 _URL = "HOOKFOLD_DATABASE_URL"
 
@@ -53,7 +56,7 @@ def open_parts(settings: Settings, *, begin: bool = False) -> Parts:
         engine = open_engine(settings.database_url, pool_size=THREADS)
         try:
             migrate(engine)
-            parts = wire(_with_secrets(engine, settings), engine)
+            parts = wire(with_key_in_force(engine, _with_secrets(engine, settings), complete=True), engine)
             _check_held(claim(engine, _facts(parts.ids, parts.settings)), parts.settings)
         except BaseException:
             engine.dispose()
@@ -70,8 +73,8 @@ def open_to_read(settings: Settings) -> Parts:
         engine = open_engine(settings.database_url, pool_size=THREADS, make=False, read_only=True)
         try:
             check_newest(engine)
-            parts = wire(settings, engine)
-            _check_held(held_otherwise(claims(engine), _facts(parts.ids, settings)), settings)
+            parts = wire(with_key_in_force(engine, settings, complete=False), engine)
+            check_facts(parts)
         except BaseException:
             engine.dispose()
             raise
@@ -136,6 +139,20 @@ def begin(settings: Settings) -> None:
     open_parts(settings, begin=True).close()
 
 
+def check_facts(parts: Parts) -> None:
+    """Raises ConfigError where the database does not belong to the configuration."""
+    _check_held(held_otherwise(claims(parts.engine), _facts(parts.ids, parts.settings)), parts.settings)
+
+
+def key_of(settings: Settings) -> Key:
+    """The verifier key of the configured log, also of one that was not begun yet. Raises ConfigError, Unavailable."""
+    with _named():
+        if is_begun(settings.database_url):
+            with opened_engine(settings.database_url, make=False) as engine:
+                settings = with_key_in_force(engine, settings, complete=False)
+    return signing_key(settings).key
+
+
 def check_up_to_date(url: str) -> None:
     """Raises as `database` does, and Unavailable where the database is not at the newest revision."""
     with database(url) as engine:
@@ -192,13 +209,13 @@ def _ask_first(settings: Settings) -> None:
 
 def _with_secrets(engine: Engine, settings: Settings) -> Settings:
     """The first start makes the secrets that are not there; a database that was made with others wants those back."""
-    names = {"secret": "secret", "log_key": "signing_key"}
+    names = {"secret": "secret", LOG_KEY: "signing_key"}
     return make_secrets(settings, [names[fact] for fact in claims(engine) if fact in names])
 
 
 def _facts(ids: Ids, settings: Settings) -> dict[str, str]:
     """What a log is first used with."""
-    facts = {"secret": ids.fingerprint(), "log_key": str(signing_key(settings).key)}
+    facts = {"secret": ids.fingerprint(), LOG_KEY: str(signing_key(settings).key)}
     return facts | {f"source:{name}": source.provider for name, source in settings.sources.items()}
 
 
@@ -208,8 +225,11 @@ def _check_held(otherwise: Mapping[str, str], settings: Settings) -> None:
         if name == "secret":
             mend = "this database was made with another service secret: give it back, or begin with another database"
             raise ConfigError(settings.path, "service.secret", mend)
-        if name == "log_key":
-            mend = f"the checkpoints of this database are signed by {held}: give that key and its origin back"
+        if name == LOG_KEY:
+            mend = (
+                f"the checkpoints of this database are signed by {held}: give that key and its origin back; "
+                "`hookfold audit rotate-key` puts another one in its place"
+            )
             raise ConfigError(settings.path, "service.signing_key", mend)
         key = f"sources.{name.removeprefix('source:')}.provider"
         raise ConfigError(settings.path, key, f"the log knows this source as {held}: choose another name for a new one")

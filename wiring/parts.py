@@ -13,7 +13,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from adapters.audit import Notary, Sealer, SigningKey
+from adapters.audit import CurrentKey, Notary, Sealer
 from adapters.config import ConfigError, Forward, Settings
 from adapters.config import Source as Configured
 from adapters.console import console
@@ -50,6 +50,7 @@ from core import fold
 from core.event import SECOND, Instant
 from core.ids import Ids
 from wiring.lookout import Lookout
+from wiring.signing import signing_key
 
 Append = Callable[[Entry | Rejection | Probe], Receipt]
 
@@ -81,6 +82,7 @@ class Handed(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What every process of a service has, whether it serves or writes. `replica`: where questions are put.
+    `signing`: the key that all of them in this process sign with.
 
     `secrets_changed`: when those of a source changed last, as far as that is known. `holder`: by which the process
     that delivers takes over what one before it held. It is made with the service, whose processes all have the same.
@@ -92,6 +94,7 @@ class Parts:
     ids: Ids
     providers: Mapping[str, Provider]
     sources: Mapping[str, Source]
+    signing: CurrentKey
     secrets_changed: Mapping[str, Instant] = field(default_factory=dict)
     holder: str = field(default_factory=partial(token_hex, 16))
 
@@ -171,7 +174,7 @@ class Parts:
 
     def notary(self) -> Notary:
         """Who signs the log."""
-        return Notary(Tree(self.engine), signing_key(self.settings))
+        return Notary(Tree(self.engine), self.signing)
 
     def works_behind(self) -> bool:
         """Whether there is work that no sender waits for: a relayed source, or one that is reconciled by itself."""
@@ -219,7 +222,7 @@ class Parts:
         return made if self.replica is None else replace(made, replica=self._over(self.replica, made))
 
     def _over(self, replica: Engine, made: Api) -> Api:
-        notary = Notary(Tree(replica), signing_key(self.settings))
+        notary = Notary(Tree(replica), self.signing)
         plans = made.plans and made.plans.read_from(replica)
         return replace(made, reads=Reads(replica), notary=notary, plans=plans, patience=REPLAYED_WITHIN)
 
@@ -244,7 +247,8 @@ def wire(settings: Settings, engine: Engine) -> Parts:
     providers = {name: build(source) for name, source in settings.sources.items()}
     sources = {name: source_of(providers[name], configured) for name, configured in settings.sources.items()}
     replica = None if is_read_only(engine) else _replica(settings)
-    return Parts(settings, engine, replica, Ids(settings.service.key), providers, sources)
+    signing = CurrentKey(signing_key(settings))
+    return Parts(settings, engine, replica, Ids(settings.service.key), providers, sources, signing)
 
 
 def _replica(settings: Settings) -> Engine | None:
@@ -290,8 +294,3 @@ def first_commands(settings: Settings) -> list[str]:
     secret = one.secrets[0].value if one.secrets else None
     curl = first_curl(base, one.path, one.provider, secret, one.package_name, now() / SECOND)
     return [curl.strip(), f"HOOKFOLD_PORT={settings.port} hookfold simulate --source {one.name}"]
-
-
-def signing_key(settings: Settings) -> SigningKey:
-    """What the log's checkpoints are signed with."""
-    return SigningKey(settings.service.seed, settings.service.origin)

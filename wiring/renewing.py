@@ -1,4 +1,4 @@
-"""Reads secrets again while the service runs (SIGHUP): those of the sources, and the tokens."""
+"""Reads secrets again while the service runs (SIGHUP): those of the sources, the tokens, and the log's signing key."""
 
 import os
 from collections.abc import Callable
@@ -9,11 +9,12 @@ import msgspec
 import structlog
 
 from adapters import config as configuration
-from adapters.config import ConfigError, Settings, Source
+from adapters.config import ConfigError, Settings, Source, waiting_key
 from adapters.http import Api, Door
 from adapters.providers import build
-from wiring.opening import note
+from wiring.opening import check_facts, note
 from wiring.parts import Handed, Parts
+from wiring.signing import signing_key, with_key_in_force
 
 _logger = structlog.get_logger()
 
@@ -29,8 +30,9 @@ class Renewal:
         """Logs what became of it, never what was read."""
         try:
             found = configuration.load(self._parts.settings.path, os.environ)
+            found = self._with_log(found)
             settings = with_secrets_of(self._parts.settings, found)
-            self._parts = note(replace(self._parts, settings=settings), "reload")
+            self._take(replace(self._parts, settings=settings))
         except ConfigError as error:
             _logger.error("reload_refused", reason=str(error), mend="nothing was changed: mend it, send SIGHUP again")  # noqa: TRY400
             return
@@ -39,15 +41,33 @@ class Renewal:
             return
         self._hand(self._parts.handed())
         if left := left_for_restart(settings, found):
-            _logger.warning("restart_needed", changed=left, mend="SIGHUP takes secrets and tokens alone")
+            _logger.warning(
+                "restart_needed", changed=left, mend="SIGHUP takes secrets, tokens and the signing key alone"
+            )
         _logger.info("reloaded")
+
+    def _with_log(self, found: Settings) -> Settings:
+        """The same with the name of the log, and with its key where a rotation was interrupted."""
+        if found.service.signing_key == self._parts.settings.service.signing_key and waiting_key(found) is None:
+            service = msgspec.structs.replace(found.service, log_name=self._parts.settings.service.log_name)
+            return msgspec.structs.replace(found, service=service)
+        return with_key_in_force(self._parts.engine, found, complete=not self._parts.read_only)
+
+    def _take(self, parts: Parts) -> None:
+        """Raises ConfigError where the log has another key."""
+        if parts.settings.service.signing_key != self._parts.settings.service.signing_key:
+            check_facts(parts)
+        self._parts = note(parts, "reload")
+        parts.signing.key = signing_key(parts.settings)
 
 
 def with_secrets_of(running: Settings, found: Settings) -> Settings:
     """What runs, with the secrets that were found. The gate before `/v1` neither comes nor goes with its tokens."""
     sources = {name: _renewed(source, found.sources.get(name)) for name, source in running.sources.items()}
     tokens = found.tokens if running.tokens and found.tokens else running.tokens
-    return msgspec.structs.replace(running, sources=sources, tokens=tokens)
+    key = {"signing_key": found.service.signing_key, "log_name": found.service.log_name}
+    service = msgspec.structs.replace(running.service, **key)
+    return msgspec.structs.replace(running, service=service, sources=sources, tokens=tokens)
 
 
 def left_for_restart(taken: Settings, found: Settings) -> list[str]:
@@ -69,6 +89,8 @@ def renew(handed: Handed, door: Door, api: Api) -> None:
 def renew_tokens(handed: Handed, api: Api) -> None:
     """The same of one that takes no deliveries."""
     api.holders.renew(handed.settings.tokens)
+    if api.notary is not None:
+        api.notary.sign_with(signing_key(handed.settings))
 
 
 def _renewed(running: Source, found: Source | None) -> Source:

@@ -30,6 +30,18 @@ class SigningKey:
             raise ValueError("this could be taken for a checkpoint")
         return note.sign(text, self.key, self._sign)
 
+    def sign_too(self, signed: str) -> str:
+        """A note that somebody signed, with a signature of this key below."""
+        text = note.parse(signed).text
+        return signed + self.attest(text).removeprefix(f"{text}\n")
+
+
+class CurrentKey:
+    """The key that signs in this process: another one once the log's key was rotated."""
+
+    def __init__(self, key: SigningKey) -> None:
+        self.key = key
+
 
 def check(public: bytes, signature: bytes, text: bytes) -> bool:
     """Whether it is that key's Ed25519 signature of the text (RFC 8032)."""

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from adapters.audit.keys import SigningKey, opened
+from adapters.audit.chain import KeyChain
+from adapters.audit.keys import CurrentKey, SigningKey
 from adapters.sql import StoredCheckpoint, Tree, TreeView
 from core import merkle
 from core.note import Checkpoint, Key, Proof
 
+_ROTATED = "the log's key was rotated: give this service the new one, and send it SIGHUP or start it anew"
 _SOON = "the service that writes makes one every now and then, ask again"
 
 
@@ -21,6 +23,10 @@ class Empty(Exception):
 
 class Uncovered(Exception):
     """No checkpoint covers what is asked for, and none can be made here: who writes the log makes the next one."""
+
+
+class KeyReplaced(Uncovered):
+    """The log's key was rotated, and who signs here has not got the new one yet."""
 
 
 class Included(NamedTuple):
@@ -56,18 +62,35 @@ class Grown(NamedTuple):
 class Notary:
     """Any thread may call. Methods raise Unavailable while the database is away, MissingEvent if an event is gone."""
 
-    def __init__(self, tree: Tree, signing: SigningKey) -> None:
+    def __init__(self, tree: Tree, signing: CurrentKey) -> None:
         self._tree = tree
         self._signing = signing
 
     @property
     def key(self) -> Key:
         """Who signs."""
-        return self._signing.key
+        return self._signing.key.key
 
-    def attest(self, text: str) -> str:
-        """A text of ours, signed with the log's key. Raises ValueError where it could be taken for a checkpoint."""
-        return self._signing.attest(text)
+    def sign_with(self, key: SigningKey) -> None:
+        """Goes on with another key, as all do who have the same `CurrentKey`."""
+        self._signing.key = key
+
+    def chain(self) -> KeyChain:
+        """The keys of this log up to ours. Raises KeyReplaced where that is not the one in force."""
+        with self._tree.look() as view:
+            return _chain(self.key, view)
+
+    def attest(self, text: str, by: Key | None = None) -> str:
+        """A text of ours, signed with the log's key, `by` where it has to be that one.
+
+        Raises KeyReplaced where it is not in force any more, ValueError where the text could be taken for a checkpoint.
+        """
+        signing = self._signing.key
+        with self._tree.look() as view:
+            _chain(signing.key, view)
+        if by not in (None, signing.key):
+            raise KeyReplaced(_ROTATED)
+        return signing.attest(text)
 
     def paths(self, positions: Sequence[int], size: int) -> list[list[bytes]]:
         """The inclusion paths of some events in the log of `size` positions; all of it is in memory meanwhile.
@@ -149,16 +172,26 @@ class Notary:
                 )
             )
 
-    def _make(self, newest: StoredCheckpoint | None, size: int, hashes: merkle.Hashes) -> str:
+    def _make(self, view: TreeView, newest: StoredCheckpoint | None, size: int, hashes: merkle.Hashes) -> str:
+        signing = self._signing.key
+        chain = _chain(signing.key, view)
         if newest is not None:
-            self._check_growth(opened(newest.note.decode(), self.key), newest, size, hashes)
-        return self._signing.sign(size, merkle.root(size, hashes))
+            self._check_growth(chain.opened(newest.note.decode()), newest, size, hashes)
+        return signing.sign(size, merkle.root(size, hashes))
 
     def _check_growth(self, before: Checkpoint, stored: StoredCheckpoint, size: int, hashes: merkle.Hashes) -> None:
         if before.size != stored.size or size < before.size or merkle.root(before.size, hashes) != before.root:
             raise Contradiction(
                 f"the log does not extend checkpoint {stored.number}: `hookfold audit verify` tells where"
             )
+
+
+def _chain(key: Key, view: TreeView) -> KeyChain:
+    """The log's keys up to ours, which has to be the one in force."""
+    chain = KeyChain(key, view.rotations())
+    if chain.newest != key:
+        raise KeyReplaced(_ROTATED)
+    return chain
 
 
 def _included(view: TreeView, position: int, size: int, note: str | None) -> Included:

@@ -1,6 +1,6 @@
 """The command line: one small file for each command, wired by the composition root."""
 
-from adapters.cli.commands import Asked, Commands, Keeping, Serving
+from adapters.cli.commands import Asked, Commands, Keeping, Rotated, Serving
 from adapters.cli.main import command_line
 
-__all__ = ["Asked", "Commands", "Keeping", "Serving", "command_line"]
+__all__ = ["Asked", "Commands", "Keeping", "Rotated", "Serving", "command_line"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from adapters.audit import Contradiction, Empty, Included, Notary, Uncovered, Unsent, opened, send
+from adapters.audit import Contradiction, Empty, Included, KeyChain, Notary, Uncovered, Unsent, send
 from adapters.cli.commands import (
     Commands,
     Failed,
@@ -24,6 +24,7 @@ from adapters.cli.erase import erase, retract
 from adapters.cli.evidence import bundle
 from adapters.cli.pace import Pace
 from adapters.cli.retain import retain
+from adapters.cli.rotate import rotate_key
 from adapters.cli.timeline import completeness, timeline
 from adapters.sql import MissingEvent, Verified
 from core.note import Checkpoint, Key, to_base64
@@ -62,10 +63,12 @@ def verify(
     found = None if alone else settings(config, database)
     with errors_in_one_line():
         key = commands.key(found) if vkey is None and found is not None else _key(vkey or "")
-    kept = [_kept(name, key) for name in against]
-    started = time.monotonic()
+    url, started = found.database_url if found else str(database), time.monotonic()
     with errors_in_one_line():
-        verified = commands.verify(found.database_url if found else str(database), found, key, kept, AuditProgress())
+        chain = commands.keys(url, key)
+    kept = [_kept(name, chain) for name in against]
+    with errors_in_one_line():
+        verified = commands.verify(url, found, key, kept, AuditProgress())
     _tell(verified, time.monotonic() - started, as_json)
 
 
@@ -89,7 +92,7 @@ def checkpoint(
     With --json it stands in a document here, beside what it says; other places get it as it is.
     """
     with _notary(commands, config, database) as notary:
-        note, key = notary.latest(), notary.key
+        note, chain = notary.latest(), notary.chain()
     for place in to:
         if place == "-" and as_json:
             continue
@@ -98,7 +101,7 @@ def checkpoint(
         except Unsent as error:
             raise Failed(str(error)) from error
     if as_json:
-        click.echo(json.dumps(_signed(note, key)))
+        click.echo(json.dumps(_signed(note, chain)))
 
 
 @audit.command()
@@ -147,7 +150,7 @@ def key(commands: Commands, config: Path | None, as_json: bool) -> None:
     click.echo(json.dumps(told) if as_json else str(found))
 
 
-for command in (erase, retain, retract, bundle, timeline, completeness):
+for command in (erase, retain, retract, rotate_key, bundle, timeline, completeness):
     audit.add_command(command)
 
 
@@ -179,19 +182,19 @@ def _key(text: str) -> Key:
         raise Wrong(f"--key: {error}") from error
 
 
-def _kept(name: str, key: Key) -> Checkpoint:
+def _kept(name: str, chain: KeyChain) -> Checkpoint:
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Wrong(f"--against: {name} cannot be read") from error
     try:
-        return opened(text, key)
+        return chain.opened(text)
     except ValueError as error:
         raise Failed(f"{name} is no checkpoint of this log: {error}") from error
 
 
-def _signed(note: str, key: Key) -> dict[str, object]:
-    said = opened(note, key)
+def _signed(note: str, chain: KeyChain) -> dict[str, object]:
+    said = chain.opened(note)
     return {"origin": said.origin, "size": said.size, "root": to_base64(said.root), "checkpoint": note}
 
 

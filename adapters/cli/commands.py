@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NoReturn, Protocol
+from typing import BinaryIO, NamedTuple, NoReturn, Protocol
 
 import click
 
 from adapters import config as configuration
 from adapters.archive import Exporter, ExportProgress
-from adapters.audit import Notary
+from adapters.audit import KeyChain, Notary
 from adapters.config import ConfigError, Settings
 from adapters.evidence import Evidence
 from adapters.server import Reconciled, Redelivered, StoredDelivery
@@ -61,6 +61,15 @@ class Redelivering(Protocol):
     ) -> None: ...
 
 
+class Rotated(NamedTuple):
+    """A signing key in the place of another one: the event that tells of it, and the first checkpoint it signed."""
+
+    position: int
+    before: Key
+    key: Key
+    checkpoint: str
+
+
 Reconcile = Callable[[str, int | None, Callable[[Reconciled], None]], Reconciled]
 """(a source with an API, questions at most, progress) -> what was learnt."""
 
@@ -89,8 +98,10 @@ class Commands:
     `quarantine` opens what verifies kept rejections again, for a block.
     `relays` opens what pauses deliveries to handlers and decides about dead ones, for a block.
     `replay` opens what rebuilds projections, for a block, `rereader` what reads again what could not be read.
-    `key` gives the log's verifier key, `notary` opens who signs and proves, for a block; `verify` verifies the log of a
-    database (URL, settings or None, key, checkpoints kept elsewhere, progress) and writes nothing.
+    `key` gives the log's verifier key, `keys` those of a database (a URL) that a trusted one leads to; `rotate` has the
+    key that a reference names sign from now on, else a new one; `notary` opens who signs and proves, for a block;
+    `verify` verifies the log of a database (URL, settings or None, key, checkpoints kept elsewhere, progress) and
+    writes nothing.
     `asking` opens the query API over a database, for a block.
     `export` opens what writes the log to files, for a block; `import_` takes a file over (with new positions, where
     told so) and counts in the outcome what is committed, also when it raises adapters.sql.Misfit.
@@ -103,6 +114,8 @@ class Commands:
     back_up: Callable[[str, Path], int] = not_wired
     faults: Callable[[str], list[str]] = not_wired
     key: Callable[[Settings], Key] = not_wired
+    keys: Callable[[str, Key], KeyChain] = not_wired
+    rotate: Callable[[Settings, str | None], Rotated] = not_wired
     notary: Callable[[Settings], AbstractContextManager[Notary]] = not_wired
     keeping: Callable[[Settings], AbstractContextManager[Keeping]] = not_wired
     reconciling: Callable[[Settings], AbstractContextManager[Reconcile]] = not_wired

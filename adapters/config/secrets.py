@@ -51,17 +51,28 @@ def replica_url(given: object, url: str, where: Path, env: Mapping[str, str]) ->
 
 def beside(secret: Secret, folder: Path, where: Path) -> Path:
     """Where the signing key stands unless it is configured: in the folder of the service's secret."""
-    named = secret.ref.removeprefix("file:")
-    return (_path(named, where).parent if named != secret.ref else folder) / "signing-key"
+    file = file_of(secret, where)
+    return (folder if file is None else file.parent) / "signing-key"
 
 
 def signing_key(ref: object, default: Path, where: Path, env: Mapping[str, str]) -> Secret:
     """The key of the checkpoints, in `default` without a `ref`; a file that is not there is told as absent."""
-    key = "service.signing_key"
-    secret = _found(ref, default, where, env, key)
-    if secret.absent is None and re.fullmatch("[0-9a-f]{64}", secret.value) is None:
-        raise ConfigError(where, key, f"{secret.ref} is no Ed25519 key: it holds 64 hex digits, 0-9 and a-f")
+    secret = _found(ref, default, where, env, "service.signing_key")
+    return secret if secret.absent is not None else check_signing_key(secret, where)
+
+
+def check_signing_key(secret: Secret, where: Path) -> Secret:
+    """Raises ConfigError where it is no key."""
+    if re.fullmatch("[0-9a-f]{64}", secret.value) is None:
+        mend = f"{secret.ref} is no Ed25519 key: it holds 64 hex digits, 0-9 and a-f"
+        raise ConfigError(where, "service.signing_key", mend)
     return secret
+
+
+def file_of(secret: Secret, where: Path) -> Path | None:
+    """The file of a secret; None where it is none."""
+    named = secret.ref.removeprefix("file:")
+    return None if named == secret.ref else _path(named, where)
 
 
 def path_secret(

@@ -164,7 +164,8 @@ class Service(msgspec.Struct, frozen=True):
     of the key); `checkpoint_every`: microseconds between two while the log grows; `answer_within`: microseconds behind
     which a delivery that is not committed yet is answered all the same, with 503. `peer_rate`: how many requests a
     serving process takes from one peer; `trusted_proxies`: networks whose `X-Forwarded-For` says who that is;
-    `read_database_url`: a replica of the database, where questions are put.
+    `read_database_url`: a replica of the database, where questions are put. `log_name`: what the log was named after
+    its first key, once that is known; an `origin` goes before.
     """
 
     secret: Secret
@@ -176,6 +177,7 @@ class Service(msgspec.Struct, frozen=True):
     peer_rate: Rate | None = None
     trusted_proxies: tuple[str, ...] = ()
     read_database_url: Secret | None = None
+    log_name: str | None = None
 
     @property
     def key(self) -> bytes:

@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from adapters.audit import Notary, opened
+from adapters.audit import KeyChain, Notary
 from adapters.evidence.arranged import Arranged
 from adapters.evidence.declaration import declaration
 from adapters.evidence.packing import Packing, Spool, Write
@@ -65,10 +65,11 @@ class Evidence:
         if place is None:
             raise LookupError("no source that is configured has such a session or measurement")
         name, stream = place
+        chain = self._notary.chain()  # before the events are looked at: how its keys came into force is among them
         with ExitStack() as held:
             file = held.enter_context(TemporaryFile())
             with self._reads.exhibits(name, stream) as exhibits:
-                _Bundle(self._notary, self._sources[name], subject, stream, exhibits).write(file)
+                _Bundle(self._notary, chain, self._sources[name], subject, stream, exhibits).write(file)
             self._record("evidence_made", by=by, of=subject)
             size = file.tell()
             file.seek(0)
@@ -79,8 +80,11 @@ class Evidence:
 class _Bundle:
     """One bundle while it is made."""
 
-    def __init__(self, notary: Notary, source: Source, subject: str, stream: str, exhibits: Exhibits) -> None:
+    def __init__(
+        self, notary: Notary, chain: KeyChain, source: Source, subject: str, stream: str, exhibits: Exhibits
+    ) -> None:
         self._notary = notary
+        self._chain = chain
         self._source = source
         self._subject = subject
         self._stream = stream
@@ -97,18 +101,18 @@ class _Bundle:
             steps, stepped, rest = (held.enter_context(closing(Spool())) for _ in range(3))
             arranged = held.enter_context(closing(Arranged(self._machine)))
             checkpoint = self._notary.latest()
-            packing.add("key.txt", f"{self._notary.key}\n".encode())
+            packing.add("key.txt", f"{self._chain.newest}\n".encode())
             packing.add("checkpoint.note", checkpoint.encode())
             packing.add("machine.json", _json(declaration(self._machine)))
             packing.add("verify.py", VERIFIER.read_bytes())
             with packing.adding("events.json") as write:
-                self._write_events(write, opened(checkpoint, self._notary.key).size, arranged)
+                self._write_events(write, self._chain.opened(checkpoint).size, arranged)
             self._add_payloads(packing, rest, arranged)
             if self._whole:
                 self._step(steps, stepped, arranged)
             with packing.adding("state.json") as write:
                 self._write_state(write, steps)
-            facts = ReportFacts(self._subject, self._source.provider, self._count, str(self._notary.key), checkpoint)
+            facts = ReportFacts(self._subject, self._source.provider, self._count, str(self._chain.newest), checkpoint)
             told = _state(self._state) if self._whole else None
             with packing.adding("report.html") as write:
                 for piece in report(facts, told, (stepped, rest), packing.listed):
@@ -117,6 +121,8 @@ class _Bundle:
 
     def _write_events(self, write: Write, size: int, arranged: Arranged) -> None:
         between = b"[\n"
+        for held in self._chain.keys[1:]:
+            arranged.tell(held.since)
         for page in self._pages(arranged):
             for one, path in zip(page, self._notary.paths([one.columns.position for one in page], size), strict=True):
                 write(between + msgspec.json.encode(_event(one, path)))
@@ -145,7 +151,7 @@ class _Bundle:
                 arranged.tell(teller)
 
     def _pages(self, arranged: Arranged) -> Iterator[list[Exhibit]]:
-        """The stream's events by position; then our own that tell of erasures and retractions among them."""
+        """The stream's events by position; then our own: of erasures and retractions among them, of rotated keys."""
         yield from self._exhibits.pages()
         yield from self._exhibits.pages_at(arranged.tellers())
 
@@ -190,8 +196,8 @@ class _Bundle:
                     digest.update(line)
                     write(line)
             lines = f"{digest.hexdigest()}  files.sha256\n".encode()
-        text = f"{head}\nlog {self._notary.key.name}\n{lines.decode()}"
-        packing.add("manifest.note", self._notary.attest(text).encode())
+        text = f"{head}\nlog {self._chain.newest.name}\n{lines.decode()}"
+        packing.add("manifest.note", self._notary.attest(text, self._chain.newest).encode())
 
     def _is_folded(self, one: Exhibit) -> bool:
         return one.columns.stream == self._stream and one.retraction is None

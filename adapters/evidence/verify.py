@@ -75,7 +75,7 @@ def packed(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def verify(files: Files, expected: str | None) -> list[str]:
     """What was found to be right. Raises Wrong, which names the file."""
-    key = Key(read_text(files, "key.txt"), expected)
+    key = Key(read_text(files, "key.txt"), "key.txt")
     check_manifest(files, key)
     origin, size, root = checkpoint_of(key.opened(read_text(files, "checkpoint.note"), "checkpoint.note"))
     if origin != key.name:
@@ -85,24 +85,23 @@ def verify(files: Files, expected: str | None) -> list[str]:
     for exhibit in exhibits:
         check_event(files, exhibit, size, root)
         check_telling(files, exhibit, by_position)
+    followed = follow(files, exhibits, key, expected)
     said = f"{len(exhibits)} events are in the log of {size} positions as they were recorded"
-    lines = [f"signed by {key.text}", said, *fold(files, exhibits)]
+    lines = [f"signed by {key.text}", *followed, said, *fold(files, exhibits)]
     return lines if expected else [*lines, "the key is the bundle's own: compare it with the one that you were given"]
 
 
 class Key:
     """A verifier key of c2sp.org/signed-note: NAME+ID+BASE64."""
 
-    def __init__(self, text: str, expected: str | None) -> None:
+    def __init__(self, text: str, where: str) -> None:
         self.text = text.strip()
         self.name, _, rest = self.text.partition("+")
         given, _, encoded = rest.partition("+")
-        typed = unbase64(encoded, "key.txt")
+        typed = unbase64(encoded, where)
         self.id = hashlib.sha256(self.name.encode() + b"\n" + typed).digest()[:4]
         if text != self.text + "\n" or typed[:1] != b"\x01" or len(typed) != 33 or self.id.hex() != given:
-            raise Wrong("key.txt", "it is not an Ed25519 verifier key")
-        if expected is not None and expected.strip() != self.text:
-            raise Wrong("key.txt", "it is not the key that you were given")
+            raise Wrong(where, "it is not an Ed25519 verifier key")
         self._public = Ed25519PublicKey.from_public_bytes(typed[1:])
 
     def opened(self, note: str, name: str) -> str:
@@ -124,6 +123,32 @@ class Key:
             self._public.verify(signature, text.encode())
         except InvalidSignature:
             raise Wrong(name, "it was altered: the signature does not fit") from None
+
+
+def follow(files: Files, exhibits: list[dict[str, Any]], key: Key, expected: str | None) -> list[str]:
+    """How the key that was given leads to the bundle's: each vouches for the next one in an event of the log's own."""
+    known, said = (expected or key.text).strip(), []
+    for exhibit in sorted(exhibits, key=lambda one: one["columns"][0]):
+        columns = exhibit["columns"]
+        if known != key.text and (columns[1], columns[5], exhibit["origin"]) == ("hookfold", "key_rotated", None):
+            before, known = known, vouched_for(held(files, f"events/{columns[0]:012}.body"), known)
+            if known != before:
+                said.append(f"at position {columns[0]}, {before} vouches for {known}")
+    if known != key.text:
+        raise Wrong("key.txt", "it is not the key that you were given")
+    return said
+
+
+def vouched_for(body: bytes, known: str) -> str:
+    """The key that `known` vouches for in the event of a rotation; `known` itself where it vouches for none."""
+    try:
+        note = json.loads(body)["note"]
+        text = Key(known + "\n", "--key").opened(note, "key.txt")
+        head, log, before, after = text.splitlines()
+    except (Wrong, ValueError, KeyError, TypeError, AttributeError):
+        return known
+    ours = (head, log, before) == ("hookfold key v1", f"log {known.partition('+')[0]}", f"from {known}")
+    return after.removeprefix("to ") if ours else known
 
 
 def check_manifest(files: Files, key: Key) -> None:

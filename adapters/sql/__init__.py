@@ -1,5 +1,7 @@
 """The event log and its projections in SQL."""
 
+from adapters.sql.audit.rotate import NotInForce, rotate_key
+from adapters.sql.audit.rotations import LOG_KEY, Rotation, recorded_rotations
 from adapters.sql.audit.tree import MissingEvent, StoredCheckpoint, Tree, TreeView
 from adapters.sql.audit.verify import Verified, recompute
 from adapters.sql.database.address import WrongAddress
@@ -77,6 +79,7 @@ from adapters.sql.transfer.import_record import record_imports
 from adapters.sql.transfer.importer import Importer, ImportItem
 
 __all__ = [
+    "LOG_KEY",
     "MOST_COUNTED",
     "NEWEST",
     "NOBODY",
@@ -124,6 +127,7 @@ __all__ = [
     "LongStreams",
     "Measured",
     "MissingEvent",
+    "NotInForce",
     "Noted",
     "Outbox",
     "Part",
@@ -148,6 +152,7 @@ __all__ = [
     "ReplayProgress",
     "ReplayRefused",
     "Rereader",
+    "Rotation",
     "Seen",
     "Selection",
     "Settled",
@@ -196,7 +201,9 @@ __all__ = [
     "probe",
     "recompute",
     "record_imports",
+    "recorded_rotations",
     "revision",
+    "rotate_key",
     "sealed_by",
     "secrets_changed",
     "seldom_collecting",

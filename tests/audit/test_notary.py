@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from adapters.audit import Contradiction, Empty, Notary, Sealer
+from adapters.audit import Contradiction, CurrentKey, Empty, Notary, Sealer
 from adapters.sql import MissingEvent, Tree
 from adapters.sql.audit import tree
 from core import merkle
@@ -211,7 +211,7 @@ def test_the_sealer_outlives_a_fault(audited: Audited):
     audited.grow(40)
     audited.tamper("DELETE FROM events WHERE position = 20")
 
-    sealer = Sealer(Notary(Tree(audited.engine), SIGNING), 0, tick=0.001)
+    sealer = Sealer(Notary(Tree(audited.engine), CurrentKey(SIGNING)), 0, tick=0.001)
     while sealer.faults < 2:
         pass
 
@@ -230,7 +230,7 @@ def test_a_sealer_that_waits_for_the_database_is_left_behind(audited: Audited, m
             return super().seal()
 
     with audited.tree._turn():
-        sealer = Sealer(Waiting(audited.tree, SIGNING), 0, tick=0.001)
+        sealer = Sealer(Waiting(audited.tree, CurrentKey(SIGNING)), 0, tick=0.001)
         waits.wait()
         sealer.close()
         left = sealer._thread.is_alive()

@@ -54,7 +54,7 @@ def test_nobody_waits_until_senders_are_quiet(bench: Bench):
     for number in range(3):
         migrate(bench.engine)
         assert claim(bench.engine, {f"fact {number}": "held"}) == {}
-        assert Tree(bench.engine).checkpoint(lambda _newest, size, _hashes: f"{size}") is not None
+        assert Tree(bench.engine).checkpoint(lambda _view, _newest, size, _hashes: f"{size}") is not None
         with Transactions(bench.engine).turn() as cursor:
             assert cursor.execute("SELECT 1").fetchall()
         assert keeping.retractor.retract(number + 1, "a lie") > LONG

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from adapters.audit import Notary, SigningKey
+from adapters.audit import CurrentKey, Notary, SigningKey
 from adapters.http import due_counts
 from adapters.sql import Entry, Outbox, Reads, Settled, Tree
 from adapters.sql.log.kept_deliveries import KEPT
@@ -313,7 +313,7 @@ def _entry(house: House, source: str, document: dict[str, Any], key: str = "") -
 
 
 def _notary(house: House) -> Notary:
-    return Notary(Tree(house.engine), SigningKey(b"k" * 32))
+    return Notary(Tree(house.engine), CurrentKey(SigningKey(b"k" * 32)))
 
 
 def _paths_of_one(house: House) -> Iterator[str]:

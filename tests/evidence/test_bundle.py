@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from adapters.audit import Notary, SigningKey
+from adapters.audit import CurrentKey, Notary, SigningKey
 from adapters.evidence import Evidence, verify
 from adapters.evidence.bundle import Made
 from adapters.providers import Outcome, outcome_body, read_outcome
@@ -68,7 +68,9 @@ def send(bench: Erasing, source: str, documents: list[dict[str, Any]]) -> None:
 
 
 def evidence(bench: Erasing) -> Evidence:
-    return Evidence(Reads(bench.engine), Notary(Tree(bench.engine), SIGNING), bench.views, bench.recorder.record)
+    return Evidence(
+        Reads(bench.engine), Notary(Tree(bench.engine), CurrentKey(SIGNING)), bench.views, bench.recorder.record
+    )
 
 
 def read(made: Made) -> bytes:

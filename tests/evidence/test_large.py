@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.audit import Notary, SigningKey
+from adapters.audit import CurrentKey, Notary, SigningKey
 from adapters.evidence import Evidence, verify
 from adapters.evidence.bundle import Made
 from adapters.sql import Reads, Tree
@@ -33,7 +33,9 @@ def bench(database_url: str) -> Iterator[Erasing]:
 
 
 def evidence(bench: Erasing, signing: SigningKey = SIGNING) -> Evidence:
-    return Evidence(Reads(bench.engine), Notary(Tree(bench.engine), signing), bench.views, bench.recorder.record)
+    return Evidence(
+        Reads(bench.engine), Notary(Tree(bench.engine), CurrentKey(signing)), bench.views, bench.recorder.record
+    )
 
 
 def fill(bench: Erasing, count: int, beside: int = 0) -> str:
@@ -121,8 +123,9 @@ def test_a_bundle_that_cannot_be_recorded_is_not_given_away(bench: Erasing):
     def refuse(*_: object, **__: object) -> None:
         raise LookupError("nobody records")
 
+    refusing = Evidence(Reads(bench.engine), Notary(Tree(bench.engine), CurrentKey(SIGNING)), bench.views, refuse)
     with pytest.raises(LookupError, match="nobody records"):
-        Evidence(Reads(bench.engine), Notary(Tree(bench.engine), SIGNING), bench.views, refuse).bundle(visit)
+        refusing.bundle(visit)
 
 
 def test_a_bundle_of_an_earlier_build_is_still_taken():

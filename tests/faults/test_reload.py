@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.audit import opened
+from adapters.config import load
 from adapters.providers import sign_wms
+from app import commands
 from tests.support.logs import wms
 from tests.support.service import PATIENCE, Answer, Service, running
 
@@ -35,6 +38,7 @@ class Reloaded:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.url = f"sqlite:///{folder}/hookfold.db"
         self.service: Service
 
     def write(self, secrets: list[str], token: str = OLD, more: str = "") -> None:
@@ -74,8 +78,7 @@ def until(true: Callable[[], bool]) -> None:
 def reloaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reloaded]:
     found = Reloaded(tmp_path_factory.mktemp("reloaded"))
     found.write(["file:old"])
-    url = f"sqlite:///{found.folder}/hookfold.db"
-    with running(url, found.folder, configuration=configuration(["file:old"])) as found.service:
+    with running(found.url, found.folder, configuration=configuration(["file:old"])) as found.service:
         yield found
 
 
@@ -123,6 +126,21 @@ def test_what_is_wrong_changes_nothing_and_a_process_started_later_has_the_newes
     reloaded.service.await_ready()
     assert reloaded.deliver(NEW).status == 200
     assert reloaded.ask("/v1/sessions", NEW).status == 200
+
+
+def test_a_signing_key_that_was_rotated_signs_without_a_restart(reloaded: Reloaded):
+    reloaded.write(["file:new"], token=NEW)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HOOKFOLD_DATABASE_URL", reloaded.url)
+        told = commands().rotate(load(reloaded.folder / "hookfold.toml", os.environ), None)
+    assert reloaded.deliver(NEW).status == 200
+    assert reloaded.ask("/v1/audit/checkpoint?fresh=true", NEW).status == 503
+
+    reloaded.hang_up()
+
+    until(lambda: reloaded.ask("/v1/audit/key", NEW).body.decode().strip() == str(told.key))
+    fresh = reloaded.ask("/v1/audit/checkpoint?fresh=true", NEW).body.decode()
+    assert opened(fresh, told.key).size > told.position
 
 
 def test_what_counts_from_the_next_start_only_is_named(reloaded: Reloaded):

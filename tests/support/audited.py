@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from adapters.audit import Notary, SigningKey, Verification, opened, verify_log
-from adapters.sql import Entry, ImportedEvent, Importer, Tree, Verified, recompute
+from adapters.audit import CurrentKey, Notary, SigningKey, Verification, opened, verify_log, vouch
+from adapters.sql import LOG_KEY, Entry, ImportedEvent, Importer, Tree, Verified, claim, recompute, rotate_key
 from adapters.sql.log.seal import seal
 from core.event import Reading
 from core.header_codec import unpack
@@ -31,7 +31,7 @@ class Audited(Erasing):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.tree = Tree(self.engine)
-        self.notary = Notary(self.tree, SIGNING)
+        self.notary = Notary(self.tree, CurrentKey(SIGNING))
         self.readers = {name: lambda _kind, body, read=source.read: read(body) for name, source in self.sources.items()}
 
     def grow(self, count: int) -> None:
@@ -57,6 +57,14 @@ class Audited(Erasing):
         outcome = importer.take([self._of_another_log(number) for number in range(start, end)])
         importer.close()
         assert outcome.appended == end - start
+
+    def rotate(self, new: SigningKey) -> int:
+        """Has another key sign the log from now on; the position of the event that tells of it."""
+        old, self.notary = self.notary, Notary(self.tree, CurrentKey(new))
+        signing = old._signing.key
+        claim(self.engine, {LOG_KEY: str(signing.key)})
+        told = str(signing.key), str(new.key), vouch(signing, new)
+        return rotate_key(self.engine, self.log, self.recorder, *told)
 
     def verify(self, *kept: Checkpoint, connection: Connection | None = None) -> Verified:
         """Verifies the log: as it is committed, or as it is inside of a transaction."""

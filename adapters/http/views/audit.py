@@ -70,10 +70,33 @@ class ConsistencyProof(msgspec.Struct, tag_field="kind", tag="consistency", rena
     path: list[str]
 
 
+class AuditKey(msgspec.Struct):
+    """A verifier key. `since`: the position of the event from which on it signs; null for the first one.
+
+    `note`: what that event says, signed by the key before and by this one (c2sp.org/signed-note).
+    """
+
+    key: str
+    since: int | None
+    note: str | None
+
+
+class AuditKeys(msgspec.Struct):
+    """The keys of the log, the one in force last."""
+
+    data: list[AuditKey]
+
+
 @routes.one(Scope.READ, "/v1/audit/key", queries.Plain, str, media="text/plain")
 def audit_key(ask: Ask[queries.Plain]) -> Response:
     """The log's verifier key (c2sp.org/signed-note): name, key id and Ed25519 public key. Keep it elsewhere."""
     return Response(f"{_notary(ask).key}\n", content_type=PLAIN)
+
+
+@routes.one(Scope.READ, "/v1/audit/keys", queries.Plain, AuditKeys)
+def audit_keys(ask: Ask[queries.Plain]) -> AuditKeys:
+    """Every key that signed the log, the first one first: each vouches for the next one, in an event of the log."""
+    return AuditKeys([AuditKey(str(one.key), one.since or None, one.note) for one in _notary(ask).chain().keys])
 
 
 @routes.one(Scope.READ, "/v1/audit/checkpoint", CheckpointAsked, str, media="text/plain")

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text
 
+from adapters.sql.audit.rotations import Rotation, noted_rotations
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.snapshot import hold_still
 from adapters.sql.database.tables import checkpoints, events, nodes
@@ -29,7 +30,7 @@ _BLOCKS_AT_A_TIME = 256
 _MOST_ARMS = 100
 """Ranges of tiles in one statement: SQLite takes 500 terms."""
 
-_SEALING_LOCK = 7238703
+SEALING_LOCK = 7238703
 """Names the advisory lock of who appends nodes and checkpoints."""
 
 _HEAD = select(func.coalesce(func.max(events.c.position), 0))
@@ -43,8 +44,8 @@ _REMEMBER = text(
 
 T = TypeVar("T")
 
-Make = Callable[["StoredCheckpoint | None", int, merkle.Hashes], str]
-"""(the newest checkpoint, the log's size, its nodes) -> the next checkpoint, signed."""
+Make = Callable[["TreeView", "StoredCheckpoint | None", int, merkle.Hashes], str]
+"""(what is stored, the newest checkpoint, the log's size, its nodes) -> the next checkpoint, signed."""
 
 
 class StoredCheckpoint(NamedTuple):
@@ -111,7 +112,7 @@ class Tree:
             if head == (newest.size if newest else 0):
                 return newest
             _keep(connection, _complete(connection, head // WIDTH))
-            note = make(newest, head, Tiles(connection)).encode()
+            note = make(TreeView(connection), newest, head, Tiles(connection)).encode()
             return _append(connection, StoredCheckpoint(newest.number + 1 if newest else 1, head, note))
 
     @contextmanager
@@ -124,7 +125,7 @@ class Tree:
         """The transaction of the only one who seals."""
         with our_errors(), writing(self._engine) as connection:
             if connection.dialect.name == "postgresql":
-                connection.execute(select(func.pg_advisory_xact_lock(_SEALING_LOCK)))
+                connection.execute(select(func.pg_advisory_xact_lock(SEALING_LOCK)))
             yield connection
 
 
@@ -145,6 +146,10 @@ class TreeView:
     def checkpoint_of(self, size: int) -> StoredCheckpoint | None:
         """The checkpoint of exactly this size."""
         return _stored(self._connection, select(checkpoints).where(checkpoints.c.size == size))
+
+    def rotations(self) -> list[Rotation]:
+        """How the key that signs was rotated."""
+        return noted_rotations(self._connection)
 
     def prove(self, work: Callable[[merkle.Hashes], T]) -> T:
         """What `work` makes of the tree's nodes. It is run twice: first to learn which ones it needs."""

@@ -17,7 +17,7 @@ OWN = "hookfold"
 TYPES = frozenset(
     "body_read ids_read evidence_made exported imported left_out "
     "erased retracted forwarded replayed switched dropped reread configuration_changed "
-    "relay_paused relay_resumed relay_retried relay_dropped redelivered released".split()
+    "relay_paused relay_resumed relay_retried relay_dropped redelivered released key_rotated".split()
 )
 """Every type of our own events. None belongs to a stream: no machine folds them."""
 

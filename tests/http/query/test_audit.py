@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.audit import Notary
+from adapters.audit import CurrentKey, Notary
 from adapters.sql import Tree, open_engine
 from core.merkle import extends
 from tests.support.audited import SIGNING
@@ -17,7 +17,7 @@ from tests.support.signed import holds, leads_to, root_of
 def signed(database_url: str) -> Iterator[House]:
     """A house with a notary, and twenty events."""
     engine = open_engine(database_url)
-    made = House(database_url, notary=Notary(Tree(engine), SIGNING))
+    made = House(database_url, notary=Notary(Tree(engine), CurrentKey(SIGNING)))
     _grow(made, 20)
     yield made
     made.close()
@@ -126,7 +126,7 @@ def test_what_cannot_be_proven_is_refused_by_name(signed: House, asked: dict[str
 
 def test_an_empty_log_has_no_checkpoint_yet(database_url: str):
     engine = open_engine(database_url)
-    house = House(database_url, notary=Notary(Tree(engine), SIGNING))
+    house = House(database_url, notary=Notary(Tree(engine), CurrentKey(SIGNING)))
 
     problem = house.problem("/v1/audit/checkpoint", 404)
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from openapi_spec_validator import validate
 
-from adapters.audit import Notary
+from adapters.audit import CurrentKey, Notary
 from adapters.http import Door, ingest_blueprint
 from adapters.sql import Plans, Replay, Tree, open_engine
 from tests.support.audited import SIGNING
@@ -51,7 +51,7 @@ OPTIONS = {"post_hooks": [], "content_type_overrides": {"application/zip": "appl
 def whole(sqlite_url: str) -> Iterator[House]:
     """A house that has every path: it signs, replays, and takes deliveries."""
     engine = open_engine(sqlite_url)
-    made = House(sqlite_url, notary=Notary(Tree(engine), SIGNING))
+    made = House(sqlite_url, notary=Notary(Tree(engine), CurrentKey(SIGNING)))
     plans = Plans(made.engine, lambda _: Replay(made.engine, made.code, lambda: NOON), lambda: NOON)
     object.__setattr__(made.api, "plans", plans)
     door = Door(made.providers, 65_536, lambda: NOON)

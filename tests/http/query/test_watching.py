@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from structlog.testing import capture_logs
 
-from adapters.audit import Notary, SigningKey
+from adapters.audit import CurrentKey, Notary, SigningKey
 from adapters.http import Door
 from adapters.server import METRICS
 from adapters.sql import Reads, Tree
@@ -57,7 +57,7 @@ def test_the_dashboard_is_json_with_a_query_in_every_panel():
 
 
 def test_a_scrape_tells_when_each_source_was_heard_and_what_no_checkpoint_covers(house: House):
-    notary = Notary(Tree(house.engine), SigningKey(b"k" * 32))
+    notary = Notary(Tree(house.engine), CurrentKey(SigningKey(b"k" * 32)))
     object.__setattr__(house.api, "notary", notary)
     house.send("clinic", wms("scan", 0))
     house.send("clinic", wms("scan", 1))

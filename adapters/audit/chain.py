@@ -1,0 +1,94 @@
+"""The keys of one log, each vouched for by the one before it: what a verifier finds from the one that it trusts."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from math import inf
+from typing import NamedTuple
+
+from adapters.audit.keys import SigningKey, check, opened
+from adapters.sql import Rotation
+from core import note
+from core.note import Checkpoint, Key, Malformed, NotSigned
+
+HEAD = "hookfold key v1"
+"""The first line of a note in which one key vouches for the next one."""
+
+
+class HeldKey(NamedTuple):
+    """A key of the log, the position of the event from which on it signs (0: the first), and the note in that event."""
+
+    key: Key
+    since: int
+    note: str | None
+
+
+class KeyChain:
+    """The keys of the log that has `trusted` among its keys, in the order in which they signed.
+
+    A note counts where both keys signed it: the old one vouches for the new one, and the new one says what it follows.
+    So whoever trusts any of them comes to all of them. Other notes are passed over.
+    """
+
+    def __init__(self, trusted: Key, rotations: Iterable[Rotation] = ()) -> None:
+        links: dict[Key, _Link] = {}
+        for link in (_link(one, trusted.name) for one in sorted(rotations)):
+            if link is not None:
+                links.setdefault(link.held.key, link)
+        before = list(_before(trusted, links))
+        first = HeldKey(before[-1].old if before else trusted, 0, None)
+        self.keys = [first, *(link.held for link in reversed(before))]
+        self.keys += _behind(self.keys[-1], links.values())
+
+    @property
+    def newest(self) -> Key:
+        """The one that signs now."""
+        return self.keys[-1].key
+
+    def at(self, size: int) -> Key:
+        """The one that signs the log of so many positions."""
+        return self.keys[bisect_right(self.keys, size, key=lambda held: held.since) - 1].key
+
+    def opened(self, text: str) -> Checkpoint:
+        """The checkpoint in a note. Raises ValueError unless the key signed it that was in force at its size."""
+        return opened(text, self.at(Checkpoint.parse(note.parse(text).text).size))
+
+
+def vouch(old: SigningKey, new: SigningKey) -> str:
+    """The note in which `old` vouches for `new`, signed by both."""
+    return new.sign_too(old.attest(f"{HEAD}\nlog {old.key.name}\nfrom {old.key}\nto {new.key}\n"))
+
+
+class _Link(NamedTuple):
+    """One key in place of another."""
+
+    old: Key
+    held: HeldKey
+
+
+def _before(key: Key, links: Mapping[Key, _Link]) -> Iterator[_Link]:
+    """How the key came into force, and the one before it, and so on."""
+    since: float = inf
+    while (link := links.get(key)) is not None and link.held.since < since:
+        yield link
+        key, since = link.old, link.held.since
+
+
+def _behind(held: HeldKey, links: Iterable[_Link]) -> Iterator[HeldKey]:
+    """What followed the key, and what followed that."""
+    for link in links:
+        if link.old == held.key and link.held.since > held.since:
+            held = link.held
+            yield held
+
+
+def _link(rotation: Rotation, name: str) -> _Link | None:
+    """None for a note that is not of this log, or that one of both keys did not sign."""
+    try:
+        head, log, before, after = note.parse(rotation.note).text.removesuffix("\n").split("\n")
+        old, new = Key.parse(before.removeprefix("from ")), Key.parse(after.removeprefix("to "))
+        for key in (old, new):
+            note.opened(rotation.note, key, check)
+    except (Malformed, NotSigned, ValueError):
+        return None
+    ours = head == HEAD and log == f"log {name}" and old.name == new.name == name
+    return _Link(old, HeldKey(new, rotation.position, rotation.note)) if ours else None

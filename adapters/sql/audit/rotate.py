@@ -1,0 +1,37 @@
+"""Puts another key in force for the checkpoints of a log, in one transaction with the event that tells of it."""
+
+from typing import Any
+
+from sqlalchemy import Engine
+
+from adapters.sql.audit.rotations import LOG_KEY, PREFIX, ROTATED
+from adapters.sql.audit.tree import SEALING_LOCK
+from adapters.sql.dialects.dialect import dialect_of
+from adapters.sql.log.log import Log
+from adapters.sql.log.own_events import Recorder
+
+_REPLACE = f"UPDATE service SET value = ? WHERE name = '{LOG_KEY}' AND value = ? RETURNING name"
+_KEEP = "INSERT INTO service (name, value) VALUES (?, ?)"
+
+
+class NotInForce(Exception):
+    """The key that is to be replaced is not the one that signs the log any more."""
+
+
+def rotate_key(engine: Engine, log: Log, recorder: Recorder, old: str, new: str, note: str) -> int:
+    """Puts the verifier key `new` in force in place of `old`, and `note` into the log; the position of the event.
+
+    From that position on checkpoints are signed by the new key: nobody signs one meanwhile. Raises NotInForce where
+    `old` does not sign the log, Unavailable; nothing is changed then.
+    """
+    mark = dialect_of(engine).mark
+
+    def act(cursor: Any, position: int) -> None:
+        if engine.dialect.name == "postgresql":
+            cursor.execute(f"SELECT pg_advisory_xact_lock({SEALING_LOCK})")
+        cursor.execute(_REPLACE.replace("?", mark), (new, old))
+        if cursor.fetchone() is None:
+            raise NotInForce(f"{old} does not sign this log any more: another rotation came first")
+        cursor.execute(_KEEP.replace("?", mark), (f"{PREFIX}{position}", note))
+
+    return log.append_with(recorder.entry(ROTATED, key=new, note=note), act)[0]

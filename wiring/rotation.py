@@ -1,0 +1,33 @@
+"""Has another key sign the log, vouched for by the one that signed it until now."""
+
+from contextlib import suppress
+
+from adapters.audit import Empty, SigningKey, vouch
+from adapters.cli import Rotated
+from adapters.config import ConfigError, Settings, next_key
+from adapters.sql import rotate_key
+from wiring.appending import appending
+from wiring.signing import take_its_place
+
+
+def rotate(settings: Settings, ref: str | None) -> Rotated:
+    """Has the key that `ref` names, or else a new one, sign the log from now on.
+
+    The old one signs the log once more, and so vouches for all that was there. Then one commit puts the new one in
+    force, and only then its file takes the place of the other one: whatever is interrupted, one of them is in force,
+    and there. Raises ConfigError, NotInForce, and what a notary raises; nothing is changed then.
+    """
+    with appending(settings) as (parts, log):
+        made, old, notary = next_key(parts.settings, ref), parts.signing.key, parts.notary()
+        new = SigningKey(bytes.fromhex(made.value), old.key.name)
+        if any(held.key == new.key for held in notary.chain().keys):
+            mend = f"{made.ref} holds a key that this log has, or had: make a new one"
+            raise ConfigError(settings.path, "service.signing_key", mend)
+        with suppress(Empty):
+            notary.checkpoint()
+        names = str(old.key), str(new.key), vouch(old, new)
+        position = rotate_key(parts.engine, log, parts.recorder(log), *names)
+        if ref is None:
+            take_its_place(parts.settings, old.key)
+        notary.sign_with(new)
+        return Rotated(position, old.key, new.key, notary.checkpoint())
