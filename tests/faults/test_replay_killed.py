@@ -4,6 +4,7 @@
 """
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,13 @@ class Sending:
     statuses: list[int] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
+    answered: threading.Condition = field(default_factory=threading.Condition)
+
+    def go_on(self, count: int) -> None:
+        """Waits until so many more are answered."""
+        with self.answered:
+            wanted = len(self.positions) + count
+            assert self.answered.wait_for(lambda: len(self.positions) >= wanted, 60)
 
     def run(self, sender: int) -> None:
         number, due = 0, time.monotonic()
@@ -49,8 +58,10 @@ class Sending:
             session = f"old{(number * SENDERS + sender) % 1_000}" if number % 2 else f"new{sender}-{number // 10}"
             document = wms(session, 10 + number, "INTERMEDIATE_RESULTS", at=10_000 + 7 * number, measurementId="m1")
             answer = self.services[number % 2].wms(document)
-            self.statuses.append(answer.status)
-            self.positions.append(int(answer.headers["hookfold-position"]))
+            with self.answered:
+                self.statuses.append(answer.status)
+                self.positions.append(int(answer.headers["hookfold-position"]))
+                self.answered.notify_all()
             number += 1
 
 
@@ -79,7 +90,7 @@ def test_a_rebuild_killed_three_times_under_load_misses_nothing(parts: Parts, da
             done = subprocess.run(
                 _replay(), env=_env(database_url, folder), check=False, capture_output=True, text=True
             )
-            time.sleep(0.5)  # deliveries behind the switch, too
+            sending.go_on(2 * SENDERS)  # behind the switch, too: of these each sender began one there
         finally:
             sending.stopped.set()
             for sender in senders:
@@ -143,18 +154,12 @@ def _children(pid: int) -> set[int]:
 
 
 def _await_end(pids: set[int]) -> None:
-    deadline = time.monotonic() + 10
-    while any(map(_lives, pids)):
-        assert time.monotonic() < deadline, "a helper outlives the rebuild that it helped"
-        time.sleep(0.01)
-
-
-def _lives(pid: int) -> bool:
-    """One that has ended may stand there as Z until somebody asks what became of it."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            process = os.pidfd_open(pid)
+            ended, _, _ = select.select([process], [], [], 10)
+            os.close(process)
+            assert ended, "a helper outlives the rebuild that it helped"
 
 
 def _built(status: Status) -> int:

@@ -19,37 +19,107 @@ from adapters.server.streaming_body import StreamingBody
 GET = b"GET /%d HTTP/1.1\r\nHost: example.com\r\n\r\n"
 LARGE = 8_000_000
 ROOM = 65_536
+PATIENCE = 60
+"""Seconds behind which a test has failed."""
 
 Test = Callable[["Client"], Awaitable[None]]
+
+
+class Happenings:
+    """What happened at a site: its ends of connections by their clients' ports, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.ends: dict[int, SiteEnd] = {}
+        self.asked: list[tuple[Request, Respond]] = []
+        self._news = asyncio.Event()
+
+    def tell(self) -> None:
+        self._news.set()
+
+    def ask(self, request: Request, respond: Respond) -> None:
+        self.asked.append((request, respond))
+        self.tell()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._news.clear()
+            await self._news.wait()
+
+
+class SiteEnd(Connection):
+    """The site's end of a connection: it tells of all that happens to it."""
+
+    def __init__(self, site: Site, happenings: Happenings) -> None:
+        super().__init__(site)
+        self.received = 0
+        self.is_left = self.is_lost = self.is_full = False
+        self._happenings = happenings
+
+    @property
+    def is_reading(self) -> bool:
+        return self._transport.is_reading()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._happenings.ends[transport.get_extra_info("peername")[1]] = self
+        self._happenings.tell()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.received += len(data)
+        self._happenings.tell()
+
+    def eof_received(self) -> bool:
+        self.is_left = True
+        self._happenings.tell()
+        return super().eof_received()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.is_left = self.is_lost = True
+        self._happenings.tell()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.is_full = True
+        self._happenings.tell()
 
 
 class Client:
     """The other end of a connection to a site whose answers are held back until they are let go."""
 
-    def __init__(self, site: Site, asked: list[tuple[Request, Respond]]) -> None:
+    def __init__(self, site: Site, happenings: Happenings) -> None:
         self.site = site
-        self.asked = asked
+        self.asked = happenings.asked
+        self.until = happenings.until
         self.reader: asyncio.StreamReader
         self.writer: asyncio.StreamWriter
+        self.end: SiteEnd
         self.port = 0
         self.others: list[Client] = []
+        self._happenings = happenings
+        self._sent = 0
 
     async def connect(self, port: int) -> None:
+        self.port = port
         self.reader, self.writer = await asyncio.open_connection(sock=await little_room(port))
+        own = self.writer.get_extra_info("sockname")[1]
+        await self.until(lambda: own in self._happenings.ends)
+        self.end = self._happenings.ends[own]
 
     async def another(self) -> "Client":
         """Another client of the same site."""
-        other = Client(self.site, self.asked)
+        other = Client(self.site, self._happenings)
         self.others.append(other)
         await other.connect(self.port)
-        await asyncio.sleep(0.02)
         return other
 
     async def send(self, data: bytes) -> None:
         """Sends, and lets it arrive."""
         self.writer.write(data)
         await self.writer.drain()
-        await asyncio.sleep(0.02)
+        self._sent += len(data)
+        await self.until(lambda: self.end.received == self._sent or self.end.is_lost)
 
     def answer(self, body: bytes = b"", status: int = 200) -> str:
         """Lets the oldest answer go; the target that was asked for."""
@@ -83,15 +153,12 @@ class Client:
         await asyncio.sleep(0)
         for connection in [one for one in self.site.connections if one.due < self.site.now]:
             connection.overdue()
-        await asyncio.sleep(0.02)
 
     async def outwait(self) -> None:
         """Takes nothing until it is let go. What the kernels still move counts as taken; that ends with their room."""
-        for _ in range(50):
+        while not self.is_closed:
             await self.wait(RECEIVE + 1)
-            await asyncio.sleep(0.01)
-            if self.is_closed:
-                return
+        await self.until(lambda: self.end.is_lost)
 
     @property
     def is_closed(self) -> bool:
@@ -123,21 +190,19 @@ def connected(test: Test, **bounds: Any) -> None:
     """Runs a test with a client of a site that takes bodies of 100 bytes and has these bounds."""
 
     async def run() -> None:
-        asked: list[tuple[Request, Respond]] = []
-        site = Site(lambda request, respond: asked.append((request, respond)), 100, **bounds)
-        server = await asyncio.get_running_loop().create_server(partial(Connection, site), "127.0.0.1", 0)
-        client = Client(site, asked)
-        client.port = server.sockets[0].getsockname()[1]
-        await client.connect(client.port)
-        await asyncio.sleep(0.02)
+        happenings = Happenings()
+        site = Site(happenings.ask, 100, **bounds)
+        server = await asyncio.get_running_loop().create_server(partial(SiteEnd, site, happenings), "127.0.0.1", 0)
+        client = Client(site, happenings)
+        await client.connect(server.sockets[0].getsockname()[1])
         try:
-            await test(client)
+            await asyncio.wait_for(test(client), PATIENCE)
         finally:
             for one in (client, *client.others):
                 one.writer.transport.abort()
             server.close()
             await site.close(0)
-            await asyncio.sleep(0.02)
+            await happenings.until(lambda: all(end.is_lost for end in happenings.ends.values()))
 
     asyncio.run(run())
 
@@ -200,7 +265,7 @@ def test_a_client_that_does_not_take_its_answer_is_let_go():
         await client.send(GET % 1)
         client.answer(b"a" * LARGE)
 
-        await client.wait(RECEIVE + 1)
+        await client.outwait()
 
         assert client.is_closed
 
@@ -259,7 +324,7 @@ def test_a_client_that_has_said_all_gets_its_answer():
     async def test(client: Client) -> None:
         await client.send(GET % 1 + b"GET")
         client.writer.write_eof()
-        await asyncio.sleep(0.02)
+        await client.until(lambda: client.end.is_left)
         client.answer(b"one")
 
         assert await client.receive() == (200, b"one")
@@ -273,10 +338,10 @@ def test_a_client_that_has_left_gets_none_and_disturbs_nobody():
     async def test(client: Client) -> None:
         await client.send(GET % 1)
         client.writer.transport.abort()
-        await asyncio.sleep(0.02)
+        await client.until(lambda: client.end.is_left)
 
         client.answer(b"one")
-        await asyncio.sleep(0.02)
+        await client.until(lambda: client.end.is_lost)
 
         assert client.is_closed
 
@@ -287,7 +352,7 @@ def test_a_site_that_closes_answers_first_and_lets_the_silent_go_at_once():
     async def test(client: Client) -> None:
         await client.send(GET % 1)
         closing = asyncio.create_task(client.site.close(5))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
         client.answer(b"one")
 
         head = await client.reader.read()
@@ -320,7 +385,7 @@ def test_an_answer_may_be_longer_than_a_socket_takes():
         client.answer(b"a" * LARGE)
 
         assert await client.receive() == (200, b"a" * LARGE)
-        await asyncio.sleep(0.02)
+        await client.until(lambda: bool(client.asked))
         assert client.answer(b"two") == "/2"
         assert await client.receive() == (200, b"two")
 
@@ -398,7 +463,7 @@ def test_a_file_is_sent_as_it_is_taken_and_the_next_answer_follows(tmp_path: Pat
     async def test(client: Client) -> None:
         await client.send(GET % 1 + GET % 2)
         file = client.send_file(tmp_path / "file")
-        await client.wait(1)
+        await client.until(lambda: client.end.is_full)
         assert file.tell() < LARGE
 
         status, body = await client.receive()
@@ -416,7 +481,7 @@ def test_a_file_is_closed_once_its_client_has_left_or_takes_nothing(tmp_path: Pa
     async def test(client: Client) -> None:
         await client.send(GET % 1)
         file = client.send_file(tmp_path / "file")
-        await client.send(b"")
+        await client.until(lambda: client.end.is_full)
 
         await client.outwait()
 
@@ -465,7 +530,7 @@ async def filled(pieces: Taken) -> int:
     while pieces.count == given:
         pieces.give(b"a" * LARGE)
         given += 1
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
     return given
 
 
@@ -477,14 +542,13 @@ def test_who_makes_an_answer_is_told_that_the_client_left(leave: str):
         pieces, respond = client.begin()
 
         getattr(client.writer if leave != "abort" else client.writer.transport, leave)()
-        await asyncio.sleep(0.02)
+        await client.until(lambda: client.end.is_left)
 
         assert request.ending
         assert pieces.count
         pieces.give(b"for nobody")
         respond(None)
-        await asyncio.sleep(0.02)
-        assert client.is_closed
+        await client.until(lambda: client.is_closed)
 
     connected(test)
 
@@ -493,7 +557,7 @@ def test_who_begins_for_a_client_that_has_left_is_not_kept():
     async def test(client: Client) -> None:
         await client.send(GET % 1)
         client.writer.transport.abort()
-        await asyncio.sleep(0.02)
+        await client.until(lambda: client.end.is_left)
 
         pieces, respond = client.begin()
         pieces.give(b"for nobody")
@@ -524,7 +588,7 @@ def test_a_site_that_closes_ends_pieces_as_whole_and_does_not_wait_for_who_does_
         request = client.asked[0][0]
         pieces, respond = client.begin()
         closing = asyncio.create_task(client.site.close(5))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
         assert request.ending
         respond(None)
 
@@ -564,8 +628,7 @@ def test_what_is_read_ahead_of_an_answer_is_bounded_in_bytes():
     async def test(client: Client) -> None:
         (connection,) = client.site.connections
         client.writer.write((GET % 1) * 500_000)
-        for _ in range(100):
-            await asyncio.sleep(0.01)
+        await client.until(lambda: not client.end.is_reading)
 
         assert len(client.asked) == 1
         assert client.site.held == connection.held < 1_000_000
@@ -668,7 +731,7 @@ def test_what_a_connection_held_is_given_back_with_it():
         assert client.site.held > 90
 
         client.writer.transport.abort()
-        await asyncio.sleep(0.02)
+        await client.until(lambda: client.end.is_lost)
 
         assert client.site.held == 0
 

@@ -7,10 +7,41 @@ from typing import Any
 from adapters.http import RECONNECT, Follow, FollowPage, TailEvent, TailPage, Wanted
 from adapters.server.following import EventStream, StreamOrder
 from adapters.server.reader import Request
-from adapters.server.tail import Tail
+from adapters.server.tail import Tail, TailFollower
 from adapters.server.threads import Threads
 
 ALL = Wanted()
+
+
+class ToldTail(Tail):
+    """Tells when somebody has come to it."""
+
+    told: Callable[[], None]
+
+    def join(self, follower: TailFollower, head: int) -> bool:
+        joined = super().join(follower, head)
+        self.told()
+        return joined
+
+
+class Quick:
+    """Somebody else who follows, and takes all."""
+
+    wanted, after, fed, patient = ALL, 0, False, True
+
+    def __init__(self, told: Callable[[], None]) -> None:
+        self.told = told
+
+    def take(self, _messages: bytes, position: int) -> bool:
+        self.after = position
+        self.told()
+        return True
+
+    def look(self) -> bool:
+        return True
+
+    def fall_back(self) -> None:
+        raise AssertionError("nobody sends it back")
 
 
 class Scene:
@@ -23,7 +54,9 @@ class Scene:
         self.quick = True
         self.news: Callable[[], None] = lambda: None
         self.request = Request("GET", "/v1/events/stream", "1.1", [], b"", last=False)
-        self.tail = Tail(lambda after: TailPage(self.events[after:], more=False), self._listen)
+        self.happened = asyncio.Event()
+        self.tail = ToldTail(lambda after: TailPage(self.events[after:], more=False), self._listen)
+        self.tail.told = self.happened.set
         self.threads = Threads(1, "test")
         self.stream = EventStream(
             StreamOrder(200, [], Follow(self._page, 0)), self.request, self._respond, self.tail, self.threads
@@ -43,8 +76,9 @@ class Scene:
         return b"".join(self.sent)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        while not condition():  # noqa: ASYNC110 - what a callback of the loop does
-            await asyncio.sleep(0.005)
+        while not condition():
+            self.happened.clear()
+            await self.happened.wait()
 
     def _listen(self, news: Callable[[], None]) -> None:
         self.news = news
@@ -56,11 +90,13 @@ class Scene:
 
     def _respond(self, answer: Any) -> None:
         self.answers.append(answer)
+        self.happened.set()
         if answer is self.stream:
             self.stream.send = self._send
 
     def _send(self, piece: bytes) -> None:
         self.sent.append(piece)
+        self.happened.set()
         if self.quick:
             self.stream.resume()
 
@@ -98,11 +134,13 @@ def test_a_slow_client_is_sent_one_piece_and_what_it_missed_once_it_takes_it():
         made.quick = False
         made.add(1)
         await made.until(lambda: made.text.endswith(b"1 "))
-        pieces = len(made.sent)
+        pieces, other = len(made.sent), Quick(made.happened.set)
+        made.tail.join(other, 1)
         made.add(2_000)
-        await asyncio.sleep(0.3)
+        await made.until(lambda: other.after == 2_001)
         assert (len(made.sent), made.stream.fed) == (pieces, False)
 
+        made.tail.leave(other)
         made.take()
         await made.until(lambda: made.text.endswith(b" 2001 "))
 
@@ -116,7 +154,6 @@ def test_who_leaves_while_his_page_is_read_is_sent_nothing_more():
         made.events += [TailEvent(1, "a", None, "read", b"1 ")]
         made.request.ending = True
         made.stream.resume()
-        await asyncio.sleep(0.1)
 
     made = play(scene)
 

@@ -172,16 +172,25 @@ def test_what_waits_for_the_writer_has_bounds_and_what_comes_beyond_them_is_refu
 
 
 def test_a_closed_link_lets_every_thread_go(tmp_path: Path):
+    all_there = asyncio.Event()
+
+    async def hear(reader: StreamReader, writer: StreamWriter) -> None:
+        inbox, count = Inbox[Item](Item), 0  # type: ignore[arg-type]  # a union
+        while count < 3:
+            count += len(inbox.whole(await reader.read(1 << 16)))
+        all_there.set()
+        await say_nothing(reader, writer)
+
     async def use(link: Link) -> None:
         waiting = [asyncio.create_task(asyncio.to_thread(link.append, delivery(size))) for size in range(3)]
-        await asyncio.sleep(0.1)
+        await all_there.wait()
 
         link.close()
 
         outcomes = await asyncio.gather(*waiting, asyncio.to_thread(link.append, delivery(4)), return_exceptions=True)
         assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
 
-    linked(tmp_path, say_nothing, use)
+    linked(tmp_path, hear, use)
 
 
 def test_without_a_writer_nothing_is_committed(tmp_path: Path):
@@ -212,8 +221,8 @@ def test_whoever_listens_hears_of_commits_also_of_a_writer_that_was_started_anew
             link.listen(heard.set)
             await asyncio.wait_for(heard.wait(), 20)
             listeners[-1].close()
-            while link._transport is not None:  # noqa: ASYNC110 - asyncio tells the link
-                await asyncio.sleep(0.005)
+            assert isinstance(await committed(link, delivery(1)), Unavailable)
+            assert link._transport is None
 
     linked(tmp_path, tell, use)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ class Log:
         self.news: Callable[[], None] = lambda: None
         self.asked: list[int] = []
         self.at_once = 100
+        self.was_read = Event()
 
     def add(self, *events: tuple[str, str | None]) -> None:
         for source, stream in events:
@@ -30,6 +32,7 @@ class Log:
 
     def read(self, after: int) -> TailPage:
         self.asked.append(after)
+        self.was_read.set()
         upto = after + self.at_once
         return TailPage(self.events[after:upto], more=upto < len(self.events))
 
@@ -57,6 +60,24 @@ class Follower:
         self.back += 1
         self.came.set()
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Until it was given what makes this true."""
+        while not condition():
+            self.came.clear()
+            await self.came.wait()
+
+
+class WatchedTail(Tail):
+    """Tells when it has looked around."""
+
+    def __init__(self, log: "Log") -> None:
+        super().__init__(log.read, log.listen)
+        self.looked = asyncio.Event()
+
+    def _look(self) -> None:
+        super()._look()
+        self.looked.set()
+
 
 def run(scene: Callable[[Log, Tail], Any]) -> None:
     async def whole() -> None:
@@ -68,11 +89,6 @@ def run(scene: Callable[[Log, Tail], Any]) -> None:
     asyncio.run(whole())
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - what a callback of the loop does
-        await asyncio.sleep(0.005)
-
-
 def test_each_gets_what_fits_and_an_event_is_read_once_for_all():
     async def scene(log: Log, tail: Tail) -> None:
         wanted = [Wanted(), Wanted("a"), Wanted("b"), Wanted("a", frozenset({("a", "s")})), NONE]
@@ -80,7 +96,7 @@ def test_each_gets_what_fits_and_an_event_is_read_once_for_all():
         assert all(tail.join(one, 0) for one in followers)
 
         log.add(("a", "s"), ("b", "s"), ("a", None), ("a", "t"))
-        await until(lambda: followers[0].got.endswith(b"4 "))
+        await followers[0].until(lambda: followers[0].got.endswith(b"4 "))
 
         assert [one.got for one in followers[::3]] == [b"1 2 3 4 ", b"1 3 4 ", b"2 ", b"1 ", b""]
         assert {one.got for one in followers[:3]} == {b"1 2 3 4 "}
@@ -96,9 +112,9 @@ def test_who_does_not_take_is_fed_no_longer_and_comes_back_behind_what_he_has():
         tail.join(slow, 0)
         tail.join(quick, 0)
         log.add(("a", None))
-        await until(lambda: quick.got == b"1 ")
+        await quick.until(lambda: quick.got == b"1 ")
         log.add(("a", None), ("a", None))
-        await until(lambda: quick.got == b"1 2 3 ")
+        await quick.until(lambda: quick.got == b"1 2 3 ")
         assert (slow.got, slow.fed, slow.after) == (b"1 ", False, 1)
 
         slow.takes = True
@@ -118,7 +134,7 @@ def test_who_is_too_far_back_reads_once_more(monkeypatch: pytest.MonkeyPatch):
         there = Follower()
         tail.join(there, 0)
         log.add(*[("a", None)] * 5)
-        await until(lambda: there.after == 5)
+        await there.until(lambda: there.after == 5)
 
         assert not tail.join(Follower(), 2)
         late = Follower(after=3)
@@ -138,7 +154,7 @@ def test_who_is_ahead_of_the_log_gets_what_is_behind_him():
         tail.join(there, 0)
 
         log.add(*[("a", None)] * 4)
-        await until(lambda: there.got == b"1 2 3 4 ")
+        await there.until(lambda: there.got == b"1 2 3 4 ")
 
         assert ahead.got == b"3 4 "
         tail.leave(ahead)
@@ -154,13 +170,13 @@ def test_a_source_that_is_new_sends_those_back_who_take_any():
         tail.join(of_one, 0)
 
         log.add(("a", "s"))
-        await until(lambda: of_one.got == b"1 ")
+        await of_one.until(lambda: of_one.got == b"1 ")
 
         assert (anywhere.back, anywhere.fed, anywhere.after, anywhere.got) == (1, False, 0, b"")
         assert tail.join(anywhere, 1)
         assert anywhere.got == b"1 "
         log.add(("a", "s"))
-        await until(lambda: of_one.got == b"1 2 ")
+        await of_one.until(lambda: of_one.got == b"1 2 ")
         assert (anywhere.back, anywhere.got) == (1, b"1 2 ")
         tail.leave(anywhere)
         tail.leave(of_one)
@@ -169,16 +185,19 @@ def test_a_source_that_is_new_sends_those_back_who_take_any():
 
 
 def test_nothing_is_read_where_nobody_follows():
-    async def scene(log: Log, tail: Tail) -> None:
-        one = Follower()
+    async def scene(log: Log, _tail: Tail) -> None:
+        one, tail = Follower(), WatchedTail(log)
         tail.join(one, 0)
-        await until(lambda: log.asked == [0])
+        assert await asyncio.to_thread(log.was_read.wait, 20)
         tail.leave(one)
         asked = len(log.asked)
 
         log.add(("a", None))
-        await asyncio.sleep(3 * module.EVERY)
+        tail.looked.clear()
+        await tail.looked.wait()
 
+        assert not tail._looking
+        await asyncio.to_thread(tail.close)
         assert len(log.asked) == asked
 
     run(scene)
@@ -208,7 +227,7 @@ def test_what_is_left_of_the_log_is_read_at_once_however_few_events_came(monkeyp
         follower, log.at_once = Follower(), 2
         log.add(*[("a", None)] * 5)
         tail.join(follower, 0)
-        await until(lambda: follower.got == b"1 2 3 4 5 ")
+        await follower.until(lambda: follower.got == b"1 2 3 4 5 ")
 
         assert log.asked == [0, 2, 4]
         tail.leave(follower)
