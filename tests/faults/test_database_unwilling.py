@@ -73,6 +73,43 @@ def test_a_database_that_refuses_its_work_for_a_while(service: Service, admin: p
     assert set(log.acknowledged) <= set(log.everything())
 
 
+_FULL = """
+CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE '{cause}' USING ERRCODE = 'disk_full', HINT = 'Check free disk space.'; END $$;
+CREATE {trigger} ON payloads {when} FOR EACH ROW EXECUTE FUNCTION fill()
+"""
+"""A full disk as PostgreSQL tells of it: to make a real one takes the rights of root."""
+
+FULL = {
+    'could not extend file "base/5/16402": No space left on device': ("TRIGGER fill BEFORE INSERT", ""),
+    'could not write to file "pg_wal/xlogtemp.7": No space left on device': (
+        "CONSTRAINT TRIGGER fill AFTER INSERT",
+        "DEFERRABLE INITIALLY DEFERRED",
+    ),
+}
+"""As a row is written, and at the commit."""
+
+
+@pytest.mark.parametrize("cause", FULL)
+def test_a_database_whose_disk_is_full_for_a_while(service: Service, admin: psycopg.Connection, cause: str):
+    log, name = Both([service]), f"full-{len(cause)}"
+    log.await_recovery(f"before {name}")
+    trigger, when = FULL[cause]
+
+    admin.execute(_FULL.format(cause=cause, trigger=trigger, when=when).encode())
+    refused = [log.deliver(name, number) for number in range(8)]
+    await_(lambda: cause in service.send("GET", "/readyz").json.get("detail", ""))
+    acknowledged, meanwhile = set(log.acknowledged), set(log.everything())
+    admin.execute("DROP FUNCTION fill CASCADE")
+
+    log.await_recovery(f"after {name}")
+    assert refused == [[503]] * 8
+    assert acknowledged <= meanwhile
+    assert [log.deliver(name, number) for number in range(8)] == [[200]] * 8
+    assert set(log.acknowledged) <= set(log.everything())
+    assert len(log.acknowledged) == len(set(log.acknowledged))
+
+
 def _unsealed(admin: psycopg.Connection) -> int:
     """Events behind the last node of the tree, of which there is one for 16 of them."""
     row = admin.execute("SELECT max(position) - (SELECT 16 * (max(place) + 1) FROM nodes WHERE level = 4) FROM events")
