@@ -27,7 +27,8 @@ class Facts(NamedTuple):
     """What a sentence is made of.
 
     `chain`: what moved the stream, in order; `came`: the types of all its events. `awaited` and `due` are of what goes
-    on; `stopped` says how a run of glasses ended, `code` is that of an error.
+    on; `stopped` says how a run of glasses ended, `code` is that of an error, `erased`
+    how what came before the chain is gone.
     """
 
     chain: Sequence[Happened]
@@ -38,6 +39,7 @@ class Facts(NamedTuple):
     due: Deadline | None = None
     stopped: str | None = None
     code: str | int | None = None
+    erased: str | None = None
 
 
 def sentence(kind: Kind, facts: Facts) -> str:
@@ -47,7 +49,8 @@ def sentence(kind: Kind, facts: Facts) -> str:
     """
     state, outcome = facts.state, facts.outcome
     head = state if outcome in {None, state} else f"{state}, outcome {outcome}"
-    return f"{head}: {'; '.join([_cause(kind.tables[0].name, facts.chain, state), *_rests(kind, facts)])}."
+    causes = [_cause(kind.tables[0].name, facts.chain, state)] if facts.chain or facts.erased is None else []
+    return f"{head}: {'; '.join([*causes, *_rests(kind, facts)])}."
 
 
 def _cause(region: str, chain: Sequence[Happened], state: str) -> str:
@@ -65,9 +68,12 @@ def _cause(region: str, chain: Sequence[Happened], state: str) -> str:
 
 
 def _rests(kind: Kind, facts: Facts) -> Iterator[str]:
+    if facts.erased is not None:
+        yield f"what {'came before' if facts.chain else 'brought it there'} was {facts.erased}"
+        yield "states, outcomes, runs and times are left of it"
     if facts.code is not None and "failed" in {facts.state, facts.outcome}:
         yield f"the error is {facts.code}"
-    if kind.name == "measurement" and facts.outcome not in {None, "completed"}:
+    if kind.name == "measurement" and facts.outcome not in {None, "completed"} and facts.erased is None:
         yield _no_result(facts.came)
     if facts.stopped is not None and facts.state == "stopped":
         yield facts.stopped

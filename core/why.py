@@ -68,14 +68,31 @@ class Why(msgspec.Struct, gc=False):
     stops: list[Stop]
 
 
-def why(kind: Kind, entries: Iterable[TimelineEntry], state: State, settings: Settings) -> Why:
-    """The explanation of a stream's state; `entries` are those of its timeline. A new run starts from nothing."""
+def why(
+    kind: Kind,
+    entries: Iterable[TimelineEntry],
+    state: State,
+    settings: Settings,
+    *,
+    erased: str | None = None,
+) -> Why:
+    """The explanation of a stream's state; `entries` are those of its timeline. A new run starts from nothing.
+
+    `erased` says how what was before them came to be gone.
+    """
     present = [entry for entry in entries if isinstance(entry, Happened) and entry.run == state.run]
-    return explained(kind, present, state, settings, state)
+    return explained(kind, present, state, settings, state, erased=erased)
 
 
 def explained(
-    kind: Kind, events: Sequence[Happened], state: State, settings: Settings, of: Explained, *, open_: bool = True
+    kind: Kind,
+    events: Sequence[Happened],
+    state: State,
+    settings: Settings,
+    of: Explained,
+    *,
+    open_: bool = True,
+    erased: str | None = None,
 ) -> Why:
     """The explanation of where these events led `of`: the stream, or one thing in it. `open_`: it goes on.
 
@@ -99,6 +116,7 @@ def explained(
         due,
         ends[-1].words if ends and ends[-1].run == state.run else None,
         state.data.get("error_code", state.data.get("code")),
+        erased,
     )
     return Why(sentence(kind, facts), *told, left_out, awaited, due, ends)
 

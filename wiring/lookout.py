@@ -26,6 +26,7 @@ class Lookout:
         self._sources: Mapping[str, Source] = code.sources
         self._current = reads.current(code)
         self._clock = clock
+        self._began = clock()
         self._every = every
         self._silent: set[str] = set()
         self._due: dict[tuple[str, str], int] = {}
@@ -57,12 +58,14 @@ class Lookout:
         head = self._reads.head()
         for source in self._sources:
             last = self._reads.last_of(source, head)
-            if last is None or now - last[1] <= SOURCE_SILENT_AFTER:
+            since = self._began if last is None else last[1]
+            if now - since <= SOURCE_SILENT_AFTER:
                 self._silent.discard(source)
             elif source not in self._silent:
                 self._silent.add(source)
                 mend = f"look at the sender, and at /v1/rejections?source={source}"
-                _logger.warning("source_silent", source=source, since=utc(last[1]), mend=mend)
+                heard = last is not None
+                _logger.warning("source_silent", source=source, since=utc(since), ever_heard=heard, mend=mend)
 
     def _look_for_bursts(self, now: Instant) -> None:
         found = due_counts(self._reads, self._current.built(), self._sources, now)

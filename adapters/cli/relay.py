@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from adapters.cli.commands import (
+    Asked,
     Commands,
     Failed,
     Wrong,
@@ -20,6 +21,7 @@ from adapters.cli.commands import (
 )
 from adapters.cli.keeping import by_option
 from adapters.sql import RelayDesk
+from core.words import counted
 
 _source = click.option("--source", required=True, metavar="NAME", help="The source whose deliveries are meant.")
 _position = click.option("--position", type=click.IntRange(min=1), metavar="N", help="Only the delivery of this event.")
@@ -50,8 +52,25 @@ def status(commands: Commands, config: Path | None, database: str | None, as_jso
         click.echo('no source has mode = "relay"')
     if any(one["dead"] for one in found):
         raise Failed(
-            "some could not be delivered: GET /v1/relays?state=dead lists them, `hookfold relay retry` sends them"
+            "some could not be delivered: `hookfold relay list --dead` lists them, `hookfold relay retry` sends them"
         )
+
+
+@relay.command("list")
+@config_option
+@database_option
+@click.option("--source", metavar="NAME", help="Only deliveries of this source.")
+@click.option("--dead", is_flag=True, help="Only those that were given up.")
+@json_option
+@click.pass_obj
+def list_(
+    commands: Commands, config: Path | None, database: str | None, source: str | None, dead: bool, as_json: bool
+) -> None:
+    """Tell of each delivery that waits or is dead: whose it is, and why it is not there. --json: a line for each."""
+    asked = {"limit": "100", **({"source": source} if source else {}), **({"state": "dead"} if dead else {})}
+    with errors_in_one_line(), commands.asking(settings(config, database)) as ask:
+        for one in _rows(ask, asked):
+            click.echo(json.dumps(one) if as_json else _row(one))
 
 
 @relay.command()
@@ -135,6 +154,27 @@ def _desk(commands: Commands, config: Path | None, database: str | None, source:
         raise Wrong(f"--source: {found.path} names no source {source}")
     with errors_in_one_line(), commands.relays(found) as desk:
         yield desk
+
+
+def _rows(ask: Asked, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Page after page."""
+    while True:
+        code, text = ask("/v1/relays", asked)
+        if code != 200:
+            raise Failed(f"the database cannot be asked: {text}")
+        page = json.loads(text)
+        yield from page["data"]
+        if page["next_cursor"] is None:
+            return
+        asked = {"cursor": page["next_cursor"]}
+
+
+def _row(one: dict[str, Any]) -> str:
+    whose = one["stream"] or "of no stream"
+    why = one["reason"] or (f"next attempt at {one['next_at']}" if one["next_at"] else "")
+    tried = counted(one["attempts"], "attempt")
+    facts = [f"{one['source']} {one['position']}", whose, one["state"], why or tried]
+    return "  ".join(facts)
 
 
 def _told(one: dict[str, Any]) -> str:

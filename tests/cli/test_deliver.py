@@ -85,6 +85,9 @@ def test_a_handler_that_is_not_there_ends_it_and_the_command_says_where_to_go_on
 def test_what_is_relayed_is_paused_resumed_and_dead_ones_are_decided_about(house: Settings, run: Run):
     paused = run("relay", "pause", "--source", "energy", "--by", "anna")
     status = run("relay", "status", "--json")
+    listed = [json.loads(line) for line in run("relay", "list", "--source", "energy", "--json").stdout.splitlines()]
+    shown = run("relay", "list").stdout.splitlines()
+    dead = run("relay", "list", "--dead")
     resumed = run("relay", "resume", "--source", "energy")
     none = run("relay", "retry", "--source", "energy")
     not_dead = run("relay", "drop", "--source", "energy", "--position", 1)
@@ -94,6 +97,14 @@ def test_what_is_relayed_is_paused_resumed_and_dead_ones_are_decided_about(house
     (energy,) = json.loads(status.stdout)["sources"]
     assert (energy["waiting"], energy["dead"], energy["paused_at"] is None) == (3, 0, False)
     assert "energy: 0 are tried again" in none.stdout
+    assert [(one["position"], one["state"], one["stream"] is None) for one in listed] == [
+        (1, "waiting", False),
+        (2, "waiting", True),
+        (3, "waiting", False),
+    ]
+    assert shown[0].startswith(f"energy 1  {listed[0]['stream']}  waiting  ")
+    assert "  of no stream  " in shown[1]
+    assert (dead.exit_code, dead.stdout) == (0, "")
     assert (not_dead.exit_code, unknown.exit_code) == (1, 2)
 
 
@@ -107,5 +118,5 @@ def test_reconcile_asks_the_api_that_is_configured_with_its_key(house: Settings,
         done = run("reconcile", "--json")
 
     assert (none.exit_code, done.exit_code) == (2, 0)
-    told = {"asked": 0, "learnt": {}, "unchanged": 0, "unknown": 0, "unanswered": 0, "stopped": None}
+    told = {"asked": 0, "learnt": {}, "unchanged": 0, "unknown": 0, "unanswered": 0, "failed": 0, "stopped": None}
     assert json.loads(done.stdout) == {"sources": {"energy": told}}

@@ -77,6 +77,8 @@ def test_one_that_fails_for_too_long_is_dead_and_what_is_behind_it_goes_on(house
     assert types == ["session_request", "stop_request", "handler_failed", "handler_succeeded"]
     (dead,) = house.get("/v1/relays", state="dead")["data"]
     assert (dead["position"], dead["status"], dead["state"], dead["attempts"]) == (1, 500, "dead", 1)
+    assert dead["stream"] == house.get("/v1/sessions")["data"][0]["id"]
+    assert dead["reason"] == "given up after 1 attempt; the handler answered the last one with 500"
 
 
 @pytest.mark.parametrize("failure", ["unsendable", "oversized"])
@@ -95,6 +97,7 @@ def test_what_would_fail_every_time_is_dead_at_once_and_what_is_behind_it_goes_o
 
     (dead,) = small_house.get("/v1/relays", state="dead")["data"]
     assert (dead["position"], dead["attempts"], dead["failure"]) == (1, 1, failure)
+    assert dead["reason"].startswith(f"given up after 1 attempt; the last one failed: {failure}")
     types = [one["type"] for one in small_house.get("/v1/events")["data"]]
     assert types == ["session_request", "stop_request", "handler_failed", "handler_succeeded"]
 
@@ -136,7 +139,7 @@ def test_a_handler_says_when_to_come_again(small_house: House, behind: Handler):
     (captions,) = [one for one in summary if one["waiting"]]
     assert captions["source"] == "captions"
     (row,) = small_house.get("/v1/relays", source="captions")["data"]
-    assert (row["state"], row["status"]) == ("waiting", 503)
+    assert (row["state"], row["status"], row["reason"]) == ("waiting", 503, None)
     (stored,) = small_house.api.reads.relays(["captions"], 0, 1, dead=False)
     assert (stored.due or 0) > (before + 119) * 1_000_000
 

@@ -158,6 +158,18 @@ class Measurement(msgspec.Struct, kw_only=True):
     machine: Machine
 
 
+class ErasureRecord(msgspec.Struct):
+    """When bodies of something were erased, by whom and why, as the event at `position` tells.
+
+    The rest is null where an import left that event out.
+    """
+
+    position: int
+    at: Time | None
+    by: str | None
+    reason: str | None
+
+
 class Step(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
     """An entry of a timeline: an `event`, a `gap`, an `erased` or a `retracted` event.
 
@@ -222,6 +234,7 @@ class Why(msgspec.Struct, kw_only=True):
     `chain`: the events that brought the present run there; `unmoved`: those that did not move it, with the reason and
     the conditions that refused. `left_out` counts older ones of both. `waits_for`: what would move it on. `stops`: how
     runs of glasses ended, as far as it can be known. `derived` tells the deadline, and by how much it is overdue.
+    `erasure`: what brought it there before is gone; states, outcomes, runs and times are left. Null: nothing is.
     """
 
     id: Ours
@@ -236,6 +249,7 @@ class Why(msgspec.Struct, kw_only=True):
     left_out: int
     waits_for: list[Awaited]
     stops: list[Stop]
+    erasure: ErasureRecord | None
     derived: dict[str, Any]
 
 
@@ -491,14 +505,18 @@ class RejectionSummary(msgspec.Struct):
 class Relay(msgspec.Struct, kw_only=True):
     """An event that is to be delivered to its source's handler (`mode = "relay"`).
 
+    `stream`: our id of the session, action or other stream that it belongs to; null where it belongs to none.
     `state`: `waiting` (its turn has not come, or it is tried again at `next_at`), `delivering`, or `dead` since
-    `dead_at`. `status` and `failure` are those of the last of its `attempts`, which began with that at `first_at`.
+    `dead_at`, for this `reason`. `status` and `failure` are those of the last of its `attempts`, which began with that
+    at `first_at`.
     """
 
     source: str
     provider: str | None
     position: int
+    stream: str | None
     state: str
+    reason: str | None
     attempts: int
     next_at: Time | None
     first_at: Time | None

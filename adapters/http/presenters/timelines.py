@@ -12,6 +12,7 @@ from adapters.http.framework.api import Api
 from adapters.http.framework.routes import Ask, Listing, listing_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, known
+from adapters.http.presenters.erasures import told_by, words
 from adapters.http.presenters.stream_resource import anomalies_of
 from adapters.http.presenters.tables import CSV, TEXT, table, wanted_format
 from adapters.sql import Arrival, Measured, Projected, own_source
@@ -28,7 +29,7 @@ FORMS = (CSV, TEXT)
 Subject = Projected | Measured
 Belongs = Callable[[TimelineEntry], bool]
 
-_ERASED = "its body was erased: what it did stands in the state that is left"
+_ERASED = "its body was {}: what it did stands in the state that is left"
 _RETRACTED = "retracted by the event at position {}{}: the fold passes it by"
 
 
@@ -79,6 +80,8 @@ class Timeline:
             self._repeats[repeat.position, repeat.verdict] += repeat.times
         self._body = api.reads.body
         self._machine = MACHINES[row.machine]
+        erased = history.named.erased
+        self.erasure = None if erased is None else told_by(api.reads, erased)
         base = history.named.base()
         onto = base.state(self._machine) if base else None
         events = [one.event for one in history.arrivals if one.foldable]
@@ -124,10 +127,14 @@ class Timeline:
         return TimelineLine(entry, arrival.event.position, partial(self._apart, arrival, entry))
 
     def _apart(self, arrival: Arrival, entry: str) -> shapes.Step:
-        reason = _ERASED if arrival.retracted is None or arrival.erased else self._taken_back(arrival.retracted)
+        back = arrival.retracted
+        reason = self._gone() if back is None or arrival.erased else self._taken_back(back)
         nothing: dict[str, Any] = dict.fromkeys(("after_s", "measurement_id", "region", "from_", "to", "rule"))
         plain: dict[str, Any] = {"before": {}, "after": {}, "guards": {}, "anomalies": []}
         return self._happened(arrival, entry=entry, run=0, reason=reason, **nothing, **plain)
+
+    def _gone(self) -> str:
+        return _ERASED.format("erased" if self.erasure is None else words(self.erasure))
 
     def _taken_back(self, at: int) -> str:
         """Who took it back and why; nothing of that where an import left out the event that tells of it."""

@@ -6,6 +6,7 @@ from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of
+from adapters.http.presenters.erasures import words
 from adapters.http.presenters.stream_resource import machine_of, settings_of, state_of
 from adapters.http.presenters.timelines import Timeline
 from adapters.sql import Measured, Projected
@@ -20,7 +21,8 @@ from core.why import Why, explained, why
 def why_stream(ask: Ask[Any], row: Projected) -> shapes.Why:
     """The explanation of a stream's state. Raises NotFound, Gone."""
     state, timeline = state_of(row), _timeline(ask, row)
-    found = why(MACHINES[row.machine], timeline.entries, state, settings_of(ask.api, row.source))
+    settings = settings_of(ask.api, row.source)
+    found = why(MACHINES[row.machine], timeline.entries, state, settings, erased=_erased(timeline))
     whole = {"id": row.stream, "state": state.state, "regions": state.regions, "outcome": state.outcome}
     return _shape(ask, row, timeline, found, run=state.run, **whole)
 
@@ -32,7 +34,8 @@ def why_measurement(ask: Ask[Any], row: Measured) -> shapes.Why:
     own = [one for one in timeline.entries if isinstance(one, Happened) and one.measurement == row.opened]
     going_on = record.outcome is None and state.measurement() is record
     settings = settings_of(ask.api, row.source)
-    found = explained(MACHINES[row.machine], own, state, settings, record, open_=going_on)
+    erased = _erased(timeline)
+    found = explained(MACHINES[row.machine], own, state, settings, record, open_=going_on, erased=erased)
     regions = state.regions if going_on else {}
     whole = {"id": row.measurement, "state": record.state, "regions": regions, "outcome": record.outcome}
     return _shape(ask, row, timeline, found, run=record.run, **whole)
@@ -42,6 +45,10 @@ def _timeline(ask: Ask[Any], row: Projected | Measured) -> Timeline:
     if row.source not in ask.api.sources:
         raise NotFound("the configuration no longer says how its source is read")
     return Timeline(ask.api, row, clocks_of(ask) or ask.api.as_of.clocks())
+
+
+def _erased(timeline: Timeline) -> str | None:
+    return None if timeline.erasure is None else words(timeline.erasure)
 
 
 def _shape(ask: Ask[Any], row: Projected | Measured, timeline: Timeline, found: Why, **whole: Any) -> shapes.Why:
@@ -54,6 +61,7 @@ def _shape(ask: Ask[Any], row: Projected | Measured, timeline: Timeline, found: 
         left_out=found.left_out,
         waits_for=[shapes.Awaited(one.trigger, one.to, one.when) for one in found.waits_for],
         stops=[shapes.Stop(one.run, one.words) for one in found.stops],
+        erasure=timeline.erasure,
         derived={"deadline": _due(found.deadline, ask.now) if found.deadline else None},
     )
 

@@ -27,6 +27,9 @@ class Gauges:
             "hookfold_unsealed_since_timestamp_seconds",
             "When the oldest event was recorded that no signed checkpoint covers; 0 where all are covered.",
         )
+        self._sources = self._gauge(
+            "hookfold_source_info", "1 for each source that is configured.", "source", "provider"
+        )
         self._last = self._gauge(
             "hookfold_source_last_event_timestamp_seconds",
             "When the last event of a source was received; a source that never sent any has none.",
@@ -61,7 +64,10 @@ class Gauges:
         """The database is away: nothing is known."""
         for gauge in (self._head, self._wal, self._unsealed, self._since, self._lag):
             gauge.set(float("nan"))
-        for labelled in (self._last, self._live, self._due, self._outcomes, self._anomalies, *self._relays):
+        for labelled in (
+            *(self._sources, self._last, self._live, self._due, self._outcomes, self._anomalies),
+            *self._relays,
+        ):
             labelled.clear()
 
     def look(self) -> None:
@@ -72,7 +78,8 @@ class Gauges:
         self._wal.set(api.reads.wal_bytes())
         self._lag.set(api.current.status().lag)
         self._look_at_checkpoints(head)
-        for source in api.sources:
+        for source, configured in api.sources.items():
+            self._sources.labels(source, configured.provider).set(1)
             if (last := api.reads.last_of(source, head)) is not None:
                 self._last.labels(source).set(last[1] / SECOND)
         self._look_at_relays(now)

@@ -7,6 +7,7 @@ from adapters.http.framework.routes import Ask, Listing, Routes, page_of
 from adapters.http.presenters import shapes
 from adapters.sql import QueuedRelay, RelayState
 from core.instants import text_of
+from core.words import counted
 
 routes = Routes()
 
@@ -34,6 +35,8 @@ def _shape(api: Api, row: QueuedRelay) -> shapes.Relay:
         source=row.source,
         provider=api.provider_of(row.source),
         position=row.position,
+        stream=None if row.lane == str(row.position) else row.lane,
+        reason=None if row.dead_at is None else _reason(row),
         state="dead" if row.dead_at is not None else "waiting" if row.holder is None else "delivering",
         attempts=row.attempts,
         next_at=text_of(row.due) if row.holder is None else None,
@@ -43,6 +46,16 @@ def _shape(api: Api, row: QueuedRelay) -> shapes.Relay:
         failure=row.failure,
         dead_at=text_of(row.dead_at),
     )
+
+
+def _reason(row: QueuedRelay) -> str:
+    """Why nobody tries any more."""
+    if row.failure is None:
+        last = f"the handler answered the last one with {row.status}"
+    else:
+        answered = "" if row.status is None else f", after an answer with {row.status}"
+        last = f"the last one failed: {row.failure}{answered}"
+    return f"given up after {counted(row.attempts, 'attempt')}; {last}"
 
 
 def _counted(api: Api, one: RelayState) -> shapes.RelayCount:

@@ -15,10 +15,11 @@ MOST_COUNTED = 10_000
 
 
 class QueuedRelay(NamedTuple):
-    """A delivery that waits, is under way (`holder`), or is dead (`dead_at`)."""
+    """A delivery that waits, is under way (`holder`), or is dead (`dead_at`). `lane`: see the table."""
 
     source: str
     position: int
+    lane: str
     due: Instant | None
     holder: str | None
     attempts: int

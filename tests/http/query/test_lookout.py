@@ -35,7 +35,8 @@ def lookout(house: House, clock: Clock) -> Iterator[Lookout]:
 def looked(lookout: Lookout) -> list[dict[str, Any]]:
     with capture_logs() as lines:
         lookout.look()
-    return [{name: line[name] for name in ("event", "source", "what", "count") if name in line} for line in lines]
+    names = ("event", "source", "ever_heard", "what", "count")
+    return [{name: line[name] for name in names if name in line} for line in lines]
 
 
 def test_a_source_that_fell_silent_is_told_once(house: House, lookout: Lookout, clock: Clock):
@@ -43,8 +44,14 @@ def test_a_source_that_fell_silent_is_told_once(house: House, lookout: Lookout, 
     assert looked(lookout) == []
 
     clock.now += DAY + SECOND
-    assert looked(lookout) == [{"event": "source_silent", "source": "clinic"}]
+    assert silent(looked(lookout)) == {"clinic": True} | dict.fromkeys(house.code.sources.keys() - {"clinic"}, False)
     assert looked(lookout) == []
+
+
+def silent(lines: list[dict[str, Any]]) -> dict[str, bool]:
+    """The sources of which nothing came, and whether anything ever did."""
+    assert {line["event"] for line in lines} == {"source_silent"}
+    return {line["source"]: line["ever_heard"] for line in lines}
 
 
 def test_a_burst_is_told_once_and_again_when_it_has_doubled(house: House, lookout: Lookout, clock: Clock):

@@ -313,10 +313,13 @@ def test_what_was_erased_and_what_was_retracted_keep_their_entries_without_a_wor
     name = house.ids.of("session", "captions", "ann@example.com-com.example.captions")
     house.send("captions", stop("ann@example.com", "22:05:00"))
     kept = keeper(house.engine, house.code, house.log, lambda: NOON, "command line")
-    kept.eraser.erase(kept.eraser.of_streams([name]), "asked for")
+    kept.eraser.erase(kept.eraser.of_streams([name]), "asked for", "ada")
+    left = house.get(f"/v1/sessions/{name}/why")
     house.send("captions", start("ann@example.com", "22:20:00"))
 
     steps = house.get(f"/v1/sessions/{name}/timeline")["data"]
+    later = house.get(f"/v1/sessions/{name}/why")
+    text = house.client.get(f"/v1/sessions/{name}/timeline?format=text").get_data(as_text=True)
 
     assert [(step["entry"], step["type"], step["data"]) for step in steps[:2]] == [
         ("erased", "session_request", {}),
@@ -325,3 +328,13 @@ def test_what_was_erased_and_what_was_retracted_keep_their_entries_without_a_wor
     assert steps[0]["occurred_at"] == "2023-11-14T22:00:00.000000Z"
     assert (steps[2]["entry"], steps[2]["from"], steps[2]["to"]) == ("event", "stopped", "active")
     assert house.get(f"/v1/sessions/{name}", known_at_position=4)["state"] == "active"
+    at = house.get("/v1/events/3")["recorded_at"]
+    erased = f"erased at {at} by ada (asked for), as the event at position 3 tells"
+    assert steps[0]["reason"] == f"its body was {erased}: what it did stands in the state that is left"
+    assert left["erasure"] == later["erasure"] == {"position": 3, "at": at, "by": "ada", "reason": "asked for"}
+    assert left["sentence"].startswith(
+        f"stopped: what brought it there was {erased}; states, outcomes, runs and times are left of it"
+    )
+    assert later["sentence"].startswith("active: session_request at 22:20:00 while stopped")
+    assert f"; what came before was {erased}" in later["sentence"]
+    assert text.startswith(later["sentence"])

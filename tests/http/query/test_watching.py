@@ -67,7 +67,8 @@ def test_a_scrape_tells_when_each_source_was_heard_and_what_no_checkpoint_covers
     after = house.client.get("/metrics").get_data(as_text=True)
 
     assert f'hookfold_source_last_event_timestamp_seconds{{source="clinic"}} {NOON / 1e6:.1e}' in before
-    assert 'source="energy"' not in before
+    assert 'hookfold_source_info{provider="amps",source="energy"} 1.0' in before
+    assert 'hookfold_source_last_event_timestamp_seconds{source="energy"}' not in before
     assert ("hookfold_unsealed_events 2.0" in before, "hookfold_unsealed_events 0.0" in after) == (True, True)
 
 

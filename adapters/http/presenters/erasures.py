@@ -1,0 +1,21 @@
+"""What is told of an erasure: when it was, who did it, and why."""
+
+from adapters.http.presenters import shapes
+from adapters.sql import Reads, own_source
+from core.event import Reading
+from core.instants import utc
+
+
+def told_by(reads: Reads, position: int) -> shapes.ErasureRecord:
+    """As the event at the position tells of it. Nothing but the position where an import left that event out."""
+    told = own_source().read(None, reads.body(position) or b"")
+    said = told.data if isinstance(told, Reading) else {}
+    event = reads.event(position)
+    at = utc(event.recorded_at) if event is not None and "reason" in said else None
+    return shapes.ErasureRecord(position, at, said.get("who"), said.get("reason"))
+
+
+def words(erasure: shapes.ErasureRecord) -> str:
+    """`erased at 2026-11-30T09:00:00.000000Z by ada (asked for), as the event at position 4 tells`."""
+    how = "" if erasure.at is None else f" at {erasure.at} by {erasure.by} ({erasure.reason})"
+    return f"erased{how}, as the event at position {erasure.position} tells"
