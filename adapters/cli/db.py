@@ -15,6 +15,7 @@ from adapters.cli.commands import (
     json_option,
     settings,
 )
+from adapters.sql import revision_fault
 
 _database = click.option(
     "--database",
@@ -55,7 +56,7 @@ def status(commands: Commands, url: str, as_json: bool) -> None:
         current, newest = commands.revision(url)
     _tell(current, newest, f"revision {current or 'none'}, newest {newest}", as_json)
     if current != newest:
-        raise Failed("the database is not at the newest revision: `hookfold db upgrade` brings it there")
+        raise Failed(revision_fault(current, newest))
 
 
 @db.command()

@@ -12,7 +12,7 @@ from adapters.sql.database.errors import cause_of
 from adapters.sql.database.exceptions import Unavailable, Unstorable
 from adapters.sql.database.files import Noted
 from adapters.sql.database.limits import TooLong, time_limit
-from adapters.sql.database.revisions import check_made, check_newest, migrate, revision
+from adapters.sql.database.revisions import check_made, check_newest, migrate, revision, revision_fault
 from adapters.sql.database.session import Unfit
 from adapters.sql.database.threads import leave
 from adapters.sql.database.transactions import is_read_only
@@ -203,6 +203,7 @@ __all__ = [
     "record_imports",
     "recorded_rotations",
     "revision",
+    "revision_fault",
     "rotate_key",
     "sealed_by",
     "secrets_changed",

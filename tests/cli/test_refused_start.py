@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from adapters.cli import command_line
 from adapters.config import write_template
-from adapters.sql import migrate, open_engine
+from adapters.sql import migrate, open_engine, revision
 from app import commands
 from tests.support.service import AMPS_SECRET
 
@@ -72,15 +72,31 @@ def test_a_url_that_is_none_is_named_without_its_password(configured: Path):
     assert "pass-word-1" not in line
 
 
-def test_a_database_of_a_later_release_is_left_alone(configured: Path):
+LATER = (
+    "it is at revision 9999, which this release does not know (its newest is {newest}): another release wrote it. "
+    "Start that release again, or go back to the backup from before the upgrade"
+)
+
+
+def test_a_database_of_a_later_release_is_left_alone_and_the_way_back_is_told(configured: Path):
     engine = open_engine("sqlite:///later.db")
     migrate(engine)
+    told = LATER.format(newest=revision(engine)[1])
     engine.dispose()
     with sqlite3.connect("later.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
+    before = Path("later.db").read_bytes()
 
-    assert "a revision that this release does not know" in one_line(serve("sqlite:///later.db"))
+    line = command_line(commands())
+    for words in ("db upgrade", "db status", "db check", "replay diff", "audit checkpoint", "export"):
+        given = [*words.split(), "--database", "sqlite:///later.db"]
+        result = CliRunner().invoke(line, given)
+        assert result.exit_code in (1, 2), words
+        assert told in result.output, words
+
+    assert told in one_line(serve("sqlite:///later.db"))
+    assert Path("later.db").read_bytes() == before
 
 
 @pytest.mark.parametrize("secret", [None, "", "whsec_", "whsec_not*base64"])

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, text
 
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.exceptions import Unavailable
-from adapters.sql.database.revisions import revision
+from adapters.sql.database.revisions import revision, revision_fault
 
 _GUARDS = {
     "sqlite": {"events_refuse_update", "events_refuse_delete", "events_refuse_replace"},
@@ -53,7 +53,7 @@ def faults(engine: Engine) -> Iterator[str]:
         yield "it holds no log"
         return
     if current != newest:
-        yield f"it is at revision {current}, this release knows {newest}: `hookfold db upgrade` brings it there"
+        yield revision_fault(current, newest)
     with our_errors(), engine.connect() as connection:
         yield from _broken(connection)
         name = engine.dialect.name

@@ -6,17 +6,21 @@ Alembic is imported where it is used: the processes that serve and write start w
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.exceptions import Unavailable
+from adapters.sql.database.session import Unfit
 from adapters.sql.database.transactions import writing
 
 MIGRATIONS = Path(__file__).parents[3] / "migrations"
 
 
 def migrate(engine: Engine) -> None:
-    """Brings the database to the newest revision; two processes that start at once take turns. Raises Unavailable."""
+    """Brings the database to the newest revision; two processes that start at once take turns.
+
+    Raises Unavailable, or Unfit where another release wrote it.
+    """
     from alembic import command
     from alembic.util import CommandError
 
@@ -26,17 +30,27 @@ def migrate(engine: Engine) -> None:
         try:
             command.upgrade(_config(connection), "head")
         except CommandError as error:
-            raise Unavailable("it is at a revision that this release does not know") from error
+            raise Unfit(revision_fault(*_revisions(connection))) from error
 
 
 def revision(engine: Engine) -> tuple[str | None, str | None]:
     """The database's revision and the newest one that this code knows. Raises Unavailable."""
-    from alembic.migration import MigrationContext
+    with our_errors(), engine.connect() as connection:
+        return _revisions(connection)
+
+
+def revision_fault(current: str | None, newest: str | None) -> str:
+    """What a database that is not at the newest revision is, and what to do about it."""
     from alembic.script import ScriptDirectory
 
-    with our_errors(), engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    return current, ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+    if current is None or current in known:
+        mend = "`hookfold db upgrade` brings it there"
+        return f"it is at revision {current or 'none'}, this release knows {newest}: {mend}"
+    return (
+        f"it is at revision {current}, which this release does not know (its newest is {newest}): another release "
+        "wrote it. Start that release again, or go back to the backup from before the upgrade"
+    )
 
 
 def check_made(engine: Engine) -> None:
@@ -46,10 +60,18 @@ def check_made(engine: Engine) -> None:
 
 
 def check_newest(engine: Engine) -> None:
-    """Raises Unavailable where the database is not at the newest revision."""
+    """Raises Unfit where the database is not at the newest revision."""
     current, newest = revision(engine)
     if current != newest:
-        raise Unavailable(f"it is at revision {current or 'none'}, this code knows {newest}")
+        raise Unfit(revision_fault(current, newest))
+
+
+def _revisions(connection: Connection) -> tuple[str | None, str | None]:
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    current = MigrationContext.configure(connection).get_current_revision()
+    return current, ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
 def _config(connection: Any) -> Any:
