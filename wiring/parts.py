@@ -218,6 +218,7 @@ class Parts:
             plans=Plans(self.engine, lambda by: self.replay(partial(recorder.record, by=by)), now),
             tokens=self.settings.tokens,
             registry=registry or CollectorRegistry(),
+            base_url=self.settings.service.base_url or "",
         )
         return made if self.replica is None else replace(made, replica=self._over(self.replica, made))
 
@@ -290,7 +291,7 @@ def first_commands(settings: Settings) -> list[str]:
     sources = sorted(settings.sources.values(), key=lambda source: list(FIRST).index(source.provider))
     if not sources:
         return []
-    one, base = sources[0], f"http://127.0.0.1:{settings.port}"
+    one, base = sources[0], settings.base
     secret = one.secrets[0].value if one.secrets else None
     curl = first_curl(base, one.path, one.provider, secret, one.package_name, now() / SECOND)
     return [curl.strip(), f"HOOKFOLD_PORT={settings.port} hookfold simulate --source {one.name}"]

@@ -8,7 +8,7 @@ from adapters.simulator import FIRST, first_curl
 
 def hello(settings: Settings, now: float) -> str:
     """Where the service listens, a signed `curl`, and one that asks what became of it. `now`: Unix seconds."""
-    base = f"http://127.0.0.1:{settings.port}"
+    base = settings.base
     source = _source(settings)
     if source is None:
         return (

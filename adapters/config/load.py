@@ -27,6 +27,7 @@ _TAKEN: dict[str, values.Take] = {
 }
 _SERVICE: dict[str, values.Take] = {
     "answer_within": values.duration,
+    "base_url": values.base_url,
     "max_body": values.size,
     "origin": values.origin,
     "checkpoint_every": values.duration,

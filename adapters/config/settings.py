@@ -166,6 +166,7 @@ class Service(msgspec.Struct, frozen=True):
     serving process takes from one peer; `trusted_proxies`: networks whose `X-Forwarded-For` says who that is;
     `read_database_url`: a replica of the database, where questions are put. `log_name`: what the log was named after
     its first key, once that is known; an `origin` goes before.
+    `base_url`: how the service is reached from outside, without a slash at its end.
     """
 
     secret: Secret
@@ -178,6 +179,7 @@ class Service(msgspec.Struct, frozen=True):
     trusted_proxies: tuple[str, ...] = ()
     read_database_url: Secret | None = None
     log_name: str | None = None
+    base_url: str | None = None
 
     @property
     def key(self) -> bytes:
@@ -195,6 +197,7 @@ class Service(msgspec.Struct, frozen=True):
             "answer_within": self.answer_within / SECOND,
             "checkpoint_every": self.checkpoint_every / SECOND,
             "max_body": self.max_body,
+            **({"base_url": self.base_url} if self.base_url else {}),
             **({"peer_rate": str(self.peer_rate)} if self.peer_rate else {}),
             **({"trusted_proxies": " ".join(self.trusted_proxies)} if self.trusted_proxies else {}),
         }
@@ -218,6 +221,11 @@ class Settings(msgspec.Struct, frozen=True):
         """What has to stand in the paths of sources, by name."""
         found = {name: source.path_secret for name, source in self.sources.items()}
         return {name: secret.value for name, secret in found.items() if secret is not None}
+
+    @property
+    def base(self) -> str:
+        """What the URLs that we tell begin with."""
+        return self.service.base_url or f"http://127.0.0.1:{self.port}"
 
     def __repr__(self) -> str:
         return f"Settings({str(self.path)!r}, sources={sorted(self.sources)!r})"

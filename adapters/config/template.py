@@ -17,6 +17,7 @@ secret = "file:var/secret"      # keys our ids and hashes; made on the first sta
 # answer_within = "7s"          # a delivery that is not committed by then is answered with 503: senders give up, too
 # signing_key = "file:var/signing-key"  # Ed25519, signs the log's checkpoints; made beside the secret
 # origin = "example.com/hooks"  # the log's name in its checkpoints; without it the name is made of the key
+# base_url = "https://hooks.example.com"  # how others reach the service: docs/proxy.md
 # peer_rate = "600/m"           # what one address may ask and send; more gets 429
 # checkpoint_every = "60s"      # while the log grows; `hookfold audit checkpoint` makes one at once
 # read_database_url = "env:REPLICA_URL"  # a standby of the PostgreSQL, where questions go: docs/scale.md

@@ -16,6 +16,7 @@ Take = Callable[[Path, str, object], Any]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
+_PLAIN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _URL = re.compile(r"https?://[^\s?#\\]+")
 _RATE = re.compile(r"([1-9][0-9]{0,6})/([smh])")
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?")
@@ -126,6 +127,18 @@ def url(where: Path, key: str, value: object) -> str:
         return handler_url(value)
     except ValueError as error:
         raise ConfigError(where, key, str(error)) from None
+
+
+def base_url(where: Path, key: str, value: object) -> str:
+    """How the service is reached from outside, as `url` has it; its path is made of plain names."""
+    try:
+        found = handler_url(value)
+    except ValueError:
+        found = ""
+    if not found or _PLAIN_PATH.fullmatch(urlsplit(found).path) is None:
+        mend = 'make it the URL that others reach this service by, such as "https://hooks.example.com/hookfold"'
+        raise ConfigError(where, key, f"{mend}: without user, query and fragment, its path of A-Z a-z 0-9 . _ ~ -")
+    return found
 
 
 def handler_url(value: object) -> str:

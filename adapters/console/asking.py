@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask import g, request
+from flask import g, redirect, request
+from werkzeug.wrappers import Response
 
 from adapters.http import Problem, Questions, Told
 
@@ -19,6 +20,11 @@ def sent() -> dict[str, str]:
     """The address' parameters: a field that was left empty is not asked; a time without a zone is in UTC."""
     given = {name: value.strip() for name, value in request.args.items()}
     return {name: _instant(value) if name in INSTANTS else value for name, value in given.items() if value}
+
+
+def go(path: str) -> Response:
+    """Leads the browser on to a page of ours, behind a form."""
+    return redirect(request.script_root + path, 303)
 
 
 class Asking:

@@ -5,10 +5,11 @@ import secrets
 from datetime import timedelta
 from hmac import compare_digest
 
-from flask import Blueprint, Response, g, redirect, render_template, request, session
+from flask import Blueprint, Response, g, render_template, request, session
 from flask.blueprints import BlueprintSetupState
 
 from adapters.config import Token
+from adapters.console.asking import go
 from adapters.http import BadRequest, Holders
 from core.mac import mac
 
@@ -38,8 +39,9 @@ class Signing:
         pages.context_processor(lambda: {"csrf": csrf, "signed_in": g.get("token")})
 
     def _configure(self, state: BlueprintSetupState) -> None:
-        """The cookie cannot say `Secure`: whether somebody in front speaks TLS is not known here."""
+        """The cookie says `Secure` where the service is reached by https: only `base_url` tells of that."""
         state.app.config.update(
+            SESSION_COOKIE_SECURE=state.app.config["BASE_URL"].startswith("https:"),
             SECRET_KEY=self._key,
             SESSION_COOKIE_NAME="hookfold",
             SESSION_COOKIE_HTTPONLY=True,
@@ -102,5 +104,5 @@ def _is_ours() -> bool:
 
 
 def _to(path: str) -> Response:
-    given = redirect(path if _LOCAL.fullmatch(path) else "/", 303)
+    given = go(path if _LOCAL.fullmatch(path) else "/")
     return Response(status=given.status_code, headers={"Location": given.headers["Location"]})

@@ -2,9 +2,10 @@
 
 import secrets
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, partial
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import structlog
 from flask import Flask, Request, Response, request
@@ -44,6 +45,9 @@ from adapters.http.views import (
 from adapters.http.views.metrics import Metrics
 from adapters.sql import TooLong, Unavailable
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
 _MODULES = (
     *(
         sessions,
@@ -79,16 +83,28 @@ def create_http(api: Api) -> Flask:
     """The Flask application with every path of the query API."""
     app = _Plain(__name__.rpartition(".")[0])
     app.url_map.merge_slashes = False
+    app.config["BASE_URL"] = api.base_url
+    app.jinja_env.globals.update(root=api.root, base_url=api.base_url)
+    app.wsgi_app = _below(api.root, app.wsgi_app)  # type: ignore[assignment, method-assign]  # as Flask documents it
     routes = _routes(api)
     endpoints = Endpoints(api)
     for route in routes:
         app.add_url_rule(route.rule, route.name, endpoints.of(route), methods=[route.method])
-    _publish(app, routes, guarded=bool(api.tokens))
+    _publish(app, routes, api)
     _tell_problems(app)
     Metrics(api).watch(app)
     Gate(api.holders, routes).watch(app)
     app.after_request(add_safe_headers)
     return app
+
+
+def _below(root: str, application: "WSGIApplication") -> "WSGIApplication":
+    """The application as one that is mounted at a path, which the proxy in front has taken away."""
+
+    def mounted(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        return application({**environ, "SCRIPT_NAME": root}, start_response)
+
+    return mounted if root else application
 
 
 def questions_of(api: Api) -> Questions:
@@ -101,8 +117,8 @@ def _routes(api: Api) -> list[Route]:
     return [route for route in every if api.writable or route.method == "GET"]
 
 
-def _publish(app: Flask, routes: Sequence[Route], *, guarded: bool) -> None:
-    document = cache(partial(openapi.document_of, routes, guarded=guarded))
+def _publish(app: Flask, routes: Sequence[Route], api: Api) -> None:
+    document = cache(partial(openapi.document_of, routes, guarded=bool(api.tokens), server=api.base_url))
     openapi.publish(app, document)
     docs.publish(app, document)
 

@@ -1,10 +1,10 @@
 """Replays: what each would change, how far it is, which versions there are, and the way back."""
 
-from flask import Blueprint, g, redirect, render_template, request
+from flask import Blueprint, g, render_template, request
 from werkzeug.wrappers import Response as Redirect
 
 from adapters.config import Scope
-from adapters.console.asking import Asking
+from adapters.console.asking import Asking, go
 from adapters.http import BadRequest
 from core.fold import MACHINES
 
@@ -38,17 +38,17 @@ def add(pages: Blueprint, ask: Asking) -> None:
 
     def plan() -> Redirect:
         begun = ask.do("plan_replay", {"machines": request.form.getlist("machine")})
-        return redirect(f"/replays/{begun.id}", 303)
+        return go(f"/replays/{begun.id}")
 
     def confirm(id: str) -> Redirect:  # noqa: A002 - as the API calls it
         _sure()
         ask.do("confirm_replay", {}, id=id)
-        return redirect(f"/replays/{id}", 303)
+        return go(f"/replays/{id}")
 
     def serve(version: str) -> Redirect:
         _sure()
         ask.do("serve_version", {}, version=version)
-        return redirect("/replays", 303)
+        return go("/replays")
 
     pages.add_url_rule("/replays", "replays", replays)
     pages.add_url_rule("/replays/<id>", "replay", replay)

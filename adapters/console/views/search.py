@@ -7,10 +7,10 @@ or a cursor, which is sealed.
 import re
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Response, redirect, render_template, request
+from flask import Blueprint, Response, render_template, request
 from werkzeug.wrappers import Response as Redirect
 
-from adapters.console.asking import Asking
+from adapters.console.asking import Asking, go
 from adapters.http import NotFound
 
 PLACES = {"ses": "sessions", "mea": "measurements", "act": "actions", "dev": "devices", "reg": "registrations"}
@@ -44,14 +44,14 @@ def add(pages: Blueprint, ask: Asking) -> None:
     def search() -> Redirect | Response:
         wanted = request.form.get("id", "").strip()
         if not wanted:
-            return redirect("/", 303)
+            return go("/")
         if ours := _OURS.fullmatch(wanted):
-            return redirect(f"/{PLACES[ours[1]]}/{wanted}", 303)
+            return go(f"/{PLACES[ours[1]]}/{wanted}")
         found, event = _found(ask, wanted), _event(ask, wanted)
         hits = [f"/{one.place}/{row.id}" for one in found for row in one.rows]
         hits += [f"/events/{event.position}"] if event else []
         if len(hits) == 1:
-            return redirect(hits[0], 303)
+            return go(hits[0])
         page = render_template("console/search.html", wanted=wanted, found=found, event=event)
         return Response(page, 200 if hits else 404, content_type="text/html; charset=utf-8")
 

@@ -24,7 +24,7 @@ def json_answer(content: Any, asked: Request, next_path: str | None = None, foll
     etag = sha256(msgspec.json.encode([_timeless(content), following])).hexdigest()[:32]
     headers = {"ETag": f'W/"{etag}"', "Cache-Control": "private, no-cache"}
     if next_path is not None:
-        headers["Link"] = f'<{next_path}>; rel="next"'
+        headers["Link"] = f'<{asked.script_root}{next_path}>; rel="next"'
     if parse_etags(asked.headers.get("If-None-Match")).contains_weak(etag):
         return Response(status=304, headers=headers)
     return Response(msgspec.json.encode(content), headers=headers, content_type="application/json")

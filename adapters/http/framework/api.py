@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 
@@ -49,7 +50,7 @@ class Api:
     `threads`: how many requests are served at a time, of which a quarter may wait. `patience`: how long, in seconds.
     `limit`: seconds that a question may take.
     `replica`: the same over a database that follows this one; questions are put there. `writable`: a service writes
-    here, and takes what a POST tells.
+    here, and takes what a POST tells. `base_url`: how the service is reached from outside, where that is known.
     """
 
     reads: Reads
@@ -69,6 +70,7 @@ class Api:
     tokens: Mapping[str, Token] = field(default_factory=dict)
     replica: "Api | None" = None
     writable: bool = True
+    base_url: str = ""
     holders: Holders = field(init=False)
     as_of: TemporalReads = field(init=False)
     current: Current = field(init=False)
@@ -80,6 +82,11 @@ class Api:
         object.__setattr__(self, "as_of", TemporalReads(self.reads, code))
         object.__setattr__(self, "current", self.reads.current(code))
         object.__setattr__(self, "waiting", Waiting(self.current.folded, self.threads, self.patience))
+
+    @property
+    def root(self) -> str:
+        """The path of that URL, which every link of ours begins with. Whoever stands in front takes it away."""
+        return urlsplit(self.base_url).path
 
     def provider_of(self, source: str) -> str | None:
         """None for a source that the configuration no longer names."""

@@ -131,21 +131,23 @@ class Endpoints:
 
 def _viewed(route: Route, ask: Ask[Any]) -> Any:
     if route.method != "GET":
-        _refuse_other_sites(request)
+        _refuse_other_sites(request, ask.api.base_url)
     if not route.body:
         return route.view(ask)
     missing = [name for name in route.headers if name not in request.headers]
     return route.view(ask, read_document(request, route.body, missing))
 
 
-def _refuse_other_sites(asked: Request) -> None:
+def _refuse_other_sites(asked: Request, base_url: str) -> None:
     """Raises CrossSite where a browser says that a page of another site asks: any page may send a POST without a body.
 
-    Browsers say so by `Sec-Fetch-Site` (Fetch Metadata), older ones by `Origin`; no other client sends either.
+    Browsers say so by `Sec-Fetch-Site` (Fetch Metadata), older ones by `Origin`; no other client sends either. A proxy
+    in front may ask under another name than the browser: `base_url` has that.
     """
     origin = asked.headers.get("Origin")
     site = asked.headers.get("Sec-Fetch-Site")
-    foreign = site not in {"same-origin", "none"} if site else origin and urlsplit(origin).netloc != asked.host
+    ours = {asked.host, urlsplit(base_url).netloc}
+    foreign = site not in {"same-origin", "none"} if site else origin and urlsplit(origin).netloc not in ours
     if foreign:
         raise CrossSite("a page of another site may not do this: ask from a page of this service, or without a browser")
 

@@ -72,8 +72,11 @@ _TAGS = {
 Schema = dict[str, Any]
 
 
-def document_of(routes: Sequence[Route], *, guarded: bool = False) -> Schema:
-    """The whole document as plain data. `guarded`: a token is asked for; without one no 401 is given, nor told of."""
+def document_of(routes: Sequence[Route], *, guarded: bool = False, server: str = "") -> Schema:
+    """The whole document as plain data. `guarded`: a token is asked for; without one no 401 is given, nor told of.
+
+    `server`: how the service is reached, where that is known.
+    """
     answers = [_answer_type(route) for route in routes if route.answer is not None]
     bodies = [route.body for route in routes if route.body is not None]
     types = [*answers, *bodies, ProblemDocument, *undeclared_paths.TYPES]
@@ -84,7 +87,7 @@ def document_of(routes: Sequence[Route], *, guarded: bool = False) -> Schema:
     document = {
         "openapi": "3.1.0",
         "info": {"title": "Hookfold", "version": VERSION, "description": _INTRODUCTION},
-        "servers": [{"url": "/", "description": "The service that gave this document."}],
+        "servers": [{"url": server or "/", "description": "The service that gave this document."}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": _paths(routes, schema_of) | undeclared_paths.paths(schema_of, schema_of[repr(ProblemDocument)]),
         "components": {"schemas": components},

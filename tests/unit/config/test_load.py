@@ -106,7 +106,7 @@ WRONG = [
     (
         "[service]\nsecrets = 'x'",
         "service.secrets",
-        "one of answer_within, checkpoint_every, max_body, origin, peer_rate, read_database_url, secret, signing_key",
+        "one of answer_within, base_url, checkpoint_every, max_body, origin, peer_rate, read_database_url, secret,",
     ),
     ("[service]\nanswer_within = 8", "service.answer_within", "make it a number with its unit"),
     ("[service]\nmax_body = '1 MB'", "service.max_body", "make it a number of bytes"),
@@ -118,6 +118,17 @@ WRONG = [
     *(("[service]\npeer_rate = " + value, "service.peer_rate", "such as") for value in ("'0/m'", "'5'", "5", "'5/d'")),
     ("[service]\ntrusted_proxies = '127.0.0.1'", "service.trusted_proxies", "list addresses or networks"),
     ("[service]\ntrusted_proxies = ['10.0.0.1/8']", "service.trusted_proxies", "list addresses or networks"),
+    *(
+        (f"[service]\nbase_url = {value}", "service.base_url", "make it the URL that others reach this service by")
+        for value in (
+            "'hooks.example.com'",
+            "'https://u:p@h'",
+            "'https://h/?a'",
+            "'https://h//x'",
+            "'https://h/a\"'",
+            "5",
+        )
+    ),
     (one("rate = 'fast'"), "sources.clinic.rate", "make it a number in a time"),
     (one("path_secret = 'env:WMS_MAC_SECRET'"), "sources.clinic.path_secret", "unknown key"),
     (one("path_secret = 'env:TEXT'", "mentraos"), "sources.clinic.path_secret", "cannot stand in a path"),
@@ -265,6 +276,14 @@ def test_limits_and_an_unguessable_path_are_taken(settings):
     assert (found.service.peer_rate, found.sources["captions"].rate) == (Rate(600, 60), Rate(5, 1))
     assert found.service.trusted_proxies == ("127.0.0.1/32", "10.0.0.0/8")
     assert found.paths == {"captions": "0123456789abcdef"}
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_what_others_reach_the_service_by_begins_the_urls_that_it_tells(settings, end):
+    found = settings(f"[service]\nbase_url = 'https://hooks.example.com/hookfold{end}'")
+
+    assert found.base == "https://hooks.example.com/hookfold"
+    assert settings("").base == f"http://127.0.0.1:{found.port}"
 
 
 REPLICA = "postgresql://reader:s3cret@replica/hooks"
