@@ -27,21 +27,34 @@ from adapters.cli.pace import Pace
 from adapters.cli.times import Moment
 from adapters.sql import ImportOutcome, Unimportable
 from core.event import Instant
+from core.words import counted
 
 _CSV = ("states", "timelines")
 
 _LINES = {
-    "kept": "events imported with their positions",
-    "appended": "events appended with new positions",
-    "known": "events already in this log",
-    "conflicts": "events whose key this log has with another body: recorded as conflicts",
-    "erased": "erased events left out",
-    "retracted": "retracted events left out",
-    "whole": "streams erased in the exported log but not in this one: erase them here, too (hookfold audit erase)",
-    "placeholders": "positions filled with placeholders for entries that are not in the export",
-    "deliveries": "repeated or rejected deliveries imported",
-    "known_deliveries": "deliveries already in this log",
-    "strangers": "deliveries left out: rejected elsewhere, or of events that are not in this log",
+    "kept": ("event imported with its position", "events imported with their positions"),
+    "appended": ("event appended with a new position", "events appended with new positions"),
+    "known": ("event already in this log", "events already in this log"),
+    "conflicts": (
+        "event whose key this log has with another body: recorded as a conflict",
+        "events whose key this log has with another body: recorded as conflicts",
+    ),
+    "erased": ("erased event left out", "erased events left out"),
+    "retracted": ("retracted event left out", "retracted events left out"),
+    "whole": (
+        "stream erased in the exported log but not in this one: erase it here, too (hookfold audit erase)",
+        "streams erased in the exported log but not in this one: erase them here, too (hookfold audit erase)",
+    ),
+    "placeholders": (
+        "position filled with a placeholder for an entry that is not in the export",
+        "positions filled with placeholders for entries that are not in the export",
+    ),
+    "deliveries": ("repeated or rejected delivery imported", "repeated or rejected deliveries imported"),
+    "known_deliveries": ("delivery already in this log", "deliveries already in this log"),
+    "strangers": (
+        "delivery left out: rejected elsewhere, or of an event that is not in this log",
+        "deliveries left out: rejected elsewhere, or of events that are not in this log",
+    ),
 }
 
 
@@ -161,7 +174,7 @@ def _what_came(outcome: ImportOutcome) -> str:
     taken = outcome.kept + outcome.appended + outcome.known + outcome.conflicts
     if not taken:
         return "nothing was imported"
-    return f"the import stopped at this line; {taken} events before it are in the log"
+    return f"the import stopped at this line; {counted(taken, 'event before it is', 'events before it are')} in the log"
 
 
 def _tell(outcome: ImportOutcome, as_json: bool) -> None:
@@ -169,6 +182,6 @@ def _tell(outcome: ImportOutcome, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(counts))
         return
-    for name, line in _LINES.items():
+    for name, (one, several) in _LINES.items():
         if counts[name]:
-            click.echo(f"{counts[name]} {line}")
+            click.echo(counted(counts[name], one, several))

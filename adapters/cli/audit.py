@@ -28,6 +28,7 @@ from adapters.cli.rotate import rotate_key
 from adapters.cli.timeline import completeness, timeline
 from adapters.sql import MissingEvent, Verified
 from core.note import Checkpoint, Key, to_base64
+from core.words import counted
 
 
 @click.group()
@@ -129,7 +130,7 @@ def proof(
         found = notary.inclusion(position, size)
     file = found.file()
     if file is None:
-        raise Failed(f"no checkpoint over {size} positions was made: leave --size out")
+        raise Failed(f"no checkpoint of size {size} was made: leave --size out")
     if output is not None:
         output.write_text(file, encoding="utf-8")
     if as_json:
@@ -162,7 +163,7 @@ class AuditProgress:
 
     def __call__(self, done: int, size: int) -> None:
         if self._pace.due():
-            click.echo(f"{done} of {size} positions, {done / self._pace.seconds:.0f} a second", err=True)
+            click.echo(f"{done} of {counted(size, 'position')}, {done / self._pace.seconds:.0f} a second", err=True)
 
 
 @contextmanager
@@ -229,8 +230,9 @@ def _summary(verified: Verified, seconds: float) -> str:
         if count
     )
     return (
-        f"{verified.size} events are as they were recorded{rest}\n"
-        f"{verified.checkpoints} checkpoints and {verified.nodes} nodes fit, root {to_base64(verified.root)}\n"
+        f"{counted(verified.size, 'event is as it was', 'events are as they were')} recorded{rest}\n"
+        f"{counted(verified.checkpoints, 'checkpoint')} and {counted(verified.nodes, 'node')} fit, "
+        f"root {to_base64(verified.root)}\n"
         f"{verified.size / max(seconds, 1e-6):.0f} events a second"
     )
 

@@ -16,6 +16,7 @@ from adapters.cli.commands import (
     settings,
 )
 from adapters.sql import revision_fault
+from core.words import counted
 
 _database = click.option(
     "--database",
@@ -106,7 +107,7 @@ def check(commands: Commands, url: str, as_json: bool) -> None:
     for fault in [] if as_json else found:
         click.echo(fault)
     if found:
-        raise Failed(f"{len(found)} things are wrong with the database")
+        raise Failed(f"{counted(len(found), 'thing is', 'things are')} wrong with the database")
     if not as_json:
         click.echo("nothing is wrong with the database; `hookfold audit verify` checks what is in it")
 

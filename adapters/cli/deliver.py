@@ -22,6 +22,7 @@ from adapters.cli.commands import (
 from adapters.cli.pace import Pace
 from adapters.config import handler_url
 from adapters.server import Redelivered, StoredDelivery
+from core.words import counted
 
 SHOWN = 5
 """Answers that are no success and are shown one by one."""
@@ -98,7 +99,8 @@ def _show(to: str, some: Iterator[StoredDelivery], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"deliveries": count, "bytes": size, "first": first or None, "last": last or None}))
         return
-    click.echo(f"{count} deliveries, {size} bytes, of positions {first} to {last} would be sent to {to}")
+    deliveries = counted(count, "delivery", "deliveries")
+    click.echo(f"{deliveries}, {counted(size, 'byte')}, of positions {first} to {last} would be sent to {to}")
     click.echo("nothing was sent: add --send")
 
 

@@ -9,6 +9,7 @@ import click
 from adapters.cli.commands import Commands, Keeping, errors_in_one_line, settings
 from adapters.evidence import certificate
 from adapters.sql import Erasable, Erasure
+from core.words import counted
 
 _SQLITE = "SQLite keeps what it freed. In a quiet hour: sqlite3 FILE 'VACUUM; PRAGMA wal_checkpoint(TRUNCATE);'"
 _POSTGRESQL = (
@@ -37,7 +38,8 @@ def counts(found: Erasable) -> dict[str, int]:
 def words(found: Erasable) -> str:
     """What was found, for people."""
     streams, loose, rejections = counts(found).values()
-    return f"{streams} streams, {loose} events of no stream, {rejections} rejected deliveries"
+    rejected = counted(rejections, "rejected delivery", "rejected deliveries")
+    return f"{counted(streams, 'stream')}, {counted(loose, 'event of no stream', 'events of no stream')}, {rejected}"
 
 
 def progress(done: int, whole: int) -> None:

@@ -7,6 +7,7 @@ import click
 
 from adapters.cli.pace import EVERY
 from adapters.sql import FoldFailure, ReplayProgress
+from core.words import counted
 
 OFTEN = 0.2
 """Seconds between two changes of the line on a terminal."""
@@ -49,7 +50,7 @@ class Meter:
     def _show(self, news: ReplayProgress, now: float) -> None:
         started, first = self._started[news.version]
         rate = (news.streams - first) / max(now - started, 1e-6)
-        text = f"{news.machine}: {news.streams} of {news.total} streams, {news.events} events"
+        text = f"{news.machine}: {news.streams} of {counted(news.total, 'stream')}, {counted(news.events, 'event')}"
         if rate and news.streams > first:
             text += f", {rate:.0f} streams/s, {(news.total - news.streams) / rate:.0f} s left"
         if self._terminal:

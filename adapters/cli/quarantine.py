@@ -16,6 +16,8 @@ from adapters.cli.commands import (
     settings,
 )
 from adapters.cli.keeping import dry_option
+from adapters.sql import ReleaseCounts
+from core.words import counted
 
 
 @click.group()
@@ -48,5 +50,16 @@ def release(
         click.echo(json.dumps({"dry_run": dry_run, "sources": msgspec.to_builtins(done)}))
         return
     for name, one in done.items():
-        words = "would be taken" if dry_run else f"are events now, {one.known} were already"
-        click.echo(f"{name}: of {one.looked_at} rejections {one.new} {words}; {one.cut} are kept in part only")
+        click.echo(f"{name}: {_told(one, dry_run=dry_run)}")
+        for reason, counts in sorted(one.reasons.items()):
+            click.echo(f"  {reason or 'no reason on record'}: {_told(counts, dry_run=dry_run)}")
+
+
+def _told(one: ReleaseCounts, *, dry_run: bool) -> str:
+    if dry_run:
+        taken = f"{one.new} would be taken"
+    else:
+        known = counted(one.known, "was one already", "were already")
+        taken = f"{counted(one.new, 'is an event now', 'are events now')}, {known}"
+    cut = counted(one.cut, "is kept in part only", "are kept in part only")
+    return f"of {counted(one.looked_at, 'rejection')} {taken}; {cut}"

@@ -34,6 +34,7 @@ from core.declared import Cause
 from core.event import SECOND, Instant
 from core.fold import MACHINES
 from core.golden_history import GoldenHistory
+from core.words import counted
 
 KINDS = ("session", "registration", "action", "device")
 
@@ -226,7 +227,7 @@ def _rebuild(opened: Replay, machines: tuple[str, ...], as_json: bool, *, serve:
     state = "serves" if serve else "is ready"
     for version in versions:
         click.echo(f"{version.machine}: version {version.version} {state}")
-    click.echo(f"{meter.streams} streams in {seconds:.1f} s")
+    click.echo(f"{counted(meter.streams, 'stream')} in {seconds:.1f} s")
     if serve:
         _tell_answering(opened.answering())
         click.echo("`hookfold replay rollback` returns to the versions before, `hookfold replay drop` deletes them")
@@ -241,7 +242,7 @@ def _capture(story: GoldenHistory, output: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"file": str(output), "events": len(story.events)}))
     else:
-        click.echo(f"{len(story.events)} events in {output}: read it before it is anybody else's")
+        click.echo(f"{counted(len(story.events), 'event')} in {output}: read it before it is anybody else's")
 
 
 def _reread(commands: Commands, found: Settings, source: str | None, as_json: bool) -> None:
@@ -254,7 +255,8 @@ def _reread(commands: Commands, found: Settings, source: str | None, as_json: bo
         return
     for before, now in again.read.items():
         click.echo(f"position {before} is read now, as the event at position {now}")
-    click.echo(f"{len(again.read)} of {again.looked_at} events that belonged to no stream can be read now")
+    looked_at = counted(again.looked_at, "event")
+    click.echo(f"{len(again.read)} of {looked_at} that belonged to no stream can be read now")
 
 
 def _difference(opened: Replay, machines: tuple[str, ...], as_json: bool) -> None:
@@ -262,7 +264,8 @@ def _difference(opened: Replay, machines: tuple[str, ...], as_json: bool) -> Non
     found: Difference | None = None
     for found in opened.compare(machines):
         if pace.due():
-            click.echo(f"{found.compared} streams compared, {len(found.changes)} kinds of change", err=True)
+            kinds = counted(len(found.changes), "kind of change", "kinds of change")
+            click.echo(f"{counted(found.compared, 'stream')} compared, {kinds}", err=True)
     if found is None:
         return
     if as_json:
@@ -274,7 +277,7 @@ def _difference(opened: Replay, machines: tuple[str, ...], as_json: bool) -> Non
 
 
 def _tell_difference(found: Difference) -> None:
-    click.echo(f"{found.compared} streams compared up to position {found.position}")
+    click.echo(f"{counted(found.compared, 'stream')} compared up to position {found.position}")
     for change in found.changes:
         click.echo(f"{change.kind}: {change.what} {change.was or 'none'} -> {change.now or 'none'}: {change.count}")
         for example in change.examples:
@@ -282,7 +285,8 @@ def _tell_difference(found: Difference) -> None:
     for stream in found.failed:
         click.echo(f"{stream}: CANNOT BE FOLDED by this code")
     if found.behind:
-        click.echo(f"{found.behind} streams were left out: what serves has not folded them to their end")
+        left_out = counted(found.behind, "stream was", "streams were")
+        click.echo(f"{left_out} left out: what serves has not folded all of it")
     if not found.changes and not found.failed:
         click.echo("nothing would change")
 
@@ -302,9 +306,9 @@ def _again(opened: Replay, part: Part, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"streams": streams, "failed": meter.failed}))
     else:
-        click.echo(f"{streams} streams folded anew")
+        click.echo(f"{counted(streams, 'stream')} folded anew")
     if meter.failed:
-        raise Failed(f"{meter.failed} streams cannot be folded by this code")
+        raise Failed(f"{counted(meter.failed, 'stream')} cannot be folded by this code")
 
 
 def _tell_switched(opened: Replay, versions: Sequence[Version], what: str, as_json: bool) -> None:
@@ -382,14 +386,15 @@ def _facts(one: VersionStatus) -> list[str]:
         facts.append(f"began to serve{_at(one.switched_at)}")
     if one.status == "building":
         facts.append(
-            f"{one.folded} streams by {one.built_by}{_at(one.started_at)}, last progress{_at(one.progressed_at)}"
+            f"{counted(one.folded, 'stream')} by {one.built_by}{_at(one.started_at)}, "
+            f"last progress{_at(one.progressed_at)}"
         )
     if one.waiting:
-        facts.append(f"{one.waiting} streams wait")
+        facts.append(counted(one.waiting, "stream waits", "streams wait"))
     if one.oldest is not None:
         facts.append(f"position {one.oldest}{_at(one.oldest_at)} is not folded")
     if one.failed:
-        facts.append(f"{one.failed} streams CANNOT BE FOLDED by its code")
+        facts.append(f"{counted(one.failed, 'stream')} CANNOT BE FOLDED by its code")
     return facts
 
 

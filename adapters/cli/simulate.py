@@ -15,6 +15,7 @@ from adapters.cli.progress import ProgressPrinter
 from adapters.cli.target import SimulationTarget, target
 from adapters.simulator import SCENARIOS, Message, Scenario, Sender, Stage, Unreachable, disturbed, play, plays
 from core.event import SECOND
+from core.words import counted
 
 BEFORE = 120
 """Seconds before now at which every play begins: they last up to two minutes, and nothing comes from the future."""
@@ -105,7 +106,7 @@ def _report(there: SimulationTarget, verdicts: Counter[str], seconds: float, as_
             json.dumps({"url": there.url, "sent": sent, "seconds": round(seconds, 3), "verdicts": dict(verdicts)})
         )
     else:
-        click.echo(f"sent {sent} messages to {there.url} in {seconds:.1f} s")
+        click.echo(f"sent {counted(sent, 'message')} to {there.url} in {seconds:.1f} s")
         for verdict, number in verdicts.most_common():
             click.echo(f"  {verdict:12}{number:>8}")
     if verdicts["rejected"] or verdicts["unavailable"]:

@@ -19,6 +19,7 @@ from adapters.cli.commands import (
     settings,
 )
 from adapters.cli.times import Seconds
+from core.words import counted
 
 _PATHS = {"ses": "sessions", "mea": "measurements", "act": "actions"}
 _AS_OF = click.option("--as-of", metavar="TIME", help="Only what had happened by then, by the provider's clock.")
@@ -94,9 +95,9 @@ def completeness(
     silent = [one for one in sources if one["derived"]["silent"]]
     for one in sources if as_json else silent:
         click.echo(json.dumps(one) if as_json else f"source {one['source']}  {_heard(one)}")
-    counts = f"{irregular} are irregular, {len(silent)} sources are silent"
+    counts = f"{counted(irregular, 'is', 'are')} irregular, {counted(len(silent), 'source is', 'sources are')} silent"
     if losing:
-        raise Failed(f"{losing} sessions and actions lost something, {counts}")
+        raise Failed(f"{counted(losing, 'session or action', 'sessions and actions')} lost something, {counts}")
     click.echo(f"nothing is lost, {counts}", err=True)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from flask import g
 
+from core.words import counted
+
 GOOD = frozenset("completed connected reconnected registered alive".split())
 BAD = frozenset("failed abandoned canceled cancelled camera_denied denied lost disconnected rejected conflict".split())
 BUSY = frozenset(
@@ -74,6 +76,7 @@ def _veiled(value: Any, field: str = "") -> Any:
 
 
 ALL: dict[str, Callable[..., str]] = {
+    "counted": counted,
     "day_and_time": day_and_time,
     "mood": mood,
     "pretty": pretty,

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from core.words import counted
+
 WIDE = 4
 """A rule from more states than these has no arcs, unless it was taken: the table tells it."""
 
@@ -121,7 +123,9 @@ def signal(chunks: Sequence[Any]) -> Plot | None:
     lines = _lines([number for number, _ in told], points)
     across = [Tick(_across(number, first, last), str(number)) for number in sorted({first, (first + last) // 2, last})]
     up = [Tick(_up(value, low, high), f"{value:.3g}") for value in (low, (low + high) / 2, high)]
-    words = f"Signal-to-noise ratio in decibels over {len(told)} chunks, from {values[0]:g} to {values[-1]:g}."
+    words = (
+        f"Signal-to-noise ratio in decibels over {counted(len(told), 'chunk')}, from {values[0]:g} to {values[-1]:g}."
+    )
     return Plot(PLOT_WIDTH, PLOT_HEIGHT, points, lines, across, up, words)
 
 
@@ -145,7 +149,7 @@ def lanes(steps: Sequence[Any]) -> Plot | None:
     ]
     across = [Tick(_along(at, first, last), f"+{at - first:.4g} s") for at in _marks(first, last)]
     up = [Tick(24 + 40 * index, name) for index, name in enumerate(names)]
-    words = f"{len(timed)} events over {last - first:g} seconds in lanes: {', '.join(names)}."
+    words = f"{counted(len(timed), 'event')} over {last - first:g} s in lanes: {', '.join(names)}."
     return Plot(LANES_WIDTH, height, points, [], across, up, words, LANES_LEFT)
 
 

@@ -86,7 +86,8 @@ def verify(files: Files, expected: str | None) -> list[str]:
         check_event(files, exhibit, size, root)
         check_telling(files, exhibit, by_position)
     followed = follow(files, exhibits, key, expected)
-    said = f"{len(exhibits)} events are in the log of {size} positions as they were recorded"
+    are, were = ("event is", "it was") if len(exhibits) == 1 else ("events are", "they were")
+    said = f"{len(exhibits)} {are} in the log of {counted(size, 'position')} as {were} recorded"
     lines = [f"signed by {key.text}", *followed, said, *fold(files, exhibits)]
     return lines if expected else [*lines, "the key is the bundle's own: compare it with the one that you were given"]
 
@@ -274,9 +275,8 @@ def fold(files: Files, exhibits: list[dict[str, Any]]) -> list[str]:
     if len(steps) != len(state["told"]["steps"]) or final != state["told"]["state"]:
         raise Wrong("state.json", f"the state is {final}, not {state['told']['state']}")
     where = ", ".join(f"{name} {value}" for name, value in final["regions"].items())
-    return [
-        f"same state: {where}; outcome {final['outcome'] or 'none'}, {final['runs']} runs, {final['events']} events"
-    ]
+    counts = f"{counted(final['runs'], 'run')}, {counted(final['events'], 'event')}"
+    return [f"same state: {where}; outcome {final['outcome'] or 'none'}, {counts}"]
 
 
 class Measurement:
@@ -503,6 +503,11 @@ def runs_of(events: list[Event], machine: dict[str, Any]) -> list[list[Event]]:
                     follows = True
                 found[-1].add(event, unloads(event))
     return [[run.taken[number] for number in sorted(run.taken)] for run in found if run.taken]
+
+
+def counted(count: int, one: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count} {one if count == 1 else f'{one}s'}"
 
 
 def held(files: Files, name: str) -> bytes:

@@ -38,7 +38,7 @@ from adapters.sql.projections.services import Answering, RegisteredService
 from adapters.sql.projections.status import Status, VersionStatus
 from adapters.sql.projections.stored_events import BodyReader, to_event
 from adapters.sql.projections.versions import Version
-from adapters.sql.quarantine.quarantine import Quarantine, Released
+from adapters.sql.quarantine.quarantine import Quarantine, ReleaseCounts, Released
 from adapters.sql.reads.as_of import Arrival, Erased, TemporalReads
 from adapters.sql.reads.filters import Due, DueIf
 from adapters.sql.reads.reads import Reads
@@ -147,6 +147,7 @@ __all__ = [
     "Rejection",
     "RelayDesk",
     "RelayState",
+    "ReleaseCounts",
     "Released",
     "Replay",
     "ReplayProgress",

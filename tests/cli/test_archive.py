@@ -68,7 +68,7 @@ def test_a_retracted_event_that_is_left_out_is_not_called_erased(typed: Run, els
 
     result = typed("import", "-", "--append", "--database", f"sqlite:///{elsewhere}/other.db", input=file)
 
-    assert result.stdout == "1 events appended with new positions\n1 retracted events left out\n"
+    assert result.stdout == "1 event appended with a new position\n1 retracted event left out\n"
 
 
 def test_new_positions_are_given_where_they_are_asked_for(typed: Run, elsewhere: Path):
@@ -86,7 +86,7 @@ def test_a_broken_file_is_told_by_its_line_and_exits_with_1(typed: Run, elsewher
 
     assert result.exit_code == 1
     assert "line 4: the hash does not fit" in result.stderr
-    assert "1 events before it are in the log" in result.stderr
+    assert "1 event before it is in the log" in result.stderr
 
 
 def test_another_secret_is_refused_before_the_database_is_touched(typed: Run, elsewhere: Path):
@@ -126,7 +126,7 @@ def test_an_import_that_was_interrupted_goes_on_with_positions_clocks_and_leaves
 
     result = typed("import", "-", "--database", copy, input=file)
 
-    assert result.stdout == "1 events imported with their positions\n1 events already in this log\n"
+    assert result.stdout == "1 event imported with its position\n1 event already in this log\n"
     assert events(copy) == events(os.environ["HOOKFOLD_DATABASE_URL"])[:2]
 
 
@@ -137,7 +137,7 @@ def test_a_later_export_brings_what_came_since(typed: Run, copy: str):
 
     result = typed("import", "-", "--database", copy, input=typed("export").stdout_bytes)
 
-    assert "1 events imported with their positions\n2 events already in this log\n" in result.stdout
+    assert "1 event imported with its position\n2 events already in this log\n" in result.stdout
     received = [row for row in events(os.environ["HOOKFOLD_DATABASE_URL"]) if row[0] != "hookfold"]
     assert [row for row in events(copy) if row[0] != "hookfold"] == received
 
@@ -156,7 +156,7 @@ def test_a_log_that_went_on_by_itself_takes_nothing_before_somebody_wants_it(typ
     assert "nothing was imported" in refused.stderr
     assert events(copy) == before
     wanted = typed("import", "-", "--append", "--database", copy, input=later)
-    assert wanted.stdout == "1 events appended with new positions\n2 events already in this log\n"
+    assert wanted.stdout == "1 event appended with a new position\n2 events already in this log\n"
 
 
 def test_another_log_takes_each_event_once_with_a_new_position(typed: Run, copy: str):

@@ -59,7 +59,7 @@ def test_a_log_that_is_as_it_was_is_verified(log: Audited):
 
     assert result.exit_code == 0, result.output
     assert "20 events are as they were recorded" in result.output
-    assert "1 checkpoints and 1 nodes fit" in result.output
+    assert "1 checkpoint and 1 node fit" in result.output
 
 
 def test_a_program_reads_the_verdict_as_json(log: Audited):

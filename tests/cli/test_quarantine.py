@@ -72,14 +72,21 @@ def test_what_holds_now_is_taken_with_its_original_arrival(settings: Settings, r
     assert receive(load(None, os.environ), scan(0)) == ["new"]
 
     shown = run("--dry-run")
+    told = CliRunner().invoke(command_line(app.commands()), ["quarantine", "release", "--dry-run"]).stdout
     released = run()
     again = run()
 
-    assert json.loads(before.stdout)["sources"]["energy"] == {"looked_at": 3, "cut": 0, "new": 0, "known": 0}
+    counts = {"looked_at": 3, "cut": 0, "new": 0, "known": 0}
+    assert json.loads(before.stdout)["sources"]["energy"] == counts | {"reasons": {"signature_mismatch": counts}}
     assert json.loads(shown.stdout)["sources"]["clinic"]["new"] == 2
-    told = json.loads(released.stdout)["sources"]
-    assert told["energy"] == {"looked_at": 3, "cut": 0, "new": 1, "known": 0}
-    assert told["clinic"] == {"looked_at": 2, "cut": 0, "new": 1, "known": 1}
+    assert (
+        "clinic: of 2 rejections 2 would be taken; 0 are kept in part only\n"
+        "  signature_mismatch: of 2 rejections 2 would be taken; 0 are kept in part only\n"
+    ) in told
+    done = json.loads(released.stdout)["sources"]
+    energy, clinic = counts | {"new": 1}, {"looked_at": 2, "cut": 0, "new": 1, "known": 1}
+    assert done["energy"] == energy | {"reasons": {"signature_mismatch": energy}}
+    assert done["clinic"] == clinic | {"reasons": {"signature_mismatch": clinic}}
     assert json.loads(again.stdout)["sources"]["clinic"]["looked_at"] == 0
     events = rows(settings, "SELECT source, received_at FROM events WHERE source <> 'hookfold' ORDER BY position")
     assert [source for source, _ in events] == ["clinic", "clinic", "energy"]
@@ -122,6 +129,7 @@ def test_older_bodies_are_cut_where_all_of_them_have_become_too_large(settings: 
 
     released = run()
 
-    assert json.loads(released.stdout)["sources"]["clinic"] == {"looked_at": 4, "cut": 2, "new": 0, "known": 0}
+    counts = {"looked_at": 4, "cut": 2, "new": 0, "known": 0}
+    assert json.loads(released.stdout)["sources"]["clinic"] == counts | {"reasons": {"signature_mismatch": counts}}
     sizes = rows(settings, "SELECT length(body) FROM deliveries ORDER BY delivery")
     assert sizes == [(4_096,), (4_096,), (40_000,), (40_000,)]

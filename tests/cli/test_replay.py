@@ -128,7 +128,7 @@ def test_options_that_do_not_go_together_are_refused_and_nothing_is_done(typed, 
 def test_a_day_and_a_time_choose_what_was_recorded_since(typed, time):
     _receive()
 
-    assert typed("--since", time).stdout == "1 streams folded anew\n"
+    assert typed("--since", time).stdout == "1 stream folded anew\n"
     assert typed("--since", time.replace("2026", "2999")).stdout == "0 streams folded anew\n"
 
 
@@ -206,7 +206,7 @@ def test_each_command_does_what_its_flag_does(typed):
     assert json.loads(typed("status", "--json").stdout) == json.loads(typed("--status", "--json").stdout)
     assert typed("diff", "--machine", "device").stdout == typed("--diff", "--machine", "device").stdout
     assert typed("capture", stream, "--why", "x").stdout == typed("--capture", stream, "--why", "x").stdout
-    assert typed("run", "--kind", "session").stdout == typed("--kind", "session").stdout == "1 streams folded anew\n"
+    assert typed("run", "--kind", "session").stdout == typed("--kind", "session").stdout == "1 stream folded anew\n"
     assert typed("reread").stdout == typed("--reread").stdout
     assert typed("rollback").stdout.count("serves again") == 5
     assert typed("drop").stdout.count("is gone") > 0

@@ -9,6 +9,7 @@ import msgspec
 from flask import Response, request
 
 from adapters.http.presenters import shapes
+from core.words import counted
 
 CSV, TEXT = "text/csv", "text/plain"
 _FORMATS = {"csv": CSV, "csv-bom": CSV, "text": TEXT}
@@ -120,7 +121,7 @@ def _remarks(step: shapes.Step) -> list[str]:
     told += [f"{anomaly.kind}: {anomaly.detail}" for anomaly in step.anomalies]
     told += _chunk(step.data)
     counts = (("duplicate", step.duplicates), ("conflict", step.conflicts))
-    told += [f"{count} {word}{'s' * (count > 1)}" for word, count in counts if count]
+    told += [counted(count, word) for word, count in counts if count]
     return [*told, f"by {step.rule}"] if step.rule else told
 
 

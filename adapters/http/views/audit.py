@@ -106,7 +106,7 @@ def checkpoint(ask: Ask[CheckpointAsked]) -> Response:
     if size is not UNSET:
         found = notary.checkpoint_of(size)
         if found is None:
-            raise NotFound(f"no checkpoint over {size} positions was made")
+            raise NotFound(f"no checkpoint of size {size} was made")
         return Response(found, content_type=PLAIN)
     newest = None if ask.query.fresh else notary.newest()
     return Response(newest.note if newest else _made(notary), content_type=PLAIN)
@@ -131,7 +131,7 @@ def _inclusion(notary: Notary, asked: ProofAsked) -> InclusionProof | Response:
     if asked.format == "tlog-proof":
         file = found.file()
         if file is None:
-            raise NotFound(f"no checkpoint over {size} positions was made: leave size out")
+            raise NotFound(f"no checkpoint of size {size} was made: leave size out")
         return Response(file, content_type=PLAIN)
     hashes = to_base64(found.leaf), list(map(to_base64, found.path)), to_base64(found.root)
     return InclusionProof(position, position - 1, found.size, *hashes, found.checkpoint)

@@ -19,6 +19,7 @@ from adapters.sql.database.tables import checkpoints, events, nodes
 from adapters.sql.projections.stored_events import BodyReader
 from core.merkle import Growing
 from core.note import Checkpoint
+from core.words import counted
 
 CHUNK = 4_096
 """Positions read at once."""
@@ -121,7 +122,9 @@ class _Walk:
         self._check_count()
         for checkpoint in self._kept:
             if checkpoint.size > self.head:
-                why = f"the log ends here, and a checkpoint kept elsewhere covers {checkpoint.size} positions"
+                why = (
+                    f"the log ends here, and a checkpoint kept elsewhere covers {counted(checkpoint.size, 'position')}"
+                )
                 raise DiscrepancyFound(self.head + 1, "log", why, until=checkpoint.size)
         self._check_foreign_rows()
 
@@ -176,13 +179,17 @@ class _Walk:
         if checkpoint.size != stored.size:
             first, last = sorted((stored.size, checkpoint.size))
             raise DiscrepancyFound(
-                first, "checkpoint", f"it covers {checkpoint.size} positions and stands at another size", until=last
+                first,
+                "checkpoint",
+                f"it covers {counted(checkpoint.size, 'position')} and stands at another size",
+                until=last,
             )
         return checkpoint
 
     def _check_kept(self, checkpoint: Checkpoint) -> None:
         if checkpoint.root != self._tree.root():
-            why = f"the log is no extension of the checkpoint over {checkpoint.size} positions that was kept elsewhere"
+            over = counted(checkpoint.size, "position")
+            why = f"the log is no extension of the checkpoint over {over} that was kept elsewhere"
             raise DiscrepancyFound(self._agreed + 1, "log", why, until=checkpoint.size)
 
     def _check_later_checkpoints(self) -> None:
@@ -194,7 +201,7 @@ class _Walk:
                 self._miss(max(stored.size, self.head, last + 1))
             self._opened(stored)
             if stored.size > head:
-                why = f"the log ends here, and checkpoint {number} covers {stored.size} positions"
+                why = f"the log ends here, and checkpoint {number} covers {counted(stored.size, 'position')}"
                 raise DiscrepancyFound(head + 1, "log", why, until=stored.size)
             last = stored.size
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.database.revisions import revision, revision_fault
+from core.words import counted
 
 _GUARDS = {
     "sqlite": {"events_refuse_update", "events_refuse_delete", "events_refuse_replace"},
@@ -61,7 +62,8 @@ def faults(engine: Engine) -> Iterator[str]:
             yield f"the trigger {gone}, one of those that let nobody change an event, is gone or disabled"
         head, signed = connection.execute(_HEAD).scalar_one(), connection.execute(_SIGNED).scalar_one()
         if signed > head:
-            yield f"a checkpoint was signed over {signed} events, and the log ends at {head}: the last ones are missing"
+            over = counted(signed, "event")
+            yield f"a checkpoint was signed over {over}, and the log ends at {head}: the last ones are missing"
 
 
 def _broken(connection: Connection) -> Iterator[str]:

@@ -16,6 +16,7 @@ from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import Recorder
 from adapters.sql.projections.invalidation import Invalidator
 from core.event import Instant
+from core.words import counted
 
 PART = 200
 """Streams, events or rejections of one transaction: deliveries wait meanwhile."""
@@ -85,7 +86,7 @@ class _NotDue(Exception):
     """Something was recorded meanwhile of these streams: they stay."""
 
     def __init__(self, streams: Sequence[Row]) -> None:
-        super().__init__(f"{len(streams)} streams")
+        super().__init__(counted(len(streams), "stream"))
         self.streams = streams
 
 

@@ -19,7 +19,8 @@ CHUNK = 100
 UNAUTHENTIC = 401
 
 _KEPT = (
-    "SELECT delivery, received_at, size, headers, body FROM deliveries WHERE source = ? AND verdict = 'rejected' "
+    "SELECT delivery, coalesce(reason, ''), received_at, size, headers, body FROM deliveries "
+    "WHERE source = ? AND verdict = 'rejected' "
     f"AND delivery > ? AND status = {UNAUTHENTIC} ORDER BY delivery LIMIT {CHUNK}"
 )
 _COUNT = (
@@ -44,8 +45,8 @@ class _GoneError(Exception):
     """Somebody else took it, or it was pruned or erased meanwhile: nothing is appended."""
 
 
-class Released(msgspec.Struct):
-    """What came of a source's rejections. `cut`: kept in part, so that nobody can verify them.
+class ReleaseCounts(msgspec.Struct):
+    """What came of rejections. `cut`: kept in part, so that nobody can verify them.
 
     `new`: events that they are now; `known`: those whose events are there already, as their senders tried again.
     """
@@ -54,6 +55,17 @@ class Released(msgspec.Struct):
     cut: int = 0
     new: int = 0
     known: int = 0
+
+
+class Released(ReleaseCounts):
+    """The same of all rejections of a source, and by the code for which they were rejected."""
+
+    reasons: dict[str, ReleaseCounts] = {}
+
+    def count(self, reason: str, what: str) -> None:
+        """One more of a kind of count."""
+        for counts in (self, self.reasons.setdefault(reason, ReleaseCounts())):
+            setattr(counts, what, getattr(counts, what) + 1)
 
 
 class Quarantine:
@@ -72,34 +84,35 @@ class Quarantine:
         Raises Unavailable.
         """
         found = Released()
-        for delivery, entry in self._verified(source, found):
-            if dry_run:
-                found.new += 1
-            else:
-                self._take(source, delivery, entry, found)
+        for delivery, reason, entry in self._verified(source, found):
+            became = "new" if dry_run else self._take(source, delivery, entry)
+            if became is not None:
+                found.count(reason, became)
         if found.new and not dry_run:
-            self._recorder.record("released", source=source, **msgspec.structs.asdict(found))
+            self._recorder.record("released", source=source, **msgspec.to_builtins(found))
         return found
 
-    def _verified(self, source: str, found: Released) -> Iterator[tuple[int, Entry]]:
+    def _verified(self, source: str, found: Released) -> Iterator[tuple[int, str, Entry]]:
         last = 0
         while rows := self._rows(source, last):
-            for delivery, received_at, size, headers, body in rows:
+            for delivery, reason, received_at, size, headers, body in rows:
                 last = delivery
-                found.looked_at += 1
+                found.count(reason, "looked_at")
                 if body is None or headers is None or len(body) != size:
-                    found.cut += 1
+                    found.count(reason, "cut")
                     continue
                 entry = self._receive(source, from_lines(unpack(bytes(headers))), bytes(body), received_at)
                 if entry is not None:
-                    yield delivery, entry
+                    yield delivery, reason, entry
 
     def _rows(self, source: str, last: int) -> list[Any]:
         with self._transactions.reading() as cursor:
             self._run(cursor, _KEPT, source, last)
             return list(cursor.fetchall())
 
-    def _take(self, source: str, delivery: int, entry: Entry, found: Released) -> None:
+    def _take(self, source: str, delivery: int, entry: Entry) -> str | None:
+        """What it became: `new`, `known`, or None where it is not there any more."""
+
         def settle(cursor: Any, position: int) -> bool:
             rejection = (source, delivery, entry.received_at)
             self._run(cursor, _COUNT, *rejection)
@@ -113,11 +126,8 @@ class Quarantine:
         try:
             _, is_new = self._log.append_with(entry, settle)
         except _GoneError:
-            return
-        if is_new:
-            found.new += 1
-        else:
-            found.known += 1
+            return None
+        return "new" if is_new else "known"
 
     def _run(self, cursor: Any, sql: str, *values: Any) -> None:
         cursor.execute(sql.replace("?", self._mark), values)

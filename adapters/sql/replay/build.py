@@ -37,6 +37,7 @@ from adapters.sql.replay.parallel_fold import FoldedChunk, fold_chunk, fold_chun
 from adapters.sql.replay.stream_cursor import CHUNK, StreamCursor
 from core import fold
 from core.event import SECOND, Instant
+from core.words import counted
 
 FEW = 50
 """With so many marks left, the switch folds them itself."""
@@ -128,7 +129,7 @@ class Builder:
         failed = count_failed(cursor, self._dialect, version.version)
         if failed:
             raise ReplayRefused(
-                f"{version.machine}: {failed} streams cannot be folded by this code; nothing was switched"
+                f"{version.machine}: {counted(failed, 'stream')} cannot be folded by this code; nothing was switched"
             )
 
     def _begin(self, names: Sequence[str]) -> list[Version]:

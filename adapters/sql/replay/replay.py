@@ -33,6 +33,7 @@ from adapters.sql.replay.difference import Differ, Difference
 from adapters.sql.replay.stream_cursor import CHUNK
 from core.event import Instant
 from core.golden_history import GoldenHistory, Uncapturable, captured
+from core.words import counted
 
 KEPT = 2
 """Retired versions of a machine that stay for a way back, behind a replay that switches."""
@@ -229,7 +230,7 @@ class Replay:
         kind = self._code.machines.get(version.machine)
         left = count(cursor, self._dialect, version.version)
         if left and (kind is None or kind.fingerprint != version.fingerprint):
-            why = f"{left} streams wait to be folded into version {version.version}"
+            why = f"{counted(left, 'stream waits', 'streams wait')} to be folded into version {version.version}"
             raise ReplayRefused(
                 f"{version.machine}: {why}, which only the release that has its code can do: run it there"
             )
