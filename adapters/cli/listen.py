@@ -57,7 +57,7 @@ def listen(
 ) -> None:
     """Print what comes as it is recorded: when, where, what it was, and the state that it left. Ctrl-C ends it.
 
-    It reads the database, and needs no token. States are those at the time of the look.
+    It reads the database, and needs no token. A state is the one behind the event, as it was known then.
     """
     with errors_in_one_line(), commands.asking(settings(config, database)) as ask:
         listener = Listener(ask, asked["after"], asked["source"], asked["session_id"])
@@ -111,12 +111,19 @@ class Listener:
         return max((row["delivery"] for row in self._deliveries()), default=0)
 
     def _state(self, event: Line) -> Line:
+        """The present one, unless something came behind the event; nothing where it is not to be had, as of erased."""
         kind = _STREAMS.get((event["stream"] or "").partition("_")[0])
-        status, body = self._ask(f"/v1/{kind}/{event['stream']}", {}) if kind else (404, "")
-        if status != 200:
+        if kind is None:
             return {}
-        told = json.loads(body)
-        return {"state": told["state"], "outcome": told.get("outcome")}
+        path, then = f"/v1/{kind}/{event['stream']}", {"known_at_position": str(event["position"])}
+        told = self._told(path, {}) or {}
+        if told.get("position") != event["position"]:
+            told = self._told(path, then) or {}
+        return {name: told.get(name) for name in ("state", "outcome")} if told else {}
+
+    def _told(self, path: str, given: dict[str, str]) -> Any:
+        status, body = self._ask(path, given)
+        return json.loads(body) if status == 200 else None
 
     def _get(self, path: str, given: dict[str, str]) -> Any:
         status, body = self._ask(path, given)

@@ -24,6 +24,7 @@ from adapters.http.framework.questions import Questions, Told
 from adapters.http.framework.waiting import ENDING
 from adapters.http.ingest.door import Answer, Door, appended, failure, is_ingest, unrecorded
 from adapters.http.ingest.ingest import ingest_blueprint
+from adapters.http.ingest.quiet import Quiet
 from adapters.http.ingest.tally import Tally
 from adapters.http.presenters.action_report import report_action
 from adapters.http.presenters.due import counted as due_counts
@@ -53,6 +54,7 @@ __all__ = [
     "NotFound",
     "Problem",
     "Questions",
+    "Quiet",
     "TailEvent",
     "TailPage",
     "Tally",

@@ -5,12 +5,14 @@ and told of again: at least once, and in the order of its stream.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import structlog
 
+from adapters.http import Quiet
 from adapters.providers import Outcome, Provider
 from adapters.server.backoff import asked_pause, pause
 from adapters.server.forwarding import FORWARDS
@@ -81,6 +83,7 @@ class Relaying:
         self._woken = asyncio.Event()
         self._stopping = False
         self._away = False
+        self._dead: defaultdict[str, Quiet] = defaultdict(Quiet)
 
     def wake(self) -> None:
         """Something was appended."""
@@ -195,7 +198,17 @@ class Relaying:
         handed = HandedOn(held.source, held.position, held.key, read, "new", session=session)
         if not await self._record(handed.entry(self._recorder, outcome), held.until - SPARE):
             return settled._replace(again=self._clock())
+        if not outcome.succeeded:
+            self._tell_dead(held, outcome, attempts)
         return settled._replace(dead=not outcome.succeeded)
+
+    def _tell_dead(self, held: HeldRelay, outcome: Outcome, attempts: int) -> None:
+        """A handler that is away for long gives up any number of them: one line a minute says how many."""
+        reason = outcome.failure or f"status {outcome.status}"
+        if count := self._dead[reason].count():
+            mend = f"/v1/relays?source={held.source}&state=dead lists them; hookfold relay retry delivers them again"
+            of_last = {"position": held.position, "attempts": attempts}
+            _logger.error("not_relayed", source=held.source, reason=reason, count=count, mend=mend, **of_last)
 
     async def _record(self, entry: Entry, until: Instant) -> bool:
         """The same entry again is known by its key."""

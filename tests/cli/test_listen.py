@@ -63,10 +63,10 @@ def test_each_event_is_a_line_with_the_state_that_it_left(run: Callable[..., Res
 
     assert result.exit_code == 0, result.output
     first, second, third = result.stdout.splitlines()
-    assert first.split()[1:] == ["1", "new", "clinic", "WMS_LOADED", "scan", "->", "configured"]
+    assert first.split()[1:] == ["1", "new", "clinic", "WMS_LOADED", "scan", "->", "loaded"]
     assert "unknown_type" in second
     assert "\x1b" not in result.stdout
-    assert third.split()[4] == "CONFIGURATION_LOADED"
+    assert third.split()[4:] == ["CONFIGURATION_LOADED", "scan", "->", "configured"]
 
 
 def test_filters_leave_what_is_wanted(run: Callable[..., Result], recorded: Recorded):

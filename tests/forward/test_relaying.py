@@ -7,6 +7,7 @@ import time
 import pytest
 import svix.webhooks
 from standardwebhooks import Webhook
+from structlog.testing import capture_logs
 
 from adapters.providers import sign_svix
 from adapters.server import backoff, handler, relaying
@@ -70,12 +71,16 @@ def test_one_that_fails_for_too_long_is_dead_and_what_is_behind_it_goes_on(house
     to_relay(house, "captions", start("ann"))
     to_relay(house, "captions", stop("ann"))
 
-    delivered(house, behind, "captions", retry_for=0)
+    with capture_logs() as lines:
+        delivered(house, behind, "captions", retry_for=0)
 
     assert [json.loads(behind.next().body)["type"] for _ in range(2)] == ["session_request", "stop_request"]
     types = [one["type"] for one in house.get("/v1/events")["data"]]
     assert types == ["session_request", "stop_request", "handler_failed", "handler_succeeded"]
     (dead,) = house.get("/v1/relays", state="dead")["data"]
+    (line,) = [line for line in lines if line["event"] == "not_relayed"]
+    assert (line["source"], line["reason"], line["position"], line["count"]) == ("captions", "status 500", 1, 1)
+    assert "example.com" not in json.dumps(line)
     assert (dead["position"], dead["status"], dead["state"], dead["attempts"]) == (1, 500, "dead", 1)
     assert dead["stream"] == house.get("/v1/sessions")["data"][0]["id"]
     assert dead["reason"] == "given up after 1 attempt; the handler answered the last one with 500"
