@@ -1,10 +1,12 @@
 """Hookfold's log without a server and without HTTP: as a thread's own commits, and through the process that writes."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from contextlib import ExitStack
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from socket import SHUT_WR, socket, socketpair
 from threading import Thread
 from time import monotonic
 from typing import Any
@@ -13,11 +15,13 @@ import uvloop
 from sqlalchemy import text
 
 from adapters.config import load
-from adapters.server import Link, connect, writing
+from adapters.server import Link, Parent, connect, to_writer
 from adapters.sql import Entry, GroupCommit, Probe, Receipt, Rejection, Unavailable, carrying
 from bench.servers import settings_of
 from bench.traffic import SOURCE, Message
 from wiring.opening import open_parts
+from wiring.parts import Handed
+from wiring.processes import write
 
 
 class Own:
@@ -66,8 +70,22 @@ _START = 60.0
 """Seconds for the writing process to answer."""
 
 
-def _end(why: str) -> None:
-    raise RuntimeError(why)
+@contextmanager
+def _writing(hand: Handed) -> Iterator[socket]:
+    """What connects to a process that writes, while the block lasts. Not by a fork: here the database is open."""
+    ours, theirs = socketpair()
+    with ours, to_writer() as (handing, taking):
+        with theirs:
+            process = get_context("spawn").Process(target=_write, args=[hand, theirs, taking])
+            process.start()
+        yield handing
+        ours.shutdown(SHUT_WR)
+        process.join()
+
+
+def _write(hand: Handed, line: socket, taking: socket) -> None:
+    taking.setblocking(False)
+    write(taking, Parent(hand, line))
 
 
 class Written(Own):
@@ -77,12 +95,11 @@ class Written(Own):
         super().__init__(folder, url)
         self._running = ExitStack()
         self._running.enter_context(carrying(self._parts.engine))
-        handed = self._parts.handed()
-        to_writer = self._running.enter_context(writing("from app import write; write()", handed, _end))
+        handing = self._running.enter_context(_writing(self._parts.handed().complete()))
         self._loop = uvloop.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._link = Link(partial(connect, to_writer), self._parts.ids, self._parts.patience)
+        self._link = Link(partial(connect, handing), self._parts.ids, self._parts.patience)
         self._link.tie(self._loop)
         self._await_process()
 

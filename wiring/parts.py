@@ -40,9 +40,9 @@ from adapters.sql import (
     Unavailable,
     WrongAddress,
     claimed_sources,
+    files_at,
     is_read_only,
     keeper,
-    noted_files,
     open_engine,
     probe,
 )
@@ -78,6 +78,10 @@ class Handed(NamedTuple):
     read_only: bool
     holder: str
 
+    def complete(self) -> "Handed":
+        """With the files of the database, which a process has opened."""
+        return self._replace(files=files_at(self.settings.database_url))
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -105,8 +109,8 @@ class Parts:
             self.replica.dispose()
 
     def handed(self) -> Handed:
-        """What another process of the service is wired from."""
-        return Handed(self.settings, noted_files(self.engine), self.secrets_changed, self.read_only, self.holder)
+        """What another process of the service is wired from, but for the files that the first of them opens."""
+        return Handed(self.settings, None, self.secrets_changed, self.read_only, self.holder)
 
     def code(self) -> Code:
         """What folds here."""
@@ -261,10 +265,16 @@ def _replica(settings: Settings) -> Engine | None:
         raise ConfigError(settings.path, "service.read_database_url", str(error)) from error
 
 
-def wire_handed(handed: Handed) -> Parts:
-    """The same parts in another process: its database has to be the one that is open there."""
-    url, read_only = handed.settings.database_url, handed.read_only
-    engine = open_engine(url, pool_size=THREADS, noted=handed.files, make=not read_only, read_only=read_only)
+def wire_handed(handed: Handed, *, keeps: bool = False) -> Parts:
+    """The same parts in another process, whose database has to be the same one. `keeps`: so that it stays so."""
+    engine = open_engine(
+        handed.settings.database_url,
+        pool_size=THREADS,
+        noted=handed.files,
+        keeps=keeps,
+        make=False,
+        read_only=handed.read_only,
+    )
     return replace(wire(handed.settings, engine), secrets_changed=handed.secrets_changed, holder=handed.holder)
 
 

@@ -1,9 +1,8 @@
 """Reads secrets again while the service runs (SIGHUP): those of the sources, the tokens, and the log's signing key."""
 
 import os
-from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 import structlog
@@ -13,52 +12,40 @@ from adapters.config import ConfigError, Settings, Source, waiting_key
 from adapters.http import Api, Door
 from adapters.providers import build
 from wiring.opening import check_facts, note
-from wiring.parts import Handed, Parts
+from wiring.parts import Handed, Parts, wire_handed
 from wiring.signing import signing_key, with_key_in_force
 
 _logger = structlog.get_logger()
 
 
-class Renewal:
-    """Reads them, records what changed, and hands them to the processes that serve. What is wrong changes nothing."""
+def reload(hand: Handed) -> Handed | None:
+    """Reads them, and records what changed. None where something is wrong, which changes nothing.
 
-    def __init__(self, parts: Parts, hand: Callable[[Any], None]) -> None:
-        self._parts = parts
-        self._hand = hand
-
-    def __call__(self) -> None:
-        """Logs what became of it, never what was read."""
+    Logs what became of it, never what was read.
+    """
+    with closing(wire_handed(hand)) as parts:
         try:
-            found = configuration.load(self._parts.settings.path, os.environ)
-            found = self._with_log(found)
-            settings = with_secrets_of(self._parts.settings, found)
-            self._take(replace(self._parts, settings=settings))
+            found = _with_log(configuration.load(hand.settings.path, os.environ), parts)
+            renewed = replace(parts, settings=with_secrets_of(hand.settings, found))
+            if renewed.settings.service.signing_key != hand.settings.service.signing_key:
+                check_facts(renewed)
+            renewed = note(renewed, "reload")
         except ConfigError as error:
             _logger.error("reload_refused", reason=str(error), mend="nothing was changed: mend it, send SIGHUP again")  # noqa: TRY400
-            return
-        except Exception:
-            _logger.exception("reload_failed")
-            return
-        self._hand(self._parts.handed())
-        if left := left_for_restart(settings, found):
+            return None
+        if left := left_for_restart(renewed.settings, found):
             _logger.warning(
                 "restart_needed", changed=left, mend="SIGHUP takes secrets, tokens and the signing key alone"
             )
-        _logger.info("reloaded")
+        return renewed.handed()._replace(files=hand.files)
 
-    def _with_log(self, found: Settings) -> Settings:
-        """The same with the name of the log, and with its key where a rotation was interrupted."""
-        if found.service.signing_key == self._parts.settings.service.signing_key and waiting_key(found) is None:
-            service = msgspec.structs.replace(found.service, log_name=self._parts.settings.service.log_name)
-            return msgspec.structs.replace(found, service=service)
-        return with_key_in_force(self._parts.engine, found, complete=not self._parts.read_only)
 
-    def _take(self, parts: Parts) -> None:
-        """Raises ConfigError where the log has another key."""
-        if parts.settings.service.signing_key != self._parts.settings.service.signing_key:
-            check_facts(parts)
-        self._parts = note(parts, "reload")
-        parts.signing.key = signing_key(parts.settings)
+def _with_log(found: Settings, parts: Parts) -> Settings:
+    """The same with the name of the log, and with its key where a rotation was interrupted."""
+    service = parts.settings.service
+    if found.service.signing_key == service.signing_key and waiting_key(found) is None:
+        return msgspec.structs.replace(found, service=msgspec.structs.replace(found.service, log_name=service.log_name))
+    return with_key_in_force(parts.engine, found, complete=not parts.read_only)
 
 
 def with_secrets_of(running: Settings, found: Settings) -> Settings:
@@ -91,6 +78,11 @@ def renew_tokens(handed: Handed, api: Api) -> None:
     api.holders.renew(handed.settings.tokens)
     if api.notary is not None:
         api.notary.sign_with(signing_key(handed.settings))
+
+
+def renew_key(handed: Handed, parts: Parts) -> None:
+    """Has the process that seals go on with this signing key."""
+    parts.signing.key = signing_key(handed.settings)
 
 
 def _renewed(running: Source, found: Source | None) -> Source:

@@ -86,8 +86,8 @@ def not_wired(*_given: object) -> NoReturn:
 class Commands:
     """What the commands do, apart from reading options and printing.
 
-    `serve` returns when the service was stopped, or what of it is broken; the environment tells its processes the same
-    as the settings.
+    `serve` returns when the service was stopped, or what of it is broken.
+    The environment tells the same as the settings.
     `migrate` brings a database (a URL) to the newest revision;
     `revision` gives its revision and the newest one. Each raises Unavailable (or OSError) where the database cannot be
     used, and `serve` raises ConfigError where settings and database do not belong together.

@@ -78,7 +78,7 @@ def _rebuild(commands: Commands, found: Settings) -> None:
 
 
 def _surroundings(found: Settings) -> dict[str, str]:
-    """What the processes that serve read again: the options have to reach them too."""
+    """What is read again at SIGHUP: the options have to count then, too."""
     return {
         "HOOKFOLD_CONFIG": str(found.path.absolute()),
         "HOOKFOLD_DATABASE_URL": found.database_url,

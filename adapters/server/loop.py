@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +10,11 @@ import uvloop
 
 from adapters.server.connection import Connection
 from adapters.server.descriptors import connections_at_most
-from adapters.server.ending import STOPS
 from adapters.server.front import Front
-from adapters.server.handed import HandedAnew
 from adapters.server.link import Link, NoWriter
+from adapters.server.parent import HandedAnew, Parent
 from adapters.server.pulse import Pulse
+from adapters.server.signals import STOPS
 from adapters.server.site import Site
 
 BACKLOG = 1_024
@@ -29,32 +28,42 @@ PATIENCE = 30.0
 
 
 def serve_for_parent(
-    front: Front, link: Link | NoWriter, max_body: int, listening: socket.socket, renew: Callable[[Any], None]
+    parent: Parent,
+    front: Front,
+    link: Link | NoWriter,
+    max_body: int,
+    listening: socket.socket,
+    renew: Callable[[Any], None],
 ) -> None:
-    """Serves on the socket until the parent's end of standard input closes, or SIGTERM comes.
+    """Serves on the socket until the parent's line ends, or SIGTERM comes.
 
     `renew` is given what the parent hands over meanwhile.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this process
     site = Site(front.answer, max_body, connections_at_most(), streams=front.streams)
-    uvloop.run(_serve(front, link, site, listening, renew))
+    uvloop.run(_serve(parent, front, link, site, listening, renew))
 
 
 async def _serve(
-    front: Front, link: Link | NoWriter, site: Site, listening: socket.socket, renew: Callable[[Any], None]
+    parent: Parent,
+    front: Front,
+    link: Link | NoWriter,
+    site: Site,
+    listening: socket.socket,
+    renew: Callable[[Any], None],
 ) -> None:
     loop = asyncio.get_running_loop()
     link.tie(loop)
-    pulse = Pulse(LONGEST)
+    pulse = Pulse(LONGEST, parent.line)
     pulse.start()
     site.begin(loop, pulse.goes_on)
     told = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, told.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    loop.add_reader(sys.stdin, HandedAnew(renew, told.set).read)
+    loop.add_reader(parent.line, HandedAnew(parent.line, renew, told.set).read)
     server = await loop.create_server(lambda: Connection(site), sock=listening, backlog=BACKLOG)
     await told.wait()
-    loop.remove_reader(sys.stdin)
+    loop.remove_reader(parent.line)
     server.close()
     await site.close(PATIENCE)
     await front.settle(PATIENCE)

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,10 +10,10 @@ from typing import Any, Protocol
 import structlog
 import uvloop
 
-from adapters.server.ending import STOPS
-from adapters.server.handed import HandedAnew
 from adapters.server.link import Link
+from adapters.server.parent import HandedAnew, Parent
 from adapters.server.pulse import EVERY, Pulse
+from adapters.server.signals import STOPS
 from adapters.sql import Entry, Receipt, Unavailable
 
 _logger = structlog.get_logger()
@@ -45,27 +44,27 @@ Renew = Callable[[Sequence[Background], Any], None]
 """Takes what the parent hands over meanwhile: secrets may be others."""
 
 
-def relay_for_parent(made: Made, link: Link, renew: Renew) -> None:
-    """Delivers until the parent's end of standard input closes, or SIGTERM comes. `renew`: see there."""
+def relay_for_parent(parent: Parent, made: Made, link: Link, renew: Renew) -> None:
+    """Delivers until the parent's line ends, or SIGTERM comes. `renew`: see there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this process
-    uvloop.run(_relay(made, link, renew))
+    uvloop.run(_relay(parent, made, link, renew))
 
 
-async def _relay(made: Made, link: Link, renew: Renew) -> None:
+async def _relay(parent: Parent, made: Made, link: Link, renew: Renew) -> None:
     loop = asyncio.get_running_loop()
     link.tie(loop)
-    pulse = Pulse(LONGEST)
+    pulse = Pulse(LONGEST, parent.line)
     pulse.start()
     told = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, told.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     with ThreadPoolExecutor(1, "hookfold-outbox") as thread:
         relays = made(partial(loop.run_in_executor, thread), partial(_commit, link))
-        loop.add_reader(sys.stdin, HandedAnew(partial(renew, relays), told.set).read)
+        loop.add_reader(parent.line, HandedAnew(parent.line, partial(renew, relays), told.set).read)
         running = [loop.create_task(_run(one, told)) for one in relays]
         looking = loop.create_task(_look(relays, link, pulse))
         await told.wait()
-        loop.remove_reader(sys.stdin)
+        loop.remove_reader(parent.line)
         for one in relays:
             one.stop()
         await asyncio.wait(running, timeout=PATIENCE)

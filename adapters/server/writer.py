@@ -15,7 +15,9 @@ import structlog
 
 from adapters.server.ends import accept
 from adapters.server.frames import Inbox, Item, Listen, Outcome, frame, pack
+from adapters.server.parent import Parent
 from adapters.server.pulse import EVERY, Pulse
+from adapters.server.signals import leave_to_parent
 from adapters.sql import Receipt, Unavailable, Unstorable, batch_length
 
 MOST_UNDER_WAY = 2
@@ -48,23 +50,23 @@ class Appends(Protocol):
 
 
 class Writer:
-    """Commits what processes send that have handed their ends over to `listener`. `alive` closes with our parent."""
+    """Commits what processes send that have handed their ends over to `listener`."""
 
-    def __init__(self, listener: socket.socket, alive: Any, log: Appends) -> None:
+    def __init__(self, parent: Parent, listener: socket.socket, log: Appends) -> None:
         self._log = log
-        self._pulse = Pulse(LONGEST)
+        self._pulse = Pulse(LONGEST, parent.line)
         self._listener = listener
-        self._alive = alive
+        self._parent = parent
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
-        self._selector.register(alive, selectors.EVENT_READ)
+        self._selector.register(parent.line, selectors.EVENT_READ)
         self._waiting: list[tuple[Any, Item]] = []
         self._under_way: deque[tuple[list[Any], list[Item], Any]] = deque()
         self._listening: set[Any] = set()
         self._away = False
 
     def run(self) -> None:
-        """Returns when the parent is gone, after all that was received is committed and answered."""
+        """Returns when the parent's line ends, after all that was received is committed and answered."""
         self._pulse.start()
         while True:
             ready = self._wait()
@@ -79,7 +81,7 @@ class Writer:
             self._begin()
             if any(key.fileobj is self._listener for key in ready):
                 self._accept()
-            if any(key.fileobj is self._alive for key in ready):
+            if any(key.fileobj is self._parent.line for key in ready):
                 break
         while self._under_way:
             self._finish()
@@ -182,3 +184,9 @@ class Writer:
 
 def _inbox() -> Inbox[Item | Listen]:
     return Inbox[Item | Listen](Item | Listen)  # type: ignore[arg-type]  # a union
+
+
+def write_for_parent(parent: Parent, listener: socket.socket, log: Appends) -> None:
+    """Runs the writer until the parent's line ends."""
+    leave_to_parent()
+    Writer(parent, listener, log).run()

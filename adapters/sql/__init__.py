@@ -7,7 +7,7 @@ from adapters.sql.audit.verify import Verified, recompute
 from adapters.sql.database.address import WrongAddress
 from adapters.sql.database.backup import back_up, faults
 from adapters.sql.database.collector import seldom_collecting
-from adapters.sql.database.engine import is_standby, noted_files, open_engine, opened_engine
+from adapters.sql.database.engine import files_at, is_standby, open_engine, opened_engine
 from adapters.sql.database.errors import cause_of
 from adapters.sql.database.exceptions import Unavailable, Unstorable
 from adapters.sql.database.files import Noted
@@ -187,6 +187,7 @@ __all__ = [
     "claimed_sources",
     "claims",
     "faults",
+    "files_at",
     "held_otherwise",
     "is_begun",
     "is_read_only",
@@ -195,7 +196,6 @@ __all__ = [
     "leave",
     "migrate",
     "note_configuration",
-    "noted_files",
     "open_engine",
     "opened_engine",
     "own_source",

@@ -17,7 +17,7 @@ from core.note import Key, parse
 from wiring import rotation
 from wiring.appending import appending
 from wiring.opening import open_parts
-from wiring.renewing import Renewal
+from wiring.renewing import reload, renew_key
 
 CONFIGURATION = """
 [service]
@@ -160,26 +160,23 @@ def test_whatever_is_interrupted_one_of_both_keys_is_in_force_and_there(
 
 def test_a_service_under_way_is_told_by_sighup(log: Path):
     parts = open_parts(load(None, os.environ))
-    handed: list[Any] = []
     told = rotated()
 
-    Renewal(parts, handed.append)()
+    handed = reload(parts.handed())
+    assert handed
+    renew_key(handed, parts)
 
     assert str(parts.notary().key) == told["key"]
     assert parts.notary().checkpoint()
-    assert handed[-1].settings.service.signing_key.value == log.read_text().strip()
+    assert handed.settings.service.signing_key.value == log.read_text().strip()
     parts.close()
 
 
 def test_a_service_under_way_takes_no_key_that_the_log_does_not_have(log: Path, capsys: pytest.CaptureFixture[str]):
     parts = open_parts(load(None, os.environ))
-    before = parts.notary().key
     log.write_text("0f" * 32)
-    handed: list[Any] = []
 
-    Renewal(parts, handed.append)()
-
-    assert (parts.notary().key, handed) == (before, [])
+    assert reload(parts.handed()) is None
     parts.close()
 
 

@@ -2,7 +2,10 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,8 @@ from adapters.sql.replay.build import Builder
 from core.fold import MACHINES, Settings
 from tests.support.house import NOON, SECOND, House, pushed, start, wms
 from tests.support.plans import GROWING, Plans, reads_too_much
+from tests.support.postgres import Postgres
+from tests.support.services import BACKENDS
 
 SESSIONS = 2_000
 BATCH = 500
@@ -86,13 +91,48 @@ LISTS: dict[str, list[dict[str, Any]]] = {
 
 @pytest.fixture
 def house(database_url: str) -> Iterator[House]:
-    house = House(database_url)
+    with closing(House(database_url)) as house:
+        keep_statistics(house)
+        yield house
+
+
+@pytest.fixture(scope="module")
+def full_sqlite(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with thousands of events of every kind of stream, which takes seconds to make."""
+    path = tmp_path_factory.mktemp("full") / "hookfold.db"
+    shutil.copyfile(sqlite_template, path)
+    with closing(House(f"sqlite:///{path}")) as house:
+        fill(house)
+    return path
+
+
+@pytest.fixture(scope="module")
+def full_postgresql(postgres: Postgres, postgresql_template: str) -> str:
+    name = postgres.create(postgresql_template)
+    with closing(House(postgres.url(name))) as house:
+        keep_statistics(house)
+        fill(house)
+    return name
+
+
+@pytest.fixture(params=BACKENDS)
+def full(request: pytest.FixtureRequest, postgres: Postgres, tmp_path: Path) -> Iterator[House]:
+    """A copy of it."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            shutil.copyfile(request.getfixturevalue("full_sqlite"), tmp_path / "hookfold.db")
+            url = f"sqlite:///{tmp_path}/hookfold.db"
+        else:
+            url = stack.enter_context(postgres.database(request.getfixturevalue("full_postgresql")))
+        yield stack.enter_context(closing(House(url)))
+
+
+def keep_statistics(house: House) -> None:
+    """They are there when a test says so."""
     if house.engine.dialect.name == "postgresql":
         with house.engine.begin() as connection:
-            for table in GROWING:  # statistics are there when a test says so
+            for table in GROWING:
                 connection.execute(text(f"ALTER TABLE {table} SET (autovacuum_enabled = false)"))
-    yield house
-    house.close()
 
 
 def fill(house: House) -> None:
@@ -164,12 +204,11 @@ def test_an_index_that_is_read_from_end_to_end_is_found_out(house: House, statem
     assert {sql: reads_too_much(sql, told[sql]) for sql in statements} == dict.fromkeys(statements, expected)
 
 
-def test_what_is_due_is_counted_without_a_look_at_another_machine_or_source(house: House):
-    fill(house)
-    gather_statistics(house)
-    versions, plans = house.api.current.built(), watched(house)
+def test_what_is_due_is_counted_without_a_look_at_another_machine_or_source(full: House):
+    gather_statistics(full)
+    versions, plans = full.api.current.built(), watched(full)
 
-    counts = due_counts(house.api.reads, versions, house.api.sources, 2 * NOON)
+    counts = due_counts(full.api.reads, versions, full.api.sources, 2 * NOON)
 
     told = {sql: steps for sql, steps in plans.told().items() if "count(*)" in sql}
     assert counts == {("clinic", "overdue"): SESSIONS // 2}
@@ -217,13 +256,12 @@ def _read_of_projections(steps: list[str]) -> Iterator[tuple[str, tuple[str, ...
 
 
 @pytest.mark.parametrize("analysed", [True, False])
-def test_an_append_looks_at_what_it_touches_alone(house: House, analysed: bool):
-    fill(house)
+def test_an_append_looks_at_what_it_touches_alone(full: House, analysed: bool):
     if analysed:
-        gather_statistics(house)
-    plans = watched(house, as_if_large=False)
+        gather_statistics(full)
+    plans = watched(full, as_if_large=False)
 
-    append_everything(house)
+    append_everything(full)
 
     assert too_much(plans) == {}
 
@@ -236,11 +274,10 @@ def test_an_append_to_a_new_database_does_what_it_does_in_a_large_one(house: Hou
     assert too_much(plans) == {}
 
 
-def test_the_sealer_reads_on_where_it_stopped(house: House):
-    fill(house)
-    append_everything(house)
-    gather_statistics(house)
-    plans, notary = watched(house), _notary(house)
+def test_the_sealer_reads_on_where_it_stopped(full: House):
+    append_everything(full)
+    gather_statistics(full)
+    plans, notary = watched(full), _notary(full)
 
     notary.seal()
     notary.checkpoint()
@@ -251,45 +288,42 @@ def test_the_sealer_reads_on_where_it_stopped(house: House):
     assert too_much(plans) == {}
 
 
-def test_a_question_reads_no_more_than_its_answer_holds(house: House):
-    fill(house)
-    gather_statistics(house)
-    plans = watched(house)
+def test_a_question_reads_no_more_than_its_answer_holds(full: House):
+    gather_statistics(full)
+    plans = watched(full)
 
     for path, asked in LISTS.items():
         for filters in asked:
-            if following := house.get(f"/v1/{path}", **filters)["next_cursor"]:
-                house.get(f"/v1/{path}", cursor=following)
-    for path in _paths_of_one(house):
-        house.get(path)
-    house.client.get("/readyz")
+            if following := full.get(f"/v1/{path}", **filters)["next_cursor"]:
+                full.get(f"/v1/{path}", cursor=following)
+    for path in _paths_of_one(full):
+        full.get(path)
+    full.client.get("/readyz")
 
     assert too_much(plans) == {}
 
 
-def test_what_is_delivered_costs_no_more_however_much_waits(house: House):
-    fill(house)
-    gather_statistics(house)
-    with house.engine.begin() as connection:
+def test_what_is_delivered_costs_no_more_however_much_waits(full: House):
+    gather_statistics(full)
+    with full.engine.begin() as connection:
         connection.execute(text("UPDATE relays SET source = 'clinic' WHERE position <= 1000"))
         connection.execute(text("UPDATE relays SET dead_at = 1, due = NULL WHERE position BETWEEN 100 AND 600"))
-    plans, outbox = watched(house), Outbox(house.engine, "one")
+    plans, outbox = watched(full), Outbox(full.engine, "one")
 
     outbox.release(NOON)
     first, second, third, *_ = outbox.turn("clinic", [], 5, NOON, NOON + 1).taken
     settled = [Settled(first, NOON), Settled(second, NOON, NOON + 9), Settled(third, NOON, dead=True)]
     outbox.turn("clinic", settled, 5, NOON, NOON + 1)
-    house.get("/v1/relays/summary")
+    full.get("/v1/relays/summary")
 
     assert too_much(plans) == {}
 
 
-def test_a_rebuild_reads_each_stream_by_itself(house: House):
-    fill(house)
-    gather_statistics(house)
-    plans = watched(house)
+def test_a_rebuild_reads_each_stream_by_itself(full: House):
+    gather_statistics(full)
+    plans = watched(full)
 
-    builder = Builder(house.engine, house.code, lambda: 2 * NOON)
+    builder = Builder(full.engine, full.code, lambda: 2 * NOON)
     builder.finish(builder.build(list(MACHINES), lambda _: None))
 
     assert too_much(plans) == {}

@@ -52,7 +52,7 @@ def test_every_scrape_tells_what_all_processes_counted_and_a_restart_takes_nothi
             service.wms(wms("summed", number))
         before = scrapes(service, until=24)
 
-        os.kill(service.children()["serving"][0], signal.SIGKILL)
+        os.kill(service.children()["server"][0], signal.SIGKILL)
         service.wms(wms("summed", 24))
         after = scrapes(service, until=25)
 

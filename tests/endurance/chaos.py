@@ -152,7 +152,7 @@ def _database(database: str, folder: Path) -> Iterator[tuple[str, Postgres | Non
 
 
 def _act(chance: random.Random, standing: Standing, postgres: Postgres | None) -> None:
-    faults = ["writer", "serving", "main", *(["database"] * (postgres is not None))]
+    faults = ["writer", "server", "main", *(["database"] * (postgres is not None))]
     fault = chance.choice(faults)
     if fault == "main":
         standing.kill()

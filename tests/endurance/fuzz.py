@@ -107,7 +107,7 @@ def fuzz(service: Service, chance: random.Random, seconds: float) -> Found:
 def memory(service: Service) -> float:
     """MiB that the processes of the service hold."""
     children = service.children()
-    processes = [service.process.pid, *children["writer"], *children["serving"]]
+    processes = [service.process.pid, *children["writer"], *children["server"]]
     texts = [Path(f"/proc/{one}/status").read_text() for one in processes]
     return sum(int(text.partition("VmRSS:")[2].split()[0]) for text in texts) / 1024
 

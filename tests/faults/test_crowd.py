@@ -48,7 +48,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_memory_that_a_crowd_takes_is_bounded_and_others_are_served(service: Service, kind: str):
-    (serving,) = service.children()["serving"]
+    (serving,) = service.children()["server"]
     with ExitStack() as stack:
         for number in range(CROWD):
             _send(stack.enter_context(connected(service.port)), KINDS[kind](number))
@@ -57,7 +57,7 @@ def test_the_memory_that_a_crowd_takes_is_bounded_and_others_are_served(service:
 
         assert answer.status == 200
         assert _megabytes(serving, "VmHWM") < MOST_MEGABYTES
-    assert service.children()["serving"] == [serving]
+    assert service.children()["server"] == [serving]
 
 
 def test_more_silent_clients_than_descriptors_keep_nobody_out(database_url: str, tmp_path: Path):
@@ -79,7 +79,7 @@ def test_more_silent_clients_than_descriptors_keep_nobody_out(database_url: str,
 def test_the_soft_limit_of_descriptors_is_raised(sqlite_url: str, tmp_path: Path):
     limits = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 2048)); "
     with running(sqlite_url, tmp_path / "service", before=limits) as service:
-        (serving,) = service.children()["serving"]
+        (serving,) = service.children()["server"]
 
         assert resource.prlimit(serving, resource.RLIMIT_NOFILE) == (2048, 2048)
 

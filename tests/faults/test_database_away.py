@@ -27,8 +27,15 @@ from tests.support.service import PATIENCE, Answer, Service, running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits and finds the service's processes as Linux has")
 
-WITHOUT_PRIVILEGE = "import ctypes; ctypes.CDLL(None).prctl(24, 1, 0, 0, 0); "
-"""Takes CAP_DAC_OVERRIDE away: a test that runs as root would write to what nobody may write to."""
+WITHOUT_PRIVILEGE = """
+import ctypes
+libc, version_3, held = ctypes.CDLL(None), (ctypes.c_uint32 * 2)(0x20080522), (ctypes.c_uint32 * 6)()
+assert libc.capget(version_3, held) == 0
+held[0] &= ~2
+held[1] &= ~2
+assert libc.capset(version_3, held) == 0
+"""
+"""Gives CAP_DAC_OVERRIDE up (capabilities(7)): a test that runs as root would write to what nobody may write to."""
 
 
 @dataclass
@@ -96,7 +103,7 @@ def test_postgresql_stopped_under_load_and_started_again(own_postgres: Postgres,
             await_(lambda: log.deliver("away") == [503, 503])
             assert log.state() == [(200, 503)] * 2
             assert log.all(lambda service: service.send("GET", "/v1/events/stream").status) == [503, 503]
-            os.kill(log.services[0].children()["serving"][0], signal.SIGKILL)
+            os.kill(log.services[0].children()["server"][0], signal.SIGKILL)
             os.kill(log.services[0].children()["writer"][0], signal.SIGKILL)
             await_(lambda: _health(log.services[0]) == 200)
             assert log.deliver("away") == [503, 503]

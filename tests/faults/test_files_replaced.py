@@ -86,7 +86,7 @@ def test_a_process_that_is_started_anew_takes_no_other_file(sqlite_url: str, fil
         move_a_backup_over(file)
         await_(lambda: "another file stands at" in service.log.read_text())  # nobody asked: it is seen all the same
 
-        for kind in ("writer", "serving"):
+        for kind in ("writer", "server"):
             old = service.children()[kind][0]
             os.kill(old, signal.SIGKILL)
             await_(partial(_is_followed, service, kind, old))

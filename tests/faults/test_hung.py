@@ -39,10 +39,10 @@ def test_senders_of_a_writer_that_hangs_get_a_503_before_they_give_up_and_it_is_
 
 
 def test_a_serving_process_that_hangs_is_started_anew(service: Service):
-    (hung,) = service.children()["serving"]
+    (hung,) = service.children()["server"]
     os.kill(hung, signal.SIGSTOP)
 
-    await_anew(service, "serving", hung)
+    await_anew(service, "server", hung)
 
     assert service.wms(wms("s", 0)).status == 200
 

@@ -32,7 +32,7 @@ def service(database_url: str, tmp_path: Path) -> Iterator[Service]:
         yield service
 
 
-@pytest.mark.parametrize("victim", ["writer", "serving"])
+@pytest.mark.parametrize("victim", ["writer", "server"])
 def test_a_process_killed_under_load_loses_and_doubles_nothing(service: Service, victim: str):
     acknowledged: list[int] = []
     with ThreadPoolExecutor(SENDERS + 1) as pool:
@@ -59,7 +59,7 @@ def test_serving_processes_that_die_at_any_moment_take_no_writer_along(service: 
         try:
             for _ in range(DEATHS):
                 _await(partial(_more_than, acknowledged, len(acknowledged) + chance.randint(1, 30)))
-                os.kill(chance.choice(service.children()["serving"]), signal.SIGKILL)
+                os.kill(chance.choice(service.children()["server"]), signal.SIGKILL)
         finally:
             done.set()
         for sender in senders:

@@ -119,10 +119,10 @@ def test_what_is_wrong_changes_nothing_and_a_process_started_later_has_the_newes
     until(lambda: bool(reloaded.lines("reload_refused")))
     assert reloaded.deliver(NEW).status == 200
 
-    (serving,) = reloaded.service.children()["serving"]
+    (serving,) = reloaded.service.children()["server"]
     os.kill(serving, signal.SIGKILL)
 
-    until(lambda: reloaded.service.children()["serving"] not in ([], [serving]))
+    until(lambda: reloaded.service.children()["server"] not in ([], [serving]))
     reloaded.service.await_ready()
     assert reloaded.deliver(NEW).status == 200
     assert reloaded.ask("/v1/sessions", NEW).status == 200

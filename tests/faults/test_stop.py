@@ -10,21 +10,15 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from queue import Queue
-from threading import Event
-from typing import Any
 
 import pytest
 
-from adapters.server.process import Supervisor
 from tests.support.logs import wms
 from tests.support.service import CONFIGURATION, Service, free_port, running, surroundings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the service's processes in /proc")
 
 RESET = struct.pack("ii", 1, 0)
-SLEEPS = [sys.executable, "-c", "import sys; sys.stdin.read()"]
-DIES = [sys.executable, "-c", ""]
 
 
 @pytest.fixture
@@ -61,7 +55,7 @@ def test_clients_that_left_while_a_thread_asked_the_writer_do_not_keep_it(servic
 def test_a_process_that_is_started_anew_has_the_configuration_of_the_others(service: Service, tmp_path: Path):
     later = CONFIGURATION + '[sources.later]\nprovider = "mentraos"\npackage_name = "com.example.later"\n'
     (tmp_path / "service" / "hookfold.toml").write_text(later)
-    for victim in ("serving", "writer"):
+    for victim in ("server", "writer"):
         kill(service, victim)
     service.await_ready()
 
@@ -86,85 +80,11 @@ def test_a_service_leans_on_nothing_in_the_temporary_folder(
     assert found == []
 
 
-def test_one_that_is_told_to_stop_while_a_process_is_started_anew_stops(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    keeper = Supervisor(DIES, None, {}, "died", pytest.fail)
-    started, starting = subprocess.Popen.__init__, Event()
-
-    def slowly(self: Any, *arguments: Any, **named: Any) -> None:
-        starting.set()
-        time.sleep(0.5)
-        started(self, *arguments, **named)
-
-    monkeypatch.setattr(subprocess.Popen, "__init__", slowly)
-    keeper._command = SLEEPS
-    starting.wait()
-
-    keeper.stop()
-
-    assert keeper._process.poll() is not None
-
-
-def test_a_process_that_cannot_be_started_anew_is_tried_again(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    keeper = Supervisor(DIES, None, {}, "died", pytest.fail)
-    started, failures = subprocess.Popen.__init__, [OSError(24, "Too many open files")] * 2
-
-    def scarcely(self: Any, *arguments: Any, **named: Any) -> None:
-        if failures:
-            raise failures.pop()
-        started(self, *arguments, **named)
-
-    monkeypatch.setattr(subprocess.Popen, "__init__", scarcely)
-    keeper._command = SLEEPS
-    dead = keeper._process
-
-    deadline = time.monotonic() + 10
-    while keeper._process is dead:
-        assert time.monotonic() < deadline, "nothing was started"
-        time.sleep(0.02)
-
-    assert not failures
-    assert keeper._process.poll() is None
-    keeper.stop()
-
-
-def test_a_process_that_dies_at_its_start_again_and_again_is_given_up(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    monkeypatch.setattr("adapters.server.process._PAUSE", 0.001)
-    given_up: Queue[str] = Queue()
-    keeper = Supervisor(DIES, None, {}, "died", given_up.put)
-
-    assert given_up.get(timeout=30) == "died: 8 times at its start, with status 0; see the lines above"
-    keeper.stop()
-
-
-def test_a_process_that_is_killed_is_started_anew_as_often_as_it_takes(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    monkeypatch.setattr("adapters.server.process._PAUSE", 0.001)
-    keeper = Supervisor(SLEEPS, None, {}, "died", pytest.fail)
-
-    for _ in range(12):
-        killed = keeper._process
-        killed.kill()
-        deadline = time.monotonic() + 10
-        while keeper._process is killed:
-            assert time.monotonic() < deadline, "nothing was started"
-            time.sleep(0.002)
-
-    assert keeper._process.poll() is None
-    keeper.stop()
-
-
 def test_a_service_whose_processes_die_at_their_start_ends_and_says_so(sqlite_url: str, tmp_path: Path):
     broken = (
-        "import sys, adapters.server.process; "
-        "adapters.server.process._PAUSE = 0.001; "
-        f"sys.executable = {shutil.which('false')!r}; "
+        "import wiring.processes, adapters.server.child; "
+        "adapters.server.child._PAUSE = 0.001; "
+        "wiring.processes.wire_handed = None; "
         "from app import main; main()"
     )
     env = surroundings(sqlite_url, tmp_path / "service") | {"HOOKFOLD_PORT": str(free_port())}

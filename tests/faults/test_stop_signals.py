@@ -25,14 +25,16 @@ STOPS = int(os.environ.get("HOOKFOLD_TEST_STOPS", "2"))
 """On each database; 200 take a quarter of an hour."""
 SENDERS = 4
 ENDS = """
-import os, sys
+import os, select, sys
 from runpy import run_path
-Ending = run_path("adapters/server/ending.py")["Ending"]
+Signals = run_path("adapters/server/signals.py")["Signals"]
 while sys.stdin.readline():
     if (child := os.fork()) == 0:
-        ending = Ending()
+        signals = Signals()
         print(os.getpid(), flush=True)
-        ending.wait(int)
+        while not select.select([signals], [], [])[0] or not signals.read()[0]:
+            pass
+        signals.ignore()
         sys.exit()
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """

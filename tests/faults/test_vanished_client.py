@@ -9,11 +9,11 @@ import pytest
 
 CUT_OFF = """
 import socket, subprocess
-from adapters.server import process
+from adapters.server import ports
 
-process._UNHEARD = 500
+ports._UNHEARD = 500
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-with process._listening("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()) as client:
+with ports._listening("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()) as client:
     connection, _ = listening.accept()
     connection.sendall(b"one")
     assert client.recv(3) == b"one"

@@ -59,7 +59,7 @@ def test_a_process_that_is_killed_while_a_handler_answers_loses_no_webhook_and_d
         with connected(service.port) as sender:
             sender.sendall(request("/in/captions/webhook", BODY))
             first = behind.next()
-            (serving,) = service.children()["serving"]
+            (serving,) = service.children()["server"]
             os.kill(serving, signal.SIGKILL)
             lost = answer_on(sender)
         behind.answer = FINE
@@ -91,7 +91,7 @@ def test_a_relaying_process_that_is_killed_is_started_anew_and_goes_on_in_order(
         behind.answer = behind.hang
         answers = [service.send("POST", "/in/captions/webhook?x=1", body) for body in bodies]
         first = behind.next()
-        (relaying,) = service.children()["relaying"]
+        (relaying,) = service.children()["relay"]
         os.kill(relaying, signal.SIGKILL)
         behind.answer = FINE
         again = [behind.next() for _ in range(3)]

@@ -74,7 +74,7 @@ def send(service: Service, session: str, first: int, count: int = SENT) -> int:
 
 
 def serving(service: Service) -> int:
-    (process,) = service.children()["serving"]
+    (process,) = service.children()["server"]
     return process
 
 

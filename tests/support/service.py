@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.providers import sign_svix, sign_wms
+from tests.support.launcher import Launched, launch
 from tests.support.leaks import leaks
 
 WMS_SECRET = "wms-test-secret-0123456789abcdef"
@@ -70,7 +69,7 @@ class Service:
     """A running `hookfold serve`, or the same application under a plain WSGI server."""
 
     port: int
-    process: subprocess.Popen[bytes]
+    process: Launched
     log: Path
 
     def send(self, method: str, path: str, body: bytes = b"", headers: Any = ()) -> Answer:
@@ -129,14 +128,13 @@ class Service:
         return found
 
     def children(self) -> dict[str, list[int]]:
-        """The process ids of the service's own: `writer`, `serving` and `relaying`."""
-        found: dict[str, list[int]] = {"writer": [], "serving": [], "relaying": []}
+        """The process ids of the service's own by what they do: `writer`, `server`, `upkeep` and `relay`."""
+        found: dict[str, list[int]] = {"writer": [], "server": [], "upkeep": [], "relay": []}
         for child in _children(self.process.pid):
             with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
-                command = Path(f"/proc/{child}/cmdline").read_bytes()
-                kind = "writer" if b"import write" in command else "serving"
-                if command:  # what has ended, and was not asked after yet, has none
-                    found["relaying" if b"import relay" in command else kind].append(child)
+                name = Path(f"/proc/{child}/comm").read_text().strip().removeprefix("hookfold-")
+                if name in found and Path(f"/proc/{child}/cmdline").read_bytes():  # one that has ended has none
+                    found[name].append(child)
         return found
 
     def await_ready(self) -> None:
@@ -172,9 +170,9 @@ def running(
     """
     port = port or free_port()
     env = surroundings(url, folder, configuration) | {"HOOKFOLD_PORT": str(port)}
-    command = [sys.executable, "-c", before + FRONTS[front], "serve", "--processes", str(processes), *options]
+    arguments = ["serve", "--processes", str(processes), *options]
     with (folder / "log").open("ab") as log:
-        process = subprocess.Popen(command, env=env, stdout=log, stderr=log, process_group=0)
+        process = launch(before + FRONTS[front], arguments, env, log)
     service = Service(port, process, folder / "log")
     try:
         service.await_ready()

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
-from adapters.server import connect
+from adapters.server import Parent, connect
 from adapters.server.writer import Writer
 
 
 @contextmanager
 def connecting(log: Any, patience: float = 10) -> Iterator[Callable[[], socket.socket]]:
     """What connects to a writer of that log; the writer ends with the block."""
-    parent, alive = socket.socketpair()
+    theirs, ours = socket.socketpair()
     taking, handing = socket.socketpair()
 
     def connected() -> socket.socket:
@@ -21,13 +21,13 @@ def connecting(log: Any, patience: float = 10) -> Iterator[Callable[[], socket.s
         connection.settimeout(patience)
         return connection
 
-    with taking, handing, alive:
+    with taking, handing, ours:
         taking.setblocking(False)
-        thread = Thread(target=Writer(taking, alive, log).run, daemon=True)
+        thread = Thread(target=Writer(Parent(None, ours), taking, log).run, daemon=True)
         thread.start()
         try:
             yield connected
         finally:
-            parent.close()
+            theirs.close()
             thread.join(patience)
         assert not thread.is_alive()

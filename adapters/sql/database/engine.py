@@ -33,17 +33,24 @@ _SQLITE_PRAGMAS = (
 
 
 def open_engine(
-    url: str, *, pool_size: int = 8, make: bool = True, noted: Noted | None = None, read_only: bool = False
+    url: str,
+    *,
+    pool_size: int = 8,
+    make: bool = True,
+    noted: Noted | None = None,
+    keeps: bool = False,
+    read_only: bool = False,
 ) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3). Nothing is connected yet.
 
-    `noted`: the files that another process of the service has open under this path (`noted_files`).
+    `noted`: the files that another process of the service has open under this path (`files_at`); `keeps`: so that this
+    one keeps them open as well.
     `read_only`: the database itself refuses whatever would write; nothing is made then.
     Raises WrongAddress where the URL is wrong; without `make`, Unavailable where the file is not there.
     """
     parsed = address(url)
     if parsed.get_backend_name() == "sqlite":
-        files = DatabaseFiles(Path(parsed.database or ""), noted)
+        files = DatabaseFiles(Path(parsed.database or ""), noted, keeps=keeps)
         engine = _open_sqlite(parsed, files, pool_size, make and noted is None and not read_only)
         if read_only:
             event.listen(engine, "connect", _only_read)
@@ -96,14 +103,10 @@ def opened_engine(url: str, *, make: bool = True, read_only: bool = False) -> It
         engine.dispose()
 
 
-def noted_files(engine: Engine) -> Noted | None:
-    """The files that an engine has open, for other processes of the service; None where there are none."""
-    if engine.dialect.name != "sqlite":
-        return None
-    with our_errors(), engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        noted: Noted = driver.files.noted
-        return noted
+def files_at(url: str) -> Noted | None:
+    """The files of a URL, which a process of the service has open, for the others; None where there are none."""
+    parsed = address(url)
+    return DatabaseFiles(Path(parsed.database or "")).look() if parsed.get_backend_name() == "sqlite" else None
 
 
 def _open_sqlite(parsed: URL, files: DatabaseFiles, pool_size: int, make: bool) -> Engine:

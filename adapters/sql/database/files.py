@@ -22,13 +22,14 @@ _logger = structlog.get_logger()
 class DatabaseFiles:
     """Which files the path named when the first connection was made. The others have to find the same ones there.
 
-    `noted`: by another process of the service, which keeps them open. Else this one does, with a connection of its own
-    that lasts: SQLite itself takes new files only where nobody has the old ones open. `line`: where writers wait.
+    `noted`: by another process of the service. `keeps`: with a connection of its own that lasts, as does whoever noted
+    them: SQLite itself takes new files only where nobody has the old ones open. `line`: where writers wait.
     """
 
-    def __init__(self, path: Path, noted: Noted | None = None) -> None:
+    def __init__(self, path: Path, noted: Noted | None = None, *, keeps: bool = False) -> None:
         self.path = path.absolute()
         self.noted = noted
+        self._keeps = keeps or noted is None
         self.line = self.path.with_name(f"{self.path.name}-line")
         self._all = [str(self.path), f"{self.path}-wal", f"{self.path}-shm"]
         self._kept: sqlite3.Connection | None = None
@@ -50,10 +51,10 @@ class DatabaseFiles:
     def opened(self) -> None:
         """Once a connection is made and has read. Raises Unavailable."""
         with self._lock:
-            if self.noted is None:
+            if self._keeps and self._kept is None:
                 self._kept = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
                 self._kept.execute("SELECT count(*) FROM sqlite_master").fetchone()
-                self.noted = self._look()
+                self.noted = self.noted or self.look()
         self.check()
 
     def close(self) -> None:
@@ -65,7 +66,7 @@ class DatabaseFiles:
 
     def check(self) -> None:
         """Raises Unavailable where the path names others now: the text says what happened and what mends it."""
-        found = self._look()
+        found = self.look()
         if found == self.noted:
             if self._told:
                 self._told = False
@@ -81,7 +82,8 @@ class DatabaseFiles:
         """The size of the write-ahead log."""
         return Path(self._all[1]).stat().st_size
 
-    def _look(self) -> Noted:
+    def look(self) -> Noted:
+        """Which files the path names now."""
         return tuple(map(_identity, self._all))
 
     def _is_halved(self, pause: float) -> bool:

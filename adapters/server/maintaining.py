@@ -1,0 +1,27 @@
+"""Runs the process whose threads do what is to be done now and then: its main thread waits for its end."""
+
+import select
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+from adapters.server.parent import HandedAnew, Parent
+from adapters.server.pulse import EVERY, Pulse
+from adapters.server.signals import leave_to_parent
+
+LONGEST = 20.0
+"""Seconds between two looks of the process, behind which it is started anew."""
+
+
+def wait_for_parent(parent: Parent, renew: Callable[[Any], None]) -> None:
+    """Returns once the parent's line ends. `renew` is given what the parent hands over meanwhile."""
+    leave_to_parent()
+    pulse = Pulse(LONGEST, parent.line)
+    pulse.start()
+    told, ended = select.poll(), Event()
+    told.register(parent.line, select.POLLIN)
+    anew = HandedAnew(parent.line, renew, ended.set)
+    while not ended.is_set():
+        pulse.goes_on()
+        if told.poll(EVERY * 1_000):
+            anew.read()

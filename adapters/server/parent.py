@@ -1,0 +1,52 @@
+"""What a process of a service has of the one that started it, and what it is handed by that while it runs."""
+
+import pickle
+from collections.abc import Callable
+from socket import socket
+from typing import Any, NamedTuple
+
+_LENGTH = 8
+_READ = 65_536
+
+
+class Parent(NamedTuple):
+    """`hand`: what the process works with. `line`: takes its signs of life, and brings what it is handed anew.
+
+    It ends when the process has to end, and with its parent, however that dies.
+    """
+
+    hand: Any
+    line: socket
+
+
+class HandedAnew:
+    """Reads what comes through such a line: `renew` is given each, and `ended` called at its end."""
+
+    def __init__(self, line: socket, renew: Callable[[Any], None], ended: Callable[[], None]) -> None:
+        self._line = line
+        self._renew = renew
+        self._ended = ended
+        self._some = bytearray()
+
+    def read(self) -> None:
+        """Once, when there is something to read."""
+        piece = self._line.recv(_READ)
+        if not piece:
+            self._ended()
+        self._some += piece
+        while (whole := self._whole()) is not None:
+            self._renew(whole)
+
+    def _whole(self) -> Any | None:
+        size = _LENGTH + int.from_bytes(self._some[:_LENGTH])
+        if len(self._some) < max(size, _LENGTH + 1):
+            return None
+        pickled = bytes(self._some[_LENGTH:size])
+        del self._some[:size]
+        return pickle.loads(pickled)  # noqa: S301 - from a process that runs the same code for us
+
+
+def framed(hand: Any) -> bytes:
+    """As it travels."""
+    pickled = pickle.dumps(hand)
+    return len(pickled).to_bytes(_LENGTH) + pickled

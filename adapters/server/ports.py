@@ -1,0 +1,57 @@
+"""What the main process opens for the others: it outlives them, so that whoever connects meanwhile waits."""
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import IO
+
+_ACCEPTED = 1_024
+"""Connections that may wait for a process that serves, as far as the system lets them."""
+_UNHEARD = 30_000
+"""Milliseconds for a client to acknowledge what it is sent (RFC 5482): one that vanished holds its place no longer."""
+
+
+@contextmanager
+def to_writer() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """What processes connect to the writing one through, and where that one takes them; see `ends`."""
+    handing, taking = socket.socketpair()
+    with handing, taking:
+        handing.setblocking(False)
+        taking.setblocking(False)
+        yield handing, taking
+
+
+@contextmanager
+def counting(processes: int) -> Iterator[Sequence[int]]:
+    """A file for what each of so many processes counts, while the block lasts."""
+    with ExitStack() as opened:
+        yield [opened.enter_context(_file()).fileno() for _ in range(processes)]
+
+
+@contextmanager
+def listening(host: str, port: int, processes: int) -> Iterator[Sequence[socket.socket]]:
+    """A socket for each of so many processes, all on the one port."""
+    with ExitStack() as opened:
+        yield [opened.enter_context(_listening(host, port)) for _ in range(processes)]
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if sys.platform == "linux":  # its connections take it over
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNHEARD)
+        one.bind((host, port))
+        one.listen(_ACCEPTED)
+        yield one
+
+
+def _file() -> IO[bytes]:
+    """One without a name, which ends with the last process that holds it."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("hookfold-tally"), "r+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)

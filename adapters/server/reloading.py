@@ -1,0 +1,61 @@
+"""Has what a service works with read again, in a process of its own: the main one opens no database."""
+
+import os
+import pickle
+import signal
+from collections.abc import Callable, Iterable
+from functools import partial
+from socket import socket, socketpair
+from typing import Any
+
+import structlog
+
+from adapters.server.forked import forked
+
+Reload = Callable[[Any], Any]
+"""(what the processes work with) -> what they work with from now on; None where that stays."""
+_READ = 65_536
+_logger = structlog.get_logger()
+
+
+class Reloading:
+    """One at a time. `line`: to the process under way, at which its outcome comes."""
+
+    def __init__(self, reload: Reload) -> None:
+        self._reload = reload
+        self.line: socket | None = None
+        self._process = 0
+        self._outcome = b""
+
+    def begin(self, hand: Any, others: Iterable[socket]) -> None:
+        """Starts the process. `others`: lines to other ones."""
+        ours, theirs = socketpair()
+        with theirs:
+            try:
+                self._process = forked("hookfold-reload", partial(self._give, hand, theirs), [*others, ours])
+            except OSError as error:
+                ours.close()
+                _logger.error("reload_failed", reason=str(error), mend="send SIGHUP again")  # noqa: TRY400 - a line, not a traceback
+                return
+        self.line, self._outcome = ours, b""
+
+    def _give(self, hand: Any, theirs: socket) -> None:
+        """In that process."""
+        theirs.sendall(pickle.dumps(self._reload(hand)))
+
+    def read(self) -> Any:
+        """Once there is something to read: what the processes work with from now on, if it is known and not None."""
+        piece = b"" if self.line is None else self.line.recv(_READ)
+        self._outcome += piece
+        if piece:
+            return None
+        self.leave()
+        return pickle.loads(self._outcome) if self._outcome else None  # noqa: S301 - from our own process
+
+    def leave(self) -> None:
+        """Ends the process that is under way, if one is."""
+        if self.line is not None:
+            os.kill(self._process, signal.SIGKILL)
+            os.waitpid(self._process, 0)
+            self.line.close()
+            self.line = None

@@ -1,0 +1,140 @@
+"""Keeps the processes of a service running, and ends those that serve before the one that writes.
+
+It runs in the main process, which has no thread and no database open: so it can start a process at any time by a fork,
+and whatever befalls the others does not befall it. Each is told to end by the end of its line, which comes with the
+main process however that dies: nobody serves or writes on unsupervised.
+"""
+
+from collections.abc import Callable, Sequence
+from selectors import EVENT_READ, EVENT_WRITE, PollSelector
+from socket import socket
+from time import monotonic
+from typing import Any
+
+import structlog
+
+from adapters.server.child import LOOK, Child
+from adapters.server.reloading import Reloading
+from adapters.server.signals import Signals
+
+Complete = Callable[[Any], Any]
+_logger = structlog.get_logger()
+
+
+class Supervisor:
+    """Starts `first`, and the others once it gives a sign of life.
+
+    `stages`: the others; those of one are told to end once those before it have ended, and `first` behind them all.
+    `hand`: what `first` works with; `complete` makes of it what all do. `reloading`, which each SIGHUP begins, has
+    something else for them.
+    """
+
+    def __init__(
+        self, first: Child, stages: Sequence[Sequence[Child]], hand: Any, complete: Complete, reloading: Reloading
+    ) -> None:
+        self._first = first
+        self._stages = [*stages, [first]]
+        self._children = [child for stage in self._stages for child in stage]
+        self._hand = hand
+        self._complete = complete
+        self._reloading = reloading
+        self._begun = False
+        self._signals = Signals()
+        self._broken: str | None = None
+        self._stopping = False
+        self._reload_wanted = False
+
+    def run(self) -> str | None:
+        """Returns once this process was told to stop and all have ended; if the service cannot do its work, why."""
+        self._first.hand(self._hand)
+        self._first.start(self._lines())
+        while not all(child.ended for child in self._children):
+            self._turn()
+        self._reloading.leave()
+        return self._broken
+
+    def _lines(self) -> list[socket]:
+        """To all processes: none of them may hold another one's."""
+        lines = [self._reloading.line, *(child.line for child in self._children)]
+        return [line for line in lines if line is not None]
+
+    def _turn(self) -> None:
+        began = monotonic()
+        ready = self._ready()
+        for child in self._children:
+            self._keep(child, ready, monotonic() - began)
+        if self._reloading.line in ready:
+            self._take(self._reloading.read())
+        if self._signals in ready:
+            self._listen()
+        if self._stopping:
+            self._end_next()
+        elif not self._begun:
+            self._begin()
+        elif self._reload_wanted and self._reloading.line is None:
+            self._reload_wanted = False
+            self._reloading.begin(self._hand, self._lines())
+
+    def _ready(self) -> set[Any]:
+        """What has something to read, or a child that takes something; waits for that, or until something is due."""
+        with PollSelector() as selector:
+            selector.register(self._signals, EVENT_READ)
+            for line in self._lines():
+                selector.register(line, EVENT_READ)
+            for child in self._children:
+                if child.line is not None and child.unsent:
+                    selector.modify(child.line, EVENT_READ | EVENT_WRITE, child)
+            due = [child.due - monotonic() for child in self._children if child.due is not None]
+            found = selector.select(max(0.0, min([LOOK, *due])))
+        reads = {key.fileobj for key, events in found if events & EVENT_READ}
+        return reads | {key.data for key, events in found if events & EVENT_WRITE and key.data}
+
+    def _keep(self, child: Child, ready: set[Any], waited: float) -> None:
+        if child in ready:
+            child.send()
+        if child.line in ready:
+            child.hear()
+        else:
+            child.miss(waited)
+        if child.due is not None and child.due <= monotonic():
+            child.act(self._lines())
+        if child.needed and child.broken is not None:
+            self._broken = self._broken or child.broken
+            self._stop()
+
+    def _begin(self) -> None:
+        if self._first.lives:
+            self._begun = True
+            self._hand_out(self._complete(self._hand))
+            for child in self._children:
+                if child is not self._first:
+                    child.start(self._lines())
+
+    def _listen(self) -> None:
+        stop, reload = self._signals.read()
+        if stop:
+            self._stop()
+        self._reload_wanted |= reload
+
+    def _take(self, found: Any) -> None:
+        if found is not None:
+            self._hand_out(found)
+            _logger.info("reloaded")
+
+    def _hand_out(self, hand: Any) -> None:
+        self._hand = hand
+        for child in self._children:
+            child.hand(hand)
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._signals.ignore()
+
+    def _end_next(self) -> None:
+        """Tells the first stage that has not ended, all of it at once: each may have clients that it waits for."""
+        for stage in self._stages:
+            for child in stage:
+                child.tell()
+            if not all(child.ended for child in stage):
+                return

@@ -1,0 +1,96 @@
+"""A main process with processes that do little, which it keeps running; what all of them tell comes in lines."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+HOUSE = Path(__file__).parents[2]
+LONGEST = 60.0
+WORKS = """
+import os, sys, time
+from adapters.server import child, configure_logs, supervisor
+from adapters.server.child import Child
+from adapters.server.parent import HandedAnew
+from adapters.server.pulse import Pulse
+from adapters.server.reloading import Reloading
+
+def tell(*words):
+    os.write(2, (" ".join(map(str, words)) + "\\n").encode())
+
+def lives(parent):
+    ended = []
+    anew = HandedAnew(parent.line, lambda hand: tell("anew", len(hand)), lambda: ended.append(True))
+    Pulse(60, parent.line).start()
+    tell("lives", os.getpid(), len(parent.hand))
+    while not ended:
+        parent.line.setblocking(True)
+        anew.read()
+    tell("ends", os.getpid())
+
+def dies(parent):
+    "At its start."
+
+def hangs(parent):
+    "Without a sign."
+    tell("hangs", os.getpid())
+    time.sleep(600)
+
+def stalls(parent):
+    "Behind its first sign."
+    pulse = Pulse(0.5, parent.line)
+    pulse.start()
+    hangs(parent)
+
+def run(*stages, first=lives, reload=lambda hand: None, **settings):
+    for name, value in settings.items():
+        setattr(child, name, value)
+    configure_logs()
+    keeper = supervisor.Supervisor(Child("first", first, takes_anew=True), stages, "hand", str, Reloading(reload))
+    tell("broken", keeper.run())
+
+"""
+
+
+class Main(NamedTuple):
+    """The main process."""
+
+    process: subprocess.Popen[str]
+
+    def expect(self, word: str) -> str:
+        """What follows that word in the next line that tells it."""
+        assert self.process.stderr
+        for line in self.process.stderr:
+            if word in line:
+                return line.partition(word)[2].strip()
+        raise AssertionError(f"{word} was not told")
+
+    def process_that(self, word: str) -> int:
+        """The id of the next one that tells so: `lives`, `hangs` or `ends`."""
+        return int(self.expect(f"{word} ").split()[0])
+
+    def end(self) -> int:
+        """Its exit code, once it was told to stop."""
+        self.process.terminate()
+        return self.process.wait(LONGEST)
+
+
+@contextmanager
+def supervised(code: str) -> Iterator[Main]:
+    """A main process that runs the code behind `WORKS`."""
+    with subprocess.Popen([sys.executable, "-c", WORKS + code], cwd=HOUSE, stderr=subprocess.PIPE, text=True) as main:
+        try:
+            yield Main(main)
+        finally:
+            main.kill()
+
+
+def await_end(process: int) -> None:
+    """Returns when the process is no more."""
+    deadline = time.monotonic() + LONGEST
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,146 @@
+"""What each process of a service does, from its start to its end. The main one starts them by a fork."""
+
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from socket import socket
+from typing import Any
+
+from adapters.http import CHANGES, EVENTS, Api, Door, Tally, read_changes, read_tail
+from adapters.server import (
+    FORWARD_METRICS,
+    METRICS,
+    Bridge,
+    Forwarding,
+    Front,
+    Link,
+    NoWriter,
+    Parent,
+    Tail,
+    connect,
+    relay_for_parent,
+    serve_for_parent,
+    tune,
+    wait_for_parent,
+    write_for_parent,
+)
+from adapters.sql import carrying
+from wiring.forwarding import background, forwarding, renew_background
+from wiring.limits import limits
+from wiring.parts import THREADS, Handed, Parts, wire_handed
+from wiring.renewing import renew, renew_key, renew_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class TallyFiles:
+    """The file for what one process counts, and those of all; see `Tally`."""
+
+    own: int
+    every: tuple[int, ...]
+
+    def tally(self, metrics: Iterable[Any]) -> Tally:
+        tally = Tally(self.own, self.every)
+        for metric in metrics:
+            tally.register(metric)
+        return tally
+
+
+def answer(listening: socket, counted: TallyFiles, to_writer: socket, parent: Parent) -> None:
+    """One process that serves. The writing process commits.
+
+    One that is started anew while the database is away answers so: `serve` migrated.
+    """
+    parts, tally = wire_handed(parent.hand), counted.tally(METRICS)
+    door, link = parts.door(), Link(partial(connect, to_writer), parts.ids, parts.patience)
+    api = parts.api(link.append, tally)
+    renewed = partial(renew, door=door, api=api)
+    _answer(parent, parts, door, link, api, tally, listening, renewed, forwarding(parts, door, link))
+
+
+def answer_questions(listening: socket, counted: TallyFiles, parent: Parent) -> None:
+    """The same of a service that only reads: nobody writes."""
+    parts, tally = wire_handed(parent.hand), counted.tally(METRICS)
+    api = parts.reading_api(tally)
+    _answer(parent, parts, parts.closed_door(), NoWriter(), api, tally, listening, partial(renew_tokens, api=api))
+
+
+def _answer(
+    parent: Parent,
+    parts: Parts,
+    door: Door,
+    link: Link | NoWriter,
+    api: Api,
+    tally: Tally,
+    listening: socket,
+    renewed: Callable[[Handed], None],
+    forwards: Forwarding | None = None,
+) -> None:
+    bridge = Bridge(parts.http(api, door, link.append), THREADS, listening.getsockname()[:2], _tails(api, link))
+    tune()
+    tally.begin()
+    front = Front(door, link, bridge, forwards, limits(parts.settings))
+    serve_for_parent(parent, front, link, door.max_body, listening, renewed)
+    parts.close()
+
+
+def _tails(api: Api, link: Link | NoWriter) -> dict[str, Tail]:
+    """That of the log, and one for each kind of stream whose changes are told: none reads while nobody follows it."""
+    reads = {EVENTS: partial(read_tail, api)} | {name: partial(read_changes, name, api) for name in CHANGES}
+    return {name: Tail(read, link.listen, replayed=api.replica is not None) for name, read in reads.items()}
+
+
+def write(taking: socket, parent: Parent) -> None:
+    """The process that writes.
+
+    It has one thread and one connection. All connections of a process to one SQLite file share what the first of them
+    found, such as that nothing may be written: who writes could not recover from that while another one is kept.
+    """
+    parts = wire_handed(parent.hand)
+    log = parts.log()
+    tune()
+    write_for_parent(parent, taking, log)
+    log.close()
+    parts.close()
+
+
+def relay(counted: TallyFiles, to_writer: socket, parent: Parent) -> None:
+    """The process that delivers to the handlers of relayed sources, and reconciles."""
+    parts, tally = wire_handed(parent.hand), counted.tally(FORWARD_METRICS)
+    link = Link(partial(connect, to_writer), parts.ids, parts.patience)
+    tally.begin()
+    relay_for_parent(parent, partial(background, parts), link, renew_background)
+    tally.close()
+    parts.close()
+
+
+def maintain(parent: Parent) -> None:
+    """The process that seals, folds long streams anew, carries SQLite's write-ahead log over, and looks after the rest.
+
+    Those that serve and write share their interpreters with nobody. It keeps SQLite's files open.
+    """
+    parts = wire_handed(parent.hand, keeps=True)
+    _open_first(parts, parent.hand)
+    with (
+        carrying(parts.engine),
+        closing(parts.sealer()),
+        closing(parts.folding()),
+        closing(parts.presence()),
+        closing(parts.lookout()),
+    ):
+        wait_for_parent(parent, partial(renew_key, parts=parts))
+    parts.close()
+
+
+def keep(parent: Parent) -> None:
+    """The same of a service that only reads: it keeps SQLite's files open."""
+    parts = wire_handed(parent.hand, keeps=True)
+    _open_first(parts, parent.hand)
+    wait_for_parent(parent, lambda _: None)
+    parts.close()
+
+
+def _open_first(parts: Parts, hand: Handed) -> None:
+    """At a service's start, so that the others find the files there. One that is started anew does without."""
+    if hand.files is None:
+        parts.engine.connect().close()
