@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import msgspec
 
@@ -75,26 +74,24 @@ def _irregular(state: State) -> Iterator[Finding]:
     for kind, count in sorted(state.counts.items()):
         if kind in _ANOMALIES and (older := count - held[kind]) > 0:
             yield Finding(_ANOMALIES[kind], f"{older} older ones", times=older)
-    owners = {(one.kind, one.position): record.position for record in _records(state) for one in record.anomalies}
+    owners = getattr(state, "owners", {})
     for one in state.anomalies:
         if one.kind in _ANOMALIES:
-            owner = owners.get((one.kind, one.position))
+            owner = owners.get(one.position)
             yield Finding(_ANOMALIES[one.kind], one.detail, one.position, None, owner)
 
 
 def _never_ended(state: State, passed: Deadline | None) -> Iterator[Finding]:
-    """Measurements without an outcome that nothing goes on with: by now, or ever."""
-    records = _records(state)
+    """Measurements without an outcome that nothing goes on with, by now or ever: the newest, and the others as one."""
+    records = getattr(state, "measurements", [])
+    if older := getattr(state, "unended", 0):
+        yield Finding("never_ended", f"{older} older measurements never ended", times=older)
     for record in records:
         left = record.run < state.run or record is not records[-1] or state.runs[-1].ended_by is not None
         if record.outcome is None and (left or passed is not None):
             since = passed.at if passed is not None and not left else record.started_at
             detail = f"it began and is still {record.state}"
             yield Finding("never_ended", detail, record.position, since, record.position)
-
-
-def _records(state: State) -> list[Any]:
-    return getattr(state, "measurements", [])
 
 
 def _times(count: int) -> str:

@@ -137,7 +137,7 @@ def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET,
     """What each event did, in canonical order; `onto` is that of `fold`."""
     state = kind.State() if onto is None else onto
     steps = [_traced(kind, state, event, notes, settings) for event, notes in _walk(kind, state, events)]
-    names = {record.position: record.measurement_id for record in getattr(state, "measurements", ())}
+    names = {record.position: record.measurement_id for record in state.records()}
     for step in steps:
         step.measurement_id = names.get(step.measurement)
     return steps

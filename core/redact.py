@@ -20,9 +20,9 @@ def redact(state: Any) -> None:
     state.anomalies = _wordless(state.anomalies)
     for run in [*state.over, *state.runs]:
         run.reason = None
-    for record in getattr(state, "measurements", ()):
-        record.measurement_id = None
+    for record in state.records():
         record.anomalies = _wordless(record.anomalies)
+    state.unname()
 
 
 def _wordless(anomalies: list[Anomaly]) -> list[Anomaly]:

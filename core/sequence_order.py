@@ -60,7 +60,7 @@ def _begin_with(state: MeasurementState, event: Event, second: int) -> None:
 def count(state: MeasurementState, event: Event) -> None:
     """Counts the event into its run; numbers missing before it are a gap."""
     number = number_of(event)
-    state.took = -1
+    state.move_on()
     expected = state.highest + 1
     if number > expected:
         _hole(state, event, expected, number)

@@ -79,7 +79,7 @@ class Sheets:
             *(state.outcome, state.run, state.events, state.unsigned, state.position),
             *(text_of(state.first_at), text_of(state.last_at), _anomalies(state.anomalies, one.conflicts), *named),
         )
-        for record in getattr(state, "measurements", ()):
+        for record in state.records():
             ours = self._measurement(one, record)
             yield (
                 *("measurement", ours, one.source, source.provider, record.measurement_id, one.stream, None),

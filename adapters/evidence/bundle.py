@@ -172,7 +172,7 @@ class _Bundle:
             stepped.add(row(exhibits.popleft(), step))
 
     def _write_state(self, write: Write, steps: Spool) -> None:
-        names = {one.position: one.measurement_id for one in getattr(self._state, "measurements", ())}
+        names = {one.position: one.measurement_id for one in self._state.records()}
         about = {"subject": self._subject, "stream": self._stream, "provider": self._source.provider}
         if not self._whole:
             write(msgspec.json.encode(about | {"told": None}) + b"\n")

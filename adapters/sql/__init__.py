@@ -33,7 +33,7 @@ from adapters.sql.outbox.relay_desk import RelayDesk
 from adapters.sql.projections.background import BackgroundFolding, LongStreams
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.erased import Base
-from adapters.sql.projections.projection import Code, Source
+from adapters.sql.projections.projection import Code, Source, record_in
 from adapters.sql.projections.services import Answering, RegisteredService
 from adapters.sql.projections.status import Status, VersionStatus
 from adapters.sql.projections.stored_events import BodyReader, to_event
@@ -202,6 +202,7 @@ __all__ = [
     "probe",
     "recompute",
     "record_imports",
+    "record_in",
     "recorded_rotations",
     "revision",
     "revision_fault",

@@ -166,7 +166,15 @@ def step(state: MeasurementState, event: Event, _: Settings) -> Arm:
     """Folds one event whose type is known."""
     count(state, event)
     state.keep(KEPT, event)
-    return _step_in_sequence(state, event) if event.type in IN_SEQUENCE else _step_beside(state, event)
+    arm = _step_in_sequence(state, event) if event.type in IN_SEQUENCE else _step_beside(state, event)
+    state.note_last(event)
+    return arm
+
+
+def skip(state: MeasurementState, event: Event) -> None:
+    """Passes by one whose type is not known."""
+    count(state, event)
+    state.note_last(event)
 
 
 def _step_in_sequence(state: MeasurementState, event: Event) -> Arm:
@@ -189,7 +197,7 @@ def _step_in_sequence(state: MeasurementState, event: Event) -> Arm:
 
 def _taker(state: MeasurementState, event: Event, before: str) -> Measurement | None:
     """Before one begins, nothing belongs to any but what names one that is known."""
-    if state.state in PREPARING and state.place_of(event.data.get("measurement_id", "")) < 0:
+    if state.state in PREPARING and state.named(event.data.get("measurement_id")) is None:
         return None
     return measurement_of(state, event, before)
 
@@ -220,7 +228,7 @@ def _prepare(state: MeasurementState, before: str, to: str) -> None:
     last = state.last()
     denied = to == DENIED or (before == DENIED and to != GRANTED)
     goes_on = last is not None and last.outcome is None and not denied
-    state.current = len(state.measurements) - 1 if goes_on else -1
+    state.current = last.place if last is not None and goes_on else -1
     if goes_on or (before, to) == (DENIED, GRANTED):
         state.outcome = last.outcome if last is not None else None
 
@@ -242,5 +250,5 @@ def _step_beside(state: MeasurementState, event: Event) -> Arm:
 
 tables = (sequence, connection, visibility)
 measurement = Kind(
-    "measurement", tables, MeasurementState, by_sequence, begin_run, follow_sequence, step, skip=count, revision=3
+    "measurement", tables, MeasurementState, by_sequence, begin_run, follow_sequence, step, skip=skip, revision=4
 )

@@ -1,6 +1,7 @@
 """The measurements of a wms session: what belongs to which, and what each came to."""
 
-from collections.abc import Sequence
+from bisect import insort
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -24,6 +25,9 @@ GONE = frozenset({"closed", "abandoned"})
 NEWEST_CHUNKS = 200
 """Of a measurement's chunks, how many are held; all are counted."""
 
+KEPT = 4
+"""Measurements that a state holds at least, the newest ones."""
+
 
 class Chunk(msgspec.Struct, array_like=True, gc=False):
     """One intermediate result. `sequence` numbers the results, not the session's events; `snr` is in decibels."""
@@ -38,8 +42,10 @@ class Measurement(msgspec.Struct, array_like=True, gc=False):
     """One measurement. `position` and `key` (hex) are those of its first event; `number` that event's sequence.
 
     `measurement_id` is None until the provider gives one. `steps` has the time of the first event of each type.
-    `complete`: it began with MEASUREMENT_STARTED and no number is missing from there to its end, or so far. `snr` holds
-    its newest chunks of so many `chunks`, `anomalies` its newest ones, `counts` how many there are of each kind.
+    `complete`: it began with MEASUREMENT_STARTED and no number is missing from there to its end, or so far; of one that
+    did not end, until so many as a state holds had begun behind it. `snr` holds its newest chunks of so many `chunks`,
+    `anomalies` its newest ones, `counts` how many there are of each kind. `place` counts those of the session from 0;
+    `last` is the highest position among its events.
     """
 
     measurement_id: str | None
@@ -57,21 +63,34 @@ class Measurement(msgspec.Struct, array_like=True, gc=False):
     anomalies: list[Anomaly] = []
     counts: dict[str, int] = {}
     chunks: int = 0
+    place: int = 0
+    last: int = 0
 
 
 class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
-    """`data`: code, details. `measurements` in the order in which they began.
+    """`data`: code, details.
 
-    `took`: the index of the one that took the last event, where that is not the one that goes on (-1: it is). Of the
-    open run: `current` is the index of the measurement that goes on (-1: none), `highest` the highest number,
-    `count` how many there are, `hole` the number behind its last hole (-1: none), `opened` its first second. `second`
-    is the last one of the whole session.
+    `measurements` are the newest of all that have `begun`, and whichever the last event belongs to, in the order in
+    which they began. The others have left them: those that were not taken out yet, to be kept elsewhere, are `settled`
+    by their ids, or `nameless`. Whoever moves a state on has to put the one that the next event names among the
+    `settled` again (`elsewhere`). `unended` counts those that left without an outcome. `owners` tells to which
+    measurement, by its first position, the event at a position belongs whose anomaly is held.
+
+    `took`: the place of the one that took the last event, where that is not the one that goes on (-1: it is). Of the
+    open run: `current` is the place of the measurement that goes on (-1: none), `highest` the highest number, `count`
+    how many there are, `hole` the number behind its last hole (-1: none), `opened` its first second. `second` is the
+    last one of the whole session.
     """
 
     state: str = "waiting"
     connection: str = msgspec.field(default="unknown", name="c")
     visibility: str = msgspec.field(default="unknown", name="v")
     measurements: list[Measurement] = msgspec.field(default_factory=list, name="m")
+    settled: dict[str, Measurement] = msgspec.field(default_factory=dict, name="ms")
+    nameless: list[Measurement] = msgspec.field(default_factory=list, name="mn")
+    begun: int = msgspec.field(default=0, name="mb")
+    unended: int = msgspec.field(default=0, name="mu")
+    owners: dict[int, int] = msgspec.field(default_factory=dict, name="mo")
     current: int = msgspec.field(default=-1, name="mc")
     took: int = msgspec.field(default=-1, name="mt")
     highest: int = msgspec.field(default=-1, name="h")
@@ -87,11 +106,11 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
 
     def measurement(self) -> Measurement | None:
         """The one that goes on."""
-        return self.measurements[self.current] if self.current >= 0 else None
+        return self._at(self.current)
 
     def taker(self) -> Measurement | None:
         """The one that took the last event, else the one that goes on."""
-        return self.measurements[self.took] if self.took >= 0 else self.measurement()
+        return self._at(self.took) if self.took >= 0 else self.measurement()
 
     def subject(self, _: Event, /) -> int | None:
         """The measurement that the event, just folded, belongs to."""
@@ -101,17 +120,47 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
     def shed(self) -> None:
         """The measurements stay: a later event may name any."""
         State.shed(self)
+        self.owners.clear()
         record = self.taker()
         if record is not None:
             record.anomalies.clear()
             record.snr.clear()
 
-    def place_of(self, name: str) -> int:
-        """Where the one with this id stands, in whatever run; -1: nowhere."""
-        for at, record in enumerate(self.measurements):
-            if record.measurement_id == name:
-                return at
-        return -1
+    def named(self, name: str | None) -> Measurement | None:
+        """The one with this id, in whatever run. One that had left is among the measurements again."""
+        if name is None:
+            return None
+        held = next((record for record in self.measurements if record.measurement_id == name), None)
+        return held or self._back(self.settled.pop(name, None))
+
+    def elsewhere(self, event: Event) -> str | None:
+        """The id that an event names, where whoever keeps what has left may have the measurement."""
+        name = event.data.get("measurement_id")
+        here = len(self.measurements) + len(self.settled) + len(self.nameless)
+        if name is None or name in self.settled or self.begun == here:
+            return None
+        return None if any(record.measurement_id == name for record in self.measurements) else name
+
+    def records(self) -> list[Measurement]:
+        """All measurements that are here, in the order in which they began."""
+        return sorted([*self.nameless, *self.settled.values(), *self.measurements], key=_place)
+
+    def take_back(self, records: Iterable[Measurement]) -> None:
+        """See `State`."""
+        for record in records:
+            self._let_go(record)
+
+    def taken_out(self) -> None:
+        """See `State`."""
+        State.taken_out(self)
+        self.settled, self.nameless = {}, []
+
+    def unname(self) -> None:
+        """See `State`."""
+        self.nameless += self.settled.values()
+        self.settled = {}
+        for record in self.records():
+            record.measurement_id = None
 
     def last(self) -> Measurement | None:
         """The run's last one, whether it goes on or not."""
@@ -122,8 +171,51 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
         """An anomaly of an event is one of the measurement that the event belongs to, too."""
         State.marked(self, fresh)
         record = self.taker()
-        if record is not None:
+        if record is not None and fresh:
             take_in(record.anomalies, record.counts, fresh)
+            self.owners |= dict.fromkeys((one.position for one in fresh), record.position)
+            if len(self.owners) > len(self.anomalies):
+                held = {one.position for one in self.anomalies}
+                self.owners = {at: owner for at, owner in self.owners.items() if at in held}
+
+    def note_last(self, event: Event) -> None:
+        """The event, just folded, is one of its measurement's."""
+        record = self.taker()
+        if record is not None:
+            record.last = max(record.last, event.position)
+
+    def move_on(self) -> None:
+        """The last event is over: what it was about leaves, unless it goes on or is one of the newest."""
+        self.took = -1
+        if len(self.measurements) > KEPT:
+            for record in [one for one in self.measurements[:-KEPT] if one.place != self.current]:
+                self._leave(record)
+
+    def begin_measurement(self, record: Measurement) -> None:
+        """The next one, which goes on."""
+        record.place = self.current = self.begun
+        self.begun += 1
+        self.measurements.append(record)
+
+    def _at(self, place: int) -> Measurement | None:
+        return next((record for record in reversed(self.measurements) if record.place == place), None)
+
+    def _leave(self, record: Measurement) -> None:
+        self.measurements.remove(record)
+        self.unended += record.outcome is None
+        self._let_go(record)
+
+    def _let_go(self, record: Measurement) -> None:
+        if record.measurement_id is None:
+            self.nameless.append(record)
+        else:
+            self.settled[record.measurement_id] = record
+
+    def _back(self, record: Measurement | None) -> Measurement | None:
+        if record is not None:
+            self.unended -= record.outcome is None
+            insort(self.measurements, record, key=_place)
+        return record
 
 
 def measurement_of(state: MeasurementState, event: Event, before: str) -> Measurement | None:
@@ -137,22 +229,21 @@ def measurement_of(state: MeasurementState, event: Event, before: str) -> Measur
     name, current = event.data.get("measurement_id"), state.measurement()
     if name is None or (current is not None and current.measurement_id == name and current.outcome is None):
         return current
-    at = state.place_of(name)
-    if at < 0:
+    known = state.named(name)
+    if known is None:
         return _given(state, name) or open_measurement(state, event, name, BEGUN if before in OVER else before)
-    return _known(state, event, at, before)
+    return _known(state, event, known, before)
 
 
-def _known(state: MeasurementState, event: Event, at: int, before: str) -> Measurement | None:
-    record, current = state.measurements[at], state.measurement()
-    over = record.outcome is not None
+def _known(state: MeasurementState, event: Event, record: Measurement, before: str) -> Measurement | None:
+    current, over = state.measurement(), record.outcome is not None
     if over and event.type in ENDS and current is not None and current.outcome is None:
         return current
     if over and event.type == CREATED:  # nothing forbids a provider to create one again
         record.state, record.outcome = before, None
-    if event.type == CREATED or (not over and at > state.current):
-        state.current = at
-    state.took = -1 if at == state.current else at
+    if event.type == CREATED or (not over and record.place > state.current):
+        state.current = record.place
+    state.took = -1 if record.place == state.current else record.place
     return record
 
 
@@ -167,12 +258,11 @@ def side_measurement_of(state: MeasurementState, event: Event) -> Measurement | 
     going_on, current = state.measurement(), state.current
     if going_on is not None and going_on.measurement_id == name:
         return going_on
-    at = state.place_of(name)
-    record = state.measurements[at] if at >= 0 else _given(state, name)
+    record = state.named(name) or _given(state, name)
     if record is None:
-        record, at = open_measurement(state, event, name, BEGUN), len(state.measurements) - 1
-        state.current = at if current < 0 and state.state not in GONE else current
-    state.took = -1 if at in (-1, state.current) else at
+        record = open_measurement(state, event, name, BEGUN)
+        state.current = record.place if current < 0 and state.state not in GONE else current
+    state.took = -1 if record.place == state.current else record.place
     return record
 
 
@@ -182,8 +272,7 @@ def open_measurement(state: MeasurementState, event: Event, name: str | None, be
     record = Measurement(
         name, state.run, event.position, event.key.hex(), state.highest, begins, whole, event.occurred_at
     )
-    state.measurements.append(record)
-    state.current = len(state.measurements) - 1
+    state.begin_measurement(record)
     return record
 
 
@@ -194,6 +283,10 @@ def _given(state: MeasurementState, name: str) -> Measurement | None:
         return None
     current.measurement_id = name
     return current
+
+
+def _place(record: Measurement) -> int:
+    return record.place
 
 
 def note_step(state: MeasurementState, record: Measurement, event: Event, to: str, outcome: str | None) -> None:

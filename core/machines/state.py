@@ -100,6 +100,20 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         """The first position of the measurement that an event, just folded, belongs to; None elsewhere."""
         return None
 
+    def records(self) -> list[Any]:
+        """What in the stream has a record of its own, as far as it is here: measurements."""
+        return []
+
+    def take_back(self, records: Iterable[Any]) -> None:
+        """Takes records that are kept elsewhere, which are no longer."""
+
+    def taken_out(self) -> None:
+        """What has left it is kept elsewhere from now on."""
+        self.over = []
+
+    def unname(self) -> None:
+        """Takes the ids of records away, by which later events would find them."""
+
     def shed(self) -> None:
         """Drops what the last event left behind and no later one looks at, for who tells it elsewhere."""
         self.anomalies.clear()

@@ -8,10 +8,13 @@ from sqlalchemy import text
 
 from adapters.sql import Code, LongStreams
 from adapters.sql.erasure.erase import Eraser
+from adapters.sql.erasure.retract import Retractor
 from adapters.sql.projections.invalidation import Invalidator
 from core.fold import MACHINES, decode
+from core.machines.records import KEPT
 from core.machines.state import BLOCK, HELD
 from tests.support.house import House, start, stop, wms
+from tests.support.rows import folded_whole, stored
 
 RUNS = 2 * BLOCK + HELD + 3
 
@@ -116,6 +119,116 @@ def test_a_hole_is_lost_however_many_came_behind_it(house: House):
 
     assert incomplete["lost"] == 129
     assert "29 older ones" in [finding["detail"] for finding in incomplete["findings"]]
+
+
+VISITS = 9
+
+
+def visit(house: House, number: int, *kinds: str) -> None:
+    """A page is loaded in a kiosk, under the one id that it has, and somebody is measured."""
+    named = {"measurementId": f"m-{number}"}
+    told = [("WMS_LOADED", {}), ("MEASUREMENT_STARTED", {}), *((kind, named) for kind in kinds)]
+    documents = [
+        wms("kiosk", sequence, kind, 100 * number + sequence, **more) for sequence, (kind, more) in enumerate(told)
+    ]
+    house.log.append([house.entry("clinic", document) for document in documents])
+
+
+def visits(house: House) -> None:
+    for number in range(VISITS):
+        visit(house, number, "MEASUREMENT_CREATED", "API_ERROR")
+
+
+def results_of(house: House, number: int, at: int) -> None:
+    """Of a measurement that failed long ago: the page still names it."""
+    house.send("clinic", wms("kiosk", 4, "RESULTS_RECEIVED", at, measurementId=f"m-{number}"))
+
+
+def measurements(house: House, **asked: Any) -> dict[str, Any]:
+    pages = house.walk("/v1/measurements", session_id="kiosk", **asked)
+    return {one["measurement_id"]: one for page in pages for one in page}
+
+
+def test_measurements_leave_the_row_and_are_paged_with_those_that_are_in_it(house: House):
+    visits(house)
+
+    found = measurements(house, limit=2)
+
+    assert list(found) == [f"m-{number}" for number in reversed(range(VISITS))]
+    assert {(one["outcome"], one["run"], len(one["steps"])) for one in found.values()} == {
+        ("failed", number + 1, 3) for number in range(VISITS)
+    }
+    assert len(snapshot(house, "measurement").measurements) == KEPT
+    assert found == measurements(house, known_at_position=4 * VISITS)
+    for one in (found["m-0"], found["m-8"]):
+        assert house.get(f"/v1/measurements/{one['id']}") == one
+        assert house.get(f"/v1/measurements/{one['id']}/why")["outcome"] == "failed"
+
+
+def test_an_event_finds_its_measurement_among_those_that_have_left(house: House):
+    visits(house)
+
+    results_of(house, 1, 100 * VISITS)
+
+    found = measurements(house)
+    assert (len(found), found["m-1"]["outcome"], found["m-1"]["steps"].keys() >= {"API_ERROR", "RESULTS_RECEIVED"}) == (
+        VISITS,
+        "completed",
+        True,
+    )
+    assert stored(house) == folded_whole(house)
+    visit(house, VISITS + 1, "MEASUREMENT_CREATED")
+    assert stored(house) == folded_whole(house)
+
+
+def test_a_late_event_finds_its_measurement_among_those_that_have_left(house: House):
+    visits(house)
+
+    results_of(house, 1, 104)
+    LongStreams(house.engine, house.code).fold_all()
+
+    assert measurements(house)["m-1"]["outcome"] == "completed"
+    assert stored(house) == folded_whole(house)
+
+
+def test_a_measurement_that_a_late_event_undoes_leaves_no_row(house: House):
+    visits(house)
+    house.send("clinic", wms("kiosk", 3, "RESULTS_RECEIVED", 50, measurementId="m-0"))
+    before = measurements(house)
+    invalidator = Invalidator(house.log._dialect, house.code)
+
+    Retractor(house.log, house.recorder, invalidator).retract(before["m-3"]["position"], "a lie")
+
+    assert stored(house) == folded_whole(house)
+
+
+def test_what_is_irregular_names_its_measurement_though_that_has_left(house: House):
+    visit(house, 0, "MEASUREMENT_CREATED", "SCAN_COMPLETED")
+    for number in range(1, VISITS):
+        visit(house, number, "MEASUREMENT_CREATED", "API_ERROR")
+    house.send("clinic", wms("kiosk", 6, "RESULTS_RECEIVED", 850, measurementId="m-2"))
+
+    (incomplete,) = house.get("/v1/audit/completeness")["data"]
+
+    named = {(one["what"], one["detail"], one["measurement_id"]) for one in incomplete["findings"]}
+    assert ("missing", "sequence 4-5 missing", "m-2") in named
+    assert ("never_ended", "1 older measurements never ended", None) in named
+
+
+def test_an_erasure_reaches_the_measurements_that_have_left(house: House):
+    visits(house)
+    ours = {one["id"] for one in measurements(house).values()}
+    left = {name: source for name, source in house.code.sources.items() if name != "clinic"}
+
+    for code in (house.code, Code(house.ids, left)):
+        eraser = Eraser(house.engine, house.log, house.recorder, Invalidator(house.log._dialect, code))
+        eraser.erase(eraser.of_streams([house.ids.of("session", "clinic", "kiosk")]), "asked for")
+
+        found = [one for page in house.walk("/v1/measurements") for one in page]
+        assert ({one["id"] for one in found}, {one["measurement_id"] for one in found}) == (ours, {None})
+        with house.engine.connect() as connection:
+            records = connection.execute(text("SELECT record FROM measurements WHERE record IS NOT NULL")).scalars()
+            assert not [record for record in records if b"m-" in bytes(record)]
 
 
 def test_the_newest_chunks_of_a_measurement_are_held_and_all_are_counted(house: House):

@@ -11,6 +11,11 @@ ROW = (
 LATER = (
     "DROP TABLE conflicts",
     "DROP INDEX ix_projections_due",
+    "DROP INDEX ix_measurements_of_stream",
+    "DROP INDEX ix_measurements_left",
+    "ALTER TABLE measurements DROP COLUMN position",
+    "ALTER TABLE measurements DROP COLUMN record",
+    "CREATE INDEX ix_measurements_stream ON measurements (stream)",
     "UPDATE alembic_version SET version_num = '0014'",
 )
 """What the migrations behind that release made is taken away."""

@@ -17,10 +17,10 @@ from adapters.sql.projections import dirty_streams
 from adapters.sql.projections.background import Refolded
 from adapters.sql.projections.dirty_streams import DirtyStream
 from adapters.sql.projections.invalidation import Invalidator
-from adapters.sql.projections.refold import FoldedStream, Refolder
-from core.fold import MACHINES
+from adapters.sql.projections.refold import Refolder
 from tests.support.house import NOON, House, pushed, start, stop, wms
 from tests.support.releases import faulty
+from tests.support.rows import folded_whole, rows, stored
 
 few = settings(max_examples=8, suppress_health_check=list(HealthCheck))
 visits = count()
@@ -52,11 +52,6 @@ def one_more_meanwhile(house: House, more: Callable[[], Any]) -> LongStreams:
             return folded
 
     return Meanwhile(house.engine, house.code)
-
-
-def rows(house: House, sql: str) -> list[Any]:
-    with house.engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(text(sql))]
 
 
 def marks(house: House) -> list[Any]:
@@ -94,28 +89,6 @@ def erase(house: House, name: str) -> None:
 def state(house: House, name: str = "visit") -> dict[str, Any]:
     ((found,),) = (house.get("/v1/sessions", session_id=name)["data"],)
     return {field: found[field] for field in ("state", "events", "run_count")}
-
-
-def stored(house: House) -> tuple[list[Any], list[Any]]:
-    """All rows of what is folded."""
-    projections = rows(house, "SELECT * FROM projections ORDER BY source, stream")
-    return projections, rows(house, "SELECT * FROM measurements ORDER BY source, measurement")
-
-
-def folded_whole(house: House) -> tuple[list[Any], list[Any]]:
-    """What a fold of all events of each stream makes of them."""
-    refolder = Refolder(house.log._dialect, house.code)
-    found = rows(house, "SELECT source, stream, kind, provider_id, opened FROM streams")
-    own = {name: kind.fingerprint for name, kind in MACHINES.items()}
-    streams = [
-        DirtyStream(source, stream, kind, name, opened, own[house.code.machine_of(source, kind).name])
-        for source, stream, kind, name, opened in found
-    ]
-    with house.engine.connect() as connection:
-        folded = [refolder.fold(one) for one in refolder.read(connection.connection.cursor(), streams)]
-    good = [one for one in folded if isinstance(one, FoldedStream)]
-    measured = {key: row for one in good for key, row in one.measured.items()}
-    return sorted(one.row for one in good), [measured[key] for key in sorted(measured)]
 
 
 def test_a_late_event_of_a_long_stream_is_committed_at_once_and_folded_beside(house: House, beside: LongStreams):

@@ -80,7 +80,7 @@ def _facts_of_state(state: Any) -> dict[str, Any]:
     names = ("state", "outcome", "run", "user_id")
     found = {name: getattr(state, name) for name in names} | {"regions": dict(state.regions), "data": dict(state.data)}
     anomalies = [f"{one.kind} at {one.position}: {one.detail}" for one in state.anomalies]
-    scans = [facts_of_record(one) for one in getattr(state, "measurements", ())]
+    scans = [facts_of_record(one) for one in state.records()]
     return found | {"runs": runs_of([*state.over, *state.runs]), "anomalies": anomalies, "measurements": scans}
 
 

@@ -13,10 +13,10 @@ from adapters.http.framework.routes import Ask, Listing, page_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, given, known
 from adapters.http.presenters.due import due
-from adapters.sql import Measured, Projected, WantedStreams
+from adapters.sql import Measured, Projected, WantedStreams, record_in
 from core.derived import derived
 from core.event import Anomaly, Instant
-from core.fold import MACHINES, Settings, decode
+from core.fold import MACHINES, Measurement, Settings, decode
 from core.ids import PREFIXES
 from core.instants import text_of
 from core.machines.state import NEWEST, Run
@@ -108,6 +108,16 @@ def settings_of(api: Api, source: str) -> Settings:
 def state_of(row: Projected | Measured) -> Any:
     """The fold's state."""
     return decode(MACHINES[row.machine], row.snapshot)
+
+
+def record_of(row: Measured) -> Measurement:
+    """The measurement's own record: no two of a session begin with the same event."""
+    if row.record is not None:
+        return record_in(row.record)
+    for record in state_of(row).records():
+        if record.position == row.opened:
+            return record  # type: ignore[no-any-return]
+    raise NotFound("no such measurement")
 
 
 def common(api: Api, row: Projected, state: Any, now: Instant) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from adapters.http.framework.routes import Ask
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of
 from adapters.http.presenters.erasures import words
-from adapters.http.presenters.stream_resource import machine_of, settings_of, state_of
+from adapters.http.presenters.stream_resource import machine_of, record_of, settings_of, state_of
 from adapters.http.presenters.timelines import Timeline
 from adapters.sql import Measured, Projected
 from core.derived import Deadline
@@ -30,9 +30,10 @@ def why_stream(ask: Ask[Any], row: Projected) -> shapes.Why:
 def why_measurement(ask: Ask[Any], row: Measured) -> shapes.Why:
     """The explanation of a measurement's state: of its own events alone."""
     state, timeline = state_of(row), _timeline(ask, row)
-    record = next(one for one in state.measurements if one.position == row.opened)
+    record = record_of(row)
     own = [one for one in timeline.entries if isinstance(one, Happened) and one.measurement == row.opened]
-    going_on = record.outcome is None and state.measurement() is record
+    current = state.measurement()
+    going_on = record.outcome is None and current is not None and current.place == record.place
     settings = settings_of(ask.api, row.source)
     erased = _erased(timeline)
     found = explained(MACHINES[row.machine], own, state, settings, record, open_=going_on, erased=erased)

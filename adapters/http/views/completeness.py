@@ -3,6 +3,7 @@
 And sources gone silent.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,11 +14,12 @@ from adapters.http.framework.routes import Ask, Listing, Routes
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, given
 from adapters.http.presenters.sources import health_of
-from adapters.http.presenters.stream_resource import ids_of, rows_of, settings_of, sources_of, state_of
-from adapters.sql import Projected, WantedStreams
+from adapters.http.presenters.stream_resource import ids_of, record_of, rows_of, settings_of, sources_of, state_of
+from adapters.sql import Projected, WantedMeasurements, WantedStreams
 from core.clocks import Clocks
 from core.completeness import SOURCE_SILENT_AFTER, Finding, findings
 from core.event import SECOND
+from core.fold import Measurement
 from core.instants import text_of
 
 routes = Routes()
@@ -71,6 +73,7 @@ def _incomplete(ask: Ask[queries.Completeness], row: Projected, clocks: Clocks) 
     found = find(api.as_of.doubled(row, clocks))
     if not found:
         return []
+    records = _records(api, row, state, [one.measurement for one in found if one.measurement is not None])
     names: dict[str, Any] = {_NAMES[row.kind]: row.provider_id}
     return [
         shapes.Incomplete(
@@ -81,15 +84,25 @@ def _incomplete(ask: Ask[queries.Completeness], row: Projected, clocks: Clocks) 
             state=state.state,
             lost=lost,
             irregular=sum(one.times for one in found) - lost,
-            findings=[_shape(api, row, state, one) for one in found],
+            findings=[_shape(api, row, records, one) for one in found],
             **names,
         )
     ]
 
 
-def _shape(api: Api, row: Projected, state: Any, found: Finding) -> shapes.Finding:
-    records = {record.position: record for record in getattr(state, "measurements", ())}
-    record = None if found.measurement is None else records[found.measurement]
+def _records(api: Api, row: Projected, state: Any, begun: Sequence[int]) -> dict[int, Measurement]:
+    """The measurements of a session by the positions of their first events: of those that are spoken of."""
+    records: dict[int, Measurement] = {record.position: record for record in state.records()}
+    if left := sorted({*begun} - records.keys()):
+        wanted = WantedMeasurements(
+            fingerprints=[row.fingerprint], limit=len(left), sources=[row.source], streams=[row.stream], begun=left
+        )
+        records |= {one.opened: record_of(one) for one in api.reads.measurements(wanted)}
+    return records
+
+
+def _shape(api: Api, row: Projected, records: dict[int, Measurement], found: Finding) -> shapes.Finding:
+    record = records.get(found.measurement) if found.measurement is not None else None
     ours = None
     if record is not None and row.provider_id is not None:
         ours = api.ids.measurement(row.source, row.provider_id, record.measurement_id, record.key)

@@ -13,7 +13,14 @@ from adapters.http.framework.routes import Ask, Listing, Routes, page_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, known
 from adapters.http.presenters.compare import compared, facts_of_record
-from adapters.http.presenters.stream_resource import anomalies_of, ids_of, machine_of, our_id, sources_of, state_of
+from adapters.http.presenters.stream_resource import (
+    anomalies_of,
+    ids_of,
+    machine_of,
+    our_id,
+    record_of,
+    sources_of,
+)
 from adapters.http.presenters.timelines import FORMS, Timeline, answer, timeline, title_of
 from adapters.http.presenters.why import why_measurement
 from adapters.sql import Measured, WantedMeasurements
@@ -71,7 +78,7 @@ def measurement_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
         return None if row is None else (row, shape(ask.api, row))
 
     def facts(state: Any) -> dict[str, Any]:
-        own = {record.measurement_id or record.position: record for record in state.measurements}
+        own = {record.measurement_id or record.position: record for record in state.records()}
         return facts_of_record(own.get(present.measurement_id, own.get(present.opened)))
 
     return compared(ask, "measurement", at, facts)
@@ -79,7 +86,7 @@ def measurement_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
 
 def shape(api: Api, row: Measured) -> shapes.Measurement:
     """A measurement as it is told."""
-    record = _record(row)
+    record = record_of(row)
     return shapes.Measurement(
         id=row.measurement,
         source=row.source,
@@ -174,11 +181,3 @@ def _subjects(api: Api, present: Measured, clocks: Clocks) -> set[int | None]:
     now, then = (Timeline(api, present, each).entries for each in (api.as_of.clocks(), clocks))
     own = {entry.position for entry in now if entry.measurement == present.opened}
     return {entry.measurement for entry in then if entry.position in own}
-
-
-def _record(row: Measured) -> Any:
-    """The measurement's record in the session's state: no two of them begin with the same event."""
-    for record in state_of(row).measurements:
-        if record.position == row.opened:
-            return record
-    raise NotFound("no such measurement")

@@ -11,7 +11,14 @@ from adapters.sql.dialects.dialect import Lookup, Row
 from adapters.sql.projections.dirty_streams import DirtyStream, mark_dirty
 from adapters.sql.projections.erased import Base, keep
 from adapters.sql.projections.invalidation import Invalidator
-from adapters.sql.projections.projection import Projection, measurement_rows, projection_row, run_rows, runs_in
+from adapters.sql.projections.projection import (
+    Projection,
+    measurement_rows,
+    projection_row,
+    record_in,
+    run_rows,
+    runs_in,
+)
 from adapters.sql.projections.refold import FoldedStream, History
 from adapters.sql.projections.versions import VersionMap, raise_epoch
 from core import fold
@@ -31,6 +38,7 @@ _LOOSE = Lookup(
 )
 _ROWS = "SELECT fingerprint, machine, conflicts, snapshot FROM projections WHERE source = ? AND stream = ?"
 _RUNS = "SELECT runs FROM runs WHERE source = ? AND stream = ? AND fingerprint = ? ORDER BY first"
+_LEFT = "SELECT record FROM measurements WHERE source = ? AND stream = ? AND fingerprint = ? AND position IS NOT NULL"
 _EMPTY = (
     "UPDATE payloads SET type = NULL, headers = NULL, body = NULL, salt = NULL, origin = NULL, "
     "commitment = ?, erased = ? WHERE source = ? AND position = ?"
@@ -118,6 +126,7 @@ class Destroyer:
             with suppress(msgspec.DecodeError):
                 projection.state = fold.decode(machine, snapshot)
                 projection.state.over = self._runs_over(cursor, projection)
+                projection.state.take_back(self._measurements_left(cursor, projection))
             return projection
         return None
 
@@ -130,6 +139,11 @@ class Destroyer:
         """The runs that have left the stored snapshot: the rows in which they stand are about to go."""
         cursor.execute(_RUNS.replace("?", self._dialect.mark), (one.source, one.stream, one.version))
         return [run for (block,) in cursor.fetchall() for run in runs_in(block)]
+
+    def _measurements_left(self, cursor: Any, one: Projection) -> list[fold.Measurement]:
+        """The same of measurements."""
+        cursor.execute(_LEFT.replace("?", self._dialect.mark), (one.source, one.stream, one.version))
+        return [record_in(bytes(record)) for (record,) in cursor.fetchall()]
 
     def _redacted(self, one: Projection, at: int) -> tuple[str, str, Base]:
         """Takes what is personal out of the projection."""

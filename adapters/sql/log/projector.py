@@ -12,6 +12,7 @@ from adapters.sql.dialects.dialect import Delete, Dialect, Insert, Lookup, Row, 
 from adapters.sql.log.stream_cache import STREAMS, CursorFor, StreamCache
 from adapters.sql.log.touched_streams import NewEvent, TouchedStream, touched_stream, touched_streams
 from adapters.sql.projections.dirty_streams import DirtyStream, count_conflict, is_long, leave_beside, mark_dirty
+from adapters.sql.projections.left_measurements import bring_back, named_elsewhere
 from adapters.sql.projections.projection import (
     Code,
     Projection,
@@ -21,6 +22,7 @@ from adapters.sql.projections.projection import (
     projection_row,
     run_rows,
     with_conflicts,
+    written,
 )
 from adapters.sql.projections.refold import FORGET_MEASUREMENT, PROJECTIONS, RUNS, Refolder, fault
 from adapters.sql.projections.stored_events import stream_rows, to_event
@@ -84,6 +86,12 @@ class Projector:
         begun = self.cache.load_optimistically(reading, touched, new)
         if begun is None:
             return None
+        sessions = [(self.cache[stream], touch.events) for stream, touch in touched.items()]
+        if wanted := named_elsewhere(self._code.ids, sessions):
+            cursor = reading({(one.source, one.stream) for one in wanted.values()})
+            if cursor is None:
+                return None
+            bring_back(cursor, self._dialect, wanted)
         rows: dict[Write, list[Row]] = {STREAMS: begun, PROJECTIONS: [], RUNS: [], _MEASUREMENTS: [], _GONE: []}
         for stream, touch in touched.items():
             one = self.cache[stream]
@@ -97,7 +105,7 @@ class Projector:
             rows[PROJECTIONS].append(projection_row(self._code.ids, one))
             rows[RUNS] += run_rows(one)
             rows[_MEASUREMENTS] += changed_rows(one.measured, measured)
-            one.measured, one.state.over = measured, []
+            written(one, measured)
         return rows
 
     def project(self, writes: Writes, touched: dict[Row, TouchedStream], head: int) -> None:
@@ -112,6 +120,7 @@ class Projector:
             touched = self._leave_marks(writes.cursor, touched, head)
         attempt = partial(self._attempt, writes.cursor, head)
         places = [(self.cache[stream], touch) for stream, touch in touched.items()]
+        self._bring_back(writes, places)
         behind = [(one, touch) for one, touch in places if attempt(one, self._advance, touch) is False]
         if behind:
             writes.flush()
@@ -120,6 +129,12 @@ class Projector:
         for one, touch in places:
             if self.cache.holds(one):
                 attempt(one, self._add, touch, writes)
+
+    def _bring_back(self, writes: Writes, places: Sequence[tuple[Projection, TouchedStream]]) -> None:
+        wanted = named_elsewhere(self._code.ids, [(one, touch.events) for one, touch in places])
+        if wanted:
+            writes.flush()
+            bring_back(writes.cursor, self._dialect, wanted)
 
     def _attempt(self, cursor: Any, head: int, one: Projection, act: Callable[..., Any], *arguments: Any) -> Any:
         """What `act` gives. What it raises, the driver's errors apart, is a fault of ours: the stream is given up.
@@ -197,7 +212,7 @@ class Projector:
         writes.add(PROJECTIONS, [row])
         writes.add(RUNS, run_rows(one))
         writes.add(_MEASUREMENTS, changed_rows(one.measured, measured))
-        one.measured, one.state.over = measured, []
+        written(one, measured)
 
     def _fold_anew(self, one: Projection, lacks: int, cursor: Any) -> None:
         """Folds the stream, or marks it where that is long: nobody waits for it then, and it is not remembered."""
@@ -215,6 +230,8 @@ class Projector:
         state = fold.fold(one.machine, events, source.settings, base)
         if one.state is None:  # nobody knows which rows are there
             cursor.execute(_FORGET_MEASURED.replace("?", self._dialect.mark), (one.source, one.stream, one.version))
+        elif one.machine.name == "measurement":
+            one.measured = self._refolder.measured(cursor, (one.source, one.stream, one.version))
         one.state = state
 
     def _give_up(self, cursor: Any, one: Projection, head: int, error: str) -> None:

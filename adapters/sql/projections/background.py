@@ -104,7 +104,7 @@ class LongStreams:
     def _fold(self, stream: DirtyStream) -> Refolded:
         with self._transactions.reading() as cursor:
             folded = Refolded(self._fence(cursor, stream), stream, stream.opened)
-            folded.stored = self._refolder.measured(cursor, stream)
+            folded.stored = self._refolder.measured(cursor, stream.key)
             try:
                 folded.projection, folded.position = self._refolder.long_projection(cursor, stream)
             except Exception as error:

@@ -19,7 +19,10 @@ _COLUMNS = list(tables.measurements.c.keys())
 _KEPT = slice(_COLUMNS.index("stream"), _COLUMNS.index("measurement_id") + 1)
 """Of a row of measurements, what an upsert keeps."""
 
+_RECORD = _COLUMNS.index("record")
+
 _block = msgspec.msgpack.Decoder(list[Run])
+_record = msgspec.msgpack.Decoder(fold.Measurement)
 _BITS = {kind: 1 << place for place, kind in enumerate(ANOMALIES)}
 
 
@@ -48,7 +51,8 @@ class Code:
 class Projection:
     """A stream's fold in memory, as it stands in its row of `version`. `state` is None where nothing is folded yet.
 
-    `base`: what is left of it, where it was erased. `measured`: its rows of `measurements` by their primary keys.
+    `base`: what is left of it, where it was erased. `measured`: those of its rows of `measurements` by their primary
+    keys that may have to be written: what has left the state is not among them.
     """
 
     __slots__ = (
@@ -95,27 +99,43 @@ def runs_in(block: bytes) -> list[Run]:
     return _block.decode(block)
 
 
+def record_in(record: bytes) -> fold.Measurement:
+    """The measurement of a row. Raises msgspec.DecodeError where it looks otherwise by now."""
+    return _record.decode(record)
+
+
+def written(one: Projection, measured: Mapping[Row, Row]) -> None:
+    """All rows of the projection are written, `measured` among them: what has left the state is let go."""
+    one.measured = {key: row for key, row in measured.items() if row[_RECORD] is None}
+    one.state.taken_out()
+
+
 def _without_what_is_over(state: Any) -> bytes:
-    over, state.over = state.over, []
-    snapshot = fold.encode(state)
-    state.over = over
-    return snapshot
+    held = msgspec.structs.replace(state)
+    held.taken_out()
+    return fold.encode(held)
 
 
 def measurement_rows(ids: Ids, one: Projection) -> dict[Row, Row]:
-    """The rows of `measurements` by their primary keys."""
+    """The rows of `measurements` by their primary keys: of those that the state has."""
     if one.machine.name != "measurement":
         return {}
-    rows = {}
-    for record in one.state.measurements:
-        ours = one.base.measured.get(record.position) if one.base else None
-        if ours is None:
-            ours = ids.measurement(one.source, one.provider_id, record.measurement_id, record.key)
-        rows[one.source, ours, one.version] = (
-            *(one.source, ours, one.version, one.stream, record.position, record.measurement_id),
-            *(record.state, record.outcome, mask(record.counts)),
-        )
+    state, rows = one.state, dict[Row, Row]()
+    for record in state.measurements:
+        rows.update([_measurement_row(ids, one, record)])
+    for record in (*state.settled.values(), *state.nameless):
+        rows.update([_measurement_row(ids, one, record, record.last, fold.encode(record))])
     return rows
+
+
+def _measurement_row(ids: Ids, one: Projection, record: fold.Measurement, *left: Any) -> tuple[Row, Row]:
+    """Its key and itself; `left`: position and record of what has left the state."""
+    ours = one.base.measured.get(record.position) if one.base else None
+    if ours is None:
+        ours = ids.measurement(one.source, one.provider_id, record.measurement_id, record.key)
+    key: Row = (one.source, ours, one.version)
+    columns = (one.stream, record.position, record.measurement_id, record.state, record.outcome, mask(record.counts))
+    return key, (*key, *columns, *(left or (None, None)))
 
 
 def changed_rows(stored: Mapping[Row, Row], now: Mapping[Row, Row]) -> list[Row]:

@@ -226,9 +226,9 @@ class Refolder:
             for position, key, kind, received_at, verified_by, body in history.events
         ]
 
-    def measured(self, cursor: Any, stream: DirtyStream) -> dict[Row, Row]:
-        """The stored rows of its measurements, by their primary keys."""
-        rows = self._dialect.lookup(cursor, _MEASURED_ROWS, [stream.key])
+    def measured(self, cursor: Any, stream: Row) -> dict[Row, Row]:
+        """The stored rows of the measurements of a (source, stream, version), by their primary keys."""
+        rows = self._dialect.lookup(cursor, _MEASURED_ROWS, [stream])
         return {tuple(row[:3]): tuple(row) for row in rows}
 
     def replace(self, cursor: Any, one: Projection, stored: Mapping[Row, Row]) -> None:

@@ -74,7 +74,8 @@ class HistoricalRow(msgspec.Struct, gc=False):
         rows = [dict(zip(MEASUREMENTS.names, row, strict=True)) for row in self.of_measurements.values()]
         for row in sorted(rows, key=lambda one: one["opened"], reverse=True):
             names = (row["measurement"], row["measurement_id"], row["opened"], told.stream)
-            yield Measured(told.source, *names, *machine, told.provider_id, self.columns["snapshot"]), row
+            rest = (told.provider_id, self.columns["snapshot"])
+            yield Measured(told.source, *names, *machine, *rest, record=row["record"]), row
 
 
 class Erased(Exception):

@@ -61,6 +61,7 @@ MEASUREMENT_FILTERS: Filters = {
     "measurements": _among("measurement"),
     "streams": _among("stream"),
     "measurement_id": _equal("measurement_id"),
+    "begun": _among("opened"),
     "state": _equal("state"),
     "outcome": _equal("outcome"),
     "anomaly": _any_bit("anomalies"),

@@ -30,7 +30,7 @@ class Projected(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A measurement, and the session's projection that holds its record."""
+    """A measurement, and its session's projection, which holds its record where that is None here."""
 
     source: str
     measurement: str
@@ -42,6 +42,7 @@ class Measured(NamedTuple):
     provider_id: str | None
     snapshot: bytes
     erased: int | None = None
+    record: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,10 @@ class WantedStreams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedMeasurements:
-    """Which measurements are asked for. `before`: the keyset (opened, our id), exclusive."""
+    """Which measurements are asked for. `before`: the keyset (opened, our id), exclusive.
+
+    `begun`: the positions of their first events.
+    """
 
     fingerprints: Sequence[str]
     limit: int
@@ -80,6 +84,7 @@ class WantedMeasurements:
     measurements: Sequence[str] | None = None
     streams: Sequence[str] | None = None
     measurement_id: str | None = None
+    begun: Sequence[int] | None = None
     state: str | None = None
     outcome: str | None = None
     anomaly: int | None = None
@@ -101,7 +106,7 @@ _MEASUREMENT_ROWS = (
     select(
         *(measurements.c.source, measurements.c.measurement, measurements.c.measurement_id, measurements.c.opened),
         *(measurements.c.stream, projections.c.machine, measurements.c.fingerprint, streams.c.provider_id),
-        *(projections.c.snapshot, erased.c.position),
+        *(projections.c.snapshot, erased.c.position, measurements.c.record),
     )
     .join_from(
         measurements,

@@ -15,7 +15,7 @@ from adapters.sql.database import tables
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Lookup, Row
 from adapters.sql.projections.dirty_streams import DirtyStream, dirty_among
-from adapters.sql.projections.projection import Code
+from adapters.sql.projections.projection import Code, record_in
 from adapters.sql.projections.refold import MEASUREMENTS, PROJECTIONS, FailedStream, FoldedStream, Refolder
 from adapters.sql.projections.versions import Version, all_versions, serving
 from adapters.sql.replay.parallel_fold import FoldedChunk, fold_chunks
@@ -44,6 +44,7 @@ _STREAM = MEASUREMENTS.names.index("stream")
 _COMPARED = ("state", "outcome", "user_id", "first_at", "last_at", "anomalies")
 _COMPARED_MEASUREMENTS = ("state", "outcome", "measurement_id", "anomalies")
 _DEEPER = ("runs", "data", "anomalies", "counts")
+_DEEPER_MEASUREMENTS = ("run", "complete", "steps", "snr", "chunks", "counts")
 
 FieldChange = tuple[str, str | None, str | None]
 """What is different, what it was, and what it would be."""
@@ -206,9 +207,21 @@ def _measurement_changes(was: Mapping[str, Row], now: Mapping[str, Row]) -> Iter
             yield name, ("row", None, "there") if name in now else ("row", "there", None)
             continue
         old, new = (dict(zip(MEASUREMENTS.names, rows[name], strict=True)) for rows in (was, now))
-        for field in _COMPARED_MEASUREMENTS:
-            if old[field] != new[field]:
-                yield name, (field, _words(field, old[field]), _words(field, new[field]))
+        changed = [field for field in _COMPARED_MEASUREMENTS if old[field] != new[field]]
+        yield from ((name, (field, _words(field, old[field]), _words(field, new[field]))) for field in changed)
+        if not changed and None not in {old["record"], new["record"]}:
+            yield from ((name, change) for change in _record_changes(bytes(old["record"]), new["record"]))
+
+
+def _record_changes(was: bytes, now: bytes) -> Iterator[FieldChange]:
+    """What the columns do not show of a measurement that has left its session's snapshot."""
+    try:
+        old, new = record_in(was), record_in(now)
+    except msgspec.DecodeError:
+        return
+    yield from (
+        (field, "otherwise", None) for field in _DEEPER_MEASUREMENTS if getattr(old, field) != getattr(new, field)
+    )
 
 
 def _words(name: str, value: Any) -> str | None:

@@ -13,6 +13,7 @@ from core.event import Event
 from core.fold import MACHINES, Settings, advance, decode, encode, fold, trace
 from core.machines import records
 from core.machines import state as states
+from core.machines.records import Measurement, MeasurementState
 from tests.support.random_streams import streams
 
 CONFIGURED = Settings(package_name="com.example.other")
@@ -84,6 +85,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name, bound in ((states, "NEWEST", 3), (states, "HELD", 1), (states, "BLOCK", 2)):
         monkeypatch.setattr(module, name, bound)
     monkeypatch.setattr(records, "NEWEST_CHUNKS", 2)
+    monkeypatch.setattr(records, "KEPT", 1)
 
 
 @every_machine
@@ -106,6 +108,31 @@ def test_what_a_bounded_state_holds_is_the_same_for_every_order_and_one_by_one(m
     assert (whole.counts, len(whole.anomalies)) == (Counter(told), min(3, len(told)))
 
 
+@pytest.mark.usefixtures("small")
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_measurements_that_are_kept_elsewhere_come_to_the_same_as_those_that_are_not(data: st.DataObject):
+    kind, events = MACHINES["measurement"], data.draw(streams("measurement", 20))
+    elsewhere: dict[str, Measurement] = {}
+    hot = fold(kind, [], CONFIGURED)
+
+    for count, event in enumerate(events, 1):
+        whole = fold(kind, events[:count], CONFIGURED)
+        name = hot.elsewhere(event)
+        if name in elsewhere:
+            hot.settled[name] = elsewhere[name]
+        if not advance(kind, hot, event, CONFIGURED):
+            hot, elsewhere = copy.deepcopy(whole), {}
+        elsewhere |= hot.settled
+        hot.settled, hot.nameless = {}, []
+
+        told = {one.measurement_id: elsewhere[one.measurement_id] for one in whole.settled.values()}
+        assert told == whole.settled
+        whole.settled, whole.nameless = {}, []
+        assert hot == whole
+        hot = decode(kind, encode(hot))
+
+
 def _at(event: Event, position: int) -> Event:
     return msgspec.structs.replace(event, position=position)
 
@@ -115,8 +142,10 @@ def _timeless(state: Any) -> Any:
     state.position = 0
     state.anomalies = sorted((one.kind, one.detail) for one in state.anomalies if one.kind != "late")
     state.counts.pop("late", None)
-    for record in getattr(state, "measurements", ()):
-        record.position = 0
+    if isinstance(state, MeasurementState):
+        state.owners = {}
+    for record in state.records():
+        record.position = record.last = 0
         record.anomalies = sorted((one.kind, one.detail) for one in record.anomalies if one.kind != "late")
         record.counts.pop("late", None)
         record.snr = [(chunk.sequence, chunk.snr, chunk.at) for chunk in record.snr]

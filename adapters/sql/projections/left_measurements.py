@@ -1,0 +1,42 @@
+"""Measurements that have left their session's state: found again in their rows, where an event names one of them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from adapters.sql.database import tables
+from adapters.sql.dialects.dialect import Dialect, Lookup, Row
+from adapters.sql.projections.projection import Projection, record_in
+from core.event import Event
+from core.ids import Ids
+
+MEASUREMENT_COLUMNS = list(tables.measurements.c.keys())
+
+_LEFT = Lookup(
+    ", ".join(f"t.{name}" for name in MEASUREMENT_COLUMNS),
+    tables.measurements,
+    ("source", "measurement", "fingerprint"),
+    " WHERE t.position IS NOT NULL",
+)
+_NAME, _RECORD = (MEASUREMENT_COLUMNS.index(name) for name in ("measurement_id", "record"))
+
+Named = dict[Row, Projection]
+"""By the primary key that the row of a measurement would have: the session in whose state it is not."""
+
+
+def named_elsewhere(ids: Ids, sessions: Iterable[tuple[Projection, Sequence[Event]]]) -> Named:
+    """What these events name that may have left the states of their sessions."""
+    wanted: Named = {}
+    for one, events in sessions:
+        if one.machine.name == "measurement" and one.state is not None:
+            for name in filter(None, map(one.state.elsewhere, events)):
+                wanted[one.source, ids.measurement(one.source, one.provider_id, name, ""), one.version] = one
+    return wanted
+
+
+def bring_back(cursor: Any, dialect: Dialect, wanted: Named) -> None:
+    """Puts what is found among the settled measurements of its session's state, where the fold looks for it."""
+    for row in dialect.lookup(cursor, _LEFT, list(wanted)) if wanted else ():
+        key: Row = tuple(row[:3])
+        one = wanted[key]
+        one.measured[key] = tuple(row)
+        one.state.settled[row[_NAME]] = record_in(bytes(row[_RECORD]))
