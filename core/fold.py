@@ -17,6 +17,7 @@ from core.machines.session import session
 from core.machines.state import NOTHING_SET, Kind, Run, Settings, State, Stretch, by_position_and_kind
 from core.machines.table import Arm, nothing
 from core.order import OUTCOMES
+from core.prefixes import NUMBERED, Cuts, Prefix
 from core.sequence_order import OVERLAP
 
 __all__ = [
@@ -107,15 +108,26 @@ def bare(event: Event) -> Event:
 
 
 def fold_loaded(
-    kind: Kind, events: Iterable[Event], load: Callable[[Iterator[int]], Iterator[Event]], settings: Settings, onto: Any
+    kind: Kind,
+    events: Iterable[Event],
+    load: Callable[[Iterator[int]], Iterator[Event]],
+    settings: Settings,
+    onto: Any,
+    keep: Callable[[Prefix], None] | None = None,
 ) -> Any:
-    """The same as `fold`, from bare events; `load` gives the whole ones at positions, in that order."""
+    """The same as `fold`, from bare events; `load` gives the whole ones at positions, in that order.
+
+    `keep` is given the prefixes, of whose states it has to take what it wants at once.
+    """
     state = kind.State() if onto is None else onto
     places = [(stretch, list(stretch.events)) for stretch in kind.arrange(events)]
     whole = load(event.position for _, placed in places for event in placed)
     loaded = (msgspec.structs.replace(stretch, events=islice(whole, len(placed))) for stretch, placed in places)
+    cuts = Cuts(kind, places) if keep is not None and onto is None else None
     for event, notes in _along(kind, state, loaded, _late([stretch for stretch, _ in places])):
         _apply(kind, state, event, notes, settings)
+        if cuts is not None and keep is not None and (prefix := cuts.behind(state, event)) is not None:
+            keep(prefix)
     return state
 
 
@@ -140,6 +152,26 @@ def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET,
     names = {record.position: record.measurement_id for record in state.records()}
     for step in steps:
         step.measurement_id = names.get(step.measurement)
+    return steps
+
+
+def resumed(
+    kind: Kind, state: Any, events: Iterable[Event], late: Container[int], settings: Settings, gone: Container[str]
+) -> list[Step] | None:
+    """What each event did that comes behind a prefix, whose state is moved on in place; None where that is not certain.
+
+    `late` has the positions of those among them that arrived after one that comes behind all of them; `gone` the ids of
+    measurements that began in the prefix and have left its state. `measurement_id` is not told.
+    """
+    events = list(events) if kind.name == NUMBERED else [one for part in kind.arrange(events) for one in part.events]
+    late_here = set(late_ones(event.position for event in reversed(events)))
+    steps: list[Step] = []
+    for event in events:
+        notes = kind.follow(state, event)
+        if notes is None or state.elsewhere(event) in gone:
+            return None
+        before = LATE if event.position in late_here or event.position in late else ()
+        steps.append(_traced(kind, state, event, (*before, *notes), settings))
     return steps
 
 

@@ -6,10 +6,8 @@ from typing import Any
 import msgspec
 
 from core.event import Event, Instant
-from core.fold import Kind, Settings, Step, trace
-
-NUMBERED = "measurement"
-"""The machine whose provider numbers its events; only there a number can be missing."""
+from core.fold import Kind, Settings, Step, resumed, trace
+from core.prefixes import NUMBERED
 
 
 class Missing(msgspec.Struct, frozen=True, gc=False):
@@ -64,17 +62,50 @@ def timeline(kind: Kind, events: Iterable[Event], settings: Settings, onto: Any 
     return list(_entries(kind, by_position, steps, whole=onto is None))
 
 
-def _entries(kind: Kind, events: dict[int, Event], steps: Iterable[Step], *, whole: bool) -> Iterator[TimelineEntry]:
-    """`whole`: no earlier events are gone, so that a hole before the first one is a hole."""
-    before: Step | None = None
+class Following(msgspec.Struct, gc=False):
+    """Events of a stream that follow on a prefix: all that come behind it up to another one, or up to the stream's end.
+
+    `state` is that of the prefix, `before` its last event (None: nothing is before them). `late` and `gone` are those
+    of `core.fold.resumed`. `names`: the ids of measurements by the positions of their first events.
+    """
+
+    events: list[Event]
+    state: Any
+    before: Event | None = None
+    late: frozenset[int] = frozenset()
+    gone: frozenset[str] = frozenset()
+    names: dict[int, str | None] = {}
+
+
+def timeline_part(kind: Kind, part: Following, settings: Settings) -> list[TimelineEntry] | None:
+    """The entries of a part of a stream; None where they can only be told with all before them."""
+    run = part.state.run
+    steps = resumed(kind, part.state, part.events, part.late, settings, part.gone)
+    if steps is None:
+        return None
+    named = {record.position: record.measurement_id for record in part.state.records()} | part.names
+    for step in steps:
+        step.measurement_id = named.get(step.measurement)
+    by_position = {event.position: event for event in part.events}
+    return list(_entries(kind, by_position, steps, whole=True, before=part.before, run=run))
+
+
+def _entries(
+    kind: Kind,
+    events: dict[int, Event],
+    steps: Iterable[Step],
+    *,
+    whole: bool,
+    before: Event | None = None,
+    run: int = 0,
+) -> Iterator[TimelineEntry]:
+    """`whole`: no earlier events are gone, so that a hole before the first one is a hole. `before` was in that run."""
     for step in steps:
         event = events[step.position]
-        earlier = events[before.position] if before is not None else None
         if kind.name == NUMBERED and (whole or before is not None):
-            same_run = before is not None and before.run == step.run
-            yield from _hole(step, event, earlier if same_run else None)
-        yield Happened(event, step, _between(earlier, event), _delay(event))
-        before = step
+            yield from _hole(step, event, before if run == step.run else None)
+        yield Happened(event, step, _between(before, event), _delay(event))
+        before, run = event, step.run
 
 
 def _hole(step: Step, event: Event, earlier: Event | None) -> Iterator[Missing]:

@@ -41,8 +41,10 @@ from adapters.sql.projections.versions import Version
 from adapters.sql.quarantine.quarantine import Quarantine, ReleaseCounts, Released
 from adapters.sql.reads.as_of import Arrival, Erased, TemporalReads
 from adapters.sql.reads.filters import Due, DueIf
+from adapters.sql.reads.parts import StreamPart, StreamParts
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_actions import LiveAction
+from adapters.sql.reads.reads_as_of import Repeat
 from adapters.sql.reads.reads_counts import NEWEST, Anomalous, Counted
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
 from adapters.sql.reads.reads_events import Recorded
@@ -149,6 +151,7 @@ __all__ = [
     "RelayState",
     "ReleaseCounts",
     "Released",
+    "Repeat",
     "Replay",
     "ReplayProgress",
     "ReplayRefused",
@@ -160,6 +163,8 @@ __all__ = [
     "Source",
     "Status",
     "StoredCheckpoint",
+    "StreamPart",
+    "StreamParts",
     "TemporalReads",
     "TooLong",
     "Tree",

@@ -94,4 +94,4 @@ def _confirm(state: ActionState, event: Event) -> None:
     state.keep(KEPT - state.data.keys(), event)
 
 
-action = Kind("action", (table,), ActionState, by_time, begin_by_time, follow_by_time, step, revision=3)
+action = Kind("action", (table,), ActionState, by_time, begin_by_time, follow_by_time, step, revision=4)

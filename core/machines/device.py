@@ -41,4 +41,4 @@ def step(state: DeviceState, event: Event, _: Settings) -> Arm:
     return state.take(table, event)
 
 
-device = Kind("device", (table,), DeviceState, by_time, begin_by_time, follow_by_time, step, revision=2)
+device = Kind("device", (table,), DeviceState, by_time, begin_by_time, follow_by_time, step, revision=3)

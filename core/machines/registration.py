@@ -44,5 +44,5 @@ def step(state: RegistrationState, event: Event, _: Settings) -> Arm:
 
 
 registration = Kind(
-    "registration", (table,), RegistrationState, by_time, begin_by_time, follow_by_time, step, revision=2
+    "registration", (table,), RegistrationState, by_time, begin_by_time, follow_by_time, step, revision=3
 )

@@ -109,4 +109,4 @@ def _learn_package(state: SessionState, event: Event, settings: Settings) -> Non
         state.mark("wrong_package", event, f"the session's id names {package}, configured is {settings.package_name}")
 
 
-session = Kind("session", (table,), SessionState, by_time, begin_by_time, follow_by_time, step, revision=2)
+session = Kind("session", (table,), SessionState, by_time, begin_by_time, follow_by_time, step, revision=3)

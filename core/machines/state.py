@@ -104,6 +104,10 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         """What in the stream has a record of its own, as far as it is here: measurements."""
         return []
 
+    def elsewhere(self, _: Event, /) -> str | None:
+        """The id that an event names of a record that may have left the state."""
+        return None
+
     def take_back(self, records: Iterable[Any]) -> None:
         """Takes records that are kept elsewhere, which are no longer."""
 
@@ -180,7 +184,7 @@ class Kind:
     same for one event more, telling what its place makes of it, or None when it is not the last in canonical order;
     `step` folds one event and tells the row that applied; `skip` passes by one that no machine may be moved by.
     `revision` is raised when an effect changes that neither the rows nor the guards nor the state's fields show, or
-    what readings say of the same body: stored projections are then folded anew.
+    what readings say of the same body, or what is stored beside the states: projections are then folded anew.
     """
 
     name: str

@@ -11,6 +11,7 @@ ROW = (
 LATER = (
     "DROP TABLE conflicts",
     "DROP INDEX ix_projections_due",
+    "DROP TABLE prefixes",
     "DROP INDEX ix_measurements_of_stream",
     "DROP INDEX ix_measurements_left",
     "ALTER TABLE measurements DROP COLUMN position",

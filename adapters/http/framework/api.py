@@ -11,7 +11,7 @@ from adapters.audit import Notary
 from adapters.config import Token
 from adapters.http.framework.holders import Holders
 from adapters.http.framework.waiting import Waiting
-from adapters.sql import Code, Current, Plans, Reads, Source, TemporalReads
+from adapters.sql import Code, Current, Plans, Reads, Source, StreamParts, TemporalReads
 from core.event import Instant
 from core.ids import Ids
 
@@ -42,7 +42,7 @@ class Api:
     """The wiring of the query API; `create_http` takes it.
 
     `record`: the access log. `sources`: the configured ones by name. `clock`: now.
-    `as_of`: reads of the past, by either clock.
+    `as_of`: reads of the past, by either clock. `parts`: of a part of a long stream.
     `relayed`: the sources whose deliveries go on to handlers behind our answer.
     `tokens`: who may ask at first, by name; without any, everybody. `holders`: who may now.
     `notary`: who signs the log and proves what is in it. `probe`: returns once the log has committed something, and
@@ -73,6 +73,7 @@ class Api:
     base_url: str = ""
     holders: Holders = field(init=False)
     as_of: TemporalReads = field(init=False)
+    parts: StreamParts = field(init=False)
     current: Current = field(init=False)
     waiting: Waiting = field(init=False)
 
@@ -80,6 +81,7 @@ class Api:
         code = Code(self.ids, self.sources)
         object.__setattr__(self, "holders", Holders(self.tokens))
         object.__setattr__(self, "as_of", TemporalReads(self.reads, code))
+        object.__setattr__(self, "parts", StreamParts(self.reads, code))
         object.__setattr__(self, "current", self.reads.current(code))
         object.__setattr__(self, "waiting", Waiting(self.current.folded, self.threads, self.patience))
 

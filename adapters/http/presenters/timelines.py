@@ -1,7 +1,7 @@
 """Timelines: what each event of a stream did and what never came, in canonical order, by either clock."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,15 +13,18 @@ from adapters.http.framework.routes import Ask, Listing, listing_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, known
 from adapters.http.presenters.erasures import told_by, words
-from adapters.http.presenters.stream_resource import anomalies_of
+from adapters.http.presenters.stream_resource import anomalies_of, record_of, state_of
 from adapters.http.presenters.tables import CSV, TEXT, table, wanted_format
-from adapters.sql import Arrival, Measured, Projected, own_source
+from adapters.sql import Arrival, Measured, Projected, Repeat, StreamPart, own_source
 from core.clocks import Clocks
 from core.event import Reading
-from core.fold import MACHINES
+from core.fold import MACHINES, Kind
 from core.instants import seconds, text_of, utc
-from core.timeline import Missing, TimelineEntry
+from core.timeline import Missing, TimelineEntry, timeline_part
 from core.timeline import timeline as entries_of
+
+WHOLE = 250
+"""Events of a stream that are told together, however few of them are asked for."""
 
 FORMS = (CSV, TEXT)
 """Media types of a timeline beside JSON."""
@@ -48,7 +51,52 @@ def timeline(ask: Ask[Any], row: Subject, belongs: Belongs = lambda _: True) -> 
     """
     if row.source not in ask.api.sources:
         return []
-    return Timeline(ask.api, row, clocks_of(ask) or ask.api.as_of.clocks()).lines(belongs)
+    return whole_timeline(ask.api, row, clocks_of(ask) or ask.api.as_of.clocks()).lines(belongs)
+
+
+def lines_of_measurement(ask: Ask[Any], row: Measured) -> list[TimelineLine]:
+    """The entries of a measurement: of a long session, from the part in which it was."""
+
+    def belongs(entry: TimelineEntry) -> bool:
+        return entry.measurement == row.opened
+
+    if may_be_told_in_parts(ask, row):
+        record = record_of(row)
+        part = timeline_of_part(ask.api, row, ask.api.parts.between(row, record.position, record.last))
+        if part is not None:
+            return part.lines(belongs)
+    return timeline(ask, row, belongs)
+
+
+def may_be_told_in_parts(ask: Ask[Any], row: Subject) -> bool:
+    """Whether a stream is long, and asked about as it is now."""
+    return row.source in ask.api.sources and clocks_of(ask) is None and state_of(row).events > WHOLE
+
+
+def page_of_timeline(ask: Ask[queries.Timeline], row: Projected) -> Listing[shapes.Step] | None:
+    """A page of a long stream's timeline, of that part alone; None where it has to be cut out of the whole."""
+    if wanted_format(ask.query.format or None) is not None or not may_be_told_in_parts(ask, row):
+        return None
+    limit, most = ask.query.limit, ask.query.limit + 1
+    while True:
+        found = ask.api.parts.behind(row, ask.after[1] if ask.after else 0, most)
+        part = timeline_of_part(ask.api, row, found)
+        if found is None or part is None:
+            return None
+        lines = part.lines()
+        start = _start_behind(lines, ask.after)
+        if start is None:
+            return None
+        if found.at_end or len(lines) > start + limit:
+            return _told(listing_of(lines[start:], limit, None, _name_of))
+        most *= 4
+
+
+def _start_behind(lines: Sequence[TimelineLine], after: Any) -> int | None:
+    names = [_name_of(line) for line in lines]
+    if after is None:
+        return 0
+    return names.index(after) + 1 if after in names else None
 
 
 def title_of(row: Subject, what: str) -> str:
@@ -65,29 +113,52 @@ def answer(
     if media is not None:
         heading = [sentence(), title] if media == TEXT and lines else [title]
         return table(heading, [line.told() for line in lines], media, asked)
-    page = listing_of(lines, ask.query.limit, ask.after, lambda line: [line.entry, line.position])
-    return Listing([line.told() for line in page.items], page.following)
+    return _told(listing_of(lines, ask.query.limit, ask.after, _name_of))
+
+
+def whole_timeline(api: Api, row: Subject, clocks: Clocks) -> "Timeline":
+    """All of a stream as a question's clocks show it. Raises NotFound, Gone; its source has to be configured."""
+    history = known("stream", lambda: api.as_of.history(row.stream, clocks))
+    machine, base = MACHINES[row.machine], history.named.base()
+    onto = base.state(machine) if base else None
+    events = [one.event for one in history.arrivals if one.foldable]
+    entries = entries_of(machine, events, api.sources[row.source].settings, onto)
+    timeline = Timeline(api, machine, entries, history.arrivals, history.repeats)
+    if history.named.erased is not None:
+        timeline.erasure = told_by(api.reads, history.named.erased)
+    return timeline
+
+
+def timeline_of_part(api: Api, row: Subject, found: StreamPart | None) -> "Timeline | None":
+    """Of a part of a stream; None where it can only be told with all before it."""
+    if found is None:
+        return None
+    machine = MACHINES[row.machine]
+    entries = timeline_part(machine, found.part, api.sources[row.source].settings)
+    return None if entries is None else Timeline(api, machine, entries, found.arrivals, found.repeats)
 
 
 class Timeline:
-    """A stream's timeline as a question's clocks show it. Raises NotFound, Gone; its source has to be configured."""
+    """The entries of a stream, or of a part of it, and what is told of each beside what it did."""
 
-    def __init__(self, api: Api, row: Subject, clocks: Clocks) -> None:
-        history = known("stream", lambda: api.as_of.history(row.stream, clocks))
-        self._arrivals = {one.event.position: one for one in history.arrivals}
+    def __init__(
+        self,
+        api: Api,
+        machine: Kind,
+        entries: list[TimelineEntry],
+        arrivals: Sequence[Arrival],
+        repeats: Sequence[Repeat],
+    ) -> None:
+        self.entries = entries
+        self.erasure: shapes.ErasureRecord | None = None
+        self._arrivals = {one.event.position: one for one in arrivals}
         self._repeats: Counter[tuple[int, str]] = Counter()
-        for repeat in history.repeats:
+        for repeat in repeats:
             self._repeats[repeat.position, repeat.verdict] += repeat.times
         self._body = api.reads.body
-        self._machine = MACHINES[row.machine]
-        erased = history.named.erased
-        self.erasure = None if erased is None else told_by(api.reads, erased)
-        base = history.named.base()
-        onto = base.state(self._machine) if base else None
-        events = [one.event for one in history.arrivals if one.foldable]
-        self.entries = entries_of(self._machine, events, api.sources[row.source].settings, onto)
+        self._machine = machine
 
-    def lines(self, belongs: Belongs) -> list[TimelineLine]:
+    def lines(self, belongs: Belongs = lambda _: True) -> list[TimelineLine]:
         """The entries that belong. What was erased stands before them, what was retracted behind: in no state."""
         erased = [self._line_apart(one, "erased") for one in self._arrivals.values() if one.erased]
         back = [one for one in self._arrivals.values() if one.retracted is not None and not one.erased]
@@ -159,6 +230,14 @@ class Timeline:
             data=event.data,
             **told,
         )
+
+
+def _told(page: Listing[TimelineLine]) -> Listing[shapes.Step]:
+    return Listing([line.told() for line in page.items], page.following)
+
+
+def _name_of(line: TimelineLine) -> list[Any]:
+    return [line.entry, line.position]
 
 
 def _empty(entry: Any, position: int, run: int, measurement_id: str | None, reason: str) -> shapes.Step:

@@ -1,5 +1,6 @@
 """Why something is in its state: the chain of events, what did not move it, what it waits for and since when."""
 
+from collections.abc import Callable
 from typing import Any
 
 from adapters.http.framework.problems import NotFound
@@ -8,8 +9,8 @@ from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of
 from adapters.http.presenters.erasures import words
 from adapters.http.presenters.stream_resource import machine_of, record_of, settings_of, state_of
-from adapters.http.presenters.timelines import Timeline
-from adapters.sql import Measured, Projected
+from adapters.http.presenters.timelines import Timeline, may_be_told_in_parts, timeline_of_part, whole_timeline
+from adapters.sql import Measured, Projected, StreamPart
 from core.derived import Deadline
 from core.event import Instant
 from core.fold import MACHINES
@@ -20,8 +21,8 @@ from core.why import Why, explained, why
 
 def why_stream(ask: Ask[Any], row: Projected) -> shapes.Why:
     """The explanation of a stream's state. Raises NotFound, Gone."""
-    state, timeline = state_of(row), _timeline(ask, row)
-    settings = settings_of(ask.api, row.source)
+    state, settings = state_of(row), settings_of(ask.api, row.source)
+    timeline = _part(ask, row, lambda: ask.api.parts.run(row, state.run)) or _timeline(ask, row)
     found = why(MACHINES[row.machine], timeline.entries, state, settings, erased=_erased(timeline))
     whole = {"id": row.stream, "state": state.state, "regions": state.regions, "outcome": state.outcome}
     return _shape(ask, row, timeline, found, run=state.run, **whole)
@@ -29,8 +30,8 @@ def why_stream(ask: Ask[Any], row: Projected) -> shapes.Why:
 
 def why_measurement(ask: Ask[Any], row: Measured) -> shapes.Why:
     """The explanation of a measurement's state: of its own events alone."""
-    state, timeline = state_of(row), _timeline(ask, row)
-    record = record_of(row)
+    state, record = state_of(row), record_of(row)
+    timeline = _part(ask, row, lambda: ask.api.parts.between(row, record.position, record.last)) or _timeline(ask, row)
     own = [one for one in timeline.entries if isinstance(one, Happened) and one.measurement == row.opened]
     current = state.measurement()
     going_on = record.outcome is None and current is not None and current.place == record.place
@@ -42,10 +43,14 @@ def why_measurement(ask: Ask[Any], row: Measured) -> shapes.Why:
     return _shape(ask, row, timeline, found, run=record.run, **whole)
 
 
+def _part(ask: Ask[Any], row: Projected | Measured, find: Callable[[], StreamPart | None]) -> Timeline | None:
+    return timeline_of_part(ask.api, row, find()) if may_be_told_in_parts(ask, row) else None
+
+
 def _timeline(ask: Ask[Any], row: Projected | Measured) -> Timeline:
     if row.source not in ask.api.sources:
         raise NotFound("the configuration no longer says how its source is read")
-    return Timeline(ask.api, row, clocks_of(ask) or ask.api.as_of.clocks())
+    return whole_timeline(ask.api, row, clocks_of(ask) or ask.api.as_of.clocks())
 
 
 def _erased(timeline: Timeline) -> str | None:

@@ -13,7 +13,7 @@ from adapters.http.framework.routes import Ask, Header, Listing, Routes
 from adapters.http.presenters import shapes
 from adapters.http.presenters.compare import compare_stream
 from adapters.http.presenters.stream_resource import common, ids_of, listed, one, state_of, wanted
-from adapters.http.presenters.timelines import FORMS, answer, timeline, title_of
+from adapters.http.presenters.timelines import FORMS, answer, page_of_timeline, timeline, title_of
 from adapters.http.presenters.why import why_stream
 from adapters.providers import instant
 from adapters.sql import Projected
@@ -55,6 +55,8 @@ def action(ask: Ask[queries.One]) -> shapes.Action:
 def action_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Response:
     """What each of an action's events did, in canonical order."""
     row = one(ask, "action")
+    if (page := page_of_timeline(ask, row)) is not None:
+        return page
     return answer(ask, title_of(row, state_of(row).state), timeline(ask, row), lambda: why_stream(ask, row).sentence)
 
 

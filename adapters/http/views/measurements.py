@@ -21,7 +21,7 @@ from adapters.http.presenters.stream_resource import (
     record_of,
     sources_of,
 )
-from adapters.http.presenters.timelines import FORMS, Timeline, answer, timeline, title_of
+from adapters.http.presenters.timelines import FORMS, answer, lines_of_measurement, title_of, whole_timeline
 from adapters.http.presenters.why import why_measurement
 from adapters.sql import Measured, WantedMeasurements
 from core.clocks import Clocks
@@ -57,7 +57,7 @@ def measurement(ask: Ask[queries.Timed]) -> shapes.Measurement:
 def measurement_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Response:
     """What each event of a measurement did, in canonical order."""
     row = one_measurement(ask)
-    steps = timeline(ask, row, lambda entry: entry.measurement == row.opened)
+    steps = lines_of_measurement(ask, row)
     return answer(ask, title_of(row, row.measurement), steps, lambda: why_measurement(ask, row).sentence)
 
 
@@ -178,6 +178,6 @@ def _earlier(api: Api, present: Measured, clocks: Clocks) -> Measured | None:
 
 def _subjects(api: Api, present: Measured, clocks: Clocks) -> set[int | None]:
     """The measurements, by their first position, that the events of a present one belonged to."""
-    now, then = (Timeline(api, present, each).entries for each in (api.as_of.clocks(), clocks))
+    now, then = (whole_timeline(api, present, each).entries for each in (api.as_of.clocks(), clocks))
     own = {entry.position for entry in now if entry.measurement == present.opened}
     return {entry.measurement for entry in then if entry.position in own}

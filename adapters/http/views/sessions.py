@@ -9,7 +9,7 @@ from adapters.http.framework.routes import Ask, Listing, Routes, page_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.compare import compare_stream
 from adapters.http.presenters.stream_resource import common, listed, one, runs_of, state_of, wanted
-from adapters.http.presenters.timelines import FORMS, answer, timeline, title_of
+from adapters.http.presenters.timelines import FORMS, answer, page_of_timeline, timeline, title_of
 from adapters.http.presenters.why import why_stream
 from adapters.http.views.events import events_of
 from adapters.sql import Projected
@@ -44,6 +44,8 @@ def session_events(ask: Ask[queries.StreamEvents]) -> Listing[shapes.Event]:
 def session_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Response:
     """What each of a session's events did, in canonical order: from, to, by which rule, or why nothing moved."""
     row = one(ask, "session")
+    if (page := page_of_timeline(ask, row)) is not None:
+        return page
     return answer(ask, title_of(row, state_of(row).state), timeline(ask, row), lambda: why_stream(ask, row).sentence)
 
 

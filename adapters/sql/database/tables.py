@@ -284,6 +284,20 @@ runs = Table(
     PrimaryKeyConstraint("source", "stream", "fingerprint", "first"),
 )
 
+prefixes = Table(
+    "prefixes",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, autoincrement=False, comment="it holds all events up to this one"),
+    Column("last", BigInteger, nullable=False, comment="the last of its events in canonical order"),
+    Column("others", LargeBinary, nullable=False, comment="positions of what else it holds, MessagePack"),
+    Column("run", BigInteger, nullable=False, comment="the number of the run in which it ends"),
+    Column("snapshot", LargeBinary, nullable=False, comment="the state that it comes to, MessagePack"),
+    PrimaryKeyConstraint("source", "stream", "fingerprint", "position"),
+)
+
 measurements = Table(
     "measurements",
     metadata,

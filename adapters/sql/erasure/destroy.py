@@ -156,7 +156,7 @@ class Destroyer:
         """One row under this code's version; the others' code makes its own of what is left, when it sees the marks."""
         own = now.machines[one.machine.name]
         where, one.version = (one.source, one.stream), own.version
-        for table in ("projections", "measurements", "runs"):
+        for table in ("projections", "measurements", "runs", "prefixes"):
             self._run(cursor, _FORGET.format(table), [where])
         if own.built:
             stream = DirtyStream(*where, one.kind, one.provider_id, one.opened, own.version)

@@ -24,15 +24,17 @@ from adapters.sql.projections.projection import (
     with_conflicts,
     written,
 )
-from adapters.sql.projections.refold import FORGET_MEASUREMENT, PROJECTIONS, RUNS, Refolder, fault
+from adapters.sql.projections.refold import FORGET_MEASUREMENT, PREFIXES, PROJECTIONS, RUNS, Refolder, fault
 from adapters.sql.projections.stored_events import stream_rows, to_event
 from core import fold
+from core.event import Event
+from core.prefixes import Prefix, is_due
 
 _logger = structlog.get_logger()
 
 _MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream", "measurement_id", "opened"))
 _GONE = Delete(tables.measurements)
-HOT = (STREAMS, PROJECTIONS, RUNS, _MEASUREMENTS, _GONE)
+HOT = (STREAMS, PROJECTIONS, RUNS, PREFIXES, _MEASUREMENTS, _GONE)
 """What nearly every batch writes."""
 
 _FORGET_MEASURED = "DELETE FROM measurements WHERE source = ? AND stream = ? AND fingerprint = ?"
@@ -92,7 +94,7 @@ class Projector:
             if cursor is None:
                 return None
             bring_back(cursor, self._dialect, wanted)
-        rows: dict[Write, list[Row]] = {STREAMS: begun, PROJECTIONS: [], RUNS: [], _MEASUREMENTS: [], _GONE: []}
+        rows: dict[Write, list[Row]] = {into: [] for into in HOT} | {STREAMS: begun}
         for stream, touch in touched.items():
             one = self.cache[stream]
             if not self._advance(one, touch):
@@ -104,6 +106,7 @@ class Projector:
             rows[_GONE] += gone
             rows[PROJECTIONS].append(projection_row(self._code.ids, one))
             rows[RUNS] += run_rows(one)
+            rows[PREFIXES] += one.prefixes
             rows[_MEASUREMENTS] += changed_rows(one.measured, measured)
             written(one, measured)
         return rows
@@ -199,9 +202,14 @@ class Projector:
     def _advance(self, one: Projection, touch: TouchedStream) -> bool:
         """Whether the stream's state could be moved on by the new events; else it has to be folded anew."""
         settings = self._code.sources[one.source].settings
-        return one.state is not None and all(
-            fold.advance(one.machine, one.state, new, settings) for new in touch.events
-        )
+        return one.state is not None and all(self._move_on(one, event, settings) for event in touch.events)
+
+    @staticmethod
+    def _move_on(one: Projection, event: Event, settings: fold.Settings) -> bool:
+        moved = fold.advance(one.machine, one.state, event, settings)
+        if moved and is_due(one.state):
+            one.keep(Prefix(event.position, event.position, [], one.state))
+        return moved
 
     def _add(self, one: Projection, touch: TouchedStream, writes: Writes) -> None:
         if touch.conflicts:
@@ -211,6 +219,7 @@ class Projector:
             writes.cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), key)
         writes.add(PROJECTIONS, [row])
         writes.add(RUNS, run_rows(one))
+        writes.add(PREFIXES, one.prefixes)
         writes.add(_MEASUREMENTS, changed_rows(one.measured, measured))
         written(one, measured)
 
@@ -232,7 +241,8 @@ class Projector:
             cursor.execute(_FORGET_MEASURED.replace("?", self._dialect.mark), (one.source, one.stream, one.version))
         elif one.machine.name == "measurement":
             one.measured = self._refolder.measured(cursor, (one.source, one.stream, one.version))
-        one.state = state
+        one.state, one.prefixes = state, []
+        self._refolder.forget_prefixes(cursor, [(one.source, one.stream, one.version)])
 
     def _give_up(self, cursor: Any, one: Projection, head: int, error: str) -> None:
         """The stream waits for other code, or for its next event; every process has to know that its row is old."""

@@ -14,6 +14,7 @@ from core import fold
 from core.event import ANOMALIES
 from core.ids import Ids
 from core.machines.state import BLOCK, NEWEST, Run
+from core.prefixes import Prefix
 
 _COLUMNS = list(tables.measurements.c.keys())
 _KEPT = slice(_COLUMNS.index("stream"), _COLUMNS.index("measurement_id") + 1)
@@ -52,11 +53,12 @@ class Projection:
     """A stream's fold in memory, as it stands in its row of `version`. `state` is None where nothing is folded yet.
 
     `base`: what is left of it, where it was erased. `measured`: those of its rows of `measurements` by their primary
-    keys that may have to be written: what has left the state is not among them.
+    keys that may have to be written: what has left the state is not among them. `prefixes`: its rows of that table that
+    are not written yet.
     """
 
     __slots__ = (
-        *("base", "conflicts", "kind", "machine", "measured", "opened", "provider_id"),
+        *("base", "conflicts", "kind", "machine", "measured", "opened", "prefixes", "provider_id"),
         *("source", "state", "stream", "version"),
     )
 
@@ -72,6 +74,13 @@ class Projection:
         self.state: Any = None
         self.base: Base | None = None
         self.measured: dict[Row, Row] = {}
+        self.prefixes: list[Row] = []
+
+    def keep(self, prefix: Prefix) -> None:
+        """Makes a row of a prefix; nothing can go on from one of an erased stream."""
+        if self.base is None:
+            told = (prefix.position, prefix.last, fold.encode(prefix.others), prefix.state.run)
+            self.prefixes.append((self.source, self.stream, self.version, *told, _without_what_is_over(prefix.state)))
 
 
 def projection_row(ids: Ids, one: Projection) -> Row:
@@ -108,6 +117,7 @@ def written(one: Projection, measured: Mapping[Row, Row]) -> None:
     """All rows of the projection are written, `measured` among them: what has left the state is let go."""
     one.measured = {key: row for key, row in measured.items() if row[_RECORD] is None}
     one.state.taken_out()
+    one.prefixes = []
 
 
 def _without_what_is_over(state: Any) -> bytes:

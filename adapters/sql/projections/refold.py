@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -23,7 +24,7 @@ from adapters.sql.projections.projection import (
     with_conflicts,
 )
 from adapters.sql.projections.stored_events import FOLDABLE, THERE, rows_at, stream_pieces, to_event
-from core import fold
+from core import fold, prefixes
 from core.event import Event
 
 _logger = structlog.get_logger()
@@ -31,6 +32,8 @@ _logger = structlog.get_logger()
 PROJECTIONS = Insert.upsert(tables.projections, keep=("kind", "machine", "opened"))
 MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream",))
 RUNS = Insert.upsert(tables.runs)
+PREFIXES = Insert.upsert(tables.prefixes)
+FORGET_PREFIXES = "DELETE FROM prefixes WHERE source = ? AND stream = ? AND fingerprint = ?"
 FORGET_MEASUREMENT = "DELETE FROM measurements WHERE source = ? AND measurement = ? AND fingerprint = ?"
 
 
@@ -89,12 +92,13 @@ class History(msgspec.Struct, gc=False, array_like=True):
 
 
 class FoldedStream(msgspec.Struct, gc=False, array_like=True, tag=True):
-    """A folded stream: its row of `projections`, those of `measurements` by their primary keys, and those of `runs`."""
+    """A folded stream: its row of `projections`, those of `measurements` by their primary keys, those of `runs`, ..."""
 
     stream: DirtyStream
     row: Row
     measured: dict[Row, Row]
     runs: list[Row]
+    prefixes: list[Row] = []
 
     @property
     def key(self) -> Row:
@@ -175,7 +179,8 @@ class Refolder:
         try:
             projection = self.projection(history)
             measured = measurement_rows(self._code.ids, projection)
-            return FoldedStream(one, projection_row(self._code.ids, projection), measured, run_rows(projection))
+            row, runs = projection_row(self._code.ids, projection), run_rows(projection)
+            return FoldedStream(one, row, measured, runs, projection.prefixes)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with this stream, the others go on
             told = fault(error)
         _logger.error("fold_failed", source=one.source, stream=one.stream, version=one.version, error=told)
@@ -184,8 +189,14 @@ class Refolder:
     def projection(self, history: History) -> Projection:
         """The stream's fold. Raises whatever the fold or a reading raises."""
         projection, onto = self._begun(history)
-        settings = self._code.sources[history.stream.source].settings
-        projection.state = fold.fold(projection.machine, self.events(history), settings, onto)
+        settings, machine = self._code.sources[history.stream.source].settings, projection.machine
+        events = self.events(history)
+        if len(events) > prefixes.EVERY:
+            by_position = {event.position: event for event in events}
+            load = partial(map, by_position.__getitem__)
+            projection.state = fold.fold_loaded(machine, events, load, settings, onto, projection.keep)
+        else:
+            projection.state = fold.fold(machine, events, settings, onto)
         return projection
 
     def long_projection(self, cursor: Any, one: DirtyStream) -> tuple[Projection, int]:
@@ -205,7 +216,8 @@ class Refolder:
             for row in rows_at(cursor, self._dialect, one.source, positions):
                 yield to_event(*row, read=source.read)
 
-        projection.state = fold.fold_loaded(projection.machine, events, load, source.settings, onto)
+        keep = projection.keep
+        projection.state = fold.fold_loaded(projection.machine, events, load, source.settings, onto, keep)
         return projection, events[-1].position if events else one.opened
 
     def _begun(self, history: History) -> tuple[Projection, Any]:
@@ -241,6 +253,13 @@ class Refolder:
             self._dialect.insert(cursor, MEASUREMENTS, changed)
         if runs := run_rows(one):
             self._dialect.insert(cursor, RUNS, runs)
+        self.forget_prefixes(cursor, [(one.source, one.stream, one.version)])
+        if one.prefixes:
+            self._dialect.insert(cursor, PREFIXES, one.prefixes)
+
+    def forget_prefixes(self, cursor: Any, streams: Sequence[Row]) -> None:
+        """Of (source, stream, version) that are folded anew: nobody knows what came where."""
+        cursor.executemany(FORGET_PREFIXES.replace("?", self._dialect.mark), streams)
 
     def write(self, cursor: Any, folded: Sequence[FoldedStream | FailedStream], *, first: bool = False) -> None:
         """Writes the rows, and clears the marks that the streams had when they were read.
@@ -264,11 +283,14 @@ class Refolder:
             measured |= one.measured
         if not first:
             self._forget_measurements(cursor, [one.stream for one in folded], measured)
+            self.forget_prefixes(cursor, [one.key for one in folded])
             clear(cursor, self._dialect, [one.stream for one in folded])
         if measured:
             self._dialect.insert(cursor, MEASUREMENTS, list(measured.values()))
         if runs := [row for one in folded for row in one.runs]:
             self._dialect.insert(cursor, RUNS, runs)
+        if beginnings := [row for one in folded for row in one.prefixes]:
+            self._dialect.insert(cursor, PREFIXES, beginnings)
 
     def _forget_measurements(self, cursor: Any, streams: Sequence[DirtyStream], measured: dict[Row, Row]) -> None:
         """Of a stream that was folded before, measurements may be gone by now."""

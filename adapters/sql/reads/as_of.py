@@ -10,7 +10,7 @@ import msgspec
 
 from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
 from adapters.sql.projections.refold import MEASUREMENTS, PROJECTIONS
-from adapters.sql.projections.stored_events import to_event
+from adapters.sql.projections.stored_events import BodyReader, to_event
 from adapters.sql.reads.filters import MEASUREMENT_FILTERS, STREAM_FILTERS, is_wanted
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_as_of import Named, Repeat
@@ -230,21 +230,23 @@ class TemporalReads:
         """What the question is about; None where what it would need was erased."""
         if named.erased is not None and (clocks.as_of is not None or clocks.position < named.erased):
             return None
-        found = [self._arrival(named.source, *row) for row in self._reads.events_of(named, clocks.position)]
+        read = self._code.sources[named.source].read
+        found = [arrival_of(read, *row) for row in self._reads.events_of(named, clocks.position)]
         return [one for one in found if covers(clocks, one.event)]
-
-    def _arrival(self, source: str, *row: Any) -> Arrival:
-        *stored, recorded_at, retracted, sequence, occurred_at = row
-        position, key, kind, received_at, verified_by, body = stored
-        if body is not None:
-            event = to_event(*stored, read=self._code.sources[source].read)
-            return Arrival(event, recorded_at, verified_by, retracted)
-        signed = verified_by is not None
-        gone = Event(position, key, kind or "", sequence, occurred_at, received_at, signed, {}, known=False)
-        return Arrival(gone, recorded_at, verified_by, retracted, erased=True)
 
     def _machine_of(self, named: Named) -> fold.Kind:
         return self._code.machine_of(named.source, named.kind)
+
+
+def arrival_of(read: BodyReader, *row: Any) -> Arrival:
+    """From a row of `reads_as_of.history`."""
+    *stored, recorded_at, retracted, sequence, occurred_at = row
+    position, key, kind, received_at, verified_by, body = stored
+    if body is not None:
+        return Arrival(to_event(*stored, read=read), recorded_at, verified_by, retracted)
+    signed = verified_by is not None
+    gone = Event(position, key, kind or "", sequence, occurred_at, received_at, signed, {}, known=False)
+    return Arrival(gone, recorded_at, verified_by, retracted, erased=True)
 
 
 def _was_named(named: Named, clocks: Clocks) -> bool:

@@ -66,7 +66,7 @@ class Reads:
         """The size of SQLite's write-ahead log, which lies beside the database; 0 on PostgreSQL."""
         if self._engine.dialect.name != "sqlite":
             return 0
-        with self._connected() as connection:
+        with self.connected() as connection:
             driver: Any = connection.connection.driver_connection
             return int(driver.files.wal_bytes())
 
@@ -162,7 +162,7 @@ class Reads:
 
     def position_at(self, recorded_at: Instant) -> int:
         """The last position that had been recorded by then; 0 where none had. Positions and `recorded_at` ascend."""
-        with self._connected() as connection:
+        with self.connected() as connection:
             below, above = 0, int(connection.execute(reads_events.HEAD).scalar_one())
             while below < above:
                 middle = (below + above + 1) // 2
@@ -186,7 +186,7 @@ class Reads:
 
     def repeats(self, named: Named, clocks: Clocks) -> tuple[list[int], list[Repeat]]:
         """The positions of a stream's events that a question is about, and how often their keys had come again."""
-        with self._connected() as connection:
+        with self.connected() as connection:
             at = list(connection.scalars(reads_as_of.positions(named, clocks)))
             chunks = [at[start : start + _MANY] for start in range(0, len(at), _MANY)]
             found = Counter[tuple[int, str]]()
@@ -202,17 +202,17 @@ class Reads:
     @contextmanager
     def exhibits(self, source: str, stream: str) -> Iterator[Exhibits]:
         """A stream's events with all that their leaves cover, as they are when the block begins, while it lasts."""
-        with self._connected() as connection:
+        with self.connected() as connection:
             yield Exhibits(connection, source, stream)
 
     def deliveries(self, asked: Deliveries) -> tuple[list[Delivered], Seen | None]:
         """Deliveries of every verdict, the newest first: events are the `new` ones. And the keyset, if more follow."""
-        with self._connected() as connection:
+        with self.connected() as connection:
             return reads_deliveries.newest(connection, asked)
 
     def refusals(self, sources: Sequence[str]) -> list[Refusals]:
         """Rejections by source and reason, a source's latest reason first."""
-        with self._connected() as connection:
+        with self.connected() as connection:
             return [one for source in sources for one in reads_deliveries.refusals(connection, source)]
 
     def live_actions(
@@ -232,14 +232,15 @@ class Reads:
 
     def relay_state(self, source: str) -> RelayState:
         """What waits to be delivered to a source's handler, and what is dead."""
-        with self._connected() as connection:
+        with self.connected() as connection:
             return reads_relays.relay_state(connection, source)
 
     def _rows(self, statement: Executable) -> list[Any]:
-        with self._connected() as connection:
+        with self.connected() as connection:
             return list(connection.execute(statement))
 
     @contextmanager
-    def _connected(self) -> Iterator[Connection]:
+    def connected(self) -> Iterator[Connection]:
+        """A connection for statements that belong together."""
         with our_errors(), self._engine.connect() as connection:
             yield connection

@@ -129,13 +129,17 @@ def history(named: Named, position: int) -> Select[Any]:
 
     `retracted`: the position of the event that took it back, where that was known at the position too.
     """
+    return stored_events(retractions.c.retraction <= position).where(*_of(named, position))
+
+
+def stored_events(*known: ColumnElement[bool]) -> Select[Any]:
+    """The same columns of all events; `known`: which retractions are."""
     taken = (events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by)
     told = (events.c.recorded_at, retractions.c.retraction, events.c.sequence, events.c.occurred_at)
     return (
         select(*taken, payloads.c.body, *told)
         .outerjoin_from(events, payloads, _PAYLOAD)
-        .outerjoin(retractions, and_(_RETRACTED, retractions.c.retraction <= position))
-        .where(*_of(named, position))
+        .outerjoin(retractions, and_(_RETRACTED, *known))
         .order_by(events.c.position)
     )
 

@@ -237,7 +237,8 @@ class Replay:
         self._builder.fold_the_rest(cursor, version)
 
     def _drop(self, version: Version) -> None:
-        for table, key in (("measurements", "measurement"), ("runs", "stream"), ("projections", "stream")):
+        streams = ("runs", "prefixes", "projections")
+        for table, key in (("measurements", "measurement"), *((table, "stream") for table in streams)):
             for source in self._sources_of(table):
                 sql = _DROP.format(table=table, key=key).replace("?", self._dialect.mark)
                 while self._delete_some(sql, (version.version, source, source, version.version)):

@@ -31,7 +31,7 @@ FILTERS = [
     for table, filters in ((projections, STREAM_FILTERS), (measurements, MEASUREMENT_FILTERS | IN_ORDER))
     for name, one in filters.items()
 ]
-LISTS = {"sources", "streams", "measurements", "devices"}
+LISTS = {"sources", "streams", "measurements", "devices", "begun"}
 NO_FILTER = {"kind", "fingerprints", "limit", "before", "due"}
 """What is due has a property of its own."""
 STATES = st.sampled_from(["unknown", "scanning", "completed"])

@@ -1,0 +1,98 @@
+"""Parts of long streams, told from the prefix before them: what they cost is their length, not that of their stream."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select
+
+from adapters.sql.projections.projection import Code
+from adapters.sql.reads import reads_as_of
+from adapters.sql.reads.as_of import Arrival, arrival_of
+from adapters.sql.reads.reads import Reads
+from adapters.sql.reads.reads_as_of import Repeat
+from adapters.sql.reads.reads_parts import (
+    PartReader,
+    StoredPart,
+    last_prefix_before,
+    last_prefix_before_run,
+    measurements_begun,
+    measurements_called,
+)
+from adapters.sql.reads.reads_streams import Measured, Projected
+from core import fold
+from core.clocks import Clocks
+from core.prefixes import NUMBERED
+from core.timeline import Following
+
+_NOW = Clocks(1 << 62)
+
+Row = Projected | Measured
+
+
+class StreamPart(NamedTuple):
+    """A part of a stream as it is now, how often the keys of its events came again, and whether it is the last one."""
+
+    part: Following
+    arrivals: list[Arrival]
+    repeats: list[Repeat]
+    at_end: bool
+
+
+class StreamParts:
+    """Any thread may ask. Every method raises Unavailable while the database is away.
+
+    None: the stream has to be told as a whole.
+    """
+
+    def __init__(self, reads: Reads, code: Code) -> None:
+        self._reads = reads
+        self._code = code
+
+    def behind(self, row: Row, position: int, most: int) -> StreamPart | None:
+        """About so many events from one on, or more."""
+        return self._part(row, last_prefix_before(row, position), None, most, holds=position)
+
+    def between(self, row: Row, first: int, last: int) -> StreamPart | None:
+        """From one event to another, or more."""
+        return self._part(row, last_prefix_before(row, first), last, 0, holds=first)
+
+    def run(self, row: Projected, run: int) -> StreamPart | None:
+        """The events of the stream's last run, or more."""
+        return self._part(row, last_prefix_before_run(row, run), 1 << 62, 0, holds=0)
+
+    def _part(self, row: Row, first: Select[Any], until: int | None, most: int, *, holds: int) -> StreamPart | None:
+        with self._reads.connected() as connection:
+            stored = PartReader(connection, row).read(first, until, most)
+            if stored is None or (stored.first is not None and holds in stored.first.held()):
+                return None
+            return self._told(connection, row, stored)
+
+    def _told(self, connection: Connection, row: Row, stored: StoredPart) -> StreamPart:
+        machine, read = fold.MACHINES[row.machine], self._code.sources[row.source].read
+        arrivals = [arrival_of(read, *one) for one in stored.rows]
+        arrivals.sort(key=lambda one: one.event.position)
+        first, events = stored.first, [one.event for one in arrivals]
+        part = Following(events, machine.State() if first is None else fold.decode(machine, first.snapshot))
+        if stored.before is not None:
+            part.before = arrival_of(read, *stored.before).event
+        part.late = stored.until.held() if stored.until is not None else frozenset()
+        if machine.name == NUMBERED:
+            self._name(connection, row, stored, part)
+        at = [one.position for one in events]
+        told = connection.execute(reads_as_of.repeats(stored.named, at, _NOW)) if at else ()
+        return StreamPart(part, arrivals, [Repeat(*one) for one in told], stored.until is None)
+
+    def _name(self, connection: Connection, row: Row, stored: StoredPart, part: Following) -> None:
+        """Which measurements that the events name have left the prefix's state, and what those here are called."""
+        source, session, first = row.source, stored.named.provider_id or "", stored.first
+        here = {record.position for record in part.state.records()}
+        if first is not None:
+            named = {name for event in part.events if (name := part.state.elsewhere(event)) is not None}
+            ours = [self._code.ids.measurement(source, session, name, "") for name in sorted(named)]
+            found = connection.execute(measurements_called(row, ours)).all() if ours else ()
+            held = first.held()
+            begun = ((name, at) for at, name in found if at <= first.position or at in held)
+            part.gone = frozenset(name for name, at in begun if at not in here)
+        part.names = {
+            one.opened: one.measurement_id
+            for one in connection.execute(measurements_begun(row, {*here, *(event.position for event in part.events)}))
+        }

@@ -1,0 +1,96 @@
+"""Prefixes: states that a stream's first events in canonical order come to, from which others are told.
+
+A prefix holds all events up to a position, and few that arrived later: whoever has its state needs of the log what
+came behind that position. It is a cache: where none is at hand, all events are folded.
+"""
+
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from itertools import repeat
+from typing import Any
+
+import msgspec
+
+from core.event import Event
+from core.machines.state import Kind, State, Stretch
+from core.order import OUTCOMES, place
+from core.runs import second_of
+
+EVERY = 100
+"""So many events lie between two prefixes."""
+
+MOST = 1_000
+"""Prefixes that a fold of a whole stream makes at most: of longer ones they are further apart."""
+
+MOST_OTHERS = 100
+"""Events behind its position that a prefix may hold."""
+
+NUMBERED = "measurement"
+"""The machine whose provider numbers its events."""
+
+_NEVER = 1 << 63
+
+
+class Prefix(msgspec.Struct, gc=False):
+    """`state` after all events up to `position` and those at the positions `others`; `last` is the last of them."""
+
+    position: int
+    last: int
+    others: list[int]
+    state: Any
+
+
+def is_due(state: State) -> bool:
+    """Whether a state that events in order have come to is one to keep: no later event moves one of them."""
+    return state.events % EVERY == 0 and not state.waiting
+
+
+class Cuts:
+    """Where a stream that is folded as a whole is cut: behind which events, and what each of the prefixes is then.
+
+    What comes behind a prefix in canonical order must not be able to change what comes before; where numbers decide,
+    that is what happened in a later second. A handler's outcome ends no prefix.
+    """
+
+    def __init__(self, kind: Kind, stretches: Sequence[tuple[Stretch, Sequence[Event]]]) -> None:
+        self._numbered = kind.name == NUMBERED
+        self._second = -1
+        self._found: dict[int, tuple[int, list[int]]] = {}
+        if not any(stretch.waiting for stretch, _ in stretches):
+            self._find([event for _, placed in stretches for event in placed])
+
+    def behind(self, state: State, event: Event) -> Prefix | None:
+        """The prefix that ends with the event, which was folded last, all before it having been asked for.
+
+        The state of a whole fold knows already where the stream or its run ends: that of a prefix ends here.
+        """
+        self._second = max(self._second, second_of(event))
+        found = self._found.get(event.position)
+        if found is None:
+            return None
+        ends = {"second": self._second} if self._numbered else {"tail": place(event)}
+        return Prefix(found[0], event.position, found[1], msgspec.structs.replace(state, **ends))
+
+    def _find(self, events: Sequence[Event]) -> None:
+        positions = _lowest_behind([event.position for event in events])
+        seconds = _lowest_behind([second_of(event) for event in events]) if self._numbered else repeat(_NEVER)
+        apart = EVERY * -(-len(events) // (EVERY * MOST))
+        ahead: list[int] = []
+        due, second, highest = apart, -1, 0
+        for number, (event, lowest, following) in enumerate(zip(events, positions, seconds, strict=False), 1):
+            heappush(ahead, event.position)
+            while ahead and ahead[0] < lowest:
+                heappop(ahead)
+            second, highest = max(second, second_of(event)), max(highest, event.position)
+            if number >= due and len(ahead) <= MOST_OTHERS and following > second and event.type not in OUTCOMES:
+                self._found[event.position] = (min(lowest - 1, highest), sorted(ahead))
+                due = number + apart
+
+
+def _lowest_behind(values: Sequence[int]) -> list[int]:
+    """For each the lowest of those behind it."""
+    lowest, found = _NEVER, []
+    for value in reversed(values):
+        found.append(lowest)
+        lowest = min(lowest, value)
+    return found[::-1]

@@ -1,0 +1,200 @@
+"""Pages of long streams on both databases: told from a prefix, they say what a fold of all events says."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from adapters.http.presenters import timelines, why
+from adapters.sql import LongStreams
+from adapters.sql.erasure.erase import Eraser
+from adapters.sql.erasure.retract import Retractor
+from adapters.sql.projections import dirty_streams
+from adapters.sql.projections.invalidation import Invalidator
+from core import prefixes
+from core.machines import records
+from tests.support.house import House, start, stop, wms
+from tests.support.releases import Release
+
+few = settings(max_examples=4, suppress_health_check=list(HealthCheck), deadline=None)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds that short streams come up to."""
+    monkeypatch.setattr(prefixes, "EVERY", 4)
+    monkeypatch.setattr(timelines, "WHOLE", 4)
+    monkeypatch.setattr(records, "KEPT", 1)
+    monkeypatch.setattr(dirty_streams, "AT_ONCE", 6)
+
+
+@pytest.fixture
+def house(database_url: str) -> Iterator[House]:
+    house = House(database_url)
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def never_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No question may be answered from all events."""
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a page read the whole stream")
+
+    for module in (timelines, why):
+        monkeypatch.setattr(module, "whole_timeline", refuse)
+
+
+def visit(number: int, *kinds: str) -> list[dict[str, Any]]:
+    """A page is loaded in a kiosk, somebody is measured, the page goes."""
+    named = {"measurementId": f"m-{number}"}
+    told = [("WMS_LOADED", {}), ("MEASUREMENT_STARTED", {}), *((kind, named) for kind in kinds), ("PAGE_UNLOADED", {})]
+    return [wms("kiosk", at, kind, 60 * number + at, **more) for at, (kind, more) in enumerate(told)]
+
+
+def come(house: House, *documents: dict[str, Any], source: str = "clinic") -> None:
+    house.log.append([house.entry(source, document) for document in documents])
+
+
+def visits(house: House, count: int = 4) -> None:
+    for number in range(count):
+        come(house, *visit(number, "MEASUREMENT_CREATED", "SCAN_COMPLETED", "RESULTS_RECEIVED"))
+
+
+def head(house: House) -> int:
+    with house.engine.connect() as connection:
+        return int(connection.execute(text("SELECT max(position) FROM events")).scalar_one())
+
+
+def kept(house: House) -> list[int]:
+    with house.engine.connect() as connection:
+        return list(connection.execute(text("SELECT position FROM prefixes ORDER BY position")).scalars())
+
+
+def things(house: House) -> list[str]:
+    sessions = [f"/v1/sessions/{one['id']}" for page in house.walk("/v1/sessions") for one in page]
+    return sessions + [f"/v1/measurements/{one['id']}" for page in house.walk("/v1/measurements") for one in page]
+
+
+def pages(house: House, path: str, **asked: Any) -> list[Any]:
+    return [one for page in house.walk(f"{path}/timeline", **asked) for one in page]
+
+
+def tells_the_same(house: House) -> None:
+    """What is asked of the log by its last position is folded from all events."""
+    for path in things(house):
+        whole = pages(house, path, limit=100, known_at_position=head(house))
+        assert pages(house, path, limit=7) == whole
+        assert house.get(f"{path}/why") == house.get(f"{path}/why", known_at_position=head(house))
+
+
+def test_what_comes_in_order_leaves_prefixes_from_which_all_is_told(house: House):
+    visits(house)
+
+    assert kept(house) == list(range(4, 25, 4))
+    tells_the_same(house)
+
+
+@pytest.mark.usefixtures("never_whole")
+def test_no_page_of_what_came_in_order_reads_the_whole_stream(house: House):
+    visits(house)
+
+    for path in things(house)[:2]:
+        assert pages(house, path, limit=5)
+        assert house.get(f"{path}/why")["chain"]
+
+
+def test_sessions_that_are_started_again_and_again_are_told_from_prefixes_too(house: House):
+    for number in range(6):
+        use = [start("ann@example.com", f"0{number}:00:00"), stop("ann@example.com", f"0{number}:30:00")]
+        come(house, *use, source="captions")
+
+    tells_the_same(house)
+
+
+def test_a_late_event_leaves_prefixes_that_hold_it(house: House):
+    visits(house)
+    late = wms("kiosk", 3, "PAGE_VISIBILITY_CHANGE", 2, visible="HIDDEN")
+
+    come(house, late)
+    LongStreams(house.engine, house.code).fold_all()
+
+    assert kept(house)
+    tells_the_same(house)
+    come(house, *visit(7, "MEASUREMENT_CREATED", "RESULTS_RECEIVED"))
+    tells_the_same(house)
+
+
+def test_an_event_that_names_a_measurement_of_long_ago_is_told_from_all_events(house: House):
+    visits(house)
+    come(house, wms("kiosk", 6, "PAGE_VISIBILITY_CHANGE", 186, measurementId="m-0", visible="HIDDEN"))
+    come(house, *visit(7, "MEASUREMENT_CREATED", "RESULTS_RECEIVED"))
+
+    tells_the_same(house)
+
+
+def test_a_stream_that_waits_to_be_folded_is_told_from_all_events(house: House):
+    visits(house)
+
+    come(house, wms("kiosk", 9, "PAGE_VISIBILITY_CHANGE", 9, visible="HIDDEN"))
+
+    with house.engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM unfolded")).scalar_one() == 1
+    session = things(house)[0]
+    assert len([one for one in pages(house, session, limit=3) if one["entry"] == "event"]) == 25
+
+
+def test_a_retraction_takes_the_prefixes_with_it(house: House):
+    visits(house)
+
+    Retractor(house.log, house.recorder, Invalidator(house.log._dialect, house.code)).retract(9, "a lie")
+
+    (session, *_) = things(house)
+    assert [one["entry"] for one in pages(house, session, limit=3)][-1] == "retracted"
+    tells_the_same(house)
+
+
+def test_an_erasure_takes_the_prefixes_with_it(house: House):
+    visits(house)
+    eraser = Eraser(house.engine, house.log, house.recorder, Invalidator(house.log._dialect, house.code))
+
+    eraser.erase(eraser.of_streams([house.ids.of("session", "clinic", "kiosk")]), "asked for")
+
+    assert kept(house) == []
+    visits(house)
+    assert kept(house) == []
+
+
+def test_a_version_that_is_built_has_prefixes_of_what_was_there(database_url: str):
+    house, release = House(database_url), Release(database_url)
+    visits(house)
+    before = kept(house)
+
+    release.rebuild("measurement")
+
+    assert len(kept(house)) > len(before)
+    house.close()
+    release.close()
+
+
+@few
+@given(data=st.data())
+def test_whatever_the_order_of_arrival_all_is_told_as_by_a_fold_of_all_events(house: House, data: st.DataObject):
+    number = data.draw(st.integers(0, 10**9))
+    kinds = st.lists(st.sampled_from(["MEASUREMENT_CREATED", "API_ERROR", "PAGE_UNLOADED", "LOW_SNR"]), max_size=4)
+    documents = [one for at in range(data.draw(st.integers(3, 6))) for one in visit(at, *data.draw(kinds))]
+    named = [one | {"sessionId": f"kiosk-{number}"} for one in documents]
+    late = data.draw(st.lists(st.integers(0, len(named) - 1), max_size=3, unique=True))
+    order = [one for at, one in enumerate(named) if at not in late] + [named[at] for at in late]
+    for document in order:
+        come(house, document)
+    LongStreams(house.engine, house.code).fold_all()
+
+    path = f"/v1/sessions/{house.ids.of('session', 'clinic', f'kiosk-{number}')}"
+    whole = pages(house, path, limit=100, known_at_position=head(house))
+    assert pages(house, path, limit=3) == whole
+    assert house.get(f"{path}/why") == house.get(f"{path}/why", known_at_position=head(house))

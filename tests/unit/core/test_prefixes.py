@@ -1,0 +1,138 @@
+"""Prefixes: whoever goes on from one tells the same as whoever begins with the first event."""
+
+from typing import NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core import prefixes
+from core.event import Event
+from core.fold import MACHINES, Settings, Step, advance, decode, encode, fold, fold_loaded, resumed, trace
+from core.machines import records
+from core.machines import state as states
+from core.prefixes import Prefix, is_due
+from core.timeline import Following, timeline, timeline_part
+from tests.support.random_streams import streams
+from tests.support.streams import stream
+
+CONFIGURED = Settings(package_name="com.example.other")
+every_machine = pytest.mark.parametrize("machine", sorted(MACHINES))
+often = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+class Kept(NamedTuple):
+    """A prefix as it is stored, and what has left its state."""
+
+    position: int
+    last: int
+    others: frozenset[int]
+    state: bytes
+    gone: frozenset[str]
+
+    def holds(self, event: Event) -> bool:
+        return event.position <= self.position or event.position in self.others
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds that short streams come up to."""
+    monkeypatch.setattr(prefixes, "EVERY", 3)
+    monkeypatch.setattr(prefixes, "MOST_OTHERS", 4)
+    monkeypatch.setattr(records, "KEPT", 1)
+    for name in ("HELD", "BLOCK"):
+        monkeypatch.setattr(states, name, 2)
+
+
+def kept(prefix: Prefix) -> Kept:
+    state = msgspec.structs.replace(prefix.state)
+    gone = frozenset(getattr(state, "settled", ()))
+    state.taken_out()
+    return Kept(prefix.position, prefix.last, frozenset(prefix.others), encode(state), gone)
+
+
+def cuts(machine: str, events: list[Event]) -> list[Kept]:
+    """Of a fold of the whole stream."""
+    found: list[Kept] = []
+    by_position = {event.position: event for event in {event.key: event for event in events}.values()}
+    load = lambda positions: (by_position[position] for position in positions)  # noqa: E731 - as short as it is
+    fold_loaded(
+        MACHINES[machine], by_position.values(), load, CONFIGURED, None, lambda prefix: found.append(kept(prefix))
+    )
+    return found
+
+
+def nameless(steps: list[Step]) -> list[Step]:
+    return [msgspec.structs.replace(step, measurement_id=None) for step in steps]
+
+
+def part_between(machine: str, events: list[Event], first: Kept, last: Kept | None) -> list[Step] | None:
+    part = [event for event in events if not first.holds(event) and (last is None or last.holds(event))]
+    late = last.others if last is not None else frozenset[int]()
+    return resumed(MACHINES[machine], decode(MACHINES[machine], first.state), part, late, CONFIGURED, first.gone)
+
+
+@every_machine
+@often
+@given(data=st.data())
+def test_what_follows_on_a_prefix_does_what_it_does_in_the_whole(machine: str, data: st.DataObject):
+    drawn = data.draw(streams(machine, 16))
+    places = data.draw(st.permutations(range(1, len(drawn) + 1))) if data.draw(st.booleans()) else range(1, 99)
+    events = [msgspec.structs.replace(event, position=at) for event, at in zip(drawn, places, strict=False)]
+    events.sort(key=lambda event: event.position)
+    steps = nameless(trace(MACHINES[machine], events, CONFIGURED))
+    found = cuts(machine, events)
+
+    for first, last in [(one, other) for at, one in enumerate(found) for other in [*found[at + 1 :], None]]:
+        begun = sum(first.holds(event) for event in events)
+        ended = len(events) if last is None else sum(last.holds(event) for event in events)
+        assert all(first.holds(event) == (event.position in {s.position for s in steps[:begun]}) for event in events)
+        assert steps[begun - 1].position == first.last
+        told = part_between(machine, events, first, last)
+        assert told is None or told == steps[begun:ended]
+
+
+@every_machine
+@often
+@given(data=st.data())
+def test_a_state_that_came_event_by_event_is_a_prefix_as_long_as_all_come_in_order(machine: str, data: st.DataObject):
+    kind, events = MACHINES[machine], data.draw(streams(machine, 16))
+    state, found = fold(kind, []), list[Kept]()
+
+    for count, event in enumerate(events, 1):
+        if not advance(kind, state, event, CONFIGURED):
+            state, found = fold(kind, events[:count], CONFIGURED), []
+        elif is_due(state):
+            found.append(kept(Prefix(state.position, event.position, [], state)))
+
+    steps = nameless(trace(kind, events, CONFIGURED))
+    for first, last in [(one, other) for at, one in enumerate(found) for other in [*found[at + 1 :], None]]:
+        begun = sum(first.holds(event) for event in events)
+        ended = len(events) if last is None else sum(last.holds(event) for event in events)
+        told = part_between(machine, events, first, last)
+        assert told is None or told == steps[begun:ended]
+
+
+def test_the_part_of_a_timeline_is_what_stands_there_in_the_whole():
+    visit = ["WMS_LOADED 0", "CONFIGURATION_LOADED 1", "CAMERA_PERMISSION_GRANTED 3", "CAMERA_STARTED 4"]
+    events = stream(*visit, "MEASUREMENT_STARTED 6", "MEASUREMENT_CREATED 7 measurement_id=m1", "PAGE_UNLOADED 9")
+    kind = MACHINES["measurement"]
+    whole = timeline(kind, events, CONFIGURED)
+
+    first, second = cuts("measurement", events)
+
+    for found, following in ((first, whole[4:]), (second, whole[8:])):
+        before = next(event for event in events if event.position == found.last)
+        rest = [event for event in events if not found.holds(event)]
+        assert timeline_part(kind, Following(rest, decode(kind, found.state), before), CONFIGURED) == following
+
+
+def test_one_event_that_came_late_is_held_by_the_prefixes_behind_it():
+    *ahead, late = stream(*[f"PAGE_VISIBILITY_CHANGE {number}" for number in [*range(1, 9), 0]])
+    ahead = [msgspec.structs.replace(event, position=number) for number, event in enumerate(ahead, 1)]
+    late = msgspec.structs.replace(late, position=9, occurred_at=ahead[0].occurred_at)
+
+    found = cuts("measurement", [*ahead, late])
+
+    assert [(one.position, sorted(one.others)) for one in found] == [(2, [9]), (5, [9]), (9, [])]
