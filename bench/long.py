@@ -1,4 +1,4 @@
-"""A stream with very many events: what one more costs, a late one, and a page of it; and what all others wait."""
+"""A stream with very many events: what one more costs, a late one, and what is told of it; and what all others wait."""
 
 import itertools
 from collections import deque
@@ -27,6 +27,9 @@ ANSWER_WITHIN = 50.0
 
 OTHERS_AT_MOST = 1.5
 CONNECTIONS, RATE = 4, 200
+PAGES = 3
+"""So many times a round each page is asked for."""
+
 SLICES = 3
 """A slice is so much longer than others': a fold beside has its time in it."""
 
@@ -37,8 +40,17 @@ VISIT = 10
 """Events of one visit: the page is loaded again and again under one session's id."""
 
 _BATCH = 4_096
+_IDS = Ids(SERVICE_SECRET.encode())
 _BEGAN, _EVERY = 1_600_000_000, 60
-_PAGES = {"timeline, first page": "/v1/sessions/{}/timeline?limit=20", "why": "/v1/sessions/{}/why"}
+_PAGES = {
+    "first page of the timeline": "/v1/sessions/{}/timeline?limit=20",
+    "why": "/v1/sessions/{}/why",
+    "the session": "/v1/sessions/{}",
+    "first page of the events": "/v1/sessions/{}/events?limit=20",
+    "first page of the runs": "/v1/sessions/{}/runs?limit=20",
+}
+_LAST = "/v1/measurements/{}/timeline?limit=20"
+"""The end of a timeline: what its last measurement did."""
 
 
 @dataclass
@@ -63,7 +75,11 @@ class Visits:
     @property
     def id(self) -> str:
         """Our id of it."""
-        return Ids(SERVICE_SECRET.encode()).of("session", SOURCE, self.session)
+        return _IDS.of("session", SOURCE, self.session)
+
+    def measurement(self, number: int) -> str:
+        """Our id of the measurement of a visit."""
+        return _IDS.measurement(SOURCE, self.session, f"{self.session}-{number}", "")
 
     def _all(self) -> Iterator[Message]:
         for number in itertools.count():
@@ -77,13 +93,19 @@ class Visits:
 
 
 def _streams() -> dict[str, Visits]:
-    """A long one in which nothing is measured, one in which every visit is, and a short one."""
+    """A long one in which nothing is measured, one in which every visit is, and a short one of each."""
     looked = (STEPS[0], *["PAGE_VISIBILITY_CHANGE"] * (VISIT - 2), STEPS[-1])
+    measured = (*STEPS[: VISIT - 3], *STEPS[-3:])
     return {
         "runs": Visits("lobby", looked),
-        "runs and measurements": Visits("kiosk", (*STEPS[: VISIT - 3], *STEPS[-3:]), measured=True),
+        "runs and measurements": Visits("kiosk", measured, measured=True),
         "short": Visits("short", looked),
+        "short, measured": Visits("short kiosk", measured, measured=True),
     }
+
+
+_SHORT = {"runs": "short", "runs and measurements": "short, measured"}
+"""What each long one is held against."""
 
 
 def long(place: Place) -> list[Figure]:
@@ -98,7 +120,7 @@ def _of_database(place: Place, kind: str) -> list[Figure]:
     with place.database(kind, f"long-{kind}-log") as url:
         own = Own(folder, url)
         for name, visits in streams.items():
-            left = SHORT if name == "short" else place.scale.long
+            left = place.scale.long if name in _SHORT else SHORT
             while left > 0:
                 own.append_all(visits.take(min(left, _BATCH)))
                 left -= _BATCH
@@ -131,41 +153,45 @@ def _appends(place: Place, kind: str, own: Own, streams: dict[str, Visits]) -> l
             taken[name],
             unit="ms",
             reference=f"to {SHORT} events",
-            reference_value=median(taken["short"]),
-            ratio=ratios(taken[name], taken["short"]),
+            reference_value=median(taken[short]),
+            ratio=ratios(taken[name], taken[short]),
             wanted=APPEND_AT_MOST,
             less=True,
             settings={"database": kind, "events": place.scale.long},
         )
-        for name in streams
-        if name != "short"
+        for name, short in _SHORT.items()
     ]
 
 
 def _asked(place: Place, kind: str, server: Server, streams: dict[str, Visits]) -> list[Figure]:
-    """Pages of the long stream and of the short one in turn."""
-    figures = []
+    """What is told of the long streams and of the short ones, in turn."""
+    long, short = streams["runs"], streams["short"]
+    asked = {name: (path.format(long.id), path.format(short.id)) for name, path in _PAGES.items()}
+    long, short = streams["runs and measurements"], streams["short, measured"]
+    asked["why, with measurements"] = (_PAGES["why"].format(long.id), _PAGES["why"].format(short.id))
+    last = [one.measurement(events // VISIT - 1) for one, events in ((long, place.scale.long), (short, SHORT))]
+    asked["timeline of the last measurement"] = (_LAST.format(last[0]), _LAST.format(last[1]))
     with Asking(server.port) as asking:
-        for name, path in _PAGES.items():
-            paths = {which: path.format(streams[which].id) for which in ("runs", "short")}
-            contenders = {which: partial(asking.timed, asked) for which, asked in paths.items()}
-            asking.timed(paths["short"])
-            taken = interleaved(place.scale.rounds, contenders)
-            long_ms, short_ms = ([seconds * 1e3 for seconds in taken[which]] for which in ("runs", "short"))
-            figures.append(
-                rate(
-                    f"long {kind}, {name} of {place.scale.long:,} events",
-                    long_ms,
-                    unit="ms",
-                    reference=f"of {SHORT} events",
-                    reference_value=median(short_ms),
-                    ratio=ratios(long_ms, short_ms),
-                    wanted=PAGE_AT_MOST,
-                    less=True,
-                    settings={"database": kind, "events": place.scale.long},
-                )
-            )
-    return figures
+        return [_compared(place, kind, asking, name, *paths) for name, paths in asked.items()]
+
+
+def _compared(place: Place, kind: str, asking: Asking, name: str, long: str, short: str) -> Figure:
+    contenders = {path: partial(asking.timed, path) for path in (long, short)}
+    for path in contenders:
+        asking.timed(path)
+    taken = interleaved(PAGES * place.scale.rounds, contenders)
+    long_ms, short_ms = ([seconds * 1e3 for seconds in taken[path]] for path in (long, short))
+    return rate(
+        f"long {kind}, {name} of {place.scale.long:,} events",
+        long_ms,
+        unit="ms",
+        reference=f"of {SHORT} events",
+        reference_value=median(short_ms),
+        ratio=ratios(long_ms, short_ms),
+        wanted=PAGE_AT_MOST,
+        less=True,
+        settings={"database": kind, "events": place.scale.long},
+    )
 
 
 def _late(place: Place, kind: str, server: Server, stream: Visits) -> list[Figure]:
