@@ -8,6 +8,7 @@ from adapters.sql import Unavailable
 from core.event import ANOMALIES, READINGS
 from tests.console.conftest import Desk
 from tests.support.house import pushed, start, stop, wms
+from tests.support.relayed import to_relay
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}javascript:alert(1)"
 CHOICES = {
@@ -105,6 +106,23 @@ def test_an_empty_log_says_how_the_first_webhook_comes(one_desk: Desk):
     assert "curl <first>" in empty.text
     assert "simulate --source clinic" in empty.text
     assert "curl" not in one_desk.look("/").text
+
+
+def test_the_overview_tells_what_was_not_read_and_what_was_not_delivered(desk: Desk):
+    for number in range(2):
+        desk.send("clinic", wms("s", number, "NEVER_HEARD_OF"))
+    for name in ("ann", "ben"):
+        to_relay(desk, "captions", start(f"{name}@example.com"))
+    with desk.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE relays SET dead_at = 1, due = NULL WHERE position = 3")
+
+    page = desk.look("/")
+
+    assert "Bodies not read 2" in page.text
+    assert "Deliveries given up 1" in page.text
+    assert "clinic unknown_type 2" in page.text
+    assert "/events?source=clinic&reading=unknown_type" in page.all("a", "href")
+    assert desk.look("/events", source="clinic", reading="unknown_type").text.count("NEVER_HEARD_OF") == 2
 
 
 def test_the_overview_counts_states_outcomes_and_refusals(desk: Desk):

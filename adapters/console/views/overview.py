@@ -36,12 +36,16 @@ def add(pages: Blueprint, ask: Asking, first: Callable[[], list[str]]) -> None:
     def overview() -> str:
         found = ask.answer("overview")
         refused = ask.answer("rejection_summary").data
+        relayed = ask.answer("relay_summary").data
         return render_template(
             "console/overview.html",
             overview=found,
             states=_by_kind(found.counts),
             outcomes=_outcomes(found.derived.counts),
             refused=refused,
+            relayed=relayed,
+            dead=sum(one.dead for one in relayed),
+            misread=sum(one.count for one in found.misread),
             refusals=sum(one.count for one in refused),
             anomalies=sum(one.count for one in found.anomalies),
             silent=sum(bool(one.derived["silent"]) for one in found.derived.sources),

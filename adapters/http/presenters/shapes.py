@@ -405,11 +405,19 @@ class Funnel(msgspec.Struct, kw_only=True):
     steps: list[FunnelStep]
 
 
+class MisreadCount(msgspec.Struct, kw_only=True):
+    """Events of a source whose bodies could not be read as documented: `/v1/events?source=&reading=` lists them."""
+
+    source: str
+    reading: str
+    count: int
+
+
 class Overview(msgspec.Struct, kw_only=True):
     """What is going on. `position`: the log's last one; `lag`: by how many positions the states told are behind it.
 
     `counts` are of the newest of each kind, at most `newest`, and `anomalies` of the newest that have any; `unbuilt`:
-    this release has folded nothing yet, so there are none of either.
+    this release has folded nothing yet, so there are none of either. `misread`: of each reading the newest, as many.
     """
 
     position: int
@@ -418,6 +426,7 @@ class Overview(msgspec.Struct, kw_only=True):
     newest: int
     counts: list[Count]
     anomalies: list[AnomalyCount]
+    misread: list[MisreadCount]
     funnels: list[Funnel]
     derived: LastDay
 

@@ -10,7 +10,7 @@ from adapters.http.presenters import shapes
 from adapters.http.presenters.funnels import TYPES, funnel
 from adapters.http.presenters.sources import health_of
 from adapters.sql import NEWEST, Counted
-from core.event import ANOMALIES, SECOND
+from core.event import ANOMALIES, READINGS, SECOND
 from core.instants import utc
 
 routes = Routes()
@@ -34,6 +34,7 @@ def overview(ask: Ask[queries.Present]) -> shapes.Overview:
         newest=NEWEST,
         counts=[_shape(one, one.number) for one in counted],
         anomalies=_anomalies(api) if built else [],
+        misread=_misread(api),
         funnels=_funnels(api),
         derived=shapes.LastDay(
             since=utc(since),
@@ -58,6 +59,15 @@ def _anomalies(api: Api) -> list[shapes.AnomalyCount]:
         shapes.AnomalyCount(kind=kind, source=source, anomaly=ANOMALIES[bit], count=count)
         for (kind, source, bit), count in sorted(found.items())
         if count
+    ]
+
+
+def _misread(api: Api) -> list[shapes.MisreadCount]:
+    """Of every reading but the usual one."""
+    return [
+        shapes.MisreadCount(source=source, reading=reading, count=count)
+        for reading in READINGS[1:]
+        for source, count in api.reads.misread(reading)
     ]
 
 

@@ -122,6 +122,10 @@ class Reads:
         """How many of the newest of a kind have which anomalies."""
         return [Anomalous(kind, *row) for row in self._rows(reads_counts.of_anomalies(kind, fingerprints))]
 
+    def misread(self, reading: str) -> list[tuple[str, int]]:
+        """How many of the newest events that were read so are of which source."""
+        return [tuple(row) for row in self._rows(reads_counts.misread(reading))]
+
     def visits(self, source: str, steps: tuple[str, ...], sources: int) -> list[Visit]:
         """The newest sessions of one of so many sources: which types of event each has seen, and what ended it."""
         return [reads_visits.visit_of(row) for row in self._rows(reads_visits.list_visits(source, steps, sources))]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, Table, case, func, literal_column, select
 
-from adapters.sql.database.tables import measurements, projections
+from adapters.sql.database.tables import MISREAD, events, measurements, projections
 
 NEWEST = 2_000
 """Of each kind, so many of the newest are counted, however many there are."""
@@ -59,6 +59,13 @@ def recent_sessions(fingerprints: Sequence[str], after: int) -> Select[Any]:
     rows = found.order_by(columns.opened.desc()).limit(NEWEST).subquery()
     names = (rows.c.source, rows.c.outcome, rows.c.anomalies)
     return select(*names, func.count()).where(rows.c.position > after).group_by(*names).order_by(*names)
+
+
+def misread(reading: str) -> Select[Any]:
+    """Source and count of the newest events that were read so, by the index over the few that are not read as usual."""
+    found = select(events.c.source).where(events.c.reading == reading, MISREAD)
+    rows = found.order_by(events.c.position.desc()).limit(NEWEST).subquery()
+    return select(rows.c.source, func.count()).group_by(rows.c.source).order_by(rows.c.source)
 
 
 def _counted(

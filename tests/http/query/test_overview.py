@@ -143,3 +143,18 @@ def test_what_a_handler_answered_is_no_word_of_the_sender(house: House):
     (heard,) = [one for one in house.get("/v1/overview")["derived"]["sources"] if one["source"] == "captions"]
 
     assert (house.get("/v1/overview")["position"], heard["position"]) == (2, 1)
+
+
+def test_what_could_not_be_read_is_counted_by_source_and_reading(house: House, monkeypatch: Any):
+    house.send("clinic", wms("s", 0))
+    for number in range(3):
+        house.send("clinic", wms("s", number + 1, "NEVER_HEARD_OF"))
+    house.send("captions", start("ann@example.com") | {"timestamp": "no time"})
+
+    def told() -> set[tuple[Any, ...]]:
+        misread = house.get("/v1/overview")["misread"]
+        return {(one["source"], one["reading"], one["count"]) for one in misread}
+
+    assert told() == {("clinic", "unknown_type", 3), ("captions", "undecodable", 1)}
+    monkeypatch.setattr(reads_counts, "NEWEST", 2)
+    assert told() == {("clinic", "unknown_type", 2), ("captions", "undecodable", 1)}

@@ -75,6 +75,12 @@ def test_what_is_counted_is_read_in_the_order_of_an_index_and_no_further_than_th
     assert any("ix_measurements_opened" in step for step in scans)
 
 
+def test_what_was_misread_is_counted_along_the_index_over_that(plan: Plan):
+    steps = plan(reads_counts.misread("undecodable"))
+
+    assert any("ix_events_misread (reading=?)" in step for step in steps), steps
+
+
 def test_visits_and_anomalies_are_read_along_an_index_and_no_further_than_the_newest(plan: Plan):
     visits = plan(reads_visits.list_visits("clinic", ("WMS_LOADED",)))
     irregular = plan(reads_counts.of_anomalies("session", FINGERPRINTS))
