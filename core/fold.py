@@ -230,7 +230,9 @@ def _apply(
     if notes or event.notes:
         for note in (*event.notes, *notes):
             state.mark(note.kind, event, note.detail)
+    stood = state.stands
     done = kind.step(state, event, settings) if event.known else _skip(kind, state, event)
+    state.note_move(event, stood, done)
     fresh = state.anomalies[known:]
     if fresh:
         del state.anomalies[known:]

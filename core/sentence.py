@@ -6,7 +6,6 @@ from typing import NamedTuple
 from core.derived import Deadline
 from core.event import SECOND, Instant
 from core.fold import Kind
-from core.machines.records import CREATED, RESULTS, STARTS
 from core.timeline import Happened
 
 _BEGINNINGS = {
@@ -18,7 +17,6 @@ _BEGINNINGS = {
     "acknowledged": "it was acknowledged",
     "scheduled": "it was scheduled",
 }
-_OF_A_MEASUREMENT = frozenset({STARTS, CREATED, "INTERMEDIATE_RESULTS", "SCAN_COMPLETED", RESULTS})
 _DAY, _HOUR, _MINUTE = 86_400 * SECOND, 3_600 * SECOND, 60 * SECOND
 _MOST_AWAITED = 3
 
@@ -26,15 +24,16 @@ _MOST_AWAITED = 3
 class Facts(NamedTuple):
     """What a sentence is made of.
 
-    `chain`: what moved the stream, in order; `came`: the types of all its events. `awaited` and `due` are of what goes
-    on; `stopped` says how a run of glasses ended, `code` is that of an error, `erased`
-    how what came before the chain is gone.
+    `chain`: what moved the stream, in order. `measured`: a measurement's event came; `results`: those of one did.
+    `awaited` and `due` are of what goes on; `stopped` says how a run of glasses ended, `code` is that of an error,
+    `erased` how what came before the chain is gone.
     """
 
     chain: Sequence[Happened]
-    came: frozenset[str]
     state: str
     outcome: str | None
+    measured: bool = False
+    results: bool = False
     awaited: Sequence[str] = ()
     due: Deadline | None = None
     stopped: str | None = None
@@ -74,7 +73,7 @@ def _rests(kind: Kind, facts: Facts) -> Iterator[str]:
     if facts.code is not None and "failed" in {facts.state, facts.outcome}:
         yield f"the error is {facts.code}"
     if kind.name == "measurement" and facts.outcome not in {None, "completed"} and facts.erased is None:
-        yield _no_result(facts.came)
+        yield _no_result(facts)
     if facts.stopped is not None and facts.state == "stopped":
         yield facts.stopped
     if facts.awaited:
@@ -83,10 +82,10 @@ def _rests(kind: Kind, facts: Facts) -> Iterator[str]:
         yield f"{facts.due.what.replace('_', ' ')} if nothing comes until {_clock(facts.due.at)}"
 
 
-def _no_result(came: frozenset[str]) -> str:
-    if came.isdisjoint(_OF_A_MEASUREMENT):
+def _no_result(facts: Facts) -> str:
+    if not facts.measured:
         return "no measurement had begun"
-    return "no result of this measurement had come" if RESULTS in came else "no result had come"
+    return "no result of this measurement had come" if facts.results else "no result had come"
 
 
 def _any_of(words: Sequence[str]) -> str:

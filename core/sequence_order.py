@@ -21,7 +21,7 @@ def begin_run(state: MeasurementState, stretch: Stretch) -> None:
     state.begin(stretch.began)
     state.state, state.connection, state.visibility = "waiting", "unknown", "unknown"
     state.outcome = None
-    state.current, state.highest, state.count, state.hole = -1, -1, 0, -1
+    state.current, state.highest, state.count, state.hole, state.came = -1, -1, 0, -1, 0
     state.opened = stretch.opened
     state.second = stretch.until
 

@@ -10,13 +10,16 @@ from core.derived import Deadline, deadline
 from core.event import SECOND
 from core.fold import Kind, Run, Settings, State
 from core.machines.action import TERMINAL
-from core.machines.records import GONE
+from core.machines.records import GONE, RESULTS, TELLING
 from core.machines.session import RESTART_WITHIN, STOPPED
 from core.sentence import Facts, sentence
 from core.timeline import Happened, TimelineEntry
 
 MOST = 100
 """So many events of each kind are told, the newest ones."""
+
+NEWEST = 200
+"""So many events of a run are looked at, the newest ones; and the one that began it, and the last one that led on."""
 
 ENDED: dict[str, frozenset[str]] = {
     "session": frozenset({STOPPED.value}),
@@ -54,7 +57,7 @@ class Stop(msgspec.Struct, frozen=True, gc=False):
 
 
 class Why(msgspec.Struct, gc=False):
-    """`chain`: what moved the present run, in order; `unmoved`: what did not. `left_out`: older ones of both.
+    """`chain`: what moved the present run, in order; `unmoved`: what did not. `left_out`: so many others of the run.
 
     `sentence` says the most of it.
     """
@@ -69,56 +72,79 @@ class Why(msgspec.Struct, gc=False):
 
 
 def why(
-    kind: Kind,
-    entries: Iterable[TimelineEntry],
-    state: State,
-    settings: Settings,
-    *,
-    erased: str | None = None,
+    kind: Kind, entries: Iterable[TimelineEntry], state: State, settings: Settings, *, erased: str | None = None
 ) -> Why:
     """The explanation of a stream's state; `entries` are those of its timeline. A new run starts from nothing.
 
     `erased` says how what was before them came to be gone.
     """
     present = [entry for entry in entries if isinstance(entry, Happened) and entry.run == state.run]
-    return explained(kind, present, state, settings, state, erased=erased)
+    apart = {state.moves.first, state.moves.last}
+    events = [*(one for one in present[:-NEWEST] if one.position in apart), *present[-NEWEST:]]
+    return why_of_newest(kind, events, state, settings, len(present), erased=erased)
 
 
-def explained(
+def why_of_newest(
+    kind: Kind, events: Sequence[Happened], state: State, settings: Settings, count: int, *, erased: str | None = None
+) -> Why:
+    """The same from the events that are looked at, of so many that the run has."""
+    came = getattr(state, "came", 0)
+    facts = Facts((), state.state, state.outcome, came > 0, came > 1, erased=erased)
+    begins = len(events) == count or events[0].position == state.moves.first
+    explained = _explained(kind, events, state, settings, facts, begins=begins)
+    explained.left_out += count - len(events)
+    return explained
+
+
+def why_of_measurement(
     kind: Kind,
     events: Sequence[Happened],
     state: State,
     settings: Settings,
     of: Explained,
     *,
-    open_: bool = True,
+    goes_on: bool,
     erased: str | None = None,
 ) -> Why:
-    """The explanation of where these events led `of`: the stream, or one thing in it. `open_`: it goes on.
+    """The explanation of where its own events led a measurement. `goes_on`: the session is in it."""
+    types = {event.event.type for event in events}
+    measured, results = not types.isdisjoint(TELLING), RESULTS in types
+    facts = Facts((), of.state, of.outcome, measured, results, erased=erased)
+    return _explained(kind, events, state, settings, facts, open_=goes_on)
 
-    What goes on waits for something, unless it has ended.
+
+def _explained(
+    kind: Kind,
+    events: Sequence[Happened],
+    state: State,
+    settings: Settings,
+    facts: Facts,
+    *,
+    begins: bool = True,
+    open_: bool = True,
+) -> Why:
+    """What goes on (`open_`) waits for something, unless it has ended.
+
+    An event that `begins` a run counts as a move, too, though the state may look the same.
     """
-    moved = [_moved(event, earlier) for event, earlier in zip(events, [None, *events], strict=False)]
+    moved = [event.step.before != event.step.after for event in events]
+    if begins and events and events[0].step.rule is not None and events[0].run > 0:
+        moved[0] = True
     chain = [event for event, did in zip(events, moved, strict=True) if did]
     unmoved = [event for event, did in zip(events, moved, strict=True) if not did]
     told = (chain[-MOST:], unmoved[-MOST:])
-    left_out = len(events) - len(told[0]) - len(told[1])
     goes_on = open_ and state.state not in ENDED[kind.name]
     due = deadline(kind.name, state, settings) if goes_on else None
     awaited = waits_for(kind, state.state) if goes_on else []
     ends = stops(kind, state)
-    facts = Facts(
-        chain,
-        frozenset(event.event.type for event in events),
-        of.state,
-        of.outcome,
-        [one.trigger for one in awaited],
-        due,
-        ends[-1].words if ends and ends[-1].run == state.run else None,
-        state.data.get("error_code", state.data.get("code")),
-        erased,
+    facts = facts._replace(
+        chain=chain,
+        awaited=[one.trigger for one in awaited],
+        due=due,
+        stopped=ends[-1].words if ends and ends[-1].run == state.run else None,
+        code=state.data.get("error_code", state.data.get("code")),
     )
-    return Why(sentence(kind, facts), *told, left_out, awaited, due, ends)
+    return Why(sentence(kind, facts), *told, len(events) - len(told[0]) - len(told[1]), awaited, due, ends)
 
 
 def waits_for(kind: Kind, current: str) -> list[Awaited]:
@@ -132,11 +158,6 @@ def stops(kind: Kind, state: State) -> list[Stop]:
         return []
     ended = [(run, after) for run, after in zip_longest(state.runs, state.runs[1:]) if run.ended_by is not None]
     return [Stop(run.run, _cause(run, after)) for run, after in ended[-MOST:]]
-
-
-def _moved(event: Happened, earlier: Happened | None) -> bool:
-    """An event that begins a run counts too, though the state may look the same."""
-    return event.step.before != event.step.after or (earlier is None and event.step.rule is not None and event.run > 0)
 
 
 def _cause(run: Run, after: Run | None) -> str:

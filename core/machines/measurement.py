@@ -16,6 +16,7 @@ from core.event import SECOND, Event
 from core.machines.records import (
     GONE,
     RESULTS,
+    TELLING,
     Measurement,
     MeasurementState,
     measurement_of,
@@ -166,6 +167,8 @@ def step(state: MeasurementState, event: Event, _: Settings) -> Arm:
     """Folds one event whose type is known."""
     count(state, event)
     state.keep(KEPT, event)
+    if event.type in TELLING:
+        state.came = max(state.came, 2 if event.type == RESULTS else 1)
     arm = _step_in_sequence(state, event) if event.type in IN_SEQUENCE else _step_beside(state, event)
     state.note_last(event)
     return arm

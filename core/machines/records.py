@@ -15,6 +15,9 @@ ENDS = frozenset(
 )
 """What may end a measurement."""
 
+TELLING = frozenset({STARTS, CREATED, "INTERMEDIATE_RESULTS", "SCAN_COMPLETED", RESULTS})
+"""What only a measurement that has begun can tell."""
+
 OVER, BEGUN = frozenset({"completed", "canceled", "failed", "abandoned", "redirecting", "closed"}), "created"
 """Where the sequence's measurement is over, one that nobody saw begin has begun since; it is in that state."""
 
@@ -78,8 +81,8 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
 
     `took`: the place of the one that took the last event, where that is not the one that goes on (-1: it is). Of the
     open run: `current` is the place of the measurement that goes on (-1: none), `highest` the highest number, `count`
-    how many there are, `hole` the number behind its last hole (-1: none), `opened` its first second. `second` is the
-    last one of the whole session.
+    how many there are, `hole` the number behind its last hole (-1: none), `opened` its first second, `came` is 1 once
+    an event of a measurement came, and 2 once results did. `second` is the last one of the whole session.
     """
 
     state: str = "waiting"
@@ -98,11 +101,17 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
     hole: int = msgspec.field(default=-1, name="g")
     opened: int = msgspec.field(default=0, name="b")
     second: int = msgspec.field(default=-1, name="e")
+    came: int = msgspec.field(default=0, name="ma")
 
     @property
     def regions(self) -> dict[str, str]:
         """measurement, connection and visibility."""
         return {"measurement": self.state, "connection": self.connection, "visibility": self.visibility}
+
+    @property
+    def stands(self) -> tuple[str, ...]:
+        """Measurement, connection and visibility."""
+        return self.state, self.connection, self.visibility
 
     def measurement(self) -> Measurement | None:
         """The one that goes on."""

@@ -51,6 +51,19 @@ class Run(msgspec.Struct, array_like=True, gc=False):
         return (self.ended_at - self.started_at) / SECOND
 
 
+class Moves(msgspec.Struct, array_like=True, gc=False):
+    """What moved a run of so many `events`: the first one, and the last one that led the first region elsewhere.
+
+    `first` and `last` are positions; 0: none yet. Where nothing has `led` it elsewhere, `last` moved some region.
+    """
+
+    run: int = 0
+    events: int = 0
+    first: int = 0
+    last: int = 0
+    led: bool = False
+
+
 class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What is known of a stream. Read its attributes: the encoded form uses short names, it is written for each event.
 
@@ -59,7 +72,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     and the latest occurred_at. `data` holds the latest documented fields under their snake_case names. `anomalies` are
     the newest ones, sorted by position, then kind; `counts` tells of each kind how many there are in all. Where the
     order is one of time, `tail` is the canonical place of the last event, and `waiting` tells of a handler's outcome
-    whose event is not there yet.
+    whose event is not there yet. `moves` tells of the present run.
     """
 
     state: str = msgspec.field(name="s")
@@ -78,11 +91,31 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     data: dict[str, Any] = msgspec.field(default_factory=dict, name="d")
     tail: tuple[int | str, ...] = msgspec.field(default=(), name="t")
     waiting: bool = msgspec.field(default=False, name="w")
+    moves: Moves = msgspec.field(default_factory=Moves, name="mv")
 
     @property
     def regions(self) -> dict[str, str]:
         """The state of each region; empty for a machine that has none."""
         return {}
+
+    @property
+    def stands(self) -> tuple[str, ...]:
+        """Where each region is, the first one in front."""
+        return (self.state,)
+
+    def note_move(self, event: Event, stood: tuple[str, ...], arm: Arm) -> None:
+        """What an event, just folded, did for the present run. One that begins a run moves it, if a row lists it."""
+        moves = self.moves
+        if moves.run != self.run:
+            moves = self.moves = Moves(self.run)
+        moves.events += 1
+        stands = self.stands
+        if stands == stood and (moves.events > 1 or not self.run or arm.to is None):
+            return
+        moves.first = moves.first or event.position
+        led = stands[0] != stood[0]
+        if led or not moves.led:
+            moves.last, moves.led = event.position, led
 
     def begin(self, at: Instant | None) -> None:
         """A run begins; nothing changes any more those that are before the last one."""

@@ -15,6 +15,7 @@ from adapters.sql.erasure.retract import Retractor
 from adapters.sql.projections import dirty_streams
 from adapters.sql.projections.invalidation import Invalidator
 from core import prefixes
+from core import why as core_why
 from core.machines import records
 from tests.support.house import House, start, stop, wms
 from tests.support.releases import Release
@@ -28,6 +29,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefixes, "EVERY", 4)
     monkeypatch.setattr(timelines, "WHOLE", 4)
     monkeypatch.setattr(records, "KEPT", 1)
+    for module in (why, core_why):
+        monkeypatch.setattr(module, "NEWEST", 6)
     monkeypatch.setattr(dirty_streams, "AT_ONCE", 6)
 
 
@@ -113,6 +116,30 @@ def test_sessions_that_are_started_again_and_again_are_told_from_prefixes_too(ho
         use = [start("ann@example.com", f"0{number}:00:00"), stop("ann@example.com", f"0{number}:30:00")]
         come(house, *use, source="captions")
 
+    tells_the_same(house)
+
+
+@pytest.mark.usefixtures("never_whole")
+def test_why_looks_at_the_newest_events_of_a_long_run_and_at_those_that_led_there(house: House):
+    looked = [wms("lobby", at, "PAGE_VISIBILITY_CHANGE", at, visible="HIDDEN") for at in range(3, 23)]
+    come(house, wms("lobby", 0), wms("lobby", 1, "CONFIGURATION_LOADED", 1), *looked)
+    come(
+        house, wms("lobby", 23, "PAGE_UNLOADED", 23), wms("lobby", 24, "PAGE_VISIBILITY_CHANGE", 24, visible="VISIBLE")
+    )
+
+    told = house.get(f"{things(house)[0]}/why")
+
+    assert told["sentence"].startswith("abandoned: PAGE_UNLOADED at 22:13:43 while configured, 23 s after the page was")
+    assert [one["position"] for one in told["chain"]] == [1, 23]
+    assert [one["position"] for one in told["unmoved"]] == [19, 20, 21, 22, 24]
+    assert told["left_out"] == 24 - 7
+
+
+def test_what_led_a_long_run_where_it_is_is_told_however_long_ago_it_was(house: House):
+    looked = [wms("lobby", at, "PAGE_VISIBILITY_CHANGE", at, visible="HIDDEN") for at in range(2, 40)]
+    come(house, wms("lobby", 0), wms("lobby", 1, "CONFIGURATION_LOADED", 1), *looked)
+
+    assert house.get(f"{things(house)[0]}/why")["sentence"].startswith("configured: CONFIGURATION_LOADED at ")
     tells_the_same(house)
 
 

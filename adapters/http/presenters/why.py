@@ -1,7 +1,7 @@
 """Why something is in its state: the chain of events, what did not move it, what it waits for and since when."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask
@@ -10,41 +10,78 @@ from adapters.http.presenters.clocks import clocks_of
 from adapters.http.presenters.erasures import words
 from adapters.http.presenters.stream_resource import machine_of, record_of, settings_of, state_of
 from adapters.http.presenters.timelines import Timeline, may_be_told_in_parts, timeline_of_part, whole_timeline
-from adapters.sql import Measured, Projected, StreamPart
+from adapters.sql import Measured, Projected
 from core.derived import Deadline
 from core.event import Instant
 from core.fold import MACHINES
 from core.instants import utc
-from core.timeline import Happened
-from core.why import Why, explained, why
+from core.timeline import Happened, TimelineEntry
+from core.why import NEWEST, Why, why, why_of_measurement, why_of_newest
+
+
+class _Told(NamedTuple):
+    """An event, and the timeline that tells of it."""
+
+    entry: Happened
+    timeline: Timeline
 
 
 def why_stream(ask: Ask[Any], row: Projected) -> shapes.Why:
     """The explanation of a stream's state. Raises NotFound, Gone."""
-    state, settings = state_of(row), settings_of(ask.api, row.source)
-    timeline = _part(ask, row, lambda: ask.api.parts.run(row, state.run)) or _timeline(ask, row)
-    found = why(MACHINES[row.machine], timeline.entries, state, settings, erased=_erased(timeline))
+    state, machine, settings = state_of(row), MACHINES[row.machine], settings_of(ask.api, row.source)
+    newest = _newest_of_long(ask, row, state) if may_be_told_in_parts(ask, row) else None
+    if newest is None:
+        timeline = _timeline(ask, row)
+        found = why(machine, timeline.entries, state, settings, erased=_erased(timeline))
+        erasure, tell = timeline.erasure, timeline.shape
+    else:
+        found = why_of_newest(machine, [told.entry for told in newest], state, settings, state.moves.events)
+        timelines, erasure = {told.entry.position: told.timeline for told in newest}, None
+
+        def tell(entry: TimelineEntry) -> shapes.Step:
+            return timelines[entry.position].shape(entry)
+
     whole = {"id": row.stream, "state": state.state, "regions": state.regions, "outcome": state.outcome}
-    return _shape(ask, row, timeline, found, run=state.run, **whole)
+    return _shape(ask, row, tell, found, run=state.run, erasure=erasure, **whole)
 
 
 def why_measurement(ask: Ask[Any], row: Measured) -> shapes.Why:
     """The explanation of a measurement's state: of its own events alone."""
     state, record = state_of(row), record_of(row)
-    timeline = _part(ask, row, lambda: ask.api.parts.between(row, record.position, record.last)) or _timeline(ask, row)
+    timeline = _part(ask, row, record.position, record.last) or _timeline(ask, row)
     own = [one for one in timeline.entries if isinstance(one, Happened) and one.measurement == row.opened]
     current = state.measurement()
     going_on = record.outcome is None and current is not None and current.place == record.place
-    settings = settings_of(ask.api, row.source)
-    erased = _erased(timeline)
-    found = explained(MACHINES[row.machine], own, state, settings, record, open_=going_on, erased=erased)
+    settings, erased = settings_of(ask.api, row.source), _erased(timeline)
+    found = why_of_measurement(MACHINES[row.machine], own, state, settings, record, goes_on=going_on, erased=erased)
     regions = state.regions if going_on else {}
     whole = {"id": row.measurement, "state": record.state, "regions": regions, "outcome": record.outcome}
-    return _shape(ask, row, timeline, found, run=record.run, **whole)
+    return _shape(ask, row, timeline.shape, found, run=record.run, erasure=timeline.erasure, **whole)
 
 
-def _part(ask: Ask[Any], row: Projected | Measured, find: Callable[[], StreamPart | None]) -> Timeline | None:
-    return timeline_of_part(ask.api, row, find()) if may_be_told_in_parts(ask, row) else None
+def _newest_of_long(ask: Ask[Any], row: Projected, state: Any) -> list[_Told] | None:
+    """What is looked at of a long stream's last run; None where it can only be told with all before it."""
+    found = timeline_of_part(ask.api, row, ask.api.parts.newest(row, state.run, NEWEST))
+    if found is None:
+        return None
+    present = [_Told(one, found) for one in found.entries if isinstance(one, Happened) and one.run == state.run]
+    newest = present[-NEWEST:]
+    told, led = {one.entry.position for one in newest}, (state.moves.first, state.moves.last)
+    apart = [_one_of_long(ask, row, at) for at in dict.fromkeys(led) if at and at not in told]
+    return None if None in apart else [*filter(None, apart), *newest]
+
+
+def _one_of_long(ask: Ask[Any], row: Projected, position: int) -> _Told | None:
+    found = _part(ask, row, position, position)
+    entries = found.entries if found is not None else ()
+    told = (_Told(one, found) for one in entries if isinstance(one, Happened) and one.position == position and found)
+    return next(told, None)
+
+
+def _part(ask: Ask[Any], row: Projected | Measured, first: int, last: int) -> Timeline | None:
+    if not may_be_told_in_parts(ask, row):
+        return None
+    return timeline_of_part(ask.api, row, ask.api.parts.between(row, first, last))
 
 
 def _timeline(ask: Ask[Any], row: Projected | Measured) -> Timeline:
@@ -57,17 +94,22 @@ def _erased(timeline: Timeline) -> str | None:
     return None if timeline.erasure is None else words(timeline.erasure)
 
 
-def _shape(ask: Ask[Any], row: Projected | Measured, timeline: Timeline, found: Why, **whole: Any) -> shapes.Why:
+def _shape(
+    ask: Ask[Any],
+    row: Projected | Measured,
+    tell: Callable[[TimelineEntry], shapes.Step],
+    found: Why,
+    **whole: Any,
+) -> shapes.Why:
     return shapes.Why(
         **whole,
         sentence=found.sentence,
         machine=machine_of(row),
-        chain=[timeline.shape(one) for one in found.chain],
-        unmoved=[timeline.shape(one) for one in found.unmoved],
+        chain=[tell(one) for one in found.chain],
+        unmoved=[tell(one) for one in found.unmoved],
         left_out=found.left_out,
         waits_for=[shapes.Awaited(one.trigger, one.to, one.when) for one in found.waits_for],
         stops=[shapes.Stop(one.run, one.words) for one in found.stops],
-        erasure=timeline.erasure,
         derived={"deadline": _due(found.deadline, ask.now) if found.deadline else None},
     )
 

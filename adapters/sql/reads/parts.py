@@ -13,17 +13,18 @@ from adapters.sql.reads.reads_parts import (
     PartReader,
     StoredPart,
     last_prefix_before,
-    last_prefix_before_run,
     measurements_begun,
     measurements_called,
+    newest_prefixes,
 )
 from adapters.sql.reads.reads_streams import Measured, Projected
-from core import fold
+from core import fold, prefixes
 from core.clocks import Clocks
 from core.prefixes import NUMBERED
 from core.timeline import Following
 
-_NOW = Clocks(1 << 62)
+_ALL = 1 << 62
+_NOW = Clocks(_ALL)
 
 Row = Projected | Measured
 
@@ -55,9 +56,14 @@ class StreamParts:
         """From one event to another, or more."""
         return self._part(row, last_prefix_before(row, first), last, 0, holds=first)
 
-    def run(self, row: Projected, run: int) -> StreamPart | None:
-        """The events of the stream's last run, or more."""
-        return self._part(row, last_prefix_before_run(row, run), 1 << 62, 0, holds=0)
+    def newest(self, row: Projected, run: int, most: int) -> StreamPart | None:
+        """The newest events, so many of the stream's last run, and others before them."""
+        enough = most // prefixes.EVERY + 2
+        with self._reads.connected() as connection:
+            ends = connection.execute(newest_prefixes(row, enough)).all()
+        furthest = ends[-1].position if len(ends) == enough else 0
+        before = next((position for position, of_run in ends if of_run < run), furthest)
+        return self._part(row, last_prefix_before(row, before + 1), _ALL, 0, holds=0)
 
     def _part(self, row: Row, first: Select[Any], until: int | None, most: int, *, holds: int) -> StreamPart | None:
         with self._reads.connected() as connection:

@@ -118,9 +118,10 @@ def last_prefix_before(row: Projected | Measured, position: int) -> Select[Any]:
     return _of(row).where(prefixes.c.position < position).order_by(prefixes.c.position.desc()).limit(1)
 
 
-def last_prefix_before_run(row: Projected, run: int) -> Select[Any]:
-    """The longest one that ends before the run begins."""
-    return _of(row).where(prefixes.c.run < run).order_by(prefixes.c.position.desc()).limit(1)
+def newest_prefixes(row: Projected, most: int) -> Select[Any]:
+    """(position, run) of the longest ones."""
+    ends = _of(row).with_only_columns(prefixes.c.position, prefixes.c.run)
+    return ends.order_by(prefixes.c.position.desc()).limit(most)
 
 
 def measurements_called(row: Projected | Measured, names: Sequence[str]) -> Select[Any]:

@@ -144,6 +144,7 @@ def _timeless(state: Any) -> Any:
     state.counts.pop("late", None)
     if isinstance(state, MeasurementState):
         state.owners = {}
+    state.moves.first = state.moves.last = 0
     for record in state.records():
         record.position = record.last = 0
         record.anomalies = sorted((one.kind, one.detail) for one in record.anomalies if one.kind != "late")
