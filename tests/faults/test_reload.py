@@ -130,6 +130,8 @@ def test_what_is_wrong_changes_nothing_and_a_process_started_later_has_the_newes
 
 def test_a_signing_key_that_was_rotated_signs_without_a_restart(reloaded: Reloaded):
     reloaded.write(["file:new"], token=NEW)
+    reloaded.hang_up()
+    until(lambda: reloaded.ask("/v1/sessions", NEW).status == 200)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("HOOKFOLD_DATABASE_URL", reloaded.url)
         told = commands().rotate(load(reloaded.folder / "hookfold.toml", os.environ), None)

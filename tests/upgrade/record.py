@@ -3,6 +3,9 @@
 Run it before a migration is added: the log is that of the newest revision until then. A service of that code receives
 what senders send; an event is erased, one retracted, a checkpoint made. What every table holds, and what the service
 answered, is kept in logs/REVISION.json.gz; every text in it was made up for this.
+
+The code of 0007 wrote what an app tells of an action under another name than all code before and behind it, for twenty
+minutes of development. Its log was recorded with that one word mended.
 """
 
 import gzip
