@@ -49,12 +49,15 @@ def background(
 
 
 def renew_background(works: Sequence[object], handed: Handed) -> None:
-    """What is signed anew is signed with the secrets that were read meanwhile."""
+    """What goes out from now on goes with the secrets and keys that were read meanwhile."""
     settings, *_ = handed
+    keys = {name: source.polling.key.value for name, source in settings.sources.items() if source.polling is not None}
     providers = {name: build(source) for name, source in settings.sources.items()}
     for work in works:
         if isinstance(work, Relaying):
             work.sign_with(providers)
+        elif isinstance(work, Reconciling):
+            work.ask_with(keys)
 
 
 def _relayed(parts: Parts, name: str, one: Forward) -> RelaySource:

@@ -244,6 +244,7 @@ def _noted(settings: Settings, ids: Ids) -> dict[str, Configured]:
             source.node_ascii,
             source.keep_for,
             source.others(),
+            api_key=_hashes(ids, name, [source.polling.key] if source.polling else []),
         )
         for name, source in settings.sources.items()
     }

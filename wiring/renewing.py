@@ -8,9 +8,10 @@ import msgspec
 import structlog
 
 from adapters import config as configuration
-from adapters.config import ConfigError, Settings, Source, waiting_key
+from adapters.config import ConfigError, Polling, Settings, Source, waiting_key
 from adapters.http import Api, Door
 from adapters.providers import build
+from adapters.server import Reloaded
 from wiring.opening import check_facts, note
 from wiring.parts import Handed, Parts, wire_handed
 from wiring.signing import signing_key, with_key_in_force
@@ -18,7 +19,7 @@ from wiring.signing import signing_key, with_key_in_force
 _logger = structlog.get_logger()
 
 
-def reload(hand: Handed) -> Handed | None:
+def reload(hand: Handed) -> Reloaded | None:
     """Reads them, and records what changed. None where something is wrong, which changes nothing.
 
     Logs what became of it, never what was read.
@@ -33,11 +34,8 @@ def reload(hand: Handed) -> Handed | None:
         except ConfigError as error:
             _logger.error("reload_refused", reason=str(error), mend="nothing was changed: mend it, send SIGHUP again")  # noqa: TRY400
             return None
-        if left := left_for_restart(renewed.settings, found):
-            _logger.warning(
-                "restart_needed", changed=left, mend="SIGHUP takes secrets, tokens and the signing key alone"
-            )
-        return renewed.handed()._replace(files=hand.files)
+        hand_anew = renewed.handed()._replace(files=hand.files)
+        return Reloaded(hand_anew, left_for_restart(renewed.settings, found))
 
 
 def _with_log(found: Settings, parts: Parts) -> Settings:
@@ -88,4 +86,12 @@ def renew_key(handed: Handed, parts: Parts) -> None:
 def _renewed(running: Source, found: Source | None) -> Source:
     if found is None or found.provider != running.provider:
         return running
-    return msgspec.structs.replace(running, secrets=found.secrets, path_secret=found.path_secret)
+    polling = _with_key_of(running.polling, found.polling)
+    return msgspec.structs.replace(running, secrets=found.secrets, path_secret=found.path_secret, polling=polling)
+
+
+def _with_key_of(running: Polling | None, found: Polling | None) -> Polling | None:
+    """A key is for one API: it goes to no other."""
+    if running is None or found is None or found.url != running.url:
+        return running
+    return msgspec.structs.replace(running, key=found.key)

@@ -22,7 +22,7 @@ from adapters.server.reconciling import Reconciled, Reconciliation, Reconciling
 from adapters.server.redelivery import Redelivered, Redelivery, StoredDelivery
 from adapters.server.relay_loop import relay_for_parent
 from adapters.server.relaying import Relaying, RelaySource
-from adapters.server.reloading import Reloading
+from adapters.server.reloading import Reloaded, Reloading
 from adapters.server.site import METRICS as SITE_METRICS
 from adapters.server.supervisor import Supervisor
 from adapters.server.tail import Tail
@@ -50,6 +50,7 @@ __all__ = [
     "Redelivery",
     "RelaySource",
     "Relaying",
+    "Reloaded",
     "Reloading",
     "StoredDelivery",
     "Supervisor",

@@ -27,13 +27,14 @@ class ActionApi:
         parts = urlsplit(url)
         self._url = httpcore.URL(url)
         self._path = parts.path
-        self._headers = [
-            (b"host", parts.netloc.encode()),
-            (b"accept", b"application/json"),
-            (b"x-api-key", key.encode("utf-8", "surrogateescape")),
-        ]
+        self._headers = [(b"host", parts.netloc.encode()), (b"accept", b"application/json")]
+        self.ask_with(key)
         secure = httpcore.default_ssl_context() if parts.scheme == "https" else None
         self._pool = httpcore.AsyncConnectionPool(secure, max_connections=1)
+
+    def ask_with(self, key: str) -> None:
+        """What is asked from now on is asked with this key."""
+        self._key = (b"x-api-key", key.encode("utf-8", "surrogateescape"))
 
     async def close(self) -> None:
         """Ends its connection."""
@@ -45,7 +46,7 @@ class ActionApi:
         url = httpcore.URL(scheme=self._url.scheme, host=self._url.host, port=self._url.port, target=target)
         try:
             async with asyncio.timeout(PATIENCE):
-                return await self._heard(httpcore.Request(b"GET", url, headers=self._headers))
+                return await self._heard(httpcore.Request(b"GET", url, headers=[*self._headers, self._key]))
         except (TimeoutError, httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
             return Answered(None)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -148,6 +148,12 @@ class Reconciling:
 
     def wake(self) -> None:
         """What is appended is of no concern here."""
+
+    def ask_with(self, keys: Mapping[str, str]) -> None:
+        """Its API is asked with its source's key among these from now on."""
+        reconciliation = self._reconciliation
+        if (key := keys.get(reconciliation.source)) is not None:
+            reconciliation.api.ask_with(key)
 
     def stop(self) -> None:
         """`run` returns soon."""

@@ -3,17 +3,25 @@
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from socket import socket, socketpair
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from adapters.server.forked import forked
 
-Reload = Callable[[Any], Any]
-"""(what the processes work with) -> what they work with from now on; None where that stays."""
+
+class Reloaded(NamedTuple):
+    """What the processes work with from now on; `left`: what was found and counts from the next start."""
+
+    hand: Any
+    left: Sequence[str] = ()
+
+
+Reload = Callable[[Any], Reloaded | None]
+"""(what the processes work with) -> what was read; None where nothing changes."""
 _READ = 65_536
 _logger = structlog.get_logger()
 
@@ -43,14 +51,15 @@ class Reloading:
         """In that process."""
         theirs.sendall(pickle.dumps(self._reload(hand)))
 
-    def read(self) -> Any:
-        """Once there is something to read: what the processes work with from now on, if it is known and not None."""
+    def read(self) -> Reloaded | None:
+        """Once there is something to read: what was read again, if it is known and not None."""
         piece = b"" if self.line is None else self.line.recv(_READ)
         self._outcome += piece
         if piece:
             return None
         self.leave()
-        return pickle.loads(self._outcome) if self._outcome else None  # noqa: S301 - from our own process
+        found: Reloaded | None = pickle.loads(self._outcome) if self._outcome else None  # noqa: S301 - from our own process
+        return found
 
     def leave(self) -> None:
         """Ends the process that is under way, if one is."""

@@ -14,10 +14,11 @@ from typing import Any
 import structlog
 
 from adapters.server.child import LOOK, Child
-from adapters.server.reloading import Reloading
+from adapters.server.reloading import Reloaded, Reloading
 from adapters.server.signals import Signals
 
 Complete = Callable[[Any], Any]
+_RESTART = "SIGHUP takes secrets, api_key, tokens and the signing key alone"
 _logger = structlog.get_logger()
 
 
@@ -116,10 +117,13 @@ class Supervisor:
             self._stop()
         self._reload_wanted |= reload
 
-    def _take(self, found: Any) -> None:
-        if found is not None:
-            self._hand_out(found)
-            _logger.info("reloaded")
+    def _take(self, found: Reloaded | None) -> None:
+        if found is None:
+            return
+        self._hand_out(found.hand)
+        _logger.info("reloaded")
+        if found.left:
+            _logger.warning("restart_needed", changed=found.left, mend=_RESTART)
 
     def _hand_out(self, hand: Any) -> None:
         self._hand = hand

@@ -162,13 +162,13 @@ def test_a_service_under_way_is_told_by_sighup(log: Path):
     parts = open_parts(load(None, os.environ))
     told = rotated()
 
-    handed = reload(parts.handed())
-    assert handed
-    renew_key(handed, parts)
+    reloaded = reload(parts.handed())
+    assert reloaded
+    renew_key(reloaded.hand, parts)
 
     assert str(parts.notary().key) == told["key"]
     assert parts.notary().checkpoint()
-    assert handed.settings.service.signing_key.value == log.read_text().strip()
+    assert reloaded.hand.settings.service.signing_key.value == log.read_text().strip()
     parts.close()
 
 

@@ -44,7 +44,7 @@ def test_every_change_is_told_by_source_and_reference(bench: Erasing):
         bench,
         {
             "clinic": Configured("wms", {"env:NEW": "2"}, node_ascii=True),
-            "energy": Configured("amps", {"file:amps": "another"}, keep_for=86_400_000_000),
+            "energy": Configured("amps", {"file:amps": "another"}, keep_for=86_400_000_000, api_key={"file:key": "5"}),
             "notes": Configured("augmentos"),
         },
     )
@@ -54,6 +54,7 @@ def test_every_change_is_told_by_source_and_reference(bench: Erasing):
         {"source": "clinic", "change": "node_ascii_on"},
         {"source": "energy", "change": "secret_removed", "secret": "file:amps"},
         {"source": "energy", "change": "secret_added", "secret": "file:amps"},
+        {"source": "energy", "change": "api_key_added", "secret": "file:key"},
         {"source": "energy", "change": "keep_for", "seconds": 86_400},
         {"source": "notes", "change": "source_added"},
     ]

@@ -59,8 +59,15 @@ class Reloaded:
         return self.service.send("GET", path, headers={"authorization": f"Bearer {token}"})
 
     def lines(self, event: str) -> list[dict[str, object]]:
-        logged = [json.loads(line) for line in self.service.log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in logged if line["event"] == event]
+        return [line for line in self._logged() if line["event"] == event]
+
+    def last_lines(self, count: int) -> list[str]:
+        """The names of the last ones about a reload."""
+        told = [str(line["event"]) for line in self._logged()]
+        return [event for event in told if event in {"reloaded", "restart_needed"}][-count:]
+
+    def _logged(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.service.log.read_text().splitlines() if line.startswith("{")]
 
 
 def configuration(secrets: list[str]) -> str:
@@ -151,5 +158,6 @@ def test_what_counts_from_the_next_start_only_is_named(reloaded: Reloaded):
 
     until(lambda: bool(reloaded.lines("restart_needed")))
     assert reloaded.lines("restart_needed")[-1]["changed"] == ["sources.captions"]
+    assert reloaded.last_lines(2) == ["reloaded", "restart_needed"]
     assert reloaded.service.send("POST", "/in/captions", b"{}").status == 404
     assert not any(secret in reloaded.service.log.read_text() for secret in (OLD, NEW))

@@ -4,17 +4,28 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 
+from adapters.config import Settings, load
 from adapters.providers import reader
 from adapters.server import ActionApi, Reconciled, Reconciliation, Reconciling
-from adapters.sql import Code, Entry, Reads, Receipt
+from adapters.sql import Code, Entry, LiveAction, Reads, Receipt
 from tests.support.handler import Handler
 from tests.support.house import NOON, SECOND, House, pushed
+from wiring.forwarding import renew_background
+from wiring.parts import Handed
+from wiring.renewing import left_for_restart, with_secrets_of
 
+ENERGY = """
+[sources.energy]
+provider = "amps"
+secrets = ["env:AMPS_SECRET"]
+api_key = "file:key"
+"""
 FAR = NOON + 3_600 * SECOND
 
 
@@ -23,13 +34,14 @@ class Api:
 
     def __init__(self, behind: Handler, answers: dict[str, tuple[int, Any]]) -> None:
         self.asked: list[str] = []
+        self.key = b"a key"
         self._answers = answers
         self._behind = behind
         behind.answer = self._answer
 
     def _answer(self, connection: socket.socket) -> None:
         heard = self._behind.heard.get()
-        assert heard.headers[b"x-api-key"] == b"a key"
+        assert heard.headers[b"x-api-key"] == self.key
         action = heard.first.split()[1].decode().removeprefix("/v2/actions/")
         self.asked.append(action)
         status, document = self._answers[action]
@@ -232,6 +244,44 @@ def test_an_answer_that_was_not_committed_is_asked_for_again(small_house: House,
     assert api.asked == ["a", "b", "b"]
     assert first.stopped == "the log could not commit what was learnt"
     assert (first.learnt, second.learnt) == ({"completed": 1}, {"completed": 1})
+
+
+@pytest.mark.parametrize(("url", "key", "left"), [("", b"another", []), ("/v3", b"a key", ["sources.energy"])])
+def test_a_key_that_was_written_anew_is_asked_with_after_a_reload_unless_its_api_is_another_one(
+    small_house: House, behind: Handler, tmp_path: Path, url: str, key: bytes, left: list[str]
+):
+    def read(key: str, url: str = "") -> Settings:
+        (tmp_path / "key").write_text(key)
+        (tmp_path / "hookfold.toml").write_text(ENERGY + f'api_url = "{behind.url}/v2{url}"\n')
+        return load(tmp_path / "hookfold.toml", {"AMPS_SECRET": "whsec_" + "c2VjcmV0" * 4, "HOOKFOLD_DATABASE_URL": ""})
+
+    running, found = read("a key"), read("another", url)
+    taken = with_secrets_of(running, found)
+    told(small_house, "a", "acknowledged")
+    api = Api(behind, {"a": answer("a", "completed")})
+    api.key = key
+
+    async def round_() -> Reconciled:
+        polling = running.sources["energy"].polling
+        assert polling is not None
+        made = Reconciliation(
+            "energy", ActionApi(polling.url, polling.key.value), one_action, committed_nowhere, lambda: FAR, gap=0
+        )
+        renew_background([Reconciling(made, 60)], Handed(taken, None, {}, read_only=False, holder=""))
+        done = await made.round(1)
+        await made.api.close()
+        return done
+
+    assert asyncio.run(round_()).unanswered == 0
+    assert (api.asked, left_for_restart(taken, found)) == (["a"], left)
+
+
+async def one_action(after: int, _before: int, _limit: int) -> list[LiveAction]:
+    return [LiveAction(1, "a", "acknowledged")] if after == 0 else []
+
+
+async def committed_nowhere(_: Entry) -> Receipt | None:
+    return Receipt("new", 1)
 
 
 def test_a_round_that_fails_is_logged_and_the_next_one_is_made():

@@ -16,7 +16,7 @@ from adapters.server import child, configure_logs, supervisor
 from adapters.server.child import Child
 from adapters.server.parent import HandedAnew
 from adapters.server.pulse import Pulse
-from adapters.server.reloading import Reloading
+from adapters.server.reloading import Reloaded, Reloading
 
 def tell(*words):
     os.write(2, (" ".join(map(str, words)) + "\\n").encode())

@@ -28,6 +28,7 @@ class Configured(msgspec.Struct, frozen=True):
     `secrets`: a hash keyed by the service's secret, by reference.
     `settings`: all others that are set, by name, durations in seconds; None where they were not noted at that start.
     Those of the service itself stand under our own source's name.
+    `api_key`: as `secrets`, of what we ask the provider's API with; it verifies nothing.
     `secrets_at`: when `secrets` last changed; None where that is not known. It is no part of what is compared.
     """
 
@@ -37,6 +38,7 @@ class Configured(msgspec.Struct, frozen=True):
     keep_for: int | None = None
     settings: Mapping[str, str | float] | None = None
     secrets_at: Instant | None = None
+    api_key: dict[str, str] = {}
 
 
 _ABSENT = Configured("", settings={})
@@ -128,10 +130,9 @@ def _changes(old: Mapping[str, Configured], new: Mapping[str, Configured]) -> li
 
 
 def _changes_within(gone: Configured, come: Configured) -> Iterator[dict[str, Any]]:
-    secrets = {"secret_removed": gone.secrets.items() - come.secrets.items()}
-    secrets["secret_added"] = come.secrets.items() - gone.secrets.items()
-    for change, refs in secrets.items():
-        yield from ({"change": change, "secret": ref} for ref, _ in sorted(refs))
+    for kind, before, after in (("secret", gone.secrets, come.secrets), ("api_key", gone.api_key, come.api_key)):
+        for change, refs in (("removed", before.items() - after.items()), ("added", after.items() - before.items())):
+            yield from ({"change": f"{kind}_{change}", "secret": ref} for ref, _ in sorted(refs))
     if gone.node_ascii != come.node_ascii:
         yield {"change": "node_ascii_on" if come.node_ascii else "node_ascii_off"}
     if gone.keep_for != come.keep_for:

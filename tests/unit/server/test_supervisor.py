@@ -113,7 +113,9 @@ def test_every_process_ends_with_the_main_one_also_those_that_were_started_late(
 
 
 def test_what_is_handed_anew_comes_whole_however_long_it_is():
-    code = "run([Child('a', lives, takes_anew=True), Child('b', lives)], reload=lambda hand: hand * 1_000_000)"
+    code = (
+        "run([Child('a', lives, takes_anew=True), Child('b', lives)], reload=lambda hand: Reloaded(hand * 1_000_000))"
+    )
     with supervised(code) as main:
         *_, deaf = [main.process_that("lives") for _ in range(3)]
 
