@@ -8,6 +8,7 @@ import msgspec
 from core.derived import Deadline, deadline
 from core.event import SECOND, Instant
 from core.fold import Settings, State
+from core.words import counted
 
 SOURCE_SILENT_AFTER: Instant = 86_400 * SECOND
 """A source that sent nothing for a day is told as silent, where the question names no other time."""
@@ -85,7 +86,7 @@ def _never_ended(state: State, passed: Deadline | None) -> Iterator[Finding]:
     """Measurements without an outcome that nothing goes on with, by now or ever: the newest, and the others as one."""
     records = getattr(state, "measurements", [])
     if older := getattr(state, "unended", 0):
-        yield Finding("never_ended", f"{older} older measurements never ended", times=older)
+        yield Finding("never_ended", f"{counted(older, 'older measurement')} never ended", times=older)
     for record in records:
         left = record.run < state.run or record is not records[-1] or state.runs[-1].ended_by is not None
         if record.outcome is None and (left or passed is not None):
