@@ -212,7 +212,7 @@ def test_what_is_irregular_names_its_measurement_though_that_has_left(house: Hou
 
     named = {(one["what"], one["detail"], one["measurement_id"]) for one in incomplete["findings"]}
     assert ("missing", "sequence 4-5 missing", "m-2") in named
-    assert ("never_ended", "1 older measurements never ended", None) in named
+    assert ("never_ended", "1 older measurement never ended", None) in named
 
 
 def test_an_erasure_reaches_the_measurements_that_have_left(house: House):
