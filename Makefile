@@ -7,7 +7,8 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-inp
 LOCKED := $(INSTALL) --require-hashes --only-binary :all:
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
-WORKERS ?= 2
+# Some tests wait, for time-outs and for other processes: one worker more than there are cores.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 # Where Python may not keep what it compiled, every process of every test compiles the house anew: twice the time.
 unexport PYTHONDONTWRITEBYTECODE

@@ -16,12 +16,14 @@ from sqlalchemy import URL
 
 from adapters.sql import migrate, open_engine
 from tests.support.postgres import SETTINGS, Postgres
+from tests.support.routing import compile_rules_once
 from tests.support.run import Run
 from tests.support.server import Server
 from tests.support.services import BACKENDS, Services
 
 settings.register_profile("hookfold", deadline=None, print_blob=True)  # the machine may be busy: slow is not wrong
 settings.load_profile("hookfold")
+compile_rules_once()
 
 LEFT_OUT = "LEFT OUT"
 UNDO = pytest.StashKey[ExitStack]()

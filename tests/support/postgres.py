@@ -15,6 +15,7 @@ from tests.support.server import Server, Standby
 SETTINGS = {
     "timezone": "Asia/Tokyo",  # a server in UTC hides every instant that lost its zone
     "fsync": "off",  # a test outlives no power cut
+    "full_page_writes": "off",
     "max_connections": "200",
 }
 
