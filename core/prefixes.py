@@ -22,9 +22,6 @@ EVERY = 100
 MOST = 1_000
 """Prefixes that a fold of a whole stream makes at most: of longer ones they are further apart."""
 
-MOST_OTHERS = 100
-"""Events behind its position that a prefix may hold."""
-
 NUMBERED = "measurement"
 """The machine whose provider numbers its events."""
 
@@ -49,7 +46,8 @@ class Cuts:
     """Where a stream that is folded as a whole is cut: behind which events, and what each of the prefixes is then.
 
     What comes behind a prefix in canonical order must not be able to change what comes before; where numbers decide,
-    that is what happened in a later second. A handler's outcome ends no prefix.
+    that is what happened in a later second. A handler's outcome ends no prefix. Each holds fewer than `EVERY` events
+    behind its position: of two at one position, the second would hold all that lie between them.
     """
 
     def __init__(self, kind: Kind, stretches: Sequence[tuple[Stretch, Sequence[Event]]]) -> None:
@@ -82,7 +80,7 @@ class Cuts:
             while ahead and ahead[0] < lowest:
                 heappop(ahead)
             second, highest = max(second, second_of(event)), max(highest, event.position)
-            if number >= due and len(ahead) <= MOST_OTHERS and following > second and event.type not in OUTCOMES:
+            if number >= due and len(ahead) < EVERY and following > second and event.type not in OUTCOMES:
                 self._found[event.position] = (min(lowest - 1, highest), sorted(ahead))
                 due = number + apart
 

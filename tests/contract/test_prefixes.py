@@ -156,6 +156,18 @@ def test_a_late_event_leaves_prefixes_that_hold_it(house: House):
     tells_the_same(house)
 
 
+def test_what_is_far_ahead_of_the_others_does_not_stop_a_fold_of_the_whole_stream(house: House):
+    dated = [0, 1, 2, 3, 9_999, *range(4, 20)]
+    come(house, *[wms("kiosk", at, "PAGE_VISIBILITY_CHANGE", at, visible="HIDDEN") for at in dated])
+
+    LongStreams(house.engine, house.code).fold_all()
+
+    assert kept(house)
+    with house.engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM unfolded")).scalar_one() == 0
+    tells_the_same(house)
+
+
 def test_an_event_that_names_a_measurement_of_long_ago_is_told_from_all_events(house: House):
     visits(house)
     come(house, wms("kiosk", 6, "PAGE_VISIBILITY_CHANGE", 186, measurementId="m-0", visible="HIDDEN"))

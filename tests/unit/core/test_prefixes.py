@@ -39,7 +39,6 @@ class Kept(NamedTuple):
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that short streams come up to."""
     monkeypatch.setattr(prefixes, "EVERY", 3)
-    monkeypatch.setattr(prefixes, "MOST_OTHERS", 4)
     monkeypatch.setattr(records, "KEPT", 1)
     for name in ("HELD", "BLOCK"):
         monkeypatch.setattr(states, name, 2)
@@ -136,3 +135,12 @@ def test_one_event_that_came_late_is_held_by_the_prefixes_behind_it():
     found = cuts("measurement", [*ahead, late])
 
     assert [(one.position, sorted(one.others)) for one in found] == [(2, [9]), (5, [9]), (9, [])]
+
+
+def test_what_is_far_ahead_of_the_others_leaves_no_two_prefixes_at_one_position(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(prefixes, "EVERY", 100)
+    events = stream(*["session_request 0"] * 302)
+    dated = [None if number == 101 else number for number in range(1, 303)]
+    events = [msgspec.structs.replace(one, position=at, occurred_at=dated[at - 1]) for at, one in enumerate(events, 1)]
+
+    assert [one.position for one in cuts("session", events)] == [100, 302]
