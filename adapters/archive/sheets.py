@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from adapters.archive.export import ExportProgress
-from adapters.sql import ExportedStream, ExportReader, Extent, Selection, Source, to_event
+from adapters.sql import ExportedStream, ExportReader, Extent, Selection, Source, measurement_id, to_event
 from core.event import Anomaly, Event
 from core.fold import MACHINES, Kind, Measurement, Step, fold, trace
 from core.ids import Ids
@@ -88,9 +88,7 @@ class Sheets:
             )
 
     def _measurement(self, one: ExportedStream, record: Measurement) -> str:
-        """Our id of it: of an erased session, nobody can derive it again."""
-        kept = one.base.measured.get(record.position) if one.base else None
-        return kept or self._ids.measurement(one.source, one.provider_id or "", record.measurement_id, record.key)
+        return measurement_id(self._ids, one.base, one.source, one.provider_id or "", record)
 
     @staticmethod
     def _timeline_rows(told: "_Told", chosen: Selection) -> Iterator[CsvRow]:

@@ -32,7 +32,7 @@ from adapters.sql.outbox.outbox import HeldRelay, Outbox, Settled, Turn
 from adapters.sql.outbox.relay_desk import RelayDesk
 from adapters.sql.projections.background import BackgroundFolding, LongStreams
 from adapters.sql.projections.current import Current
-from adapters.sql.projections.erased import Base
+from adapters.sql.projections.erased import Base, measurement_id
 from adapters.sql.projections.projection import Code, Source, record_in
 from adapters.sql.projections.services import Answering, RegisteredService
 from adapters.sql.projections.status import Status, VersionStatus
@@ -199,6 +199,7 @@ __all__ = [
     "is_standby",
     "keeper",
     "leave",
+    "measurement_id",
     "migrate",
     "note_configuration",
     "open_engine",

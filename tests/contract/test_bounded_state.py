@@ -231,6 +231,28 @@ def test_an_erasure_reaches_the_measurements_that_have_left(house: House):
             assert not [record for record in records if b"m-" in bytes(record)]
 
 
+def test_a_measurement_that_is_called_as_an_erased_one_was_is_another_one(house: House):
+    visits(house)
+    erased = {one["id"] for page in house.walk("/v1/measurements") for one in page}
+    eraser = Eraser(house.engine, house.log, house.recorder, Invalidator(house.log._dialect, house.code))
+    eraser.erase(eraser.of_streams([house.ids.of("session", "clinic", "kiosk")]), "asked for")
+
+    results_of(house, 5, 100 * VISITS)
+    for number in range(VISITS, VISITS + KEPT + 1):
+        visit(house, number, "MEASUREMENT_CREATED", "API_ERROR")
+    results_of(house, 5, 200 * VISITS)
+
+    found = [one for page in house.walk("/v1/measurements") for one in page]
+    assert {one["id"] for one in found if one["measurement_id"] is None} == erased
+    assert len([one for one in found if one["measurement_id"] == "m-5"]) == 1
+    assert all(house.get(f"/v1/measurements/{one['id']}") == one for one in found)
+    assert stored(house) == folded_whole(house)
+    (incomplete,) = house.get("/v1/audit/completeness")["data"]
+    named = {one["measurement"] for one in incomplete["findings"] if one["measurement"]}
+    assert named
+    assert named <= {one["id"] for one in found}
+
+
 def test_the_newest_chunks_of_a_measurement_are_held_and_all_are_counted(house: House):
     begun = ["MEASUREMENT_STARTED", "MEASUREMENT_CREATED", *["INTERMEDIATE_RESULTS"] * 230]
     documents = [wms("visit", number, kind, 0, measurementId="m-1", snr=number) for number, kind in enumerate(begun)]

@@ -3,7 +3,6 @@
 And sources gone silent.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -73,7 +72,7 @@ def _incomplete(ask: Ask[queries.Completeness], row: Projected, clocks: Clocks) 
     found = find(api.as_of.doubled(row, clocks))
     if not found:
         return []
-    records = _records(api, row, state, [one.measurement for one in found if one.measurement is not None])
+    measured = _measured(api, row, state, {one.measurement for one in found if one.measurement is not None})
     names: dict[str, Any] = {_NAMES[row.kind]: row.provider_id}
     return [
         shapes.Incomplete(
@@ -84,28 +83,35 @@ def _incomplete(ask: Ask[queries.Completeness], row: Projected, clocks: Clocks) 
             state=state.state,
             lost=lost,
             irregular=sum(one.times for one in found) - lost,
-            findings=[_shape(api, row, records, one) for one in found],
+            findings=[_shape(measured, one) for one in found],
             **names,
         )
     ]
 
 
-def _records(api: Api, row: Projected, state: Any, begun: Sequence[int]) -> dict[int, Measurement]:
-    """The measurements of a session by the positions of their first events: of those that are spoken of."""
-    records: dict[int, Measurement] = {record.position: record for record in state.records()}
-    if left := sorted({*begun} - records.keys()):
+def _measured(api: Api, row: Projected, state: Any, begun: set[int]) -> dict[int, tuple[str, Measurement]]:
+    """Our ids and measurements of a session by the positions of their first events: of those that are spoken of.
+
+    Ids of an erased session stand in the rows of its measurements alone.
+    """
+    records: dict[int, Measurement] = {record.position: record for record in state.records()} if begun else {}
+    session = row.provider_id if row.erased is None else None
+    measured = {
+        at: (api.ids.measurement(row.source, session, record.measurement_id, record.key), record)
+        for at, record in records.items()
+        if session is not None and at in begun
+    }
+    if left := sorted(begun - measured.keys()):
         wanted = WantedMeasurements(
             fingerprints=[row.fingerprint], limit=len(left), sources=[row.source], streams=[row.stream], begun=left
         )
-        records |= {one.opened: record_of(one) for one in api.reads.measurements(wanted)}
-    return records
+        for one in api.reads.measurements(wanted):
+            measured[one.opened] = one.measurement, records.get(one.opened) or record_of(one)
+    return measured
 
 
-def _shape(api: Api, row: Projected, records: dict[int, Measurement], found: Finding) -> shapes.Finding:
-    record = records.get(found.measurement) if found.measurement is not None else None
-    ours = None
-    if record is not None and row.provider_id is not None:
-        ours = api.ids.measurement(row.source, row.provider_id, record.measurement_id, record.key)
+def _shape(measured: dict[int, tuple[str, Measurement]], found: Finding) -> shapes.Finding:
+    ours, record = measured.get(found.measurement, (None, None)) if found.measurement is not None else (None, None)
     return shapes.Finding(
         what=found.what,
         lost=found.lost,

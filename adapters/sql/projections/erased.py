@@ -1,6 +1,7 @@
 """Streams whose bodies were destroyed: the state that they had come to, onto which all that comes later is folded."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -8,12 +9,13 @@ import msgspec
 from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
 from core import fold
+from core.ids import Ids
 
 _BASES = Lookup("t.source, t.stream, t.position, t.measured, t.snapshot", tables.erased, ("source", "stream"))
 _KEEP = Insert.upsert(tables.erased)
 
 
-class Base(msgspec.Struct, frozen=True, gc=False):
+class Base(msgspec.Struct, frozen=True, dict=True):
     """What is left of a stream. `position`: of the event that tells of the erasure.
 
     `measured`: our ids of its measurements by their first positions; nobody can derive them again.
@@ -26,6 +28,25 @@ class Base(msgspec.Struct, frozen=True, gc=False):
     def state(self, machine: fold.Kind) -> Any:
         """A state of its own. Raises msgspec.DecodeError where the machine's states look otherwise by now."""
         return fold.decode(machine, self.snapshot)
+
+    @cached_property
+    def taken(self) -> frozenset[str]:
+        """Our ids that no later measurement may get."""
+        return frozenset(self.measured.values())
+
+
+def measurement_id(ids: Ids, base: Base | None, source: str, session: str, record: fold.Measurement) -> str:
+    """Our id of a measurement: the one that is kept, where it was erased."""
+    kept = base.measured.get(record.position) if base else None
+    return kept or new_measurement_id(ids, base, source, session, record.measurement_id, record.key)
+
+
+def new_measurement_id(ids: Ids, base: Base | None, source: str, session: str, name: str | None, key: str) -> str:
+    """Our id of a measurement that was not erased. A provider may give it the name of one that was."""
+    ours = ids.measurement(source, session, name, key)
+    while base and ours in base.taken:
+        ours = ids.of("measurement", source, session, name or "", ours)
+    return ours
 
 
 def bases(cursor: Any, dialect: Dialect, streams: Sequence[Row]) -> dict[Row, Base]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Lookup, Row
+from adapters.sql.projections.erased import new_measurement_id
 from adapters.sql.projections.projection import Projection, record_in
 from core.event import Event
 from core.ids import Ids
@@ -15,7 +16,7 @@ _LEFT = Lookup(
     ", ".join(f"t.{name}" for name in MEASUREMENT_COLUMNS),
     tables.measurements,
     ("source", "measurement", "fingerprint"),
-    " WHERE t.position IS NOT NULL",
+    " WHERE t.position IS NOT NULL AND t.measurement_id IS NOT NULL",
 )
 _NAME, _RECORD = (MEASUREMENT_COLUMNS.index(name) for name in ("measurement_id", "record"))
 
@@ -29,7 +30,8 @@ def named_elsewhere(ids: Ids, sessions: Iterable[tuple[Projection, Sequence[Even
     for one, events in sessions:
         if one.machine.name == "measurement" and one.state is not None:
             for name in filter(None, map(one.state.elsewhere, events)):
-                wanted[one.source, ids.measurement(one.source, one.provider_id, name, ""), one.version] = one
+                ours = new_measurement_id(ids, one.base, one.source, one.provider_id, name, "")
+                wanted[one.source, ours, one.version] = one
     return wanted
 
 

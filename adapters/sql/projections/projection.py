@@ -8,7 +8,7 @@ import msgspec
 
 from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Row
-from adapters.sql.projections.erased import Base
+from adapters.sql.projections.erased import Base, measurement_id
 from adapters.sql.projections.stored_events import BodyReader
 from core import fold
 from core.event import ANOMALIES
@@ -140,10 +140,7 @@ def measurement_rows(ids: Ids, one: Projection) -> dict[Row, Row]:
 
 def _measurement_row(ids: Ids, one: Projection, record: fold.Measurement, *left: Any) -> tuple[Row, Row]:
     """Its key and itself; `left`: position and record of what has left the state."""
-    ours = one.base.measured.get(record.position) if one.base else None
-    if ours is None:
-        ours = ids.measurement(one.source, one.provider_id, record.measurement_id, record.key)
-    key: Row = (one.source, ours, one.version)
+    key: Row = (one.source, measurement_id(ids, one.base, one.source, one.provider_id, record), one.version)
     columns = (one.stream, record.position, record.measurement_id, record.state, record.outcome, mask(record.counts))
     return key, (*key, *columns, *(left or (None, None)))
 
