@@ -7,15 +7,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
+from sqlalchemy.event import listen
 
 from adapters.http.presenters import timelines, why
-from adapters.sql import LongStreams
+from adapters.sql import LongStreams, Projected, WantedStreams
 from adapters.sql.erasure.erase import Eraser
 from adapters.sql.erasure.retract import Retractor
 from adapters.sql.projections import dirty_streams
 from adapters.sql.projections.invalidation import Invalidator
+from adapters.sql.reads import parts, reads_parts
 from core import prefixes
 from core import why as core_why
+from core.fold import MACHINES
 from core.machines import records
 from tests.support.house import House, start, stop, wms
 from tests.support.releases import Release
@@ -206,6 +209,56 @@ def test_an_erasure_takes_the_prefixes_with_it(house: House):
     assert kept(house) == []
     visits(house)
     assert kept(house) == []
+
+
+def row_of(house: House) -> Projected:
+    fingerprints = [MACHINES["measurement"].fingerprint]
+    return house.api.reads.streams(WantedStreams(kind="session", fingerprints=fingerprints, limit=1))[0]
+
+
+def test_a_long_part_is_looked_up_a_chunk_at_a_time(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(parts, "MANY", 2)
+    visits(house)
+    asked: list[int] = []
+    listen(house.engine, "before_cursor_execute", lambda *told: asked.append(len(told[3])))
+
+    found = house.api.parts.behind(row_of(house), 0, 20)
+
+    assert found is not None
+    assert len(found.arrivals) == 20 + 4
+    assert max(asked) < 20
+    tells_the_same(house)
+
+
+def test_a_part_that_is_too_long_is_told_as_a_whole(house: House, monkeypatch: pytest.MonkeyPatch):
+    visits(house)
+    monkeypatch.setattr(reads_parts, "MOST", 8)
+
+    row = row_of(house)
+
+    assert house.api.parts.behind(row, 0, 7) is not None
+    assert house.api.parts.behind(row, 0, 8) is None
+    tells_the_same(house)
+
+
+def test_a_part_of_a_stream_that_moved_on_since_its_row_was_read_is_told_as_a_whole(house: House):
+    visits(house)
+    row = row_of(house)
+
+    come(house, *visit(7, "MEASUREMENT_CREATED"))
+
+    assert house.api.parts.behind(row, 0, 7) is None
+    assert house.api.parts.newest(row, 1, 7) is None
+
+
+def test_a_part_with_an_event_whose_body_is_gone_is_told_as_a_whole(house: House):
+    visits(house)
+    gone = "headers = NULL, body = NULL, salt = NULL, commitment = salt, erased = position"
+    with house.engine.begin() as connection:
+        connection.execute(text(f"UPDATE payloads SET {gone} WHERE position = 7"))
+
+    assert house.api.parts.between(row_of(house), 6, 7) is None
+    assert house.api.parts.between(row_of(house), 14, 15) is not None
 
 
 def test_a_version_that_is_built_has_prefixes_of_what_was_there(database_url: str):

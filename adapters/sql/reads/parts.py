@@ -1,8 +1,9 @@
 """Parts of long streams, told from the prefix before them: what they cost is their length, not that of their stream."""
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Executable, Select
 
 from adapters.sql.projections.projection import Code
 from adapters.sql.reads import reads_as_of
@@ -22,6 +23,9 @@ from core import fold, prefixes
 from core.clocks import Clocks
 from core.prefixes import NUMBERED
 from core.timeline import Following
+
+MANY = 500
+"""Values in one statement."""
 
 _ALL = 1 << 62
 _NOW = Clocks(_ALL)
@@ -72,9 +76,11 @@ class StreamParts:
                 return None
             return self._told(connection, row, stored)
 
-    def _told(self, connection: Connection, row: Row, stored: StoredPart) -> StreamPart:
+    def _told(self, connection: Connection, row: Row, stored: StoredPart) -> StreamPart | None:
         machine, read = fold.MACHINES[row.machine], self._code.sources[row.source].read
         arrivals = [arrival_of(read, *one) for one in stored.rows]
+        if not all(one.foldable for one in arrivals):
+            return None
         arrivals.sort(key=lambda one: one.event.position)
         first, events = stored.first, [one.event for one in arrivals]
         part = Following(events, machine.State() if first is None else fold.decode(machine, first.snapshot))
@@ -84,7 +90,7 @@ class StreamParts:
         if machine.name == NUMBERED:
             self._name(connection, row, stored, part)
         at = [one.position for one in events]
-        told = connection.execute(reads_as_of.repeats(stored.named, at, _NOW)) if at else ()
+        told = _found(connection, lambda some: reads_as_of.repeats(stored.named, some, _NOW), at)
         return StreamPart(part, arrivals, [Repeat(*one) for one in told], stored.until is None)
 
     def _name(self, connection: Connection, row: Row, stored: StoredPart, part: Following) -> None:
@@ -94,11 +100,17 @@ class StreamParts:
         if first is not None:
             named = {name for event in part.events if (name := part.state.elsewhere(event)) is not None}
             ours = [self._code.ids.measurement(source, session, name, "") for name in sorted(named)]
-            found = connection.execute(measurements_called(row, ours)).all() if ours else ()
+            found = _found(connection, lambda some: measurements_called(row, some), ours)
             held = first.held()
             begun = ((name, at) for at, name in found if at <= first.position or at in held)
             part.gone = frozenset(name for name, at in begun if at not in here)
-        part.names = {
-            one.opened: one.measurement_id
-            for one in connection.execute(measurements_begun(row, {*here, *(event.position for event in part.events)}))
-        }
+        begins = sorted({*here, *(event.position for event in part.events)})
+        part.names = dict(_found(connection, lambda some: measurements_begun(row, some), begins))
+
+
+def _found(
+    connection: Connection, asked: Callable[[Sequence[Any]], Executable], values: Sequence[Any]
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of all values: of so many that one statement could not have them."""
+    for start in range(0, len(values), MANY):
+        yield from map(tuple, connection.execute(asked(values[start : start + MANY])))

@@ -1,16 +1,29 @@
 """Statements on a part of a long stream: events between two of its prefixes, as they are now."""
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, select
 
 from adapters.sql.database.snapshot import hold_still
-from adapters.sql.database.tables import erased, events, measurements, prefixes, retractions, streams, unfolded
+from adapters.sql.database.tables import (
+    erased,
+    events,
+    measurements,
+    prefixes,
+    projections,
+    retractions,
+    streams,
+    unfolded,
+)
 from adapters.sql.reads.reads_as_of import Named, stored_events
 from adapters.sql.reads.reads_streams import Measured, Projected
+from core import fold
+
+MOST = 20_000
+"""Events of a part at most: of a longer one the whole stream is told."""
 
 _PIECE = 128
 _ALL = 1 << 62
@@ -54,10 +67,11 @@ class PartReader:
     def read(self, first: Select[Any], until: int | None, most: int) -> StoredPart | None:
         """From the prefix that `first` finds up to one behind the event `until`, or behind so many events.
 
-        None where the stream has to be told as a whole: it waits to be folded, or not all of it is in the fold.
+        None where the stream has to be told as a whole: it waits to be folded, not all of it is in the fold, it has
+        moved on since its row was read, or the part is too long.
         """
         named = self._named()
-        if named is None or not self._is_whole(named):
+        if named is None or not self._is_current() or not self._is_whole(named):
             return None
         start = self._prefix(first)
         above = start.position if start is not None else 0
@@ -65,7 +79,9 @@ class PartReader:
             until = self._connection.scalar(_positions(named, above).limit(1).offset(most))
         end = None if until is None else self._prefix(_prefixes(self._row, until))
         held = frozenset[int]() if start is None else start.held()
-        rows = [row for row in self._rows(named, above, end) if row[0] not in held]
+        rows = [row for row in self._rows(named, above, held, end) if row[0] not in held]
+        if len(rows) > MOST:
+            return None
         before = None if start is None else self._event(named, start.last)
         return StoredPart(named, start, end, rows, before)
 
@@ -74,6 +90,13 @@ class PartReader:
         query = select(streams.c.source, streams.c.stream, streams.c.kind, streams.c.provider_id, streams.c.opened)
         found = self._connection.execute(query.where(streams.c.source == row.source, streams.c.stream == row.stream))
         return next((Named._make([*one, None, None, None, None]) for one in found), None)
+
+    def _is_current(self) -> bool:
+        """Whether the stream is where it was when its row was read: its prefixes are of the same events then."""
+        row, its = self._row, projections.c
+        own = (its.source == row.source, its.stream == row.stream, its.fingerprint == row.fingerprint)
+        position = self._connection.scalar(select(its.position).where(*own))
+        return bool(position == fold.decode(fold.MACHINES[row.machine], row.snapshot).position)
 
     def _is_whole(self, named: Named) -> bool:
         """Whether the prefixes hold, and every event of the stream is folded."""
@@ -92,9 +115,10 @@ class PartReader:
         position, last, others, snapshot = found
         return StoredPrefix(position, last, bytes(others), bytes(snapshot))
 
-    def _rows(self, named: Named, above: int, end: StoredPrefix | None) -> list[Any]:
+    def _rows(self, named: Named, above: int, held: Collection[int], end: StoredPrefix | None) -> list[Any]:
         last = end.position if end is not None else _ALL
-        rows = list(takewhile(lambda row: row[0] <= last, self._rows_behind(named, above)))
+        behind = takewhile(lambda row: row[0] <= last, self._rows_behind(named, above))
+        rows = list(islice(behind, MOST + len(held) + 1))
         if end is not None and end.held():
             more = stored_events().where(events.c.source == named.source, events.c.position.in_(sorted(end.held())))
             rows += self._connection.execute(more)
@@ -131,7 +155,7 @@ def measurements_called(row: Projected | Measured, names: Sequence[str]) -> Sele
     return select(its.opened, its.measurement_id).where(*own)
 
 
-def measurements_begun(row: Projected | Measured, positions: Collection[int]) -> Select[Any]:
+def measurements_begun(row: Projected | Measured, positions: Sequence[int]) -> Select[Any]:
     """The same of those that began with these events."""
     its = measurements.c
     own = (its.stream == row.stream, its.opened.in_(positions), its.fingerprint == row.fingerprint)
