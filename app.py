@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from functools import partial
 from itertools import repeat
+from typing import Any
 
 import structlog
 from flask import Flask
@@ -64,8 +65,8 @@ def serve(settings: Settings, asked: Serving) -> str | None:
         return Supervisor(first, stages, hand, Handed.complete, Reloading(reload)).run()
 
 
-def _serving(work: Callable[..., object], ports: Iterable[tuple[object, ...]]) -> list[Child]:
-    return [Child("server", partial(work, *each), takes_anew=True) for each in ports]
+def _serving(work: Callable[..., object], ports: Iterable[tuple[Any, ...]]) -> list[Child]:
+    return [Child("server", partial(work, port, *rest), takes_anew=True, port=port) for port, *rest in ports]
 
 
 def main() -> None:

@@ -7,6 +7,8 @@ from functools import partial
 from socket import socket
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from adapters.http import CHANGES, EVENTS, Api, Door, Tally, read_changes, read_tail
 from adapters.server import (
     FORWARD_METRICS,
@@ -25,7 +27,7 @@ from adapters.server import (
     wait_for_parent,
     write_for_parent,
 )
-from adapters.sql import carrying
+from adapters.sql import Unavailable, carrying
 from wiring.forwarding import background, forwarding, renew_background
 from wiring.limits import limits
 from wiring.parts import THREADS, Handed, Parts, wire_handed
@@ -120,7 +122,7 @@ def maintain(parent: Parent) -> None:
     Those that serve and write share their interpreters with nobody. It keeps SQLite's files open.
     """
     parts = wire_handed(parent.hand, keeps=True)
-    _open_first(parts, parent.hand)
+    _keep_files(parts, parent.hand)
     with (
         carrying(parts.engine),
         closing(parts.sealer()),
@@ -135,12 +137,17 @@ def maintain(parent: Parent) -> None:
 def keep(parent: Parent) -> None:
     """The same of a service that only reads: it keeps SQLite's files open."""
     parts = wire_handed(parent.hand, keeps=True)
-    _open_first(parts, parent.hand)
+    _keep_files(parts, parent.hand)
     wait_for_parent(parent, lambda _: None)
     parts.close()
 
 
-def _open_first(parts: Parts, hand: Handed) -> None:
-    """At a service's start, so that the others find the files there. One that is started anew does without."""
-    if hand.files is None:
+def _keep_files(parts: Parts, hand: Handed) -> None:
+    """Opens SQLite's, so that the other processes find them there. One that is started anew goes on without them."""
+    if parts.engine.dialect.name != "sqlite":
+        return
+    try:
         parts.engine.connect().close()
+    except (Unavailable, SQLAlchemyError):
+        if hand.files is None:
+            raise

@@ -20,7 +20,7 @@ _logger = structlog.get_logger()
 
 
 def reload(hand: Handed) -> Reloaded | None:
-    """Reads them, and records what changed. None where something is wrong, which changes nothing.
+    """Reads the secrets again, and records what changed. None where something is wrong, which changes nothing.
 
     Logs what became of it, never what was read.
     """

@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from socket import SHUT_WR, socket, socketpair
+from socket import SHUT_WR, socket
 from time import monotonic
 from typing import Any
 
@@ -14,7 +14,7 @@ from adapters.server.forked import forked
 from adapters.server.parent import Parent, framed
 
 LOOK = 2.0
-"""Seconds between two looks at most. More of them without a sign count as so many: we may have been stopped as well."""
+"""Seconds between two looks at most. A longer wait counts as no more than that: we may have been stopped as well."""
 SILENT = 10.0
 """Seconds without a sign, behind which a process is killed."""
 STARTING = 120.0
@@ -39,11 +39,15 @@ class Child:
     One that was killed may have been in the way of somebody. One that ends by itself at its start, time and again, is
     broken, and is started no more: `broken` tells why. `needed`: whether the service cannot do without it.
     `takes_anew`: whether the process reads what it is handed while it runs; `unsent` is what waits for that.
+    `port`: the socket that it listens on, and that no other process may hold.
     """
 
-    def __init__(self, name: str, work: Work, *, needed: bool = True, takes_anew: bool = False) -> None:
+    def __init__(
+        self, name: str, work: Work, *, needed: bool = True, takes_anew: bool = False, port: socket | None = None
+    ) -> None:
         self.name = name
         self.needed = needed
+        self.port = port
         self.broken: str | None = None
         self.line: socket | None = None
         """To its process: signs of life come through it, and it ends with that."""
@@ -70,19 +74,9 @@ class Child:
         """Whether nothing runs, and nothing will."""
         return self.line is None and self.due is None
 
-    def start(self, others: Iterable[socket]) -> None:
-        """Starts a process. `others`: lines to other ones. Raises OSError."""
-        ours, theirs = socketpair()
-        with theirs:
-            try:
-                parent = Parent(self._hand, theirs)
-                self._process = forked(f"hookfold-{self.name}", lambda: self._work(parent), [*others, ours])
-            except OSError:
-                ours.close()
-                raise
-        ours.setblocking(False)
-        self.line, self.due = ours, None
-        self._silent, self._lives_since = -STARTING, None
+    def begin(self) -> None:
+        """Has the first process started."""
+        self.due = monotonic()
 
     def hand(self, hand: Any) -> None:
         """Gives the next process something else to work with, and this one where it takes that."""
@@ -93,7 +87,7 @@ class Child:
     def send(self) -> None:
         """As much as the process takes now of what is unsent."""
         if self.line is not None:
-            with suppress(BlockingIOError, BrokenPipeError):  # it died: its line ends
+            with suppress(OSError):  # it takes no more now, or died: its line ends
                 self.unsent = self.unsent[self.line.send(self.unsent) :]
 
     def hear(self) -> None:
@@ -128,14 +122,17 @@ class Child:
             self.due = monotonic() + _LAST_WORDS
 
     def act(self, others: Iterable[socket]) -> None:
-        """What is due: a process is killed at last; or a death is told, and behind a pause the next process started."""
+        """What is due: a process is killed at last; or a death is told, and behind a pause the next process started.
+
+        `others`: sockets that belong to other ones.
+        """
         self.due = None
         if self._told:
             self._kill("it did not end in time")
         elif self._status is not None:
             self._judge(self._status)
         else:
-            self._start_anew(others)
+            self._start(others)
 
     def _kill(self, reason: str) -> None:
         if self.line is not None:
@@ -174,9 +171,16 @@ class Child:
     def _pause(self) -> None:
         self.due = monotonic() + min(_LONGEST_PAUSE, _PAUSE * 2**self._deaths)
 
-    def _start_anew(self, others: Iterable[socket]) -> None:
+    def _start(self, others: Iterable[socket]) -> None:
         try:
-            self.start(others)
+            self._process, line = forked(f"hookfold-{self.name}", self._run, others)
         except OSError as error:  # the system has no room for a process now
             _logger.error("start_failed", reason=str(error))  # noqa: TRY400 - a line, not a traceback
             self._pause()
+            return
+        line.setblocking(False)
+        self.line, self._silent, self._lives_since = line, -STARTING, None
+
+    def _run(self, line: socket) -> None:
+        """In the process."""
+        self._work(Parent(self._hand, line))

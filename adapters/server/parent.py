@@ -30,12 +30,18 @@ class HandedAnew:
 
     def read(self) -> None:
         """Once, when there is something to read."""
-        piece = self._line.recv(_READ)
+        piece = self._received()
         if not piece:
             self._ended()
         self._some += piece
         while (whole := self._whole()) is not None:
             self._renew(whole)
+
+    def _received(self) -> bytes:
+        try:
+            return self._line.recv(_READ)
+        except ConnectionResetError:  # it died before it had read our last sign of life: an event loop says so once
+            return b""
 
     def _whole(self) -> Any | None:
         size = _LENGTH + int.from_bytes(self._some[:_LENGTH])

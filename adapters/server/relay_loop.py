@@ -1,7 +1,6 @@
 """Runs the process that delivers what waits: an event loop of its own, so that nobody waits for it."""
 
 import asyncio
-import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,7 +12,7 @@ import uvloop
 from adapters.server.link import Link
 from adapters.server.parent import HandedAnew, Parent
 from adapters.server.pulse import EVERY, Pulse
-from adapters.server.signals import STOPS
+from adapters.server.signals import leave_to_parent
 from adapters.sql import Entry, Receipt, Unavailable
 
 _logger = structlog.get_logger()
@@ -45,8 +44,8 @@ Renew = Callable[[Sequence[Background], Any], None]
 
 
 def relay_for_parent(parent: Parent, made: Made, link: Link, renew: Renew) -> None:
-    """Delivers until the parent's line ends, or SIGTERM comes. `renew`: see there."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this process
+    """Delivers until the parent's line ends. `renew`: see there."""
+    leave_to_parent()
     uvloop.run(_relay(parent, made, link, renew))
 
 
@@ -56,8 +55,6 @@ async def _relay(parent: Parent, made: Made, link: Link, renew: Renew) -> None:
     pulse = Pulse(LONGEST, parent.line)
     pulse.start()
     told = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, told.set)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     with ThreadPoolExecutor(1, "hookfold-outbox") as thread:
         relays = made(partial(loop.run_in_executor, thread), partial(_commit, link))
         loop.add_reader(parent.line, HandedAnew(parent.line, partial(renew, relays), told.set).read)

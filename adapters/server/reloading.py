@@ -5,12 +5,14 @@ import pickle
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from socket import socket, socketpair
+from socket import socket
+from time import monotonic
 from typing import Any, NamedTuple
 
 import structlog
 
 from adapters.server.forked import forked
+from adapters.server.signals import STOPS
 
 
 class Reloaded(NamedTuple):
@@ -23,33 +25,34 @@ class Reloaded(NamedTuple):
 Reload = Callable[[Any], Reloaded | None]
 """(what the processes work with) -> what was read; None where nothing changes."""
 _READ = 65_536
+_LONGEST = 60.0
+"""Seconds for a process to read them: a file may lie where nobody answers."""
 _logger = structlog.get_logger()
 
 
 class Reloading:
-    """One at a time. `line`: to the process under way, at which its outcome comes."""
+    """One at a time. `line`: to the process under way, through which its outcome comes; `due`: when it is given up."""
 
     def __init__(self, reload: Reload) -> None:
         self._reload = reload
         self.line: socket | None = None
+        self.due: float | None = None
         self._process = 0
         self._outcome = b""
 
     def begin(self, hand: Any, others: Iterable[socket]) -> None:
-        """Starts the process. `others`: lines to other ones."""
-        ours, theirs = socketpair()
-        with theirs:
-            try:
-                self._process = forked("hookfold-reload", partial(self._give, hand, theirs), [*others, ours])
-            except OSError as error:
-                ours.close()
-                _logger.error("reload_failed", reason=str(error), mend="send SIGHUP again")  # noqa: TRY400 - a line, not a traceback
-                return
-        self.line, self._outcome = ours, b""
+        """Starts the process. `others`: sockets that belong to other ones."""
+        try:
+            self._process, self.line = forked("hookfold-reload", partial(self._give, hand), others)
+        except OSError as error:
+            _fail(str(error))
+            return
+        self._outcome, self.due = b"", monotonic() + _LONGEST
 
-    def _give(self, hand: Any, theirs: socket) -> None:
+    def _give(self, hand: Any, line: socket) -> None:
         """In that process."""
-        theirs.sendall(pickle.dumps(self._reload(hand)))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+        line.sendall(pickle.dumps(self._reload(hand)))
 
     def read(self) -> Reloaded | None:
         """Once there is something to read: what was read again, if it is known and not None."""
@@ -57,14 +60,30 @@ class Reloading:
         self._outcome += piece
         if piece:
             return None
-        self.leave()
-        found: Reloaded | None = pickle.loads(self._outcome) if self._outcome else None  # noqa: S301 - from our own process
+        if self._ended() != 0:
+            _fail("the process that read them died")
+            return None
+        found: Reloaded | None = pickle.loads(self._outcome)  # noqa: S301 - from our own process
         return found
+
+    def give_up(self) -> None:
+        """Ends the process that has taken too long."""
+        self.leave()
+        _fail(f"nothing came of it in {_LONGEST:.0f} seconds")
 
     def leave(self) -> None:
         """Ends the process that is under way, if one is."""
         if self.line is not None:
             os.kill(self._process, signal.SIGKILL)
-            os.waitpid(self._process, 0)
+            self._ended()
+
+    def _ended(self) -> int:
+        """The status with which it did."""
+        if self.line is not None:
             self.line.close()
-            self.line = None
+        self.line = self.due = None
+        return os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
+
+
+def _fail(reason: str) -> None:
+    _logger.error("reload_failed", reason=reason, mend="nothing was changed: send SIGHUP again")

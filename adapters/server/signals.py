@@ -1,4 +1,4 @@
-"""What a service is ended by, or reads its secrets again, and how its main process hears of it."""
+"""The signals that end a service or have it read its secrets again, and how its main process hears of them."""
 
 import os
 import signal
@@ -23,6 +23,7 @@ class Signals:
         signal.set_wakeup_fd(self._telling.fileno(), warn_on_full_buffer=False)
         for told in (*STOPS, RELOAD):
             signal.signal(told, lambda *_: None)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nobody learns how a process ended
         self._terminal = os.isatty(0)
 
     def fileno(self) -> int:

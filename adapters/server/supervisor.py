@@ -26,8 +26,8 @@ class Supervisor:
     """Starts `first`, and the others once it gives a sign of life.
 
     `stages`: the others; those of one are told to end once those before it have ended, and `first` behind them all.
-    `hand`: what `first` works with; `complete` makes of it what all do. `reloading`, which each SIGHUP begins, has
-    something else for them.
+    `hand`: what `first` works with; `complete` makes of it what all work with. Each SIGHUP begins `reloading`, which
+    has something else for them.
     """
 
     def __init__(
@@ -48,16 +48,21 @@ class Supervisor:
     def run(self) -> str | None:
         """Returns once this process was told to stop and all have ended; if the service cannot do its work, why."""
         self._first.hand(self._hand)
-        self._first.start(self._lines())
+        self._first.begin()
         while not all(child.ended for child in self._children):
             self._turn()
         self._reloading.leave()
         return self._broken
 
     def _lines(self) -> list[socket]:
-        """To all processes: none of them may hold another one's."""
+        """To all processes."""
         lines = [self._reloading.line, *(child.line for child in self._children)]
         return [line for line in lines if line is not None]
+
+    def _foreign(self, own: Child | None = None) -> list[socket]:
+        """What a process must not hold: every line, and the ports of other ones."""
+        ports = [child.port for child in self._children if child is not own]
+        return [*self._lines(), *(port for port in ports if port is not None)]
 
     def _turn(self) -> None:
         began = monotonic()
@@ -66,6 +71,8 @@ class Supervisor:
             self._keep(child, ready, monotonic() - began)
         if self._reloading.line in ready:
             self._take(self._reloading.read())
+        elif self._reloading.due is not None and self._reloading.due <= monotonic():
+            self._reloading.give_up()
         if self._signals in ready:
             self._listen()
         if self._stopping:
@@ -74,7 +81,7 @@ class Supervisor:
             self._begin()
         elif self._reload_wanted and self._reloading.line is None:
             self._reload_wanted = False
-            self._reloading.begin(self._hand, self._lines())
+            self._reloading.begin(self._hand, self._foreign())
 
     def _ready(self) -> set[Any]:
         """What has something to read, or a child that takes something; waits for that, or until something is due."""
@@ -98,7 +105,7 @@ class Supervisor:
         else:
             child.miss(waited)
         if child.due is not None and child.due <= monotonic():
-            child.act(self._lines())
+            child.act(self._foreign(child))
         if child.needed and child.broken is not None:
             self._broken = self._broken or child.broken
             self._stop()
@@ -109,7 +116,7 @@ class Supervisor:
             self._hand_out(self._complete(self._hand))
             for child in self._children:
                 if child is not self._first:
-                    child.start(self._lines())
+                    child.begin()
 
     def _listen(self) -> None:
         stop, reload = self._signals.read()
@@ -131,9 +138,8 @@ class Supervisor:
             child.hand(hand)
 
     def _stop(self) -> None:
-        if not self._stopping:
-            self._stopping = True
-            self._signals.ignore()
+        self._stopping = True
+        self._signals.ignore()
 
     def _end_next(self) -> None:
         """Tells the first stage that has not ended, all of it at once: each may have clients that it waits for."""

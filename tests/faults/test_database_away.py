@@ -105,6 +105,7 @@ def test_postgresql_stopped_under_load_and_started_again(own_postgres: Postgres,
             assert log.all(lambda service: service.send("GET", "/v1/events/stream").status) == [503, 503]
             os.kill(log.services[0].children()["server"][0], signal.SIGKILL)
             os.kill(log.services[0].children()["writer"][0], signal.SIGKILL)
+            os.kill(log.services[0].children()["upkeep"][0], signal.SIGKILL)
             await_(lambda: _health(log.services[0]) == 200)
             assert log.deliver("away") == [503, 503]
             assert log.state() == [(200, 503)] * 2

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.server.pulse import EVERY
 from tests.support.logs import wms
 from tests.support.service import CONFIGURATION, Service, free_port, running, surroundings
+from tests.support.supervised import await_end
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the service's processes in /proc")
 
@@ -50,6 +52,18 @@ def test_clients_that_left_while_a_thread_asked_the_writer_do_not_keep_it(servic
     service.process.send_signal(signal.SIGTERM)
 
     assert service.process.wait(15) == 0
+
+
+def test_every_process_ends_with_a_main_process_that_had_not_read_their_last_signs_of_life(service: Service):
+    children = [child for kind in service.children().values() for child in kind]
+    os.kill(service.process.pid, signal.SIGSTOP)
+    time.sleep(2 * EVERY)  # each gives one meanwhile
+
+    os.kill(service.process.pid, signal.SIGKILL)
+
+    assert len(children) == 3
+    for child in children:
+        await_end(child)
 
 
 def test_a_process_that_is_started_anew_has_the_configuration_of_the_others(service: Service, tmp_path: Path):

@@ -19,7 +19,7 @@ from wiring.parts import now
 
 HOUR = 3_600_000_000
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n" + b"x" * 21
-FAILS = b"HTTP/1.1 500 Oh\r\nContent-Length: 5\r\n\r\nsorry"
+FAILS = b"HTTP/1.1 500 Oh\r\nConnection: close\r\nContent-Length: 5\r\n\r\nsorry"
 
 
 @pytest.fixture(autouse=True)

@@ -66,7 +66,7 @@ def test_one_that_is_told_to_stop_while_a_process_is_to_be_started_anew_stops():
 
 
 def test_a_process_whose_work_does_not_go_on_is_killed_and_started_anew():
-    with supervised("run([Child('other', stalls)], LOOK=0.2, SILENT=1.0)") as main:
+    with supervised("run([Child('other', stalls)], SILENT=2.5)") as main:
         hung = main.process_that("hangs")
 
         main.expect("it gave no sign of life")
@@ -74,7 +74,7 @@ def test_a_process_whose_work_does_not_go_on_is_killed_and_started_anew():
 
 
 def test_a_process_that_hangs_before_its_first_sign_is_killed():
-    with supervised("run([Child('other', hangs)], LOOK=0.2, SILENT=0.5, STARTING=0.5)") as main:
+    with supervised("run([Child('other', hangs)], SILENT=1.5, STARTING=0.5)") as main:
         hung = main.process_that("hangs")
 
         main.expect("it gave no sign of life")
