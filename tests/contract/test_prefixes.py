@@ -16,11 +16,12 @@ from adapters.sql.erasure.retract import Retractor
 from adapters.sql.projections import dirty_streams
 from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.reads import parts, reads_parts
+from adapters.sql.replay.replay import Replay
 from core import prefixes
 from core import why as core_why
 from core.fold import MACHINES
 from core.machines import records
-from tests.support.house import House, start, stop, wms
+from tests.support.house import NOON, House, start, stop, wms
 from tests.support.releases import Release
 
 few = settings(max_examples=4, suppress_health_check=list(HealthCheck), deadline=None)
@@ -269,6 +270,41 @@ def test_a_version_that_is_built_has_prefixes_of_what_was_there(database_url: st
     release.rebuild("measurement")
 
     assert len(kept(house)) > len(before)
+    house.close()
+    release.close()
+
+
+def test_a_version_whose_name_was_used_before_has_none_of_the_old_prefixes(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    house, release = House(database_url), Release(database_url)
+    visits(house)
+    first = release.own("measurement")
+    release.rebuild("measurement")
+    come(house, *visit(7, "MEASUREMENT_CREATED"))
+    marked, marks, delete = f"SELECT * FROM unfolded WHERE version = '{first}'", list[int](), Replay._delete_some
+
+    def delete_some(*told: Any) -> bool:
+        marks.append(len(release.rows(marked)))
+        return delete(*told)
+
+    monkeypatch.setattr(Replay, "_delete_some", delete_some)
+    assert release.rows(marked)
+
+    Replay(house.engine, house.code, lambda: NOON, record=house.recorder.record).drop()
+
+    assert set(marks) == {0}
+    before = set(kept(house))
+    with house.engine.begin() as connection:
+        there = "source, stream, position + 1, last, others, run, snapshot"
+        names = "source, stream, position, last, others, run, snapshot, fingerprint"
+        connection.execute(text(f"INSERT INTO prefixes ({names}) SELECT {there}, '{first}' FROM prefixes LIMIT 1"))
+    stale = set(kept(house)) - before
+    release.rebuild("measurement")
+
+    assert release.own("measurement") == first
+    assert stale
+    assert not stale & set(kept(house))
     house.close()
     release.close()
 

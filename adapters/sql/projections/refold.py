@@ -283,8 +283,8 @@ class Refolder:
             measured |= one.measured
         if not first:
             self._forget_measurements(cursor, [one.stream for one in folded], measured)
-            self.forget_prefixes(cursor, [one.key for one in folded])
             clear(cursor, self._dialect, [one.stream for one in folded])
+        self.forget_prefixes(cursor, [one.key for one in folded])
         if measured:
             self._dialect.insert(cursor, MEASUREMENTS, list(measured.values()))
         if runs := [row for one in folded for row in one.runs]:

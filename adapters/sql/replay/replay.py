@@ -237,6 +237,9 @@ class Replay:
         self._builder.fold_the_rest(cursor, version)
 
     def _drop(self, version: Version) -> None:
+        """The marks go first: what finds one folds the stream, and would leave rows behind those that went."""
+        with self._transactions.turn() as cursor:
+            cursor.execute(_DROP_MARKS.replace("?", self._dialect.mark), (version.version,))
         streams = ("runs", "prefixes", "projections")
         for table, key in (("measurements", "measurement"), *((table, "stream") for table in streams)):
             for source in self._sources_of(table):
