@@ -73,7 +73,9 @@ def _launcher() -> socket.socket:
 
 def main(control: socket.socket) -> None:
     """Forks for each request, until nobody can ask any more. A service goes on behind this, and ends by itself."""
-    import app  # noqa: F401 - so that it is there in each
+    import alembic.command  # noqa: F401 - what a start imports is there in each
+
+    import app  # noqa: F401
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
