@@ -116,7 +116,7 @@ def record_of(row: Measured) -> Measurement:
         return record_in(row.record)
     for record in state_of(row).records():
         if record.position == row.opened:
-            return record  # type: ignore[no-any-return]
+            return record  # type: ignore[no-any-return]  # each machine has a state of its own
     raise NotFound("no such measurement")
 
 
