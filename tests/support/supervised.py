@@ -1,14 +1,15 @@
 """A main process with processes that do little, which it keeps running; what all of them tell comes in lines."""
 
-import subprocess
-import sys
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
-HOUSE = Path(__file__).parents[2]
+from tests.support.launcher import Launched, launch
+
 LONGEST = 60.0
 WORKS = """
 import os, sys, time
@@ -58,12 +59,12 @@ def run(*stages, first=lives, reload=lambda hand: None, **settings):
 class Main(NamedTuple):
     """The main process."""
 
-    process: subprocess.Popen[str]
+    process: Launched
+    lines: IO[str]
 
     def expect(self, word: str) -> str:
         """What follows that word in the next line that tells it."""
-        assert self.process.stderr
-        for line in self.process.stderr:
+        for line in self.lines:
             if word in line:
                 return line.partition(word)[2].strip()
         raise AssertionError(f"{word} was not told")
@@ -74,18 +75,22 @@ class Main(NamedTuple):
 
     def end(self) -> int:
         """Its exit code, once it was told to stop."""
-        self.process.terminate()
+        self.process.send_signal(signal.SIGTERM)
         return self.process.wait(LONGEST)
 
 
 @contextmanager
 def supervised(code: str) -> Iterator[Main]:
     """A main process that runs the code behind `WORKS`."""
-    with subprocess.Popen([sys.executable, "-c", WORKS + code], cwd=HOUSE, stderr=subprocess.PIPE, text=True) as main:
+    read, write = os.pipe()
+    with os.fdopen(read) as lines:
+        with os.fdopen(write, "wb") as log:
+            process = launch(WORKS + code, [], os.environ, log)
         try:
-            yield Main(main)
+            yield Main(process, lines)
         finally:
-            main.kill()
+            process.send_signal(signal.SIGKILL)
+            process.wait(LONGEST)
 
 
 def await_end(process: int) -> None:

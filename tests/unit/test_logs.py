@@ -1,14 +1,15 @@
 """Log lines: one for each event, whatever is in it, and nothing of what somebody sent."""
 
 import json
-import subprocess
-import sys
+import os
+import tempfile
 from typing import Any
 
 from adapters.server.logs import LONGEST
+from tests.support.launcher import launch
 
 SETUP = """
-import logging, structlog
+import logging, os, sys, structlog; os.dup2(os.open(sys.argv[1], os.O_WRONLY), 1)
 from adapters.server import configure_logs
 configure_logs()
 log = structlog.get_logger()
@@ -18,9 +19,11 @@ HOSTILE = "one\r\ntwo\x1b[31m\u2028\u0085\x00"
 
 def logged(code: str) -> list[dict[str, Any]]:
     """What a process that runs the code logs."""
-    ended = subprocess.run([sys.executable, "-c", SETUP + code], capture_output=True, check=True)
-    assert ended.stdout == b""
-    return [json.loads(line) for line in ended.stderr.decode("ascii").splitlines()]
+    with tempfile.NamedTemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        assert launch(SETUP + code, [stdout.name], os.environ, stderr).wait() == 0
+        stderr.seek(0)
+        assert stdout.read() == b""
+        return [json.loads(line) for line in stderr.read().decode("ascii").splitlines()]
 
 
 def test_control_characters_and_line_ends_stay_inside_of_the_line():

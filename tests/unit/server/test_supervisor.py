@@ -93,7 +93,7 @@ def test_processes_end_in_the_order_of_their_stages():
     with supervised("run([Child('a', lives), Child('b', lives)], [Child('c', lives)])") as main:
         first, a, b, c = (main.process_that("lives") for _ in range(4))
 
-        main.process.terminate()
+        main.process.send_signal(signal.SIGTERM)
 
         assert {main.process_that("ends"), main.process_that("ends")} == {a, b}
         assert main.process_that("ends") == c
@@ -106,7 +106,7 @@ def test_every_process_ends_with_the_main_one_also_those_that_were_started_late(
         os.kill(a, signal.SIGKILL)
         anew = main.process_that("lives")
 
-        main.process.kill()
+        main.process.send_signal(signal.SIGKILL)
 
         for process in (first, b, anew):
             await_end(process)
