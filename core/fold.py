@@ -1,8 +1,7 @@
 """Events in canonical order -> state and trace: pure, and the same for every order of arrival."""
 
-from collections.abc import Callable, Container, Iterable, Iterator
-from itertools import islice
-from sys import intern
+from collections.abc import Container, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -16,8 +15,6 @@ from core.machines.registration import registration
 from core.machines.session import session
 from core.machines.state import NOTHING_SET, Kind, Run, Settings, State, Stretch, by_position_and_kind
 from core.machines.table import Arm, nothing
-from core.order import OUTCOMES
-from core.prefixes import NUMBERED, Cuts, Prefix
 from core.sequence_order import OVERLAP
 
 __all__ = [
@@ -31,11 +28,9 @@ __all__ = [
     "State",
     "Step",
     "advance",
-    "bare",
     "decode",
     "encode",
     "fold",
-    "fold_loaded",
     "late_ones",
     "late_positions",
     "trace",
@@ -51,8 +46,6 @@ SKEW: Instant = 300 * SECOND
 LATE = (Note("late", "arrived after an event that follows it in sequence"),)
 SKIPPED = nothing("recorded, but not understood")
 NEVER = 1 << 63
-PLACING = ("key", "attempt")
-NO_DATA: dict[str, Any] = {}
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -83,7 +76,7 @@ def fold(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, 
     """
     state = kind.State() if onto is None else onto
     for event, notes in _walk(kind, state, events):
-        _apply(kind, state, event, notes, settings)
+        apply(kind, state, event, notes, settings)
     return state
 
 
@@ -97,38 +90,8 @@ def advance(kind: Kind, state: Any, event: Event, settings: Settings = NOTHING_S
     notes = kind.follow(state, event)
     if notes is None:
         return False
-    _apply(kind, state, event, notes, settings)
+    apply(kind, state, event, notes, settings)
     return True
-
-
-def bare(event: Event) -> Event:
-    """What decides the event's place, without what else it says."""
-    kept = {name: event.data[name] for name in PLACING if name in event.data} if event.type in OUTCOMES else NO_DATA
-    return msgspec.structs.replace(event, type=intern(event.type), data=kept, notes=())
-
-
-def fold_loaded(
-    kind: Kind,
-    events: Iterable[Event],
-    load: Callable[[Iterator[int]], Iterator[Event]],
-    settings: Settings,
-    onto: Any,
-    keep: Callable[[Prefix], None] | None = None,
-) -> Any:
-    """The same as `fold`, from bare events; `load` gives the whole ones at positions, in that order.
-
-    `keep` is given the prefixes, of whose states it has to take what it wants at once.
-    """
-    state = kind.State() if onto is None else onto
-    places = [(stretch, list(stretch.events)) for stretch in kind.arrange(events)]
-    whole = load(event.position for _, placed in places for event in placed)
-    loaded = (msgspec.structs.replace(stretch, events=islice(whole, len(placed))) for stretch, placed in places)
-    cuts = Cuts(kind, places) if keep is not None and onto is None else None
-    for event, notes in _along(kind, state, loaded, _late([stretch for stretch, _ in places])):
-        _apply(kind, state, event, notes, settings)
-        if cuts is not None and keep is not None and (prefix := cuts.behind(state, event)) is not None:
-            keep(prefix)
-    return state
 
 
 def walked(
@@ -140,7 +103,7 @@ def walked(
     may come later. `state` is moved on in place, and sheds what was told: in the end it holds the regions, the outcome,
     the counts and the measurements.
     """
-    for event, notes in _along(kind, state, stretches, late):
+    for event, notes in along(kind, state, stretches, late):
         yield _traced(kind, state, event, notes, settings)
         state.shed()
 
@@ -156,28 +119,27 @@ def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET,
 
 
 def resumed(
-    kind: Kind, state: Any, events: Iterable[Event], late: Container[int], settings: Settings, gone: Container[str]
+    kind: Kind, state: Any, events: Iterable[Event], late: AbstractSet[int], settings: Settings, gone: Container[str]
 ) -> list[Step] | None:
     """What each event did that comes behind a prefix, whose state is moved on in place; None where that is not certain.
 
     `late` has the positions of those among them that arrived after one that comes behind all of them; `gone` the ids of
     measurements that began in the prefix and have left its state. `measurement_id` is not told.
     """
-    events = list(events) if kind.name == NUMBERED else [one for part in kind.arrange(events) for one in part.events]
-    late_here = set(late_ones(event.position for event in reversed(events)))
+    stretches = kind.go_on(state, events)
+    if stretches is None:
+        return None
     steps: list[Step] = []
-    for event in events:
-        notes = kind.follow(state, event)
-        if notes is None or state.elsewhere(event) in gone:
+    for event, notes in along(kind, state, stretches, late_in(stretches) | late):
+        if state.elsewhere(event) in gone:
             return None
-        before = LATE if event.position in late_here or event.position in late else ()
-        steps.append(_traced(kind, state, event, (*before, *notes), settings))
+        steps.append(_traced(kind, state, event, notes, settings))
     return steps
 
 
 def late_positions(kind: Kind, events: Iterable[Event]) -> set[int]:
     """Positions of the events that arrived after one that comes behind them in canonical order."""
-    return _late(kind.arrange({event.key: event for event in events}.values()))
+    return late_in(kind.arrange({event.key: event for event in events}.values()))
 
 
 def encode(state: Any) -> bytes:
@@ -191,19 +153,21 @@ def decode(kind: Kind, snapshot: bytes) -> Any:
 
 
 def _walk(kind: Kind, state: State, events: Iterable[Event]) -> Iterator[tuple[Event, tuple[Note, ...]]]:
-    """The events in canonical order, each with what its place makes of it; a stretch begins when it is reached."""
+    """The events in canonical order, each with what its place makes of it."""
     stretches = kind.arrange({event.key: event for event in events}.values())
-    yield from _along(kind, state, stretches, _late(stretches))
+    yield from along(kind, state, stretches, late_in(stretches))
 
 
-def _late(stretches: Iterable[Stretch]) -> set[int]:
+def late_in(stretches: Iterable[Stretch]) -> set[int]:
+    """Positions of those that arrived after one that comes behind them. Stretches of lists, since they are read."""
     positions = [event.position for stretch in stretches for event in stretch.events]
     return set() if positions == sorted(positions) else set(late_ones(reversed(positions)))
 
 
-def _along(
+def along(
     kind: Kind, state: State, stretches: Iterable[Stretch], late: Container[int]
 ) -> Iterator[tuple[Event, tuple[Note, ...]]]:
+    """The events of arranged stretches, each with what its place makes of it; a stretch begins when it is reached."""
     for stretch in stretches:
         kind.begin(state, stretch)
         for event in stretch.events:
@@ -221,7 +185,7 @@ def late_ones(backwards: Iterable[int]) -> Iterator[int]:
             earliest = position
 
 
-def _apply(
+def apply(
     kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings
 ) -> tuple[Arm, list[Anomaly]]:
     """Folds one event: the row that applied, and the event's anomalies."""
@@ -274,7 +238,7 @@ def _observe_time(state: State, event: Event, at: Instant) -> None:
 def _traced(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings) -> Step:
     before = _regions(state)
     guards = _guards(kind, state, event)
-    done, anomalies = _apply(kind, state, event, notes, settings)
+    done, anomalies = apply(kind, state, event, notes, settings)
     return Step(
         position=event.position,
         before=before,

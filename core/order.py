@@ -41,14 +41,31 @@ def behind(target: OrderKey, event: Event) -> OrderKey:
 
 def by_time(events: Iterable[Event]) -> list[Stretch]:
     """All of the events as one stretch, in canonical order."""
+    placed, waiting = _placed(events)
+    return [_stretch(placed, waiting=waiting)] if placed else []
+
+
+def go_on_by_time(state: State, events: Iterable[Event]) -> list[Stretch] | None:
+    """The same of events that come behind those of the state; None where one of them may not."""
+    placed, waiting = _placed(events, state.tail)
+    if placed and (waiting or state.waiting or placed[0][0] <= state.tail):
+        return None
+    return [_stretch(placed, waiting=False)] if placed else []
+
+
+def _stretch(placed: list[tuple[OrderKey, Event]], *, waiting: bool) -> Stretch:
+    return Stretch([event for _, event in placed], tail=placed[-1][0], waiting=waiting)
+
+
+def _placed(events: Iterable[Event], tail: OrderKey = ()) -> tuple[list[tuple[OrderKey, Event]], bool]:
+    """Each with its place, in order; and whether an outcome waits for its event. `tail` is the place before them."""
     listed = list(events)
     outcomes = [event for event in listed if event.type in OUTCOMES]
     placed = [(place(event), event) for event in listed if event.type not in OUTCOMES]
-    known = {where[2]: where for where, _ in placed} if outcomes else {}
+    known = {where[2]: where for where in (tail, *(where for where, _ in placed)) if where} if outcomes else {}
     placed += [(_placed_outcome(known, event), event) for event in outcomes]
     placed.sort(key=itemgetter(0))
-    waiting = any(event.data.get("key") not in known for event in outcomes)
-    return [Stretch([event for _, event in placed], tail=placed[-1][0], waiting=waiting)] if placed else []
+    return placed, any(event.data.get("key") not in known for event in outcomes)
 
 
 def _placed_outcome(known: dict[int | str, OrderKey], event: Event) -> OrderKey:

@@ -19,8 +19,13 @@ from core.runs import second_of
 EVERY = 100
 """So many events lie between two prefixes."""
 
-MOST = 1_000
-"""Prefixes that a fold of a whole stream makes at most: of longer ones they are further apart."""
+LONG = 250
+"""A stream of more events than these has prefixes; one of fewer is told as a whole."""
+
+NEAR = 64
+"""So many prefixes at each end of a stream are as close as that. Further in, the gap doubles as the way to the nearer
+end does: a fold of 10^5 events leaves some 300, one of 10^6 some 500.
+"""
 
 NUMBERED = "measurement"
 """The machine whose provider numbers its events."""
@@ -39,23 +44,31 @@ class Prefix(msgspec.Struct, gc=False):
 
 def is_due(state: State) -> bool:
     """Whether a state that events in order have come to is one to keep: no later event moves one of them."""
-    return state.events % EVERY == 0 and not state.waiting
+    return state.events % EVERY == 0 and state.events > LONG and not state.waiting
+
+
+def apart(number: int, total: int) -> int:
+    """How many events lie between two prefixes around the event of that number, out of so many."""
+    return EVERY << (min(number, total - number) // (EVERY * NEAR)).bit_length()
 
 
 class Cuts:
-    """Where a stream that is folded as a whole is cut: behind which events, and what each of the prefixes is then.
+    """Where a stream that is folded is cut: behind which events, and what each of the prefixes is then.
 
     What comes behind a prefix in canonical order must not be able to change what comes before; where numbers decide,
     that is what happened in a later second. A handler's outcome ends no prefix. Each holds fewer than `EVERY` events
-    behind its position: of two at one position, the second would hold all that lie between them.
+    behind its position: of two at one position, the second would hold all that lie between them. `start`: the prefix
+    that all of the events come behind; None where they are the whole stream.
     """
 
-    def __init__(self, kind: Kind, stretches: Sequence[tuple[Stretch, Sequence[Event]]]) -> None:
+    def __init__(
+        self, kind: Kind, stretches: Sequence[tuple[Stretch, Sequence[Event]]], start: Prefix | None = None
+    ) -> None:
         self._numbered = kind.name == NUMBERED
-        self._second = -1
+        self._second = start.state.second if start is not None and self._numbered else -1
         self._found: dict[int, tuple[int, list[int]]] = {}
         if not any(stretch.waiting for stretch, _ in stretches):
-            self._find([event for _, placed in stretches for event in placed])
+            self._find([event for _, placed in stretches for event in placed], start)
 
     def behind(self, state: State, event: Event) -> Prefix | None:
         """The prefix that ends with the event, which was folded last, all before it having been asked for.
@@ -69,20 +82,21 @@ class Cuts:
         ends = {"second": self._second} if self._numbered else {"tail": place(event)}
         return Prefix(found[0], event.position, found[1], msgspec.structs.replace(state, **ends))
 
-    def _find(self, events: Sequence[Event]) -> None:
+    def _find(self, events: Sequence[Event], start: Prefix | None) -> None:
         positions = _lowest_behind([event.position for event in events])
         seconds = _lowest_behind([second_of(event) for event in events]) if self._numbered else repeat(_NEVER)
-        apart = EVERY * -(-len(events) // (EVERY * MOST))
-        ahead: list[int] = []
-        due, second, highest = apart, -1, 0
-        for number, (event, lowest, following) in enumerate(zip(events, positions, seconds, strict=False), 1):
+        ahead = sorted(start.others) if start is not None else []
+        begun, reached = (start.state.events, start.position) if start is not None else (0, 0)
+        second, highest = self._second, max([reached, *ahead[-1:]])
+        total, due = begun + len(events), begun + EVERY
+        for number, (event, lowest, following) in enumerate(zip(events, positions, seconds, strict=False), begun + 1):
             heappush(ahead, event.position)
             while ahead and ahead[0] < lowest:
                 heappop(ahead)
             second, highest = max(second, second_of(event)), max(highest, event.position)
             if number >= due and len(ahead) < EVERY and following > second and event.type not in OUTCOMES:
                 self._found[event.position] = (min(lowest - 1, highest), sorted(ahead))
-                due = number + apart
+                due = number + apart(number, total)
 
 
 def _lowest_behind(values: Sequence[int]) -> list[int]:

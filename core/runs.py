@@ -90,6 +90,49 @@ class FoundRun(Generic[T]):
             self._earlier = self._peaks.popleft()[1]
 
 
+class OpenRun(FoundRun[Event]):
+    """A run of which its events up to a second are over, and not at hand: all numbers up to `highest`, or some of them.
+
+    `whole`: there is none that it lacks. `unsure` becomes true where one of these would have to be known.
+    """
+
+    def __init__(self, opened: int, until: int, highest: int, *, whole: bool) -> None:
+        self.opened, self.until, self.highest = opened, until, highest
+        self.overlap = None
+        self.events: dict[int, Event] = {}
+        self.taken = self.events
+        self.unsure = False
+        self._before, self._over, self._whole = highest, until, whole
+        self._earlier = -1
+        self._peaks = deque()
+
+    def ends_before(self, walked: Walked[Event]) -> bool:
+        """See `FoundRun`. A number that it lacks goes on with it for some seconds only."""
+        second, number = walked[:2]
+        if number > self._before:
+            return super().ends_before(walked)
+        self.unsure |= not self._whole and second - CLOCK_SLACK <= self._over
+        return True
+
+
+def runs_behind(run: OpenRun, events: Iterable[Event]) -> list[Stretch] | None:
+    """The rest of a run, and those behind it; None where that depends on events that are not at hand."""
+    walk = sorted((*walked_by(event), event) for event in events)
+    shelves = [run.events]
+
+    def shelf() -> dict[int, Event]:
+        shelves.append({})
+        return shelves[-1]
+
+    found = list(found_runs(walk, shelf, [run]))
+    if run.unsure:
+        return None
+    stretches = [_stretch(one, taken) for one, taken in zip(found, shelves, strict=True) if taken]
+    if run.events:
+        stretches[0].goes_on = True
+    return stretches
+
+
 def runs(events: Iterable[Event]) -> list[Stretch]:
     """The runs in the order in which they opened, a pure function of the set of events (of one key each)."""
     listed = sorted(events, key=number_of)
@@ -106,9 +149,14 @@ def runs(events: Iterable[Event]) -> list[Stretch]:
     return [_stretch(run, taken) for run, taken in zip(found, shelves, strict=True)]
 
 
-def found_runs(walk: Iterable[Walked[T]], shelf: Callable[[], Shelf[T]]) -> Iterator[FoundRun[T]]:
-    """The runs in the order in which they opened, each once it is whole. `shelf` is asked once for each, in order."""
-    found: list[FoundRun[T]] = []
+def found_runs(
+    walk: Iterable[Walked[T]], shelf: Callable[[], Shelf[T]], begun: Iterable[FoundRun[T]] = ()
+) -> Iterator[FoundRun[T]]:
+    """The runs in the order in which they opened, each once it is whole. `shelf` is asked once for each, in order.
+
+    `begun`: the last one, where there is one before these events.
+    """
+    found = list(begun)
     for _, second in groupby(walk, itemgetter(0)):
         for walked in second:
             _walk(found, walked, shelf)

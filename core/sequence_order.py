@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from core.event import Event, Instant, Note
 from core.machines.records import MeasurementState
 from core.machines.state import Stretch
-from core.runs import UNLOADED, number_of, runs, second_of
+from core.runs import CLOCK_SLACK, UNLOADED, OpenRun, number_of, runs, runs_behind, second_of
 
 OVERLAP = Note("overlap", "no run begins with its number: two tabs at once, or a lost beginning")
 
@@ -17,6 +17,9 @@ def by_sequence(events: Iterable[Event]) -> list[Stretch]:
 
 def begin_run(state: MeasurementState, stretch: Stretch) -> None:
     """Everything starts anew but what stands: the runs and the measurements before."""
+    if stretch.goes_on:
+        state.second = stretch.until
+        return
     _supersede(state, stretch.began)
     state.begin(stretch.began)
     state.state, state.connection, state.visibility = "waiting", "unknown", "unknown"
@@ -39,11 +42,34 @@ def follow_sequence(state: MeasurementState, event: Event) -> tuple[Note, ...] |
         return None
     if not state.run or number > state.highest:
         return _join(state, event, second)
-    surely_taken = state.count == state.highest + 1
-    if same_second or not surely_taken:
+    surely_over = _is_whole(state) or second - CLOCK_SLACK > state.second
+    if same_second or not surely_over:
         return None
     _begin_with(state, event, second)
     return (OVERLAP,) if number > 0 else ()
+
+
+def go_on_by_sequence(state: MeasurementState, events: Iterable[Event]) -> list[Stretch] | None:
+    """The runs of events that come behind those of the state, its own first; None where one of them may not."""
+    listed = list(events)
+    if not state.run:
+        return runs(listed)
+    if not all(_comes_behind(state, event) for event in listed):
+        return None
+    return runs_behind(OpenRun(state.opened, state.second, state.highest, whole=_is_whole(state)), listed)
+
+
+def _comes_behind(state: MeasurementState, event: Event) -> bool:
+    """Within the last second only what goes on with the run, where that second has seen no other one."""
+    second = second_of(event)
+    if second != state.second:
+        return second > state.second
+    return number_of(event) > state.highest and (state.opened < second or state.run == 1)
+
+
+def _is_whole(state: MeasurementState) -> bool:
+    """Whether the open run lacks no number."""
+    return state.count == state.highest + 1
 
 
 def _join(state: MeasurementState, event: Event, second: int) -> tuple[()]:

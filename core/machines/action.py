@@ -5,7 +5,7 @@ from enum import Enum
 from core.event import Event
 from core.machines.state import Kind, Settings, State
 from core.machines.table import Arm, On, declare
-from core.order import begin_by_time, by_time, follow_by_time
+from core.order import begin_by_time, by_time, follow_by_time, go_on_by_time
 
 
 class Action(Enum):
@@ -94,4 +94,4 @@ def _confirm(state: ActionState, event: Event) -> None:
     state.keep(KEPT - state.data.keys(), event)
 
 
-action = Kind("action", (table,), ActionState, by_time, begin_by_time, follow_by_time, step, revision=4)
+action = Kind("action", (table,), ActionState, by_time, begin_by_time, follow_by_time, go_on_by_time, step, revision=4)

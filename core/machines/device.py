@@ -5,7 +5,7 @@ from enum import Enum
 from core.event import Event
 from core.machines.state import Kind, Settings, State
 from core.machines.table import Arm, On, declare
-from core.order import begin_by_time, by_time, follow_by_time
+from core.order import begin_by_time, by_time, follow_by_time, go_on_by_time
 
 
 class Device(Enum):
@@ -41,4 +41,4 @@ def step(state: DeviceState, event: Event, _: Settings) -> Arm:
     return state.take(table, event)
 
 
-device = Kind("device", (table,), DeviceState, by_time, begin_by_time, follow_by_time, step, revision=3)
+device = Kind("device", (table,), DeviceState, by_time, begin_by_time, follow_by_time, go_on_by_time, step, revision=3)

@@ -25,7 +25,7 @@ from core.machines.records import (
 )
 from core.machines.state import Kind, Settings
 from core.machines.table import UNLISTED, Arm, On, declare
-from core.sequence_order import begin_run, by_sequence, come_back, count, follow_sequence
+from core.sequence_order import begin_run, by_sequence, come_back, count, follow_sequence, go_on_by_sequence
 
 
 class Scan(Enum):
@@ -253,5 +253,14 @@ def _step_beside(state: MeasurementState, event: Event) -> Arm:
 
 tables = (sequence, connection, visibility)
 measurement = Kind(
-    "measurement", tables, MeasurementState, by_sequence, begin_run, follow_sequence, step, skip=skip, revision=4
+    "measurement",
+    tables,
+    MeasurementState,
+    by_sequence,
+    begin_run,
+    follow_sequence,
+    go_on_by_sequence,
+    step,
+    skip=skip,
+    revision=4,
 )

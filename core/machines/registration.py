@@ -5,7 +5,7 @@ from enum import Enum
 from core.event import SECOND, Event
 from core.machines.state import Kind, Settings, State
 from core.machines.table import Arm, On, declare
-from core.order import begin_by_time, by_time, follow_by_time
+from core.order import begin_by_time, by_time, follow_by_time, go_on_by_time
 
 SILENT_AFTER = 300 * SECOND
 """Derived `silent`: nothing heard for this long. No cloud was seen to send heartbeats, so silence proves nothing."""
@@ -44,5 +44,5 @@ def step(state: RegistrationState, event: Event, _: Settings) -> Arm:
 
 
 registration = Kind(
-    "registration", (table,), RegistrationState, by_time, begin_by_time, follow_by_time, step, revision=3
+    "registration", (table,), RegistrationState, by_time, begin_by_time, follow_by_time, go_on_by_time, step, revision=3
 )

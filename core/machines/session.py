@@ -6,7 +6,7 @@ from typing import Any
 from core.event import SECOND, Event
 from core.machines.state import Kind, Run, Settings, State
 from core.machines.table import Arm, On, declare
-from core.order import begin_by_time, by_time, follow_by_time
+from core.order import begin_by_time, by_time, follow_by_time, go_on_by_time
 
 RESTART_WITHIN = 10 * SECOND
 """A start this soon after a stop is a restart by the cloud, not the user's doing."""
@@ -109,4 +109,6 @@ def _learn_package(state: SessionState, event: Event, settings: Settings) -> Non
         state.mark("wrong_package", event, f"the session's id names {package}, configured is {settings.package_name}")
 
 
-session = Kind("session", (table,), SessionState, by_time, begin_by_time, follow_by_time, step, revision=3)
+session = Kind(
+    "session", (table,), SessionState, by_time, begin_by_time, follow_by_time, go_on_by_time, step, revision=3
+)

@@ -197,7 +197,7 @@ class Stretch(msgspec.Struct, gc=False):
 
     `opened` and `until` are the first and the last second of a run, `began` its first event's time; `overlap` is the
     position of the event that opened it with a number that the run before had seen; `tail` and `waiting` are those of
-    the State.
+    the State. `goes_on`: it is the rest of the stretch in which a state ends.
     """
 
     events: Iterable[Event]
@@ -207,6 +207,7 @@ class Stretch(msgspec.Struct, gc=False):
     began: Instant | None = None
     tail: tuple[int | str, ...] = ()
     waiting: bool = False
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,7 @@ class Kind:
 
     `arrange` brings a set of events into canonical order; `begin` readies the state for a stretch; `follow` does the
     same for one event more, telling what its place makes of it, or None when it is not the last in canonical order;
+    `go_on` arranges events that all come behind those of a state, or tells None where one of them may not;
     `step` folds one event and tells the row that applied; `skip` passes by one that no machine may be moved by.
     `revision` is raised when an effect changes that neither the rows nor the guards nor the state's fields show, or
     what readings say of the same body, or what is stored beside the states: projections are then folded anew.
@@ -226,6 +228,7 @@ class Kind:
     arrange: Callable[[Iterable[Event]], list[Stretch]]
     begin: Callable[[Any, Stretch], None]
     follow: Callable[[Any, Event], tuple[Note, ...] | None]
+    go_on: Callable[[Any, Iterable[Event]], list[Stretch] | None]
     step: Callable[[Any, Event, Settings], Arm]
     skip: Callable[[Any, Event], None] = lambda _state, _event: None
     revision: int = 1

@@ -17,7 +17,9 @@ from adapters.sql.projections import dirty_streams
 from adapters.sql.projections.background import Refolded
 from adapters.sql.projections.dirty_streams import DirtyStream
 from adapters.sql.projections.invalidation import Invalidator
+from adapters.sql.projections.long_fold import LongFolds
 from adapters.sql.projections.refold import Refolder
+from adapters.sql.projections.versions import raise_epoch
 from tests.support.house import NOON, House, pushed, start, stop, wms
 from tests.support.releases import faulty
 from tests.support.rows import folded_whole, rows, stored
@@ -168,6 +170,7 @@ def test_a_fold_that_began_before_a_retraction_is_not_written(house: House):
     def taken_back() -> None:
         with house.engine.begin() as connection:
             connection.execute(text(retract))
+            raise_epoch(connection.connection.cursor(), house.log._dialect)
 
     folding = one_more_meanwhile(house, taken_back)
 
@@ -265,8 +268,8 @@ def test_a_fold_that_began_before_an_erasure_is_not_written_where_the_stream_is_
 def test_a_fault_of_the_fold_is_told_and_stops_nothing(house: House):
     visit(house)
     house.send("clinic", wms("visit", 0, "WMS_LOADED", 10))
-    broken = LongStreams(house.engine, house.code)
-    broken._refolder = Refolder(house.log._dialect, _with(house, faulty("WMS_LOADED")))
+    broken, code = LongStreams(house.engine, house.code), _with(house, faulty("WMS_LOADED"))
+    broken._long_folds = LongFolds(house.log._dialect, code, Refolder(house.log._dialect, code))
 
     broken.fold_all()
 

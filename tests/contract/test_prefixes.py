@@ -23,6 +23,7 @@ from core.fold import MACHINES
 from core.machines import records
 from tests.support.house import NOON, House, start, stop, wms
 from tests.support.releases import Release
+from tests.support.rows import folded_whole, stored
 
 few = settings(max_examples=4, suppress_health_check=list(HealthCheck), deadline=None)
 
@@ -31,7 +32,7 @@ few = settings(max_examples=4, suppress_health_check=list(HealthCheck), deadline
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that short streams come up to."""
     monkeypatch.setattr(prefixes, "EVERY", 4)
-    monkeypatch.setattr(timelines, "WHOLE", 4)
+    monkeypatch.setattr(prefixes, "LONG", 3)
     monkeypatch.setattr(records, "KEPT", 1)
     for module in (why, core_why):
         monkeypatch.setattr(module, "NEWEST", 6)
@@ -208,6 +209,9 @@ def test_an_erasure_takes_the_prefixes_with_it(house: House):
     eraser.erase(eraser.of_streams([house.ids.of("session", "clinic", "kiosk")]), "asked for")
 
     assert kept(house) == []
+    session = things(house)[0]
+    assert house.get(session)["erased"]
+    assert house.get(session, known_at_position=head(house))["erased"] == house.get(session)["erased"]
     visits(house)
     assert kept(house) == []
 
@@ -318,11 +322,15 @@ def test_whatever_the_order_of_arrival_all_is_told_as_by_a_fold_of_all_events(ho
     named = [one | {"sessionId": f"kiosk-{number}"} for one in documents]
     late = data.draw(st.lists(st.integers(0, len(named) - 1), max_size=3, unique=True))
     order = [one for at, one in enumerate(named) if at not in late] + [named[at] for at in late]
+    beside = LongStreams(house.engine, house.code)
     for document in order:
         come(house, document)
-    LongStreams(house.engine, house.code).fold_all()
+        if data.draw(st.booleans()):
+            beside.fold_all()
+    beside.fold_all()
 
     path = f"/v1/sessions/{house.ids.of('session', 'clinic', f'kiosk-{number}')}"
     whole = pages(house, path, limit=100, known_at_position=head(house))
     assert pages(house, path, limit=3) == whole
     assert house.get(f"{path}/why") == house.get(f"{path}/why", known_at_position=head(house))
+    assert stored(house) == folded_whole(house)

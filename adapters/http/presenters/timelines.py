@@ -16,15 +16,13 @@ from adapters.http.presenters.erasures import told_by, words
 from adapters.http.presenters.stream_resource import anomalies_of, record_of, state_of
 from adapters.http.presenters.tables import CSV, TEXT, table, wanted_format
 from adapters.sql import Arrival, Measured, Projected, Repeat, StreamPart, own_source
+from core import prefixes
 from core.clocks import Clocks
 from core.event import Reading
 from core.fold import MACHINES, Kind
 from core.instants import seconds, text_of, utc
 from core.timeline import Missing, TimelineEntry, timeline_part
 from core.timeline import timeline as entries_of
-
-WHOLE = 250
-"""Events of a stream that are told together, however few of them are asked for."""
 
 FORMS = (CSV, TEXT)
 """Media types of a timeline beside JSON."""
@@ -70,7 +68,7 @@ def lines_of_measurement(ask: Ask[Any], row: Measured) -> list[TimelineLine]:
 
 def may_be_told_in_parts(ask: Ask[Any], row: Subject) -> bool:
     """Whether a stream is long, and asked about as it is now."""
-    return row.source in ask.api.sources and clocks_of(ask) is None and state_of(row).events > WHOLE
+    return row.source in ask.api.sources and clocks_of(ask) is None and state_of(row).events > prefixes.LONG
 
 
 def page_of_timeline(ask: Ask[queries.Timeline], row: Projected) -> Listing[shapes.Step] | None:

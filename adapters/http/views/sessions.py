@@ -14,6 +14,7 @@ from adapters.http.presenters.why import why_stream
 from adapters.http.views.events import events_of
 from adapters.sql import Projected
 from core.event import Instant
+from core.machines.state import Run
 
 routes = Routes()
 
@@ -65,13 +66,26 @@ def session_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
 def session_runs(ask: Ask[queries.TimedListed]) -> Listing[shapes.Run]:
     """A session's runs, the first one first."""
     row, limit, after = one(ask, "session"), ask.query.limit, ask.after or 0
-    state = state_of(row)
-    held = [*state.over, *state.runs]
-    before = state.run - len(held)
-    found = ask.api.reads.runs(row, after, before, limit + 1) if after < before else []
-    found += [run for run in held if run.run > after]
+    found = _runs_behind(ask, row, after, limit + 1)
+    if found is None:  # they are written anew
+        row = ask.api.as_of.stream(row.stream, ask.api.as_of.clocks()) or row
+        found = [run for run in _held(row) if run.run > after]
     page, following = page_of(found[: limit + 1], limit, lambda run: run.run)
     return Listing(runs_of(page), following)
+
+
+def _held(row: Projected) -> list[Run]:
+    """The runs that stand in a snapshot: the newest ones, or all where the log was folded for the question."""
+    state = state_of(row)
+    return [*state.over, *state.runs]
+
+
+def _runs_behind(ask: Ask[queries.TimedListed], row: Projected, after: int, limit: int) -> list[Run] | None:
+    """A session's first runs behind a number, or more; None where they are of another fold than its state."""
+    held = _held(row)
+    before = state_of(row).run - len(held)
+    found = ask.api.reads.runs(row, after, before, limit) if after < before else []
+    return None if found is None else found + [run for run in held if run.run > after]
 
 
 def row_shape(api: Api, row: Projected, now: Instant) -> shapes.Session:

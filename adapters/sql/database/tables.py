@@ -371,7 +371,13 @@ unfolded = Table(
     Column("position", BigInteger, nullable=False, comment="the log's last one when the stream was first marked"),
     Column("token", BigInteger, nullable=False, comment="new with every mark: an older fold does not clear it"),
     Column("error", Text, comment="why this version's code could not fold the stream"),
-    Column("beside", Integer, nullable=False, server_default="0", comment="1 for a long stream, +1 for each conflict"),
+    Column(
+        "beside",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="1 for a long stream, +1 for each conflict, and flags",
+    ),
     PrimaryKeyConstraint("source", "stream", "version"),
     Index(None, "version", "position"),
 )

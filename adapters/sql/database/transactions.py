@@ -36,6 +36,10 @@ def writing(engine: Engine) -> Iterator[Connection]:
         connection.commit()
 
 
+def _nothing(_: Any) -> None:
+    pass
+
+
 class Transactions:
     """Gives cursors of the engine's driver. Each raises Unavailable where the database cannot be used now."""
 
@@ -51,6 +55,15 @@ class Transactions:
             yield cursor
 
     @contextmanager
+    def short_turn(self) -> Iterator[Any]:
+        """The same for what can be made again: its commit does not wait for the disk.
+
+        A commit behind it waits for both; so a crash may undo it, and then nothing that was committed later stays.
+        """
+        with self._transaction(self.dialect.begin_unflushed, self.dialect.flush_again) as cursor:
+            yield cursor
+
+    @contextmanager
     def beside(self) -> Iterator[Any]:
         """Writes what is not of the log: on PostgreSQL appends go on."""
         with self._transaction(partial(self.dialect.begin_beside, turn=False)) as cursor:
@@ -59,11 +72,12 @@ class Transactions:
     @contextmanager
     def reading(self) -> Iterator[Any]:
         """Reads; each statement sees what is committed by then."""
-        with self._transaction(lambda _: None) as cursor:
+        with self._transaction(_nothing) as cursor:
             yield cursor
 
     @contextmanager
-    def _transaction(self, begin: Callable[[Any], None]) -> Iterator[Any]:
+    def _transaction(self, begin: Callable[[Any], None], behind: Callable[[Any], None] = _nothing) -> Iterator[Any]:
+        """`behind` readies the connection for others again: one that failed goes to nobody."""
         connection: Any = None
         try:
             connection = self._engine.raw_connection()
@@ -71,6 +85,7 @@ class Transactions:
             begin(cursor)
             yield cursor
             connection.commit()
+            behind(cursor)
         except Exception as error:
             if connection is not None:
                 connection.invalidate()

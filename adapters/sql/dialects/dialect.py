@@ -62,6 +62,12 @@ class Dialect(Protocol):
         Without `turn` it writes nothing of the log: on PostgreSQL no writer has to wait for it then.
         """
 
+    def begin_unflushed(self, cursor: Any) -> None:
+        """Begins a turn whose commit does not wait for the disk: the next one that does waits for both."""
+
+    def flush_again(self, cursor: Any) -> None:
+        """Behind such a transaction: those to come wait for the disk, as ever."""
+
     def alone_with(self, cursor: Any, source: str) -> None:
         """Keeps others from taking or settling deliveries of the source until the transaction ends; waits for who does.
 

@@ -69,6 +69,13 @@ class Postgresql:
         if turn:
             self.begin(cursor)
 
+    def begin_unflushed(self, cursor: Any) -> None:
+        cursor.execute("SET LOCAL synchronous_commit = off")
+        self.begin(cursor)
+
+    def flush_again(self, cursor: Any) -> None:
+        """The setting ended with its transaction."""
+
     def alone_with(self, cursor: Any, source: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_RELAY_LOCKS, source))
 

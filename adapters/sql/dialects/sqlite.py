@@ -52,6 +52,14 @@ class Sqlite:
         finally:
             cursor.execute(f"PRAGMA busy_timeout = {timeout}")
 
+    def begin_unflushed(self, cursor: Any) -> None:
+        """Frames of the write-ahead log reach the disk in their order."""
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        self.begin_beside(cursor, turn=True)
+
+    def flush_again(self, cursor: Any) -> None:
+        cursor.execute("PRAGMA synchronous = FULL")
+
     def alone_with(self, cursor: Any, source: str) -> None:
         pass
 

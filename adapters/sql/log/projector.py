@@ -194,7 +194,8 @@ class Projector:
             mark_dirty(cursor, self._dialect, marks)
         for dirty in stale:
             if is_long(cursor, self._dialect, dirty.source, dirty.opened, dirty.stream):
-                leave_beside(cursor, self._dialect, dirty.key, _lacks(touched[dirty.source, dirty.stream], head))
+                lacks = _lacks(touched[dirty.source, dirty.stream], head)
+                leave_beside(cursor, self._dialect, dirty.key, lacks, whole=True)
             else:
                 self._refolder.catch_up(cursor, [dirty])
         return mine
@@ -226,7 +227,7 @@ class Projector:
     def _fold_anew(self, one: Projection, lacks: int, cursor: Any) -> None:
         """Folds the stream, or marks it where that is long: nobody waits for it then, and it is not remembered."""
         if is_long(cursor, self._dialect, one.source, one.opened, one.stream):
-            leave_beside(cursor, self._dialect, (one.source, one.stream, one.version), lacks)
+            leave_beside(cursor, self._dialect, (one.source, one.stream, one.version), lacks, whole=False)
             self.cache.forget_streams([(one.source, one.stream)])
         else:
             self._refold(one, cursor)

@@ -79,7 +79,7 @@ class Current:
             streams = [one for version in versions for one in waiting(cursor, self._dialect, version, AT_ONCE)]
             for one in streams[:AT_ONCE]:
                 if is_long(cursor, self._dialect, one.source, one.opened, one.stream):
-                    leave_beside(cursor, self._dialect, one.key, one.opened)
+                    leave_beside(cursor, self._dialect, one.key, one.opened, whole=True)
                 else:
                     self._refolder.catch_up(cursor, [one])
         return len(streams) <= AT_ONCE

@@ -22,6 +22,12 @@ MARKS = Insert(
 AT_ONCE = 250
 """Events of a stream that are folded anew while others wait: a few milliseconds."""
 
+WHOLE = 1 << 28
+"""Is added to `beside` where more than events may have changed: it is folded from the first event on."""
+
+CLAIMED = 1 << 30
+"""Is added to `beside` while the stream's rows are written, a piece at a time; each piece adds 1."""
+
 _MARKED = Lookup("t.source, t.stream, t.version", tables.unfolded, ("source", "stream", "version"))
 _CLEAR = "DELETE FROM unfolded WHERE source = ? AND stream = ? AND version = ?"
 _CLEAR_OLD = f"{_CLEAR} AND token = ?"
@@ -30,9 +36,10 @@ _WAITING = (
     "JOIN streams s ON s.source = u.source AND s.stream = u.stream "
     "WHERE u.version = ? AND u.error IS NULL AND u.beside {} ORDER BY u.position LIMIT ?"
 )
-_LEAVE = "UPDATE unfolded SET beside = 1 WHERE source = ? AND stream = ? AND version = ? AND beside = 0"
+_LEAVE = "UPDATE unfolded SET beside = ? WHERE source = ? AND stream = ? AND version = ? AND beside = 0"
 _COUNT_CONFLICT = "UPDATE unfolded SET beside = beside + 1 WHERE source = ? AND stream = ? AND beside > 0"
-_MOVE = "UPDATE unfolded SET position = ? WHERE source = ? AND stream = ? AND version = ?"
+_MOVE = "UPDATE unfolded SET position = ?, beside = 1 WHERE source = ? AND stream = ? AND version = ?"
+_CLAIM = "UPDATE unfolded SET beside = ? WHERE source = ? AND stream = ? AND version = ?"
 _LONG = "SELECT 1 FROM events WHERE source = ? AND opened = ? AND stream = ? AND position > 0 LIMIT 1 OFFSET ?"
 
 _COUNT = "SELECT count(*) FROM unfolded WHERE version = ?"
@@ -94,10 +101,23 @@ def is_long(cursor: Any, dialect: Dialect, source: str, opened: int, stream: str
     return cursor.fetchone() is not None
 
 
-def leave_beside(cursor: Any, dialect: Dialect, stream: Row, position: int) -> None:
-    """Marks a long (source, stream, version), which lacks its event at the position."""
+def leave_beside(cursor: Any, dialect: Dialect, stream: Row, position: int, *, whole: bool) -> None:
+    """Marks a long (source, stream, version), which lacks its event at the position.
+
+    `whole`: its row may be out of date for another reason, too.
+    """
     mark_dirty(cursor, dialect, [(*stream, position)])
-    cursor.execute(_LEAVE.replace("?", dialect.mark), stream)
+    cursor.execute(_LEAVE.replace("?", dialect.mark), (1 + whole * WHOLE, *stream))
+
+
+def claim(cursor: Any, dialect: Dialect, stream: Row, beside: int) -> int:
+    """Tells others that the rows of a (source, stream, version), whose mark has this `beside`, are written now.
+
+    The new `beside`.
+    """
+    claimed = beside + 1 if beside & CLAIMED else beside + CLAIMED
+    cursor.execute(_CLAIM.replace("?", dialect.mark), (claimed, *stream))
+    return claimed
 
 
 def count_conflict(cursor: Any, dialect: Dialect, source: str, stream: str) -> None:

@@ -113,9 +113,14 @@ def record_in(record: bytes) -> fold.Measurement:
     return _record.decode(record)
 
 
+def is_left(row: Row) -> bool:
+    """Whether a row of measurements is of one that has left its session's state."""
+    return row[_RECORD] is not None
+
+
 def written(one: Projection, measured: Mapping[Row, Row]) -> None:
     """All rows of the projection are written, `measured` among them: what has left the state is let go."""
-    one.measured = {key: row for key, row in measured.items() if row[_RECORD] is None}
+    one.measured = {key: row for key, row in measured.items() if not is_left(row)}
     one.state.taken_out()
     one.prefixes = []
 

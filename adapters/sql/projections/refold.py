@@ -1,7 +1,7 @@
 """Folds streams anew from the log: for a version that is built, or that another release's appends left behind."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -23,9 +23,10 @@ from adapters.sql.projections.projection import (
     run_rows,
     with_conflicts,
 )
-from adapters.sql.projections.stored_events import FOLDABLE, THERE, rows_at, stream_pieces, to_event
+from adapters.sql.projections.stored_events import FOLDABLE, THERE, to_event
 from core import fold, prefixes
 from core.event import Event
+from core.long_fold import fold_loaded
 
 _logger = structlog.get_logger()
 
@@ -34,6 +35,7 @@ MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream",))
 RUNS = Insert.upsert(tables.runs)
 PREFIXES = Insert.upsert(tables.prefixes)
 FORGET_PREFIXES = "DELETE FROM prefixes WHERE source = ? AND stream = ? AND fingerprint = ?"
+FORGET_PREFIX = f"{FORGET_PREFIXES} AND position = ?"
 FORGET_MEASUREMENT = "DELETE FROM measurements WHERE source = ? AND measurement = ? AND fingerprint = ?"
 
 
@@ -191,37 +193,22 @@ class Refolder:
         projection, onto = self._begun(history)
         settings, machine = self._code.sources[history.stream.source].settings, projection.machine
         events = self.events(history)
-        if len(events) > prefixes.EVERY:
+        if len(events) > prefixes.LONG:
             by_position = {event.position: event for event in events}
             load = partial(map, by_position.__getitem__)
-            projection.state = fold.fold_loaded(machine, events, load, settings, onto, projection.keep)
+            projection.state = fold_loaded(machine, events, load, settings, onto, projection.keep)
         else:
             projection.state = fold.fold(machine, events, settings, onto)
         return projection
 
-    def long_projection(self, cursor: Any, one: DirtyStream) -> tuple[Projection, int]:
-        """The same, and the last position in it; of all events but few what places them is in memory, and no body."""
-        place = (one.source, one.opened, one.stream)
-        conflicts, base = self._conflicts(cursor, [place]), bases(cursor, self._dialect, [(one.source, one.stream)])
+    def begun(self, cursor: Any, one: DirtyStream) -> tuple[Projection, Any]:
+        """A projection without a state, and the state onto which events are folded; None where nothing is left."""
+        conflicts = self._conflicts(cursor, [(one.source, one.opened, one.stream)])
+        left = bases(cursor, self._dialect, [(one.source, one.stream)])
         where: Row = (one.source, one.stream)
-        projection, onto = self._begun(History(one, [], conflicts.get(where, []), base.get(where)))
-        source = self._code.sources[one.source]
-        events = [
-            fold.bare(to_event(*row, read=source.read))
-            for rows in stream_pieces(cursor, self._dialect, one.source, one.stream, one.opened)
-            for row in rows
-        ]
-
-        def load(positions: Iterator[int]) -> Iterator[Event]:
-            for row in rows_at(cursor, self._dialect, one.source, positions):
-                yield to_event(*row, read=source.read)
-
-        keep = projection.keep
-        projection.state = fold.fold_loaded(projection.machine, events, load, source.settings, onto, keep)
-        return projection, events[-1].position if events else one.opened
+        return self._begun(History(one, [], conflicts.get(where, []), left.get(where)))
 
     def _begun(self, history: History) -> tuple[Projection, Any]:
-        """A projection without a state, and the state onto which events are folded; None where nothing is left."""
         one = history.stream
         machine = self._code.machine_of(one.source, one.kind)
         projection = Projection(one.source, one.stream, one.kind, one.provider_id, machine, one.version)
@@ -243,19 +230,16 @@ class Refolder:
         rows = self._dialect.lookup(cursor, _MEASURED_ROWS, [stream])
         return {tuple(row[:3]): tuple(row) for row in rows}
 
-    def replace(self, cursor: Any, one: Projection, stored: Mapping[Row, Row]) -> None:
-        """Writes a projection over its row, and of its measurements what differs from the stored rows."""
+    def replace(self, cursor: Any, one: Projection) -> None:
+        """Writes a projection over its row, and what differs of the measurements that it has."""
         now = measurement_rows(self._code.ids, one)
-        for key in outdated_rows(stored, now):
+        for key in outdated_rows(one.measured, now):
             cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), key)
         self._dialect.insert(cursor, PROJECTIONS, [projection_row(self._code.ids, one)])
-        if changed := changed_rows(stored, now):
+        if changed := changed_rows(one.measured, now):
             self._dialect.insert(cursor, MEASUREMENTS, changed)
         if runs := run_rows(one):
             self._dialect.insert(cursor, RUNS, runs)
-        self.forget_prefixes(cursor, [(one.source, one.stream, one.version)])
-        if one.prefixes:
-            self._dialect.insert(cursor, PREFIXES, one.prefixes)
 
     def forget_prefixes(self, cursor: Any, streams: Sequence[Row]) -> None:
         """Of (source, stream, version) that are folded anew: nobody knows what came where."""

@@ -46,9 +46,10 @@ def stream_rows(
     return _foldable(cursor, dialect, source, _events(cursor, dialect, (source, opened, stream, after, limit)))
 
 
-def stream_pieces(cursor: Any, dialect: Dialect, source: str, stream: str, opened: int) -> Iterator[list[Row]]:
+def stream_pieces(
+    cursor: Any, dialect: Dialect, source: str, stream: str, opened: int, after: int = 0
+) -> Iterator[list[Row]]:
     """The same, so that not all of them are in memory at once."""
-    after = 0
     while events := _events(cursor, dialect, (source, opened, stream, after, _PIECE)):
         yield _foldable(cursor, dialect, source, events)
         after = events[-1][0]

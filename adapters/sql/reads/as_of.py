@@ -63,7 +63,8 @@ class HistoricalRow(msgspec.Struct, gc=False):
         """The row as a question of the present gives it."""
         found, told = self.columns, self.named
         names = (found["source"], found["stream"], found["kind"], found["machine"], found["fingerprint"])
-        return Projected(*names, told.provider_id, found["opened"], found["conflicts"], found["snapshot"])
+        rest = (told.provider_id, found["opened"], found["conflicts"], found["snapshot"])
+        return Projected(*names, *rest, told.erased)
 
     def is_wanted(self, wanted: WantedStreams) -> bool:
         return is_wanted(STREAM_FILTERS, self.columns, wanted) and all(one.matches(self.columns) for one in wanted.due)
@@ -75,7 +76,7 @@ class HistoricalRow(msgspec.Struct, gc=False):
         for row in sorted(rows, key=lambda one: one["opened"], reverse=True):
             names = (row["measurement"], row["measurement_id"], row["opened"], told.stream)
             rest = (told.provider_id, self.columns["snapshot"])
-            yield Measured(told.source, *names, *machine, *rest, record=row["record"]), row
+            yield Measured(told.source, *names, *machine, *rest, told.erased, row["record"]), row
 
 
 class Erased(Exception):

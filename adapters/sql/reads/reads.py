@@ -87,9 +87,14 @@ class Reads:
         """Projections, the newest stream first."""
         return [Projected._make(row) for row in self._rows(reads_streams.list_streams(wanted))]
 
-    def runs(self, row: Projected, after: int, upto: int, limit: int) -> list[Run]:
-        """A stream's first runs behind the number `after`, of those up to `upto` that have left its snapshot."""
+    def runs(self, row: Projected, after: int, upto: int, limit: int) -> list[Run] | None:
+        """A stream's first runs behind the number `after`, of those up to `upto` that have left its snapshot.
+
+        None while they are written anew.
+        """
         blocks = self._rows(reads_runs.blocks_of(row, after, upto, limit))
+        if self._rows(reads_runs.being_written(row)):
+            return None
         found = [run for (block,) in blocks for run in runs_in(block)]
         return [run for run in found if after < run.run <= upto][:limit]
 

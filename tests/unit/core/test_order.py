@@ -63,7 +63,7 @@ def test_while_an_outcome_waits_for_its_event_all_is_folded_again():
 AGAIN = {
     "a number that fills a hole": ["A 0 @0", "A 2 @1", "A 1 @2"],
     "an earlier second": ["A 0 @5", "A 1 @4"],
-    "a taken number where one is missing": ["A 0 @0", "A 2 @1", "A 0 @9"],
+    "a taken number where one is missing": ["A 0 @0", "A 2 @1", "A 0 @6"],
     "a number that was taken in this second": ["A 0 @0", "A 1 @1", "B 1 @1"],
     "the second of a reload": ["A 0 @0", "A 1 @1", "A 0 @9", "A 1 @9"],
 }
@@ -76,6 +76,15 @@ def test_what_the_walk_might_see_otherwise_is_folded_again(lines: list[str]):
 
     assert not advance(MEASUREMENT, state, event)
     assert state == fold(MEASUREMENT, before)
+
+
+def test_a_reload_some_seconds_later_is_folded_alone_though_a_number_is_missing():
+    *before, event = stream("A 0 @0", "A 2 @1", "A 1 @7")
+    state = fold(MEASUREMENT, before)
+
+    assert advance(MEASUREMENT, state, event)
+    assert state == fold(MEASUREMENT, [*before, event])
+    assert state.run == 2
 
 
 def test_an_overlap_is_told_at_once():

@@ -1,5 +1,6 @@
 """Prefixes: whoever goes on from one tells the same as whoever begins with the first event."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -9,9 +10,11 @@ from hypothesis import strategies as st
 
 from core import prefixes
 from core.event import Event
-from core.fold import MACHINES, Settings, Step, advance, decode, encode, fold, fold_loaded, resumed, trace
+from core.fold import MACHINES, Settings, Step, advance, decode, encode, fold, resumed, trace
+from core.long_fold import fold_behind, fold_loaded
 from core.machines import records
 from core.machines import state as states
+from core.machines.state import State
 from core.prefixes import Prefix, is_due
 from core.timeline import Following, timeline, timeline_part
 from tests.support.random_streams import streams
@@ -39,6 +42,7 @@ class Kept(NamedTuple):
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that short streams come up to."""
     monkeypatch.setattr(prefixes, "EVERY", 3)
+    monkeypatch.setattr(prefixes, "LONG", 2)
     monkeypatch.setattr(records, "KEPT", 1)
     for name in ("HELD", "BLOCK"):
         monkeypatch.setattr(states, name, 2)
@@ -90,6 +94,86 @@ def test_what_follows_on_a_prefix_does_what_it_does_in_the_whole(machine: str, d
         assert steps[begun - 1].position == first.last
         told = part_between(machine, events, first, last)
         assert told is None or told == steps[begun:ended]
+
+
+def folded_behind(machine: str, events: list[Event], start: Kept) -> tuple[State, list[Kept]] | None:
+    """What a fold from a prefix on comes to, and the prefixes that it leaves; None where it cannot go on from there."""
+    kind, found = MACHINES[machine], list[Kept]()
+    state = decode(kind, start.state)
+    rest = {event.position: event for event in events if not start.holds(event)}
+    stretches = kind.go_on(state, rest.values())
+    if stretches is None or any(state.elsewhere(event) in start.gone for event in rest.values()):
+        return None
+    prefix = Prefix(start.position, start.last, sorted(start.others), state)
+    load = lambda positions: (rest[position] for position in positions)  # noqa: E731 - as short as it is
+    state = fold_behind(kind, prefix, stretches, load, CONFIGURED, lambda prefix: found.append(kept(prefix)))
+    state.taken_out()
+    return state, found
+
+
+@every_machine
+@often
+@given(data=st.data())
+def test_a_late_event_is_folded_from_a_prefix_before_it_to_what_a_fold_of_all_comes_to(
+    machine: str, data: st.DataObject
+):
+    """Those kept before it came are still prefixes, as far as it comes behind them."""
+    drawn = data.draw(streams(machine, 16))
+    late = drawn.pop(data.draw(st.integers(0, len(drawn) - 1))) if drawn else None
+    events = [
+        msgspec.structs.replace(event, position=at) for at, event in enumerate([*drawn, *filter(None, [late])], 1)
+    ]
+    whole = fold(MACHINES[machine], events, CONFIGURED)
+    whole.taken_out()
+    steps = nameless(trace(MACHINES[machine], events, CONFIGURED))
+
+    for start in cuts(machine, events[:-1]):
+        told = folded_behind(machine, events, start)
+        if told is None:
+            continue
+        state, found = told
+        assert state == whole
+        for one in found:
+            begun = sum(one.holds(event) for event in events)
+            assert {step.position for step in steps[:begun]} == {e.position for e in events if one.holds(e)}
+            assert steps[begun - 1].position == one.last
+            rest = part_between(machine, events, one._replace(gone=one.gone | start.gone), None)
+            assert rest is None or rest == steps[begun:]
+
+
+def test_a_pair_that_came_the_wrong_way_round_is_told_from_the_prefix_before_it():
+    events = stream(*[f"PAGE_VISIBILITY_CHANGE {number}" for number in range(12)])
+    order = [0, 1, 2, 3, 4, 6, 5, *range(7, 12)]
+    events = [msgspec.structs.replace(events[number], position=at) for at, number in enumerate(order, 1)]
+    steps = nameless(trace(MACHINES["measurement"], events, CONFIGURED))
+
+    first, *_, last = cuts("measurement", events)
+
+    begun, ended = (sum(one.holds(event) for event in events) for one in (first, last))
+    assert part_between("measurement", events, first, last) == steps[begun:ended]
+
+
+def test_a_reload_of_a_page_of_which_a_number_never_came_is_told_from_a_prefix():
+    first = [f"PAGE_VISIBILITY_CHANGE {number}" for number in range(7) if number != 1]
+    events = stream(*first, *[f"PAGE_VISIBILITY_CHANGE {number} @{20 + number}" for number in range(4)])
+    steps = nameless(trace(MACHINES["measurement"], events, CONFIGURED))
+
+    one, *_ = cuts("measurement", events)
+
+    begun = sum(one.holds(event) for event in events)
+    assert part_between("measurement", events, one, None) == steps[begun:]
+
+
+def test_prefixes_are_close_at_both_ends_and_few_between_them(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(prefixes, "NEAR", 8)
+    events = stream(*[f"PAGE_VISIBILITY_CHANGE {number}" for number in range(600)])
+
+    ends = [one.position for one in cuts("measurement", events)]
+
+    gaps = [later - earlier for earlier, later in pairwise(ends)]
+    assert gaps[:6] == gaps[-6:] == [3] * 6
+    assert max(gaps) == 48
+    assert len(ends) < 80
 
 
 @every_machine
