@@ -19,6 +19,7 @@ from wiring.opening import open_to_read, start
 from wiring.parts import Handed
 from wiring.processes import TallyFiles, answer, answer_questions, keep, maintain, relay, write
 from wiring.renewing import reload
+from wiring.spools import prepare
 from wiring.warnings import warn
 
 
@@ -45,6 +46,8 @@ def serve(settings: Settings, asked: Serving) -> str | None:
         refuse_loops(settings, asked.host)
     with closing(open_to_read(settings) if asked.read_only else start(settings)) as parts:
         warn(parts, asked.host)
+        if not asked.read_only:
+            prepare(parts.settings, parts.ids)
         hand, works_behind = parts.handed(), parts.works_behind()
     with (
         listening(asked.host, settings.port, asked.processes) as sockets,

@@ -1,17 +1,30 @@
 """Handlers that stand behind us: who is asked, and who may ask them."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from adapters.config import ConfigError, Forward, Settings
 from adapters.http import Door
 from adapters.providers import build, reader
-from adapters.server import Forwarding, Handler, Link, Reconciling, Relaying, RelaySource, Target
+from adapters.server import (
+    Draining,
+    Forwarding,
+    Handler,
+    Link,
+    Reconciling,
+    Relaying,
+    RelaySource,
+    Spooling,
+    Target,
+    outcome_of,
+)
 from adapters.sql import Entry, Outbox, Receipt, Recorder
 from core.event import SECOND
 from wiring.parts import Handed, Parts, now
 from wiring.reconciling import reconciliation
+from wiring.spools import drained, spools
 from wiring.warnings import is_loopback
 
 
@@ -19,7 +32,8 @@ def forwarding(parts: Parts, door: Door, link: Link) -> Forwarding | None:
     """Hands deliveries on, for one process; None where no source asks for it."""
     handlers = {name: _handler(parts, name, one) for name, one in parts.forwards("proxy", "relay").items()}
     recorder = Recorder(link.append, now, "http")
-    return Forwarding(handlers, parts.forwards("proxy").keys(), door, link, recorder) if handlers else None
+    kept = {name: Spooling(spool, link, parts.ids) for name, spool in spools(parts.settings, parts.ids).items()}
+    return Forwarding(handlers, parts.forwards("proxy").keys(), door, link, recorder, kept) if handlers else None
 
 
 def relays(
@@ -34,12 +48,16 @@ def relays(
 
 
 def background(
-    parts: Parts, ask: Callable[..., Awaitable[Any]], commit: Callable[[Entry], Awaitable[Receipt | None]]
-) -> list[Relaying | Reconciling]:
+    parts: Parts,
+    link: Link,
+    ask: Callable[..., Awaitable[Any]],
+    commit: Callable[[Entry], Awaitable[Receipt | None]],
+) -> list[Relaying | Reconciling | Draining]:
     """What the process does that nobody waits for."""
     polled = ((name, one.polling) for name, one in parts.settings.sources.items())
     return [
         *relays(parts, ask, commit),
+        *(Draining(spool, partial(outcome_of, link)) for spool in drained(parts.settings, parts.ids)),
         *(
             Reconciling(reconciliation(parts, name, one, ask, commit), one.every / SECOND)
             for name, one in polled

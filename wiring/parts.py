@@ -51,6 +51,7 @@ from core.event import SECOND, Instant
 from core.ids import Ids
 from wiring.lookout import Lookout
 from wiring.signing import signing_key
+from wiring.spools import drained, spools, told
 
 Append = Callable[[Entry | Rejection | Probe], Receipt]
 
@@ -181,9 +182,10 @@ class Parts:
         return Notary(Tree(self.engine), self.signing)
 
     def works_behind(self) -> bool:
-        """Whether there is work that no sender waits for: a relayed source, or one that is reconciled by itself."""
+        """Whether there is work that no sender waits for: a source that is relayed or reconciled, or a spool."""
         polled = (one.polling for one in self.settings.sources.values())
-        return bool(self.forwards("relay")) or any(one is not None and one.every is not None for one in polled)
+        polls = any(one is not None and one.every is not None for one in polled)
+        return polls or bool(self.forwards("relay")) or bool(drained(self.settings, self.ids))
 
     def presence(self) -> Presence:
         """A thread that registers the service in its database."""
@@ -217,6 +219,7 @@ class Parts:
             clock=now,
             threads=THREADS,
             relayed=self.forwards("relay").keys(),
+            spools=partial(told, list(spools(self.settings, self.ids).values())),
             notary=self.notary(),
             probe=partial(probe, append),
             plans=Plans(self.engine, lambda by: self.replay(partial(recorder.record, by=by)), now),

@@ -111,7 +111,7 @@ def relay(counted: TallyFiles, to_writer: socket, parent: Parent) -> None:
     parts, tally = wire_handed(parent.hand), counted.tally(FORWARD_METRICS)
     link = Link(partial(connect, to_writer), parts.ids, parts.patience)
     tally.begin()
-    relay_for_parent(parent, partial(background, parts), link, renew_background)
+    relay_for_parent(parent, partial(background, parts, link), link, renew_background)
     tally.close()
     parts.close()
 

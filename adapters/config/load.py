@@ -32,6 +32,7 @@ _SERVICE: dict[str, values.Take] = {
     "origin": values.origin,
     "checkpoint_every": values.duration,
     "peer_rate": values.rate,
+    "spool_folder": values.folder,
     "trusted_proxies": values.networks,
 }
 
@@ -83,6 +84,7 @@ def _service(where: Path, given: values.Table, url: str, env: Mapping[str, str])
     secret = service_secret(given.get("secret"), folder / "secret", where, env)
     key = signing_key(given.get("signing_key"), beside(secret, folder, where), where, env)
     replica = replica_url(given.get("read_database_url"), url, where, env)
+    taken.setdefault("spool_folder", folder / "spool")
     return Service(secret, key, read_database_url=replica, **taken)
 
 

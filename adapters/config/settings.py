@@ -23,6 +23,9 @@ RETRY_FOR = 86_400 * SECOND
 RELAYED_WITHIN = 30 * SECOND
 """For a handler to answer a delivery that no sender waits for, unless configured."""
 
+SPOOL_BYTES = 256 << 20
+"""Of deliveries of a source that wait in files for the database, unless configured."""
+
 MOST_FORWARDS = 256
 """Deliveries of a source that are with its handler at a time, unless configured."""
 
@@ -65,6 +68,7 @@ class Forward(msgspec.Struct, frozen=True):
     `to`: an http or https URL; `within`: microseconds from a delivery's arrival to the end of its answer; `most`:
     deliveries of one process that are with the handler at a time; `observe`: what does not verify goes on, too.
     `retry_for`: microseconds in which it is tried again, behind our own answer (`mode = "relay"`); else None.
+    `spool`: bytes of deliveries that may wait in files while the database takes none; None where they are refused.
     """
 
     to: str
@@ -72,6 +76,7 @@ class Forward(msgspec.Struct, frozen=True):
     most: int = MOST_FORWARDS
     observe: bool = False
     retry_for: Instant | None = None
+    spool: int | None = None
 
     @property
     def mode(self) -> str:
@@ -126,11 +131,12 @@ class Source(msgspec.Struct, frozen=True):
 
     def others(self) -> dict[str, str | float]:
         """What only some sources have, by name, where it is set; durations in seconds."""
-        words = {"event_type": self.event_type, "package_name": self.package_name}
+        words: dict[str, str | None] = {"event_type": self.event_type, "package_name": self.package_name}
         if self.allowed_websocket_hosts:
             words["allowed_websocket_hosts"] = " ".join(self.allowed_websocket_hosts)
         if self.forward is not None:
             words |= {"mode": self.forward.mode, "signature": "observe" if self.forward.observe else "enforce"}
+            words |= {"on_store_failure": None if self.forward.spool is None else "spool"}
         words |= {"rate": str(self.rate) if self.rate else None}
         durations = {"overdue_after": self.overdue_after, "presumed_ended_after": self.presumed_ended_after}
         return {name: word for name, word in words.items() if word is not None} | {
@@ -167,6 +173,7 @@ class Service(msgspec.Struct, frozen=True):
     `read_database_url`: a replica of the database, where questions are put. `log_name`: what the log was named after
     its first key, once that is known; an `origin` goes before.
     `base_url`: how the service is reached from outside, without a slash at its end.
+    `spool_folder`: where deliveries wait for a database that takes none.
     """
 
     secret: Secret
@@ -180,6 +187,7 @@ class Service(msgspec.Struct, frozen=True):
     read_database_url: Secret | None = None
     log_name: str | None = None
     base_url: str | None = None
+    spool_folder: Path = Path("var/spool")
 
     @property
     def key(self) -> bytes:

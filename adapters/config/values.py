@@ -172,3 +172,15 @@ def size(where: Path, key: str, value: object) -> int:
     if type(value) is not int or not 1024 <= value <= 64 * 1024 * 1024:
         raise ConfigError(where, key, "make it a number of bytes from 1024 to 67108864")
     return value
+
+
+def room(where: Path, key: str, value: object) -> int:
+    """Bytes of a disk: from 1 MiB to 1 TiB."""
+    if type(value) is not int or not 1 << 20 <= value <= 1 << 40:
+        raise ConfigError(where, key, "make it a number of bytes from 1048576 to 1099511627776")
+    return value
+
+
+def folder(where: Path, key: str, value: object) -> Path:
+    """A folder, taken from the configuration's."""
+    return where.parent / text(where, key, value)

@@ -21,8 +21,9 @@ from adapters.http.framework.carried import (
 from adapters.http.framework.holders import Holders
 from adapters.http.framework.problems import BadRequest, NotFound, Problem, problem_answer
 from adapters.http.framework.questions import Questions, Told
+from adapters.http.framework.spool_state import SpoolState
 from adapters.http.framework.waiting import ENDING
-from adapters.http.ingest.door import Answer, Door, appended, failure, is_ingest, unrecorded
+from adapters.http.ingest.door import SPOOLED, Answer, Door, appended, failure, is_ingest, unrecorded
 from adapters.http.ingest.ingest import ingest_blueprint
 from adapters.http.ingest.quiet import Quiet
 from adapters.http.ingest.tally import Tally
@@ -41,6 +42,7 @@ __all__ = [
     "EVENTS",
     "HEARTBEAT",
     "RECONNECT",
+    "SPOOLED",
     "Answer",
     "Api",
     "BadRequest",
@@ -55,6 +57,7 @@ __all__ = [
     "Problem",
     "Questions",
     "Quiet",
+    "SpoolState",
     "TailEvent",
     "TailPage",
     "Tally",

@@ -4,6 +4,7 @@ from adapters.server.action_api import ActionApi
 from adapters.server.bridge import Bridge
 from adapters.server.child import Child
 from adapters.server.collector import tune
+from adapters.server.draining import Draining
 from adapters.server.ends import connect
 from adapters.server.following import WAITING
 from adapters.server.forwarding import METRICS as FORWARD_METRICS
@@ -12,7 +13,7 @@ from adapters.server.front import Front
 from adapters.server.handler import Handler, Target
 from adapters.server.limits import LIMITED, Limits
 from adapters.server.link import METRICS as LINK_METRICS
-from adapters.server.link import Link, NoWriter
+from adapters.server.link import Link, NoWriter, outcome_of
 from adapters.server.logs import configure_logs
 from adapters.server.loop import serve_for_parent
 from adapters.server.maintaining import wait_for_parent
@@ -24,6 +25,8 @@ from adapters.server.relay_loop import relay_for_parent
 from adapters.server.relaying import Relaying, RelaySource
 from adapters.server.reloading import Reloaded, Reloading
 from adapters.server.site import METRICS as SITE_METRICS
+from adapters.server.spool import DeliverySpool
+from adapters.server.spooling import Spooling
 from adapters.server.supervisor import Supervisor
 from adapters.server.tail import Tail
 from adapters.server.writer import write_for_parent
@@ -36,6 +39,8 @@ __all__ = [
     "ActionApi",
     "Bridge",
     "Child",
+    "DeliverySpool",
+    "Draining",
     "Forwarding",
     "Front",
     "Handler",
@@ -52,6 +57,7 @@ __all__ = [
     "Relaying",
     "Reloaded",
     "Reloading",
+    "Spooling",
     "StoredDelivery",
     "Supervisor",
     "Tail",
@@ -60,6 +66,7 @@ __all__ = [
     "connect",
     "counting",
     "listening",
+    "outcome_of",
     "relay_for_parent",
     "serve_for_parent",
     "to_writer",

@@ -1,19 +1,21 @@
 """Deliveries go on to the handlers of their sources once they are committed, and what became of them into the log."""
 
 import asyncio
-from asyncio import Future
 from collections.abc import Collection, Coroutine, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import structlog
 from prometheus_client import Counter
 
-from adapters.http import Door, appended
+from adapters.http import SPOOLED, Door, appended, unrecorded
 from adapters.server.handler import Handler
-from adapters.server.link import Link
+from adapters.server.link import Link, Tell, outcome_of
 from adapters.server.outcomes import HandedOn, counted_as
 from adapters.server.reader import Request
 from adapters.server.site import Respond
+from adapters.server.spooling import Spooling
 from adapters.sql import Entry, Receipt, Recorder, Rejection, Unavailable
 
 AGAIN = (0.0, 1.0, 2.0, 4.0, 8.0)
@@ -36,6 +38,7 @@ class Forwarding:
     """Of one process; belongs to the event loop. `handlers`: by source; `recorder` makes entries of our own.
 
     `answering`: the sources that are answered by their handlers. Of the others only what is no webhook is passed on.
+    `spools`: of those that are handed on though the log cannot commit.
     """
 
     def __init__(
@@ -45,8 +48,10 @@ class Forwarding:
         door: Door,
         link: Link,
         recorder: Recorder,
+        spools: Mapping[str, Spooling] = MappingProxyType({}),
     ) -> None:
         self._handlers = handlers
+        self._spools = spools
         self._answering = answering
         self._door = door
         self._link = link
@@ -70,7 +75,28 @@ class Forwarding:
         handler = self._handlers.get(source)
         return (source, slash + rest) if handler and slash + rest in handler.target.beside else None
 
-    def committed(
+    def take(self, item: Entry | Rejection, request: Request, respond: Respond) -> None:
+        """Has a delivery committed, or spooled, and hands it on then."""
+        arrived = asyncio.get_running_loop().time()
+        then = partial(self._recorded, item, request, arrived, respond)
+        spooling = self._spools.get(item.source)
+        if spooling is None or not self._goes_on(item):
+            self._link.commit(item, then)
+        else:
+            self._start(self._take(spooling, item, then, respond))
+
+    def _goes_on(self, item: Entry | Rejection) -> bool:
+        """What does not verify goes on where it is only observed."""
+        return isinstance(item, Entry) or (item.status == 401 and self._handlers[item.source].target.observe)
+
+    async def _take(self, spooling: Spooling, item: Entry | Rejection, then: Tell, respond: Respond) -> None:
+        try:
+            then(await spooling.take(item))
+        except Exception:
+            _logger.exception("delivery_failed")
+            respond(unrecorded())
+
+    def _recorded(
         self,
         item: Entry | Rejection,
         request: Request,
@@ -78,14 +104,12 @@ class Forwarding:
         respond: Respond,
         receipt: Receipt | Unavailable,
     ) -> None:
-        """Hands a delivery on, now that it is on record. What does not verify goes on where it is only observed."""
-        handler = self._handlers[item.source]
-        observed = isinstance(item, Rejection) and item.status == 401 and handler.target.observe
-        if not isinstance(receipt, Receipt) or (isinstance(item, Rejection) and not observed):
+        """Hands a delivery on, now that it is on record."""
+        if not isinstance(receipt, Receipt) or not self._goes_on(item):
             respond(self._door.answer(item, receipt))
             return
         self._door.count(item, receipt)
-        self._start(self._forward(handler, item, request, arrived, respond, receipt))
+        self._start(self._forward(self._handlers[item.source], item, request, arrived, respond, receipt))
 
     async def close(self, patience: float) -> None:
         """Waits for what is under way, for which no client need wait any more."""
@@ -113,7 +137,7 @@ class Forwarding:
         receipt: Receipt,
     ) -> None:
         marks = [("hookfold-verdict", receipt.verdict)]
-        if isinstance(item, Entry):
+        if isinstance(item, Entry) and receipt is not SPOOLED:
             marks.append(("hookfold-position", str(receipt.position)))
         suffix, until = appended(request.target), arrived + handler.target.within
         outcome = await handler.answer(request, suffix, marks, respond, until)
@@ -125,13 +149,10 @@ class Forwarding:
 
     async def _record(self, source: str, position: int, entry: Entry) -> None:
         """The same entry again is known by its key: what was committed without our hearing of it is not doubled."""
+        spooling = self._spools.get(source)
         for pause in AGAIN:
             await asyncio.sleep(pause)
-            if isinstance(await self._commit(entry), Receipt):
+            recording = outcome_of(self._link, entry) if spooling is None else spooling.take(entry)
+            if isinstance(await recording, Receipt):
                 return
         _logger.warning("outcome_lost", source=source, position=position, reason="the log could not commit it")
-
-    async def _commit(self, entry: Entry) -> Receipt | Unavailable:
-        told: Future[Receipt | Unavailable] = asyncio.get_running_loop().create_future()
-        self._link.commit(entry, lambda outcome: None if told.done() else told.set_result(outcome))
-        return await told

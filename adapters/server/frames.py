@@ -1,6 +1,6 @@
 """What goes over the socket between the processes that serve and the one that writes: a length, then MessagePack."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -12,8 +12,14 @@ class Listen(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, t
     """Asks to be told, by an empty frame, when something of others was committed; it has no outcome."""
 
 
+class Unstored(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, tag_field="is_a"):
+    """The database works, and takes this item in no form."""
+
+    reason: str
+
+
 Item = Entry | Rejection | Probe
-Outcome = Receipt | str
+Outcome = Receipt | Unstored | str
 """A receipt, or what went wrong: then nothing is known to be committed."""
 
 Content = TypeVar("Content")
@@ -21,6 +27,8 @@ Content = TypeVar("Content")
 _LENGTH = 8
 _ARRAY = b"\xdd"
 _encode = msgspec.msgpack.Encoder().encode
+unpack: Callable[[bytes], Item] = msgspec.msgpack.Decoder(Item).decode
+"""One item that was packed. Raises msgspec.DecodeError."""
 
 
 def pack(content: Item | Listen | Outcome) -> bytes:

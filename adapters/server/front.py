@@ -1,6 +1,5 @@
 """What a request is answered with: deliveries and `/healthz` in the event loop, everything else by Flask in threads."""
 
-import asyncio
 from functools import partial
 from urllib.parse import unquote
 
@@ -10,7 +9,7 @@ from adapters.http import ALIVE, Answer, Door, is_ingest, unrecorded
 from adapters.server.bridge import Bridge
 from adapters.server.forwarding import Forwarding
 from adapters.server.limits import Limits
-from adapters.server.link import Link, NoWriter, Tell
+from adapters.server.link import Link, NoWriter
 from adapters.server.reader import Request
 from adapters.server.site import Respond
 from adapters.sql import Entry, Receipt, Rejection, Unavailable
@@ -78,17 +77,13 @@ class Front:
         """Whatever goes wrong with a delivery, its sender is told to send it again."""
         try:
             item = self._item(source, request)
-            self._link.commit(item, self._then(item, request, respond))
+            if self._forwarding is not None and source in self._forwarding:
+                self._forwarding.take(item, request, respond)
+            else:
+                self._link.commit(item, partial(self._told, item, respond))
         except Exception:
             _logger.exception("delivery_failed")
             respond(unrecorded())
-
-    def _then(self, item: Entry | Rejection, request: Request, respond: Respond) -> Tell:
-        """What is done once the outcome of a delivery is known."""
-        if self._forwarding is not None and item.source in self._forwarding:
-            arrived = asyncio.get_running_loop().time()
-            return partial(self._forwarding.committed, item, request, arrived, respond)
-        return partial(self._told, item, respond)
 
     def _item(self, source: str, request: Request) -> Entry | Rejection:
         if isinstance(request.body, bytes):

@@ -11,8 +11,8 @@ from typing import NamedTuple, cast
 
 from prometheus_client import Gauge, Histogram
 
-from adapters.server.frames import Inbox, Item, Listen, Outcome, frame, pack
-from adapters.sql import Entry, Receipt, Unavailable, sealed_by
+from adapters.server.frames import Inbox, Item, Listen, Outcome, Unstored, frame, pack
+from adapters.sql import Entry, Receipt, Unavailable, Unstorable, sealed_by
 from core.ids import Ids
 
 Tell = Callable[[Receipt | Unavailable], None]
@@ -84,7 +84,7 @@ class Link(asyncio.Protocol):
         if len(self._pending) >= MOST_ITEMS or self._bytes >= MOST_BYTES:
             tell(Unavailable(_FULL))
             return
-        if isinstance(item, Entry):
+        if isinstance(item, Entry) and item.sealed is None:
             item.sealed = sealed_by(self._ids, item)
             item.headers = []
         packed = pack(item)
@@ -184,7 +184,7 @@ class Link(asyncio.Protocol):
             if self._late:
                 self._late -= 1
             else:
-                pending.tell(Unavailable(outcome) if isinstance(outcome, str) else outcome)
+                pending.tell(_told(outcome))
         for news in list(self._news):
             news()
 
@@ -220,6 +220,19 @@ class NoWriter:
 
     def close(self) -> None:
         """Nobody waits."""
+
+
+async def outcome_of(link: "Link", item: Item) -> Receipt | Unavailable:
+    """The same as `commit` for who waits in the event loop."""
+    told: asyncio.Future[Receipt | Unavailable] = asyncio.get_running_loop().create_future()
+    link.commit(item, lambda outcome: None if told.done() else told.set_result(outcome))
+    return await told
+
+
+def _told(outcome: Outcome) -> Receipt | Unavailable:
+    if isinstance(outcome, Receipt):
+        return outcome
+    return Unstorable(outcome.reason) if isinstance(outcome, Unstored) else Unavailable(outcome)
 
 
 def _inbox() -> Inbox[Outcome]:

@@ -8,7 +8,10 @@ from core.event import Reading, Unreadable
 
 
 class HandedOn:
-    """An event that went on to a handler, and how that is told. `session`: its sessions' machine knows of handlers."""
+    """An event that went on to a handler, and how that is told. `session`: its sessions' machine knows of handlers.
+
+    `position`: 0 where it is not in the log yet.
+    """
 
     __slots__ = ("key", "position", "reading", "session", "source", "verdict")
 
@@ -30,10 +33,10 @@ class HandedOn:
             identity = b"outcome:" + self.key + outcome.began.to_bytes(8)
             return Entry(self.source, outcome.ended, [], body, None, identity, read_outcome(body))
         more: dict[str, Any] = {} if outcome.attempts is None else {"attempts": outcome.attempts}
+        more |= {"position": self.position} if self.position else {"key": self.key.hex()}
         return recorder.entry(
             "forwarded",
             source=self.source,
-            position=self.position,
             verdict=self.verdict,
             status=outcome.status,
             failure=outcome.failure,

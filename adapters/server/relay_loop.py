@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import structlog
 import uvloop
 
-from adapters.server.link import Link
+from adapters.server.link import Link, outcome_of
 from adapters.server.parent import HandedAnew, Parent
 from adapters.server.pulse import EVERY, Pulse
 from adapters.server.signals import leave_to_parent
-from adapters.sql import Entry, Receipt, Unavailable
+from adapters.sql import Entry, Receipt
 
 _logger = structlog.get_logger()
 
@@ -92,7 +92,5 @@ async def _look(relays: Sequence[Background], link: Link, pulse: Pulse) -> None:
 
 
 async def _commit(link: Link, entry: Entry) -> Receipt | None:
-    told: asyncio.Future[Receipt | Unavailable] = asyncio.get_running_loop().create_future()
-    link.commit(entry, lambda outcome: None if told.done() else told.set_result(outcome))
-    outcome = await told
+    outcome = await outcome_of(link, entry)
     return outcome if isinstance(outcome, Receipt) else None

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import structlog
 
 from adapters.server.ends import accept
-from adapters.server.frames import Inbox, Item, Listen, Outcome, frame, pack
+from adapters.server.frames import Inbox, Item, Listen, Outcome, Unstored, frame, pack
 from adapters.server.parent import Parent
 from adapters.server.pulse import EVERY, Pulse
 from adapters.server.signals import leave_to_parent
@@ -172,7 +172,7 @@ class Writer:
         if self._away:
             _logger.warning("log_available")
         self._away = False
-        return [str(outcome) if isinstance(outcome, Unstorable) else outcome for outcome in outcomes]
+        return [Unstored(str(one)) if isinstance(one, Unstorable) else one for one in outcomes]
 
     def _answer(self, connection: Any, frames: bytes) -> None:
         """A process that died does not hear what became of its deliveries; their senders send them again."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy.exc import DBAPIError
 
@@ -297,3 +298,24 @@ def _away() -> None:
     from sqlite3 import OperationalError
 
     raise OperationalError("away")
+
+
+def test_what_was_spooled_is_in_the_log_once_however_often_it_is_drained(bench: Bench):
+    first = bench.entry("clinic", wms("s", 0))
+    bench.append(first)
+    again = msgspec.structs.replace(first, received_at=NOON + 5, spooled=True)
+    other = bench.entry("clinic", wms("s", 1))
+    spooled = msgspec.structs.replace(other, spooled=True)
+
+    receipts = [*bench.log.append([spooled, again]), *bench.log.append([spooled, again, first, spooled])]
+
+    assert [(one.verdict, one.position) for one in receipts] == [
+        ("new", 2),
+        ("duplicate", 1),
+        ("duplicate", 2),
+        ("duplicate", 1),
+        ("duplicate", 1),
+        ("duplicate", 2),
+    ]
+    assert bench.rows("SELECT position, received_at FROM events ORDER BY position") == [(1, NOON), (2, NOON)]
+    assert bench.rows("SELECT position, received_at FROM deliveries ORDER BY delivery") == [(1, NOON + 5), (1, NOON)]

@@ -1,6 +1,6 @@
 """What the query API is given to work with."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from adapters.audit import Notary
 from adapters.config import Token
 from adapters.http.framework.holders import Holders
+from adapters.http.framework.spool_state import SpoolState
 from adapters.http.framework.waiting import Waiting
 from adapters.sql import Code, Current, Plans, Reads, Source, StreamParts, TemporalReads
 from core.event import Instant
@@ -43,7 +44,8 @@ class Api:
 
     `record`: the access log. `sources`: the configured ones by name. `clock`: now.
     `as_of`: reads of the past, by either clock. `parts`: of a part of a long stream.
-    `relayed`: the sources whose deliveries go on to handlers behind our answer.
+    `relayed`: the sources whose deliveries go on to handlers behind our answer. `spools`: what waits in files for the
+    log.
     `tokens`: who may ask at first, by name; without any, everybody. `holders`: who may now.
     `notary`: who signs the log and proves what is in it. `probe`: returns once the log has committed something, and
     raises Unavailable where it cannot. `plans`: replays that are asked for over HTTP.
@@ -63,6 +65,7 @@ class Api:
     patience: float = 5.0
     limit: float = 10.0
     relayed: Collection[str] = ()
+    spools: Callable[[], Sequence[SpoolState]] = tuple
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     notary: Notary | None = None
     probe: Callable[[], object] = bool

@@ -28,6 +28,9 @@ MISMATCH = "signature_mismatch"
 MOST_BYTES = 2**63 - 1
 """No size that is told is higher on record: databases count in 64 bits."""
 
+SPOOLED = Receipt("spooled", 0)
+"""In place of a receipt: the log could not commit it, it is kept in a file until it can."""
+
 _PREFIX = "/in/"
 _APPENDED = "webhook"
 _JSON = ("content-type", "application/json")
@@ -150,6 +153,8 @@ class Door:
         """Counts a delivery by its outcome."""
         if not isinstance(outcome, Receipt):
             self._outcomes.unrecorded(item.source)
+        elif outcome is SPOOLED:
+            self._outcomes.spooled(item.source)
         elif isinstance(item, Rejection):
             self._outcomes.rejected(item)
         else:

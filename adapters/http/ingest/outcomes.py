@@ -41,6 +41,10 @@ class Outcomes:
         """The log could not commit it."""
         self._delivery(source, "unrecorded").inc()
 
+    def spooled(self, source: str) -> None:
+        """It waits in a file for the log."""
+        self._delivery(source, "spooled").inc()
+
     def recorded(self, source: str, verdict: str, reading: str, position: int) -> None:
         """It is in the log, or was before. `reading`: one of READINGS."""
         self._delivery(source, verdict).inc()

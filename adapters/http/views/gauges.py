@@ -53,12 +53,28 @@ class Gauges:
                 ("paused", "1 while nothing of a relayed source is delivered."),
             )
         ]
+        self._spools = [
+            self._gauge(f"hookfold_spool_{name}", words, "source")
+            for name, words in (
+                ("bytes", "Deliveries of a source that wait in files for the log, in bytes."),
+                ("oldest_seconds", "For how long the oldest of them has been there; 0 where none waits."),
+                ("set_aside", "Files of such deliveries that could not be taken into the log."),
+            )
+        ]
         newest = "Sessions that had an event within the hour, of the newest 2,000"
         self._outcomes = self._gauge("hookfold_recent_outcomes", f"{newest}, by outcome.", "source", "outcome")
         self._anomalies = self._gauge("hookfold_recent_anomalies", f"{newest}, by anomaly.", "source", "kind")
 
     def _gauge(self, name: str, words: str, *labels: str) -> Gauge:
         return Gauge(name, words, labels, registry=self.registry)
+
+    def look_at_spools(self) -> None:
+        """They are no matter of the database."""
+        now = self._api.clock()
+        for one in self._api.spools():
+            age = 0 if one.oldest_at is None else max(now - one.oldest_at, 0)
+            for gauge, value in zip(self._spools, (one.size, age / SECOND, one.aside), strict=True):
+                gauge.labels(one.source).set(value)
 
     def forget(self) -> None:
         """The database is away: nothing is known."""

@@ -65,6 +65,15 @@ class Replica(msgspec.Struct, kw_only=True):
     replayed_at: shapes.Time | None = None
 
 
+class Spooled(msgspec.Struct, kw_only=True):
+    """Deliveries of a source that wait in files for the log. `aside`: files with some that it does not take."""
+
+    source: str
+    bytes: int
+    oldest: shapes.Time | None
+    aside: int
+
+
 class Readiness(msgspec.Struct):
     """The service can take deliveries and answer questions.
 
@@ -72,6 +81,7 @@ class Readiness(msgspec.Struct):
     itself, more slowly; `faulty` where it cannot fold some streams; `retired` where other code serves, and this process
     answers with its own version until it is restarted with that release. `position`: the log's last one. `lag`: by how
     many positions the projections that this process reads are behind it. `replica`: where questions are put to one.
+    `spooled`: of sources that are handed on though the log cannot commit.
     """
 
     status: str
@@ -81,6 +91,7 @@ class Readiness(msgspec.Struct):
     lag: int
     folding: list[Folding]
     replica: Replica | UnsetType = UNSET
+    spooled: list[Spooled] | UnsetType = UNSET
 
 
 @routes.one(OPEN, "/healthz", queries.Plain, Health, etag=False)
@@ -102,7 +113,7 @@ def readyz(ask: Ask[Any]) -> Response:
         ask.api.probe()
         status = ask.api.current.status()
     except Unavailable as error:
-        raise Busy(f"the database cannot be used now: {error}") from error
+        raise Busy(f"the database cannot be used now: {error}{_waiting(ask.api)}") from error
     own = [one for one in status.versions if one.own]
     word = "faulty" if any(one.failed for one in own) else "ok"
     if any(one.status in {"unbuilt", "building"} for one in own):
@@ -111,7 +122,18 @@ def readyz(ask: Ask[Any]) -> Response:
         word = "retired"
     told = [_folding(one) for one in status.versions]
     replica = _replica(ask.api, status.position)
-    return uncached(Readiness(word, "ok", current or "", status.position, status.lag, told, replica))
+    spooled = [
+        Spooled(source=one.source, bytes=one.size, oldest=text_of(one.oldest_at), aside=one.aside)
+        for one in ask.api.spools()
+    ]
+    return uncached(Readiness(word, "ok", current or "", status.position, status.lag, told, replica, spooled or UNSET))
+
+
+def _waiting(api: Api) -> str:
+    told = (
+        f"; {one.source}: {one.size} bytes spooled since {text_of(one.oldest_at)}" for one in api.spools() if one.size
+    )
+    return "".join(told)
 
 
 def _replica(api: Api, position: int) -> Replica | UnsetType:

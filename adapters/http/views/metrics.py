@@ -58,5 +58,6 @@ class Metrics:
                 self._gauges.look()
             except Unavailable:
                 self._gauges.forget()
+            self._gauges.look_at_spools()
             told = generate_latest(self._api.registry) + generate_latest(self._gauges.registry)
         return Response(told, content_type=CONTENT_TYPE_LATEST)

@@ -18,16 +18,17 @@ OTHERS = 10
 
 
 class Known(NamedTuple):
-    """What the log has: the position that holds each (source, key), and by (source, position) the event's body, and
-    the bodies of conflicts with it that are on record.
+    """What the log has: the position that holds each (source, key), and by (source, position) the event's body, the
+    bodies of conflicts with it that are on record, and when it and its repetitions arrived.
     """
 
     holders: dict[Row, int]
     bodies: Callable[[Sequence[Row]], dict[Row, bytes | None]]
     others: Callable[[Sequence[Row]], Iterable[tuple[Row, bytes | None]]]
+    arrivals: Callable[[Sequence[Row]], set[Row]]
 
 
-NOTHING_KNOWN = Known({}, lambda _: {}, lambda _: ())
+NOTHING_KNOWN = Known({}, lambda _: {}, lambda _: (), lambda _: set())
 
 
 class Batch:
@@ -55,6 +56,7 @@ class Batch:
         holders, keys = dict(known.holders), [sealed.key for sealed in seals]
         bodies = known.bodies([(source, at) for (source, _), at in holders.items()]) if holders else {}
         self._look_up_others(entries, keys, known, bodies)
+        arrived = _arrived(entries, keys, known)
         for entry, sealed in zip(entries, seals, strict=True):
             at = holders.get((entry.source, sealed.key))
             if at is None:
@@ -64,6 +66,8 @@ class Batch:
                 self.new.append(NewEvent(self.position, entry, sealed.key, stream_of(entry.source, entry.reading)))
                 self.seals.append(sealed)
                 self.receipts.append(Receipt("new", self.position))
+            elif entry.spooled and (entry.source, at, entry.received_at) in arrived:
+                self.receipts.append(Receipt("duplicate", at))
             else:
                 self._seen_before(entry, sealed, at, bodies[entry.source, at])
 
@@ -134,6 +138,13 @@ class Batch:
         """Rows of `conflicts`."""
         known = (self.position, self.recorded_at)
         return [(*where, times, *known, *known) for where, times in self.repeated.items()]
+
+
+def _arrived(entries: Sequence[Entry], keys: Sequence[bytes], known: Known) -> set[Row]:
+    """Source, position and arrival of what the log has under the keys of those that were spooled."""
+    spooled = [(one.source, key) for one, key in zip(entries, keys, strict=True) if one.spooled]
+    held = sorted({(source, known.holders[source, key]) for source, key in spooled if (source, key) in known.holders})
+    return known.arrivals(held) if held else set()
 
 
 def _same(entry: Entry, body: bytes | None) -> bool:

@@ -36,6 +36,13 @@ USUAL = (EVENTS, PAYLOADS, RELAYS, *HOT, DELIVERIES)
 
 _HOLDERS = Lookup("t.source, t.key, t.position", tables.events, ("source", "key"), unique=True)
 _BODIES = Lookup("t.source, t.position, t.body", tables.payloads, ("source", "position"))
+_RECEIVED = Lookup("t.source, t.position, t.received_at", tables.events, ("source", "position"))
+_REPEATED = Lookup(
+    "t.source, t.position, t.received_at",
+    tables.deliveries,
+    ("source", "position"),
+    index="ix_deliveries_source_position",
+)
 _HEAD = (
     "SELECT s.value, e.position, e.recorded_at, e.leaf FROM service s LEFT JOIN "
     "(SELECT position, recorded_at, leaf FROM events ORDER BY position DESC LIMIT 1) e ON 1 = 1 WHERE s.name = 'epoch'"
@@ -142,7 +149,8 @@ class BatchWriter:
         held = self._held(keys)
         head = self._look(cursor)
         turn = Batch(head.position, head.recorded_at, clock=self._clock)
-        known = Known(dict(held), partial(self._bodies, cursor), partial(self._kept.others, cursor))
+        bodies, arrivals = partial(self._bodies, cursor), partial(self._arrivals, cursor)
+        known = Known(dict(held), bodies, partial(self._kept.others, cursor), arrivals)
         turn.classify(entries, seals, known, self._stream)
         turn.reject([item for item in batch if isinstance(item, Rejection)])
         touched = self._projector.touch(cursor, turn.new, turn.conflicts)
@@ -177,6 +185,10 @@ class BatchWriter:
 
     def _bodies(self, cursor: Any, at: Sequence[Row]) -> dict[Row, bytes | None]:
         return {(source, position): body for source, position, body in self._dialect.lookup(cursor, _BODIES, at)}
+
+    def _arrivals(self, cursor: Any, at: Sequence[Row]) -> set[Row]:
+        """Source, position and arrival of these events, and of their repetitions that are on record."""
+        return {tuple(row) for look in (_RECEIVED, _REPEATED) for row in self._dialect.lookup(cursor, look, at)}
 
     def _stream(self, source: str, reading: Reading | Unreadable) -> str | None:
         if isinstance(reading, Unreadable) or not reading.provider_id:

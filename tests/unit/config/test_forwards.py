@@ -4,7 +4,9 @@ import pytest
 
 from adapters.config import ConfigError, Forward, load
 from app import create_app
+from core.ids import Ids
 from wiring.forwarding import refuse_loops
+from wiring.spools import prepare
 
 SECOND = 1_000_000
 TO = 'forward_to = "http://127.0.0.1:3000/hooks/"\n'
@@ -49,6 +51,29 @@ def test_a_relay_takes_its_time_unless_told_otherwise(settings):
     assert told == Forward("http://127.0.0.1:3000/hooks", 5 * SECOND, retry_for=7_200 * SECOND)
 
 
+def test_who_spools_has_a_folder_beside_the_database_and_a_bound_unless_told_otherwise(settings, tmp_path):
+    spools = PROXY + TO + 'on_store_failure = "spool"\n'
+
+    usual = settings("wms", spools)
+    told = settings("wms", spools + 'spool_bytes = 1048576\n[service]\nspool_folder = "elsewhere"\n')
+
+    assert (forward_of(usual).spool, usual.service.spool_folder) == (256 << 20, tmp_path / "spool")
+    assert forward_of(told).spool == 1_048_576
+    assert told.service.spool_folder == told.path.parent / "elsewhere"
+    assert forward_of(settings("wms", PROXY + TO + 'on_store_failure = "refuse"\n')).spool is None
+
+
+def test_a_spool_that_cannot_be_used_stops_the_start(settings, tmp_path):
+    (tmp_path / "spool").touch()
+    loaded = settings("wms", PROXY + TO + 'on_store_failure = "spool"\n')
+
+    with pytest.raises(ConfigError) as refused:
+        prepare(loaded, Ids(b"a secret for tests only, 32 byte"))
+
+    assert "sources.one.on_store_failure" in str(refused.value)
+    assert "service.spool_folder" in str(refused.value)
+
+
 def test_without_a_mode_we_answer_ourselves(settings):
     assert forward_of(settings("wms", "")) is None
     assert forward_of(settings("wms", 'mode = "record"\n')) is None
@@ -64,6 +89,10 @@ def test_without_a_mode_we_answer_ourselves(settings):
         ("wms", RELAY, 'sources.one.forward_to: mode = "relay" needs it'),
         ("wms", RELAY + TO + 'signature = "observe"\n', 'sources.one.signature: only mode = "proxy" takes it'),
         ("wms", PROXY + TO + 'retry_for = "1h"\n', 'sources.one.retry_for: only mode = "relay" takes it'),
+        ("wms", RELAY + TO + 'on_store_failure = "spool"\n', 'on_store_failure: only mode = "proxy" takes it'),
+        ("wms", PROXY + TO + 'on_store_failure = "open"\n', 'on_store_failure: make it "refuse" or "spool"'),
+        ("wms", PROXY + TO + "spool_bytes = 1048576\n", 'spool_bytes: add on_store_failure = "spool"'),
+        ("wms", PROXY + TO + 'on_store_failure = "spool"\nspool_bytes = 9\n', "spool_bytes: make it a number of bytes"),
         ("mentraos", PROXY + TO + 'signature = "observe"\n', "sources.one.signature: unknown key"),
         ("wms", PROXY + TO + 'forward_too = "x"\n', "sources.one.forward_too: unknown key"),
         ("wms", PROXY + TO + 'forward_within = "9"\n', "sources.one.forward_within: make it a number with its unit"),

@@ -149,7 +149,7 @@ WRONG = [
     (
         one("secret = 'x'"),
         "sources.clinic.secret",
-        "keep_for, mode, most_forwards, node_ascii, provider, rate, retry_for, secrets, signature",
+        "most_forwards, node_ascii, on_store_failure, provider, rate, retry_for, secrets, signature, spool_bytes",
     ),
     (one("node_ascii = 'yes'"), "sources.clinic.node_ascii", "make it true or false"),
     (one("event_type = 'WMS_LOADED'"), "sources.clinic.event_type", "unknown key"),

@@ -1,0 +1,147 @@
+"""Takes into the log what was spooled while that could not commit: in order, and once, whatever is killed in between.
+
+A segment leaves when all of it is committed. Who begins with one again hands in what is in the log already, where that
+is known by its key and its arrival.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from adapters.http import Quiet
+from adapters.server.frames import Item
+from adapters.server.spool import DeliverySpool, Read
+from adapters.sql import Receipt, Unavailable, Unstorable
+
+TOGETHER = 128
+"""Deliveries that are with the writer at a time."""
+HOLDING = 1.0
+"""Seconds for the last ones of a segment, while nobody may add to it: behind them the road to the log is free."""
+LOOK = 0.5
+"""Seconds between two looks whether something waits, and before the database is asked again."""
+TAKEN = 0.01
+"""Seconds before it is tried again to be alone with a segment."""
+
+_logger = structlog.get_logger()
+
+
+class Draining:
+    """Of one source's spool, in the one process that drains it. `commit` tells what the log made of a delivery."""
+
+    def __init__(self, spool: DeliverySpool, commit: Callable[[Item], Awaitable[Receipt | Unavailable]]) -> None:
+        self._spool = spool
+        self._commit = commit
+        self._stopping = asyncio.Event()
+        self._count = 0
+        self._faults = Quiet()
+
+    def wake(self) -> None:
+        """Something was appended to the log: nothing to do."""
+
+    def stop(self) -> None:
+        """`run` returns once what is with the writer is answered."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Drains until it is stopped. Of several services with one folder, one does."""
+        while not self._stopping.is_set():
+            if not self._spool.is_empty():
+                try:
+                    with self._spool.taken("draining", wait=False):
+                        await self._drain()
+                except (BlockingIOError, Unavailable):  # somebody else drains, or the log cannot commit yet
+                    pass
+                except OSError as error:
+                    self._tell_fault(error)
+            await self._rest(LOOK)
+
+    async def _drain(self) -> None:
+        """Raises Unavailable while the log cannot commit."""
+        while not self._stopping.is_set() and (segment := self._spool.oldest()) is not None:
+            await self._drain_segment(segment)
+        if self._count and self._spool.is_empty():
+            _logger.warning("spool_drained", source=self._spool.source, count=self._count)
+            self._count = 0
+
+    async def _drain_segment(self, segment: Path) -> None:
+        whole = _Drained()
+        while not self._stopping.is_set():
+            whole.add(*await self._append(await asyncio.to_thread(self._read_alone, segment, whole.end)))
+            try:
+                with self._spool.taken("lock", wait=False):
+                    rest = await asyncio.to_thread(self._spool.read, segment, whole.end)
+                    if len(rest.items) <= TOGETHER:
+                        whole.add(*await self._append_in_time(rest))
+                        self._part_with(segment, whole)
+                        break
+            except BlockingIOError:  # somebody adds
+                await self._rest(TAKEN)
+
+    def _read_alone(self, segment: Path, at: int) -> Read:
+        with self._spool.taken("lock"):
+            return self._spool.read(segment, at)
+
+    async def _append_in_time(self, read: Read) -> tuple[Read, int]:
+        try:
+            async with asyncio.timeout(HOLDING):
+                return await self._append(read)
+        except TimeoutError as error:
+            raise Unavailable("the log does not commit in time") from error
+
+    async def _append(self, read: Read) -> tuple[Read, int]:
+        """Has them committed, the first one alone: while the log is away, no other one follows it. How many it refuses.
+
+        Raises Unavailable.
+        """
+        items, refused = read.items, 0
+        while items and not self._stopping.is_set():
+            together = TOGETHER if items is not read.items else 1
+            some, items = items[:together], items[together:]
+            refused += _refused(await asyncio.gather(*map(self._commit, some)))
+        if items:
+            raise Unavailable("the service stops")
+        return read, refused
+
+    def _part_with(self, segment: Path, whole: "_Drained") -> None:
+        self._count += whole.count
+        if not (whole.unreadable or whole.refused):
+            self._spool.remove(segment)
+            return
+        mend = "look at it, then remove it; renamed to .spool it is drained again. What a death cut short had no answer"
+        told = {"unreadable_bytes": whole.unreadable, "refused": whole.refused, "mend": mend}
+        _logger.error("spool_set_aside", source=self._spool.source, file=str(self._spool.set_aside(segment)), **told)
+
+    def _tell_fault(self, error: OSError) -> None:
+        if count := self._faults.count():
+            mend = f"let the service read and write in {self._spool.folder}: what waits there stays there"
+            _logger.error("spool_unusable", source=self._spool.source, reason=error.strerror, count=count, mend=mend)
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+
+class _Drained:
+    """What was done with a segment so far."""
+
+    def __init__(self) -> None:
+        self.end = self.count = self.unreadable = self.refused = 0
+
+    def add(self, read: Read, refused: int) -> None:
+        self.end = read.end
+        self.count += len(read.items)
+        self.unreadable += read.unreadable
+        self.refused += refused
+
+
+def _refused(outcomes: Sequence[Receipt | Unavailable]) -> int:
+    """How many the database takes in no form. Raises Unavailable for the first that it may take another time."""
+    for outcome in outcomes:
+        if isinstance(outcome, Unavailable) and not isinstance(outcome, Unstorable):
+            raise outcome
+    return sum(isinstance(outcome, Unstorable) for outcome in outcomes)

@@ -1,0 +1,104 @@
+"""Takes deliveries though the log cannot: they are kept in the source's spool, in the order in which they came."""
+
+import asyncio
+from asyncio import Future, Task
+
+import msgspec
+import structlog
+
+from adapters.http import SPOOLED, Quiet
+from adapters.server.frames import Item, pack
+from adapters.server.link import Link, outcome_of
+from adapters.server.spool import DeliverySpool, Kept, SpoolFullError
+from adapters.sql import Entry, Receipt, Unavailable, sealed_by
+from core.ids import Ids
+
+PATIENCE = 2.0
+"""Seconds for the log to commit a delivery, behind which it is spooled: its handler has to answer in time, too."""
+
+_logger = structlog.get_logger()
+
+
+class Spooling:
+    """Of one source in one process; belongs to the event loop. What comes while a file is synced shares the next one's.
+
+    An entry that the log did not take in time may be there all the same. When it is drained, it is known by its key and
+    its arrival.
+    """
+
+    def __init__(self, spool: DeliverySpool, link: Link, ids: Ids) -> None:
+        self._spool = spool
+        self._link = link
+        self._ids = ids
+        self._waiting: list[tuple[Kept, Future[bool]]] = []
+        self._writing: Task[None] | None = None
+        self._spooled, self._refused = Quiet(), Quiet()
+
+    async def take(self, item: Item) -> Receipt | Unavailable:
+        """What the log says, or `SPOOLED`; Unavailable where neither takes it."""
+        try:
+            if not self._is_free() and await self._keep(item, behind=True):
+                return SPOOLED
+            outcome = await self._commit(item)
+            if isinstance(outcome, Receipt):
+                return outcome
+            await self._keep(item, behind=False)
+        except (OSError, SpoolFullError) as error:
+            self._tell_refused(error)
+            return Unavailable(str(error))
+        self._tell_spooled(outcome)
+        return SPOOLED
+
+    def _is_free(self) -> bool:
+        """Whether nothing waits; where that cannot be seen, the log is asked."""
+        try:
+            return self._spool.is_empty()
+        except OSError:
+            return True
+
+    async def _commit(self, item: Item) -> Receipt | Unavailable:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await outcome_of(self._link, item)
+        except TimeoutError:
+            return Unavailable("the log does not commit in time")
+
+    async def _keep(self, item: Item, *, behind: bool) -> bool:
+        if isinstance(item, Entry):
+            if item.sealed is None:
+                item.sealed, item.headers = sealed_by(self._ids, item), []
+            item = msgspec.structs.replace(item, spooled=True)
+        loop = asyncio.get_running_loop()
+        kept: Future[bool] = loop.create_future()
+        self._waiting.append((Kept(pack(item), behind), kept))
+        if self._writing is None:
+            self._writing = loop.create_task(self._write())
+        return await kept
+
+    async def _write(self) -> None:
+        while self._waiting:
+            some, self._waiting = self._waiting, []
+            await self._write_together([one for one, _ in some], [kept for _, kept in some])
+        self._writing = None
+
+    async def _write_together(self, waiting: list[Kept], kept: "list[Future[bool]]") -> None:
+        try:
+            outcomes = await asyncio.to_thread(self._spool.append, waiting)
+        except Exception as error:  # noqa: BLE001 - whoever waits for it raises it
+            for one in kept:
+                one.set_exception(error)
+            return
+        for one, keeps in zip(kept, outcomes, strict=True):
+            one.set_result(keeps)
+
+    def _tell_spooled(self, reason: Unavailable) -> None:
+        if count := self._spooled.count():
+            mend = "the service takes them into the log once that commits again: mend the database"
+            source = self._spool.source
+            _logger.warning("spooling", source=source, reason=str(reason), count=count, mend=mend)
+
+    def _tell_refused(self, error: Exception) -> None:
+        if count := self._refused.count():
+            mend = "deliveries are refused with 503: mend the database, make room, or raise spool_bytes"
+            reason = str(error) if isinstance(error, SpoolFullError) else type(error).__name__
+            _logger.error("spool_refuses", source=self._spool.source, reason=reason, count=count, mend=mend)

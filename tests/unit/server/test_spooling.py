@@ -1,0 +1,110 @@
+"""What the log does not take is kept, and who can be neither recorded nor kept is told so."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from adapters.http import SPOOLED
+from adapters.server import DeliverySpool, Link, Spooling
+from adapters.server.frames import Item
+from adapters.server.spool import Kept
+from adapters.sql import Entry, Receipt, Unavailable
+from core.event import Unreadable
+from core.ids import Ids
+
+IDS = Ids(b"a secret for tests only, 32 byte")
+NEW = Receipt("new", 1)
+
+
+class Log:
+    """In place of a link: `outcome` is what it tells, None where it tells nothing."""
+
+    def __init__(self, outcome: Receipt | Unavailable | None) -> None:
+        self.outcome = outcome
+        self.asked = 0
+
+    def commit(self, _: Item, tell: Callable[[Receipt | Unavailable], None]) -> None:
+        self.asked += 1
+        if self.outcome is not None:
+            tell(self.outcome)
+
+
+class Counted(DeliverySpool):
+    """Counts how often it is written to."""
+
+    written = 0
+
+    def append(self, kept: Sequence[Kept]) -> list[bool]:
+        self.written += 1
+        return super().append(kept)
+
+
+def spool_in(folder: Path, most: int = 1 << 20) -> Counted:
+    return Counted("captions", folder / "captions", most, b"key")
+
+
+def take(spool: DeliverySpool, log: Log, bodies: Sequence[bytes]) -> list[Receipt | Unavailable]:
+    async def run() -> list[Receipt | Unavailable]:
+        spooling = Spooling(spool, cast(Link, log), IDS)
+        entries = [Entry("captions", 1, [("a", "b")], body, None, body, Unreadable("x")) for body in bodies]
+        return await asyncio.gather(*(spooling.take(entry) for entry in entries))
+
+    return asyncio.run(run())
+
+
+def waiting(spool: DeliverySpool) -> list[Any]:
+    segment = spool.oldest()
+    return spool.read(segment).items if segment is not None else []
+
+
+def test_what_the_log_takes_is_not_spooled(tmp_path: Path):
+    spool = spool_in(tmp_path)
+
+    assert take(spool, Log(NEW), [b"1"]) == [NEW]
+    assert spool.is_empty()
+
+
+def test_what_it_does_not_take_is_kept_sealed_and_marked_and_many_share_one_sync(tmp_path: Path):
+    spool = spool_in(tmp_path)
+
+    outcomes = take(spool, Log(Unavailable("away")), [b"%d" % number for number in range(50)])
+
+    kept = waiting(spool)
+    assert outcomes == [SPOOLED] * 50
+    assert [one.body for one in kept] == [b"%d" % number for number in range(50)]
+    assert all(one.spooled and one.sealed is not None and not one.headers for one in kept)
+    assert spool.written <= 2
+
+
+def test_who_comes_while_others_wait_queues_behind_them_though_the_log_is_back(tmp_path: Path):
+    spool, log = spool_in(tmp_path), Log(NEW)
+    take(spool, Log(Unavailable("away")), [b"1"])
+
+    assert take(spool, log, [b"2"]) == [SPOOLED]
+    assert ([one.body for one in waiting(spool)], log.asked) == ([b"1", b"2"], 0)
+
+
+def test_a_log_that_says_nothing_is_waited_for_as_long_as_a_handler_can_spare(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("adapters.server.spooling.PATIENCE", 0.01)
+
+    assert take(spool_in(tmp_path), Log(None), [b"1"]) == [SPOOLED]
+
+
+def test_what_does_not_fit_is_refused_and_what_is_there_stays(tmp_path: Path):
+    spool = spool_in(tmp_path, 1_000)
+    take(spool, Log(Unavailable("away")), [b"1"])
+
+    (refused,) = take(spool, Log(Unavailable("away")), [b"2" * 1_000])
+
+    assert isinstance(refused, Unavailable)
+    assert [one.body for one in waiting(spool)] == [b"1"]
+
+
+def test_a_folder_that_takes_nothing_is_refused_as_well(tmp_path: Path):
+    (tmp_path / "captions").touch()
+
+    (refused,) = take(spool_in(tmp_path), Log(Unavailable("away")), [b"1"])
+
+    assert isinstance(refused, Unavailable)
+    assert take(spool_in(tmp_path), Log(NEW), [b"1"]) == [NEW]
