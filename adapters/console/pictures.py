@@ -5,7 +5,6 @@ steps back on the left. That needs no layout engine, stands on a telephone's wid
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from core.words import counted
@@ -19,7 +18,7 @@ _RIGHT = _LEFT + _BOX
 _REACH = 90
 
 PLOT_WIDTH, PLOT_HEIGHT = 480, 220
-LANES_WIDTH, LANES_LEFT = 860, 122
+PLOT_LEFT = 74
 _MARGIN = 44
 
 Move = tuple[str, str]
@@ -59,7 +58,6 @@ class Point(NamedTuple):
     x: float
     y: float
     words: str
-    look: str
     href: str
 
 
@@ -75,12 +73,12 @@ class Plot(NamedTuple):
 
     width: int
     height: int
+    left: int
     points: list[Point]
     lines: list[str]
     across: list[Tick]
     up: list[Tick]
     words: str
-    left: int = 74
 
 
 def diagram(region: Any, taken: Sequence[Move] = (), present: str | None = None) -> Diagram:
@@ -115,7 +113,6 @@ def signal(chunks: Sequence[Any]) -> Plot | None:
             _across(number, first, last),
             _up(chunk.snr, low, high),
             f"chunk {number}: {chunk.snr:g} dB",
-            "value",
             f"/events/{chunk.position}",
         )
         for number, chunk in told
@@ -126,36 +123,7 @@ def signal(chunks: Sequence[Any]) -> Plot | None:
     words = (
         f"Signal-to-noise ratio in decibels over {counted(len(told), 'chunk')}, from {values[0]:g} to {values[-1]:g}."
     )
-    return Plot(PLOT_WIDTH, PLOT_HEIGHT, points, lines, across, up, words)
-
-
-def lanes(steps: Sequence[Any]) -> Plot | None:
-    """The events of a timeline on a time axis, a lane for each region; None where no time is known of two."""
-    timed = [(_seconds(step.occurred_at), step) for step in steps if step.occurred_at is not None]
-    if len(timed) < 2:
-        return None
-    names = list(dict.fromkeys(step.region or "events" for _, step in timed))
-    first, last = min(at for at, _ in timed), max(at for at, _ in timed)
-    height = 40 * len(names) + 36
-    points = [
-        Point(
-            _along(at, first, last),
-            24 + 40 * names.index(step.region or "events"),
-            f"{step.type}, {step.occurred_at}",
-            _irregular(step),
-            f"#event-{step.position}",
-        )
-        for at, step in timed
-    ]
-    across = [Tick(_along(at, first, last), f"+{at - first:.4g} s") for at in _marks(first, last)]
-    up = [Tick(24 + 40 * index, name) for index, name in enumerate(names)]
-    words = f"{counted(len(timed), 'event')} over {last - first:g} s in lanes: {', '.join(names)}."
-    return Plot(LANES_WIDTH, height, points, [], across, up, words, LANES_LEFT)
-
-
-def _irregular(step: Any) -> str:
-    kinds = {anomaly.kind for anomaly in step.anomalies}
-    return "late" if kinds else "moved" if step.before != step.after else "value"
+    return Plot(PLOT_WIDTH, PLOT_HEIGHT, PLOT_LEFT, points, lines, across, up, words)
 
 
 def _steps(transitions: Iterable[Any], taken: set[Move]) -> Mapping[Move, list[str]]:
@@ -203,22 +171,8 @@ def _lines(numbers: Sequence[int], points: Sequence[Point]) -> list[str]:
 
 def _across(value: float, first: float, last: float) -> float:
     part = (value - first) / (last - first) if last > first else 0.5
-    return round(_MARGIN + 30 + part * (PLOT_WIDTH - 2 * _MARGIN - 30), 1)
-
-
-def _along(at: float, first: float, last: float) -> float:
-    part = (at - first) / (last - first) if last > first else 0.5
-    return round(LANES_LEFT + 8 + part * (LANES_WIDTH - LANES_LEFT - 44), 1)
-
-
-def _marks(first: float, last: float) -> list[float]:
-    """Where the scale of the lanes is told: at both ends, and at the quarters between."""
-    return sorted({first + (last - first) * part / 4 for part in range(5)})
+    return round(PLOT_LEFT + part * (PLOT_WIDTH - PLOT_LEFT - _MARGIN), 1)
 
 
 def _up(value: float, low: float, high: float) -> float:
     return round(PLOT_HEIGHT - 30 - (value - low) / (high - low) * (PLOT_HEIGHT - 50), 1)
-
-
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()

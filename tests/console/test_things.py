@@ -39,9 +39,10 @@ def test_a_gap_a_late_arrival_and_a_new_run_stand_in_the_timeline(one_desk: Desk
     one_desk.send("clinic", wms("visit-1", 0, "WMS_LOADED", 60))
     closed = one_desk.look(path)
 
-    assert looks(open_, "gap") == 1
+    assert looks(open_, "gap") == looks(open_, "lane-gap") == 1
     assert "8" in open_.text[open_.text.index("gap") :]
-    assert looks(closed, "gap") == 0
+    assert looks(closed, "gap") == looks(closed, "lane-gap") == 0
+    assert looks(closed, "lane-run") == 1
     assert "late" in closed.text
     assert "Run 2" in closed.text
 

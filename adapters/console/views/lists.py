@@ -9,13 +9,14 @@ from adapters.console.asking import Asking, sent
 from core.event import ANOMALIES, READINGS
 from core.fold import MACHINES
 
-FOLDED = ("source", "provider", "state", "anomaly", "since", "until", "as_of", "known_at")
+TIMES = ("since", "until", "as_of", "known_at")
+FOLDED = ("source", "provider", "state", "anomaly")
 FIELDS: dict[str, Sequence[str]] = {
-    "sessions": ("source", "provider", "state", "outcome", "anomaly", "since", "until", "as_of", "known_at"),
+    "sessions": ("source", "provider", "state", "outcome", "anomaly", "overdue", "presumed_ended", *TIMES),
     "measurements": ("source", "provider", "state", "outcome", "anomaly", "as_of", "known_at"),
-    "actions": FOLDED,
-    "devices": FOLDED,
-    "registrations": FOLDED,
+    "actions": (*FOLDED, "overdue", *TIMES),
+    "devices": (*FOLDED, *TIMES),
+    "registrations": (*FOLDED, "silent", *TIMES),
     "deliveries": ("source", "verdict", "position"),
     "events": ("source", "reading", "after"),
 }
@@ -30,6 +31,7 @@ _MACHINES = {
 }
 _OUTCOMES = ("completed", "canceled", "denied", "failed", "abandoned")
 _VERDICTS = ("new", "duplicate", "conflict", "rejected")
+_EITHER = ("true", "false")
 
 
 def add(pages: Blueprint, ask: Asking) -> None:
@@ -66,4 +68,5 @@ def _choices(ask: Asking, name: str) -> dict[str, Sequence[Any]]:
         "anomaly": ANOMALIES,
         "verdict": _VERDICTS,
         "reading": READINGS,
+        **dict.fromkeys(("overdue", "presumed_ended", "silent"), _EITHER),
     }

@@ -5,9 +5,10 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request
 
-from adapters.console import pictures
+from adapters.console import lanes, pictures
 from adapters.console.asking import CLOCKS, Asking, sent
 from adapters.console.views.live import FOLLOWED
+from adapters.console.views.report import steps_of
 
 STEPS = "50"
 """Entries of a timeline on one page."""
@@ -78,7 +79,7 @@ def _explained(ask: Asking, kind: str, found: Any, clocks: dict[str, str]) -> di
         "instants": _instants(ask, kind, found.id) if clocks else _of(steps),
         "learnt": learnt,
         "no_learnt": no_learnt,
-        "lanes": pictures.lanes(steps),
+        "lanes": lanes.lanes(steps),
         "diagram": pictures.diagram(region, _taken(why.chain if why else (), region.name), found.state),
     }
 
@@ -122,7 +123,7 @@ def _session(ask: Asking, found: Any, clocks: dict[str, str]) -> dict[str, Any]:
 
 
 def _measurement(_: Asking, found: Any, __: dict[str, str]) -> dict[str, Any]:
-    return {"signal": pictures.signal(found.snr)}
+    return {"signal": pictures.signal(found.snr), "steps_taken": steps_of(found.steps)}
 
 
 def _device(ask: Asking, found: Any, clocks: dict[str, str]) -> dict[str, Any]:

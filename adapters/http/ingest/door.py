@@ -171,17 +171,19 @@ class Door:
         return Answer(200, [_JSON, *((f"hookfold-{name}", value) for name, value in told.items())], _SUCCESS)
 
     def _why(self, source: str, headers: Headers, body: bytes, refused: Refused) -> str:
-        hint = self._diagnosis(source, headers, body) or refused.hint
+        hint = self._diagnosis(source, headers, body, refused) or refused.hint
         at = self._changed.get(source)
         return hint if at is None else f"{hint}; the secrets of this source changed at {utc(at)}"
 
-    def _diagnosis(self, source: str, headers: Headers, body: bytes) -> str | None:
-        """Why nobody's signature it is, if that can be found."""
+    def _diagnosis(self, source: str, headers: Headers, body: bytes, refused: Refused) -> str | None:
+        """Why nobody's signature it is, or what to compare where that cannot be found; None where it is none."""
         provider = self._sources[source]
         claim = provider.claim(headers)
         if isinstance(claim, Refused):
             return None
-        return diagnose(claim, provider.keys, self._strangers[source], body)
+        found = diagnose(claim, provider.keys, self._strangers[source], body)
+        ours = ", ".join(dict.fromkeys(key.ref for key in provider.keys))
+        return found or f"{refused.hint}, nor one over a body changed on its way: compare the sender's with {ours}"
 
     def _reject(
         self, source: str, headers: Headers, body: bytes, size: int, status: int, reason: str, hint: str

@@ -64,20 +64,6 @@ def test_one_chunk_is_a_point_whatever_it_tells(snr: float):
     assert 0 <= plot.points[0].y <= plot.height
 
 
-def test_events_of_one_moment_stand_in_the_middle_of_their_lanes():
-    def step(region: str) -> Any:
-        return SimpleNamespace(
-            occurred_at="2026-11-21T20:48:00Z", region=region, type="X", position=1, anomalies=[], before={}, after={}
-        )
-
-    plot = pictures.lanes([step("a"), step("b")])
-
-    assert plot is not None
-    assert len({point.x for point in plot.points}) == 1
-    assert len({point.y for point in plot.points}) == 2
-    assert pictures.lanes([step("a")]) is None
-
-
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0, "0 s"), (54.5544, "54.6 s"), (59.99, "60 s"), (60, "1 min"), (3_725, "1 h 2 min"), (90_000, "1 d 1 h")],

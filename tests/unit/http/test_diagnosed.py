@@ -27,6 +27,15 @@ def test_a_rejection_carries_what_would_have_matched():
     assert "of another source" in foreign.hint
 
 
+def test_where_nothing_would_have_matched_the_hint_says_what_to_compare():
+    unknown = rejected(sign_wms("nobody-here-has-this-0123456789ab", BODY))
+
+    assert unknown.hint == (
+        "no configured secret made this MAC, nor one over a body changed on its way: "
+        "compare the sender's with env:SECRET_0"
+    )
+
+
 def test_the_sender_and_the_lines_of_the_log_are_told_nothing_of_it():
     with structlog.testing.capture_logs() as lines:
         item = rejected(sign_wms(OTHER, BODY))
