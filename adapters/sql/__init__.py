@@ -39,8 +39,9 @@ from adapters.sql.projections.status import Status, VersionStatus
 from adapters.sql.projections.stored_events import BodyReader, to_event
 from adapters.sql.projections.versions import Version
 from adapters.sql.quarantine.quarantine import Quarantine, ReleaseCounts, Released
-from adapters.sql.reads.as_of import Arrival, Erased, TemporalReads
+from adapters.sql.reads.as_of import Erased, TemporalReads
 from adapters.sql.reads.filters import Due, DueIf
+from adapters.sql.reads.historical import Arrival
 from adapters.sql.reads.parts import StreamPart, StreamParts
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_actions import LiveAction

@@ -83,9 +83,9 @@ class Api:
     def __post_init__(self) -> None:
         code = Code(self.ids, self.sources)
         object.__setattr__(self, "holders", Holders(self.tokens))
-        object.__setattr__(self, "as_of", TemporalReads(self.reads, code))
-        object.__setattr__(self, "parts", StreamParts(self.reads, code))
         object.__setattr__(self, "current", self.reads.current(code))
+        object.__setattr__(self, "as_of", TemporalReads(self.reads, code, self.current))
+        object.__setattr__(self, "parts", StreamParts(self.reads, code))
         object.__setattr__(self, "waiting", Waiting(self.current.folded, self.threads, self.patience))
 
     @property

@@ -3,80 +3,30 @@
 The rows look like those of `projections` and `measurements` but are computed for each question.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
-import msgspec
-
+from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
-from adapters.sql.projections.refold import MEASUREMENTS, PROJECTIONS
-from adapters.sql.projections.stored_events import BodyReader, to_event
-from adapters.sql.reads.filters import MEASUREMENT_FILTERS, STREAM_FILTERS, is_wanted
+from adapters.sql.projections.refold import PROJECTIONS
+from adapters.sql.reads.filters import MEASUREMENT_FILTERS, is_wanted
+from adapters.sql.reads.historical import Arrival, HistoricalRow, StreamHistory, arrival_of, was_named
 from adapters.sql.reads.reads import Reads
-from adapters.sql.reads.reads_as_of import Named, Repeat
+from adapters.sql.reads.reads_as_of import Named
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.reads.snapshots import Snapshots
 from core import fold
 from core.clocks import Clocks, covers
-from core.event import Event, Instant
+from core.event import Instant
+from core.machines.records import KEPT
 
 EXAMINED = 500
 """A page of a list looks at no more streams than these, however few of them the filters leave."""
 
+FOLDED = 100
+"""And folds no more than these, and a chunk of them: of the others nothing has become known since."""
+
 _CHUNK = 50
-
-
-class Arrival(NamedTuple):
-    """An event, when it was recorded, and the secret that verified it (None: unsigned).
-
-    `retracted`: the position of the event that took it back. `erased`: its body is gone, and with it all data. The fold
-    passes both by: what erased events did stands in the state that is left of their stream.
-    """
-
-    event: Event
-    recorded_at: Instant
-    verified_by: str | None
-    retracted: int | None
-    erased: bool = False
-
-    @property
-    def foldable(self) -> bool:
-        return self.retracted is None and not self.erased
-
-
-class StreamHistory(NamedTuple):
-    """A stream's events by position, as far as a question is about them, and how often their keys came again."""
-
-    named: Named
-    arrivals: list[Arrival]
-    repeats: list[Repeat]
-
-
-class HistoricalRow(msgspec.Struct, gc=False):
-    """The columns of `projections` by name, the stream they would be of, and its rows of `measurements`."""
-
-    named: Named
-    columns: dict[str, Any]
-    of_measurements: dict[Any, Any]
-
-    def projected(self) -> Projected:
-        """The row as a question of the present gives it."""
-        found, told = self.columns, self.named
-        names = (found["source"], found["stream"], found["kind"], found["machine"], found["fingerprint"])
-        rest = (told.provider_id, found["opened"], found["conflicts"], found["snapshot"])
-        return Projected(*names, *rest, told.erased)
-
-    def is_wanted(self, wanted: WantedStreams) -> bool:
-        return is_wanted(STREAM_FILTERS, self.columns, wanted) and all(one.matches(self.columns) for one in wanted.due)
-
-    def measured(self) -> Iterator[tuple[Measured, dict[str, Any]]]:
-        """A session's measurements, the newest first, each with its columns."""
-        told, machine = self.named, (self.columns["machine"], self.columns["fingerprint"])
-        rows = [dict(zip(MEASUREMENTS.names, row, strict=True)) for row in self.of_measurements.values()]
-        for row in sorted(rows, key=lambda one: one["opened"], reverse=True):
-            names = (row["measurement"], row["measurement_id"], row["opened"], told.stream)
-            rest = (told.provider_id, self.columns["snapshot"])
-            yield Measured(told.source, *names, *machine, *rest, told.erased, row["record"]), row
 
 
 class Erased(Exception):
@@ -86,9 +36,10 @@ class Erased(Exception):
 class TemporalReads:
     """Any thread may ask. Every method raises Unavailable while the database is away."""
 
-    def __init__(self, reads: Reads, code: Code) -> None:
+    def __init__(self, reads: Reads, code: Code, current: Current) -> None:
         self._reads = reads
         self._code = code
+        self._current = current
         self._snapshots = Snapshots()
 
     def clocks(
@@ -106,16 +57,16 @@ class TemporalReads:
     def history(self, name: str, clocks: Clocks) -> StreamHistory | None:
         """One stream's events; None where nothing was known of it. Raises Erased."""
         for named in self._find(name, clocks):
-            arrivals = self._arrivals(named, clocks)
+            ((_, arrivals),) = self._arrivals([named], clocks)
             if arrivals is None:
                 raise Erased(named.stream)
-            return StreamHistory(named, arrivals, self._reads.repeats(named, clocks)[1])
+            return StreamHistory(named, arrivals, self._reads.repeats([named], clocks).get(named.stream, []))
         return None
 
     def doubled(self, row: Projected, clocks: Clocks) -> dict[int, int]:
         """How often the keys of a stream's events came again with the same body, by position."""
         named = Named(row.source, row.stream, row.kind, row.provider_id, row.opened)
-        repeats = self._reads.repeats(named, clocks)[1]
+        repeats = self._reads.repeats([named], clocks).get(named.stream, [])
         return {repeat.position: repeat.times for repeat in repeats if repeat.verdict == "duplicate"}
 
     def streams(self, wanted: WantedStreams, clocks: Clocks) -> tuple[list[Projected], int | None]:
@@ -124,14 +75,13 @@ class TemporalReads:
         It holds fewer than `wanted.limit`, even none, where few of the streams that were examined are wanted.
         """
         page: list[Projected] = []
-        chunk: list[Named] = []
-        for chunk in self._chunks(wanted, clocks):
-            for named, row in self._rows(chunk, clocks):
-                if row is not None and row.is_wanted(wanted):
-                    page.append(row.projected())
-                if len(page) == wanted.limit:
-                    return page, named.opened
-        return page, chunk[-1].opened if len(chunk) == _CHUNK else None
+        candidates = _Candidates(self, wanted, clocks)
+        for named, row in candidates:
+            if row is not None and row.is_wanted(wanted):
+                page.append(row.projected())
+            if len(page) == wanted.limit:
+                return page, named.opened
+        return page, candidates.following
 
     def measurements(self, wanted: WantedMeasurements, clocks: Clocks) -> tuple[list[Measured], tuple[int, int] | None]:
         """A page of measurements, those of the newest session first; and the keyset of the next one, or None.
@@ -139,16 +89,15 @@ class TemporalReads:
         A keyset is the `opened` of a session and of a measurement, exclusive as `wanted.before`.
         """
         page: list[Measured] = []
-        chunk: list[Named] = []
-        for chunk in self._chunks(self._sessions(wanted), clocks):
-            for named, row in self._rows(chunk, clocks):
-                for found, columns in row.measured() if row else ():
-                    before = wanted.before is None or (named.opened, found.opened) < wanted.before
-                    if before and is_wanted(MEASUREMENT_FILTERS, columns, wanted):
-                        page.append(found)
-                    if len(page) == wanted.limit:
-                        return page, (named.opened, found.opened)
-        return page, (chunk[-1].opened, 0) if len(chunk) == _CHUNK else None
+        candidates = _Candidates(self, self._sessions(wanted), clocks, measured=True)
+        for named, row in candidates:
+            for found, columns in row.measured() if row else ():
+                before = wanted.before is None or (named.opened, found.opened) < wanted.before
+                if before and is_wanted(MEASUREMENT_FILTERS, columns, wanted):
+                    page.append(found)
+                if len(page) == wanted.limit:
+                    return page, (named.opened, found.opened)
+        return page, None if candidates.following is None else (candidates.following, 0)
 
     def measured(self, session: str, clocks: Clocks) -> list[Measured]:
         """The measurements of one session by our id, the newest first. Raises Erased."""
@@ -167,20 +116,18 @@ class TemporalReads:
             streams=wanted.streams,
         )
 
-    def _chunks(self, wanted: WantedStreams, clocks: Clocks) -> Iterator[list[Named]]:
-        """The streams, the newest first. A chunk that is not full is the last one that there is."""
+    def received_by(self, clocks: Clocks) -> int:
+        """The log's last position when `as_of` was; where none is asked for, that of the question."""
+        return clocks.position if clocks.as_of is None else self._reads.position_at(clocks.as_of)
+
+    def named(self, wanted: WantedStreams, clocks: Clocks, before: int | None, limit: int) -> list[Named]:
+        """So many streams that may be wanted, the newest first."""
         sources = [name for name in self._code.sources if wanted.sources is None or name in wanted.sources]
-        before = wanted.before
-        for _ in range(EXAMINED // _CHUNK):
-            asked = {"kind": wanted.kind, "sources": sources, "before": before, "names": wanted.streams}
-            chunk = self._reads.named(clocks, _CHUNK, **asked)
-            yield chunk
-            if len(chunk) < _CHUNK:
-                return
-            before = chunk[-1].opened
+        asked = {"kind": wanted.kind, "sources": sources, "before": before, "names": wanted.streams}
+        return self._reads.named(clocks, limit, **asked)
 
     def _one(self, name: str, clocks: Clocks) -> HistoricalRow | None:
-        for named, row in self._rows(self._find(name, clocks), clocks):
+        for named, row in self.rows(self._find(name, clocks), clocks):
             if row is None:
                 raise Erased(named.stream)
             return row
@@ -189,37 +136,72 @@ class TemporalReads:
     def _find(self, name: str, clocks: Clocks) -> list[Named]:
         return self._reads.named(clocks, 1, kind=None, sources=list(self._code.sources), names=[name])
 
-    def _rows(self, chunk: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, HistoricalRow | None]]:
-        """The row of each stream that had begun; None where it was erased."""
-        for named in chunk:
-            positions, repeats = self._reads.repeats(named, clocks)
-            if positions or _was_named(named, clocks):
-                conflicts = [repeat.position for repeat in repeats if repeat.verdict == "conflict"]
-                snapshot = self._snapshot(named, clocks)
+    def rows(
+        self, some: Sequence[Named], clocks: Clocks, stored: Mapping[str, HistoricalRow] = MappingProxyType({})
+    ) -> Iterator[tuple[Named, HistoricalRow | None]]:
+        """The row of each stream that had begun; None where it was erased. What is not `stored` is folded."""
+        changed = [named for named in some if named.stream not in stored]
+        repeats = self._reads.repeats(changed, clocks)
+        begun = [named for named in changed if named.stream in repeats or was_named(named, clocks)]
+        snapshots = self._snapshots_of(begun, clocks)
+        for named in some:
+            if named.stream in stored:
+                yield named, stored[named.stream]
+            elif named.stream in snapshots:
+                snapshot, its = snapshots[named.stream], repeats.get(named.stream, [])
+                conflicts = [repeat.position for repeat in its if repeat.verdict == "conflict"]
                 yield named, None if snapshot is None else self._row(named, snapshot, conflicts)
 
+    def stored(
+        self, some: Sequence[Named], clocks: Clocks, received: int, *, measured: bool
+    ) -> dict[str, HistoricalRow]:
+        """The rows of those of which nothing has become known since, by our ids. `received`: see `reads_settled`.
+
+        `measured`: with the measurements of sessions, as far as none has left its session's row.
+        """
+        found = self._reads.settled(some, self._current.built(), clocks, received)
+        rows: dict[str, HistoricalRow] = {}
+        for named in some:
+            if (columns := found.get(named.stream)) is not None:
+                one = self._projection(named, columns["snapshot"], columns["fingerprint"])
+                if not measured:
+                    rows[named.stream] = HistoricalRow(named, columns, {})
+                elif len(one.state.records()) < KEPT:
+                    rows[named.stream] = HistoricalRow(named, columns, measurement_rows(self._code.ids, one))
+        return rows
+
     def _row(self, named: Named, snapshot: bytes, conflicts: Sequence[int]) -> HistoricalRow:
-        machine = self._machine_of(named)
-        names = (named.source, named.stream, named.kind, named.provider_id or "")
-        one = Projection(*names, machine, machine.fingerprint)
-        one.opened = named.opened
+        one = self._projection(named, snapshot, self._machine_of(named).fingerprint)
         one.conflicts = with_conflicts("", conflicts)
-        one.base = named.base()
-        one.state = fold.decode(machine, snapshot)
         columns = dict(zip(PROJECTIONS.names, projection_row(self._code.ids, one), strict=True))
         columns["snapshot"] = snapshot  # with all runs: no rows stand beside it
         return HistoricalRow(named, columns, measurement_rows(self._code.ids, one))
 
-    def _snapshot(self, named: Named, clocks: Clocks) -> bytes | None:
-        """The fold, as it was made before where it was; an erased stream's is made anew, onto what is left."""
-        key = (self._machine_of(named).fingerprint, named.source, named.stream, clocks.position, clocks.as_of)
-        snapshot = None if named.erased is not None else self._snapshots.get(key)
-        if snapshot is None:
-            arrivals = self._arrivals(named, clocks)
-            snapshot = None if arrivals is None else self._fold(named, arrivals)
+    def _projection(self, named: Named, snapshot: bytes, version: str) -> Projection:
+        machine = self._machine_of(named)
+        one = Projection(named.source, named.stream, named.kind, named.provider_id or "", machine, version)
+        one.opened, one.base, one.state = named.opened, named.base(), fold.decode(machine, snapshot)
+        return one
+
+    def _snapshots_of(self, some: Sequence[Named], clocks: Clocks) -> dict[str, bytes | None]:
+        """The folds, as they were made before where they were; an erased stream's is made anew, onto what is left."""
+        keys = {
+            named.stream: (
+                self._machine_of(named).fingerprint,
+                named.source,
+                named.stream,
+                clocks.position,
+                clocks.as_of,
+            )
+            for named in some
+        }
+        kept = {named.stream: self._snapshots.get(keys[named.stream]) for named in some if named.erased is None}
+        found: dict[str, bytes | None] = {stream: snapshot for stream, snapshot in kept.items() if snapshot is not None}
+        for named, arrivals in self._arrivals([named for named in some if named.stream not in found], clocks):
+            snapshot = found[named.stream] = None if arrivals is None else self._fold(named, arrivals)
             if snapshot is not None:
-                self._snapshots.keep(key, snapshot)
-        return snapshot
+                self._snapshots.keep(keys[named.stream], snapshot)
+        return found
 
     def _fold(self, named: Named, arrivals: Sequence[Arrival]) -> bytes:
         machine, settings = self._machine_of(named), self._code.sources[named.source].settings
@@ -227,29 +209,46 @@ class TemporalReads:
         base = named.base()
         return fold.encode(fold.fold(machine, events, settings, base and base.state(machine)))
 
-    def _arrivals(self, named: Named, clocks: Clocks) -> list[Arrival] | None:
-        """What the question is about; None where what it would need was erased."""
-        if named.erased is not None and (clocks.as_of is not None or clocks.position < named.erased):
-            return None
-        read = self._code.sources[named.source].read
-        found = [arrival_of(read, *row) for row in self._reads.events_of(named, clocks.position)]
-        return [one for one in found if covers(clocks, one.event)]
+    def _arrivals(self, some: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, list[Arrival] | None]]:
+        """What the question is about, of each stream; None where what it would need was erased."""
+        gone = {named.stream for named in some if named.erased is not None and _needs(clocks, named.erased)}
+        events = self._reads.events_of([named for named in some if named.stream not in gone], clocks.position)
+        for named in some:
+            read = self._code.sources[named.source].read
+            found = [arrival_of(read, *row) for row in events.pop(named.stream, [])]
+            yield named, None if named.stream in gone else [one for one in found if covers(clocks, one.event)]
 
     def _machine_of(self, named: Named) -> fold.Kind:
         return self._code.machine_of(named.source, named.kind)
 
 
-def arrival_of(read: BodyReader, *row: Any) -> Arrival:
-    """From a row of `reads_as_of.history`."""
-    *stored, recorded_at, retracted, sequence, occurred_at = row
-    position, key, kind, received_at, verified_by, body = stored
-    if body is not None:
-        return Arrival(to_event(*stored, read=read), recorded_at, verified_by, retracted)
-    signed = verified_by is not None
-    gone = Event(position, key, kind or "", sequence, occurred_at, received_at, signed, {}, known=False)
-    return Arrival(gone, recorded_at, verified_by, retracted, erased=True)
+def _needs(clocks: Clocks, erased: int) -> bool:
+    """Whether a question is about what was known before that event, which tells of an erasure, was there."""
+    return clocks.as_of is not None or clocks.position < erased
 
 
-def _was_named(named: Named, clocks: Clocks) -> bool:
-    """Whether a stream without events, such as a device that an action is for, had been named by then."""
-    return clocks.as_of is None or (named.named_at is not None and named.named_at <= clocks.as_of)
+class _Candidates:
+    """The streams that a page looks at, the newest first, each with its row, or None where it was erased.
+
+    `following`: the `opened` of the last one that was looked at; None where no more are there.
+    """
+
+    def __init__(self, reads: TemporalReads, wanted: WantedStreams, clocks: Clocks, *, measured: bool = False) -> None:
+        self._reads = reads
+        self._wanted = wanted
+        self._clocks = clocks
+        self._measured = measured
+        self.following = wanted.before
+
+    def __iter__(self) -> Iterator[tuple[Named, HistoricalRow | None]]:
+        received = self._reads.received_by(self._clocks)
+        size, examined, folded = min(self._wanted.limit, _CHUNK), 0, 0
+        while examined < EXAMINED and folded < FOLDED:
+            chunk = self._reads.named(self._wanted, self._clocks, self.following, size)
+            stored = self._reads.stored(chunk, self._clocks, received, measured=self._measured)
+            yield from self._reads.rows(chunk, self._clocks, stored)
+            examined, folded = examined + len(chunk), folded + len(chunk) - len(stored)
+            self.following = chunk[-1].opened if len(chunk) == size else None
+            if self.following is None:
+                return
+            size = _CHUNK

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Executable, Select
 
 from adapters.sql.projections.projection import Code
 from adapters.sql.reads import reads_as_of
-from adapters.sql.reads.as_of import Arrival, arrival_of
+from adapters.sql.reads.historical import Arrival, arrival_of
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_as_of import Repeat
 from adapters.sql.reads.reads_parts import (
@@ -90,7 +90,7 @@ class StreamParts:
         if machine.name == NUMBERED:
             self._name(connection, row, stored, part)
         at = [one.position for one in events]
-        told = _found(connection, lambda some: reads_as_of.repeats(stored.named, some, _NOW), at)
+        told = _found(connection, lambda some: reads_as_of.repeats(row.source, some, _NOW), at)
         return StreamPart(part, arrivals, [Repeat(*one) for one in told], stored.until is None)
 
     def _name(self, connection: Connection, row: Row, stored: StoredPart, part: Following) -> None:

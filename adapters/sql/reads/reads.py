@@ -21,6 +21,7 @@ from adapters.sql.reads import (
     reads_evidence,
     reads_relays,
     reads_runs,
+    reads_settled,
     reads_streams,
     reads_visits,
 )
@@ -189,20 +190,38 @@ class Reads:
         """Position, received_at and occurred_at of a source's last event up to a position."""
         return next((tuple(row) for row in self._rows(reads_as_of.last_of(source, position))), None)
 
-    def events_of(self, named: Named, position: int) -> list[Any]:
-        """Stored events of a stream up to a position, as `reads_as_of.history` tells them."""
-        return self._rows(reads_as_of.history(named, position))
+    def events_of(self, some: Sequence[Named], position: int) -> dict[str, list[Any]]:
+        """Stored events of streams up to a position, as `reads_as_of.history` tells them, by our ids."""
+        found: dict[str, list[Any]] = {}
+        for *event, stream in self._rows(reads_as_of.history(some, position)) if some else ():
+            found.setdefault(stream, []).append(event)
+        return found
 
-    def repeats(self, named: Named, clocks: Clocks) -> tuple[list[int], list[Repeat]]:
-        """The positions of a stream's events that a question is about, and how often their keys had come again."""
+    def repeats(self, some: Sequence[Named], clocks: Clocks) -> dict[str, list[Repeat]]:
+        """How often the keys of streams' events had come again, by our ids; of those that had begun."""
         with self.connected() as connection:
-            at = list(connection.scalars(reads_as_of.positions(named, clocks)))
-            chunks = [at[start : start + _MANY] for start in range(0, len(at), _MANY)]
-            found = Counter[tuple[int, str]]()
-            for chunk in chunks:
-                for position, verdict, times in connection.execute(reads_as_of.repeats(named, chunk, clocks)):
-                    found[position, verdict] += times
-        return at, [Repeat(*key, times) for key, times in found.items()]
+            at = connection.execute(reads_as_of.positions(some, clocks)).all() if some else []
+            places = dict[int, str](map(tuple, at))
+            found = {stream: Counter[tuple[int, str]]() for stream in places.values()}
+            for source in {named.source for named in some}:
+                own = {named.stream for named in some if named.source == source}
+                its = [position for position, stream in places.items() if stream in own]
+                for start in range(0, len(its), _MANY):
+                    asked = reads_as_of.repeats(source, its[start : start + _MANY], clocks)
+                    for position, verdict, times in connection.execute(asked):
+                        found[places[position]][position, verdict] += times
+        return {stream: [Repeat(*key, times) for key, times in one.items()] for stream, one in found.items()}
+
+    def settled(
+        self, some: Sequence[Named], versions: Sequence[str], clocks: Clocks, received: int
+    ) -> dict[str, dict[str, Any]]:
+        """The rows of `projections` that hold what a question is about, by our ids."""
+        whole = [named for named in some if named.erased is None]
+        if not whole or not versions:
+            return {}
+        found = self._rows(reads_settled.settled(whole, versions, clocks, received))
+        back = {stream for (stream,) in self._rows(reads_settled.taken_back(whole, clocks.position))}
+        return {row.stream: dict(row._mapping) for row in found if row.stream not in back}  # noqa: SLF001 - its API
 
     def place_of(self, name: str, sources: Sequence[str]) -> tuple[str, str] | None:
         """(source, our id of the session) of a session or a measurement by our id."""

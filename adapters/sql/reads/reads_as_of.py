@@ -118,22 +118,22 @@ def list_named(
     return query.order_by(streams.c.opened.desc()).limit(limit)
 
 
-def positions(named: Named, clocks: Clocks) -> Select[Any]:
-    """The events of a stream that the question is about, as far as their columns tell."""
-    query = select(events.c.position).where(*_of(named, clocks.position)).order_by(events.c.position)
+def positions(some: Sequence[Named], clocks: Clocks) -> Select[Any]:
+    """(position, our id) of the events of streams that the question is about, as far as their columns tell."""
+    query = select(events.c.position, events.c.stream).where(*_of(some, clocks.position)).order_by(events.c.position)
     return query if clocks.as_of is None else query.where(_happened <= clocks.as_of)
 
 
-def history(named: Named, position: int) -> Select[Any]:
-    """What `stored.to_event` takes, recorded_at, retracted, sequence, occurred_at: of a stream's events, in order.
+def history(some: Sequence[Named], position: int) -> Select[Any]:
+    """Columns of `stored_events` of streams, in order, and our id of the stream.
 
     `retracted`: the position of the event that took it back, where that was known at the position too.
     """
-    return stored_events(retractions.c.retraction <= position).where(*_of(named, position))
+    return stored_events(retractions.c.retraction <= position).add_columns(events.c.stream).where(*_of(some, position))
 
 
 def stored_events(*known: ColumnElement[bool]) -> Select[Any]:
-    """The same columns of all events; `known`: which retractions are."""
+    """What `stored.to_event` takes, recorded_at, retracted, sequence, occurred_at. `known`: which retractions are."""
     taken = (events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by)
     told = (events.c.recorded_at, retractions.c.retraction, events.c.sequence, events.c.occurred_at)
     return (
@@ -144,29 +144,29 @@ def stored_events(*known: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def repeats(named: Named, at: Sequence[int], clocks: Clocks) -> CompoundSelect[Any]:
-    """(position, verdict, times): deliveries that had the key of an event at one of these positions.
+def repeats(source: str, at: Sequence[int], clocks: Clocks) -> CompoundSelect[Any]:
+    """(position, verdict, times): deliveries that had the key of a source's event at one of these positions.
 
     A position's come in two rows where not all are on record. The other duplicates are known since the last of them; of
     the other conflicts one is known since the first of them, and all are since the last.
     """
     what = (deliveries.c.position, deliveries.c.verdict)
-    kept = select(*what, func.count()).where(*_hit(deliveries, named, at, clocks)).group_by(*what)
+    kept = select(*what, func.count()).where(*_hit(deliveries, source, at, clocks)).group_by(*what)
     counted = select(duplicates.c.position, literal("duplicate"), duplicates.c.times)
     others = conflicts.c
     times = case((and_(*_known(others.head, others.recorded_at, clocks)), others.times), else_=1)
-    begun = (others.source == named.source, others.position.in_(at))
+    begun = (others.source == source, others.position.in_(at))
     known = _known(others.first_head, others.first_recorded_at, clocks)
     return union_all(
         kept,
-        counted.where(*_hit(duplicates, named, at, clocks)),
+        counted.where(*_hit(duplicates, source, at, clocks)),
         select(others.position, literal("conflict"), times).where(*begun, *known),
     )
 
 
-def _hit(table: Table, named: Named, at: Sequence[int], clocks: Clocks) -> list[ColumnElement[bool]]:
+def _hit(table: Table, source: str, at: Sequence[int], clocks: Clocks) -> list[ColumnElement[bool]]:
     known = _known(table.c.head, table.c.recorded_at, clocks)
-    return [table.c.source == named.source, table.c.position.in_(at), *known]
+    return [table.c.source == source, table.c.position.in_(at), *known]
 
 
 def _known(head: ColumnElement[int], recorded_at: ColumnElement[int], clocks: Clocks) -> list[ColumnElement[bool]]:
@@ -174,12 +174,12 @@ def _known(head: ColumnElement[int], recorded_at: ColumnElement[int], clocks: Cl
     return [head <= clocks.position, *since]
 
 
-def _of(named: Named, position: int) -> tuple[ColumnElement[bool], ...]:
+def _of(some: Sequence[Named], position: int) -> tuple[ColumnElement[bool], ...]:
     """The last two keep SQLite from walking the primary key, all events of the source."""
     return (
-        events.c.source == named.source,
-        events.c.opened == named.opened,
-        events.c.stream == named.stream,
+        events.c.source.in_({named.source for named in some}),
+        events.c.opened.in_([named.opened for named in some]),
+        events.c.stream.in_([named.stream for named in some]),
         events.c.position > literal_column("0"),
         events.c.position + literal_column("0") <= literal(position),
     )

@@ -359,10 +359,12 @@ def test_histories_and_streams_of_the_past_are_found_by_their_indexes(sqlite_url
     listed = plan(reads_as_of.list_named(clocks, 50, kind="session", sources=["a", "b"], before=9))
     assert "ix_streams_kind_opened" in listed[0]
     assert not any("SCAN" in step or "TEMP B-TREE" in step for step in listed)
-    for statement in [reads_as_of.history(named, 9), reads_as_of.positions(named, clocks)]:
+    for statement in [reads_as_of.history([named], 9), reads_as_of.positions([named], clocks)]:
         assert "ix_events_source_opened_position" in plan(statement)[0]
     searches = [
-        step for step in plan(reads_as_of.repeats(named, [1, 2], clocks)) if "deliveries" in step or "dupl" in step
+        step
+        for step in plan(reads_as_of.repeats(named.source, [1, 2], clocks))
+        if "deliveries" in step or "dupl" in step
     ]
     assert "ix_deliveries_source_position" in searches[0]
     assert all(step.startswith("SEARCH") for step in searches), searches

@@ -1,0 +1,83 @@
+"""What is told of streams as they were: rows like those of `projections` and `measurements`, and the events behind."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from adapters.sql.projections.refold import MEASUREMENTS
+from adapters.sql.projections.stored_events import BodyReader, to_event
+from adapters.sql.reads.filters import STREAM_FILTERS, is_wanted
+from adapters.sql.reads.reads_as_of import Named, Repeat
+from adapters.sql.reads.reads_streams import Measured, Projected, WantedStreams
+from core.clocks import Clocks
+from core.event import Event, Instant
+
+
+class Arrival(NamedTuple):
+    """An event, when it was recorded, and the secret that verified it (None: unsigned).
+
+    `retracted`: the position of the event that took it back. `erased`: its body is gone, and with it all data. The fold
+    passes both by: what erased events did stands in the state that is left of their stream.
+    """
+
+    event: Event
+    recorded_at: Instant
+    verified_by: str | None
+    retracted: int | None
+    erased: bool = False
+
+    @property
+    def foldable(self) -> bool:
+        return self.retracted is None and not self.erased
+
+
+class StreamHistory(NamedTuple):
+    """A stream's events by position, as far as a question is about them, and how often their keys came again."""
+
+    named: Named
+    arrivals: list[Arrival]
+    repeats: list[Repeat]
+
+
+class HistoricalRow(msgspec.Struct, gc=False):
+    """The columns of `projections` by name, the stream they would be of, and its rows of `measurements`."""
+
+    named: Named
+    columns: dict[str, Any]
+    of_measurements: dict[Any, Any]
+
+    def projected(self) -> Projected:
+        """The row as a question of the present gives it."""
+        found, told = self.columns, self.named
+        names = (found["source"], found["stream"], found["kind"], found["machine"], found["fingerprint"])
+        rest = (told.provider_id, found["opened"], found["conflicts"], found["snapshot"])
+        return Projected(*names, *rest, told.erased)
+
+    def is_wanted(self, wanted: WantedStreams) -> bool:
+        return is_wanted(STREAM_FILTERS, self.columns, wanted) and all(one.matches(self.columns) for one in wanted.due)
+
+    def measured(self) -> Iterator[tuple[Measured, dict[str, Any]]]:
+        """A session's measurements, the newest first, each with its columns."""
+        told, machine = self.named, (self.columns["machine"], self.columns["fingerprint"])
+        rows = [dict(zip(MEASUREMENTS.names, row, strict=True)) for row in self.of_measurements.values()]
+        for row in sorted(rows, key=lambda one: one["opened"], reverse=True):
+            names = (row["measurement"], row["measurement_id"], row["opened"], told.stream)
+            rest = (told.provider_id, self.columns["snapshot"])
+            yield Measured(told.source, *names, *machine, *rest, told.erased, row["record"]), row
+
+
+def arrival_of(read: BodyReader, *row: Any) -> Arrival:
+    """From a row of `reads_as_of.history`."""
+    *stored, recorded_at, retracted, sequence, occurred_at = row
+    position, key, kind, received_at, verified_by, body = stored
+    if body is not None:
+        return Arrival(to_event(*stored, read=read), recorded_at, verified_by, retracted)
+    signed = verified_by is not None
+    gone = Event(position, key, kind or "", sequence, occurred_at, received_at, signed, {}, known=False)
+    return Arrival(gone, recorded_at, verified_by, retracted, erased=True)
+
+
+def was_named(named: Named, clocks: Clocks) -> bool:
+    """Whether a stream without events, such as a device that an action is for, had been named by then."""
+    return clocks.as_of is None or (named.named_at is not None and named.named_at <= clocks.as_of)
