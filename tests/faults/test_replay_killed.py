@@ -6,8 +6,6 @@
 import os
 import select
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import defaultdict
@@ -15,15 +13,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from adapters.config import load
 from adapters.sql import Entry, Status, spare_cores, to_event
 from core import fold
+from tests.support.launcher import Launched, launch
 from tests.support.logs import wms
-from tests.support.service import CONFIGURATION, SECRETS, Service, running
+from tests.support.service import FRONTS, Service, running, surroundings
 from wiring.opening import open_parts
 from wiring.parts import Parts
 
@@ -68,11 +67,7 @@ class Sending:
 @pytest.fixture
 def parts(database_url: str, tmp_path: Path) -> Iterator[Parts]:
     """A log with many events of many sessions, and what a process of the service has."""
-    folder = tmp_path / "service"
-    folder.mkdir()
-    (folder / "hookfold.toml").write_text(CONFIGURATION)
-    env = {**SECRETS, "HOOKFOLD_CONFIG": str(folder / "hookfold.toml"), "HOOKFOLD_DATABASE_URL": database_url}
-    parts = open_parts(load(None, env))
+    parts = open_parts(load(None, surroundings(database_url, tmp_path / "service")))
     _fill(parts)
     yield parts
     parts.engine.dispose()
@@ -87,9 +82,8 @@ def test_a_rebuild_killed_three_times_under_load_misses_nothing(parts: Parts, da
             sender.start()
         try:
             attempts = [_killed(parts, database_url, folder, share) for share in KILLED_AT]
-            done = subprocess.run(
-                _replay(), env=_env(database_url, folder), check=False, capture_output=True, text=True
-            )
+            with (folder / "replay").open("wb") as log:
+                code = _replay(database_url, folder, log).wait()
             sending.go_on(2 * SENDERS)  # behind the switch, too: of these each sender began one there
         finally:
             sending.stopped.set()
@@ -97,7 +91,7 @@ def test_a_rebuild_killed_three_times_under_load_misses_nothing(parts: Parts, da
                 sender.join()
         listed = one.get("/v1/sessions?limit=1")["data"]
 
-    assert done.returncode == 0, done.stderr
+    assert code == 0, (folder / "replay").read_text()
     assert all(killed for killed, _ in attempts), "a rebuild was over before it could be killed"
     assert any(helpers for _, helpers in attempts) or spare_cores() == 0, "no rebuild had help"
     assert set(sending.statuses) == {200}
@@ -135,7 +129,8 @@ def _killed(parts: Parts, url: str, folder: Path, share: float) -> tuple[bool, s
     Who helped it ends, too.
     """
     helpers: set[int] = set()
-    process = subprocess.Popen(_replay(), env=_env(url, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with (folder / "killed").open("wb") as log:
+        process = _replay(url, folder, log)
     while process.poll() is None and _built(parts.replay().status()) < share * EVENTS / len(STEPS):
         helpers |= _children(process.pid)
         time.sleep(0.02)
@@ -166,13 +161,8 @@ def _built(status: Status) -> int:
     return sum(one.folded for one in status.versions if one.status == "building" and one.machine == "measurement")
 
 
-def _replay() -> list[str]:
-    return [sys.executable, "-c", "from app import main; main()", "replay", "--machine", "measurement"]
-
-
-def _env(url: str, folder: Path) -> dict[str, str]:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFOLD_")}
-    return env | SECRETS | {"HOOKFOLD_CONFIG": str(folder / "hookfold.toml"), "HOOKFOLD_DATABASE_URL": url}
+def _replay(url: str, folder: Path, log: IO[bytes]) -> Launched:
+    return launch(FRONTS["serve"], ["replay", "--machine", "measurement"], surroundings(url, folder), log)
 
 
 def _serving(parts: Parts) -> str:
