@@ -1,26 +1,28 @@
 """Whoever comes seldom gets a turn between those of a writer in another process that never rests."""
 
-import subprocess
-import sys
+import os
+import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from adapters.sql import Tree, claim, keeper, migrate
 from adapters.sql.database.transactions import Transactions
+from tests.support.launcher import launch
 from tests.support.logs import NOON, Bench, wms
 
 LONG = 2_000
 SHORT = "SELECT stream FROM streams WHERE provider_id = 'short'"
 BUSY = """
-import select, sys
+import signal, sys
 from itertools import count
 from tests.support.logs import Bench, wms
 
 bench = Bench(sys.argv[1])
 numbers = count(int(sys.argv[2]), -2)
-while not select.select([sys.stdin], [], [], 0)[0]:
+told = []
+signal.signal(signal.SIGTERM, lambda *_: told.append(True))
+while not told:
     bench.log.append([bench.entry("clinic", wms("long", next(numbers), "INTERMEDIATE_RESULTS", measurementId="m"))])
     print("late", flush=True)
 bench.close()
@@ -34,18 +36,18 @@ def bench(database_url: str) -> Iterator[Bench]:
     documents = [wms("long", 2 * at, "INTERMEDIATE_RESULTS", measurementId="m") for at in range(LONG)]
     bench.log.append([bench.entry("clinic", one) for one in [*documents, wms("short", 0)]])
     bench.log.close()
-    house = Path(__file__).parents[2]
-    with subprocess.Popen(
-        [sys.executable, "-c", BUSY, database_url, str(2 * LONG - 1)],
-        cwd=house,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as busy:
-        assert busy.stdout is not None
-        assert busy.stdout.readline()
-        yield bench
-        assert busy.poll() is None, "it has written all the while"
-        busy.communicate()
+    read, write = os.pipe()
+    with os.fdopen(read) as lines:
+        with os.fdopen(write, "wb") as log:
+            busy = launch(BUSY, [database_url, str(2 * LONG - 1)], os.environ, log)
+        try:
+            assert lines.readline() == "late\n"
+            yield bench
+            assert busy.poll() is None, "it has written all the while"
+        finally:
+            busy.send_signal(signal.SIGTERM)
+            lines.read()
+            busy.wait()
     bench.close()
 
 

@@ -19,7 +19,7 @@ from tests.support.service import Service, running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the service's processes in /proc")
 
-CROWD = int(os.environ.get("CROWD", "150"))
+CROWD = int(os.environ.get("CROWD", "100"))
 MOST_MEGABYTES = 400
 """Of the process that serves; by far more would be held if any kind counted for nothing."""
 

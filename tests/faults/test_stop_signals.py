@@ -22,12 +22,13 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the servi
 
 HOUSE = Path(__file__).parents[2]
 STOPS = int(os.environ.get("HOOKFOLD_TEST_STOPS", "2"))
-"""On each database; 200 take a quarter of an hour."""
+"""On each database, and fifty times as many of a small process; 200 take a quarter of an hour."""
 SENDERS = 4
 ENDS = """
-import os, select, sys
+import gc, os, select, sys
 from runpy import run_path
 Signals = run_path("adapters/server/signals.py")["Signals"]
+gc.freeze()
 while sys.stdin.readline():
     if (child := os.fork()) == 0:
         signals = Signals()
@@ -47,7 +48,7 @@ def test_a_burst_of_signals_ends_what_waits_for_one():
         assert forking.stdin
         assert forking.stdout
         codes = set()
-        for _ in range(200):
+        for _ in range(50 * STOPS):
             print(file=forking.stdin, flush=True)
             waiting = int(forking.stdout.readline())
 

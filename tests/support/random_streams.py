@@ -75,7 +75,7 @@ def _event(draw: st.DrawFn, machine: str, index: int, at: int | None, number: in
     )
 
 
-Clocks = list[tuple[int | None, int | None]]
+Clocks = Sequence[tuple[int | None, int | None]]
 
 
 @cache

@@ -1,6 +1,7 @@
 """Whatever the bytes and the headers, verifying and reading end with an answer, the same one each time."""
 
 import json
+from typing import Any
 
 import msgspec
 from hypothesis import example, given, settings
@@ -55,7 +56,7 @@ def strings(value):
     return [value] if isinstance(value, str) else []
 
 
-NEARLY_RIGHT = st.just({}) | st.sampled_from(WORDS).map(plausible)
+NEARLY_RIGHT: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.sampled_from(WORDS).map(plausible)
 JSON = st.builds(lambda right, rest: json.dumps(right | rest).encode(), NEARLY_RIGHT, DOCUMENTS)
 BODIES = st.binary(max_size=100) | JSON
 SVIX_NAMES = ["svix-id", "svix-timestamp", "svix-signature", "webhook-id", "webhook-timestamp", "webhook-signature"]
