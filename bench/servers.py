@@ -1,6 +1,7 @@
 """Starts what is measured: Hookfold as its command serves it, and the peers under the same server."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 
 from adapters.cli import Serving
 from bench.traffic import PATH, SECRET, SOURCE
+from tests.support.launcher import Launched, launch
+
+Process = subprocess.Popen[bytes] | Launched
 
 BY_DEFAULT = Serving().processes
 """As `make run` serves."""
@@ -56,8 +60,10 @@ def hookfold(folder: Path, url: str, processes: int, *, seals: bool = True) -> I
     port = _free_port()
     env = settings_of(folder, url) | {"HOOKFOLD_PORT": str(port)}
     code = f"from {'app' if seals else 'bench.unsealed'} import main; main()"
-    command = [sys.executable, "-c", code, "serve", "--processes", str(processes)]
-    with _running(command, env, folder / f"serve-{port}.log", port, "GET /readyz"):
+    log = folder / f"serve-{port}.log"
+    with log.open("wb") as output:
+        process = launch(code, ["serve", "--processes", str(processes)], env, output)
+    with _running(process, log, port, "GET /readyz"):
         yield Server(port, folder, processes)
 
 
@@ -68,7 +74,7 @@ def peer(name: str, folder: Path, workers: int, settings: Mapping[str, str] | No
     port = _free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", str(workers)]
     command += ["--port", str(port), f"bench.peers.{name}:app"]
-    with _running(command, os.environ | (settings or {}), folder / f"{name}-{port}.log", port, f"POST {PATH}"):
+    with _command(command, os.environ | (settings or {}), folder / f"{name}-{port}.log", port):
         yield Server(port, folder, workers)
 
 
@@ -77,27 +83,33 @@ def raw(folder: Path) -> Iterator[Server]:
     """What answers and does no more."""
     port = _free_port()
     command = [sys.executable, "-m", "bench.peers.raw", str(port)]
-    with _running(command, os.environ, folder / f"raw-{port}.log", port, f"POST {PATH}"):
+    with _command(command, os.environ, folder / f"raw-{port}.log", port):
         yield Server(port, folder, 1)
 
 
 @contextmanager
-def _running(command: Sequence[str], env: Mapping[str, str], log: Path, port: int, ask: str) -> Iterator[None]:
+def _command(command: Sequence[str], env: Mapping[str, str], log: Path, port: int) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=dict(env), stdout=output, stderr=subprocess.STDOUT, cwd=HOME)
+    with _running(process, log, port, f"POST {PATH}"):
+        yield
+
+
+@contextmanager
+def _running(process: Process, log: Path, port: int, ask: str) -> Iterator[None]:
     try:
         _await(process, log, port, ask)
         yield
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
-            process.kill()
+            process.send_signal(signal.SIGKILL)
             process.wait()
 
 
-def _await(process: subprocess.Popen[bytes], log: Path, port: int, ask: str) -> None:
+def _await(process: Process, log: Path, port: int, ask: str) -> None:
     """Returns when the server answers, whatever it answers. Raises RuntimeError, with its log, where it does not."""
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
@@ -108,7 +120,7 @@ def _await(process: subprocess.Popen[bytes], log: Path, port: int, ask: str) -> 
                     return
         except OSError:
             time.sleep(0.05)
-    raise RuntimeError(f"{' '.join(process.args)} did not start:\n{log.read_text(errors='replace')[-3000:]}")  # type: ignore[arg-type]
+    raise RuntimeError(f"{log.stem} did not start:\n{log.read_text(errors='replace')[-3000:]}")
 
 
 def _free_port() -> int:

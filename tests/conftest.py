@@ -3,6 +3,7 @@
 A migrated database is made once per process and copied for every test: 2 ms on SQLite, 20 ms on PostgreSQL.
 """
 
+import gc
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from hypothesis import settings
 from sqlalchemy import URL
 
 from adapters.sql import migrate, open_engine
+from tests.support.compiled import compile_statements_once
 from tests.support.postgres import SETTINGS, Postgres
 from tests.support.routing import compile_rules_once
 from tests.support.run import Run
@@ -24,6 +26,7 @@ from tests.support.services import BACKENDS, Services
 settings.register_profile("hookfold", deadline=None, print_blob=True)  # the machine may be busy: slow is not wrong
 settings.load_profile("hookfold")
 compile_rules_once()
+compile_statements_once()
 
 LEFT_OUT = "LEFT OUT"
 UNDO = pytest.StashKey[ExitStack]()
@@ -37,6 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[UNDO] = ExitStack()
         config.stash[UNDO].enter_context(Run(in_memory=True))
         config.add_cleanup(config.stash[UNDO].close)
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -88,6 +97,18 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def empty_database_url(request: pytest.FixtureRequest) -> str:
     """A fresh database without a single table."""
     return str(request.getfixturevalue(f"empty_{request.param}_url"))
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def shared_database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A migrated database for all tests of a module: each leaves it as it was, or uses ids of its own."""
+    if request.param == "sqlite":
+        folder = request.getfixturevalue("tmp_path_factory").mktemp("shared")
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), folder / "hookfold.db")
+        yield _sqlite(folder / "hookfold.db")
+    else:
+        with request.getfixturevalue("postgres").database(request.getfixturevalue("postgresql_template")) as url:
+            yield url
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.archive.conftest import Make
 from tests.support.house import NOON, wms
 from tests.support.travel import LATER, Place
 
-SHORT, LONG = 1_500, 6_000
+SHORT, LONG = 1_000, 4_000
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

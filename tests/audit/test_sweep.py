@@ -1,8 +1,8 @@
 """Whatever is altered behind the triggers, byte by byte and row by row: the verification fails and says where."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,6 +22,9 @@ WHOLE = {11, 12, 13, 14, 15, 16, COUNT}
 STRIDE = 23
 """Of the other events, every so manieth byte."""
 
+ON_POSTGRESQL = 4
+"""Of all these, every so manieth is altered on PostgreSQL, too: what a byte means to the tree has no part in it."""
+
 SINGLE = 1 << 63
 
 
@@ -34,9 +37,15 @@ class Change(NamedTuple):
     last: int
 
 
-@pytest.fixture
-def log(audited: Audited) -> Audited:
-    """36 events, two nodes, three checkpoints; nothing refuses a change."""
+@pytest.fixture(scope="module")
+def log(shared_database_url: str) -> Iterator[Audited]:
+    """36 events, two nodes, three checkpoints; nothing refuses a change, and every test takes its changes back."""
+    audited = Audited(shared_database_url)
+    yield _of_every_kind(audited)
+    audited.close()
+
+
+def _of_every_kind(audited: Audited) -> Audited:
     appended = 0
     for size in CHECKPOINTS:
         audited.grow_of_every_kind(appended, size)
@@ -50,13 +59,13 @@ def log(audited: Audited) -> Audited:
 def test_any_single_byte_of_an_event(log: Audited):
     rows = _rows(log, events)
 
-    assert _undetected(log, (change for row in rows for change in _altered(events, row, row.position))) == []
+    assert _undetected_bytes(log, (change for row in rows for change in _altered(events, row, row.position))) == []
 
 
 def test_any_single_byte_of_a_payload(log: Audited):
     rows = _rows(log, payloads)
 
-    assert _undetected(log, (change for row in rows for change in _altered(payloads, row, row.position))) == []
+    assert _undetected_bytes(log, (change for row in rows for change in _altered(payloads, row, row.position))) == []
 
 
 def test_any_single_byte_of_a_payload_that_was_imported_or_erased(audited: Audited):
@@ -82,7 +91,7 @@ def test_any_single_byte_of_a_node(log: Audited):
             first = row.place << row.level
             yield from _within(_altered(nodes, row, COUNT), first + 1, first + (1 << row.level))
 
-    assert _undetected(log, changes()) == []
+    assert _undetected_bytes(log, changes()) == []
 
 
 def test_any_single_byte_of_a_checkpoint(log: Audited):
@@ -90,7 +99,7 @@ def test_any_single_byte_of_a_checkpoint(log: Audited):
         for row in _rows(log, checkpoints):
             yield from _within(_altered(checkpoints, row, COUNT), row.size, row.size)
 
-    assert _undetected(log, changes()) == []
+    assert _undetected_bytes(log, changes()) == []
 
 
 @pytest.mark.parametrize("table", [events, payloads, nodes, checkpoints])
@@ -144,7 +153,8 @@ def test_rows_that_are_put_in(log: Audited):
     assert _undetected(log, changes) == []
 
 
-def test_a_retraction_that_no_event_tells_of_and_one_that_is_told_of_and_gone(log: Audited):
+def test_a_retraction_that_no_event_tells_of_and_one_that_is_told_of_and_gone(audited: Audited):
+    log = _of_every_kind(audited)
     log.retractor.retract(4, "forged")
     log.retractor.retract(9, "forged")
     log.notary.checkpoint()
@@ -197,7 +207,13 @@ def test_a_log_that_is_forged_as_a_whole_is_told_by_a_checkpoint_that_was_kept_e
     assert (verdict.wrong.position, verdict.wrong.until, verdict.wrong.what) == (26, 30, "log")
 
 
-def _undetected(log: Audited, changes: Any) -> list[Any]:
+def _undetected_bytes(log: Audited, changes: Iterable[Change]) -> list[Any]:
+    """The same, of very many changes that are alike."""
+    step = ON_POSTGRESQL if log.engine.dialect.name == "postgresql" else 1
+    return _undetected(log, islice(changes, 0, None, step))
+
+
+def _undetected(log: Audited, changes: Iterable[Change]) -> list[Any]:
     """The changes that were not found, or not where they are. What the database itself refuses is no change."""
     missed, tried = [], 0
     for change in changes:

@@ -1,13 +1,12 @@
 """Every benchmark, made so small that it measures nothing: it runs, it verifies, it has its references."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.audit import audit
-from bench.command import Place
+from bench.command import DATABASES, Place
 from bench.conditions import conditions
 from bench.console import console
 from bench.ingest import ingest
@@ -20,9 +19,10 @@ from bench.services import services
 from bench.storage import storage
 
 
-@pytest.fixture
-def place(tmp_path: Path, postgres: Any) -> Place:
-    return Place(tmp_path, postgres, TINY)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, postgres: Any) -> Place:
+    """One for all: what one benchmark fills, others ask."""
+    return Place(tmp_path_factory.mktemp("bench"), postgres, TINY)
 
 
 def test_ingest_looks_up_every_event_that_was_acknowledged(place):
@@ -62,7 +62,7 @@ def test_storage_and_replay_measure_one_log_on_both_databases(place):
 
     assert {figure.settings["database"] for figure in figures} == {"sqlite", "postgresql"}
     assert all(figure.ratio and figure.reference for figure in figures)
-    assert [one.events for one in place.filled.values()] == [640, 640]
+    assert {place.filled[kind, 640].events for kind in DATABASES} == {640}
 
 
 def test_what_the_tree_costs_is_told_of_its_bytes_its_proofs_and_the_ingest_beside_it(place):
@@ -76,7 +76,7 @@ def test_what_is_asked_of_a_small_log_is_asked_of_a_large_one_that_begins_with_i
     figures = query(replace(place, databases=["postgresql"]))
 
     assert {figure.reference for figure in figures} == {"640 events"}
-    assert [one.events for one in place.filled.values()] == [640, 1_600]
+    assert [place.filled["postgresql", events].events for events in (640, 1_600)] == [640, 1_600]
 
 
 def test_every_page_of_the_console_is_measured(place):

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,17 @@ import pytest
 
 from adapters.config import load, write_template
 from adapters.sql import Entry
+from tests.support.launcher import launch
 from wiring.opening import open_parts
 
-HOUSE = Path(__file__).parents[2]
+TO_NOBODY = """
+import os
+from app import main
+read, write = os.pipe()
+os.dup2(write, 1)
+os.close(read)
+main()
+"""
 
 
 @pytest.mark.parametrize(
@@ -26,14 +32,11 @@ def test_a_reader_that_is_gone_is_no_fault_of_the_database(
     monkeypatch.setenv("HOOKFOLD_CONFIG", str(elsewhere / "hookfold.toml"))
     write_template(elsewhere / "hookfold.toml")
     _receive({"sessionId": "scan", "sequence": 3, "event": "MEASUREMENT_STARTED", "timestamp": 1_700_000_000})
-    read, write = os.pipe()
-    os.close(read)
 
-    command = [sys.executable, "-c", "from app import main; main()", *words.split()]
-    ended = subprocess.run(command, cwd=HOUSE, stdout=write, stderr=subprocess.PIPE, check=False)
-    os.close(write)
+    with (elsewhere / "errors").open("wb") as errors:
+        launch(TO_NOBODY, words.split(), os.environ, errors).wait(60)
 
-    assert ended.stderr == b""
+    assert (elsewhere / "errors").read_bytes() == b""
 
 
 def _receive(document: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from tests.support.service import FRONTS, Service, running
 from tests.support.services import BACKENDS, Services
 from tests.support.sse import STREAM, Message, Stream
 
-SENT = 150
+SENT = 60
 """Events of each of two senders."""
 LONG, MANY = "\U0001f600" * 500, 700
 """A word, and a number of events that have it twice: more than sockets take that nobody reads."""

@@ -6,20 +6,21 @@ The logs were recorded by the code of their time (`record.py`), each at a revisi
 import gzip
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
+from alembic.script import ScriptDirectory
 from click.testing import CliRunner, Result
 from sqlalchemy import Connection, LargeBinary, MetaData
 
 from adapters.cli import command_line
 from adapters.config import load
 from adapters.providers import sign_wms
-from adapters.sql import GroupCommit, open_engine
-from adapters.sql.database.revisions import MIGRATIONS, _config
+from adapters.sql import GroupCommit, migrate, open_engine, revision
+from adapters.sql.database.revisions import MIGRATIONS, upgrade
 from adapters.sql.database.transactions import writing
 from app import commands
 from tests.support.service import SECRETS, WMS_SECRET
@@ -90,12 +91,12 @@ OLD = [*((name, "sqlite") for name in REVISIONS), *((name, "postgresql") for nam
 @pytest.fixture(params=OLD, ids="-".join)
 def upgraded(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upgraded]:
     """A log that was at an earlier revision until this release was started over it."""
-    revision, backend = request.param
+    name, backend = request.param
     url = str(request.getfixturevalue(f"empty_{backend}_url"))
-    held: dict[str, Any] = json.loads(gzip.decompress((LOGS / f"{revision}.json.gz").read_bytes()))
+    held: dict[str, Any] = json.loads(gzip.decompress((LOGS / f"{name}.json.gz").read_bytes()))
     engine = open_engine(url)
     with writing(engine) as connection:
-        command.upgrade(_config(connection), revision)
+        upgrade(connection, name)
         restore(connection, held["tables"])
     engine.dispose()
     (tmp_path / "hookfold.toml").write_text(WHOLE)
@@ -131,6 +132,28 @@ def test_a_log_of_an_earlier_release_goes_on_in_this_one(upgraded: Upgraded):
     upgraded.parts.notary().checkpoint()
     verified = typed("audit", "verify")
     assert verified.exit_code == 0, verified.output
+
+
+def test_the_newest_revision_is_told_by_the_name_of_its_file(database_url: str):
+    engine = open_engine(database_url)
+
+    told = revision(engine)
+
+    engine.dispose()
+    assert told == (ScriptDirectory(str(MIGRATIONS)).get_current_head(),) * 2
+
+
+def test_a_database_at_the_newest_revision_is_opened_without_alembic(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "alembic", None)
+
+    engine = open_engine(database_url)
+    migrate(engine)
+
+    current, newest = revision(engine)
+    engine.dispose()
+    assert current == newest
 
 
 def test_every_revision_but_the_newest_has_a_log():

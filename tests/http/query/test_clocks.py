@@ -12,7 +12,7 @@ from adapters.sql.reads import as_of, reads_as_of
 from core.fold import MACHINES, encode, fold
 from tests.support.house import NOON, SECOND, SETTINGS, House, pushed, start, stop, wms
 
-ON_ONE_DATABASE = settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ON_ONE_DATABASE = settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NUMBERS = count()
 
 

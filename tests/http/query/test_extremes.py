@@ -30,7 +30,7 @@ documents = st.recursive(
 )
 numbered = count()
 Sent = tuple[str, dict[str, Any]]
-few = settings(max_examples=4, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+few = settings(max_examples=2, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 
 
 @st.composite
