@@ -24,8 +24,11 @@ LONG = 250
 
 NEAR = 64
 """So many prefixes at each end of a stream are as close as that. Further in, the gap doubles as the way to the nearer
-end does: a fold of 10^5 events leaves some 300, one of 10^6 some 500.
+end does, `DOUBLINGS` times at most: 10^5 events have some 300, 10^6 some 500, and no page costs more than a gap.
 """
+
+DOUBLINGS = 6
+"""The gap is 6,400 events at most."""
 
 NUMBERED = "measurement"
 """The machine whose provider numbers its events."""
@@ -49,7 +52,19 @@ def is_due(state: State) -> bool:
 
 def apart(number: int, total: int) -> int:
     """How many events lie between two prefixes around the event of that number, out of so many."""
-    return EVERY << (min(number, total - number) // (EVERY * NEAR)).bit_length()
+    return EVERY << min((min(number, total - number) // (EVERY * NEAR)).bit_length(), DOUBLINGS)
+
+
+def too_close(numbers: Sequence[int]) -> list[int]:
+    """Which of the prefixes that hold so many events each, ascending, a fold of all events would not keep."""
+    surplus: list[int] = []
+    due = 0
+    for number in numbers:
+        if number < due:
+            surplus.append(number)
+        else:
+            due = number + apart(number, numbers[-1])
+    return surplus
 
 
 class Cuts:

@@ -8,13 +8,15 @@ from sqlalchemy import text
 
 from adapters.sql import LongStreams
 from adapters.sql.erasure.retract import Retractor
-from adapters.sql.projections import dirty_streams, pieces, projection
+from adapters.sql.projections import dirty_streams, pieces, projection, thinning
 from adapters.sql.projections.background import Refolded
-from adapters.sql.projections.dirty_streams import DirtyStream
+from adapters.sql.projections.dirty_streams import DirtyStream, mark_dirty
 from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.projections.pieces import Piece
+from adapters.sql.projections.versions import raise_epoch
 from adapters.sql.reads import reads_runs
 from core import prefixes
+from core.fold import MACHINES
 from core.machines import records
 from core.machines import state as states
 from tests.support.house import House, wms
@@ -133,6 +135,22 @@ def test_a_stream_of_which_an_event_was_taken_back_is_folded_from_its_first_one(
     assert stored(house) == folded_whole(house)
 
 
+def test_a_stream_that_another_release_has_left_is_folded_from_its_first_event(house: House):
+    stream = ("clinic", house.ids.of("session", "clinic", "kiosk"), MACHINES["measurement"].fingerprint)
+    with house.engine.begin() as connection:
+        cursor = connection.connection.cursor()
+        mark_dirty(cursor, house.log._dialect, [(*stream, 1)])
+        raise_epoch(cursor, house.log._dialect)
+    beside = Begins(house.engine, house.code)
+
+    house.get("/v1/sessions")
+    beside.fold_all()
+
+    assert beside.began == [0]
+    assert rows(house, "SELECT count(*) FROM unfolded") == [(0,)]
+    assert stored(house) == folded_whole(house)
+
+
 def test_an_event_that_names_a_measurement_of_long_ago_is_folded_from_where_that_was_not_over(house: House):
     named = wms("kiosk", 4, "PAGE_VISIBILITY_CHANGE", 60 * (VISITS - 1) + 20, visible="HIDDEN", measurementId="m-1")
     house.log.append([house.entry("clinic", named)])
@@ -208,6 +226,25 @@ def test_of_two_that_fold_one_stream_the_second_one_takes_over(house: House):
     assert not second
     assert rows(house, "SELECT count(*) FROM unfolded") == [(0,)]
     assert stored(house) == folded_whole(house)
+
+
+def test_prefixes_that_appends_have_left_are_thinned_in_the_middle_of_a_stream(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(thinning, "MANY", 4)
+    monkeypatch.setattr(prefixes, "NEAR", 2)
+    other = [wms("lobby", number, "PAGE_VISIBILITY_CHANGE", number, visible="HIDDEN") for number in range(80)]
+    house.log.append([house.entry("clinic", one) for one in other])
+    before = prefixes_of(house)
+    beside = LongStreams(house.engine, house.code)
+
+    for _ in range(3):
+        beside.thin()
+
+    after = prefixes_of(house)
+    assert after.items() < before.items()
+    assert len(after) < len(before) / 2
+    assert max(after) == max(before)
 
 
 def test_what_an_older_release_leaves_of_an_erased_stream_is_forgotten(house: House):

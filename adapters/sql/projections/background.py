@@ -34,6 +34,7 @@ from adapters.sql.projections.pieces import pieces_of
 from adapters.sql.projections.projection import Code, Projection
 from adapters.sql.projections.refold import Refolder, fault
 from adapters.sql.projections.stored_events import stream_rows, to_event
+from adapters.sql.projections.thinning import Thinning
 from adapters.sql.projections.versions import VersionMap, all_versions, epoch, version_map
 from core import fold
 
@@ -43,6 +44,9 @@ TICK = 0.2
 _NICE = 10
 _REST = 4
 """So many times as long as a piece took, deliveries have the database to themselves."""
+
+_SELDOM = 10
+"""So many looks at the marks are one at the prefixes of a stream."""
 
 _ERASED = (
     "SELECT e.source, e.stream FROM erased e WHERE EXISTS "
@@ -87,7 +91,12 @@ class LongStreams:
         self._long_folds = LongFolds(self._dialect, code, self._refolder)
         self._code = code
         self._version_map = VersionMap("", {}, nothing_pending=False)
+        self._thinning = Thinning(self._transactions)
         self._turn = 0
+
+    def thin(self) -> None:
+        """Looks at the prefixes of one stream more."""
+        self._thinning.look()
 
     def forget_erased(self) -> None:
         """Deletes prefixes of streams that an older release has erased, which knows of none."""
@@ -251,12 +260,15 @@ class BackgroundFolding:
     def _run(self) -> None:
         if sys.platform == "linux":  # where a thread has a priority of its own
             os.setpriority(os.PRIO_PROCESS, get_native_id(), _NICE)
-        forgotten = False
+        forgotten, looks = False, 0
         while not self._stopped.wait(self._tick):
+            looks += 1
             try:
                 if not forgotten:
                     self._streams.forget_erased()
                     forgotten = True
                 self._streams.fold_all(self._stopped)
+                if looks % _SELDOM == 0:
+                    self._streams.thin()
             except Exception as error:
                 _logger.exception("folding_failed", reason=cause_of(error))

@@ -111,22 +111,27 @@ class LongFolds:
 
         def is_too_long(position: int) -> bool:
             prefix = self._prefix(cursor, one, machine, position)
-            return machine.go_on(prefix.state, _behind(prefix, lacks)) is None
+            return prefix is None or machine.go_on(prefix.state, _behind(prefix, lacks)) is None
 
         index, step = bisect_left(places, True, key=is_too_long) - 1, 1
         while index >= 0:
             prefix = self._prefix(cursor, one, machine, places[index])
-            rest.reach_back_to(prefix.position)
-            events = _behind(prefix, rest.events)
-            stretches = machine.go_on(prefix.state, events)
-            if stretches is not None and not self._names_what_left(cursor, one, prefix, rest.named(events)):
-                return prefix, stretches
+            if prefix is not None:
+                rest.reach_back_to(prefix.position)
+                events = _behind(prefix, rest.events)
+                stretches = machine.go_on(prefix.state, events)
+                if stretches is not None and not self._names_what_left(cursor, one, prefix, rest.named(events)):
+                    return prefix, stretches
             index, step = index - step, step * 2
         return None
 
-    def _prefix(self, cursor: Any, one: DirtyStream, machine: Kind, position: int) -> Prefix:
+    def _prefix(self, cursor: Any, one: DirtyStream, machine: Kind, position: int) -> Prefix | None:
+        """None where another process has deleted it."""
         cursor.execute(_PREFIX.replace("?", self._dialect.mark), (*one.key, position))
-        at, last, others, snapshot = cursor.fetchone()
+        found = cursor.fetchone()
+        if found is None:
+            return None
+        at, last, others, snapshot = found
         return Prefix(at, last, _others.decode(bytes(others)), fold.decode(machine, bytes(snapshot)))
 
     def _names_what_left(self, cursor: Any, one: DirtyStream, prefix: Prefix, names: set[str]) -> bool:

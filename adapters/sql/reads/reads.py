@@ -94,9 +94,9 @@ class Reads:
         None while they are written anew.
         """
         blocks = self._rows(reads_runs.blocks_of(row, after, upto, limit))
-        if self._rows(reads_runs.being_written(row)):
+        if any(written for _, written in blocks):
             return None
-        found = [run for (block,) in blocks for run in runs_in(block)]
+        found = [run for block, _ in blocks for run in runs_in(block)]
         return [run for run in found if after < run.run <= upto][:limit]
 
     def measurements(self, wanted: WantedMeasurements) -> list[Measured]:
