@@ -5,6 +5,7 @@ from bench.audit import audit
 from bench.command import main
 from bench.conditions import conditions
 from bench.console import console
+from bench.forward import forward
 from bench.ingest import ingest
 from bench.long import long
 from bench.query import query
@@ -17,6 +18,7 @@ if __name__ == "__main__":
         {
             "ingest": ingest,
             "append": append,
+            "forward": forward,
             "conditions": conditions,
             "storage": storage,
             "replay": replay,

@@ -38,8 +38,8 @@ class Server:
     workers: int
 
 
-def settings_of(folder: Path, url: str) -> dict[str, str]:
-    """The environment of a Hookfold with one WMS source, its configuration written into the folder.
+def settings_of(folder: Path, url: str, more: str = "") -> dict[str, str]:
+    """The environment of a Hookfold with one WMS source, its configuration written into the folder, with `more` of it.
 
     The source's secret has the name that `hookfold init` gives it: each event tells by it what verified it.
     """
@@ -47,7 +47,7 @@ def settings_of(folder: Path, url: str) -> dict[str, str]:
     (folder / f"var/{SOURCE}.secret").write_text(SECRET)
     (folder / "hookfold.toml").write_text(
         '[service]\nsecret = "env:BENCH_SECRET"\nsigning_key = "env:BENCH_KEY"\n'
-        f'[sources.{SOURCE}]\nprovider = "wms"\nsecrets = ["file:var/{SOURCE}.secret"]\n'
+        f'[sources.{SOURCE}]\nprovider = "wms"\nsecrets = ["file:var/{SOURCE}.secret"]\n{more}'
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOOKFOLD_")}
     kept |= {"BENCH_SECRET": SERVICE_SECRET, "BENCH_KEY": SIGNING_KEY}
@@ -55,10 +55,10 @@ def settings_of(folder: Path, url: str) -> dict[str, str]:
 
 
 @contextmanager
-def hookfold(folder: Path, url: str, processes: int, *, seals: bool = True) -> Iterator[Server]:
-    """`hookfold serve` with a database."""
+def hookfold(folder: Path, url: str, processes: int, *, seals: bool = True, more: str = "") -> Iterator[Server]:
+    """`hookfold serve` with a database. `more`: of its configuration."""
     port = _free_port()
-    env = settings_of(folder, url) | {"HOOKFOLD_PORT": str(port)}
+    env = settings_of(folder, url, more) | {"HOOKFOLD_PORT": str(port)}
     code = f"from {'app' if seals else 'bench.unsealed'} import main; main()"
     log = folder / f"serve-{port}.log"
     with log.open("wb") as output:
@@ -84,6 +84,16 @@ def raw(folder: Path) -> Iterator[Server]:
     port = _free_port()
     command = [sys.executable, "-m", "bench.peers.raw", str(port)]
     with _command(command, os.environ, folder / f"raw-{port}.log", port):
+        yield Server(port, folder, 1)
+
+
+@contextmanager
+def handler(folder: Path, seconds: float) -> Iterator[Server]:
+    """An app's handler, which takes so long."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    command = [sys.executable, "-m", "bench.peers.handler", str(port), str(seconds)]
+    with _command(command, os.environ, folder / f"handler-{port}.log", port):
         yield Server(port, folder, 1)
 
 

@@ -15,6 +15,7 @@ import structlog
 
 from adapters.http import Answer, failure
 from adapters.providers import KEPT, Outcome
+from adapters.server.handler_connections import HandlerConnections
 from adapters.server.reader import Request
 from adapters.server.site import Respond
 from adapters.server.streaming_body import LoopStreamingBody
@@ -25,8 +26,6 @@ MOST_ANSWER = 16 << 20
 """Bytes of an answer to a delivery; no sender reads more."""
 SILENCE = 60.0
 """Seconds in which something has to come of what is passed on beside deliveries."""
-REUSED = 1.5
-"""Seconds for which an idle connection is kept: handlers close theirs after 2 (gunicorn) or 5 (Node.js)."""
 
 _HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
@@ -98,12 +97,11 @@ class Handler:
         self._url = httpcore.URL(target.url)
         parts = urlsplit(target.url)
         self._host, self._path = parts.netloc.encode(), parts.path
-        secure = httpcore.default_ssl_context() if parts.scheme == "https" else None
-        self._pool = httpcore.AsyncConnectionPool(secure, max_connections=None, keepalive_expiry=REUSED)
+        self._connections = HandlerConnections(self._url)
         self._asked = 0
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        await self._connections.close()
 
     async def answer(self, request: Request, suffix: str, marks: Headers, respond: Respond, until: float) -> Outcome:
         """Hands a delivery on, with `marks` among its headers, and the answer back, until the loop's time `until`."""
@@ -158,13 +156,10 @@ class Handler:
         return heard.outcome(int((loop.time() - started) * 1_000_000))
 
     async def _hear(self, request: httpcore.Request, heard: "_Heard") -> None:
-        response = await self._pool.handle_async_request(request)
-        try:
+        async with self._connections.answer_to(request) as response:
             heard.begin(response.status, response.headers)
             async for piece in response.aiter_stream():
                 await heard.take(piece)
-        finally:
-            await response.aclose()
         heard.end()
 
 

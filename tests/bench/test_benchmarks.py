@@ -9,6 +9,7 @@ from bench.audit import audit
 from bench.command import DATABASES, Place
 from bench.conditions import conditions
 from bench.console import console
+from bench.forward import forward
 from bench.ingest import ingest
 from bench.long import long
 from bench.query import query
@@ -39,6 +40,15 @@ def test_services_beside_each_other_are_looked_up(place, monkeypatch):
 
     assert [figure.settings["services"] for figure in together] == [1, 2]
     assert "without a gap" in found.note
+
+
+def test_what_is_in_front_of_a_handler_is_held_against_the_handler(place, monkeypatch):
+    monkeypatch.setattr("bench.forward.HANGS", 0.2)
+
+    figures = forward(replace(place, databases=["sqlite"]))
+
+    assert [figure.unit for figure in figures] == ["ms"] * 3
+    assert [figure.reference for figure in figures] == ["the handler", "the handler", "without them"]
 
 
 def test_append_is_held_against_the_library_doing_the_same_work(place):
