@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from adapters.providers import sign_svix
+from tests.forward.test_service import CONFIGURATION, growth_of_an_upload
 from tests.support.handler import PATIENCE, Handler
 from tests.support.house import SECRET, House, pushed, start, stop
 from tests.support.proxied import Proxy, proxied
 from tests.support.relayed import Relay
-from tests.support.service import free_port
+from tests.support.service import free_port, running
 
 FOLDER = Path(__file__).parents[1] / "node"
 NODE = shutil.which("node")
@@ -129,6 +130,18 @@ def test_a_photo_of_ten_megabytes_passes_through(small_house: House, app: App):
     assert (heard["heard"], heard["size"]) == ("/photo-upload", len(body))
     assert 200 <= status < 500, answer
     assert small_house.get("/v1/events")["data"] == []
+
+
+def test_it_passes_through_a_service_that_grows_by_none_of_it(sqlite_url: str, tmp_path: Path, app: App):
+    begin = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="p.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    body = begin + bytes(10 << 20) + b"\r\n--b--\r\n"
+    configuration = CONFIGURATION.format(url=app.url)
+    with running(sqlite_url, tmp_path / "service", configuration=configuration) as service:
+        growth_of_an_upload(service, body, "multipart/form-data; boundary=b")  # the first one pays for imports
+        grown = growth_of_an_upload(service, body, "multipart/form-data; boundary=b")
+
+    assert [app.heard.get(timeout=PATIENCE)["size"] for _ in range(2)] == [len(body)] * 2
+    assert grown < 2 << 20
 
 
 def test_receivers_from_npm_take_what_is_proxied_and_what_is_relayed(small_house: House, behind: Handler):

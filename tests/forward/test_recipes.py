@@ -1,10 +1,10 @@
-"""docs/recipes/nginx-front.conf under a real nginx: what the cloud asks goes through us, everything else past us."""
+"""docs/recipes under the real programs: what the cloud asks goes through us, everything else past us."""
 
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,17 +14,51 @@ from tests.support.house import House
 from tests.support.proxied import Proxy, proxied
 from tests.support.service import free_port
 
-RECIPE = Path(__file__).parents[2] / "docs" / "recipes" / "nginx-front.conf"
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
+PLACES = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
+NGINX, CADDY = (shutil.which(name, path=PLACES) or shutil.which(name) for name in ("nginx", "caddy"))
+
+Front = Callable[[Path, int, int], AbstractContextManager[int]]
+"""(folder, the handler's port, Hookfold's port) -> the port that it listens on"""
 
 
-@pytest.mark.skipif(NGINX is None, reason="NOT TRIED: there is no nginx here; install Debian's package `nginx`")
+@contextmanager
+def nginx(folder: Path, theirs: int, hookfold: int) -> Iterator[int]:
+    """The recipe, with these ports instead of its own, on a free one."""
+    port = free_port()
+    temporary = "\n".join(
+        f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    recipe = _recipe("nginx-front.conf", theirs, hookfold)
+    http = f"http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port};\n{recipe} }} }}"
+    (folder / "nginx.conf").write_text(f"daemon off; pid {folder}/pid; error_log {folder}/log; events {{}} {http}")
+    with _running([str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf")], folder, port):
+        yield port
+
+
+@contextmanager
+def caddy(folder: Path, theirs: int, hookfold: int) -> Iterator[int]:
+    """The same, without a certificate."""
+    port = free_port()
+    recipe = _recipe("Caddyfile-front", theirs, hookfold).replace("app.example.com", f"http://127.0.0.1:{port}")
+    (folder / "Caddyfile").write_text(f"{{\n\tadmin off\n\tstorage file_system {folder}\n}}\n{recipe}")
+    with _running([str(CADDY), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"], folder, port):
+        yield port
+
+
+def tried(front: Front, program: str | None) -> object:
+    name = getattr(front, "__name__", "")
+    missing = f"NOT TRIED: there is no {name} here; install Debian's package `{name}`"
+    return pytest.param(front, marks=pytest.mark.skipif(program is None, reason=missing), id=name)
+
+
+@pytest.mark.parametrize("front", [tried(nginx, NGINX), tried(caddy, CADDY)])
 def test_what_the_cloud_asks_goes_through_us_and_everything_else_past_us(
-    small_house: House, behind: Handler, tmp_path: Path
+    small_house: House, behind: Handler, tmp_path: Path, front: Front
 ):
     with (
         proxied(small_house, behind, ("captions",)) as proxy,
-        nginx(tmp_path, behind.port, proxy.port) as port,
+        front(tmp_path, behind.port, proxy.port) as port,
     ):
         outside = Proxy(port, behind, small_house, proxy.link, proxy.site)
         status = outside.deliver(path="/webhook?a=1")
@@ -42,26 +76,23 @@ def test_what_the_cloud_asks_goes_through_us_and_everything_else_past_us(
     assert [one["type"] for one in small_house.get("/v1/events")["data"]] == ["session_request", "handler_succeeded"]
 
 
+def _recipe(name: str, theirs: int, hookfold: int) -> str:
+    return (RECIPES / name).read_text().replace(":3000", f":{theirs}").replace(":8400", f":{hookfold}")
+
+
 @contextmanager
-def nginx(folder: Path, theirs: int, hookfold: int) -> Iterator[int]:
-    """The recipe, with these ports instead of its own, on a free one."""
-    recipe = RECIPE.read_text().replace(":3000", f":{theirs}").replace(":8400", f":{hookfold}")
-    port = free_port()
-    temporary = "\n".join(
-        f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    http = f"http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port};\n{recipe} }} }}"
-    (folder / "nginx.conf").write_text(f"daemon off; pid {folder}/pid; error_log {folder}/log; events {{}} {http}")
-    process = subprocess.Popen([str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf")])
+def _running(command: Sequence[str], folder: Path, port: int) -> Iterator[None]:
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
-        while not listens(port):
-            assert process.poll() is None, (folder / "log").read_text()
-        yield port
+        while not _listens(port):
+            assert process.poll() is None, (folder / "output").read_text()
+        yield
     finally:
         process.terminate()
         process.wait()
 
 
-def listens(port: int) -> bool:
+def _listens(port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0

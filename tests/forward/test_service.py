@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
 from tests.support.handler import FINE, handler
 from tests.support.house import start
 from tests.support.raw import answer_on, connected, request
-from tests.support.service import running
+from tests.support.service import Service, running
 
 CONFIGURATION = """
 [sources.captions]
@@ -37,6 +38,8 @@ def test_a_service_stands_before_its_handler_and_no_odd_spelling_of_a_path_gets_
         recorded = service.send("POST", "/in/older", BODY)
         events = service.get("/v1/events?after=1&wait=5&source=captions")["data"]
         counted = service.send("GET", "/metrics").body.decode()
+        grown = growth_of_an_upload(service, b"x" * (10 << 20), "application/octet-stream")
+        photo = [behind.next() for _ in range(2)][-1]
 
     assert (answer.status, answer.body) == (200, FINE.partition(b"\r\n\r\n")[2])
     assert "hookfold-verdict" not in answer.headers
@@ -47,7 +50,24 @@ def test_a_service_stands_before_its_handler_and_no_odd_spelling_of_a_path_gets_
     assert [one["type"] for one in events] == ["handler_succeeded"]
     assert 'hookfold_forwards_total{outcome="2xx",source="captions"} 1.0' in counted
     assert 'hookfold_passed_total{outcome="2xx",path="/health",source="captions"} 1.0' in counted
+    assert (photo.first, len(photo.body)) == (b"POST /photo-upload HTTP/1.1", 10 << 20)
+    assert grown < 2 << 20
     assert service.process.returncode == 0
+
+
+def growth_of_an_upload(service: Service, body: bytes, content_type: str) -> int:
+    """By how many bytes a serving process became larger while it passed on an upload, of what it ever held at once."""
+    (serving,) = service.children()["server"]
+    status = Path(f"/proc/{serving}/status")
+
+    def held(name: str) -> int:
+        return int(re.search(rf"^{name}:\s+(\d+) kB$", status.read_text(), re.MULTILINE)[1]) << 10  # type: ignore[index]
+
+    Path(f"/proc/{serving}/clear_refs").write_text("5")  # from now on the peak is that of what follows (proc(5))
+    before = held("VmRSS")
+    answer = service.send("POST", "/in/captions/photo-upload", body, {"content-type": content_type})
+    assert answer.status < 500, answer
+    return held("VmHWM") - before
 
 
 def test_a_process_that_is_killed_while_a_handler_answers_loses_no_webhook_and_doubles_none(sqlite_url, tmp_path: Path):
