@@ -21,7 +21,7 @@ from tests.support.service import Service, running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the service's processes in /proc")
 
-SENDERS, EACH = 6, 160
+SENDERS, EACH = 6, 80
 DEATHS = int(os.environ.get("HOOKFOLD_TEST_DEATHS", "4"))
 """On each database; each is followed by a start, which takes its seconds."""
 

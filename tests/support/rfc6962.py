@@ -1,17 +1,23 @@
 """The Merkle tree word by word from RFC 6962, section 2.1: recursive, slow, and nothing shared with the product."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 
 
 def mth(leaves: Sequence[bytes]) -> bytes:
     """MTH over entries that are hashed already."""
+    return _mth(tuple(leaves))
+
+
+@lru_cache(20_000)
+def _mth(leaves: tuple[bytes, ...]) -> bytes:
     if not leaves:
         return sha256().digest()
     if len(leaves) == 1:
         return leaves[0]
     k = k_of(len(leaves))
-    return sha256(b"\x01" + mth(leaves[:k]) + mth(leaves[k:])).digest()
+    return sha256(b"\x01" + _mth(leaves[:k]) + _mth(leaves[k:])).digest()
 
 
 def path(m: int, leaves: Sequence[bytes]) -> list[bytes]:

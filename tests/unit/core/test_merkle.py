@@ -1,5 +1,6 @@
 """The Merkle tree against a second implementation, written from the RFC."""
 
+from functools import cache
 from hashlib import sha256
 
 import pytest
@@ -10,7 +11,7 @@ from core import merkle
 from tests.support import rfc6962
 
 UP_TO = 130
-LEAVES = [sha256(b"\x00%d" % number).digest() for number in range(3_000)]
+LEAVES = tuple(sha256(b"\x00%d" % number).digest() for number in range(3_000))
 KNOWN = {
     # The entries and roots that every implementation of RFC 6962 is tried with.
     0: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -26,6 +27,7 @@ KNOWN = {
 ENTRIES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
 
 
+@cache
 def hashes(node: merkle.Node) -> bytes:
     level, place = node
     return rfc6962.mth(LEAVES[place << level : (place + 1) << level])
