@@ -28,9 +28,9 @@ from wiring.spools import drained, spools
 from wiring.warnings import is_loopback
 
 
-def forwarding(parts: Parts, door: Door, link: Link) -> Forwarding | None:
-    """Hands deliveries on, for one process; None where no source asks for it."""
-    handlers = {name: _handler(parts, name, one) for name, one in parts.forwards("proxy", "relay").items()}
+def forwarding(parts: Parts, door: Door, link: Link, own: tuple[str, int]) -> Forwarding | None:
+    """Hands deliveries on, for one process; None where no source asks for it. `own`: where it listens."""
+    handlers = {name: _handler(parts, name, one, own) for name, one in parts.forwards("proxy", "relay").items()}
     recorder = Recorder(link.append, now, "http")
     kept = {name: Spooling(spool, link, parts.ids) for name, spool in spools(parts.settings, parts.ids).items()}
     return Forwarding(handlers, parts.forwards("proxy").keys(), door, link, recorder, kept) if handlers else None
@@ -87,7 +87,7 @@ def _no_append(_: Entry) -> Receipt:
     raise NotImplementedError("its entries are committed in the event loop")
 
 
-def _handler(parts: Parts, name: str, one: Forward) -> Handler:
+def _handler(parts: Parts, name: str, one: Forward, own: tuple[str, int] | None = None) -> Handler:
     target = Target(
         url=one.to,
         within=one.within / SECOND,
@@ -96,7 +96,7 @@ def _handler(parts: Parts, name: str, one: Forward) -> Handler:
         beside=parts.providers[name].beside,
         session=parts.providers[name].machine_of("session") == "session",
     )
-    return Handler(target, now)
+    return Handler(target, now, own)
 
 
 def refuse_forwards(settings: Settings) -> None:

@@ -57,7 +57,8 @@ def answer(listening: socket, counted: TallyFiles, to_writer: socket, parent: Pa
     door, link = parts.door(), Link(partial(connect, to_writer), parts.ids, parts.patience)
     api = parts.api(link.append, tally)
     renewed = partial(renew, door=door, api=api)
-    _answer(parent, parts, door, link, api, tally, listening, renewed, forwarding(parts, door, link))
+    forwards = forwarding(parts, door, link, listening.getsockname()[:2])
+    _answer(parent, parts, door, link, api, tally, listening, renewed, forwards)
 
 
 def answer_questions(listening: socket, counted: TallyFiles, parent: Parent) -> None:

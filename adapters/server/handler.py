@@ -15,7 +15,7 @@ import structlog
 
 from adapters.http import Answer, failure
 from adapters.providers import KEPT, Outcome
-from adapters.server.handler_connections import HandlerConnections
+from adapters.server.handler_connections import HandlerConnections, MisledError
 from adapters.server.reader import Request
 from adapters.server.site import Respond
 from adapters.server.streaming_body import LoopStreamingBody
@@ -72,6 +72,7 @@ class Failure(NamedTuple):
 BUSY = Failure("busy", 503, "too much is with the handler: send again")
 _SLOW = Failure("slow", 504, "the handler did not answer in time")
 _UNREACHABLE = Failure("unreachable", 502, "the handler cannot be reached")
+_MISLED = Failure("misled", 502, "the handler's name leads elsewhere")
 _BROKEN = Failure("broken", 502, "the handler's answer broke off, or is no HTTP/1.1")
 _OVERSIZED = Failure("oversized", 502, "the handler's answer is too large")
 _UNSENDABLE = Failure("unsendable", 502, "a header of the request cannot be handed on")
@@ -89,15 +90,15 @@ class _LeftError(Exception):
 
 
 class Handler:
-    """One handler, as one process asks it. Belongs to the event loop."""
+    """One handler, as one process asks it. Belongs to the event loop. `own`: where this service itself listens."""
 
-    def __init__(self, target: Target, clock: Callable[[], Instant]) -> None:
+    def __init__(self, target: Target, clock: Callable[[], Instant], own: tuple[str, int] | None = None) -> None:
         self.target = target
         self._clock = clock
         self._url = httpcore.URL(target.url)
         parts = urlsplit(target.url)
         self._host, self._path = parts.netloc.encode(), parts.path
-        self._connections = HandlerConnections(self._url)
+        self._connections = HandlerConnections(self._url, own)
         self._asked = 0
 
     async def close(self) -> None:
@@ -241,6 +242,7 @@ def _failure_of(error: Exception) -> Failure:
 _FAILURES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
     ((httpcore.ConnectError, httpcore.ConnectTimeout), _UNREACHABLE),
     ((TimeoutError, httpcore.TimeoutException), _SLOW),
+    ((MisledError,), _MISLED),
     ((_OversizedError,), _OVERSIZED),
     ((BrokenOffError,), _BROKEN_OFF),
     ((_LeftError,), _LEFT),

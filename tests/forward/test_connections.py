@@ -4,18 +4,21 @@ import asyncio
 import cProfile
 from typing import Any
 
+import pytest
+
 from adapters.server import Handler as Asked
 from adapters.server import Target
 from adapters.server.handler import RecordedRequest
+from adapters.server.handler_connections import misleads
 from tests.support.handler import FINE, PATIENCE, Handler
 from wiring.parts import now
 
 
-def ask(behind: Handler, together: int, times: int = 1) -> list[Any]:
+def ask(behind: Handler, together: int, times: int = 1, own: tuple[str, int] | None = None) -> list[Any]:
     """What became of so many requests at once, so many times."""
 
     async def run() -> list[Any]:
-        asked = Asked(Target(behind.url, PATIENCE, 1_000, observe=False, beside=frozenset(), session=False), now)
+        asked = Asked(Target(behind.url, PATIENCE, 1_000, observe=False, beside=frozenset(), session=False), now, own)
         loop, outcomes = asyncio.get_running_loop(), []
         for _ in range(times):
             until = loop.time() + PATIENCE
@@ -48,3 +51,29 @@ def test_a_connection_is_kept_for_the_next_request_and_one_that_the_handler_clos
     outcomes += ask(behind, 2, times=3)
 
     assert [outcome.status for outcome in outcomes] == [200] * 9
+
+
+def test_a_handler_that_turns_out_to_be_this_service_itself_gets_nothing(behind: Handler):
+    outcomes = [ask(behind, 1, own=own)[0] for own in (("127.0.0.1", behind.port), ("0.0.0.0", behind.port))]
+
+    assert [outcome.failure for outcome in outcomes] == ["misled"] * 2
+    assert behind.heard.empty()
+    assert ask(behind, 1, own=("127.0.0.2", behind.port))[0].status == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "theirs", "misled"),
+    [
+        ("handler.example.com", "10.0.0.7", False),
+        ("handler.example.com", "192.168.1.2", False),
+        ("handler.example.com", "fd00::7", False),
+        ("handler.example.com", "203.0.113.7", False),
+        ("handler.example.com", "169.254.169.254", True),
+        ("handler.example.com", "fe80::1", True),
+        ("handler.example.com", "::ffff:169.254.169.254", True),
+        ("handler.example.com", "224.0.0.1", True),
+        ("169.254.7.7", "169.254.7.7", False),
+    ],
+)
+def test_a_name_may_lead_to_a_private_address_and_not_to_one_of_the_link(host: str, theirs: str, misled: bool):
+    assert misleads(host, 3000, "10.0.0.1", theirs, ("127.0.0.1", 8400)) is misled
