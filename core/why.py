@@ -59,7 +59,7 @@ class Stop(msgspec.Struct, frozen=True, gc=False):
 class Why(msgspec.Struct, gc=False):
     """`chain`: what moved the present run, in order; `unmoved`: what did not. `left_out`: so many others of the run.
 
-    `sentence` says the most of it.
+    `sentence` says the most of it. `earlier`: from the event at this position on all are told; None: all of the run.
     """
 
     sentence: str
@@ -69,6 +69,7 @@ class Why(msgspec.Struct, gc=False):
     waits_for: list[Awaited]
     deadline: Deadline | None
     stops: list[Stop]
+    earlier: int | None = None
 
 
 def why(
@@ -93,7 +94,18 @@ def why_of_newest(
     begins = len(events) == count or events[0].position == state.moves.first
     explained = _explained(kind, events, state, settings, facts, begins=begins)
     explained.left_out += count - len(events)
+    explained.earlier = _earliest(explained, events[-NEWEST:]) if explained.left_out else None
     return explained
+
+
+def _earliest(told: Why, newest: Sequence[Happened]) -> int | None:
+    """The position of the first one behind which none is left out."""
+    shown, earliest = {one.position for one in (*told.chain, *told.unmoved)}, None
+    for one in reversed(newest):
+        if one.position not in shown:
+            break
+        earliest = one.position
+    return earliest
 
 
 def why_of_measurement(
@@ -123,15 +135,8 @@ def _explained(
     begins: bool = True,
     open_: bool = True,
 ) -> Why:
-    """What goes on (`open_`) waits for something, unless it has ended.
-
-    An event that `begins` a run counts as a move, too, though the state may look the same.
-    """
-    moved = [event.step.before != event.step.after for event in events]
-    if begins and events and events[0].step.rule is not None and events[0].run > 0:
-        moved[0] = True
-    chain = [event for event, did in zip(events, moved, strict=True) if did]
-    unmoved = [event for event, did in zip(events, moved, strict=True) if not did]
+    """What goes on (`open_`) waits for something, unless it has ended."""
+    chain, unmoved = moves_of(events, begins=begins)
     told = (chain[-MOST:], unmoved[-MOST:])
     goes_on = open_ and state.state not in ENDED[kind.name]
     due = deadline(kind.name, state, settings) if goes_on else None
@@ -145,6 +150,18 @@ def _explained(
         code=state.data.get("error_code", state.data.get("code")),
     )
     return Why(sentence(kind, facts), *told, len(events) - len(told[0]) - len(told[1]), awaited, due, ends)
+
+
+def moves_of(events: Sequence[Happened], *, begins: bool) -> tuple[list[Happened], list[Happened]]:
+    """Those of a run's events that moved it, and the others.
+
+    One that `begins` a run counts as a move, too, though the state may look the same.
+    """
+    moved = [event.step.before != event.step.after for event in events]
+    if begins and events and events[0].step.rule is not None and events[0].run > 0:
+        moved[0] = True
+    chain = [event for event, did in zip(events, moved, strict=True) if did]
+    return chain, [event for event, did in zip(events, moved, strict=True) if not did]
 
 
 def waits_for(kind: Kind, current: str) -> list[Awaited]:

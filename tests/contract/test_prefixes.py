@@ -148,6 +148,43 @@ def test_what_led_a_long_run_where_it_is_is_told_however_long_ago_it_was(house: 
     tells_the_same(house)
 
 
+@pytest.fixture
+def lobby(house: House, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A session whose page was hidden and visible many times, of which four events at a time are told."""
+    for module in (why, core_why):
+        monkeypatch.setattr(module, "MOST", 4)
+    seen = ["HIDDEN"] * 3 + ["VISIBLE"] * 3
+    looked = [wms("lobby", at, "PAGE_VISIBILITY_CHANGE", at, visible=seen[at % 6]) for at in range(2, 34)]
+    come(house, wms("lobby", 0), wms("lobby", 1, "CONFIGURATION_LOADED", 1), *looked)
+    return things(house)[0]
+
+
+def test_why_pages_back_through_a_long_run(house: House, lobby: str):
+    told = pages_of_why(house, lobby)
+
+    assert told == pages_of_why(house, lobby, known_at_position=head(house))
+    assert len(told) > 5
+    assert sorted(at for page in told[1:] for at in page) == list(range(1, max(map(max, told[1:])) + 1))
+    assert {at for page in told for at in page} == set(range(1, 35))
+    assert house.problem(f"{lobby}/why", 400, before=99)["parameter"] == "before"
+
+
+@pytest.mark.usefixtures("never_whole")
+def test_no_page_of_why_reads_the_whole_stream(house: House, lobby: str):
+    assert {at for page in pages_of_why(house, lobby) for at in page} == set(range(1, 35))
+
+
+def pages_of_why(house: House, path: str, **asked: Any) -> list[list[int]]:
+    """The positions that each page tells; each counts rightly what is older."""
+    answers = [house.get(f"{path}/why", **asked)]
+    while (earlier := answers[-1]["earlier"]) is not None:
+        answers.append(house.get(f"{path}/why", before=earlier, **asked))
+    assert {one["sentence"] for one in answers} == {answers[0]["sentence"]}
+    told = [sorted(step["position"] for step in (*one["chain"], *one["unmoved"])) for one in answers]
+    assert [one["left_out"] for one in answers[1:]] == [min(page) - 1 for page in told[1:]]
+    return told
+
+
 def test_a_late_event_leaves_prefixes_that_hold_it(house: House):
     visits(house)
     late = wms("kiosk", 3, "PAGE_VISIBILITY_CHANGE", 2, visible="HIDDEN")

@@ -77,6 +77,15 @@ class One(Timed):
     now: Now = UNSET
 
 
+class Why(One):
+    """Why something is where it is; page by page where much led there."""
+
+    before: Annotated[
+        Position | UnsetType,
+        Meta(description="`chain` and `unmoved` are those before this event of the run: the `earlier` of an answer."),
+    ] = UNSET
+
+
 class Compare(Timed, rename={"with_": "with"}):
     """Two times at which something was known: `known_at` (or its position) against `with` (or its position)."""
 

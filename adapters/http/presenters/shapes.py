@@ -232,8 +232,9 @@ class Why(msgspec.Struct, kw_only=True):
     """Why something is in its state. `sentence` says the most of it; its times are UTC.
 
     `chain`: the events that brought the present run there; `unmoved`: those that did not move it, with the reason and
-    the conditions that refused. `left_out` counts older ones. `waits_for`: what would move it on. `stops`: how
-    runs of glasses ended, as far as it can be known. `derived` tells the deadline, and by how much it is overdue.
+    the conditions that refused. `left_out` counts older ones; asked with `before`, `earlier` gives those before these.
+    `waits_for`: what would move it on. `stops`: how runs of glasses ended, as far as it can be known. `derived` tells
+    the deadline, and by how much it is overdue.
     `erasure`: what brought it there before is gone; states, outcomes, runs and times are left. Null: nothing is.
     """
 
@@ -247,6 +248,7 @@ class Why(msgspec.Struct, kw_only=True):
     chain: list[Step]
     unmoved: list[Step]
     left_out: int
+    earlier: int | None
     waits_for: list[Awaited]
     stops: list[Stop]
     erasure: ErasureRecord | None

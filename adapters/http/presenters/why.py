@@ -1,9 +1,11 @@
 """Why something is in its state: the chain of events, what did not move it, what it waits for and since when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from adapters.http.framework.problems import NotFound
+from msgspec import UNSET
+
+from adapters.http.framework.problems import BadRequest, NotFound
 from adapters.http.framework.routes import Ask
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of
@@ -16,7 +18,7 @@ from core.event import Instant
 from core.fold import MACHINES
 from core.instants import utc
 from core.timeline import Happened, TimelineEntry
-from core.why import NEWEST, Why, why, why_of_measurement, why_of_newest
+from core.why import MOST, NEWEST, Why, moves_of, why, why_of_measurement, why_of_newest
 
 
 class _Told(NamedTuple):
@@ -33,16 +35,55 @@ def why_stream(ask: Ask[Any], row: Projected) -> shapes.Why:
     if newest is None:
         timeline = _timeline(ask, row)
         found = why(machine, timeline.entries, state, settings, erased=_erased(timeline))
-        erasure, tell = timeline.erasure, timeline.shape
+        erasure, tell = timeline.erasure, _teller(_present(timeline, state))
     else:
         found = why_of_newest(machine, [told.entry for told in newest], state, settings, state.moves.events)
-        timelines, erasure = {told.entry.position: told.timeline for told in newest}, None
-
-        def tell(entry: TimelineEntry) -> shapes.Step:
-            return timelines[entry.position].shape(entry)
-
+        erasure, tell = None, _teller(newest)
+    before = getattr(ask.query, "before", UNSET)
+    if before is not UNSET:
+        page, older = _page_before(ask, row, state, before)
+        found.chain, found.unmoved = moves_of([told.entry for told in page], begins=older == 0)
+        found.left_out, found.earlier = older, page[0].entry.position if older else None
+        tell = _teller(page)
     whole = {"id": row.stream, "state": state.state, "regions": state.regions, "outcome": state.outcome}
     return _shape(ask, row, tell, found, run=state.run, erasure=erasure, **whole)
+
+
+def _teller(some: Sequence[_Told]) -> Callable[[TimelineEntry], shapes.Step]:
+    timelines = {told.entry.position: told.timeline for told in some}
+    return lambda entry: timelines[entry.position].shape(entry)
+
+
+def _page_before(ask: Ask[Any], row: Projected, state: Any, before: int) -> tuple[list[_Told], int]:
+    """Events of the present run before that one, and how many are older. Raises BadRequest where it is none of them."""
+    page = _page_of_long(ask, row, state, before) if may_be_told_in_parts(ask, row) else None
+    return page or _cut(_present(_timeline(ask, row), state), before)
+
+
+def _page_of_long(ask: Ask[Any], row: Projected, state: Any, before: int) -> tuple[list[_Told], int] | None:
+    """The same from a part of a long stream; None where too few of its events stand before that one."""
+    part = ask.api.parts.before(row, before, MOST)
+    if part is None:
+        return None
+    moves = part.part.state.moves
+    older = moves.events if moves.run == state.run else 0
+    found = timeline_of_part(ask.api, row, part)
+    if found is None:
+        return None
+    page, in_part = _cut(_present(found, state), before)
+    return None if older and len(page) < MOST else (page, in_part + older)
+
+
+def _present(timeline: Timeline, state: Any) -> list[_Told]:
+    return [_Told(one, timeline) for one in timeline.entries if isinstance(one, Happened) and one.run == state.run]
+
+
+def _cut(present: Sequence[_Told], before: int) -> tuple[list[_Told], int]:
+    index = next((index for index, told in enumerate(present) if told.entry.position == before), None)
+    if index is None:
+        raise BadRequest("before: expected the position of an event of the present run", parameter="before")
+    start = max(0, index - MOST)
+    return list(present[start:index]), start
 
 
 def why_measurement(ask: Ask[Any], row: Measured) -> shapes.Why:
@@ -64,8 +105,7 @@ def _newest_of_long(ask: Ask[Any], row: Projected, state: Any) -> list[_Told] | 
     found = timeline_of_part(ask.api, row, ask.api.parts.newest(row, state.run, NEWEST))
     if found is None:
         return None
-    present = [_Told(one, found) for one in found.entries if isinstance(one, Happened) and one.run == state.run]
-    newest = present[-NEWEST:]
+    newest = _present(found, state)[-NEWEST:]
     told, led = {one.entry.position for one in newest}, (state.moves.first, state.moves.last)
     apart = [_one_of_long(ask, row, at) for at in dict.fromkeys(led) if at and at not in told]
     return None if None in apart else [*filter(None, apart), *newest]
@@ -108,6 +148,7 @@ def _shape(
         chain=[tell(one) for one in found.chain],
         unmoved=[tell(one) for one in found.unmoved],
         left_out=found.left_out,
+        earlier=found.earlier,
         waits_for=[shapes.Awaited(one.trigger, one.to, one.when) for one in found.waits_for],
         stops=[shapes.Stop(one.run, one.words) for one in found.stops],
         derived={"deadline": _due(found.deadline, ask.now) if found.deadline else None},

@@ -60,8 +60,8 @@ def action_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Respon
     return answer(ask, title_of(row, state_of(row).state), timeline(ask, row), lambda: why_stream(ask, row).sentence)
 
 
-@routes.one(Scope.READ, "/v1/actions/{id}/why", queries.One, shapes.Why)
-def action_why(ask: Ask[queries.One]) -> shapes.Why:
+@routes.one(Scope.READ, "/v1/actions/{id}/why", queries.Why, shapes.Why)
+def action_why(ask: Ask[queries.Why]) -> shapes.Why:
     """Why an action is in its state: the chain of events, what did not move it, what it waits for."""
     return why_stream(ask, one(ask, "action"))
 

@@ -50,8 +50,8 @@ def session_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | Respo
     return answer(ask, title_of(row, state_of(row).state), timeline(ask, row), lambda: why_stream(ask, row).sentence)
 
 
-@routes.one(Scope.READ, "/v1/sessions/{id}/why", queries.One, shapes.Why)
-def session_why(ask: Ask[queries.One]) -> shapes.Why:
+@routes.one(Scope.READ, "/v1/sessions/{id}/why", queries.Why, shapes.Why)
+def session_why(ask: Ask[queries.Why]) -> shapes.Why:
     """Why a session is in its state: the chain of events, what did not move it, what it waits for."""
     return why_stream(ask, one(ask, "session"))
 

@@ -69,6 +69,14 @@ class StreamParts:
         before = next((position for position, of_run in ends if of_run < run), furthest)
         return self._part(row, last_prefix_before(row, before + 1), _ALL, 0, holds=0)
 
+    def before(self, row: Projected, position: int, most: int) -> StreamPart | None:
+        """From some events before one up to that, or more: so many of them, but for one that came late."""
+        enough = most // prefixes.EVERY + 2
+        with self._reads.connected() as connection:
+            ends = connection.execute(newest_prefixes(row, enough, position)).all()
+        furthest = ends[-1].position if len(ends) == enough else 0
+        return self._part(row, last_prefix_before(row, furthest + 1), position, 0, holds=position)
+
     def _part(self, row: Row, first: Select[Any], until: int | None, most: int, *, holds: int) -> StreamPart | None:
         with self._reads.connected() as connection:
             stored = PartReader(connection, row).read(first, until, most)

@@ -142,9 +142,9 @@ def last_prefix_before(row: Projected | Measured, position: int) -> Select[Any]:
     return _of(row).where(prefixes.c.position < position).order_by(prefixes.c.position.desc()).limit(1)
 
 
-def newest_prefixes(row: Projected, most: int) -> Select[Any]:
-    """(position, run) of the longest ones."""
-    ends = _of(row).with_only_columns(prefixes.c.position, prefixes.c.run)
+def newest_prefixes(row: Projected, most: int, before: int = _ALL) -> Select[Any]:
+    """(position, run) of the longest ones whose events have all come before that position."""
+    ends = _of(row).with_only_columns(prefixes.c.position, prefixes.c.run).where(prefixes.c.position < before)
     return ends.order_by(prefixes.c.position.desc()).limit(most)
 
 
