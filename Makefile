@@ -26,7 +26,8 @@ run: .venv/.run ## serve on 127.0.0.1:8400; writes a configuration first where t
 demo: .venv/.run ## a service of its own, signed traffic of four providers, the resulting states
 	@$(BIN)/hookfold demo
 
-test: lint types imports unit ## everything that CI runs
+test: .venv/.dev ## everything that CI runs, side by side
+	@$(MAKE) --no-print-directory -j lint types imports unit
 
 lint: .venv/.dev ## ruff: rules and format
 	$(BIN)/ruff check --quiet .
