@@ -1,7 +1,8 @@
 """A machine's declaration as plain data, kept with what it folded: a later build can tell which rows changed."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -72,4 +73,9 @@ def _steps(table: Table) -> dict[str, list[list[str | None]]]:
 
 
 def _row(row: On) -> list[str | None]:
-    return [row.to.value if row.to else None, row.when and inspect.getsource(row.when), row.marks, row.does, row.why]
+    return [row.to.value if row.to else None, row.when and _source(row.when), row.marks, row.does, row.why]
+
+
+@cache
+def _source(guard: Callable[..., bool]) -> str:
+    return inspect.getsource(guard)
