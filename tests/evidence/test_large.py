@@ -19,7 +19,7 @@ from tests.support.erasing import Erasing
 from tests.support.logs import wms
 
 SIGNING = SigningKey(b"k" * 32, "example.com/log")
-SHORT, LONG = 300, int(os.environ.get("HOOKFOLD_BUNDLE_EVENTS", "1200"))
+SHORT, LONG = 300, int(os.environ.get("HOOKFOLD_BUNDLE_EVENTS", "800"))
 FOR_EACH = 200
 """Bytes of memory that an event may take: its order is found on disk, its body alone has 2,000."""
 OLDER = Path(__file__).with_name("older.zip")
