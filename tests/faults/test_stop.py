@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from adapters.server.pulse import EVERY
+from tests.support.launcher import launch
 from tests.support.logs import wms
-from tests.support.service import CONFIGURATION, Service, free_port, running, surroundings
+from tests.support.service import CONFIGURATION, READY, Service, free_port, running, surroundings
 from tests.support.supervised import await_end
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the service's processes in /proc")
@@ -96,6 +96,7 @@ def test_a_service_leans_on_nothing_in_the_temporary_folder(
 
 def test_a_service_whose_processes_die_at_their_start_ends_and_says_so(sqlite_url: str, tmp_path: Path):
     broken = (
+        "import os; os.dup2(os.open(os.devnull, os.O_WRONLY), 1); "
         "import wiring.processes, adapters.server.child; "
         "adapters.server.child._PAUSE = 0.001; "
         "wiring.processes.wire_handed = None; "
@@ -103,10 +104,10 @@ def test_a_service_whose_processes_die_at_their_start_ends_and_says_so(sqlite_ur
     )
     env = surroundings(sqlite_url, tmp_path / "service") | {"HOOKFOLD_PORT": str(free_port())}
 
-    ended = subprocess.run(
-        [sys.executable, "-c", broken, "serve"], env=env, capture_output=True, text=True, check=False
-    )
+    with (tmp_path / "stderr").open("wb") as stderr:
+        code = launch(broken, ["serve"], env, stderr).wait(READY)
 
-    assert ended.returncode == 1
-    assert "Error: the service gave up: " in ended.stderr
-    assert "_died: 8 times at its start, with status 1; see the lines above" in ended.stderr
+    told = (tmp_path / "stderr").read_text()
+    assert code == 1
+    assert "Error: the service gave up: " in told
+    assert "_died: 8 times at its start, with status 1; see the lines above" in told
