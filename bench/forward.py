@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import islice
 from statistics import median
+from time import sleep
 
 from bench.command import Place, main
 from bench.load import Connections, Result, open_loop
@@ -21,8 +22,8 @@ SLICE = 4
 """Slices are so many times as long as others: at this rate little comes in a short one."""
 SLOW = 200
 """Webhooks that are with a slow handler at a time."""
-HANGS = 2.5
-"""Seconds that it takes, more than a slice lasts."""
+HANGS = 4.0
+"""Seconds that it takes: a third of them for all to be with it, then a slice."""
 ADDED_P50, ADDED_P99 = 4.0, 10.0
 """Milliseconds that may be added."""
 SLOWED = 1.25
@@ -46,7 +47,7 @@ def _of(place: Place, kind: str) -> list[Figure]:
     folder, seconds = place.folder / f"forward-{kind}", place.scale.seconds * SLICE
     with ExitStack() as up:
         url = up.enter_context(place.database(kind, f"forward-{kind}-log"))
-        quick, slow = (up.enter_context(handler(folder, hangs)) for hangs in (0, max(HANGS, 2 * seconds / SLICE)))
+        quick, slow = (up.enter_context(handler(folder, hangs)) for hangs in (0, HANGS))
         server = up.enter_context(hookfold(folder, url, 1, more=_sources(quick, slow)))
         load = Load(kind)
         for port, source in ((quick.port, "proxied"), (server.port, "proxied"), (server.port, "recorded")):
@@ -96,6 +97,7 @@ class Load:
         held, told = Connections(port, SLOW), Result()
         for number, request in zip(held.by_number, self._requests("slow", SLOW), strict=True):
             held.send(number, request, 0)
+        sleep(HANGS / 3)
         yield
         for number in held.by_number:
             held.receive(number, told)
