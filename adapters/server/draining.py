@@ -47,15 +47,18 @@ class Draining:
     async def run(self) -> None:
         """Drains until it is stopped. Of several services with one folder, one does."""
         while not self._stopping.is_set():
-            if not self._spool.is_empty():
-                try:
-                    with self._spool.taken("draining", wait=False):
-                        await self._drain()
-                except (BlockingIOError, Unavailable):  # somebody else drains, or the log cannot commit yet
-                    pass
-                except OSError as error:
-                    self._tell_fault(error)
+            try:
+                await self._drain_if_waiting()
+            except (BlockingIOError, Unavailable):  # somebody else drains, or the log cannot commit yet
+                pass
+            except OSError as error:
+                self._tell_fault(error)
             await self._rest(LOOK)
+
+    async def _drain_if_waiting(self) -> None:
+        if not self._spool.is_empty():
+            with self._spool.taken("draining", wait=False):
+                await self._drain()
 
     async def _drain(self) -> None:
         """Raises Unavailable while the log cannot commit."""

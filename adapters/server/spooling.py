@@ -16,6 +16,11 @@ from core.ids import Ids
 PATIENCE = 2.0
 """Seconds for the log to commit a delivery, behind which it is spooled: its handler has to answer in time, too."""
 
+SYNCED = 5.0
+"""Seconds for the file to be synced, behind which a delivery is refused."""
+MOST_BYTES = 64 << 20
+"""Of deliveries that wait for that."""
+
 _logger = structlog.get_logger()
 
 
@@ -31,13 +36,14 @@ class Spooling:
         self._link = link
         self._ids = ids
         self._waiting: list[tuple[Kept, Future[bool]]] = []
+        self._bytes = 0
         self._writing: Task[None] | None = None
         self._spooled, self._refused = Quiet(), Quiet()
 
     async def take(self, item: Item) -> Receipt | Unavailable:
         """What the log says, or `SPOOLED`; Unavailable where neither takes it."""
         try:
-            if not self._is_free() and await self._keep(item, behind=True):
+            if await self._queues(item):
                 return SPOOLED
             outcome = await self._commit(item)
             if isinstance(outcome, Receipt):
@@ -49,12 +55,12 @@ class Spooling:
         self._tell_spooled(outcome)
         return SPOOLED
 
-    def _is_free(self) -> bool:
-        """Whether nothing waits; where that cannot be seen, the log is asked."""
+    async def _queues(self, item: Item) -> bool:
+        """Whether it waits behind others now. Where none waits, or it cannot, the log is asked."""
         try:
-            return self._spool.is_empty()
-        except OSError:
-            return True
+            return not self._spool.is_empty() and await self._keep(item, behind=True)
+        except (OSError, SpoolFullError):
+            return False
 
     async def _commit(self, item: Item) -> Receipt | Unavailable:
         try:
@@ -64,16 +70,21 @@ class Spooling:
             return Unavailable("the log does not commit in time")
 
     async def _keep(self, item: Item, *, behind: bool) -> bool:
+        """Raises OSError (a timeout is one) and SpoolFullError."""
         if isinstance(item, Entry):
             if item.sealed is None:
                 item.sealed, item.headers = sealed_by(self._ids, item), []
             item = msgspec.structs.replace(item, spooled=True)
-        loop = asyncio.get_running_loop()
+        if self._bytes >= MOST_BYTES:
+            raise SpoolFullError("too much waits for the disk")
+        loop, one = asyncio.get_running_loop(), Kept(pack(item), behind)
         kept: Future[bool] = loop.create_future()
-        self._waiting.append((Kept(pack(item), behind), kept))
+        self._bytes += len(one.packed)
+        self._waiting.append((one, kept))
         if self._writing is None:
             self._writing = loop.create_task(self._write())
-        return await kept
+        async with asyncio.timeout(SYNCED):
+            return await kept
 
     async def _write(self) -> None:
         while self._waiting:
@@ -82,14 +93,21 @@ class Spooling:
         self._writing = None
 
     async def _write_together(self, waiting: list[Kept], kept: "list[Future[bool]]") -> None:
+        """Who waits for it no longer is told nothing."""
+        outcomes: list[bool] = []
+        error: Exception | None = None
         try:
             outcomes = await asyncio.to_thread(self._spool.append, waiting)
-        except Exception as error:  # noqa: BLE001 - whoever waits for it raises it
-            for one in kept:
+        except Exception as raised:  # noqa: BLE001 - whoever waits for it raises it
+            error = raised
+        self._bytes -= sum(len(one.packed) for one in waiting)
+        for place, one in enumerate(kept):
+            if one.done():
+                continue
+            if error is not None:
                 one.set_exception(error)
-            return
-        for one, keeps in zip(kept, outcomes, strict=True):
-            one.set_result(keeps)
+            else:
+                one.set_result(outcomes[place])
 
     def _tell_spooled(self, reason: Unavailable) -> None:
         if count := self._spooled.count():

@@ -86,3 +86,16 @@ def test_of_two_services_with_one_folder_one_drains(spool: DeliverySpool):
         return spool.is_empty()
 
     assert asyncio.run(run()) is False
+
+
+def test_a_folder_that_cannot_be_read_ends_nothing(tmp_path: Path):
+    (tmp_path / "captions").touch()
+
+    async def run() -> None:
+        draining = Draining(DeliverySpool("captions", tmp_path / "captions", 1, b"key"), lambda _: pytest.fail("asked"))
+        running = asyncio.create_task(draining.run())
+        await asyncio.sleep(0)
+        draining.stop()
+        await running
+
+    asyncio.run(run())

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event, Timer
 from typing import Any, cast
 
 from adapters.http import SPOOLED
@@ -99,6 +100,7 @@ def test_what_does_not_fit_is_refused_and_what_is_there_stays(tmp_path: Path):
 
     assert isinstance(refused, Unavailable)
     assert [one.body for one in waiting(spool)] == [b"1"]
+    assert take(spool, Log(NEW), [b"2" * 1_000]) == [NEW]  # a log that is back takes what has no room to queue
 
 
 def test_a_folder_that_takes_nothing_is_refused_as_well(tmp_path: Path):
@@ -108,3 +110,25 @@ def test_a_folder_that_takes_nothing_is_refused_as_well(tmp_path: Path):
 
     assert isinstance(refused, Unavailable)
     assert take(spool_in(tmp_path), Log(NEW), [b"1"]) == [NEW]
+
+
+class Hung(DeliverySpool):
+    """On a disk that answers once it is let go."""
+
+    let_go = Event()
+
+    def append(self, kept: Sequence[Kept]) -> list[bool]:
+        self.let_go.wait(20)
+        return super().append(kept)
+
+
+def test_a_disk_that_hangs_keeps_no_sender_waiting_and_only_so_much_in_memory(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("adapters.server.spooling.SYNCED", 0.05)
+    monkeypatch.setattr("adapters.server.spooling.MOST_BYTES", 1_000)
+    spool = Hung("captions", tmp_path / "captions", 1 << 20, b"key")
+    Timer(0.3, spool.let_go.set).start()
+
+    outcomes = take(spool, Log(Unavailable("away")), [b"x" * 600] * 5)
+
+    assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+    assert len(waiting(spool)) <= 2
