@@ -5,6 +5,7 @@ from bench.audit import audit
 from bench.command import main
 from bench.conditions import conditions
 from bench.console import console
+from bench.followers import followers
 from bench.forward import forward
 from bench.ingest import ingest
 from bench.long import long
@@ -25,6 +26,7 @@ if __name__ == "__main__":
             "query": query,
             "console": console,
             "long": long,
+            "followers": followers,
             "services": services,
             "audit": audit,
         }

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Scale:
     """`seconds` lasts a slice of load. `small` and `large` are events in the log, `asked` questions of a kind.
 
-    `live` is the number of streams that are open at a time, `long` that of events in one stream.
+    `live` is the number of streams that are open at a time, `long` that of events in one stream; `followers` follow
+    while `followed` events a second come in.
     """
 
     rounds: int
@@ -20,6 +21,8 @@ class Scale:
     asked: int
     live: int
     long: int
+    followers: int
+    followed: int
 
 
 FULL = Scale(
@@ -33,6 +36,8 @@ FULL = Scale(
     asked=400,
     live=100_000,
     long=100_000,
+    followers=1_000,
+    followed=500,
 )
 LARGE = Scale(**(vars(FULL) | {"large": 10_000_000}))
 QUICK = Scale(
@@ -46,6 +51,8 @@ QUICK = Scale(
     asked=60,
     live=20_000,
     long=10_000,
+    followers=200,
+    followed=200,
 )
 TINY = Scale(
     rounds=1,
@@ -58,5 +65,7 @@ TINY = Scale(
     asked=5,
     live=500,
     long=640,
+    followers=8,
+    followed=100,
 )
 """For the tests."""

@@ -9,6 +9,7 @@ from bench.audit import audit
 from bench.command import DATABASES, Place
 from bench.conditions import conditions
 from bench.console import console
+from bench.followers import followers
 from bench.forward import forward
 from bench.ingest import ingest
 from bench.long import long
@@ -40,6 +41,13 @@ def test_services_beside_each_other_are_looked_up(place, monkeypatch):
 
     assert [figure.settings["services"] for figure in together] == [1, 2]
     assert "without a gap" in found.note
+
+
+def test_each_of_many_followers_is_told_every_event_once(place):
+    waited, sent = followers(replace(place, databases=["sqlite"]))
+
+    assert "once and in order" in waited.note
+    assert sent.reference == "without them"
 
 
 def test_what_is_in_front_of_a_handler_is_held_against_the_handler(place, monkeypatch):
