@@ -3,10 +3,11 @@
 import pytest
 
 from adapters.config import ConfigError, Forward, load
+from adapters.server.spool import Kept
 from app import create_app
 from core.ids import Ids
 from wiring.forwarding import refuse_loops
-from wiring.spools import prepare
+from wiring.spools import drained, prepare, spools
 
 SECOND = 1_000_000
 TO = 'forward_to = "http://127.0.0.1:3000/hooks/"\n'
@@ -72,6 +73,16 @@ def test_a_spool_that_cannot_be_used_stops_the_start(settings, tmp_path):
 
     assert "sources.one.on_store_failure" in str(refused.value)
     assert "service.spool_folder" in str(refused.value)
+
+
+def test_what_a_source_left_is_taken_in_though_it_spools_no_more(settings, tmp_path):
+    ids = Ids(b"a secret for tests only, 32 byte")
+    spooling, recording = settings("wms", PROXY + TO + 'on_store_failure = "spool"\n'), settings("wms", "")
+    before = [one.source for one in drained(recording, ids)]
+
+    spools(spooling, ids)["one"].append([Kept(b"what waits", behind=False)])
+
+    assert (before, [one.source for one in drained(recording, ids)]) == ([], ["one"])
 
 
 def test_without_a_mode_we_answer_ourselves(settings):
