@@ -102,7 +102,7 @@ class Listed(Query):
 
 
 class TimedListed(Timed):
-    """A list as it was, in pages; those of the past may hold fewer than `limit`, even none, with more to follow."""
+    """A list as it is or was, in pages: with filters some hold fewer than `limit`, even none, with more to follow."""
 
     limit: Limit = 20
     cursor: Cursor = UNSET

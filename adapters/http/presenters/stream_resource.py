@@ -83,8 +83,9 @@ def rows_of(ask: Ask[Any], asked: WantedStreams) -> tuple[Sequence[Projected], i
     clocks, limit = clocks_of(ask), asked.limit - 1
     if clocks is not None:
         return ask.api.as_of.streams(replace(asked, limit=limit), clocks)
-    asked = replace(asked, fingerprints=ask.api.current.versions)
-    return page_of(ask.api.reads.streams(asked), limit, lambda row: row.opened)
+    found, floor = ask.api.reads.page(replace(asked, fingerprints=ask.api.current.versions))
+    rows, following = page_of(found, limit, lambda row: row.opened)
+    return rows, floor if following is None else following
 
 
 def one(ask: Ask[Any], kind: str) -> Projected:

@@ -40,8 +40,10 @@ def measurements(ask: Ask[queries.Measurements]) -> Listing[shapes.Measurement]:
     asked, clocks = _wanted(ask), clocks_of(ask)
     following: Any
     if clocks is None:
-        found = ask.api.reads.measurements(replace(asked, fingerprints=ask.api.current.versions))
+        found, floor = ask.api.reads.page_of_measurements(replace(asked, fingerprints=ask.api.current.versions))
         rows, following = page_of(found, ask.query.limit, lambda row: [row.opened, row.measurement])
+        if following is None and floor is not None:
+            following = [floor, ""]
     else:
         rows, following = ask.api.as_of.measurements(replace(asked, limit=ask.query.limit), clocks)
     return Listing([shape(ask.api, row) for row in rows], following)

@@ -5,6 +5,7 @@ The rows look like those of `projections` and `measurements` but are computed fo
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
@@ -13,6 +14,7 @@ from adapters.sql.reads.filters import MEASUREMENT_FILTERS, is_wanted
 from adapters.sql.reads.historical import Arrival, HistoricalRow, StreamHistory, arrival_of, was_named
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_as_of import Named
+from adapters.sql.reads.reads_settled import Settled, unwanted
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.reads.snapshots import Snapshots
 from core import fold
@@ -20,13 +22,13 @@ from core.clocks import Clocks, covers
 from core.event import Instant
 from core.machines.records import KEPT
 
-EXAMINED = 500
+EXAMINED = 5_000
 """A page of a list looks at no more streams than these, however few of them the filters leave."""
 
-FOLDED = 100
+FOLDED = 40
 """And folds no more than these, and a chunk of them: of the others nothing has become known since."""
 
-_CHUNK = 50
+_CHUNK = 40
 
 
 class Erased(Exception):
@@ -37,7 +39,7 @@ class TemporalReads:
     """Any thread may ask. Every method raises Unavailable while the database is away."""
 
     def __init__(self, reads: Reads, code: Code, current: Current) -> None:
-        self._reads = reads
+        self.reads = reads
         self._code = code
         self._current = current
         self._snapshots = Snapshots()
@@ -46,7 +48,7 @@ class TemporalReads:
         self, *, as_of: Instant | None = None, known_at: Instant | None = None, position: int | None = None
     ) -> Clocks:
         """What a question is about. Of `known_at` and a position, the earlier one."""
-        known = self._reads.head() if known_at is None else self._reads.position_at(known_at)
+        known = self.reads.head() if known_at is None else self.reads.position_at(known_at)
         return Clocks(known if position is None else min(position, known), as_of, known_at)
 
     def stream(self, name: str, clocks: Clocks) -> Projected | None:
@@ -60,13 +62,13 @@ class TemporalReads:
             ((_, arrivals),) = self._arrivals([named], clocks)
             if arrivals is None:
                 raise Erased(named.stream)
-            return StreamHistory(named, arrivals, self._reads.repeats([named], clocks).get(named.stream, []))
+            return StreamHistory(named, arrivals, self.reads.repeats([named], clocks).get(named.stream, []))
         return None
 
     def doubled(self, row: Projected, clocks: Clocks) -> dict[int, int]:
         """How often the keys of a stream's events came again with the same body, by position."""
         named = Named(row.source, row.stream, row.kind, row.provider_id, row.opened)
-        repeats = self._reads.repeats([named], clocks).get(named.stream, [])
+        repeats = self.reads.repeats([named], clocks).get(named.stream, [])
         return {repeat.position: repeat.times for repeat in repeats if repeat.verdict == "duplicate"}
 
     def streams(self, wanted: WantedStreams, clocks: Clocks) -> tuple[list[Projected], int | None]:
@@ -75,7 +77,7 @@ class TemporalReads:
         It holds fewer than `wanted.limit`, even none, where few of the streams that were examined are wanted.
         """
         page: list[Projected] = []
-        candidates = _Candidates(self, wanted, clocks)
+        candidates = _Candidates(self, wanted, clocks, wanted)
         for named, row in candidates:
             if row is not None and row.is_wanted(wanted):
                 page.append(row.projected())
@@ -89,7 +91,7 @@ class TemporalReads:
         A keyset is the `opened` of a session and of a measurement, exclusive as `wanted.before`.
         """
         page: list[Measured] = []
-        candidates = _Candidates(self, self._sessions(wanted), clocks, measured=True)
+        candidates = _Candidates(self, self._sessions(wanted), clocks, wanted)
         for named, row in candidates:
             for found, columns in row.measured() if row else ():
                 before = wanted.before is None or (named.opened, found.opened) < wanted.before
@@ -105,26 +107,25 @@ class TemporalReads:
         return [found for found, _ in row.measured()] if row else []
 
     def _sessions(self, wanted: WantedMeasurements) -> WantedStreams:
-        """The sessions that may have what is wanted; the one of the keyset once more, for the rest of it."""
+        """The sessions that may have what is wanted; the one of the keyset once more, where it has a rest."""
         scans = [name for name, source in self._code.sources.items() if source.machine_of("session") == "measurement"]
         return WantedStreams(
             kind="session",
             fingerprints=(),
             limit=wanted.limit,
-            before=wanted.before[0] + 1 if wanted.before else None,
+            before=None if wanted.before is None else wanted.before[0] + bool(wanted.before[1]),
             sources=[name for name in scans if wanted.sources is None or name in wanted.sources],
             streams=wanted.streams,
         )
 
-    def received_by(self, clocks: Clocks) -> int:
-        """The log's last position when `as_of` was; where none is asked for, that of the question."""
-        return clocks.position if clocks.as_of is None else self._reads.position_at(clocks.as_of)
+    def settled(self, clocks: Clocks) -> Settled:
+        """Which of the stored rows hold what a question is about."""
+        received = clocks.position if clocks.as_of is None else self.reads.position_at(clocks.as_of)
+        return Settled(clocks, self._current.built(), received)
 
-    def named(self, wanted: WantedStreams, clocks: Clocks, before: int | None, limit: int) -> list[Named]:
-        """So many streams that may be wanted, the newest first."""
-        sources = [name for name in self._code.sources if wanted.sources is None or name in wanted.sources]
-        asked = {"kind": wanted.kind, "sources": sources, "before": before, "names": wanted.streams}
-        return self._reads.named(clocks, limit, **asked)
+    def sources(self, wanted: WantedStreams) -> list[str]:
+        """Those whose streams can be folded here, of those that are wanted."""
+        return [name for name in self._code.sources if wanted.sources is None or name in wanted.sources]
 
     def _one(self, name: str, clocks: Clocks) -> HistoricalRow | None:
         for named, row in self.rows(self._find(name, clocks), clocks):
@@ -134,14 +135,14 @@ class TemporalReads:
         return None
 
     def _find(self, name: str, clocks: Clocks) -> list[Named]:
-        return self._reads.named(clocks, 1, kind=None, sources=list(self._code.sources), names=[name])
+        return self.reads.named(clocks, 1, kind=None, sources=list(self._code.sources), names=[name])
 
     def rows(
         self, some: Sequence[Named], clocks: Clocks, stored: Mapping[str, HistoricalRow] = MappingProxyType({})
     ) -> Iterator[tuple[Named, HistoricalRow | None]]:
         """The row of each stream that had begun; None where it was erased. What is not `stored` is folded."""
         changed = [named for named in some if named.stream not in stored]
-        repeats = self._reads.repeats(changed, clocks)
+        repeats = self.reads.repeats(changed, clocks)
         begun = [named for named in changed if named.stream in repeats or was_named(named, clocks)]
         snapshots = self._snapshots_of(begun, clocks)
         for named in some:
@@ -152,22 +153,22 @@ class TemporalReads:
                 conflicts = [repeat.position for repeat in its if repeat.verdict == "conflict"]
                 yield named, None if snapshot is None else self._row(named, snapshot, conflicts)
 
-    def stored(
-        self, some: Sequence[Named], clocks: Clocks, received: int, *, measured: bool
-    ) -> dict[str, HistoricalRow]:
-        """The rows of those of which nothing has become known since, by our ids. `received`: see `reads_settled`.
+    def stored(self, some: Sequence[Named], which: Settled, *, measured: bool) -> dict[str, HistoricalRow]:
+        """The rows of those of which nothing has become known since, by our ids.
 
         `measured`: with the measurements of sessions, as far as none has left its session's row.
         """
-        found = self._reads.settled(some, self._current.built(), clocks, received)
+        whole = [named for named in some if named.erased is None]
+        found = self.reads.settled(whole, which)
         rows: dict[str, HistoricalRow] = {}
-        for named in some:
-            if (columns := found.get(named.stream)) is not None:
-                one = self._projection(named, columns["snapshot"], columns["fingerprint"])
-                if not measured:
-                    rows[named.stream] = HistoricalRow(named, columns, {})
-                elif len(one.state.records()) < KEPT:
-                    rows[named.stream] = HistoricalRow(named, columns, measurement_rows(self._code.ids, one))
+        for named in whole:
+            if (columns := found.get(named.stream)) is None:
+                continue
+            one = self._projection(named, columns["snapshot"], columns["fingerprint"]) if measured else None
+            if one is None:
+                rows[named.stream] = HistoricalRow(named, columns, {})
+            elif len(one.state.records()) < KEPT:
+                rows[named.stream] = HistoricalRow(named, columns, measurement_rows(self._code.ids, one))
         return rows
 
     def _row(self, named: Named, snapshot: bytes, conflicts: Sequence[int]) -> HistoricalRow:
@@ -212,7 +213,7 @@ class TemporalReads:
     def _arrivals(self, some: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, list[Arrival] | None]]:
         """What the question is about, of each stream; None where what it would need was erased."""
         gone = {named.stream for named in some if named.erased is not None and _needs(clocks, named.erased)}
-        events = self._reads.events_of([named for named in some if named.stream not in gone], clocks.position)
+        events = self.reads.events_of([named for named in some if named.stream not in gone], clocks.position)
         for named in some:
             read = self._code.sources[named.source].read
             found = [arrival_of(read, *row) for row in events.pop(named.stream, [])]
@@ -230,25 +231,44 @@ def _needs(clocks: Clocks, erased: int) -> bool:
 class _Candidates:
     """The streams that a page looks at, the newest first, each with its row, or None where it was erased.
 
-    `following`: the `opened` of the last one that was looked at; None where no more are there.
+    What `asked` leaves out by what is stored of it is passed by. `following`: the `opened` of the last one that was
+    looked at; None where no more are there.
     """
 
-    def __init__(self, reads: TemporalReads, wanted: WantedStreams, clocks: Clocks, *, measured: bool = False) -> None:
-        self._reads = reads
+    def __init__(
+        self,
+        past: TemporalReads,
+        wanted: WantedStreams,
+        clocks: Clocks,
+        asked: WantedStreams | WantedMeasurements,
+    ) -> None:
+        self._past = past
         self._wanted = wanted
         self._clocks = clocks
-        self._measured = measured
+        self._asked = asked
         self.following = wanted.before
 
     def __iter__(self) -> Iterator[tuple[Named, HistoricalRow | None]]:
-        received = self._reads.received_by(self._clocks)
-        size, examined, folded = min(self._wanted.limit, _CHUNK), 0, 0
-        while examined < EXAMINED and folded < FOLDED:
-            chunk = self._reads.named(self._wanted, self._clocks, self.following, size)
-            stored = self._reads.stored(chunk, self._clocks, received, measured=self._measured)
-            yield from self._reads.rows(chunk, self._clocks, stored)
-            examined, folded = examined + len(chunk), folded + len(chunk) - len(stored)
-            self.following = chunk[-1].opened if len(chunk) == size else None
-            if self.following is None:
+        which, measured = self._past.settled(self._clocks), isinstance(self._asked, WantedMeasurements)
+        listed = self._listed(which)
+        size, folded = min(self._wanted.limit, _CHUNK), 0
+        while folded < FOLDED:
+            chunk = self._past.reads.named(self._clocks, size, before=self.following, **listed)
+            stored = self._past.stored(chunk, which, measured=measured)
+            for named, row in self._past.rows(chunk, self._clocks, stored):
+                folded += named.stream not in stored
+                yield named, row
+            if len(chunk) < size:
+                self.following = listed["floor"]
                 return
-            size = _CHUNK
+            self.following, size = chunk[-1].opened, _CHUNK
+
+    def _listed(self, which: Settled) -> dict[str, Any]:
+        """What is asked of `reads_as_of.list_named`."""
+        wanted, sources = self._wanted, self._past.sources(self._wanted)
+        most = EXAMINED if self._clocks.as_of is None else max(1, EXAMINED // 5)
+        floor = None
+        if wanted.streams is None:
+            floor = self._past.reads.opened_at(wanted.kind, self._clocks, wanted.before, most)
+        but = unwanted(self._asked, which, sources) if which.versions else None
+        return {"kind": wanted.kind, "sources": sources, "names": wanted.streams, "floor": floor, "but": but}

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable, text
@@ -33,6 +34,7 @@ from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals,
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibits
 from adapters.sql.reads.reads_relays import QueuedRelay, RelayState
+from adapters.sql.reads.reads_settled import Settled
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.reads.reads_visits import Visit
 from core.clocks import Clocks
@@ -87,6 +89,16 @@ class Reads:
     def streams(self, wanted: WantedStreams) -> list[Projected]:
         """Projections, the newest stream first."""
         return [Projected._make(row) for row in self._rows(reads_streams.list_streams(wanted))]
+
+    def page(self, wanted: WantedStreams) -> tuple[list[Projected], int | None]:
+        """The same, of no more rows than a page may look at, and the `opened` of the last of these where more are."""
+        floor = self._first(reads_streams.floor_of(wanted))
+        return self.streams(replace(wanted, floor=floor)), floor
+
+    def page_of_measurements(self, wanted: WantedMeasurements) -> tuple[list[Measured], int | None]:
+        """The same of measurements."""
+        floor = self._first(reads_streams.floor_of_measurements(wanted))
+        return self.measurements(replace(wanted, floor=floor)), floor
 
     def runs(self, row: Projected, after: int, upto: int, limit: int) -> list[Run] | None:
         """A stream's first runs behind the number `after`, of those up to `upto` that have left its snapshot.
@@ -171,16 +183,8 @@ class Reads:
         return next(found, None)
 
     def position_at(self, recorded_at: Instant) -> int:
-        """The last position that had been recorded by then; 0 where none had. Positions and `recorded_at` ascend."""
-        with self.connected() as connection:
-            below, above = 0, int(connection.execute(reads_events.HEAD).scalar_one())
-            while below < above:
-                middle = (below + above + 1) // 2
-                if connection.execute(reads_as_of.recorded_from(middle)).scalar_one() <= recorded_at:
-                    below = middle
-                else:
-                    above = middle - 1
-        return below
+        """The last position that had been recorded by then; 0 where none had."""
+        return int(self._rows(reads_as_of.position_at(recorded_at))[0][0])
 
     def named(self, clocks: Clocks, limit: int, **asked: Any) -> list[Named]:
         """Streams that a question can be about, the newest first; `asked` is that of `reads_as_of.list_named`."""
@@ -212,15 +216,17 @@ class Reads:
                         found[places[position]][position, verdict] += times
         return {stream: [Repeat(*key, times) for key, times in one.items()] for stream, one in found.items()}
 
-    def settled(
-        self, some: Sequence[Named], versions: Sequence[str], clocks: Clocks, received: int
-    ) -> dict[str, dict[str, Any]]:
+    def opened_at(self, kind: str, clocks: Clocks, before: int | None, number: int) -> int | None:
+        """The `opened` of the stream of a kind that is so many behind the newest; None where there are fewer."""
+        return self._first(reads_as_of.opened_at(kind, clocks, before, number))
+
+    def settled(self, some: Sequence[Named], which: Settled) -> dict[str, dict[str, Any]]:
         """The rows of `projections` that hold what a question is about, by our ids."""
-        whole = [named for named in some if named.erased is None]
-        if not whole or not versions:
+        if not some or not which.versions:
             return {}
-        found = self._rows(reads_settled.settled(whole, versions, clocks, received))
-        back = {stream for (stream,) in self._rows(reads_settled.taken_back(whole, clocks.position))}
+        found = self._rows(reads_settled.settled(some, which))
+        sources, position = {named.source for named in some}, which.clocks.position
+        back = {stream for (stream,) in self._rows(reads_settled.taken_back(sources, position))}
         return {row.stream: dict(row._mapping) for row in found if row.stream not in back}  # noqa: SLF001 - its API
 
     def place_of(self, name: str, sources: Sequence[str]) -> tuple[str, str] | None:
@@ -262,6 +268,9 @@ class Reads:
         """What waits to be delivered to a source's handler, and what is dead."""
         with self.connected() as connection:
             return reads_relays.relay_state(connection, source)
+
+    def _first(self, statement: Executable | None) -> int | None:
+        return None if statement is None else next((int(value) for (value,) in self._rows(statement)), None)
 
     def _rows(self, statement: Executable) -> list[Any]:
         with self.connected() as connection:

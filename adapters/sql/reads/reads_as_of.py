@@ -5,12 +5,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     CompoundSelect,
     Select,
     Table,
     and_,
     case,
+    cast,
     func,
     literal,
     literal_column,
@@ -72,19 +74,31 @@ _BASE = and_(erased.c.source == streams.c.source, erased.c.stream == streams.c.s
 _RETRACTED = and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position)
 _happened: ColumnElement[Instant] = func.coalesce(events.c.occurred_at, events.c.received_at)
 _FIRST = events.alias()
-_NAMED = select(
-    *(streams.c.source, streams.c.stream, streams.c.kind, streams.c.provider_id, streams.c.opened),
+_NAMED_AT = (
     select(func.coalesce(_FIRST.c.occurred_at, _FIRST.c.received_at))
     .where(_FIRST.c.position == streams.c.opened)
-    .scalar_subquery(),
+    .scalar_subquery()
+)
+_NAMED = select(
+    *(streams.c.source, streams.c.stream, streams.c.kind, streams.c.provider_id, streams.c.opened),
+    _NAMED_AT,
     *(erased.c.position, erased.c.measured, erased.c.snapshot),
 ).outerjoin_from(streams, erased, _BASE)
 
 
-def recorded_from(position: int) -> Select[Any]:
-    """When the first event at this position or behind it was recorded."""
-    query = select(events.c.recorded_at).where(events.c.position >= position)
-    return query.order_by(events.c.position).limit(1)
+def position_at(recorded_at: Instant) -> Select[Any]:
+    """The last position that had been recorded by then; 0 where none had. Positions and `recorded_at` ascend.
+
+    A search by halves in one statement, which reads one event at each step.
+    """
+    head = func.coalesce(func.max(events.c.position), 0)
+    search = select(cast(0, BigInteger).label("below"), head.label("above")).cte("search", recursive=True)
+    middle = (search.c.below + search.c.above + 1) // 2
+    at = select(events.c.recorded_at).where(events.c.position >= middle).order_by(events.c.position).limit(1)
+    had_been = at.scalar_subquery() <= recorded_at
+    below, above = case((had_been, middle), else_=search.c.below), case((had_been, search.c.above), else_=middle - 1)
+    search = search.union_all(select(below, above).where(search.c.below < search.c.above))
+    return select(search.c.below).where(search.c.below == search.c.above)
 
 
 def last_of(source: str, position: int) -> Select[Any]:
@@ -106,8 +120,10 @@ def list_named(
     sources: Sequence[str],
     before: int | None = None,
     names: Sequence[str] | None = None,
+    floor: int | None = None,
+    but: ColumnElement[bool] | None = None,
 ) -> Select[Any]:
-    """Columns of Named: the streams that a question can be about, the newest first. `names`: our ids, of any kind."""
+    """Columns of Named: the streams that had begun, the newest first, `but` some. `names`: our ids, of any kind."""
     query = _NAMED.where(streams.c.source.in_(sources), streams.c.opened <= clocks.position)
     if kind is not None and names is None:
         query = query.where(streams.c.kind == kind)
@@ -115,7 +131,38 @@ def list_named(
         query = query.where(streams.c.stream.in_(names))
     if before is not None:
         query = query.where(streams.c.opened < before)
+    if floor is not None:
+        query = query.where(streams.c.opened >= floor)
+    if but is not None:
+        query = query.where(~but)
+    if clocks.as_of is not None:
+        query = query.where(_had_begun(clocks.position, clocks.as_of))
     return query.order_by(streams.c.opened.desc()).limit(limit)
+
+
+def _had_begun(position: int, as_of: Instant) -> ColumnElement[bool]:
+    """Of a stream: one of its events had happened, or the one that named it."""
+    own = (
+        events.c.source == streams.c.source,
+        events.c.opened == streams.c.opened,
+        events.c.stream == streams.c.stream,
+    )
+    place = (events.c.position > literal_column("0"), events.c.position + literal_column("0") <= literal(position))
+    return or_(_NAMED_AT <= as_of, there_is(events, *own, *place, _happened <= as_of))  # noqa: SIM300 - SQL
+
+
+def there_is(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Looks once for each row: of EXISTS, PostgreSQL may make a table of all that there is."""
+    found = select(literal_column("1")).select_from(table).where(*conditions).limit(1)
+    return found.scalar_subquery().is_not(None)
+
+
+def opened_at(kind: str, clocks: Clocks, before: int | None, number: int) -> Select[Any]:
+    """The `opened` of the stream of a kind that is so many behind the newest, from its index alone."""
+    query = select(streams.c.opened).where(streams.c.kind == kind, streams.c.opened <= clocks.position)
+    if before is not None:
+        query = query.where(streams.c.opened < before)
+    return query.order_by(streams.c.opened.desc()).limit(1).offset(number - 1)
 
 
 def positions(some: Sequence[Named], clocks: Clocks) -> Select[Any]:

@@ -1,51 +1,76 @@
 """Statements on streams of which nothing has become known since a time: what is stored is what was known then."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, not_, or_, select, true
 
-from adapters.sql.database.tables import events, projections, retractions, unfolded
+from adapters.sql.database.tables import erased, events, measurements, projections, retractions, streams, unfolded
 from adapters.sql.projections.projection import mask
-from adapters.sql.reads.reads_as_of import Named
+from adapters.sql.reads.filters import MEASUREMENT_FILTERS, STREAM_FILTERS, conditions
+from adapters.sql.reads.reads_as_of import Named, there_is
+from adapters.sql.reads.reads_streams import WantedMeasurements, WantedStreams
 from core.clocks import Clocks
 from core.event import Instant
 
 _its = projections.c
 
 
-def settled(some: Sequence[Named], versions: Sequence[str], clocks: Clocks, received: int) -> Select[Any]:
-    """The rows of `projections` that hold what a question is about, but for what was taken back since.
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Which rows of `projections` hold what a question is about, but for what was taken back since.
 
-    Those whose keys came with two bodies are not told so: which of the conflicts were known then, the row does not say.
-    `received`: the log's last position when `as_of` was, before which all had happened that has no time of its own.
+    Those whose keys came with two bodies do not: which of the conflicts were known then, a row does not say.
+    `versions`: those that hold the present; none where it would have to be folded. `received`: the log's last position
+    when `as_of` was; all up to there had happened that has no time of its own.
     """
-    waits = exists().where(
-        unfolded.c.source == _its.source, unfolded.c.stream == _its.stream, unfolded.c.version == _its.fingerprint
-    )
-    query = select(projections).where(
-        _its.source.in_({named.source for named in some}),
-        _its.stream.in_([named.stream for named in some]),
-        _its.fingerprint.in_(versions),
-        _its.position <= min(clocks.position, received),
-        _its.conflicts == "",
-        ~waits,
-    )
-    return query if clocks.as_of is None else query.where(_had_happened(clocks.as_of))
+
+    clocks: Clocks
+    versions: Sequence[str]
+    received: int
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """On `projections`."""
+        waits = exists().where(
+            unfolded.c.source == _its.source, unfolded.c.stream == _its.stream, unfolded.c.version == _its.fingerprint
+        )
+        position = min(self.clocks.position, self.received)
+        its = [_its.fingerprint.in_(self.versions), _its.position <= position, _its.conflicts == "", ~waits]
+        return its if self.clocks.as_of is None else [*its, _had_happened(self.clocks.as_of)]
+
+
+def settled(some: Sequence[Named], which: Settled) -> Select[Any]:
+    """The rows of these streams."""
+    sources, names = {named.source for named in some}, [named.stream for named in some]
+    return select(projections).where(_its.source.in_(sources), _its.stream.in_(names), *which.conditions())
+
+
+def taken_back(sources: Collection[str], position: int) -> Select[Any]:
+    """Our ids of the streams an event of which was retracted behind that position: asked for behind their rows."""
+    event = and_(events.c.source == retractions.c.source, events.c.position == retractions.c.position)
+    query = select(events.c.stream).join_from(retractions, events, event)
+    return query.where(retractions.c.source.in_(sources), retractions.c.retraction > position)
+
+
+def unwanted(wanted: WantedStreams | WantedMeasurements, which: Settled, sources: Sequence[str]) -> ColumnElement[bool]:
+    """Of a stream that `list_named` lists: its row holds what was known, and says that the filters leave it out."""
+    own = (_its.source == streams.c.source, _its.stream == streams.c.stream)
+    back = streams.c.stream.in_(taken_back(sources, which.clocks.position))
+    left_out = there_is(projections, *own, *which.conditions(), not_(_is_wanted(wanted)))
+    return and_(left_out, erased.c.position.is_(None), not_(back))
+
+
+def _is_wanted(wanted: WantedStreams | WantedMeasurements) -> ColumnElement[bool]:
+    if isinstance(wanted, WantedMeasurements):
+        its = measurements.c
+        own = (its.source == _its.source, its.stream == _its.stream, its.fingerprint == _its.fingerprint)
+        return there_is(measurements, *own, *conditions(MEASUREMENT_FILTERS, measurements, wanted))
+    due = (one.condition(projections) for one in wanted.due)
+    return func.coalesce(and_(true(), *conditions(STREAM_FILTERS, projections, wanted), *due), false())
 
 
 def _had_happened(as_of: Instant) -> ColumnElement[bool]:
     """Of a clock that is ahead, `last_at` does not tell what it said."""
     skewed = _its.anomalies.bitwise_and(mask(["clock_skew"])) != 0
     return and_(or_(_its.last_at.is_(None), _its.last_at <= as_of), ~skewed)
-
-
-def taken_back(some: Sequence[Named], position: int) -> Select[Any]:
-    """Our ids of those of the streams an event of which was retracted behind that position."""
-    event = and_(events.c.source == retractions.c.source, events.c.position == retractions.c.position)
-    query = select(events.c.stream).join_from(retractions, events, event)
-    return query.where(
-        retractions.c.source.in_({named.source for named in some}),
-        retractions.c.retraction > position,
-        events.c.stream.in_([named.stream for named in some]),
-    )

@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, false, func, select
 
 from adapters.sql.database.tables import erased, measurements, projections, streams
-from adapters.sql.reads.filters import IN_ORDER, MEASUREMENT_FILTERS, STREAM_FILTERS, Due, conditions
+from adapters.sql.reads.filters import IN_ORDER, MEASUREMENT_FILTERS, STREAM_FILTERS, Due, Filters, conditions
 from adapters.sql.reads.union_pages import union_of_pages
+
+EXAMINED = 20_000
+"""A page of a list looks at no more rows than these, however few of them the filters leave."""
 
 
 class Projected(NamedTuple):
@@ -49,6 +52,8 @@ class Measured(NamedTuple):
 class WantedStreams:
     """Which streams are asked for. None: not asked. `before`: the keyset, a value of `opened`, exclusive.
 
+    `floor`: none with a lower `opened` is looked at.
+
     `sources` are names, `streams` and `devices` our ids, `anomaly` a mask of bits. `since` and `until` take what had
     any event in that half-open time. `due`: what else has to be true of the time.
     """
@@ -57,6 +62,7 @@ class WantedStreams:
     fingerprints: Sequence[str]
     limit: int
     before: int | None = None
+    floor: int | None = None
     sources: Sequence[str] | None = None
     streams: Sequence[str] | None = None
     state: str | None = None
@@ -80,6 +86,7 @@ class WantedMeasurements:
     fingerprints: Sequence[str]
     limit: int
     before: tuple[int, str] | None = None
+    floor: int | None = None
     sources: Sequence[str] | None = None
     measurements: Sequence[str] | None = None
     streams: Sequence[str] | None = None
@@ -136,6 +143,34 @@ def list_streams(wanted: WantedStreams) -> Select[Any]:
     return _page(wanted, projections.c.kind == wanted.kind) if due is None else _list_due(wanted, due)
 
 
+def floor_of(wanted: WantedStreams) -> Select[Any] | None:
+    """The `opened` of the last row that a page may look at; None where an index finds what is wanted, or all is."""
+    found = (wanted.streams, wanted.devices, wanted.user_id) != (None, None, None)
+    if found or any(one.wanted for one in wanted.due) or not _leaves_out(STREAM_FILTERS, wanted, wanted.due):
+        return None
+    query = select(projections.c.opened).where(projections.c.kind == wanted.kind)
+    return _last(query, projections.c.opened, wanted.before)
+
+
+def floor_of_measurements(wanted: WantedMeasurements) -> Select[Any] | None:
+    """The same of measurements."""
+    found = (wanted.measurements, wanted.streams, wanted.measurement_id) != (None, None, None)
+    if found or not _leaves_out(MEASUREMENT_FILTERS, wanted):
+        return None
+    query, at = select(measurements.c.opened), measurements.c.opened
+    opened, measurement = wanted.before or (None, "")
+    return _last(query, at, opened + 1 if opened is not None and measurement else opened)
+
+
+def _leaves_out(filters: Filters, wanted: object, due: Sequence[Due] = ()) -> bool:
+    return bool(due) or any(getattr(wanted, name) is not None for name in filters)
+
+
+def _last(query: Select[Any], at: ColumnElement[int], before: int | None) -> Select[Any]:
+    query = query if before is None else query.where(at < before)
+    return query.order_by(at.desc()).limit(1).offset(EXAMINED - 1)
+
+
 def _list_due(wanted: WantedStreams, due: Due) -> Select[Any]:
     """A machine at a time, and a source where some are named, because that is how the indexes are ordered."""
     others = [one for one in wanted.due if one is not due]
@@ -150,6 +185,8 @@ def _page(wanted: WantedStreams, *also: ColumnElement[bool]) -> Select[Any]:
     query = _STREAM_ROWS.where(projections.c.fingerprint.in_(wanted.fingerprints), *also)
     if wanted.before is not None:
         query = query.where(projections.c.opened < wanted.before)
+    if wanted.floor is not None:
+        query = query.where(projections.c.opened >= wanted.floor)
     query = query.where(*conditions(STREAM_FILTERS, projections, wanted))
     query = query.where(*(one.condition(projections) for one in wanted.due))
     return query.order_by(projections.c.opened.desc()).limit(wanted.limit)
@@ -161,6 +198,8 @@ def list_measurements(wanted: WantedMeasurements) -> Select[Any]:
     newest = (measurements.c.opened.desc(), measurements.c.measurement.desc())
     if wanted.before is not None:
         query = query.where(_follows(*wanted.before))
+    if wanted.floor is not None:
+        query = query.where(measurements.c.opened >= wanted.floor)
     filters = IN_ORDER if wanted.measurements is None and wanted.streams is None else MEASUREMENT_FILTERS
     return query.where(*conditions(filters, measurements, wanted)).order_by(*newest).limit(wanted.limit)
 
