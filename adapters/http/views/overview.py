@@ -9,8 +9,8 @@ from adapters.http.framework.routes import Ask, Routes
 from adapters.http.presenters import shapes
 from adapters.http.presenters.funnels import TYPES, funnel
 from adapters.http.presenters.sources import health_of
-from adapters.sql import NEWEST, Counted
-from core.event import ANOMALIES, READINGS, SECOND
+from adapters.sql import NEWEST, Counted, Status
+from core.event import ANOMALIES, READINGS, SECOND, Instant
 from core.instants import utc
 
 routes = Routes()
@@ -24,8 +24,13 @@ FIRST = -62_135_596_800 * SECOND
 @routes.one(Scope.READ, "/v1/overview", queries.Present, shapes.Overview)
 def overview(ask: Ask[queries.Present]) -> shapes.Overview:
     """Counts by kind, source, state and outcome; anomalies; where visits end; the last day; when sources were heard."""
-    api, since = ask.api, max(ask.now - DAY, FIRST)
-    built, status = api.current.is_built(), api.current.status()
+    built, status = ask.api.current.is_built(), ask.api.current.status()
+    with ask.api.reads.together():
+        return _told(ask.api, built, status, ask.now)
+
+
+def _told(api: Api, built: bool, status: Status, now: Instant) -> shapes.Overview:
+    since = max(now - DAY, FIRST)
     counted = _counted(api, api.reads.position_at(since)) if built else []
     return shapes.Overview(
         position=status.position,
@@ -39,7 +44,7 @@ def overview(ask: Ask[queries.Present]) -> shapes.Overview:
         derived=shapes.LastDay(
             since=utc(since),
             counts=[_shape(one, one.recent) for one in counted if one.recent],
-            sources=[health_of(api, name, status.position, ask.now) for name in api.source_names()],
+            sources=[health_of(api, name, status.position, now) for name in api.source_names()],
         ),
     )
 

@@ -25,9 +25,11 @@ def relays(ask: Ask[queries.Relays]) -> Listing[shapes.Relay]:
 @routes.one(Scope.READ, "/v1/relays/summary", queries.RelaySummary, shapes.RelaySummary)
 def relay_summary(ask: Ask[queries.RelaySummary]) -> shapes.RelaySummary:
     """How much waits to be delivered, how much is dead, and what is paused, by source."""
-    found = (ask.api.reads.relay_state(name) for name in ask.api.source_names())
-    told = [one for one in found if one.source in ask.api.relayed or one.waiting or one.dead]
-    return shapes.RelaySummary([_counted(ask.api, one) for one in told])
+    reads = ask.api.reads
+    with reads.together():
+        names = ask.api.source_names()
+        some = [name for name in names if name in ask.api.relayed or reads.has_any("relays", name)]
+        return shapes.RelaySummary([_counted(ask.api, reads.relay_state(name)) for name in some])
 
 
 def _shape(api: Api, row: QueuedRelay) -> shapes.Relay:

@@ -28,7 +28,7 @@ EXAMINED = 5_000
 FOLDED = 40
 """And folds no more than these, and a chunk of them: of the others nothing has become known since."""
 
-_CHUNK = 40
+_CHUNK = 80
 
 
 class Erased(Exception):
@@ -76,8 +76,13 @@ class TemporalReads:
 
         It holds fewer than `wanted.limit`, even none, where few of the streams that were examined are wanted.
         """
+        which = self.settled(clocks)
+        found = self._streams(wanted, which)
+        return found if self.settled(clocks).sources == which.sources else self.streams(wanted, clocks)
+
+    def _streams(self, wanted: WantedStreams, which: Settled) -> tuple[list[Projected], int | None]:
         page: list[Projected] = []
-        candidates = _Candidates(self, wanted, clocks, wanted)
+        candidates = _Candidates(self, wanted, which, wanted)
         for named, row in candidates:
             if row is not None and row.is_wanted(wanted):
                 page.append(row.projected())
@@ -90,8 +95,15 @@ class TemporalReads:
 
         A keyset is the `opened` of a session and of a measurement, exclusive as `wanted.before`.
         """
+        which = self.settled(clocks)
+        found = self._measurements(wanted, which)
+        return found if self.settled(clocks).sources == which.sources else self.measurements(wanted, clocks)
+
+    def _measurements(
+        self, wanted: WantedMeasurements, which: Settled
+    ) -> tuple[list[Measured], tuple[int, int] | None]:
         page: list[Measured] = []
-        candidates = _Candidates(self, self._sessions(wanted), clocks, wanted)
+        candidates = _Candidates(self, self._sessions(wanted), which, wanted)
         for named, row in candidates:
             for found, columns in row.measured() if row else ():
                 before = wanted.before is None or (named.opened, found.opened) < wanted.before
@@ -121,7 +133,9 @@ class TemporalReads:
     def settled(self, clocks: Clocks) -> Settled:
         """Which of the stored rows hold what a question is about."""
         received = clocks.position if clocks.as_of is None else self.reads.position_at(clocks.as_of)
-        return Settled(clocks, self._current.built(), received)
+        with self.reads.together():
+            sources = [name for name in self._code.sources if not self.reads.has_any("retractions", name)]
+        return Settled(clocks, sources, self._current.built(), received)
 
     def sources(self, wanted: WantedStreams) -> list[str]:
         """Those whose streams can be folded here, of those that are wanted."""
@@ -239,17 +253,18 @@ class _Candidates:
         self,
         past: TemporalReads,
         wanted: WantedStreams,
-        clocks: Clocks,
+        which: Settled,
         asked: WantedStreams | WantedMeasurements,
     ) -> None:
         self._past = past
         self._wanted = wanted
-        self._clocks = clocks
+        self._which = which
+        self._clocks = which.clocks
         self._asked = asked
         self.following = wanted.before
 
     def __iter__(self) -> Iterator[tuple[Named, HistoricalRow | None]]:
-        which, measured = self._past.settled(self._clocks), isinstance(self._asked, WantedMeasurements)
+        which, measured = self._which, isinstance(self._asked, WantedMeasurements)
         listed = self._listed(which)
         size, folded = min(self._wanted.limit, _CHUNK), 0
         while folded < FOLDED:
@@ -266,9 +281,9 @@ class _Candidates:
     def _listed(self, which: Settled) -> dict[str, Any]:
         """What is asked of `reads_as_of.list_named`."""
         wanted, sources = self._wanted, self._past.sources(self._wanted)
-        most = EXAMINED if self._clocks.as_of is None else max(1, EXAMINED // 5)
+        most = EXAMINED if self._clocks.as_of is None else max(1, EXAMINED // 10)
         floor = None
         if wanted.streams is None:
             floor = self._past.reads.opened_at(wanted.kind, self._clocks, wanted.before, most)
-        but = unwanted(self._asked, which, sources) if which.versions else None
+        but = unwanted(self._asked, which) if which.versions else None
         return {"kind": wanted.kind, "sources": sources, "names": wanted.streams, "floor": floor, "but": but}

@@ -3,13 +3,17 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable, text
 
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.revisions import revision
+from adapters.sql.database.transactions import Transactions
+from adapters.sql.dialects.dialect import Lookup
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code, runs_in
 from adapters.sql.reads import (
@@ -47,12 +51,18 @@ _REPLAYED = text("SELECT (extract(epoch FROM pg_last_xact_replay_timestamp()) * 
 _MANY = 500
 """Positions in one statement."""
 
+_EVER = 1 << 62
+_RETRACTION = 7
+"""Its place in a row of `stored_events`."""
+
 
 class Reads:
     """The reader of one process; any thread may call. Every method raises Unavailable while the database is away."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._transactions = Transactions(engine)
+        self._held: ContextVar[Connection | None] = ContextVar("held", default=None)
 
     def head(self) -> int:
         """The log's last position; 0 where it is empty."""
@@ -195,26 +205,41 @@ class Reads:
         return next((tuple(row) for row in self._rows(reads_as_of.last_of(source, position))), None)
 
     def events_of(self, some: Sequence[Named], position: int) -> dict[str, list[Any]]:
-        """Stored events of streams up to a position, as `reads_as_of.history` tells them, by our ids."""
+        """Stored events of streams up to a position, in order, by our ids: columns of `reads_as_of.stored_events`.
+
+        `retracted`: the position of the event that took it back, where that was known at the position too.
+        """
         found: dict[str, list[Any]] = {}
-        for *event, stream in self._rows(reads_as_of.history(some, position)) if some else ():
-            found.setdefault(stream, []).append(event)
-        return found
+        for stream, *event in self._looked_up(reads_as_of.HISTORY, some):
+            if event[0] <= position:
+                retraction = event[_RETRACTION]
+                event[_RETRACTION] = retraction if retraction is not None and retraction <= position else None
+                found.setdefault(stream, []).append(event)
+        return {stream: sorted(its, key=itemgetter(0)) for stream, its in found.items()}
 
     def repeats(self, some: Sequence[Named], clocks: Clocks) -> dict[str, list[Repeat]]:
         """How often the keys of streams' events had come again, by our ids; of those that had begun."""
-        with self.connected() as connection:
-            at = connection.execute(reads_as_of.positions(some, clocks)).all() if some else []
-            places = dict[int, str](map(tuple, at))
-            found = {stream: Counter[tuple[int, str]]() for stream in places.values()}
+        at = sorted(self._looked_up(reads_as_of.PLACES, some))
+        had = clocks.as_of if clocks.as_of is not None else _EVER
+        places = {place: stream for place, stream, happened in at if place <= clocks.position and happened <= had}
+        found = {stream: Counter[tuple[int, str]]() for stream in places.values()}
+        with self.together():
             for source in {named.source for named in some}:
                 own = {named.stream for named in some if named.source == source}
                 its = [position for position, stream in places.items() if stream in own]
                 for start in range(0, len(its), _MANY):
                     asked = reads_as_of.repeats(source, its[start : start + _MANY], clocks)
-                    for position, verdict, times in connection.execute(asked):
+                    for position, verdict, times in self._rows(asked):
                         found[places[position]][position, verdict] += times
         return {stream: [Repeat(*key, times) for key, times in one.items()] for stream, one in found.items()}
+
+    def _looked_up(self, find: Lookup, some: Sequence[Named]) -> list[Any]:
+        """What is found of streams: each by its own part of an index, which SQLite would not choose for several."""
+        if not some:
+            return []
+        with our_errors(), self._transactions.reading() as cursor:
+            keys = [(named.source, named.opened, named.stream) for named in some]
+            return list(self._transactions.dialect.lookup(cursor, find, keys))
 
     def opened_at(self, kind: str, clocks: Clocks, before: int | None, number: int) -> int | None:
         """The `opened` of the stream of a kind that is so many behind the newest; None where there are fewer."""
@@ -222,12 +247,18 @@ class Reads:
 
     def settled(self, some: Sequence[Named], which: Settled) -> dict[str, dict[str, Any]]:
         """The rows of `projections` that hold what a question is about, by our ids."""
+        some = [named for named in some if named.source in which.sources]
         if not some or not which.versions:
             return {}
         found = self._rows(reads_settled.settled(some, which))
-        sources, position = {named.source for named in some}, which.clocks.position
-        back = {stream for (stream,) in self._rows(reads_settled.taken_back(sources, position))}
-        return {row.stream: dict(row._mapping) for row in found if row.stream not in back}  # noqa: SLF001 - its API
+        return {row.stream: dict(row._mapping) for row in found}  # noqa: SLF001 - its API
+
+    def has_any(self, table: str, source: str) -> bool:
+        """Whether a table whose key begins with the source has a row of it."""
+        mark = "?" if self._engine.dialect.name == "sqlite" else "%s"
+        with self.connected() as connection:
+            found = connection.exec_driver_sql(f"SELECT 1 FROM {table} WHERE source = {mark} LIMIT 1", (source,))
+            return found.first() is not None
 
     def place_of(self, name: str, sources: Sequence[str]) -> tuple[str, str] | None:
         """(source, our id of the session) of a session or a measurement by our id."""
@@ -279,5 +310,18 @@ class Reads:
     @contextmanager
     def connected(self) -> Iterator[Connection]:
         """A connection for statements that belong together."""
+        if (held := self._held.get()) is not None:
+            yield held
+            return
         with our_errors(), self._engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """A block whose questions share a connection: many short ones would mostly wait for one."""
+        with self.connected() as connection:
+            token = self._held.set(connection)
+            try:
+                yield
+            finally:
+                self._held.reset(token)

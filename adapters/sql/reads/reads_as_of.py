@@ -31,6 +31,7 @@ from adapters.sql.database.tables import (
     retractions,
     streams,
 )
+from adapters.sql.dialects.dialect import Lookup
 from adapters.sql.projections.erased import Base
 from core.clocks import Clocks
 from core.event import Instant
@@ -72,7 +73,26 @@ class Repeat(NamedTuple):
 _PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
 _BASE = and_(erased.c.source == streams.c.source, erased.c.stream == streams.c.stream)
 _RETRACTED = and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position)
-_happened: ColumnElement[Instant] = func.coalesce(events.c.occurred_at, events.c.received_at)
+
+PLACES = Lookup(
+    "t.position, t.stream, coalesce(t.occurred_at, t.received_at)",
+    events,
+    ("source", "opened", "stream"),
+    index="ix_events_source_opened_position",
+)
+"""Of streams by (source, opened, our id): the position of each event, our id, and when it happened."""
+
+HISTORY = Lookup(
+    "t.stream, t.position, t.key, t.type, t.received_at, t.verified_by, p.body, "
+    "t.recorded_at, r.retraction, t.sequence, t.occurred_at",
+    events,
+    ("source", "opened", "stream"),
+    " LEFT JOIN payloads p ON p.source = t.source AND p.position = t.position"
+    " LEFT JOIN retractions r ON r.source = t.source AND r.position = t.position",
+    index="ix_events_source_opened_position",
+)
+"""Our id of the stream, and the columns of `stored_events`."""
+
 _FIRST = events.alias()
 _NAMED_AT = (
     select(func.coalesce(_FIRST.c.occurred_at, _FIRST.c.received_at))
@@ -123,7 +143,7 @@ def list_named(
     floor: int | None = None,
     but: ColumnElement[bool] | None = None,
 ) -> Select[Any]:
-    """Columns of Named: the streams that had begun, the newest first, `but` some. `names`: our ids, of any kind."""
+    """Columns of Named: the streams that a question can be about, `but` some, the newest first. `names`: our ids."""
     query = _NAMED.where(streams.c.source.in_(sources), streams.c.opened <= clocks.position)
     if kind is not None and names is None:
         query = query.where(streams.c.kind == kind)
@@ -135,20 +155,7 @@ def list_named(
         query = query.where(streams.c.opened >= floor)
     if but is not None:
         query = query.where(~but)
-    if clocks.as_of is not None:
-        query = query.where(_had_begun(clocks.position, clocks.as_of))
     return query.order_by(streams.c.opened.desc()).limit(limit)
-
-
-def _had_begun(position: int, as_of: Instant) -> ColumnElement[bool]:
-    """Of a stream: one of its events had happened, or the one that named it."""
-    own = (
-        events.c.source == streams.c.source,
-        events.c.opened == streams.c.opened,
-        events.c.stream == streams.c.stream,
-    )
-    place = (events.c.position > literal_column("0"), events.c.position + literal_column("0") <= literal(position))
-    return or_(_NAMED_AT <= as_of, there_is(events, *own, *place, _happened <= as_of))  # noqa: SIM300 - SQL
 
 
 def there_is(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -163,20 +170,6 @@ def opened_at(kind: str, clocks: Clocks, before: int | None, number: int) -> Sel
     if before is not None:
         query = query.where(streams.c.opened < before)
     return query.order_by(streams.c.opened.desc()).limit(1).offset(number - 1)
-
-
-def positions(some: Sequence[Named], clocks: Clocks) -> Select[Any]:
-    """(position, our id) of the events of streams that the question is about, as far as their columns tell."""
-    query = select(events.c.position, events.c.stream).where(*_of(some, clocks.position)).order_by(events.c.position)
-    return query if clocks.as_of is None else query.where(_happened <= clocks.as_of)
-
-
-def history(some: Sequence[Named], position: int) -> Select[Any]:
-    """Columns of `stored_events` of streams, in order, and our id of the stream.
-
-    `retracted`: the position of the event that took it back, where that was known at the position too.
-    """
-    return stored_events(retractions.c.retraction <= position).add_columns(events.c.stream).where(*_of(some, position))
 
 
 def stored_events(*known: ColumnElement[bool]) -> Select[Any]:
@@ -219,14 +212,3 @@ def _hit(table: Table, source: str, at: Sequence[int], clocks: Clocks) -> list[C
 def _known(head: ColumnElement[int], recorded_at: ColumnElement[int], clocks: Clocks) -> list[ColumnElement[bool]]:
     since = [] if clocks.recorded_at is None else [recorded_at <= clocks.recorded_at]
     return [head <= clocks.position, *since]
-
-
-def _of(some: Sequence[Named], position: int) -> tuple[ColumnElement[bool], ...]:
-    """The last two keep SQLite from walking the primary key, all events of the source."""
-    return (
-        events.c.source.in_({named.source for named in some}),
-        events.c.opened.in_([named.opened for named in some]),
-        events.c.stream.in_([named.stream for named in some]),
-        events.c.position > literal_column("0"),
-        events.c.position + literal_column("0") <= literal(position),
-    )

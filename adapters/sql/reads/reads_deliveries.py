@@ -95,16 +95,22 @@ class Refusals(NamedTuple):
 def refusals(connection: Connection, source: str) -> list[Refusals]:
     """Those of one source by reason: the bounded number on record, and those that are only counted."""
     table, counted = deliveries.c, rejections.c
-    kept = select(table.reason, table.received_at, table.hint).where(
-        table.source == source, table.verdict == "rejected"
-    )
     found: dict[str, Refusals] = {}
     for row in connection.execute(select(rejections).where(counted.source == source)):
         found[row.reason] = Refusals(source, row.reason, row.times, row.first_at, row.last_at, None)
-    for reason, received_at, hint in connection.execute(kept.order_by(table.delivery)):
-        before = found.get(reason or "", Refusals(source, reason or "", 0, received_at, received_at, None))
-        last_at = max(before.last_at, received_at)
-        found[before.reason] = before._replace(times=before.times + 1, last_at=last_at, hint=hint)
+    kept = select(
+        func.coalesce(table.reason, ""), func.count(), func.min(table.received_at), func.max(table.received_at)
+    )
+    kept = kept.add_columns(func.max(table.delivery)).where(table.source == source, table.verdict == "rejected")
+    on_record = connection.execute(kept.group_by(table.reason)).all()
+    newest_of = select(table.delivery, table.hint).where(
+        table.source == source, table.delivery.in_([row[-1] for row in on_record])
+    )
+    hints = dict(map(tuple, connection.execute(newest_of))) if on_record else {}
+    for reason, times, first_at, last_at, delivery in on_record:
+        before = found.get(reason, Refusals(source, reason, 0, first_at, last_at, None))
+        latest = max(before.last_at, last_at)
+        found[reason] = before._replace(times=before.times + times, last_at=latest, hint=hints[delivery])
     return sorted(found.values(), key=attrgetter("last_at"), reverse=True)
 
 

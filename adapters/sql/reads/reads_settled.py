@@ -1,12 +1,12 @@
 """Statements on streams of which nothing has become known since a time: what is stored is what was known then."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, false, func, not_, or_, select, true
 
-from adapters.sql.database.tables import erased, events, measurements, projections, retractions, streams, unfolded
+from adapters.sql.database.tables import erased, measurements, projections, streams, unfolded
 from adapters.sql.projections.projection import mask
 from adapters.sql.reads.filters import MEASUREMENT_FILTERS, STREAM_FILTERS, conditions
 from adapters.sql.reads.reads_as_of import Named, there_is
@@ -19,7 +19,7 @@ _its = projections.c
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Which rows of `projections` hold what a question is about, but for what was taken back since.
+    """Which rows of `projections` hold what a question is about: of `sources`, of which nothing was ever taken back.
 
     Those whose keys came with two bodies do not: which of the conflicts were known then, a row does not say.
     `versions`: those that hold the present; none where it would have to be folded. `received`: the log's last position
@@ -27,6 +27,7 @@ class Settled:
     """
 
     clocks: Clocks
+    sources: Sequence[str]
     versions: Sequence[str]
     received: int
 
@@ -46,19 +47,11 @@ def settled(some: Sequence[Named], which: Settled) -> Select[Any]:
     return select(projections).where(_its.source.in_(sources), _its.stream.in_(names), *which.conditions())
 
 
-def taken_back(sources: Collection[str], position: int) -> Select[Any]:
-    """Our ids of the streams an event of which was retracted behind that position: asked for behind their rows."""
-    event = and_(events.c.source == retractions.c.source, events.c.position == retractions.c.position)
-    query = select(events.c.stream).join_from(retractions, events, event)
-    return query.where(retractions.c.source.in_(sources), retractions.c.retraction > position)
-
-
-def unwanted(wanted: WantedStreams | WantedMeasurements, which: Settled, sources: Sequence[str]) -> ColumnElement[bool]:
+def unwanted(wanted: WantedStreams | WantedMeasurements, which: Settled) -> ColumnElement[bool]:
     """Of a stream that `list_named` lists: its row holds what was known, and says that the filters leave it out."""
     own = (_its.source == streams.c.source, _its.stream == streams.c.stream)
-    back = streams.c.stream.in_(taken_back(sources, which.clocks.position))
     left_out = there_is(projections, *own, *which.conditions(), not_(_is_wanted(wanted)))
-    return and_(left_out, erased.c.position.is_(None), not_(back))
+    return and_(streams.c.source.in_(which.sources), left_out, erased.c.position.is_(None))
 
 
 def _is_wanted(wanted: WantedStreams | WantedMeasurements) -> ColumnElement[bool]:
