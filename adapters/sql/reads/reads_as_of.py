@@ -160,7 +160,7 @@ def list_named(
 
 def there_is(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     """Looks once for each row: of EXISTS, PostgreSQL may make a table of all that there is."""
-    found = select(literal_column("1")).select_from(table).where(*conditions).limit(1)
+    found: Select[Any] = select(literal_column("1")).select_from(table).where(*conditions).limit(1)
     return found.scalar_subquery().is_not(None)
 
 
