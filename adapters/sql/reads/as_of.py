@@ -14,7 +14,7 @@ from adapters.sql.reads.filters import MEASUREMENT_FILTERS, is_wanted
 from adapters.sql.reads.historical import Arrival, HistoricalRow, StreamHistory, arrival_of, was_named
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_as_of import Named
-from adapters.sql.reads.reads_settled import Settled, unwanted
+from adapters.sql.reads.reads_settled import Unchanged, unwanted
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.reads.snapshots import Snapshots
 from core import fold
@@ -80,7 +80,7 @@ class TemporalReads:
         found = self._streams(wanted, which)
         return found if self.settled(clocks).sources == which.sources else self.streams(wanted, clocks)
 
-    def _streams(self, wanted: WantedStreams, which: Settled) -> tuple[list[Projected], int | None]:
+    def _streams(self, wanted: WantedStreams, which: Unchanged) -> tuple[list[Projected], int | None]:
         page: list[Projected] = []
         candidates = _Candidates(self, wanted, which, wanted)
         for named, row in candidates:
@@ -100,7 +100,7 @@ class TemporalReads:
         return found if self.settled(clocks).sources == which.sources else self.measurements(wanted, clocks)
 
     def _measurements(
-        self, wanted: WantedMeasurements, which: Settled
+        self, wanted: WantedMeasurements, which: Unchanged
     ) -> tuple[list[Measured], tuple[int, int] | None]:
         page: list[Measured] = []
         candidates = _Candidates(self, self._sessions(wanted), which, wanted)
@@ -130,12 +130,12 @@ class TemporalReads:
             streams=wanted.streams,
         )
 
-    def settled(self, clocks: Clocks) -> Settled:
+    def settled(self, clocks: Clocks) -> Unchanged:
         """Which of the stored rows hold what a question is about."""
         received = clocks.position if clocks.as_of is None else self.reads.position_at(clocks.as_of)
         with self.reads.together():
             sources = [name for name in self._code.sources if not self.reads.has_any("retractions", name)]
-        return Settled(clocks, sources, self._current.built(), received)
+        return Unchanged(clocks, sources, self._current.built(), received)
 
     def sources(self, wanted: WantedStreams) -> list[str]:
         """Those whose streams can be folded here, of those that are wanted."""
@@ -167,7 +167,7 @@ class TemporalReads:
                 conflicts = [repeat.position for repeat in its if repeat.verdict == "conflict"]
                 yield named, None if snapshot is None else self._row(named, snapshot, conflicts)
 
-    def stored(self, some: Sequence[Named], which: Settled, *, measured: bool) -> dict[str, HistoricalRow]:
+    def stored(self, some: Sequence[Named], which: Unchanged, *, measured: bool) -> dict[str, HistoricalRow]:
         """The rows of those of which nothing has become known since, by our ids.
 
         `measured`: with the measurements of sessions, as far as none has left its session's row.
@@ -253,7 +253,7 @@ class _Candidates:
         self,
         past: TemporalReads,
         wanted: WantedStreams,
-        which: Settled,
+        which: Unchanged,
         asked: WantedStreams | WantedMeasurements,
     ) -> None:
         self._past = past
@@ -278,7 +278,7 @@ class _Candidates:
                 return
             self.following, size = chunk[-1].opened, _CHUNK
 
-    def _listed(self, which: Settled) -> dict[str, Any]:
+    def _listed(self, which: Unchanged) -> dict[str, Any]:
         """What is asked of `reads_as_of.list_named`."""
         wanted, sources = self._wanted, self._past.sources(self._wanted)
         most = EXAMINED if self._clocks.as_of is None else max(1, EXAMINED // 10)

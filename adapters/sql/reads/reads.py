@@ -38,7 +38,7 @@ from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals,
 from adapters.sql.reads.reads_events import Recorded
 from adapters.sql.reads.reads_evidence import Exhibits
 from adapters.sql.reads.reads_relays import QueuedRelay, RelayState
-from adapters.sql.reads.reads_settled import Settled
+from adapters.sql.reads.reads_settled import Unchanged
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.reads.reads_visits import Visit
 from core.clocks import Clocks
@@ -245,7 +245,7 @@ class Reads:
         """The `opened` of the stream of a kind that is so many behind the newest; None where there are fewer."""
         return self._first(reads_as_of.opened_at(kind, clocks, before, number))
 
-    def settled(self, some: Sequence[Named], which: Settled) -> dict[str, dict[str, Any]]:
+    def settled(self, some: Sequence[Named], which: Unchanged) -> dict[str, dict[str, Any]]:
         """The rows of `projections` that hold what a question is about, by our ids."""
         some = [named for named in some if named.source in which.sources]
         if not some or not which.versions:

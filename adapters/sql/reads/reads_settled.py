@@ -18,7 +18,7 @@ _its = projections.c
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Unchanged:
     """Which rows of `projections` hold what a question is about: of `sources`, of which nothing was ever taken back.
 
     Those whose keys came with two bodies do not: which of the conflicts were known then, a row does not say.
@@ -41,13 +41,13 @@ class Settled:
         return its if self.clocks.as_of is None else [*its, _had_happened(self.clocks.as_of)]
 
 
-def settled(some: Sequence[Named], which: Settled) -> Select[Any]:
+def settled(some: Sequence[Named], which: Unchanged) -> Select[Any]:
     """The rows of these streams."""
     sources, names = {named.source for named in some}, [named.stream for named in some]
     return select(projections).where(_its.source.in_(sources), _its.stream.in_(names), *which.conditions())
 
 
-def unwanted(wanted: WantedStreams | WantedMeasurements, which: Settled) -> ColumnElement[bool]:
+def unwanted(wanted: WantedStreams | WantedMeasurements, which: Unchanged) -> ColumnElement[bool]:
     """Of a stream that `list_named` lists: its row holds what was known, and says that the filters leave it out."""
     own = (_its.source == streams.c.source, _its.stream == streams.c.stream)
     left_out = there_is(projections, *own, *which.conditions(), not_(_is_wanted(wanted)))
