@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 from sqlalchemy import URL
 
@@ -27,6 +28,7 @@ settings.register_profile("hookfold", deadline=None, print_blob=True)  # the mac
 settings.load_profile("hookfold")
 compile_rules_once()
 compile_statements_once()
+structlog.configure(cache_logger_on_first_use=False)  # or `create_app` would set where the lines of this process go
 
 LEFT_OUT = "LEFT OUT"
 UNDO = pytest.StashKey[ExitStack]()

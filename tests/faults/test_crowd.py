@@ -1,6 +1,6 @@
 """A crowd of clients that are slow or greedy takes neither the memory nor the descriptors of those that go on.
 
-`CROWD` in the environment: how many clients of each kind; 10,000 is the full size.
+`CROWD` in the environment: how many clients of each kind; 9,990 is the full size, for a process has room for 10,000.
 """
 
 import os
