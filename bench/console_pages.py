@@ -104,8 +104,6 @@ def _things(ask: Asking, moments: Sequence[Moment]) -> Iterator[Page]:
         if kind in _ALWAYS:
             (long,) = ask.get(f"/v1/{kind}?{kind[:-1]}_id={_ALWAYS[kind]}")["data"]
             yield from _of_one(kind, f"one of {kind} without an end", long["id"], moments, " of a long stream")
-    earlier = ask.get(f"/v1/sessions?known_at={moments[0].known_at}&limit=1")["data"][0]["id"]
-    yield from _of_one("sessions", "an earlier one of sessions", earlier, moments[1:])
 
 
 def _of_one(kind: str, name: str, thing: str, moments: Sequence[Moment], long: str = "") -> Iterator[Page]:
