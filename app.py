@@ -19,7 +19,7 @@ from wiring.opening import open_to_read, start
 from wiring.parts import Handed
 from wiring.processes import TallyFiles, answer, answer_questions, keep, maintain, relay, write
 from wiring.renewing import reload
-from wiring.spools import prepare
+from wiring.spools import prepare, warn_of_left
 from wiring.warnings import warn
 
 
@@ -29,6 +29,7 @@ def create_app(settings: Settings) -> Flask:
         configure_logs()
     refuse_forwards(settings)
     parts = start(settings)
+    warn_of_left(settings, parts.ids)
     parts.sealer()
     parts.folding()
     parts.presence()

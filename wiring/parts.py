@@ -51,7 +51,7 @@ from core.event import SECOND, Instant
 from core.ids import Ids
 from wiring.lookout import Lookout
 from wiring.signing import signing_key
-from wiring.spools import drained, spools, told
+from wiring.spools import SpoolStates, drained
 
 Append = Callable[[Entry | Rejection | Probe], Receipt]
 
@@ -219,7 +219,7 @@ class Parts:
             clock=now,
             threads=THREADS,
             relayed=self.forwards("relay").keys(),
-            spools=partial(told, list(spools(self.settings, self.ids).values())),
+            spools=SpoolStates(self.settings, self.ids),
             notary=self.notary(),
             probe=partial(probe, append),
             plans=Plans(self.engine, lambda by: self.replay(partial(recorder.record, by=by)), now),

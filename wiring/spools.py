@@ -1,13 +1,16 @@
 """Where deliveries wait for a database that takes none: files of this machine, one folder for each source."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from pathlib import Path
 
 import structlog
 
 from adapters.config import ConfigError, Settings
-from adapters.http import SpoolState
+from adapters.http import Quiet, SpoolState
 from adapters.server import DeliverySpool
 from core.ids import Ids
+
+_logger = structlog.get_logger()
 
 
 def spools(settings: Settings, ids: Ids) -> dict[str, DeliverySpool]:
@@ -20,17 +23,49 @@ def spools(settings: Settings, ids: Ids) -> dict[str, DeliverySpool]:
     }
 
 
+def others(settings: Settings, ids: Ids) -> list[DeliverySpool]:
+    """Those of the other sources, which may have spooled once."""
+    spooling, folder = spools(settings, ids), settings.service.spool_folder
+    names = (name for name in settings.sources if name not in spooling)
+    return [DeliverySpool(name, folder / name, 0, ids.subkey("spool")) for name in names]
+
+
 def drained(settings: Settings, ids: Ids) -> list[DeliverySpool]:
-    """These, and those of configured sources that spooled once and left something."""
-    spooling = spools(settings, ids)
-    others = [name for name in settings.sources if name not in spooling]
-    left = (DeliverySpool(name, settings.service.spool_folder / name, 0, ids.subkey("spool")) for name in others)
-    return [*spooling.values(), *(one for one in left if not one.is_empty())]
+    """What is to be drained: what sources spool into, and where others left something."""
+    return [*spools(settings, ids).values(), *(one for one in others(settings, ids) if _may_hold(one))]
 
 
-def told(spooling: Sequence[DeliverySpool]) -> list[SpoolState]:
-    """What waits in each now."""
-    return [one.state() for one in spooling]
+class SpoolStates:
+    """What waits in each now, told to who watches the service; of sources that spool no more, where something does."""
+
+    def __init__(self, settings: Settings, ids: Ids) -> None:
+        self._spooling, self._others = spools(settings, ids).values(), others(settings, ids)
+        self._faults = Quiet()
+
+    def __call__(self) -> list[SpoolState]:
+        """A folder that cannot be read is told in a line of the log."""
+        told = [state for one in self._spooling if (state := self._state(one))]
+        left = [state for one in self._others if (state := self._state(one)) and (state.size or state.aside)]
+        return [*told, *left]
+
+    def _state(self, spool: DeliverySpool) -> SpoolState | None:
+        try:
+            return spool.state()
+        except OSError as error:
+            self._tell_fault(spool, error)
+            return None
+
+    def _tell_fault(self, spool: DeliverySpool, error: OSError) -> None:
+        if count := self._faults.count():
+            mend = f"let the service read in {spool.folder}: what waits there is not known"
+            _logger.error("spool_unusable", source=spool.source, reason=error.strerror, count=count, mend=mend)
+
+
+def warn_of_left(settings: Settings, ids: Ids) -> None:
+    """Tells what waits where nobody drains."""
+    if left := [one.source for one in drained(settings, ids)]:
+        mend = "these deliveries are not in the log yet, and only `hookfold serve` takes them in: run it"
+        _logger.warning("spool_left", sources=left, folder=str(settings.service.spool_folder), mend=mend)
 
 
 def prepare(settings: Settings, ids: Ids) -> None:
@@ -42,10 +77,27 @@ def prepare(settings: Settings, ids: Ids) -> None:
             mend = f"{spool.folder} cannot be used ({error.strerror}): let the service write there, or name another"
             key = f"sources.{name}.on_store_failure"
             raise ConfigError(settings.path, key, f"{mend} with service.spool_folder") from error
-    folder = settings.service.spool_folder
+    try:
+        _warn_of_strangers(settings.service.spool_folder, settings.sources)
+    except OSError as error:
+        mend = "let the service read there: whether it holds deliveries of other sources is not known"
+        folder = str(settings.service.spool_folder)
+        _logger.warning("spool_unusable", folder=folder, reason=error.strerror, mend=mend)
+
+
+def _warn_of_strangers(folder: Path, sources: Mapping[str, object]) -> None:
+    """Raises OSError."""
     for left in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if left.name not in settings.sources and any(left.glob("*.spool")):
+        if left.name not in sources and any(left.glob("*.spool")):
             mend = (
                 "these deliveries are in no log: configure the source again to have them taken in, or remove the folder"
             )
-            structlog.get_logger().warning("spool_of_no_source", source=left.name, folder=str(left), mend=mend)
+            _logger.warning("spool_of_no_source", source=left.name, folder=str(left), mend=mend)
+
+
+def _may_hold(spool: DeliverySpool) -> bool:
+    """Also where nobody can look: who drains tells of it, and goes on once it is mended."""
+    try:
+        return not spool.is_empty()
+    except OSError:
+        return True

@@ -59,8 +59,9 @@ class DeliverySpool:
     def prepare(self) -> None:
         """Makes the folder. Raises OSError where nothing can be kept there."""
         with self.taken("lock"):
-            _sync_folder(self.folder)
-            _sync_folder(self.folder.parent)
+            _sync_folders(self.folder)
+            with suppress(PermissionError):  # one that we may only pass through is not ours: it was there before
+                _sync_folder(self.folder.parent.parent)
 
     def is_empty(self) -> bool:
         """Whether nothing waits; it costs a look into a folder with a few names."""
@@ -80,7 +81,10 @@ class DeliverySpool:
         """
         with self.taken("lock"):
             names = self._names(_SEGMENTS)
-            kept = [bool(names) or not one.behind for one in waiting]
+            kept, waits = list[bool](), bool(names)
+            for one in waiting:
+                waits = waits or not one.behind
+                kept.append(waits)
             frames = b"".join(self._frame(one.packed) for one, keeps in zip(waiting, kept, strict=True) if keeps)
             if frames:
                 self._write(names, frames)
@@ -137,20 +141,18 @@ class DeliverySpool:
         return sorted(name for name in names if name.endswith(ending) and name.removesuffix(ending).isdigit())
 
     def _write(self, names: list[str], frames: bytes) -> None:
-        held = sum(_size(self.folder / name) for name in names)
+        held = sum(_size(self.folder / name) for name in (*names, *self._names(_ASIDE)))
         if held + len(frames) > self._most:
-            raise SpoolFullError(f"{held} bytes wait, and {self._most} may")
+            raise SpoolFullError(f"the spool holds {held} of {self._most} bytes")
         segment = self.folder / names[-1] if names else None
         if segment is None or _size(segment) >= SEGMENT:
             segment = self._begin(names)
         _append(segment, frames)
 
     def _begin(self, names: list[str]) -> Path:
-        """The folder is synced too, or the file could be lost."""
         last = int(Path(names[-1]).stem) if names else 0
         segment = self.folder / f"{max(last + 1, time.time_ns() // 1_000):020d}{_SEGMENTS}"
         os.close(os.open(segment, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        _sync_folder(self.folder)
         return segment
 
     def _frame(self, packed: bytes) -> bytes:
@@ -180,9 +182,14 @@ def _unpacked(packed: bytes) -> Item | None:
 
 
 def _append(segment: Path, frames: bytes) -> None:
-    """Writes and syncs; what did not get there whole is taken back."""
+    """Writes and syncs; what did not get there whole is taken back.
+
+    The folders are synced before the first byte: a file that holds any is found after a crash, whoever began it.
+    """
     with segment.open("ab", buffering=0) as file:
         before = file.tell()
+        if before == 0:
+            _sync_folders(segment.parent)
         try:
             rest = memoryview(frames)
             while rest:
@@ -192,6 +199,12 @@ def _append(segment: Path, frames: bytes) -> None:
             with suppress(OSError):
                 file.truncate(before)
             raise
+
+
+def _sync_folders(folder: Path) -> None:
+    """Of a source, and the one that all of them are in: either may be new."""
+    _sync_folder(folder)
+    _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,21 +3,22 @@
 import asyncio
 from asyncio import Future, Task
 
-import msgspec
 import structlog
 
 from adapters.http import SPOOLED, Quiet
 from adapters.server.frames import Item, pack
 from adapters.server.link import Link, outcome_of
 from adapters.server.spool import DeliverySpool, Kept, SpoolFullError
-from adapters.sql import Entry, Receipt, Unavailable, sealed_by
+from adapters.sql import Entry, Receipt, Unavailable, Unstorable, sealed_by
 from core.ids import Ids
 
 PATIENCE = 2.0
-"""Seconds for the log to commit a delivery, behind which it is spooled: its handler has to answer in time, too."""
+"""Seconds for the log to commit a delivery, after which it is spooled; the handler still needs time to answer."""
 
-SYNCED = 5.0
-"""Seconds for the file to be synced, behind which a delivery is refused."""
+SYNCED = 4.0
+"""Seconds for the file to be synced."""
+WITHIN = 6.0
+"""Seconds for all of it, after which a delivery is refused: the senders' own patience is 9 s and more."""
 MOST_BYTES = 64 << 20
 """Of deliveries that wait for that."""
 
@@ -25,7 +26,7 @@ _logger = structlog.get_logger()
 
 
 class Spooling:
-    """Of one source in one process; belongs to the event loop. What comes while a file is synced shares the next one's.
+    """Of one source in one process; belongs to the event loop. Deliveries that arrive during a sync share the next one.
 
     An entry that the log did not take in time may be there all the same. When it is drained, it is known by its key and
     its arrival.
@@ -41,17 +42,22 @@ class Spooling:
         self._spooled, self._refused = Quiet(), Quiet()
 
     async def take(self, item: Item) -> Receipt | Unavailable:
-        """What the log says, or `SPOOLED`; Unavailable where neither takes it."""
+        """What the log says, or `SPOOLED`; Unavailable where neither takes it, or the database takes it in no form."""
         try:
-            if await self._queues(item):
-                return SPOOLED
-            outcome = await self._commit(item)
-            if isinstance(outcome, Receipt):
-                return outcome
-            await self._keep(item, behind=False)
-        except (OSError, SpoolFullError) as error:
+            async with asyncio.timeout(WITHIN):
+                return await self._take(item)
+        except (OSError, SpoolFullError) as error:  # a timeout is an OSError
             self._tell_refused(error)
             return Unavailable(str(error))
+
+    async def _take(self, item: Item) -> Receipt | Unavailable:
+        """Raises OSError and SpoolFullError."""
+        if await self._queues(item):
+            return SPOOLED
+        outcome = await self._commit(item)
+        if isinstance(outcome, Receipt | Unstorable):
+            return outcome
+        await self._keep(item, behind=False)
         self._tell_spooled(outcome)
         return SPOOLED
 
@@ -74,7 +80,7 @@ class Spooling:
         if isinstance(item, Entry):
             if item.sealed is None:
                 item.sealed, item.headers = sealed_by(self._ids, item), []
-            item = msgspec.structs.replace(item, spooled=True)
+            item.spooled = True
         if self._bytes >= MOST_BYTES:
             raise SpoolFullError("too much waits for the disk")
         loop, one = asyncio.get_running_loop(), Kept(pack(item), behind)

@@ -307,11 +307,16 @@ def test_what_was_spooled_is_in_the_log_once_however_often_it_is_drained(bench: 
     other = bench.entry("clinic", wms("s", 1))
     spooled = msgspec.structs.replace(other, spooled=True)
 
-    receipts = [*bench.log.append([spooled, again]), *bench.log.append([spooled, again, first, spooled])]
+    receipts = [
+        *bench.log.append([spooled, again, again, spooled]),
+        *bench.log.append([spooled, again, first, spooled]),
+    ]
 
     assert [(one.verdict, one.position) for one in receipts] == [
         ("new", 2),
         ("duplicate", 1),
+        ("duplicate", 1),
+        ("duplicate", 2),
         ("duplicate", 2),
         ("duplicate", 1),
         ("duplicate", 1),

@@ -66,10 +66,12 @@ class Batch:
                 self.new.append(NewEvent(self.position, entry, sealed.key, stream_of(entry.source, entry.reading)))
                 self.seals.append(sealed)
                 self.receipts.append(Receipt("new", self.position))
+                at = self.position
             elif entry.spooled and (entry.source, at, entry.received_at) in arrived:
                 self.receipts.append(Receipt("duplicate", at))
             else:
                 self._seen_before(entry, sealed, at, bodies[entry.source, at])
+            arrived.add((entry.source, at, entry.received_at))
 
     def _look_up_others(
         self, entries: Sequence[Entry], keys: Sequence[bytes], known: Known, bodies: dict[Row, bytes | None]

@@ -1,13 +1,14 @@
 """A source whose handler stands behind us is configured whole, or the start says what is missing."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from adapters.config import ConfigError, Forward, load
 from adapters.server.spool import Kept
 from app import create_app
 from core.ids import Ids
 from wiring.forwarding import refuse_loops
-from wiring.spools import drained, prepare, spools
+from wiring.spools import SpoolStates, drained, prepare, spools, warn_of_left
 
 SECOND = 1_000_000
 TO = 'forward_to = "http://127.0.0.1:3000/hooks/"\n'
@@ -83,6 +84,36 @@ def test_what_a_source_left_is_taken_in_though_it_spools_no_more(settings, tmp_p
     spools(spooling, ids)["one"].append([Kept(b"what waits", behind=False)])
 
     assert (before, [one.source for one in drained(recording, ids)]) == ([], ["one"])
+
+
+def test_what_is_left_where_nobody_drains_is_told(settings):
+    ids = Ids(b"a secret for tests only, 32 byte")
+    spooling, recording = settings("wms", PROXY + TO + 'on_store_failure = "spool"\n'), settings("wms", "")
+    with capture_logs() as before:
+        warn_of_left(recording, ids)
+    states = SpoolStates(recording, ids)()
+
+    spools(spooling, ids)["one"].append([Kept(b"what waits", behind=False)])
+
+    with capture_logs() as behind:
+        warn_of_left(recording, ids)
+    assert (before, states) == ([], [])
+    assert [(one["event"], one["sources"]) for one in behind] == [("spool_left", ["one"])]
+    assert [one.source for one in SpoolStates(recording, ids)()] == ["one"]
+
+
+@pytest.mark.parametrize("text", ["", PROXY + TO + 'on_store_failure = "spool"\n'])
+def test_a_folder_that_cannot_be_read_is_told_and_ends_neither_start_nor_watching(settings, tmp_path, text):
+    ids, loaded = Ids(b"a secret for tests only, 32 byte"), settings("wms", text)
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "one").touch()
+
+    with capture_logs() as lines:
+        states = SpoolStates(loaded, ids)()
+
+    assert states == []
+    assert [(one["event"], one["source"]) for one in lines] == [("spool_unusable", "one")]
+    assert [one.source for one in drained(loaded, ids)] == ["one"]
 
 
 def test_without_a_mode_we_answer_ourselves(settings):

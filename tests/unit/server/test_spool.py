@@ -1,6 +1,8 @@
 """Files in which deliveries wait for the log: what is whole comes back, what is not is told, and nothing is made up."""
 
+import os
 import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +40,47 @@ def test_what_was_kept_comes_back_in_order_and_who_only_queues_goes_to_the_log_w
 
     assert bodies(spool) == [b"1", b"2", b"3"]
     assert (spool.state().size > 0, spool.state().oldest_at is not None) == (True, True)
+
+
+def test_who_queues_behind_one_of_the_same_write_is_kept_behind_it(spool: DeliverySpool):
+    assert spool.append([waiting(b"1"), waiting(b"2", behind=True)]) == [True, True]
+
+    assert bodies(spool) == [b"1", b"2"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the files in /proc")
+def test_the_folders_of_a_new_segment_are_synced_before_its_first_byte_whoever_began_it(
+    spool: DeliverySpool, monkeypatch: pytest.MonkeyPatch
+):
+    steps: list[str] = []
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        steps.append(Path(f"/proc/self/fd/{file}").readlink().name)
+        real(file)
+
+    spool.folder.mkdir()
+    begun = spool.folder / "00000000000000000001.spool"
+    begun.touch()  # by a process that was killed then
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    spool.append([waiting(b"1")])
+
+    assert steps == [spool.folder.name, spool.folder.parent.name, begun.name]
+    steps.clear()
+    spool.append([waiting(b"2")])
+    assert steps == [begun.name]
+
+
+def test_what_is_set_aside_counts_into_the_bound(tmp_path: Path):
+    spool = DeliverySpool("captions", tmp_path / "captions", 1_000, KEY)
+    spool.append([waiting(b"1" * 800)])
+    segment = spool.oldest()
+    assert segment is not None
+    spool.set_aside(segment)
+
+    with pytest.raises(SpoolFullError):
+        spool.append([waiting(b"2" * 800)])
 
 
 def test_a_frame_that_a_death_cut_short_is_passed_over_and_those_behind_it_are_not(spool: DeliverySpool):
@@ -84,7 +127,7 @@ def test_beyond_its_bound_all_of_a_batch_are_refused_and_those_before_stay(tmp_p
     spool = DeliverySpool("captions", tmp_path / "captions", 1_000, KEY)
     spool.append([waiting(b"1")])
 
-    with pytest.raises(SpoolFullError, match="1000 may"):
+    with pytest.raises(SpoolFullError, match="of 1000 bytes"):
         spool.append([waiting(b"2"), waiting(b"3" * 1_000)])
 
     assert bodies(spool) == [b"1"]

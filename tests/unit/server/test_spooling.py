@@ -10,7 +10,7 @@ from adapters.http import SPOOLED
 from adapters.server import DeliverySpool, Link, Spooling
 from adapters.server.frames import Item
 from adapters.server.spool import Kept
-from adapters.sql import Entry, Receipt, Unavailable
+from adapters.sql import Entry, Receipt, Unavailable, Unstorable
 from core.event import Unreadable
 from core.ids import Ids
 
@@ -78,6 +78,15 @@ def test_what_it_does_not_take_is_kept_sealed_and_marked_and_many_share_one_sync
     assert spool.written <= 2
 
 
+def test_what_the_database_takes_in_no_form_is_not_spooled(tmp_path: Path):
+    spool = spool_in(tmp_path)
+
+    (outcome,) = take(spool, Log(Unstorable("no")), [b"1"])
+
+    assert isinstance(outcome, Unstorable)
+    assert spool.is_empty()
+
+
 def test_who_comes_while_others_wait_queues_behind_them_though_the_log_is_back(tmp_path: Path):
     spool, log = spool_in(tmp_path), Log(NEW)
     take(spool, Log(Unavailable("away")), [b"1"])
@@ -122,10 +131,22 @@ class Hung(DeliverySpool):
         return super().append(kept)
 
 
+def test_one_deadline_holds_for_log_and_disk_together(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("adapters.server.spooling.WITHIN", 0.05)
+    spool = Hung("captions", tmp_path / "captions", 1 << 20, b"key")
+    spool.let_go.clear()
+    Timer(0.3, spool.let_go.set).start()
+
+    (outcome,) = take(spool, Log(Unavailable("away")), [b"1"])
+
+    assert isinstance(outcome, Unavailable)
+
+
 def test_a_disk_that_hangs_keeps_no_sender_waiting_and_only_so_much_in_memory(tmp_path: Path, monkeypatch):
     monkeypatch.setattr("adapters.server.spooling.SYNCED", 0.05)
     monkeypatch.setattr("adapters.server.spooling.MOST_BYTES", 1_000)
     spool = Hung("captions", tmp_path / "captions", 1 << 20, b"key")
+    spool.let_go.clear()
     Timer(0.3, spool.let_go.set).start()
 
     outcomes = take(spool, Log(Unavailable("away")), [b"x" * 600] * 5)
