@@ -5,25 +5,33 @@ is known by its key and its arrival.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from adapters.http import Quiet
 from adapters.server.frames import Item
 from adapters.server.spool import DeliverySpool, Read
-from adapters.sql import Receipt, Unavailable, Unstorable
+from adapters.sql import Probe, Receipt, Unavailable, Unstorable
 
 TOGETHER = 128
 """Deliveries that are with the writer at a time."""
+MOST_BYTES = 8 << 20
+"""Of their bodies, unless one alone is larger."""
 HOLDING = 1.0
-"""Seconds for the last ones of a segment, while nobody may add to it: behind them the road to the log is free."""
+"""Seconds for the last ones of a segment, while nobody may add; after that, new deliveries go straight to the log."""
 LOOK = 0.5
 """Seconds between two looks whether something waits, and before the database is asked again."""
-TAKEN = 0.01
-"""Seconds before it is tried again to be alone with a segment."""
+LOCK_RETRY = 0.01
+"""Seconds before the lock is tried again."""
 
+_INSPECT = (
+    "inspect the file, then delete it; to try again, rename it to .spool. "
+    "Bytes of a write that a crash cut short were never acknowledged"
+)
 _logger = structlog.get_logger()
 
 
@@ -56,35 +64,48 @@ class Draining:
             await self._rest(LOOK)
 
     async def _drain_if_waiting(self) -> None:
-        if not self._spool.is_empty():
-            with self._spool.taken("draining", wait=False):
+        if not await asyncio.to_thread(self._spool.is_empty):
+            async with self._taken("draining"):
                 await self._drain()
+
+    @asynccontextmanager
+    async def _taken(self, name: str) -> AsyncIterator[None]:
+        """The spool's lock. Raises BlockingIOError where somebody else has it."""
+        lock = self._spool.taken(name, wait=False)
+        await asyncio.to_thread(lock.__enter__)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(lock.__exit__, None, None, None)
 
     async def _drain(self) -> None:
         """Raises Unavailable while the log cannot commit."""
-        while not self._stopping.is_set() and (segment := self._spool.oldest()) is not None:
+        while not self._stopping.is_set() and (segment := await asyncio.to_thread(self._spool.oldest)) is not None:
             await self._drain_segment(segment)
-        if self._count and self._spool.is_empty():
+        if self._count and await asyncio.to_thread(self._spool.is_empty):
             _logger.warning("spool_drained", source=self._spool.source, count=self._count)
             self._count = 0
 
     async def _drain_segment(self, segment: Path) -> None:
-        whole = _Drained()
+        progress = _Progress()
+        progress.add(*await self._append(await asyncio.to_thread(self._alone, self._spool.read_first, segment)))
         while not self._stopping.is_set():
-            whole.add(*await self._append(await asyncio.to_thread(self._read_alone, segment, whole.end)))
+            more = await asyncio.to_thread(self._alone, self._spool.read, segment, progress.end)
+            progress.add(*await self._append(more))
             try:
-                with self._spool.taken("lock", wait=False):
-                    rest = await asyncio.to_thread(self._spool.read, segment, whole.end)
+                async with self._taken("lock"):
+                    rest = await asyncio.to_thread(self._spool.read, segment, progress.end)
                     if len(rest.items) <= TOGETHER:
-                        whole.add(*await self._append_in_time(rest))
-                        self._part_with(segment, whole)
+                        progress.add(*await self._append_in_time(rest))
+                        await asyncio.to_thread(self._remove_or_set_aside, segment, progress)
                         break
             except BlockingIOError:  # somebody adds
-                await self._rest(TAKEN)
+                await self._rest(LOCK_RETRY)
 
-    def _read_alone(self, segment: Path, at: int) -> Read:
+    def _alone(self, read: Callable[..., Read], *given: Any) -> Read:
+        """What is read while nobody adds: a write that fails is taken back."""
         with self._spool.taken("lock"):
-            return self._spool.read(segment, at)
+            return read(*given)
 
     async def _append_in_time(self, read: Read) -> tuple[Read, int]:
         try:
@@ -100,21 +121,20 @@ class Draining:
         """
         items, refused = read.items, 0
         while items and not self._stopping.is_set():
-            together = TOGETHER if items is not read.items else 1
+            together = _together(items) if items is not read.items else 1
             some, items = items[:together], items[together:]
             refused += _refused(await asyncio.gather(*map(self._commit, some)))
         if items:
             raise Unavailable("the service stops")
         return read, refused
 
-    def _part_with(self, segment: Path, whole: "_Drained") -> None:
-        self._count += whole.count
-        if not (whole.unreadable or whole.refused):
+    def _remove_or_set_aside(self, segment: Path, progress: "_Progress") -> None:
+        self._count += progress.count
+        if not (progress.unreadable or progress.refused):
             self._spool.remove(segment)
             return
-        mend = "look at it, then remove it; renamed to .spool it is drained again. What a death cut short had no answer"
-        told = {"unreadable_bytes": whole.unreadable, "refused": whole.refused, "mend": mend}
-        _logger.error("spool_set_aside", source=self._spool.source, file=str(self._spool.set_aside(segment)), **told)
+        details = {"unreadable_bytes": progress.unreadable, "refused": progress.refused, "mend": _INSPECT}
+        _logger.error("spool_set_aside", source=self._spool.source, file=str(self._spool.set_aside(segment)), **details)
 
     def _tell_fault(self, error: OSError) -> None:
         if count := self._faults.count():
@@ -129,7 +149,7 @@ class Draining:
             return
 
 
-class _Drained:
+class _Progress:
     """What was done with a segment so far."""
 
     def __init__(self) -> None:
@@ -140,6 +160,16 @@ class _Drained:
         self.count += len(read.items)
         self.unreadable += read.unreadable
         self.refused += refused
+
+
+def _together(items: Sequence[Item]) -> int:
+    """How many of them, from the first on, the writer gets at a time."""
+    size = 0
+    for count, item in enumerate(items[:TOGETHER]):
+        size += 0 if isinstance(item, Probe) else len(item.body)
+        if count and size > MOST_BYTES:
+            return count
+    return min(len(items), TOGETHER)
 
 
 def _refused(outcomes: Sequence[Receipt | Unavailable]) -> int:

@@ -111,6 +111,15 @@ class DeliverySpool:
             begin = end
         return Read(items, unreadable, at + len(data))
 
+    def read_first(self, segment: Path) -> Read:
+        """The first delivery of a segment, while nobody adds to it; nothing where no whole one begins it."""
+        with segment.open("rb") as file:
+            data = file.read(_HEAD.size)
+            if data.startswith(self._mark) and len(data) == _HEAD.size:
+                data += file.read(_HEAD.unpack(data)[1])
+        end, item = self._item_at(data, 0)
+        return Read([], 0, 0) if item is None else Read([item], 0, end)
+
     def remove(self, segment: Path) -> None:
         """All of it is in the log."""
         segment.unlink()

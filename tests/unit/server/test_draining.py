@@ -1,14 +1,14 @@
 """What was spooled goes to the log in order, and waits where it must."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from adapters.server import DeliverySpool, Draining
 from adapters.server.frames import Item, pack
-from adapters.server.spool import Kept
+from adapters.server.spool import Kept, Read
 from adapters.sql import Entry, Receipt, Unavailable, Unstorable
 from core.event import Unreadable
 
@@ -24,6 +24,15 @@ def entry(body: bytes) -> Kept:
     return Kept(pack(Entry("captions", 1, [], body, None, b"k", Unreadable("x"))), behind=False)
 
 
+async def run_until_empty(spool: DeliverySpool, commit: Callable[[Item], Awaitable[Receipt | Unavailable]]) -> None:
+    draining = Draining(spool, commit)
+    running = asyncio.create_task(draining.run())
+    while not spool.is_empty():  # noqa: ASYNC110 - files tell nobody
+        await asyncio.sleep(0)
+    draining.stop()
+    await running
+
+
 def drain(spool: DeliverySpool, outcome: Callable[[int, bytes], Receipt | Unavailable]) -> list[bytes]:
     """What was handed in until the spool was empty. `outcome`: of a body, and how many were handed in by then."""
     asked: list[bytes] = []
@@ -35,15 +44,7 @@ def drain(spool: DeliverySpool, outcome: Callable[[int, bytes], Receipt | Unavai
         await asyncio.sleep(0)
         return answer
 
-    async def run() -> None:
-        draining = Draining(spool, commit)
-        running = asyncio.create_task(draining.run())
-        while not spool.is_empty():  # noqa: ASYNC110 - files tell nobody
-            await asyncio.sleep(0)
-        draining.stop()
-        await running
-
-    asyncio.run(run())
+    asyncio.run(run_until_empty(spool, commit))
     return asked
 
 
@@ -62,6 +63,62 @@ def test_while_the_log_is_away_the_first_one_alone_is_tried(spool: DeliverySpool
     asked = drain(spool, lambda asked, _: Unavailable("away") if asked < 5 else NEW)
 
     assert asked == [b"0"] * 5 + [b"1", b"2"]
+
+
+class Watched(DeliverySpool):
+    """Tells when a segment is read whole."""
+
+    def __init__(self, folder: Path, note: Callable[[], None]) -> None:
+        super().__init__("captions", folder, 1 << 30, b"key")
+        self._note = note
+
+    def read(self, segment: Path, at: int = 0) -> Read:
+        self._note()
+        return super().read(segment, at)
+
+
+def test_while_the_log_is_away_no_segment_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adapters.server.draining.LOOK", 0)
+    steps: list[str] = []
+    spool = Watched(tmp_path / "captions", lambda: steps.append("read"))
+    spool.append([entry(b"%d" % number) for number in range(3)])
+
+    def outcome(asked: int, _: bytes) -> Receipt | Unavailable:
+        steps.append("asked")
+        return Unavailable("away") if asked < 3 else NEW
+
+    assert drain(spool, outcome) == [b"0"] * 3 + [b"1", b"2"]
+    assert steps[:4] == ["asked"] * 3 + ["read"]
+
+
+def test_large_ones_go_to_the_writer_few_at_a_time(spool: DeliverySpool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adapters.server.draining.MOST_BYTES", 250)
+    spool.append([entry(b"%d" % number * 100) for number in range(6)] + [entry(b"x" * 300)])
+    under_way, together = 0, []
+
+    async def commit(_: Item) -> Receipt:
+        nonlocal under_way
+        under_way += 1
+        await asyncio.sleep(0)
+        together.append(under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return NEW
+
+    asyncio.run(run_until_empty(spool, commit))
+
+    assert (len(together), max(together)) == (7, 2)
+
+
+def test_a_segment_that_begins_with_a_frame_cut_short_is_drained_all_the_same(spool: DeliverySpool):
+    spool.append([entry(b"0")])
+    segment = spool.oldest()
+    assert segment is not None
+    segment.write_bytes(segment.read_bytes()[:-1])
+    spool.append([entry(b"1")])
+
+    assert drain(spool, lambda *_: NEW) == [b"1"]
+    assert spool.state().aside == 1
 
 
 def test_what_the_database_takes_in_no_form_is_set_aside_and_holds_nobody_up(spool: DeliverySpool):
