@@ -23,7 +23,7 @@ def here(database_url: str) -> Iterator[Place]:
 def in_the_past(here: Place, *times: int | None) -> list[Any]:
     """What every list told at each position, as of each of these seconds after NOON and for all time."""
     clocks: list[dict[str, Any]] = [
-        {"known_at_position": position} for position in range(1, here.api.reads.head() + 1, 3)
+        {"known_at_position": position} for position in range(1, here.api.reads.head() + 1, 5)
     ]
     happened: list[dict[str, Any]] = [
         {} if second is None else {"as_of": f"2023-11-14T22:{13 + (20 + second) // 60}:20Z"} for second in times
