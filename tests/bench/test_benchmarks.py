@@ -108,7 +108,7 @@ def test_a_long_stream_is_held_against_a_short_one_and_others_against_themselves
     figures = long(replace(place, databases=["sqlite"]))
 
     references = [figure.reference for figure in figures]
-    assert references == [*["to 100 events"] * 2, *["of 100 events"] * 7, None, "without"]
+    assert references == [*["to 100 events"] * 2, *["of 100 events"] * 7, "p50 of others", "without"]
 
 
 def test_a_ratio_decides_what_is_reached_and_a_value_where_there_is_none():

@@ -44,7 +44,7 @@ def timed(service: Service, path: str) -> tuple[Answer, float]:
 def await_waiting(service: Service, told: str) -> None:
     """Returns when the metrics tell how many wait."""
     while f"{told}\n".encode() not in service.send("GET", "/metrics").body:
-        pass
+        time.sleep(0.02)
 
 
 def test_an_empty_page_waits_for_the_event_that_fits_and_not_for_another(

@@ -32,7 +32,7 @@ FILTERS = [
     for name, one in filters.items()
 ]
 LISTS = {"sources", "streams", "measurements", "devices", "begun"}
-NO_FILTER = {"kind", "fingerprints", "limit", "before", "due"}
+NO_FILTER = {"kind", "fingerprints", "limit", "before", "floor", "due"}
 """What is due has a property of its own."""
 STATES = st.sampled_from(["unknown", "scanning", "completed"])
 WAYS = st.builds(
