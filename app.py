@@ -29,7 +29,7 @@ def create_app(settings: Settings) -> Flask:
         configure_logs()
     refuse_forwards(settings)
     parts = start(settings)
-    warn_of_left(settings, parts.ids)
+    warn_of_left(settings, parts.ids, parts.spooled_as)
     parts.sealer()
     parts.folding()
     parts.presence()
@@ -48,7 +48,7 @@ def serve(settings: Settings, asked: Serving) -> str | None:
     with closing(open_to_read(settings) if asked.read_only else start(settings)) as parts:
         warn(parts, asked.host)
         if not asked.read_only:
-            prepare(parts.settings, parts.ids)
+            prepare(parts.settings, parts.ids, parts.spooled_as)
         hand, works_behind = parts.handed(), parts.works_behind()
     with (
         listening(asked.host, settings.port, asked.processes) as sockets,

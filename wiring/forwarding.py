@@ -9,6 +9,7 @@ from adapters.config import ConfigError, Forward, Settings
 from adapters.http import Door
 from adapters.providers import build, reader
 from adapters.server import (
+    DeliverySpool,
     Draining,
     Forwarding,
     Handler,
@@ -32,8 +33,12 @@ def forwarding(parts: Parts, door: Door, link: Link, own: tuple[str, int]) -> Fo
     """Hands deliveries on, for one process; None where no source asks for it. `own`: where it listens."""
     handlers = {name: _handler(parts, name, one, own) for name, one in parts.forwards("proxy", "relay").items()}
     recorder = Recorder(link.append, now, "http")
-    kept = {name: Spooling(spool, link, parts.ids) for name, spool in spools(parts.settings, parts.ids).items()}
+    kept = {name: Spooling(spool, link, parts.ids) for name, spool in _spools(parts).items()}
     return Forwarding(handlers, parts.forwards("proxy").keys(), door, link, recorder, kept) if handlers else None
+
+
+def _spools(parts: Parts) -> dict[str, DeliverySpool]:
+    return spools(parts.settings, parts.ids, parts.spooled_as)
 
 
 def relays(
@@ -57,7 +62,7 @@ def background(
     polled = ((name, one.polling) for name, one in parts.settings.sources.items())
     return [
         *relays(parts, ask, commit),
-        *(Draining(spool, partial(outcome_of, link)) for spool in drained(parts.settings, parts.ids)),
+        *(Draining(spool, partial(outcome_of, link)) for spool in drained(parts.settings, parts.ids, parts.spooled_as)),
         *(
             Reconciling(reconciliation(parts, name, one, ask, commit), one.every / SECOND)
             for name, one in polled

@@ -27,11 +27,13 @@ from adapters.sql import (
     is_begun,
     is_standby,
     migrate,
+    name_spool,
     note_configuration,
     open_engine,
     opened_engine,
     record_imports,
     secrets_changed,
+    spooled_as,
 )
 from core.ids import Ids
 from core.note import Key
@@ -75,6 +77,7 @@ def open_to_read(settings: Settings) -> Parts:
             check_newest(engine)
             parts = wire(with_key_in_force(engine, settings, complete=False), engine)
             check_facts(parts)
+            parts = replace(parts, spooled_as=spooled_as(engine))
         except BaseException:
             engine.dispose()
             raise
@@ -89,6 +92,7 @@ def start(settings: Settings) -> Parts:
             _check_replica(parts.replica, parts)
         with closing(parts.log()) as log, _usable():
             record_imports(parts.engine, log, parts.recorder(log))
+            parts = replace(parts, spooled_as=(spooled_as if parts.read_only else name_spool)(parts.engine))
         return note(parts, "start")
     except BaseException:
         parts.close()

@@ -78,6 +78,7 @@ class Handed(NamedTuple):
     secrets_changed: Mapping[str, Instant]
     read_only: bool
     holder: str
+    spooled_as: str = ""
 
     def complete(self) -> "Handed":
         """With the files of the database, which a process has opened."""
@@ -91,6 +92,7 @@ class Parts:
 
     `secrets_changed`: when those of a source changed last, as far as that is known. `holder`: by which the process
     that delivers takes over what one before it held. It is made with the service, whose processes all have the same.
+    `spooled_as`: what the log's spools are named after, known from the start on.
     """
 
     settings: Settings
@@ -102,6 +104,7 @@ class Parts:
     signing: CurrentKey
     secrets_changed: Mapping[str, Instant] = field(default_factory=dict)
     holder: str = field(default_factory=partial(token_hex, 16))
+    spooled_as: str = ""
 
     def close(self) -> None:
         """Lets go of the databases."""
@@ -111,7 +114,7 @@ class Parts:
 
     def handed(self) -> Handed:
         """What another process of the service is wired from, but for the files that the first of them opens."""
-        return Handed(self.settings, None, self.secrets_changed, self.read_only, self.holder)
+        return Handed(self.settings, None, self.secrets_changed, self.read_only, self.holder, self.spooled_as)
 
     def code(self) -> Code:
         """What folds here."""
@@ -185,7 +188,7 @@ class Parts:
         """Whether there is work that no sender waits for: a source that is relayed or reconciled, or a spool."""
         polled = (one.polling for one in self.settings.sources.values())
         polls = any(one is not None and one.every is not None for one in polled)
-        return polls or bool(self.forwards("relay")) or bool(drained(self.settings, self.ids))
+        return polls or bool(self.forwards("relay")) or bool(drained(self.settings, self.ids, self.spooled_as))
 
     def presence(self) -> Presence:
         """A thread that registers the service in its database."""
@@ -219,7 +222,7 @@ class Parts:
             clock=now,
             threads=THREADS,
             relayed=self.forwards("relay").keys(),
-            spools=SpoolStates(self.settings, self.ids),
+            spools=SpoolStates(self.settings, self.ids, self.spooled_as),
             notary=self.notary(),
             probe=partial(probe, append),
             plans=Plans(self.engine, lambda by: self.replay(partial(recorder.record, by=by)), now),
@@ -278,7 +281,12 @@ def wire_handed(handed: Handed, *, keeps: bool = False) -> Parts:
         make=False,
         read_only=handed.read_only,
     )
-    return replace(wire(handed.settings, engine), secrets_changed=handed.secrets_changed, holder=handed.holder)
+    return replace(
+        wire(handed.settings, engine),
+        secrets_changed=handed.secrets_changed,
+        holder=handed.holder,
+        spooled_as=handed.spooled_as,
+    )
 
 
 def note_access(kind: str, /, by: str | None = None, hourly: str | None = None, **what: Any) -> int:  # noqa: ARG001 - each time is a line

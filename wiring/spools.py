@@ -1,4 +1,7 @@
-"""Where deliveries wait for a database that takes none: files of this machine, one folder for each source."""
+"""Where deliveries wait for a database that takes none: files of this machine, a folder for each source of a log.
+
+`log`: what its spools are named after. Another log's are never taken in, also where both share `spool_folder`.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,33 +16,33 @@ from core.ids import Ids
 _logger = structlog.get_logger()
 
 
-def spools(settings: Settings, ids: Ids) -> dict[str, DeliverySpool]:
+def spools(settings: Settings, ids: Ids, log: str) -> dict[str, DeliverySpool]:
     """Those of the sources that spool, by name."""
     forwards = {name: one.forward for name, one in settings.sources.items()}
     return {
-        name: DeliverySpool(name, settings.service.spool_folder / name, one.spool, ids.subkey("spool"))
+        name: DeliverySpool(name, settings.service.spool_folder / log / name, one.spool, ids.subkey("spool"))
         for name, one in forwards.items()
         if one is not None and one.spool is not None
     }
 
 
-def others(settings: Settings, ids: Ids) -> list[DeliverySpool]:
+def others(settings: Settings, ids: Ids, log: str) -> list[DeliverySpool]:
     """Those of the other sources, which may have spooled once."""
-    spooling, folder = spools(settings, ids), settings.service.spool_folder
+    spooling, folder = spools(settings, ids, log), settings.service.spool_folder / log
     names = (name for name in settings.sources if name not in spooling)
     return [DeliverySpool(name, folder / name, 0, ids.subkey("spool")) for name in names]
 
 
-def drained(settings: Settings, ids: Ids) -> list[DeliverySpool]:
+def drained(settings: Settings, ids: Ids, log: str) -> list[DeliverySpool]:
     """What is to be drained: what sources spool into, and where others left something."""
-    return [*spools(settings, ids).values(), *(one for one in others(settings, ids) if _may_hold(one))]
+    return [*spools(settings, ids, log).values(), *(one for one in others(settings, ids, log) if _may_hold(one))]
 
 
 class SpoolStates:
     """What waits in each now, told to who watches the service; of sources that spool no more, where something does."""
 
-    def __init__(self, settings: Settings, ids: Ids) -> None:
-        self._spooling, self._others = spools(settings, ids).values(), others(settings, ids)
+    def __init__(self, settings: Settings, ids: Ids, log: str) -> None:
+        self._spooling, self._others = spools(settings, ids, log).values(), others(settings, ids, log)
         self._faults = Quiet()
 
     def __call__(self) -> list[SpoolState]:
@@ -61,34 +64,38 @@ class SpoolStates:
             _logger.error("spool_unusable", source=spool.source, reason=error.strerror, count=count, mend=mend)
 
 
-def warn_of_left(settings: Settings, ids: Ids) -> None:
+def warn_of_left(settings: Settings, ids: Ids, log: str) -> None:
     """Tells what waits where nobody drains."""
-    if left := [one.source for one in drained(settings, ids)]:
+    if left := [one.source for one in drained(settings, ids, log)]:
         mend = "these deliveries are not in the log yet, and only `hookfold serve` takes them in: run it"
         _logger.warning("spool_left", sources=left, folder=str(settings.service.spool_folder), mend=mend)
 
 
-def prepare(settings: Settings, ids: Ids) -> None:
+def prepare(settings: Settings, ids: Ids, log: str) -> None:
     """Makes the folders. Raises ConfigError where nothing can be kept in one; tells of what nobody will take in."""
-    for name, spool in spools(settings, ids).items():
+    for name, spool in spools(settings, ids, log).items():
         try:
             spool.prepare()
         except OSError as error:
             mend = f"{spool.folder} cannot be used ({error.strerror}): let the service write there, or name another"
             key = f"sources.{name}.on_store_failure"
             raise ConfigError(settings.path, key, f"{mend} with service.spool_folder") from error
+    folder = settings.service.spool_folder
     try:
-        _warn_of_strangers(settings.service.spool_folder, settings.sources)
+        _warn_of_strangers(folder, log, settings.sources)
     except OSError as error:
-        mend = "let the service read there: whether it holds deliveries of other sources is not known"
-        folder = str(settings.service.spool_folder)
-        _logger.warning("spool_unusable", folder=folder, reason=error.strerror, mend=mend)
+        mend = "let the service read there: whether it holds deliveries of other sources or logs is not known"
+        _logger.warning("spool_unusable", folder=str(folder), reason=error.strerror, mend=mend)
 
 
-def _warn_of_strangers(folder: Path, sources: Mapping[str, object]) -> None:
+def _warn_of_strangers(folder: Path, log: str, sources: Mapping[str, object]) -> None:
     """Raises OSError."""
-    for left in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if left.name not in sources and any(left.glob("*.spool")):
+    own = folder / log
+    for left in sorted({one.parent for one in folder.glob("*/*/*.spool")}):
+        if left.parent != own:
+            mend = f"only a service of that log takes them in: serve it; if that log is gone, move the folder to {own}"
+            _logger.warning("spool_of_another_log", source=left.name, folder=str(left), mend=mend)
+        elif left.name not in sources:
             mend = (
                 "these deliveries are in no log: configure the source again to have them taken in, or remove the folder"
             )

@@ -61,7 +61,7 @@ class DeliverySpool:
         with self.taken("lock"):
             _sync_folders(self.folder)
             with suppress(PermissionError):  # one that we may only pass through is not ours: it was there before
-                _sync_folder(self.folder.parent.parent)
+                _sync_folder(self.folder.parent.parent.parent)
 
     def is_empty(self) -> bool:
         """Whether nothing waits; it costs a look into a folder with a few names."""
@@ -211,9 +211,9 @@ def _append(segment: Path, frames: bytes) -> None:
 
 
 def _sync_folders(folder: Path) -> None:
-    """Of a source, and the one that all of them are in: either may be new."""
-    _sync_folder(folder)
-    _sync_folder(folder.parent)
+    """Of a source, of a log, and the one that all of them are in: each may be new."""
+    for one in (folder, folder.parent, folder.parent.parent):
+        _sync_folder(one)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -60,7 +60,15 @@ from adapters.sql.replay.plans import Plan, Plans
 from adapters.sql.replay.replay import Part, Replay
 from adapters.sql.replay.reread import Rereader
 from adapters.sql.service.configured import TOKENS, Configured, note_configuration, secrets_changed
-from adapters.sql.service.first_use import claim, claimed_sources, claims, held_otherwise, is_begun
+from adapters.sql.service.first_use import (
+    claim,
+    claimed_sources,
+    claims,
+    held_otherwise,
+    is_begun,
+    name_spool,
+    spooled_as,
+)
 from adapters.sql.service.presence import Presence
 from adapters.sql.transfer.export_reader import (
     ExportedDelivery,
@@ -202,6 +210,7 @@ __all__ = [
     "leave",
     "measurement_id",
     "migrate",
+    "name_spool",
     "note_configuration",
     "open_engine",
     "opened_engine",
@@ -218,6 +227,7 @@ __all__ = [
     "secrets_changed",
     "seldom_collecting",
     "spare_cores",
+    "spooled_as",
     "time_limit",
     "to_event",
 ]

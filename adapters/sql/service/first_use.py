@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from secrets import token_hex
 
 from sqlalchemy import Engine, select, text
 
@@ -12,6 +13,7 @@ from adapters.sql.database.tables import service
 from adapters.sql.database.transactions import writing
 
 _SOURCE = "source:"
+_SPOOL = "spool"
 _CLAIM = text("INSERT INTO service (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING")
 
 
@@ -28,6 +30,19 @@ def claims(engine: Engine) -> dict[str, str]:
     """Every fact that the database was first used with."""
     with engine.connect() as connection:
         return dict(connection.execute(select(service.c.name, service.c.value)).all())
+
+
+def spooled_as(engine: Engine) -> str:
+    """What the log's spools are named after, so that no other log takes them; empty where it had no start yet."""
+    return claims(engine).get(_SPOOL, "")
+
+
+def name_spool(engine: Engine) -> str:
+    """The same; the first start makes the name."""
+    if name := spooled_as(engine):
+        return name
+    made = {_SPOOL: token_hex(8)}
+    return (made | claim(engine, made))[_SPOOL]
 
 
 def claimed_sources(engine: Engine) -> dict[str, str]:

@@ -1,16 +1,21 @@
 """A source whose handler stands behind us is configured whole, or the start says what is missing."""
 
+from contextlib import closing
+
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from adapters.config import ConfigError, Forward, load
-from adapters.server.spool import Kept
+from adapters.server.spool import DeliverySpool, Kept
 from app import create_app
 from core.ids import Ids
 from wiring.forwarding import refuse_loops
+from wiring.opening import open_parts, start
 from wiring.spools import SpoolStates, drained, prepare, spools, warn_of_left
 
 SECOND = 1_000_000
+LOG = "0123456789abcdef"
 TO = 'forward_to = "http://127.0.0.1:3000/hooks/"\n'
 PROXY = 'mode = "proxy"\n'
 RELAY = 'mode = "relay"\n'
@@ -70,7 +75,7 @@ def test_a_spool_that_cannot_be_used_stops_the_start(settings, tmp_path):
     loaded = settings("wms", PROXY + TO + 'on_store_failure = "spool"\n')
 
     with pytest.raises(ConfigError) as refused:
-        prepare(loaded, Ids(b"a secret for tests only, 32 byte"))
+        prepare(loaded, Ids(b"a secret for tests only, 32 byte"), LOG)
 
     assert "sources.one.on_store_failure" in str(refused.value)
     assert "service.spool_folder" in str(refused.value)
@@ -79,41 +84,77 @@ def test_a_spool_that_cannot_be_used_stops_the_start(settings, tmp_path):
 def test_what_a_source_left_is_taken_in_though_it_spools_no_more(settings, tmp_path):
     ids = Ids(b"a secret for tests only, 32 byte")
     spooling, recording = settings("wms", PROXY + TO + 'on_store_failure = "spool"\n'), settings("wms", "")
-    before = [one.source for one in drained(recording, ids)]
+    before = [one.source for one in drained(recording, ids, LOG)]
 
-    spools(spooling, ids)["one"].append([Kept(b"what waits", behind=False)])
+    spools(spooling, ids, LOG)["one"].append([Kept(b"what waits", behind=False)])
 
-    assert (before, [one.source for one in drained(recording, ids)]) == ([], ["one"])
+    assert (before, [one.source for one in drained(recording, ids, LOG)]) == ([], ["one"])
 
 
 def test_what_is_left_where_nobody_drains_is_told(settings):
     ids = Ids(b"a secret for tests only, 32 byte")
     spooling, recording = settings("wms", PROXY + TO + 'on_store_failure = "spool"\n'), settings("wms", "")
     with capture_logs() as before:
-        warn_of_left(recording, ids)
-    states = SpoolStates(recording, ids)()
+        warn_of_left(recording, ids, LOG)
+    states = SpoolStates(recording, ids, LOG)()
 
-    spools(spooling, ids)["one"].append([Kept(b"what waits", behind=False)])
+    spools(spooling, ids, LOG)["one"].append([Kept(b"what waits", behind=False)])
 
     with capture_logs() as behind:
-        warn_of_left(recording, ids)
+        warn_of_left(recording, ids, LOG)
     assert (before, states) == ([], [])
     assert [(one["event"], one["sources"]) for one in behind] == [("spool_left", ["one"])]
-    assert [one.source for one in SpoolStates(recording, ids)()] == ["one"]
+    assert [one.source for one in SpoolStates(recording, ids, LOG)()] == ["one"]
 
 
 @pytest.mark.parametrize("text", ["", PROXY + TO + 'on_store_failure = "spool"\n'])
 def test_a_folder_that_cannot_be_read_is_told_and_ends_neither_start_nor_watching(settings, tmp_path, text):
     ids, loaded = Ids(b"a secret for tests only, 32 byte"), settings("wms", text)
-    (tmp_path / "spool").mkdir()
-    (tmp_path / "spool" / "one").touch()
+    (tmp_path / "spool" / LOG).mkdir(parents=True)
+    (tmp_path / "spool" / LOG / "one").touch()
 
     with capture_logs() as lines:
-        states = SpoolStates(loaded, ids)()
+        states = SpoolStates(loaded, ids, LOG)()
 
     assert states == []
     assert [(one["event"], one["source"]) for one in lines] == [("spool_unusable", "one")]
-    assert [one.source for one in drained(loaded, ids)] == ["one"]
+    assert [one.source for one in drained(loaded, ids, LOG)] == ["one"]
+
+
+def test_what_waits_for_another_log_is_told_and_left_alone(settings):
+    ids, loaded = Ids(b"a secret for tests only, 32 byte"), settings("wms", PROXY + TO + 'on_store_failure = "spool"\n')
+    spools(loaded, ids, "another")["one"].append([Kept(b"what waits", behind=False)])
+
+    with capture_logs() as lines:
+        prepare(loaded, ids, LOG)
+
+    assert [(one["event"], one["source"]) for one in lines] == [("spool_of_another_log", "one")]
+    assert [one.is_empty() for one in drained(loaded, ids, LOG)] == [True]
+
+
+def test_what_waits_for_a_source_that_is_no_more_is_told(settings, tmp_path):
+    ids, loaded = Ids(b"a secret for tests only, 32 byte"), settings("wms", "")
+    DeliverySpool("gone", tmp_path / "spool" / LOG / "gone", 1_000, b"key").append([Kept(b"x", behind=False)])
+
+    with capture_logs() as lines:
+        prepare(loaded, ids, LOG)
+
+    assert [(one["event"], one["source"]) for one in lines] == [("spool_of_no_source", "gone")]
+
+
+def test_a_log_keeps_the_name_of_its_spools_and_another_has_another(settings, tmp_path):
+    loaded = settings("wms", "")
+    other = msgspec.structs.replace(loaded, database_url=f"sqlite:///{tmp_path}/other")
+
+    with closing(open_parts(loaded, begin=True)), closing(open_parts(other, begin=True)):
+        names = []
+        for one in (loaded, loaded, other):
+            with closing(start(one)) as parts:
+                names.append((parts.spooled_as, parts.handed().spooled_as))
+
+    assert names[0] == names[1] != names[2]
+    assert len(names[0][0]) == 16
+    assert all(name == handed for name, handed in names)
 
 
 def test_without_a_mode_we_answer_ourselves(settings):
