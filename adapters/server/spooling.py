@@ -15,6 +15,10 @@ from core.ids import Ids
 PATIENCE = 2.0
 """Seconds for the log to commit a delivery, after which it is spooled; the handler still needs time to answer."""
 
+FRESH = 0.05
+"""Seconds for which a look into the folder holds: other processes add to it, too."""
+LOOKED = 0.5
+"""Seconds for such a look, after which the log is asked."""
 SYNCED = 4.0
 """Seconds for the file to be synced."""
 WITHIN = 6.0
@@ -39,6 +43,9 @@ class Spooling:
         self._waiting: list[tuple[Kept, Future[bool]]] = []
         self._bytes = 0
         self._writing: Task[None] | None = None
+        self._waits = False
+        self._looking: Task[None] | None = None
+        self._look_after = 0.0
         self._spooled, self._refused = Quiet(), Quiet()
 
     async def take(self, item: Item) -> Receipt | Unavailable:
@@ -64,9 +71,30 @@ class Spooling:
     async def _queues(self, item: Item) -> bool:
         """Whether it waits behind others now. Where none waits, or it cannot, the log is asked."""
         try:
-            return not self._spool.is_empty() and await self._keep(item, behind=True)
+            return await self._others_wait() and await self._keep(item, behind=True)
         except (OSError, SpoolFullError):
             return False
+
+    async def _others_wait(self) -> bool:
+        """Looked up in a thread, or a disk that hangs would hold up every source. Raises OSError.
+
+        Once some wait, only an append can tell that none does any more.
+        """
+        loop = asyncio.get_running_loop()
+        if not self._waits and loop.time() >= self._look_after:
+            self._looking = self._looking or loop.create_task(self._look())
+            async with asyncio.timeout(LOOKED):
+                await asyncio.shield(self._looking)
+        return self._waits
+
+    async def _look(self) -> None:
+        try:
+            self._waits = not await asyncio.to_thread(self._spool.is_empty) or self._waits
+        except OSError:  # the next append tells of it
+            pass
+        finally:
+            self._looking = None
+            self._look_after = asyncio.get_running_loop().time() + FRESH
 
     async def _commit(self, item: Item) -> Receipt | Unavailable:
         try:
@@ -104,6 +132,7 @@ class Spooling:
         error: Exception | None = None
         try:
             outcomes = await asyncio.to_thread(self._spool.append, waiting)
+            self._waits = outcomes[-1]  # where any is kept, so is the last one
         except Exception as raised:  # noqa: BLE001 - whoever waits for it raises it
             error = raised
         self._bytes -= sum(len(one.packed) for one in waiting)

@@ -34,7 +34,11 @@ class Log:
 class Counted(DeliverySpool):
     """Counts how often it is written to."""
 
-    written = 0
+    written = looks = 0
+
+    def is_empty(self) -> bool:
+        self.looks += 1
+        return super().is_empty()
 
     def append(self, kept: Sequence[Kept]) -> list[bool]:
         self.written += 1
@@ -119,6 +123,66 @@ def test_a_folder_that_takes_nothing_is_refused_as_well(tmp_path: Path):
 
     assert isinstance(refused, Unavailable)
     assert take(spool_in(tmp_path), Log(NEW), [b"1"]) == [NEW]
+
+
+def test_deliveries_of_a_moment_share_one_look_into_the_folder(tmp_path: Path):
+    spool = spool_in(tmp_path)
+
+    assert take(spool, Log(NEW), [b"%d" % number for number in range(50)]) == [NEW] * 50
+
+    assert (spool.looks, spool.written) == (1, 0)
+
+
+def test_what_follows_one_that_was_spooled_queues_behind_it_until_the_spool_is_drained(tmp_path: Path):
+    spool, log = spool_in(tmp_path), Log(Unavailable("away"))
+
+    async def run() -> list[Receipt | Unavailable]:
+        spooling = Spooling(spool, cast(Link, log), IDS)
+
+        async def deliver(body: bytes) -> Receipt | Unavailable:
+            return await spooling.take(Entry("captions", 1, [], body, None, body, Unreadable("x")))
+
+        outcomes = [await deliver(b"1")]
+        log.outcome = NEW
+        outcomes.append(await deliver(b"2"))
+        segment = spool.oldest()
+        assert segment is not None
+        spool.remove(segment)
+        return [*outcomes, await deliver(b"3"), await deliver(b"4")]
+
+    assert asyncio.run(run()) == [SPOOLED, SPOOLED, NEW, NEW]
+    assert spool.is_empty()
+
+
+class Unseen(DeliverySpool):
+    """In a folder that can be looked into once it is let go."""
+
+    let_go = Event()
+
+    def is_empty(self) -> bool:
+        self.let_go.wait(20)
+        return super().is_empty()
+
+
+def test_a_folder_that_hangs_keeps_no_delivery_from_the_log(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("adapters.server.spooling.LOOKED", 0.01)
+    spool = Unseen("captions", tmp_path / "captions", 1 << 20, b"key")
+
+    class Freeing(Log):
+        """The folder answers only after the log was asked."""
+
+        def commit(self, item: Item, tell: Callable[[Receipt | Unavailable], None]) -> None:
+            hung.append(not spool.let_go.is_set())
+            spool.let_go.set()
+            super().commit(item, tell)
+
+    hung: list[bool] = []
+    timer = Timer(2, spool.let_go.set)
+    timer.start()
+    outcomes = take(spool, Freeing(NEW), [b"1"])
+    timer.cancel()
+
+    assert (outcomes, hung) == ([NEW], [True])
 
 
 class Hung(DeliverySpool):
