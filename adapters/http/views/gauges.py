@@ -69,8 +69,10 @@ class Gauges:
         return Gauge(name, words, labels, registry=self.registry)
 
     def look_at_spools(self) -> None:
-        """They are no matter of the database."""
+        """They are no matter of the database. One that is told no more has no figure any more."""
         now = self._api.clock()
+        for gauge in self._spools:
+            gauge.clear()
         for one in self._api.spools():
             age = 0 if one.oldest_at is None else max(now - one.oldest_at, 0)
             for gauge, value in zip(self._spools, (one.size, age / SECOND, one.aside), strict=True):
