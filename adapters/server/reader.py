@@ -103,9 +103,10 @@ class Reader:
         return self._weight + self._around + self._size if self.receiving else 0
 
     def drop(self) -> None:
-        """Nothing more is read, and what has begun is let go."""
+        """Nothing more is read, and what has begun is let go: the parser holds what it has of a header."""
         self._ended, self.receiving = True, False
         self._headers, self._body = [], b""
+        self._parser = _parser(self)
         self._break_off()
 
     def _break_off(self) -> None:

@@ -1,5 +1,6 @@
 """Requests arrive whole, however the connection cuts them; what is none is refused, and ends the connection."""
 
+import tracemalloc
 from itertools import pairwise
 
 import msgspec
@@ -223,6 +224,20 @@ def test_what_a_request_takes_is_known_before_it_is_whole_and_dropped_with_it():
 
     assert reader.held == 0
     assert reader.feed(b"c:d\r\n") == []
+
+
+def test_what_the_parser_has_of_a_header_is_dropped_with_the_request():
+    reader = Reader(LIMIT)
+    tracemalloc.start()
+    reader.feed(b"POST / HTTP/1.1\r\nHost: example.com\r\nX-Long: " + b"x" * 60_000)
+    held, _ = tracemalloc.get_traced_memory()
+
+    reader.drop()
+
+    left, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held > 60_000
+    assert left < 10_000
 
 
 @pytest.mark.parametrize(
