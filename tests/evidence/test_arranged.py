@@ -15,7 +15,7 @@ from tests.support.random_streams import streams
 
 
 @pytest.mark.parametrize("machine", ["measurement", "session"])
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_its_steps_are_those_of_the_trace(machine: str, data: st.DataObject):
     events = data.draw(streams(machine))

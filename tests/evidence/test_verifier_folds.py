@@ -18,7 +18,7 @@ from tests.support.streams import stream
 
 
 @pytest.mark.parametrize(("machine", "provider"), [("measurement", "wms"), ("session", "mentraos")])
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_the_verifier_and_the_fold_agree_on_every_step(machine: str, provider: str, data: st.DataObject):
     drawn, word = (

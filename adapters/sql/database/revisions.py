@@ -81,8 +81,8 @@ def upgrade(connection: Connection, target: str) -> None:
 
 def _revisions(connection: Connection) -> tuple[str | None, str]:
     made = inspect(connection).has_table("alembic_version")
-    current = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if made else None
-    return current, _newest()
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars() if made else ()
+    return "+".join(sorted(found)) or None, _newest()
 
 
 @cache

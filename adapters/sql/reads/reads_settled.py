@@ -23,7 +23,8 @@ class Unchanged:
 
     Those whose keys came with two bodies do not: which of the conflicts were known then, a row does not say.
     `versions`: those that hold the present; none where it would have to be folded. `received`: the log's last position
-    when `as_of` was; all up to there had happened that has no time of its own.
+    when `as_of` was; events without a time of their own had happened by then if they are not after it. A device that
+    was only mentioned has no event: when it was named first, its row does not say.
     """
 
     clocks: Clocks
@@ -38,7 +39,7 @@ class Unchanged:
         )
         position = min(self.clocks.position, self.received)
         its = [_its.fingerprint.in_(self.versions), _its.position <= position, _its.conflicts == "", ~waits]
-        return its if self.clocks.as_of is None else [*its, _had_happened(self.clocks.as_of)]
+        return its if self.clocks.as_of is None else [*its, _its.position > 0, _had_happened(self.clocks.as_of)]
 
 
 def settled(some: Sequence[Named], which: Unchanged) -> Select[Any]:
