@@ -21,6 +21,9 @@ class CursorContent(msgspec.Struct, array_like=True):
     after: Any
 
 
+_content = msgspec.msgpack.Decoder(CursorContent)
+
+
 class Cursors:
     """Seals and opens cursors under a key of 32 bytes."""
 
@@ -36,7 +39,7 @@ class Cursors:
         """Raises BadRequest unless it was sealed here, for this path."""
         try:
             sealed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-            opened = msgspec.msgpack.decode(self._cipher.decrypt(sealed, [path.encode()]), type=CursorContent)
+            opened = _content.decode(self._cipher.decrypt(sealed, [path.encode()]))
         except (ValueError, InvalidTag, msgspec.MsgspecError):
             raise BadRequest("cursor: not one that this list gave", parameter="cursor") from None
         if self.seal(path, opened) != cursor:  # base64 has several spellings of some bytes

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -71,11 +72,17 @@ def _check_digits(query: msgspec.Struct, parameters: Mapping[str, str]) -> None:
             raise BadRequest(f"{name}: expected a whole number", parameter=name)
 
 
+_preparing = Lock()
+"""Msgspec prepares a type when it first meets it: a process in which many threads began at once crashed in its code."""
+
+
 def _converted(kind: type[S], given: Mapping[str, Any], *, strict: bool) -> S:
     for name in given:
         if name not in kind.__struct_encode_fields__:
             known = ", ".join(sorted(kind.__struct_encode_fields__))
             raise BadRequest(f"{name}: unknown here; known: {known}", parameter=name)
+    with _preparing:
+        msgspec.json.Decoder(kind)
     try:
         return msgspec.convert(given, kind, strict=strict, dec_hook=parse_word)
     except msgspec.ValidationError as error:
