@@ -36,6 +36,9 @@ LONGEST_LIST = 900_000
 VERIFIER = Path(__file__).with_name("verify.py")
 
 
+_step = msgspec.json.Decoder(Step)
+
+
 class Made(NamedTuple):
     """A bundle: the name of its file, its bytes in a file that is at its beginning, and how many there are."""
 
@@ -180,7 +183,7 @@ class _Bundle:
         write(msgspec.json.encode(about)[:-1] + b',"told":{"state":' + msgspec.json.encode(_state(self._state)))
         between = b',"steps":[\n'
         for line in steps:
-            step = msgspec.json.decode(line, type=Step)
+            step = _step.decode(line)
             step.measurement_id = names.get(step.measurement)
             write(between + msgspec.json.encode(step))
             between = b",\n"

@@ -20,10 +20,10 @@ WHOLE = {11, 12, 13, 14, 15, 16, COUNT}
 """Positions of which every byte is altered: one of every kind, beside a node's edge, and the last one."""
 
 STRIDE = 23
-"""Of the other events, every so manieth byte."""
+"""Of the other events, every 23rd byte."""
 
 ON_POSTGRESQL = 4
-"""Of all these, every so manieth is altered on PostgreSQL, too: what a byte means to the tree has no part in it."""
+"""Of all these, one in four is altered on PostgreSQL, too: what a byte means to the tree has no part in it."""
 
 SINGLE = 1 << 63
 

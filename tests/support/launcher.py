@@ -78,7 +78,7 @@ def main(control: socket.socket) -> None:
 
     import app  # noqa: F401
 
-    gc.freeze()  # nobody who was forked looks through all of that, and copies it by that
+    gc.freeze()  # the collector of a forked process does not touch, and so copy, these pages
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         request, files, _, _ = socket.recv_fds(control, _LONGEST, 2)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -73,7 +74,16 @@ def _check_digits(query: msgspec.Struct, parameters: Mapping[str, str]) -> None:
 
 
 _preparing = Lock()
-"""Msgspec prepares a type when it first meets it: a process in which many threads began at once crashed in its code."""
+
+
+@cache
+def prepare(kind: type[msgspec.Struct]) -> None:
+    """Has msgspec prepare a type before anything is converted to it, one thread at a time.
+
+    It does so when it first meets a type, and a thread that converts meanwhile reads a null pointer (msgspec 0.22.0).
+    """
+    with _preparing:
+        msgspec.json.Decoder(kind)
 
 
 def _converted(kind: type[S], given: Mapping[str, Any], *, strict: bool) -> S:
@@ -81,8 +91,7 @@ def _converted(kind: type[S], given: Mapping[str, Any], *, strict: bool) -> S:
         if name not in kind.__struct_encode_fields__:
             known = ", ".join(sorted(kind.__struct_encode_fields__))
             raise BadRequest(f"{name}: unknown here; known: {known}", parameter=name)
-    with _preparing:
-        msgspec.json.Decoder(kind)
+    prepare(kind)
     try:
         return msgspec.convert(given, kind, strict=strict, dec_hook=parse_word)
     except msgspec.ValidationError as error:

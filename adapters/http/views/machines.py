@@ -6,6 +6,7 @@ import msgspec
 
 from adapters.config import Scope
 from adapters.http.framework import queries
+from adapters.http.framework.parameters import prepare
 from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask, Listing, Routes, listing_of
 from core.fold import MACHINES, Kind
@@ -40,6 +41,9 @@ class Region(msgspec.Struct):
     initial: str
     transitions: list[Transition]
     mermaid: str
+
+
+prepare(Region)
 
 
 class MachineDescription(msgspec.Struct, kw_only=True):

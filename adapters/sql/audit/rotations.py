@@ -41,6 +41,9 @@ class _Told(msgspec.Struct):
     note: str
 
 
+_said = msgspec.json.Decoder(_Told)
+
+
 def noted_rotations(connection: Connection) -> list[Rotation]:
     """Every rotation in the order of the log, as the service noted it. The notes bear signatures: verify them."""
     rows = connection.execute(_NOTED).all()
@@ -57,4 +60,4 @@ def _told(rows: Iterable[Any]) -> Iterator[Rotation]:
     for position, body in rows:
         if body is not None:
             with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                yield Rotation(position, msgspec.json.decode(body, type=_Told).note)
+                yield Rotation(position, _said.decode(body).note)

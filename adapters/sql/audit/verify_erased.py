@@ -34,6 +34,9 @@ class _Told(msgspec.Struct):
         return self.left_out or stream in self.streams or position in self.positions
 
 
+_said = msgspec.json.Decoder(_Told)
+
+
 def check_erasures(connection: Connection, after: int, end: int) -> None:
     """Raises Found for the first payload behind `after` up to `end` that is erased while no later event says so."""
     gone = connection.execute(_GONE, {"after": after, "end": end}).all()
@@ -51,6 +54,6 @@ def _told(connection: Connection, position: int) -> _Told | None:
     if row is None or row[0] not in {"erased", "left_out"} or row[1] is None:
         return None
     try:
-        return _Told(left_out=True) if row[0] == "left_out" else msgspec.json.decode(row[1], type=_Told)
+        return _Told(left_out=True) if row[0] == "left_out" else _said.decode(row[1])
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None

@@ -28,6 +28,9 @@ class _Told(msgspec.Struct):
     position: int
 
 
+_said = msgspec.json.Decoder(_Told)
+
+
 def check_retractions(connection: Connection, head: int) -> None:
     """Raises Found for the first event that is skipped and not told of, or the other way round.
 
@@ -61,4 +64,4 @@ def _told(rows: Sequence[Any]) -> Iterator[tuple[int, int | None]]:
             yield at, None
         elif body is not None:
             with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                yield at, msgspec.json.decode(body, type=_Told).position
+                yield at, _said.decode(body).position

@@ -37,6 +37,9 @@ _DAY: Instant = 86_400 * SECOND
 _CONFIRM = "UPDATE replays SET status = 'replaying', told_by = ? WHERE id = ? AND status = 'planned'"
 
 
+_difference = msgspec.json.Decoder(Difference)
+
+
 class Plan(msgspec.Struct):
     """A planned replay. `report` is a Difference as JSON, once it is worked out; `told_by` the process at work."""
 
@@ -50,7 +53,7 @@ class Plan(msgspec.Struct):
 
     def difference(self) -> Difference | None:
         """What would change, as far as it is worked out."""
-        return msgspec.json.decode(self.report, type=Difference) if self.report else None
+        return _difference.decode(self.report) if self.report else None
 
 
 class Plans:

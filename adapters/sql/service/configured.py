@@ -41,6 +41,9 @@ class Configured(msgspec.Struct, frozen=True):
     api_key: dict[str, str] = {}
 
 
+_sources = msgspec.json.Decoder(dict[str, Configured])
+
+
 _ABSENT = Configured("", settings={})
 _OURS = {OWN: Configured(OWN)}
 
@@ -92,7 +95,7 @@ def _document(sources: Mapping[str, Configured]) -> str:
 
 
 def _noted(document: str) -> dict[str, Configured]:
-    return msgspec.json.decode(document, type=dict[str, Configured])
+    return _sources.decode(document)
 
 
 def _held(engine: Engine, new: str) -> str:
