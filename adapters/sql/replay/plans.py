@@ -65,14 +65,15 @@ class Plans:
 
     def __init__(self, engine: Engine, replay: Callable[[str | None], Replay], clock: Callable[[], Instant]) -> None:
         self._transactions = Transactions(engine)
+        self._written = self._transactions
         self._replay = replay
         self._clock = clock
         self._working: set[tuple[str, str]] = set()
 
     def read_from(self, engine: Engine) -> "Plans":
-        """The same plans, asked of another database that has them."""
+        """The same plans, asked of a database that follows the one they are written to."""
         other = Plans(engine, self._replay, self._clock)
-        other._working = self._working
+        other._written, other._working = self._written, self._working
         return other
 
     def newest(self) -> list[Plan]:
@@ -151,8 +152,13 @@ class Plans:
         return self._clock() - plan.asked_at < _DAY if running is None else running
 
     def _as_it_is(self, plan: Plan) -> Plan:
-        if plan.status in {PLANNING, REPLAYING} and not self._is_at_work(plan):
-            plan.status, plan.error = FAILED, "the process that was at work has ended: plan it again"
+        if plan.status not in {PLANNING, REPLAYING} or self._is_at_work(plan):
+            return plan
+        # Who works writes the outcome and ends then: it may stand there since the plan was read.
+        (found,) = self._read(self._written, _ONE, plan.id) or [plan]
+        if found.status != plan.status:
+            return self._as_it_is(found)
+        plan.status, plan.error = FAILED, "the process that was at work has ended: plan it again"
         return plan
 
     def _compare(self, plan: Plan) -> None:
@@ -170,6 +176,10 @@ class Plans:
             cursor.execute(sql.replace("?", self._transactions.dialect.mark), (*changes.values(), plan.id))
 
     def _ask(self, sql: str, *parameters: str) -> list[Plan]:
-        with self._transactions.reading() as cursor:
-            cursor.execute(sql.replace("?", self._transactions.dialect.mark), parameters)
-            return [self._as_it_is(Plan(*row)) for row in cursor.fetchall()]
+        return [self._as_it_is(plan) for plan in self._read(self._transactions, sql, *parameters)]
+
+    @staticmethod
+    def _read(transactions: Transactions, sql: str, *parameters: str) -> list[Plan]:
+        with transactions.reading() as cursor:
+            cursor.execute(sql.replace("?", transactions.dialect.mark), parameters)
+            return [Plan(*row) for row in cursor.fetchall()]
