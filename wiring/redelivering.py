@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from adapters.config import Settings
 from adapters.providers import is_senders
 from adapters.server import Redelivered, Redelivery, StoredDelivery
-from adapters.sql import Reads, Recorded, Recorder
+from adapters.sql import Reads, Recorded, Recorder, WantedEvents
 from wiring.appending import appending
 from wiring.parts import Parts, now
 
@@ -36,9 +36,8 @@ class Redeliveries:
                     yield StoredDelivery(source, after, *request)
 
     def _page(self, source: str, stream: str | None, after: int) -> list[Recorded]:
-        if stream is None:
-            return self.reads.events(after=after, limit=PAGE, source=source)
-        return self.reads.stream_events(after=after, limit=PAGE, streams=[(source, stream)])
+        streams = None if stream is None else [(source, stream)]
+        return self.reads.events(WantedEvents(after=after, limit=PAGE, sources=[source], streams=streams))
 
     def record(self, source: str, after: int, until: int | None) -> int:
         """The position of the event that tells of it."""

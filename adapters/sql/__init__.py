@@ -48,7 +48,7 @@ from adapters.sql.reads.reads_actions import LiveAction
 from adapters.sql.reads.reads_as_of import Repeat
 from adapters.sql.reads.reads_counts import NEWEST, Anomalous, Counted
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
-from adapters.sql.reads.reads_events import Recorded
+from adapters.sql.reads.reads_events import Recorded, WantedEvents
 from adapters.sql.reads.reads_evidence import Exhibit, Exhibits
 from adapters.sql.reads.reads_relays import MOST_COUNTED, QueuedRelay, RelayState
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
@@ -188,6 +188,7 @@ __all__ = [
     "Version",
     "VersionStatus",
     "Visit",
+    "WantedEvents",
     "WantedMeasurements",
     "WantedStreams",
     "WrongAddress",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from adapters.config import Scope, Secret, Token
-from adapters.sql import Unavailable
+from adapters.sql import Unavailable, WantedEvents
 from tests.console.conftest import Desk
 from tests.support.house import start, wms
 
@@ -75,5 +75,5 @@ def test_the_record_names_the_token(guarded: Callable[..., Desk]):
 
     desk.fill(f"/events/{position}/ids")
 
-    (told,) = [one for one in desk.api.reads.events(after=0, limit=9) if one.source == "hookfold"]
+    (told,) = [one for one in desk.api.reads.events(WantedEvents(after=0, limit=9)) if one.source == "hookfold"]
     assert b'"who":"reader"' in (desk.api.reads.body(told.position) or b"")

@@ -73,6 +73,10 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         {"device_id": "car-3"},
         {"reading": "undecodable"},
         {"reading": "unknown_type", "source": "energy", "after": 50},
+        {"type": "CAMERA_STARTED"},
+        {"type": "push.completed", "source": "energy", "after": 50},
+        {"type": "MEASUREMENT_CANCELED", "session_id": "s5"},
+        {"type": "NEVER_HEARD_OF", "reading": "unknown_type"},
     ],
     "deliveries": [
         {},

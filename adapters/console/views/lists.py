@@ -18,7 +18,7 @@ FIELDS: dict[str, Sequence[str]] = {
     "devices": (*FOLDED, *TIMES),
     "registrations": (*FOLDED, "silent", *TIMES),
     "deliveries": ("source", "verdict", "position"),
-    "events": ("source", "reading", "after"),
+    "events": ("source", "type", "reading", "after"),
 }
 """The filters that a form offers. Others of the API may stand in an address, or in a cursor; ids are searched for."""
 

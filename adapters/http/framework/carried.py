@@ -36,20 +36,28 @@ AT_ONCE = 100
 BYTES_AT_ONCE = 256 << 10
 """Their bytes, behind which no more are added: that much may wait for each client."""
 
-Key = None | str | tuple[str, str]
+Place = None | str | tuple[str, str]
+"""Of an event: anywhere, its source, or its source and stream."""
+Key = tuple[Place, str | None]
+"""A place, and a type or any."""
 
 
 class Wanted(NamedTuple):
-    """Events of a source, or of all; where streams are named, as (source, stream), only theirs. `reading`: of one."""
+    """Events of a source, or of all; where streams are named, as (source, stream), only theirs.
+
+    `reading`, `type`: only those of one.
+    """
 
     source: str | None = None
     streams: frozenset[tuple[str, str]] | None = None
     reading: str | None = None
+    type: str | None = None
 
     @property
     def keys(self) -> frozenset[Key]:
         """An event that fits has one of these, and only one."""
-        return frozenset({self.source}) if self.streams is None else frozenset(self.streams)
+        places: Iterable[Place] = [self.source] if self.streams is None else self.streams
+        return frozenset((place, self.type) for place in places)
 
     @property
     def anywhere(self) -> bool:
@@ -64,18 +72,24 @@ class TailEvent(NamedTuple):
     source: str
     stream: str | None
     reading: str
+    type: str | None
     message: bytes
 
     @classmethod
     def end(cls, position: int) -> "TailEvent":
         """None, and for nobody: what was read went so far."""
-        return cls(position, "", None, "", b"")
+        return cls(position, "", None, "", None, b"")
 
     @property
-    def keys(self) -> tuple[Key, ...]:
+    def keys(self) -> list[Key]:
+        """Each once."""
         if not self.message:
-            return ()
-        return (None, self.source) if self.stream is None else (None, self.source, (self.source, self.stream))
+            return []
+        places: list[Place] = [None, self.source]
+        if self.stream is not None:
+            places.append((self.source, self.stream))
+        types = [None] if self.type is None else [None, self.type]
+        return [(place, kind) for place in places for kind in types]
 
 
 class TailPage(NamedTuple):

@@ -209,7 +209,7 @@ class Measurements(TimedListed):
 
 
 class Feed(Query):
-    """The events that match, after a position."""
+    """The events that match, after a position. With `type` a page may hold few, even none, with more to follow."""
 
     after: After = 0
     source: Source = UNSET
@@ -221,6 +221,7 @@ class Feed(Query):
         ReadingWord | UnsetType,
         Meta(description="Only events whose bodies could be read so; only `ok` moves a state."),
     ] = UNSET
+    type: Annotated[Name | UnsetType, Meta(description="Only events whose `type` is this one.")] = UNSET
 
 
 class SessionChanges(Query):

@@ -44,6 +44,7 @@ class StreamChange(NamedTuple):
     source: str
     stream: str
     reading: str
+    type: str | None
     row: Projected
 
 
@@ -144,7 +145,7 @@ def _latest(api: Api, kind: str, rows: Sequence[Recorded]) -> list[StreamChange]
         streams=sorted(stream for _, stream in last),
     )
     found = [
-        StreamChange(last[row.source, row.stream], row.source, row.stream, "ok", row)
+        StreamChange(last[row.source, row.stream], row.source, row.stream, "ok", None, row)
         for row in api.reads.streams(asked)
     ]
     return sorted(one for one in found if state_of(one.row).position <= rows[-1].position)

@@ -24,7 +24,7 @@ from adapters.http.framework.waiting import carried_of, ending_of, looks
 from adapters.http.presenters import shapes
 from adapters.http.views.follow import STREAM, FittingRows, Followed, Follower, follow, position_of, tail_events
 from adapters.providers import PROVIDERS, meant
-from adapters.sql import OWN, Recorded, Source, Unavailable, own_source
+from adapters.sql import OWN, Recorded, Source, Unavailable, WantedEvents, own_source
 from core.event import Unreadable, word_of
 from core.instants import text_of, utc
 
@@ -43,8 +43,8 @@ _KIND_WITHOUT_A_STREAM = {"amps": "action"}
 def events(ask: Ask[queries.Events]) -> Listing[shapes.Event]:
     """The feed: events behind a position, in the order in which they were recorded; `wait` makes it a long-poll."""
     after, limit = _range(ask)
-    found = _fitting(ask, limit, after)
-    if not found and ask.query.wait:
+    found = _read(ask.api, wanted_of(ask), after, limit)
+    if not found.rows and found.upto is None and ask.query.wait:
         found = _awaited(ask, limit, after, ask.query.wait)
     return _listing(ask, found)
 
@@ -90,7 +90,7 @@ def event_body(ask: Ask[queries.Query]) -> Response:
 def events_of(ask: Ask[Any], streams: Sequence[tuple[str, str]]) -> Listing[shapes.Event]:
     """A page of the events of these (source, our id) behind the position that is asked for."""
     after, limit = _range(ask)
-    return _listing(ask, ask.api.reads.stream_events(after=after, limit=limit, streams=streams))
+    return _listing(ask, _read(ask.api, Wanted(streams=frozenset(streams)), after, limit))
 
 
 def read_tail(api: Api, after: int) -> TailPage:
@@ -104,47 +104,52 @@ def _next_of(api: Api, after: int) -> Sequence[Recorded]:
     """Of the replica, where there is one and it answers."""
     if api.replica is not None:
         with suppress(Unavailable):
-            return api.replica.reads.events(after=after, limit=AT_ONCE)
-    return api.reads.events(after=after, limit=AT_ONCE)
+            return read_fitting(api.replica, Wanted(), after)
+    return read_fitting(api, Wanted(), after)
 
 
 def _read(api: Api, wanted: Wanted, after: int, limit: int = AT_ONCE) -> FittingRows:
-    return FittingRows(read_fitting(api, wanted, after, limit))
-
-
-def _fitting(ask: Ask[Any], limit: int, after: int) -> Sequence[Recorded]:
-    """Events behind a position that the filters let through."""
-    return read_fitting(ask.api, wanted_of(ask), after, limit)
+    """Events behind a position that fit, as many as a page may look at."""
+    source, streams, reading, kind = wanted
+    asked = WantedEvents(
+        after=after,
+        limit=limit,
+        sources=None if source is None else [source],
+        streams=None if streams is None else sorted(streams),
+        reading=reading,
+        type=kind,
+    )
+    return FittingRows(*api.reads.page_of_events(asked))
 
 
 def wanted_of(ask: Ask[Any]) -> Wanted:
     """What the filters let through, as the sources are now."""
     source = ask.query.source or None
-    return Wanted(source, _streams(ask, source), getattr(ask.query, "reading", None) or None)
+    reading, kind = (getattr(ask.query, name, None) or None for name in ("reading", "type"))
+    return Wanted(source, _streams(ask, source), reading, kind)
 
 
 def read_fitting(api: Api, wanted: Wanted, after: int, limit: int = AT_ONCE) -> Sequence[Recorded]:
-    """Events behind a position that fit."""
-    source, streams, reading = wanted
-    if streams is not None:
-        return api.reads.stream_events(after=after, limit=limit, streams=sorted(streams), reading=reading)
-    return api.reads.events(after=after, limit=limit, source=source, reading=reading)
+    """Events behind a position that fit, of any type."""
+    return _read(api, wanted, after, limit).rows
 
 
-def _awaited(ask: Ask[Any], limit: int, after: int, wait: int) -> Sequence[Recorded]:
+def _awaited(ask: Ask[Any], limit: int, after: int, wait: int) -> FittingRows:
     """The same once there are some, or none when the time is over. Raises Busy, PutOff."""
     wanted, ending = wanted_of(ask), ending_of(request.environ)
     carried = carried_of(request.environ)
+    follower = Follower(ask.api.reads.head, lambda after: _read(ask.api, wanted, after, limit), after)
     if carried is None:
-        follower = Follower(ask.api.reads.head, lambda after: FittingRows(_fitting(ask, limit, after)), after)
         with ask.api.waiting.slot("wait"):
             pages = (follower.page() for _ in looks(wait, ending=ending))
-            return next(filter(None, pages), [])
-    follower = Follower(ask.api.reads.head, lambda after: _read(ask.api, wanted, after, limit), after)
-    found = follower.page()
-    if not found and not ending():
-        carried.put_off("wait", wait, wanted, follower.after, follower.head)
-    return found
+            found = next(filter(None, pages), [])
+    else:
+        found = follower.page()
+        if not found and follower.after >= follower.head and not ending():
+            carried.put_off("wait", wait, wanted, follower.after, follower.head)
+    if found:
+        return _read(ask.api, wanted, after, limit)
+    return FittingRows([], follower.after if follower.after < follower.head else None)
 
 
 def _range(ask: Ask[Any]) -> tuple[int, int]:
@@ -152,9 +157,9 @@ def _range(ask: Ask[Any]) -> tuple[int, int]:
     return ask.after or ask.query.after, ask.query.limit + 1
 
 
-def _listing(ask: Ask[Any], found: Sequence[Recorded]) -> Listing[shapes.Event]:
-    rows, following = page_of(found, ask.query.limit, lambda row: row.position)
-    return Listing([_shape(ask.api, row) for row in rows], following)
+def _listing(ask: Ask[Any], found: FittingRows) -> Listing[shapes.Event]:
+    rows, following = page_of(found.rows, ask.query.limit, lambda row: row.position)
+    return Listing([_shape(ask.api, row) for row in rows], following or found.upto)
 
 
 def _shape(api: Api, row: Recorded) -> shapes.Event:

@@ -73,7 +73,7 @@ def follow(ask: Ask[Any], followed: Followed) -> Response:
 def tail_events(rows: Iterable[Any], shape: Callable[[Any], Any]) -> Iterator[TailEvent]:
     """Rows as messages."""
     for row in rows:
-        yield TailEvent(row.position, row.source, row.stream, row.reading, message(row.position, shape(row)))
+        yield TailEvent(row.position, row.source, row.stream, row.reading, row.type, message(row.position, shape(row)))
 
 
 def position_of(given: str) -> int | None:

@@ -35,7 +35,7 @@ from adapters.sql.reads.reads_actions import LiveAction
 from adapters.sql.reads.reads_as_of import Named, Repeat
 from adapters.sql.reads.reads_counts import Anomalous, Counted
 from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
-from adapters.sql.reads.reads_events import Recorded
+from adapters.sql.reads.reads_events import Recorded, WantedEvents
 from adapters.sql.reads.reads_evidence import Exhibits
 from adapters.sql.reads.reads_relays import QueuedRelay, RelayState
 from adapters.sql.reads.reads_settled import Unchanged
@@ -158,20 +158,19 @@ class Reads:
         """The newest sessions of one of so many sources: which types of event each has seen, and what ended it."""
         return [reads_visits.visit_of(row) for row in self._rows(reads_visits.list_visits(source, steps, sources))]
 
-    def events(
-        self, *, after: int, limit: int, source: str | None = None, reading: str | None = None
-    ) -> list[Recorded]:
-        """Events behind a position, in the log's order, of all sources and readings or of one."""
-        return [Recorded._make(row) for row in self._rows(reads_events.list_events(after, limit, source, reading))]
-
-    def stream_events(
-        self, *, after: int, limit: int, streams: Sequence[tuple[str, str]], reading: str | None = None
-    ) -> list[Recorded]:
-        """Events of these (source, stream) behind a position, in the log's order."""
-        if not streams:
+    def events(self, wanted: WantedEvents) -> list[Recorded]:
+        """Events behind a position, in the log's order."""
+        if wanted.sources == [] or wanted.streams == []:
             return []
-        asked = reads_events.list_stream_events(after, limit, streams, reading)
-        return [Recorded._make(row) for row in self._rows(asked)]
+        return [Recorded._make(row) for row in self._rows(reads_events.list_events(wanted))]
+
+    def page_of_events(self, wanted: WantedEvents) -> tuple[list[Recorded], int | None]:
+        """The same, of no more events than a page may look at, and the position of the last of these where more are."""
+        if wanted.sources == [] or wanted.streams == []:
+            return [], None
+        upto = self._first(reads_events.last_examined(wanted))
+        rows = self.events(replace(wanted, upto=upto))
+        return rows, upto if len(rows) < wanted.limit else None
 
     def event(self, position: int) -> Recorded | None:
         """One event."""

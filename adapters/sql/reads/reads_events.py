@@ -1,14 +1,18 @@
 """Statements on the event log: the feed, one event, its body, a stream's history."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from adapters.sql.database.tables import MISREAD, events, payloads, streams
 from adapters.sql.reads.union_pages import union_of_pages
 
 HEAD = select(func.coalesce(func.max(events.c.position), 0))
+
+EXAMINED = 20_000
+"""A page that no index finds looks at no more events than these, however few of them fit."""
 
 
 class Recorded(NamedTuple):
@@ -34,13 +38,30 @@ class Recorded(NamedTuple):
     origin: bytes | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedEvents:
+    """Which events behind a position are asked for. None: not asked. `upto`: no later one is looked at.
+
+    `streams`: only theirs, as (source, our id). `type`: as sent.
+    """
+
+    after: int
+    limit: int
+    upto: int | None = None
+    sources: Sequence[str] | None = None
+    streams: Sequence[tuple[str, str]] | None = None
+    reading: str | None = None
+    type: str | None = None
+
+
 _USUAL = frozenset({None, "ok"})
 _PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
 
+_sent = func.coalesce(events.c.type, payloads.c.type)
 _EVENTS = (
     select(
         *(events.c.position, events.c.source, events.c.stream, events.c.reading, events.c.type),
-        func.coalesce(events.c.type, payloads.c.type).label("sent"),
+        _sent.label("sent"),
         *(events.c.sequence, events.c.occurred_at, events.c.received_at, events.c.recorded_at),
         *(events.c.key, events.c.verified_by, streams.c.kind, streams.c.provider_id, payloads.c.origin),
     )
@@ -49,31 +70,47 @@ _EVENTS = (
 )
 
 
-def list_events(after: int, limit: int, source: str | None, reading: str | None = None) -> Select[Any]:
-    """Columns of Recorded, of all sources and readings or of one.
+def list_events(wanted: WantedEvents) -> Select[Any]:
+    """Columns of Recorded, in the log's order."""
+    query = _found(_EVENTS, wanted)
+    if wanted.upto is not None:
+        query = query.where(events.c.position <= wanted.upto)
+    if wanted.type is not None:
+        query = query.where(or_(events.c.type == wanted.type, events.c.type.is_(None)), _sent == wanted.type)
+    return _merged(query, wanted, wanted.limit)
+
+
+def last_examined(wanted: WantedEvents) -> Select[Any] | None:
+    """The position of the last event that a page may look at; None where an index finds what is wanted."""
+    if wanted.type is None:
+        return None
+    return _merged(_found(select(events.c.position), wanted), wanted, EXAMINED).limit(1).offset(EXAMINED - 1)
+
+
+def _found(columns: Select[Any], wanted: WantedEvents) -> Select[Any]:
+    """Events that indexes find in the log's order."""
+    query = columns.where(events.c.position > wanted.after).order_by(events.c.position)
+    if wanted.reading is not None:
+        query = query.where(events.c.reading == wanted.reading)
+    return query if wanted.reading in _USUAL else query.where(MISREAD)
+
+
+def _merged(query: Select[Any], wanted: WantedEvents, limit: int) -> Select[Any]:
+    """Those of the named streams or sources: one at a time, because that is how the indexes are ordered.
 
     Few are misread: the index over these is the one to use, not that of the source, and so its name is hidden from it.
     """
-    query = _behind(after, limit, reading)
-    if source is None:
-        return query
-    return query.where((events.c.source if reading in _USUAL else events.c.source.concat("")) == source)
-
-
-def _behind(after: int, limit: int, reading: str | None) -> Select[Any]:
-    query = _EVENTS.where(events.c.position > after).order_by(events.c.position).limit(limit)
-    if reading is not None:
-        query = query.where(events.c.reading == reading)
-    return query if reading in _USUAL else query.where(MISREAD)
-
-
-def list_stream_events(
-    after: int, limit: int, streams: Sequence[tuple[str, str]], reading: str | None = None
-) -> Select[Any]:
-    """Columns of Recorded, of these (source, stream). A stream at a time, because that is how the index is ordered."""
-    first = _behind(after, limit, reading)
-    arms = [first.where(*of_stream(source, stream)) for source, stream in streams]
-    return union_of_pages(arms, "position", limit=limit)
+    if wanted.streams is not None:
+        places = [of_stream(source, stream) for source, stream in wanted.streams]
+    elif wanted.sources is None:
+        return query.limit(limit)
+    elif wanted.reading not in _USUAL:
+        return query.where(events.c.source.concat("").in_(wanted.sources)).limit(limit)
+    else:
+        places = [(events.c.source == source,) for source in wanted.sources]
+    if len(places) == 1:
+        return query.where(*places[0]).limit(limit)
+    return union_of_pages([query.where(*place).limit(limit) for place in places], "position", limit=limit)
 
 
 def of_stream(source: str, stream: str) -> tuple[ColumnElement[bool], ...]:

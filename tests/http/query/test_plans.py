@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from adapters.sql import Due, DueIf, WantedMeasurements, WantedStreams, open_engine
+from adapters.sql import Due, DueIf, WantedEvents, WantedMeasurements, WantedStreams, open_engine
 from adapters.sql.projections import stored_events
 from adapters.sql.reads import reads_counts, reads_events, reads_streams, reads_visits
 
@@ -115,10 +115,12 @@ def test_a_measurement_is_found_by_either_id(plan: Plan):
     assert "ix_measurements_opened" in first(before=(9, "m"))
 
 
-def test_a_stream_is_read_alone_and_by_position(plan: Plan):
-    statement = reads_events.list_stream_events(0, 21, [("a", "s"), ("b", "t")])
+def events(**asked: Any) -> Any:
+    return reads_events.list_events(WantedEvents(**{"after": 9, "limit": 21} | asked))
 
-    searches = [step for step in plan(statement) if step.startswith("SEARCH events")]
+
+def test_a_stream_is_read_alone_and_by_position(plan: Plan):
+    searches = [step for step in plan(events(streams=[("a", "s"), ("b", "t")])) if step.startswith("SEARCH events")]
 
     assert searches
     assert all("ix_events_source_opened_position" in step for step in searches)
@@ -131,12 +133,18 @@ def test_a_late_event_refolds_its_stream_alone(plan: Plan):
 
 
 def test_the_feed_starts_where_it_is_asked_to(plan: Plan):
-    assert "(position>?)" in plan(reads_events.list_events(9, 21, None))[0]
-    assert "(source=? AND position>?)" in plan(reads_events.list_events(9, 21, "a"))[0]
+    assert "(position>?)" in plan(events())[0]
+    assert "(source=? AND position>?)" in plan(events(sources=["a"]))[0]
 
 
-@pytest.mark.parametrize("source", [None, "a"])
-def test_the_few_misread_events_are_found_among_all_others(plan: Plan, source: str | None):
-    (first, *_) = plan(reads_events.list_events(9, 21, source, "undecodable"))
+def test_a_type_is_looked_for_among_the_events_of_a_page_and_no_others(plan: Plan):
+    assert "(position>? AND position<?)" in plan(events(type="t", upto=99))[0]
+    assert "(source=? AND position>? AND position<?)" in plan(events(type="t", upto=99, sources=["a"]))[0]
 
-    assert "ix_events_misread (reading=? AND position>?)" in first
+
+@pytest.mark.parametrize("sources", [None, ["a"], ["a", "b"]])
+def test_the_few_misread_events_are_found_among_all_others(plan: Plan, sources: list[str] | None):
+    steps = plan(events(sources=sources, reading="undecodable"))
+
+    assert "ix_events_misread (reading=? AND position>?)" in steps[0]
+    assert not any("TEMP B-TREE" in step for step in steps)

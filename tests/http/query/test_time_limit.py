@@ -18,7 +18,7 @@ FOR_EVER = {
 class Slow(Reads):
     """Reads of a database that is asked something without an end."""
 
-    def events(self, **_: Any) -> list[Any]:
+    def ask(self) -> list[Any]:
         return self._rows(text(FOR_EVER[self._engine.dialect.name]))
 
 
@@ -31,7 +31,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 def test_a_statement_without_an_end_is_stopped(engine: Engine):
     with pytest.raises(TooLong), time_limit(0.05):
-        Slow(engine).events()
+        Slow(engine).ask()
 
 
 def test_no_statement_begins_behind_the_limit(engine: Engine):

@@ -64,7 +64,7 @@ class Scene:
 
     def add(self, count: int) -> None:
         for position in range(len(self.events) + 1, len(self.events) + 1 + count):
-            self.events.append(TailEvent(position, "a", None, "read", b"%d " % position))
+            self.events.append(TailEvent(position, "a", None, "read", None, b"%d " % position))
         self.news()
 
     def take(self) -> None:
@@ -151,7 +151,7 @@ def test_a_slow_client_is_sent_one_piece_and_what_it_missed_once_it_takes_it():
 
 def test_who_leaves_while_his_page_is_read_is_sent_nothing_more():
     async def scene(made: Scene) -> None:
-        made.events += [TailEvent(1, "a", None, "read", b"1 ")]
+        made.events += [TailEvent(1, "a", None, "read", None, b"1 ")]
         made.request.ending = True
         made.stream.resume()
 

@@ -27,7 +27,7 @@ class Log:
     def add(self, *events: tuple[str, str | None]) -> None:
         for source, stream in events:
             position = len(self.events) + 1
-            self.events.append(TailEvent(position, source, stream, "read", b"%d " % position))
+            self.events.append(TailEvent(position, source, stream, "read", None, b"%d " % position))
         self.news()
 
     def read(self, after: int) -> TailPage:
@@ -101,6 +101,28 @@ def test_each_gets_what_fits_and_an_event_is_read_once_for_all():
         assert [one.got for one in followers[::3]] == [b"1 2 3 4 ", b"1 3 4 ", b"2 ", b"1 ", b""]
         assert {one.got for one in followers[:3]} == {b"1 2 3 4 "}
         for one in followers:
+            tail.leave(one)
+
+    run(scene)
+
+
+def test_who_wants_a_type_is_fed_events_of_that_type_alone():
+    async def scene(log: Log, tail: Tail) -> None:
+        wanted = [ALL, Wanted(type="t"), Wanted("a", type="t"), Wanted("a", frozenset({("a", "s")}), type="u")]
+        followers = [Follower(one) for one in wanted]
+        for one in followers:
+            tail.join(one, 0)
+
+        places = (("a", "s", "t"), ("a", "s", "u"), ("b", None, "t"), ("a", "s", None))
+        for number, (source, stream, kind) in enumerate(places, 1):
+            log.events.append(TailEvent(number, source, stream, "read", kind, b"%d " % number))
+        log.news()
+        await followers[0].until(lambda: followers[0].got.endswith(b"4 "))
+        late = Follower(Wanted(type="t"))
+        tail.join(late, 0)
+
+        assert [one.got for one in (*followers, late)] == [b"1 2 3 4 ", b"1 3 ", b"1 ", b"2 ", b"1 3 "]
+        for one in (*followers, late):
             tail.leave(one)
 
     run(scene)
