@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from adapters.sql import Reads, TooLong, open_engine, time_limit
+from adapters.sql import Reads, TooLong, WantedEvents, open_engine, time_limit
 from tests.support.house import House, wms
 
 FOR_EVER = {
@@ -18,8 +18,8 @@ FOR_EVER = {
 class Slow(Reads):
     """Reads of a database that is asked something without an end."""
 
-    def ask(self) -> list[Any]:
-        return self._rows(text(FOR_EVER[self._engine.dialect.name]))
+    def page_of_events(self, _: WantedEvents) -> tuple[list[Any], int | None]:
+        return self._rows(text(FOR_EVER[self._engine.dialect.name])), None
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 def test_a_statement_without_an_end_is_stopped(engine: Engine):
     with pytest.raises(TooLong), time_limit(0.05):
-        Slow(engine).ask()
+        Slow(engine).page_of_events(WantedEvents(after=0, limit=1))
 
 
 def test_no_statement_begins_behind_the_limit(engine: Engine):
