@@ -4,7 +4,9 @@ import asyncio
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-import httpcore
+from adapters.server.answer_reader import BrokenError
+from adapters.server.handler_connections import HandlerConnections, MisledError, UnreachableError
+from adapters.server.outgoing import UnsendableError, head_of
 
 PATIENCE = 15.0
 """Seconds for an answer."""
@@ -25,40 +27,39 @@ class ActionApi:
 
     def __init__(self, url: str, key: str) -> None:
         parts = urlsplit(url)
-        self._url = httpcore.URL(url)
         self._path = parts.path
-        self._headers = [(b"host", parts.netloc.encode()), (b"accept", b"application/json")]
+        self._headers = [("host", parts.netloc), ("accept", "application/json")]
         self.ask_with(key)
-        secure = httpcore.default_ssl_context() if parts.scheme == "https" else None
-        self._pool = httpcore.AsyncConnectionPool(secure, max_connections=1)
+        self._connections = HandlerConnections(url)
 
     def ask_with(self, key: str) -> None:
         """What is asked from now on is asked with this key."""
-        self._key = (b"x-api-key", key.encode("utf-8", "surrogateescape"))
+        self._key = ("x-api-key", key.encode("utf-8", "surrogateescape").decode("latin-1"))
 
     async def close(self) -> None:
         """Ends its connection."""
-        await self._pool.aclose()
+        await self._connections.close()
 
     async def ask(self, action_id: str) -> Answered:
         """What it says of an action. Never raises for what the other side does."""
         target = f"{self._path}/actions/{quote(action_id, safe='')}"
-        url = httpcore.URL(scheme=self._url.scheme, host=self._url.host, port=self._url.port, target=target)
         try:
             async with asyncio.timeout(PATIENCE):
-                return await self._heard(httpcore.Request(b"GET", url, headers=[*self._headers, self._key]))
-        except (TimeoutError, httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+                return await self._heard(head_of("GET", target, [*self._headers, self._key]))
+        except (TimeoutError, UnreachableError, MisledError, UnsendableError, BrokenError):
             return Answered(None)
 
-    async def _heard(self, request: httpcore.Request) -> Answered:
-        response = await self._pool.handle_async_request(request)
+    async def _heard(self, request: bytes) -> Answered:
+        connection = await self._connections.taken()
         body = bytearray()
         try:
-            async for piece in response.aiter_stream():
+            await connection.send(request, b"")
+            status, headers = await connection.head()
+            while piece := await connection.some():
                 body += piece
                 if len(body) > MOST:
                     return Answered(None)
         finally:
-            await response.aclose()
-        asked = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"")
-        return Answered(response.status, bytes(body), int(asked) if asked.isdigit() and len(asked) < 6 else 0)
+            self._connections.give_back(connection)
+        asked = next((value for name, value in headers if name.lower() == "retry-after"), "")
+        return Answered(status, bytes(body), int(asked) if asked.isdecimal() and len(asked) < 6 else 0)

@@ -1,21 +1,22 @@
 """A source's own handler, asked over HTTP: bytes in, bytes out, within bounds, and nothing added that it did not get.
 
-The client is `httpcore`: header lines, target and body are bytes there, no redirect is followed, no cookie is kept.
+No redirect is followed, and no cookie is kept.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import httpcore
 import structlog
 
 from adapters.http import Answer, failure
 from adapters.providers import KEPT, Outcome
-from adapters.server.handler_connections import HandlerConnections, MisledError
+from adapters.server.answer_reader import BrokenError
+from adapters.server.handler_connections import HandlerConnections, MisledError, UnreachableError
+from adapters.server.outgoing import UnsendableError, head_of
 from adapters.server.reader import Request
 from adapters.server.site import Respond
 from adapters.server.streaming_body import LoopStreamingBody
@@ -61,6 +62,16 @@ class RecordedRequest(NamedTuple):
     body: bytes
 
 
+class _Asked(NamedTuple):
+    """What goes to the handler. `silence`: seconds in which something has to come of it."""
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes | Upload
+    silence: float | None = None
+
+
 class Failure(NamedTuple):
     """Why there is no whole answer: in a word, and as the sender is told."""
 
@@ -95,10 +106,9 @@ class Handler:
     def __init__(self, target: Target, clock: Callable[[], Instant], own: tuple[str, int] | None = None) -> None:
         self.target = target
         self._clock = clock
-        self._url = httpcore.URL(target.url)
         parts = urlsplit(target.url)
-        self._host, self._path = parts.netloc.encode(), parts.path
-        self._connections = HandlerConnections(self._url, own)
+        self._host, self._path = parts.netloc, parts.path
+        self._connections = HandlerConnections(target.url, own)
         self._asked = 0
 
     async def close(self) -> None:
@@ -111,8 +121,7 @@ class Handler:
 
     async def pass_on(self, request: Request, suffix: str, respond: Respond) -> Outcome:
         """The same of what is no delivery: whatever it takes, as long as something comes and somebody is there."""
-        made = self._passed(request, suffix, [])
-        made.extensions["timeout"] = dict.fromkeys(("connect", "read", "write"), SILENCE)
+        made = self._passed(request, suffix, [])._replace(silence=SILENCE)
         return await self._exchange(made, _Heard(self._clock(), respond, None, lambda: request.ending), None)
 
     async def deliver(self, sent: RecordedRequest, marks: Headers, until: float) -> tuple[Outcome, Headers]:
@@ -122,24 +131,19 @@ class Handler:
         outcome = await self._exchange(self._made("POST", sent.target, headers, sent.body), heard, until)
         return outcome, heard.headers
 
-    def _passed(self, request: Request, suffix: str, marks: Headers) -> httpcore.Request:
+    def _passed(self, request: Request, suffix: str, marks: Headers) -> _Asked:
         _, asked, query = request.target.partition("?")
         body = b"" if isinstance(request.body, int) else request.body
         headers = [*end_to_end(request.headers, _OURS), *marks, *_framing(request)]
         return self._made(request.method, suffix + asked + query, headers, body)
 
-    def _made(self, method: str, target: str, headers: Headers, body: bytes | Upload) -> httpcore.Request:
+    def _made(self, method: str, target: str, headers: Headers, body: bytes | Upload) -> _Asked:
         """`target`: what follows the handler's own URL: path and query."""
         suffix, asked, query = target.partition("?")
         whole = (self._path + suffix or "/") + asked + query
-        named = [("host", self._host.decode()), *headers]
-        lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named]
-        url = httpcore.URL(
-            scheme=self._url.scheme, host=self._url.host, port=self._url.port, target=whole.encode("latin-1")
-        )
-        return httpcore.Request(method.encode(), url, headers=lines, content=body)
+        return _Asked(method, whole, [("host", self._host), *headers], body)
 
-    async def _exchange(self, request: httpcore.Request, heard: "_Heard", until: float | None) -> Outcome:
+    async def _exchange(self, request: _Asked, heard: "_Heard", until: float | None) -> Outcome:
         """Whatever becomes of it, there is one answer, and none looks whole that is not."""
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -156,11 +160,17 @@ class Handler:
             self._asked -= 1
         return heard.outcome(int((loop.time() - started) * 1_000_000))
 
-    async def _hear(self, request: httpcore.Request, heard: "_Heard") -> None:
-        async with self._connections.answer_to(request) as response:
-            heard.begin(response.status, response.headers)
-            async for piece in response.aiter_stream():
+    async def _hear(self, request: _Asked, heard: "_Heard") -> None:
+        head = head_of(request.method, request.target, request.headers)
+        chunked = ("transfer-encoding", "chunked") in request.headers
+        connection = await self._connections.taken(request.silence)
+        try:
+            await connection.send(head, request.body, chunked=chunked, bodiless=request.method == "HEAD")
+            heard.begin(*await connection.head())
+            while piece := await connection.some():
                 await heard.take(piece)
+        finally:
+            self._connections.give_back(connection)
         heard.end()
 
 
@@ -181,10 +191,9 @@ class _Heard:
         self._beginning = bytearray()
         self._streamed: LoopStreamingBody | None = None
 
-    def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def begin(self, status: int, headers: Headers) -> None:
         self._status = self._outcome.status = status
-        decoded = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-        self.headers = end_to_end(decoded)
+        self.headers = end_to_end(headers)
 
     async def take(self, piece: bytes) -> None:
         self._outcome.size += len(piece)
@@ -232,20 +241,20 @@ def _framing(request: Request) -> Headers:
 
 
 def _failure_of(error: Exception) -> Failure:
-    for kinds, why in _FAILURES:
-        if isinstance(error, kinds):
+    for kind, why in _FAILURES:
+        if isinstance(error, kind):
             return why
     _logger.error("forward_failed", exc_info=error)
     return _FAULT
 
 
-_FAILURES: tuple[tuple[tuple[type[Exception], ...], Failure], ...] = (
-    ((httpcore.ConnectError, httpcore.ConnectTimeout), _UNREACHABLE),
-    ((TimeoutError, httpcore.TimeoutException), _SLOW),
-    ((MisledError,), _MISLED),
-    ((_OversizedError,), _OVERSIZED),
-    ((BrokenOffError,), _BROKEN_OFF),
-    ((_LeftError,), _LEFT),
-    ((httpcore.LocalProtocolError,), _UNSENDABLE),
-    ((httpcore.NetworkError, httpcore.ProtocolError), _BROKEN),
+_FAILURES: tuple[tuple[type[Exception], Failure], ...] = (
+    (UnreachableError, _UNREACHABLE),
+    (TimeoutError, _SLOW),
+    (MisledError, _MISLED),
+    (_OversizedError, _OVERSIZED),
+    (BrokenOffError, _BROKEN_OFF),
+    (_LeftError, _LEFT),
+    (UnsendableError, _UNSENDABLE),
+    (BrokenError, _BROKEN),
 )

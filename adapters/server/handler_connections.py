@@ -1,17 +1,28 @@
-"""Connections to one handler. `httpcore`'s own pool walks all of them for each request, which hundreds at once feel."""
+"""Connections to one server, such as a handler: kept for the next request, and looked at before a byte is sent."""
 
+import asyncio
+import ssl
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from ipaddress import ip_address
-from typing import Any
+from socket import SOCK_STREAM, socket
+from urllib.parse import urlsplit
 
-import httpcore
+import certifi
+from aiohappyeyeballs import start_connection
+
+from adapters.server.outgoing import OutgoingConnection
 
 REUSED = 1.5
 """Seconds for which an idle connection is kept: handlers close theirs after 2 (gunicorn) or 5 (Node.js)."""
 _LOOKED_AT = 2
 """Idle ones that may have expired, for each that becomes idle: so all of them are closed in time."""
+_NEXT = 0.25
+"""Seconds behind which the next address of a name is tried beside the one before (RFC 8305)."""
+_PORTS = {"http": 80, "https": 443}
+
+
+class UnreachableError(Exception):
+    """Nobody takes a connection there."""
 
 
 class MisledError(Exception):
@@ -24,65 +35,78 @@ class HandlerConnections:
     `own`: address and port that this service listens on, if it shall not be led there.
     """
 
-    def __init__(self, url: httpcore.URL, own: tuple[str, int] | None = None) -> None:
-        self._network = _Network(own)
-        self._origin = url.origin
-        self._secure = httpcore.default_ssl_context() if url.scheme == b"https" else None
-        self._idle: deque[httpcore.AsyncHTTPConnection] = deque()
+    def __init__(self, url: str, own: tuple[str, int] | None = None) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        self._secure = _secure() if parts.scheme == "https" else None
+        self._own = own
+        self._idle: deque[OutgoingConnection] = deque()
 
-    @asynccontextmanager
-    async def answer_to(self, request: httpcore.Request) -> AsyncIterator[httpcore.Response]:
-        """The answer, to be read within the block. Raises what `httpcore` raises."""
-        connection = await self._taken()
-        try:
-            response = await connection.handle_async_request(request)
+    async def taken(self, silence: float | None = None) -> OutgoingConnection:
+        """The one that was used last, unless the handler has closed it meanwhile; else a new one.
+
+        `silence`: seconds to wait for whatever the handler does. Raises UnreachableError and MisledError.
+        """
+        connection = self._kept()
+        if connection is None:
             try:
-                yield response
-            finally:
-                await response.aclose()
-        finally:
-            await self._give_back(connection)
+                connection = await asyncio.wait_for(self._new(), silence)
+            except (OSError, UnicodeError) as error:  # a time-out is one of the first
+                raise UnreachableError from error
+        connection.silence = silence
+        return connection
+
+    def give_back(self, connection: OutgoingConnection) -> None:
+        """Behind each request."""
+        connection.finish()
+        for _ in range(_LOOKED_AT):
+            if self._idle and _has_expired(self._idle[0]):
+                self._idle.popleft().close()
+        if connection.may_be_asked:
+            self._idle.append(connection)
 
     async def close(self) -> None:
         """Closes those that are idle."""
         while self._idle:
-            await self._idle.pop().aclose()
+            self._idle.pop().close()
+        await asyncio.sleep(0)
 
-    async def _taken(self) -> httpcore.AsyncHTTPConnection:
-        """The one that was used last, unless the handler has closed it meanwhile; else a new one."""
+    def _kept(self) -> OutgoingConnection | None:
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_idle() and not connection.has_expired():
+            if connection.may_be_asked and not _has_expired(connection):
                 return connection
-            await connection.aclose()
-        return httpcore.AsyncHTTPConnection(
-            self._origin, self._secure, keepalive_expiry=REUSED, network_backend=self._network
+            connection.close()
+        return None
+
+    async def _new(self) -> OutgoingConnection:
+        """A name may lead elsewhere each time: where it led is looked at once it is connected."""
+        loop = asyncio.get_running_loop()
+        addresses = await loop.getaddrinfo(self._host, self._port, type=SOCK_STREAM)
+        connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT)
+        self._check(connected)
+        name = self._host if self._secure is not None else None
+        _, connection = await loop.create_connection(
+            OutgoingConnection, sock=connected, ssl=self._secure, server_hostname=name
         )
+        return connection
 
-    async def _give_back(self, connection: httpcore.AsyncHTTPConnection) -> None:
-        if connection.is_closed() or not connection.is_idle():
-            await connection.aclose()
-            return
-        for _ in range(_LOOKED_AT):
-            if self._idle and self._idle[0].has_expired():
-                await self._idle.popleft().aclose()
-        self._idle.append(connection)
-
-
-class _Network(httpcore.AnyIOBackend):
-    """A name may lead elsewhere each time: where it led is looked at once it is connected, before a byte is sent."""
-
-    def __init__(self, own: tuple[str, int] | None) -> None:
-        self._own = own
-
-    async def connect_tcp(self, host: str, port: int, *given: Any, **more: Any) -> httpcore.AsyncNetworkStream:
-        """Raises MisledError."""
-        stream = await super().connect_tcp(host, port, *given, **more)
-        ends = (stream.get_extra_info("client_addr")[0], stream.get_extra_info("server_addr")[0])
-        if misleads(host, port, *ends, self._own):
-            await stream.aclose()
+    def _check(self, connected: socket) -> None:
+        ours, theirs = connected.getsockname()[0], connected.getpeername()[0]
+        if misleads(self._host, self._port, ours, theirs, self._own):
+            connected.close()
             raise MisledError
-        return stream
+
+
+def _secure() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _has_expired(connection: OutgoingConnection) -> bool:
+    return asyncio.get_running_loop().time() - connection.since > REUSED
 
 
 def misleads(host: str, port: int, ours: str, theirs: str, own: tuple[str, int] | None) -> bool:

@@ -2,9 +2,19 @@
 
 import asyncio
 import cProfile
+import datetime as dt
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from adapters.server import Handler as Asked
 from adapters.server import Target
@@ -14,11 +24,14 @@ from tests.support.handler import FINE, PATIENCE, Handler
 from wiring.parts import now
 
 
-def ask(behind: Handler, together: int, times: int = 1, own: tuple[str, int] | None = None) -> list[Any]:
+def ask(
+    behind: Handler, together: int, times: int = 1, own: tuple[str, int] | None = None, url: str | None = None
+) -> list[Any]:
     """What became of so many requests at once, so many times."""
+    target = Target(url or behind.url, PATIENCE, 1_000, observe=False, beside=frozenset(), session=False)
 
     async def run() -> list[Any]:
-        asked = Asked(Target(behind.url, PATIENCE, 1_000, observe=False, beside=frozenset(), session=False), now, own)
+        asked = Asked(target, now, own)
         loop, outcomes = asyncio.get_running_loop(), []
         for _ in range(times):
             until = loop.time() + PATIENCE
@@ -59,6 +72,55 @@ def test_a_handler_that_turns_out_to_be_this_service_itself_gets_nothing(behind:
     assert [outcome.failure for outcome in outcomes] == ["misled"] * 2
     assert behind.heard.empty()
     assert ask(behind, 1, own=("127.0.0.2", behind.port))[0].status == 200
+
+
+def certificate(folder: Path) -> Path:
+    """A file with a key, and what says that it is localhost's."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name.from_rfc4514_string("CN=localhost")
+    from_then, until = (dt.datetime.now(dt.UTC) + dt.timedelta(days=days) for days in (-1, 1))
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7, from_then, until)
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = folder / "localhost.pem"
+    file.write_bytes(key.private_bytes(*form) + made.sign(key, hashes.SHA256()).public_bytes(form[0]))
+    return file
+
+
+@pytest.fixture
+def secured(behind: Handler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The same handler's URL by https; whom this machine trusts is in a file of the test's."""
+    file = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file)
+
+    def serve(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with suppress(OSError):
+                    behind.serve(context.wrap_socket(connection, server_side=True))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = Thread(target=serve, args=(listening,), daemon=True)
+        serving.start()
+        yield f"https://localhost:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+        serving.join(PATIENCE)
+
+
+def test_a_handler_is_asked_by_https_where_somebody_vouches_for_its_name(
+    behind: Handler, secured: str, monkeypatch: pytest.MonkeyPatch
+):
+    vouched = ask(behind, 1, times=2, url=secured)
+    heard = behind.heard.qsize()
+    another_name = ask(behind, 1, url=secured.replace("localhost", "127.0.0.1"))
+    monkeypatch.delenv("SSL_CERT_FILE")
+    unknown = ask(behind, 1, url=secured)
+
+    assert [one.status for one in vouched] == [200, 200]
+    assert [one.failure for one in (*another_name, *unknown)] == ["unreachable"] * 2
+    assert behind.heard.qsize() == heard == 2
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,159 @@
+"""One connection to another server, which is asked one request at a time: a protocol around the reader of answers."""
+
+import asyncio
+import re
+from asyncio import Transport
+from typing import cast
+
+from adapters.server.answer_reader import AnswerReader, BrokenError
+from adapters.server.upload import Upload
+from core.event import Headers
+
+MOST_HELD = 65_536
+"""Bytes of an answer that wait to be taken, behind which the connection is not read."""
+
+_FIRST = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.1")
+_LINE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~\x80-\xff]*")
+_LAST_CHUNK = b"0\r\n\r\n"
+
+
+class UnsendableError(Exception):
+    """HTTP/1.1 cannot carry it."""
+
+
+def head_of(method: str, target: str, headers: Headers) -> bytes:
+    """Raises UnsendableError."""
+    first, lines = f"{method} {target} HTTP/1.1", [f"{name}: {value}" for name, value in headers]
+    if not (_FIRST.fullmatch(first) and all(map(_LINE.fullmatch, lines))):
+        raise UnsendableError
+    return "\r\n".join([first, *lines, "\r\n"]).encode("latin-1")
+
+
+class OutgoingConnection(asyncio.Protocol):
+    """Belongs to one task at a time: that sends a request, and takes status, headers and body of its answer.
+
+    `silence`: seconds in which something has to come, or to be taken by the other side. What is awaited here raises
+    BrokenError where there is no whole answer, and TimeoutError.
+    """
+
+    silence: float | None = None
+
+    def __init__(self) -> None:
+        self.since = asyncio.get_running_loop().time()
+        self._transport: Transport
+        self._answer: AnswerReader | None = None
+        self._sent = False
+        self._clogged = False
+        self._full = False
+        self._broken = False
+        self._lost = False
+        self._change: asyncio.Future[None] | None = None
+
+    @property
+    def may_be_asked(self) -> bool:
+        """Whether another request may go over it, as far as is known."""
+        return not (self._lost or self._broken) and self._answer is None
+
+    async def send(self, head: bytes, body: bytes | Upload, *, chunked: bool = False, bodiless: bool = False) -> None:
+        """All of a request, unless the other side has left before; what it said is heard all the same."""
+        self._sent, self._answer = False, AnswerReader(bodiless=bodiless)
+        if isinstance(body, bytes):
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            await self._send_pieces(body, chunked=chunked)
+        self._sent = not self._lost
+
+    async def _send_pieces(self, body: Upload, *, chunked: bool) -> None:
+        async for piece in body:
+            while self._clogged and not self._lost:
+                await self._wait()
+            if self._lost:
+                return
+            self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        if chunked and not self._lost:
+            self._transport.write(_LAST_CHUNK)
+
+    async def head(self) -> tuple[int, Headers]:
+        """Status and headers of the answer."""
+        answer = self._asked()
+        while not answer.begun:
+            await self._more()
+        return answer.status, answer.headers
+
+    async def some(self) -> bytes:
+        """What comes next of the body; nothing behind its end."""
+        answer = self._asked()
+        while not (answer.held or answer.whole):
+            await self._more()
+        if self._full and not self._lost:
+            self._full = False
+            self._transport.resume_reading()
+        return answer.take()
+
+    def finish(self) -> None:
+        """Whatever has come of the answer, it is over; the connection is given up where it is not clean."""
+        answer, self._answer = self._answer, None
+        self.since = asyncio.get_running_loop().time()
+        if not (self._sent and answer is not None and answer.keeps):
+            self.close()
+
+    def close(self) -> None:
+        """Gives it up."""
+        self._broken = True
+        self._transport.abort()
+
+    def _asked(self) -> AnswerReader:
+        if self._answer is None:
+            raise BrokenError
+        return self._answer
+
+    async def _more(self) -> None:
+        if self._broken or self._lost:
+            raise BrokenError
+        await self._wait()
+
+    async def _wait(self) -> None:
+        self._change = asyncio.get_running_loop().create_future()
+        await asyncio.wait_for(self._change, self.silence)
+
+    def _changed(self) -> None:
+        if self._change is not None and not self._change.done():
+            self._change.set_result(None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio's call, as are all that follow here."""
+        self._transport = cast(Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._answer is None:  # nobody asked
+            self.close()
+            return
+        try:
+            self._answer.feed(data)
+        except BrokenError:
+            self._broken = True
+        if self._answer.held >= MOST_HELD and not self._full:
+            self._full = True
+            self._transport.pause_reading()
+        if self._broken or self._answer.begun:
+            self._changed()
+
+    def eof_received(self) -> None:
+        if self._answer is not None:
+            try:
+                self._answer.end()
+            except BrokenError:
+                self._broken = True
+        self.connection_lost(None)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._lost = True
+        self._changed()
+
+    def pause_writing(self) -> None:
+        self._clogged = True
+
+    def resume_writing(self) -> None:
+        self._clogged = False
+        self._changed()
