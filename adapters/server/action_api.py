@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from adapters.server.answer_reader import BrokenError
 from adapters.server.handler_connections import HandlerConnections, MisledError, UnreachableError
-from adapters.server.outgoing import UnsendableError, head_of
+from adapters.server.outgoing import head_of
 
 PATIENCE = 15.0
 """Seconds for an answer."""
@@ -43,17 +43,18 @@ class ActionApi:
     async def ask(self, action_id: str) -> Answered:
         """What it says of an action. Never raises for what the other side does."""
         target = f"{self._path}/actions/{quote(action_id, safe='')}"
+        head = head_of("GET", target, [*self._headers, self._key])
         try:
             async with asyncio.timeout(PATIENCE):
-                return await self._heard(head_of("GET", target, [*self._headers, self._key]))
-        except (TimeoutError, UnreachableError, MisledError, UnsendableError, BrokenError):
+                return Answered(None) if head is None else await self._heard(head)
+        except (TimeoutError, UnreachableError, MisledError, BrokenError):
             return Answered(None)
 
-    async def _heard(self, request: bytes) -> Answered:
+    async def _heard(self, head: bytes) -> Answered:
         connection = await self._connections.taken()
         body = bytearray()
         try:
-            await connection.send(request, b"")
+            await connection.send(head, b"")
             status, headers = await connection.head()
             while piece := await connection.some():
                 body += piece

@@ -1,8 +1,7 @@
 """Deliveries go on to the handlers of their sources once they are committed, and what became of them into the log."""
 
 import asyncio
-from collections.abc import Collection, Coroutine, Mapping
-from functools import partial
+from collections.abc import Awaitable, Collection, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -10,8 +9,8 @@ import structlog
 from prometheus_client import Counter
 
 from adapters.http import SPOOLED, Door, appended, unrecorded
-from adapters.server.handler import Handler
-from adapters.server.link import Link, Tell, outcome_of
+from adapters.server.handler import Handler, HandlerRequest
+from adapters.server.link import Link, outcome_of
 from adapters.server.outcomes import HandedOn, counted_as
 from adapters.server.reader import Request
 from adapters.server.site import Respond
@@ -77,39 +76,39 @@ class Forwarding:
 
     def take(self, item: Entry | Rejection, request: Request, respond: Respond) -> None:
         """Has a delivery committed, or spooled, and hands it on then."""
-        arrived = asyncio.get_running_loop().time()
-        then = partial(self._recorded, item, request, arrived, respond)
+        if not self._goes_on(item):
+            self._link.commit(item, lambda receipt: respond(self._door.answer(item, receipt)))
+            return
         spooling = self._spools.get(item.source)
-        if spooling is None or not self._goes_on(item):
-            self._link.commit(item, then)
-        else:
-            self._start(self._take(spooling, item, then, respond))
+        receipt = outcome_of(self._link, item) if spooling is None else spooling.take(item)
+        self._start(self._take(item, request, respond, receipt))
 
     def _goes_on(self, item: Entry | Rejection) -> bool:
         """What does not verify goes on where it is only observed."""
         return isinstance(item, Entry) or (item.status == 401 and self._handlers[item.source].target.observe)
 
-    async def _take(self, spooling: Spooling, item: Entry | Rejection, then: Tell, respond: Respond) -> None:
-        try:
-            then(await spooling.take(item))
-        except Exception:
-            _logger.exception("delivery_failed")
-            respond(unrecorded())
-
-    def _recorded(
+    async def _take(
         self,
         item: Entry | Rejection,
         request: Request,
-        arrived: float,
         respond: Respond,
-        receipt: Receipt | Unavailable,
+        recording: Awaitable[Receipt | Unavailable],
     ) -> None:
-        """Hands a delivery on, now that it is on record."""
-        if not isinstance(receipt, Receipt) or not self._goes_on(item):
-            respond(self._door.answer(item, receipt))
+        """What goes to the handler is made while the delivery is committed."""
+        arrived = asyncio.get_running_loop().time()
+        try:
+            await asyncio.sleep(0)  # it leaves for its commit first
+            handler = self._handlers[item.source]
+            prepared = handler.prepared(request, appended(request.target))
+            receipt = await recording
+        except Exception:
+            _logger.exception("delivery_failed")
+            respond(unrecorded())
             return
-        self._door.count(item, receipt)
-        self._start(self._forward(self._handlers[item.source], item, request, arrived, respond, receipt))
+        if isinstance(receipt, Receipt):
+            await self._forward(handler, item, prepared, arrived, respond, receipt)
+        else:
+            respond(self._door.answer(item, receipt))
 
     async def close(self, patience: float) -> None:
         """Waits for what is under way, for which no client need wait any more."""
@@ -131,16 +130,17 @@ class Forwarding:
         self,
         handler: Handler,
         item: Entry | Rejection,
-        request: Request,
+        prepared: HandlerRequest,
         arrived: float,
         respond: Respond,
         receipt: Receipt,
     ) -> None:
+        """Hands a delivery on, now that it is on record."""
         marks = [("hookfold-verdict", receipt.verdict)]
         if isinstance(item, Entry) and receipt is not SPOOLED:
             marks.append(("hookfold-position", str(receipt.position)))
-        suffix, until = appended(request.target), arrived + handler.target.within
-        outcome = await handler.answer(request, suffix, marks, respond, until)
+        asyncio.get_running_loop().call_soon(self._door.count, item, receipt)
+        outcome = await handler.answer(prepared, marks, respond, arrived + handler.target.within)
         FORWARDS.labels(item.source, counted_as(outcome)).inc()
         if isinstance(item, Entry) and item.sealed is not None:
             where, session = (item.source, receipt.position), handler.target.session

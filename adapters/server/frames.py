@@ -49,7 +49,7 @@ class Inbox(Generic[Content]):
         self._decode = msgspec.msgpack.Decoder(list[content]).decode  # type: ignore[valid-type]  # known when it runs
         self._rest = bytearray()
 
-    def whole(self, data: bytes) -> list[Content]:
+    def whole(self, data: bytes | memoryview) -> list[Content]:
         """The contents of all frames that are whole by now."""
         self._rest += data
         contents: list[Content] = []

@@ -16,7 +16,7 @@ from adapters.http import Answer, failure
 from adapters.providers import KEPT, Outcome
 from adapters.server.answer_reader import BrokenError
 from adapters.server.handler_connections import HandlerConnections, MisledError, UnreachableError
-from adapters.server.outgoing import UnsendableError, head_of
+from adapters.server.outgoing import head_of
 from adapters.server.reader import Request
 from adapters.server.site import Respond
 from adapters.server.streaming_body import LoopStreamingBody
@@ -35,6 +35,7 @@ _HOP_BY_HOP = frozenset(
 """They speak of one connection (RFC 9110, 7.6.1); so does what `Connection` names."""
 _OURS = frozenset({"content-length", "expect", "host", "hookfold-position", "hookfold-verdict"})
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_CHUNKED = ("transfer-encoding", "chunked")
 _logger = structlog.get_logger()
 
 
@@ -62,13 +63,16 @@ class RecordedRequest(NamedTuple):
     body: bytes
 
 
-class _Asked(NamedTuple):
-    """What goes to the handler. `silence`: seconds in which something has to come of it."""
+class HandlerRequest(NamedTuple):
+    """A request to the handler, as far as it is made. `head`: None where HTTP/1.1 cannot carry it.
 
-    method: str
-    target: str
-    headers: Headers
+    `silence`: seconds in which something has to come of it.
+    """
+
+    head: bytes | None
     body: bytes | Upload
+    chunked: bool = False
+    bodiless: bool = False
     silence: float | None = None
 
 
@@ -96,6 +100,10 @@ class _OversizedError(Exception):
     """More than `MOST_ANSWER`."""
 
 
+class _UnsendableError(Exception):
+    """HTTP/1.1 cannot carry the request."""
+
+
 class _LeftError(Exception):
     """Nobody takes the rest."""
 
@@ -114,36 +122,40 @@ class Handler:
     async def close(self) -> None:
         await self._connections.close()
 
-    async def answer(self, request: Request, suffix: str, marks: Headers, respond: Respond, until: float) -> Outcome:
+    def prepared(self, request: Request, suffix: str) -> HandlerRequest:
+        """What the handler is asked with a request of ours; `suffix` follows its own path."""
+        _, asked, query = request.target.partition("?")
+        body = b"" if isinstance(request.body, int) else request.body
+        headers = [*end_to_end(request.headers, _OURS), *_framing(request)]
+        made = self._made(request.method, suffix + asked + query, headers, body)
+        return made._replace(chunked=_CHUNKED in headers, bodiless=request.method == "HEAD")
+
+    def _made(self, method: str, target: str, headers: Headers, body: bytes | Upload) -> HandlerRequest:
+        """`target`: what follows the handler's own URL: path and query."""
+        suffix, asked, query = target.partition("?")
+        whole = (self._path + suffix or "/") + asked + query
+        return HandlerRequest(head_of(method, whole, [("host", self._host), *headers]), body)
+
+    async def answer(self, prepared: HandlerRequest, marks: Headers, respond: Respond, until: float) -> Outcome:
         """Hands a delivery on, with `marks` among its headers, and the answer back, until the loop's time `until`."""
         heard = _Heard(self._clock(), respond, MOST_ANSWER, lambda: False)
-        return await self._exchange(self._passed(request, suffix, marks), heard, until)
+        return await self._exchange(prepared, marks, heard, until)
 
     async def pass_on(self, request: Request, suffix: str, respond: Respond) -> Outcome:
         """The same of what is no delivery: whatever it takes, as long as something comes and somebody is there."""
-        made = self._passed(request, suffix, [])._replace(silence=SILENCE)
-        return await self._exchange(made, _Heard(self._clock(), respond, None, lambda: request.ending), None)
+        prepared = self.prepared(request, suffix)._replace(silence=SILENCE)
+        return await self._exchange(prepared, [], _Heard(self._clock(), respond, None, lambda: request.ending), None)
 
     async def deliver(self, sent: RecordedRequest, marks: Headers, until: float) -> tuple[Outcome, Headers]:
         """Hands on what was recorded earlier; nobody waits for the answer, of which the headers are given back."""
         heard = _Heard(self._clock(), lambda _: None, MOST_ANSWER, lambda: False)
-        headers = [*end_to_end(sent.headers, _OURS), *marks, ("content-length", str(len(sent.body)))]
-        outcome = await self._exchange(self._made("POST", sent.target, headers, sent.body), heard, until)
+        headers = [*end_to_end(sent.headers, _OURS), ("content-length", str(len(sent.body)))]
+        outcome = await self._exchange(self._made("POST", sent.target, headers, sent.body), marks, heard, until)
         return outcome, heard.headers
 
-    def _passed(self, request: Request, suffix: str, marks: Headers) -> _Asked:
-        _, asked, query = request.target.partition("?")
-        body = b"" if isinstance(request.body, int) else request.body
-        headers = [*end_to_end(request.headers, _OURS), *marks, *_framing(request)]
-        return self._made(request.method, suffix + asked + query, headers, body)
-
-    def _made(self, method: str, target: str, headers: Headers, body: bytes | Upload) -> _Asked:
-        """`target`: what follows the handler's own URL: path and query."""
-        suffix, asked, query = target.partition("?")
-        whole = (self._path + suffix or "/") + asked + query
-        return _Asked(method, whole, [("host", self._host), *headers], body)
-
-    async def _exchange(self, request: _Asked, heard: "_Heard", until: float | None) -> Outcome:
+    async def _exchange(
+        self, prepared: HandlerRequest, marks: Headers, heard: "_Heard", until: float | None
+    ) -> Outcome:
         """Whatever becomes of it, there is one answer, and none looks whole that is not."""
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -153,25 +165,26 @@ class Handler:
                 heard.give_up(BUSY)
             else:
                 async with asyncio.timeout_at(until):
-                    await self._hear(request, heard)
+                    await self._hear(prepared, marks, heard)
         except Exception as error:  # noqa: BLE001 - the sender waits for an answer, whatever it is
             heard.give_up(_failure_of(error))
         finally:
             self._asked -= 1
         return heard.outcome(int((loop.time() - started) * 1_000_000))
 
-    async def _hear(self, request: _Asked, heard: "_Heard") -> None:
-        head = head_of(request.method, request.target, request.headers)
-        chunked = ("transfer-encoding", "chunked") in request.headers
-        connection = await self._connections.taken(request.silence)
+    async def _hear(self, prepared: HandlerRequest, marks: Headers, heard: "_Heard") -> None:
+        if prepared.head is None:
+            raise _UnsendableError
+        head = prepared.head + "".join(f"{name}: {value}\r\n" for name, value in marks).encode()
+        connection = await self._connections.taken(prepared.silence)
         try:
-            await connection.send(head, request.body, chunked=chunked, bodiless=request.method == "HEAD")
+            await connection.send(head, prepared.body, chunked=prepared.chunked, bodiless=prepared.bodiless)
             heard.begin(*await connection.head())
             while piece := await connection.some():
                 await heard.take(piece)
+            heard.end()
         finally:
             self._connections.give_back(connection)
-        heard.end()
 
 
 class _Heard:
@@ -235,7 +248,7 @@ def _framing(request: Request) -> Headers:
     """What says where the body ends: as its sender said of one that is handed on while it comes, else its length."""
     if isinstance(request.body, Upload):
         declared = [one for one in request.headers if one[0] == "content-length"]
-        return declared[:1] or [("transfer-encoding", "chunked")]
+        return declared[:1] or [_CHUNKED]
     body = b"" if isinstance(request.body, int) else request.body
     return [("content-length", str(len(body)))] if body or request.method not in _BODILESS else []
 
@@ -255,6 +268,6 @@ _FAILURES: tuple[tuple[type[Exception], Failure], ...] = (
     (_OversizedError, _OVERSIZED),
     (BrokenOffError, _BROKEN_OFF),
     (_LeftError, _LEFT),
-    (UnsendableError, _UNSENDABLE),
+    (_UnsendableError, _UNSENDABLE),
     (BrokenError, _BROKEN),
 )

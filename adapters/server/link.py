@@ -175,9 +175,7 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Asyncio's call."""
         outcomes = self._inbox.whole(data)
-        if outcomes:
-            BATCH.observe(len(outcomes))
-            COMMIT.observe(self._loop.time() - self._pending[0].due + self._patience)
+        handed_in = self._pending[0].due - self._patience if outcomes else 0.0
         for outcome in outcomes:
             pending = self._pending.popleft()
             self._bytes -= pending.size
@@ -185,8 +183,14 @@ class Link(asyncio.Protocol):
                 self._late -= 1
             else:
                 pending.tell(_told(outcome))
+        if outcomes:
+            self._loop.call_soon(self._observe, len(outcomes), self._loop.time() - handed_in)
         for news in list(self._news):
             news()
+
+    def _observe(self, count: int, seconds: float) -> None:
+        BATCH.observe(count)
+        COMMIT.observe(seconds)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Asyncio's call: nothing is known of what was under way."""
@@ -222,11 +226,11 @@ class NoWriter:
         """Nobody waits."""
 
 
-async def outcome_of(link: "Link", item: Item) -> Receipt | Unavailable:
-    """The same as `commit` for who waits in the event loop."""
+def outcome_of(link: "Link", item: Item) -> asyncio.Future[Receipt | Unavailable]:
+    """The same as `commit` for who waits in the event loop; what is handed in leaves whether or not he waits."""
     told: asyncio.Future[Receipt | Unavailable] = asyncio.get_running_loop().create_future()
     link.commit(item, lambda outcome: None if told.done() else told.set_result(outcome))
-    return await told
+    return told
 
 
 def _told(outcome: Outcome) -> Receipt | Unavailable:

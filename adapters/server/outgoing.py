@@ -17,16 +17,12 @@ _LINE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~\x80-\xff]*")
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
-class UnsendableError(Exception):
-    """HTTP/1.1 cannot carry it."""
-
-
-def head_of(method: str, target: str, headers: Headers) -> bytes:
-    """Raises UnsendableError."""
+def head_of(method: str, target: str, headers: Headers) -> bytes | None:
+    """A request's head but for the empty line behind it; None where HTTP/1.1 cannot carry it."""
     first, lines = f"{method} {target} HTTP/1.1", [f"{name}: {value}" for name, value in headers]
     if not (_FIRST.fullmatch(first) and all(map(_LINE.fullmatch, lines))):
-        raise UnsendableError
-    return "\r\n".join([first, *lines, "\r\n"]).encode("latin-1")
+        return None
+    return "\r\n".join([first, *lines, ""]).encode("latin-1")
 
 
 class OutgoingConnection(asyncio.Protocol):
@@ -55,7 +51,11 @@ class OutgoingConnection(asyncio.Protocol):
         return not (self._lost or self._broken) and self._answer is None
 
     async def send(self, head: bytes, body: bytes | Upload, *, chunked: bool = False, bodiless: bool = False) -> None:
-        """All of a request, unless the other side has left before; what it said is heard all the same."""
+        """All of a request, unless the other side has left before; what it said is heard all the same.
+
+        `head`: without the empty line behind it.
+        """
+        head += b"\r\n"
         self._sent, self._answer = False, AnswerReader(bodiless=bodiless)
         if isinstance(body, bytes):
             self._transport.write(head + body)

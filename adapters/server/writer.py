@@ -64,6 +64,7 @@ class Writer:
         self._under_way: deque[tuple[list[Any], list[Item], Any]] = deque()
         self._listening: set[Any] = set()
         self._away = False
+        self._buffer = memoryview(bytearray(_READ))
 
     def run(self) -> None:
         """Returns when the parent's line ends, after all that was received is committed and answered."""
@@ -110,9 +111,9 @@ class Writer:
     def _receive(self, key: selectors.SelectorKey) -> list[Item]:
         connection: Any = key.fileobj
         try:
-            data = connection.recv(_READ)
+            data = self._buffer[: connection.recv_into(self._buffer)]
         except OSError:
-            data = b""
+            data = self._buffer[:0]
         if not data:
             self._forget(connection)
         items: list[Item | Listen] = key.data.whole(data)
