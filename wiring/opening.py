@@ -258,7 +258,8 @@ def _noted(settings: Settings, ids: Ids) -> dict[str, Configured]:
 
 def _noted_token(token: Token, ids: Ids) -> Configured:
     hashes = _hashes(ids, TOKENS + token.name, [token.secret])
-    return Configured("", hashes, settings={"scopes": " ".join(token.scopes)})
+    limits = {"sources": " ".join(token.sources)} if token.sources else {}
+    return Configured("", hashes, settings={"scopes": " ".join(token.scopes), **limits})
 
 
 def _hashes(ids: Ids, name: str, secrets: Iterable[Secret]) -> dict[str, str]:

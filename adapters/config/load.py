@@ -52,7 +52,7 @@ def load(path: Path | None, env: Mapping[str, str], *, senders: bool = True) -> 
     known = env if senders else None
     sources = {name: _source(where, name, given, known) for name, given in _tables(where, document, "sources").items()}
     service = _service(where, _tables(where, document, "service"), url, env)
-    found = tokens(where, _tables(where, document, "tokens"), env) if senders else {}
+    found = tokens(where, _tables(where, document, "tokens"), env, sources) if senders else {}
     return Settings(where, service, sources, url, port(env), found)
 
 

@@ -156,11 +156,20 @@ class Scope(StrEnum):
 
 
 class Token(msgspec.Struct, frozen=True):
-    """A bearer token of the query API: its name, its secret, and what it lets its holder do."""
+    """A bearer token of the query API: its name, its secret, and what it lets its holder do.
+
+    `sources`: the only ones that its holder may know of; none means all.
+    """
 
     name: str
     secret: Secret
     scopes: tuple[Scope, ...]
+    sources: tuple[str, ...] = ()
+
+    @property
+    def only(self) -> frozenset[str] | None:
+        """The same; None where it is not limited."""
+        return frozenset(self.sources) or None
 
 
 class Service(msgspec.Struct, frozen=True):

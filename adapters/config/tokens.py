@@ -1,7 +1,7 @@
 """Bearer tokens of the query API: by whom it may be asked, and for what."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from adapters.config import values
@@ -18,25 +18,29 @@ _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """What a client can send (RFC 6750, 2.1)."""
 
 
-def tokens(where: Path, given: values.Table, env: Mapping[str, str]) -> dict[str, Token]:
-    """The tokens by name. Raises ConfigError, also where two are the same: who of them acted could not be told."""
+def tokens(where: Path, given: values.Table, env: Mapping[str, str], sources: Collection[str]) -> dict[str, Token]:
+    """The tokens by name. Raises ConfigError, also where two are the same: who of them acted could not be told.
+
+    `sources`: those that there are.
+    """
     found: dict[str, Token] = {}
     holders: dict[str, str] = {}
     for name, table in given.items():
-        token = found[name] = _token(where, name, table, env)
+        token = found[name] = _token(where, name, table, env, sources)
         if (holder := holders.setdefault(token.secret.value, name)) != name:
             mend = f"{token.secret.ref} holds the secret of tokens.{holder}: give each token its own"
             raise ConfigError(where, f"tokens.{name}.secret", mend)
     return found
 
 
-def _token(where: Path, name: str, given: object, env: Mapping[str, str]) -> Token:
+def _token(where: Path, name: str, given: object, env: Mapping[str, str], sources: Collection[str]) -> Token:
     key = f"tokens.{name}"
     values.name(where, key, name, RESERVED_NAME)
     table = values.table(where, key, given)
-    values.only(where, f"{key}.", table, ("secret", "scopes"))
+    values.only(where, f"{key}.", table, ("secret", "scopes", "sources"))
     secret = _secret(where, f"{key}.secret", table.get("secret"), env)
-    return Token(name, secret, _scopes(where, f"{key}.scopes", table.get("scopes")))
+    scopes = _scopes(where, f"{key}.scopes", table.get("scopes"))
+    return Token(name, secret, scopes, _sources(where, f"{key}.sources", table, sources))
 
 
 def _secret(where: Path, key: str, ref: object, env: Mapping[str, str]) -> Secret:
@@ -54,3 +58,14 @@ def _scopes(where: Path, key: str, given: object) -> tuple[Scope, ...]:
     if not isinstance(given, list) or not given or any(one not in [*Scope] for one in given):
         raise ConfigError(where, key, f"list what it may do, some of {', '.join(Scope)}")
     return tuple(scope for scope in Scope if scope in given)
+
+
+def _sources(where: Path, key: str, table: values.Table, known: Collection[str]) -> tuple[str, ...]:
+    """None where it is not limited. A name that is none of a source would let its holder see less than was meant."""
+    if "sources" not in table:
+        return ()
+    given = table["sources"]
+    if not isinstance(given, list) or not given or any(one not in [*known] for one in given):
+        found = f"some of {', '.join(sorted(known))}" if known else "once there are some"
+        raise ConfigError(where, key, f"list the only sources that it is to see, {found}; without it, all")
+    return tuple(sorted(set(given)))

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from adapters.providers.port import Claim, SignatureKey
+from core.words import OF_ANOTHER
 
 MOST_HASHED = 1 << 20
 """Bytes over which MACs are made, all attempts together."""
@@ -47,7 +48,7 @@ def _attempts(keys: Sequence[SignatureKey], strangers: Sequence[SignatureKey], b
     own = {key.value for key in keys}
     others = list(islice((key for key in strangers if key.value not in own), MOST_STRANGERS))
     yield (
-        "it matches under {} of another source: the sender has this one's URL, or the other one's secret",
+        f"it matches under {{}} {OF_ANOTHER}: the sender has this one's URL, or the other one's secret",
         others,
         body,
     )

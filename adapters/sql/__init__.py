@@ -42,6 +42,7 @@ from adapters.sql.quarantine.quarantine import Quarantine, ReleaseCounts, Releas
 from adapters.sql.reads.as_of import Erased, TemporalReads
 from adapters.sql.reads.filters import Due, DueIf
 from adapters.sql.reads.historical import Arrival
+from adapters.sql.reads.limited import LimitedReads
 from adapters.sql.reads.parts import StreamPart, StreamParts
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_actions import LiveAction
@@ -133,6 +134,7 @@ __all__ = [
     "Importer",
     "Keeper",
     "LastPosition",
+    "LimitedReads",
     "LiveAction",
     "Log",
     "LongStreams",

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.config import Scope, Secret, Token
 from tests.console.conftest import Desk
-from tests.support.house import wms
+from tests.support.house import start, wms
 
 READ, RAW = "read-token-0123456789", "raw-token-01234567890"
 Guarded = Callable[..., Desk]
@@ -144,3 +144,19 @@ def test_an_empty_log_shows_no_signed_command_to_a_token_that_only_reads(guarded
 
     assert "Nothing has come yet" in page.text
     assert "curl <first>" not in page.text
+
+
+def test_whoever_holds_a_limited_token_is_shown_its_sources_alone(guarded: Guarded):
+    limited = Token("clinic", Secret("env:C", "clinic-token-0123456"), tuple(Scope), ("clinic",))
+    desk = guarded(tokens=tokens() | {"clinic": limited})
+    desk.send("clinic", wms("visit-1", 0, "MEASUREMENT_STARTED"))
+    desk.send("captions", start("ada"))
+    sign_in(desk, limited.secret.value)
+
+    pages = {path: desk.look(path) for path in ("/", "/sessions", "/events", "/deliveries")}
+
+    assert all("captions" not in page.text for page in pages.values())
+    assert "visit-1" in pages["/sessions"].text
+    assert "/replays" not in pages["/"].all("a", "href")
+    assert "limited to clinic" in desk.look("/replays", 403).text
+    desk.look("/events/2", 404)

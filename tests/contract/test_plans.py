@@ -13,6 +13,8 @@ from sqlalchemy import text
 
 from adapters.audit import CurrentKey, Notary, SigningKey
 from adapters.http import due_counts
+from adapters.http.framework import endpoints
+from adapters.http.framework.tokens import Asker
 from adapters.sql import Entry, Outbox, Reads, Settled, Tree
 from adapters.sql.log.kept_deliveries import KEPT
 from adapters.sql.replay.build import Builder
@@ -303,6 +305,21 @@ def test_a_question_reads_no_more_than_its_answer_holds(full: House):
     for path in _paths_of_one(full):
         full.get(path)
     full.client.get("/readyz")
+
+    assert too_much(plans) == {}
+
+
+def test_a_question_of_few_sources_reads_no_more(full: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(endpoints, "asker", lambda: Asker("limited", frozenset({"clinic", "energy"})))
+    gather_statistics(full)
+    plans = watched(full)
+
+    for path, asked in LISTS.items():
+        for filters in asked[:1]:
+            if following := full.get(f"/v1/{path}", **filters)["next_cursor"]:
+                full.get(f"/v1/{path}", cursor=following)
+    full.get("/v1/overview")
+    full.get("/v1/events/5")
 
     assert too_much(plans) == {}
 

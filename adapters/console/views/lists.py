@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, g, render_template, request
 
 from adapters.console.asking import Asking, sent
 from core.event import ANOMALIES, READINGS
@@ -58,7 +58,7 @@ def add(pages: Blueprint, ask: Asking) -> None:
 
 
 def _choices(ask: Asking, name: str) -> dict[str, Sequence[Any]]:
-    sources = ask.questions.sources
+    sources = ask.questions.sources(g.get("token"))
     states = [state for machine in _MACHINES.get(name, ()) for state in MACHINES[machine].tables[0].states]
     return {
         "source": sorted(sources),

@@ -58,9 +58,9 @@ def add(pages: Blueprint, ask: Asking) -> None:
 
 
 def may_act() -> bool:
-    """Whether whoever looks may change what serves."""
+    """Whether whoever looks may change what serves, which is of every source."""
     token = g.get("token")
-    return token is None or Scope.ACT in token.scopes
+    return token is None or (Scope.ACT in token.scopes and token.only is None)
 
 
 def _sure() -> None:

@@ -1,5 +1,6 @@
 """What the query API is given to work with."""
 
+import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from adapters.config import Token
 from adapters.http.framework.holders import Holders
 from adapters.http.framework.spool_state import SpoolState
 from adapters.http.framework.waiting import Waiting
-from adapters.sql import Code, Current, Plans, Reads, Source, StreamParts, TemporalReads
+from adapters.sql import Code, Current, LimitedReads, Plans, Reads, Source, StreamParts, TemporalReads
 from core.event import Instant
 from core.ids import Ids
 
@@ -79,6 +80,8 @@ class Api:
     parts: StreamParts = field(init=False)
     current: Current = field(init=False)
     waiting: Waiting = field(init=False)
+    _only: frozenset[str] | None = field(init=False, default=None)
+    _limited: "dict[frozenset[str], Api]" = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         code = Code(self.ids, self.sources)
@@ -97,6 +100,35 @@ class Api:
         """None for a source that the configuration no longer names."""
         configured = self.sources.get(source)
         return configured.provider if configured else None
+
+    def limited_to(self, only: frozenset[str] | None) -> "Api":
+        """The same for who may know of these sources alone; None: of all. Made once: what it has read is kept in it."""
+        if only is None:
+            return self
+        if only not in self._limited:
+            self._limited[only] = self._limit(only)
+        return self._limited[only]
+
+    def _limit(self, only: frozenset[str]) -> "Api":
+        sources = {name: source for name, source in self.sources.items() if name in only}
+        reads, code = LimitedReads(self.reads, only), Code(self.ids, sources)
+        limited = copy.copy(self)
+        for name, value in {
+            "_only": only,
+            "sources": sources,
+            "reads": reads,
+            "as_of": TemporalReads(reads, code, self.current),
+            "parts": StreamParts(reads, code),
+            "spools": lambda: [one for one in self.spools() if one.source in only],
+        }.items():
+            object.__setattr__(limited, name, value)
+        return limited
+
+    def asked_of(self, source: str | None) -> frozenset[str] | None:
+        """The sources that a question is about, which may name one; None where it is about all."""
+        if source is None:
+            return self._only
+        return frozenset({source}) if self._only is None else self._only & {source}
 
     def source_names(self) -> list[str]:
         """Every source, also one that is known from the log only."""

@@ -43,12 +43,12 @@ Key = tuple[Place, str | None]
 
 
 class Wanted(NamedTuple):
-    """Events of a source, or of all; where streams are named, as (source, stream), only theirs.
+    """Events of some sources, or of all; where streams are named, as (source, stream), only theirs.
 
     `reading`, `type`: only those of one.
     """
 
-    source: str | None = None
+    sources: frozenset[str] | None = None
     streams: frozenset[tuple[str, str]] | None = None
     reading: str | None = None
     type: str | None = None
@@ -56,13 +56,13 @@ class Wanted(NamedTuple):
     @property
     def keys(self) -> frozenset[Key]:
         """An event that fits has one of these, and only one."""
-        places: Iterable[Place] = [self.source] if self.streams is None else self.streams
-        return frozenset((place, self.type) for place in places)
+        places: Iterable[Place] | None = self.sources if self.streams is None else self.streams
+        return frozenset((place, self.type) for place in ([None] if places is None else places))
 
     @property
     def anywhere(self) -> bool:
         """Whether a source that nobody knew may bring another stream that fits."""
-        return self.source is None and self.streams is not None
+        return self.sources is None and self.streams is not None
 
 
 class TailEvent(NamedTuple):

@@ -16,7 +16,7 @@ from adapters.http.framework.cursors import CursorContent, Cursors
 from adapters.http.framework.parameters import as_document, as_query, read_query
 from adapters.http.framework.problems import BadRequest, Behind, CrossSite, NotJson, TooLarge
 from adapters.http.framework.routes import Ask, Listing, Route
-from adapters.http.framework.tokens import who
+from adapters.http.framework.tokens import Asker, asker
 from adapters.sql import TooLong, Unavailable, time_limit
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Endpoints:
         """The function that answers the route's requests."""
 
         def endpoint(**path: str) -> Response:
-            given, by = read_query(request.query_string), who()
+            given, by = read_query(request.query_string), asker()
 
             def answer(api: Api) -> Response:
                 ask, parameters = self._ask(api, route, path, request.path, given, by)
@@ -52,7 +52,7 @@ class Endpoints:
 
         return endpoint
 
-    def told(self, route: Route, path: dict[str, str], given: dict[str, str], by: str | None) -> tuple[Any, Parameters]:
+    def told(self, route: Route, path: dict[str, str], given: dict[str, str], by: Asker) -> tuple[Any, Parameters]:
         """What a GET is answered with, before it is written as JSON; and the parameters, also those of a cursor."""
         where = route.path.format(**path)
 
@@ -66,7 +66,7 @@ class Endpoints:
 
         return self._of_either(route, tell)
 
-    def done(self, route: Route, path: dict[str, str], document: dict[str, Any], by: str | None) -> Any:
+    def done(self, route: Route, path: dict[str, str], document: dict[str, Any], by: Asker) -> Any:
         """What a POST is answered with, before it is written as JSON."""
         ask, _ = self._ask(self._api, route, path, route.path.format(**path), {}, by)
         with self._limit(route, ask.query):
@@ -89,13 +89,13 @@ class Endpoints:
         return answer(self._api)
 
     def _ask(
-        self, api: Api, route: Route, path: dict[str, str], where: str, given: dict[str, str], by: str | None
+        self, api: Api, route: Route, path: dict[str, str], where: str, given: dict[str, str], by: Asker
     ) -> tuple[Ask[Any], Parameters]:
         parameters, after = self._parameters(where, given)
         query = as_query(route.query, parameters)
         if at_least := getattr(query, "min_position", None):
             api.waiting.until(at_least, request.environ if has_request_context() else {})
-        return Ask(api, query, path, after, by), parameters
+        return Ask(api.limited_to(by.only), query, path, after, by.who), parameters
 
     def _limit(self, route: Route, query: msgspec.Struct) -> AbstractContextManager[None]:
         return nullcontext() if route.unhurried else time_limit(self._api.limit, getattr(query, "wait", None) or 0)

@@ -8,7 +8,10 @@ from adapters.config import Token
 
 
 class Holders:
-    """Holds digests only: a comparison of tokens themselves would take longer the more of one is guessed."""
+    """Holds digests only: a comparison of tokens themselves would take longer the more of one is guessed.
+
+    `some_limited`: there is a token that does not open all sources.
+    """
 
     def __init__(self, tokens: Mapping[str, Token]) -> None:
         self.renew(tokens)
@@ -17,6 +20,7 @@ class Holders:
         """From now on these hold one, and nobody else."""
         self._holders = [(sha256(token.secret.value.encode()).digest(), token) for token in tokens.values()]
         self.named = dict(tokens).get
+        self.some_limited = any(token.only is not None for token in tokens.values())
 
     def __bool__(self) -> bool:
         return bool(self._holders)

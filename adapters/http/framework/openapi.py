@@ -24,7 +24,7 @@ _PROBLEMS = {
 }
 _GUARDED = {
     "401": "No token, or none of this service's: `WWW-Authenticate` says which.",
-    "403": "The token has not the scope of this operation, or a page of another site asks.",
+    "403": "The token is not for this operation, or a page of another site asks.",
 }
 _ERASED = {"410": "What is asked for was erased: what it was earlier cannot be told any more."}
 _OTHER_SITES = {"403": "A browser asks on behalf of a page of another site."}

@@ -4,6 +4,7 @@
     ├── BadRequest    400  the client's: a parameter, a header or a field, which is named
     ├── Unauthorized  401  the client's: no token, or none of ours; `WWW-Authenticate` says so
     ├── Forbidden     403  the client's: the token is not for that
+    ├── Limited       403  the client's: the token is limited to some sources, and that tells of all
     ├── CrossSite     403  the client's: a page of another site asks
     ├── NotFound      404  the client's: no such thing
     ├── Gone          410  nobody's: what is asked for was erased
@@ -16,6 +17,7 @@ Everything else that Flask itself finds (404, 405, ...) is told in the same shap
 tells nothing of its cause.
 """
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -93,6 +95,20 @@ class Forbidden(Problem):
     @property
     def headers(self) -> list[tuple[str, str]]:
         return [_challenge(error="insufficient_scope", scope=self._scope)]
+
+
+class Limited(Problem):
+    """The token is limited to some sources, and what is asked for cannot be."""
+
+    status = HTTPStatus.FORBIDDEN
+    kind = "forbidden"
+
+    def __init__(self, sources: Iterable[str]) -> None:
+        super().__init__(f"this is of the whole log: the token is limited to {', '.join(sources)}")
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [_challenge(error="insufficient_scope")]
 
 
 class CrossSite(Problem):

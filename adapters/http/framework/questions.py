@@ -8,8 +8,9 @@ from typing import Any
 from adapters.config import Token
 from adapters.http.framework.api import Api
 from adapters.http.framework.endpoints import Endpoints
-from adapters.http.framework.problems import Busy, Conflict, Forbidden
+from adapters.http.framework.problems import Busy, Conflict
 from adapters.http.framework.routes import Route
+from adapters.http.framework.tokens import asker_with
 from adapters.sql import TooLong, Unavailable
 
 AWAY = "the database is away: ask again"
@@ -32,10 +33,10 @@ class Questions:
         self._endpoints = Endpoints(api)
         self._routes = {route.name: route for route in routes}
 
-    @property
-    def sources(self) -> Mapping[str, str]:
-        """The configured sources' providers by name."""
-        return {name: source.provider for name, source in self._api.sources.items()}
+    def sources(self, token: Token | None) -> Mapping[str, str]:
+        """The configured sources' providers by name, of those that the token's holder may know of."""
+        api = self._api.limited_to(asker_with(token).only)
+        return {name: source.provider for name, source in api.sources.items()}
 
     def head(self) -> int:
         """The log's last position. Raises Problem."""
@@ -45,36 +46,27 @@ class Questions:
     def ask(self, name: str, token: Token | None, parameters: Mapping[str, str], /, **path: str) -> Told:
         """The answer. `token`: whose question it is; None: nobody's, where none is configured. Raises Problem."""
         route = self._routes[name]
-        _check(route, token)
+        by = asker_with(token, route)
         with _away_as_busy():
-            return Told(*self._endpoints.told(route, path, dict(parameters), _name(token)))
+            return Told(*self._endpoints.told(route, path, dict(parameters), by))
 
     def do(self, name: str, token: Token | None, document: dict[str, Any], /, **path: str) -> Any:
         """What a POST of that document is answered with. Raises Problem."""
         if name not in self._routes:
             raise Conflict("this service only reads: go to the one that writes")
         route = self._routes[name]
-        _check(route, token)
+        by = asker_with(token, route)
         with _away_as_busy():
-            return self._endpoints.done(route, path, document, _name(token))
+            return self._endpoints.done(route, path, document, by)
 
     def note(self, kind: str, token: Token | None, hourly: str, **what: Any) -> None:
         """Records in the log what somebody is about to be shown. Raises Problem: what is not recorded is not shown."""
         with _away_as_busy():
-            self._api.record(kind, by=_name(token), hourly=hourly, **what)
+            self._api.record(kind, by=asker_with(token).who, hourly=hourly, **what)
 
     def opening(self, name: str, parameters: Mapping[str, str]) -> str:
         """A cursor for the first page of a list: filters that are personal stand in no URL that we make."""
         return self._endpoints.opening(self._routes[name].path, dict(parameters))
-
-
-def _check(route: Route, token: Token | None) -> None:
-    if token is not None and route.scope is not None and route.scope not in token.scopes:
-        raise Forbidden(route.scope)
-
-
-def _name(token: Token | None) -> str | None:
-    return None if token is None else token.name
 
 
 @contextmanager

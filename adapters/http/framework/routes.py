@@ -81,6 +81,7 @@ class Route:
     `page`: what holds the items and the cursor, where it has more than these. `etag`: a GET's answer has one.
     `problems`: the statuses of its own, with what they mean. `unhurried`: it may take longer than a question may.
     `primary`: it is asked of the database that is written, though there is a replica.
+    `whole`: it is of the whole log, or of what is done with it: who may know of some sources only is refused.
     """
 
     method: str
@@ -100,6 +101,7 @@ class Route:
     problems: dict[str, str] = field(default_factory=dict)
     unhurried: bool = False
     primary: bool = False
+    whole: bool = False
 
     def __post_init__(self) -> None:
         if (self.scope is OPEN) is self.path.startswith("/v1/"):

@@ -15,7 +15,7 @@ from adapters.http.framework.problems import Behind, Busy
 ENDING = "hookfold.ending"
 """In the WSGI environment, where a server knows it: a function, true once the client left or the service stops."""
 
-_NOTHING = Wanted(source="")
+_NOTHING = Wanted(sources=frozenset())
 """No event fits: a fold that is done is no event."""
 
 _SOON = 0.02

@@ -99,7 +99,7 @@ def audit_keys(ask: Ask[queries.Plain]) -> AuditKeys:
     return AuditKeys([AuditKey(str(one.key), one.since or None, one.note) for one in _notary(ask).chain().keys])
 
 
-@routes.one(Scope.READ, "/v1/audit/checkpoint", CheckpointAsked, str, media="text/plain")
+@routes.one(Scope.READ, "/v1/audit/checkpoint", CheckpointAsked, str, media="text/plain", whole=True)
 def checkpoint(ask: Ask[CheckpointAsked]) -> Response:
     """A checkpoint of the log: its size and Merkle root, signed (c2sp.org/tlog-checkpoint)."""
     notary, size = _notary(ask), ask.query.size
@@ -112,7 +112,9 @@ def checkpoint(ask: Ask[CheckpointAsked]) -> Response:
     return Response(newest.note if newest else _made(notary), content_type=PLAIN)
 
 
-@routes.one(Scope.READ, "/v1/audit/proof", ProofAsked, InclusionProof | ConsistencyProof, also=("text/plain",))
+@routes.one(
+    Scope.READ, "/v1/audit/proof", ProofAsked, InclusionProof | ConsistencyProof, also=("text/plain",), whole=True
+)
 def proof(ask: Ask[ProofAsked]) -> InclusionProof | ConsistencyProof | Response:
     """Proves that an event is in the log (`position`), or that the log only grew (`from`, `to`)."""
     asked = ask.query

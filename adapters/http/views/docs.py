@@ -19,7 +19,8 @@ _POLICY = (
 PROBLEMS = {
     "parameter": "A parameter, header or field cannot be understood: `parameter` names it, `detail` says why.",
     "unauthorized": "No token came, or none that this service knows: `WWW-Authenticate` says which.",
-    "forbidden": "The token is not for that: `detail` and `WWW-Authenticate` name the scope that it lacks. "
+    "forbidden": "The token is not for that: `detail` names the scope that it lacks, or the sources that it is "
+    "limited to. "
     "Or a browser asks for something to be done on behalf of a page of another site.",
     "not-found": "There is no such path, or nothing with this id or position.",
     "gone": "What is asked for was erased: that it was there, and its proof, are all that is left.",

@@ -110,11 +110,11 @@ def _next_of(api: Api, after: int) -> Sequence[Recorded]:
 
 def _read(api: Api, wanted: Wanted, after: int, limit: int = AT_ONCE) -> FittingRows:
     """Events behind a position that fit, as many as a page may look at."""
-    source, streams, reading, kind = wanted
+    sources, streams, reading, kind = wanted
     asked = WantedEvents(
         after=after,
         limit=limit,
-        sources=None if source is None else [source],
+        sources=None if sources is None else sorted(sources),
         streams=None if streams is None else sorted(streams),
         reading=reading,
         type=kind,
@@ -124,9 +124,9 @@ def _read(api: Api, wanted: Wanted, after: int, limit: int = AT_ONCE) -> Fitting
 
 def wanted_of(ask: Ask[Any]) -> Wanted:
     """What the filters let through, as the sources are now."""
-    source = ask.query.source or None
+    sources = ask.api.asked_of(ask.query.source or None)
     reading, kind = (getattr(ask.query, name, None) or None for name in ("reading", "type"))
-    return Wanted(source, _streams(ask, source), reading, kind)
+    return Wanted(sources, _streams(ask, sources), reading, kind)
 
 
 def read_fitting(api: Api, wanted: Wanted, after: int, limit: int = AT_ONCE) -> Sequence[Recorded]:
@@ -174,7 +174,7 @@ def _changes(api: Api, row: Recorded) -> list[dict[str, Any]] | UnsetType:
     return said
 
 
-def _streams(ask: Ask[Any], source: str | None) -> frozenset[tuple[str, str]] | None:
+def _streams(ask: Ask[Any], sources: frozenset[str] | None) -> frozenset[tuple[str, str]] | None:
     """The streams that a provider's id names under each source; None where no id is asked for, none of two kinds."""
     asked = [(kind, name) for kind, field in _NAMES.items() if (name := getattr(ask.query, field, None))]
     if not asked:
@@ -182,8 +182,8 @@ def _streams(ask: Ask[Any], source: str | None) -> frozenset[tuple[str, str]] | 
     if len(asked) > 1:
         return frozenset()
     ((kind, name),) = asked
-    sources = [source] if source else ask.api.source_names()
-    return frozenset((one, ask.api.ids.of(kind, one, name)) for one in sources)
+    names = ask.api.source_names() if sources is None else sources
+    return frozenset((one, ask.api.ids.of(kind, one, name)) for one in names)
 
 
 def _position(ask: Ask[Any]) -> int:

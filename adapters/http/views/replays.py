@@ -72,7 +72,7 @@ class FoldedVersion(msgspec.Struct, kw_only=True):
     oldest: int | None
 
 
-@routes.many(Scope.READ, "/v1/versions", ListedReplays, FoldedVersion)
+@routes.many(Scope.READ, "/v1/versions", ListedReplays, FoldedVersion, whole=True)
 def versions(ask: Ask[ListedReplays]) -> Listing[FoldedVersion]:
     """Every version of every machine."""
     found = [_version(one) for one in ask.api.current.status().versions]
@@ -86,6 +86,7 @@ def versions(ask: Ask[ListedReplays]) -> Listing[FoldedVersion]:
     FoldedVersion,
     headers={},
     query=queries.Plain,
+    whole=True,
     problems={"409": "It is not built, or serves already, or a replay is at work."},
     unhurried=True,
 )
@@ -101,7 +102,7 @@ def serve_version(ask: Ask[queries.Plain], _: Yes) -> FoldedVersion:
     return next(_version(one) for one in ask.api.current.status().versions if one.version == name)
 
 
-@routes.many(Scope.READ, "/v1/replays", ListedReplays, PlannedReplay)
+@routes.many(Scope.READ, "/v1/replays", ListedReplays, PlannedReplay, whole=True)
 def replays(ask: Ask[ListedReplays]) -> Listing[PlannedReplay]:
     """Replays that were asked for over HTTP, the newest first."""
     found = [shape(plan) for plan in _plans(ask).newest()]
@@ -115,6 +116,7 @@ def replays(ask: Ask[ListedReplays]) -> Listing[PlannedReplay]:
     PlannedReplay,
     headers={},
     query=queries.Plain,
+    whole=True,
     problems={"409": "Another one is at work: one at a time."},
 )
 def plan_replay(ask: Ask[queries.Plain], wish: Wish) -> PlannedReplay:
@@ -128,7 +130,7 @@ def plan_replay(ask: Ask[queries.Plain], wish: Wish) -> PlannedReplay:
         raise Conflict(str(error)) from error
 
 
-@routes.one(Scope.READ, "/v1/replays/{id}", queries.Plain, PlannedReplay)
+@routes.one(Scope.READ, "/v1/replays/{id}", queries.Plain, PlannedReplay, whole=True)
 def planned_replay(ask: Ask[queries.Plain]) -> PlannedReplay:
     """A replay, and what it would change."""
     return shape(_known(_plans(ask).get(ask.path["id"])))
@@ -141,6 +143,7 @@ def planned_replay(ask: Ask[queries.Plain]) -> PlannedReplay:
     PlannedReplay,
     headers={},
     query=queries.Plain,
+    whole=True,
     problems={"409": "It is not planned any more, or not yet, or another one is at work."},
 )
 def confirm_replay(ask: Ask[queries.Plain], _: Yes) -> PlannedReplay:

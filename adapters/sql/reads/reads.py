@@ -98,16 +98,18 @@ class Reads:
 
     def streams(self, wanted: WantedStreams) -> list[Projected]:
         """Projections, the newest stream first."""
+        if wanted.sources == []:
+            return []
         return [Projected._make(row) for row in self._rows(reads_streams.list_streams(wanted))]
 
     def page(self, wanted: WantedStreams) -> tuple[list[Projected], int | None]:
         """The same, of no more rows than a page may look at, and the `opened` of the last of these where more are."""
-        floor = self._first(reads_streams.floor_of(wanted))
+        floor = None if wanted.sources == [] else self._first(reads_streams.floor_of(wanted))
         return self.streams(replace(wanted, floor=floor)), floor
 
     def page_of_measurements(self, wanted: WantedMeasurements) -> tuple[list[Measured], int | None]:
         """The same of measurements."""
-        floor = self._first(reads_streams.floor_of_measurements(wanted))
+        floor = None if wanted.sources == [] else self._first(reads_streams.floor_of_measurements(wanted))
         return self.measurements(replace(wanted, floor=floor)), floor
 
     def runs(self, row: Projected, after: int, upto: int, limit: int) -> list[Run] | None:
@@ -123,6 +125,8 @@ class Reads:
 
     def measurements(self, wanted: WantedMeasurements) -> list[Measured]:
         """Measurements with the snapshots that hold their records, the newest first."""
+        if wanted.sources == []:
+            return []
         return [Measured._make(row) for row in self._rows(reads_streams.list_measurements(wanted))]
 
     def counts(self, kind: str, fingerprints: Sequence[str], after: int) -> list[Counted]:

@@ -178,7 +178,7 @@ def test_who_waits_for_a_fold_is_asked_again_before_the_time_is_over():
         Waiting(lambda: (9, 3), threads=1, patience=60).until(5, {CARRIED: carried})
 
     assert put_off.value.order.due < carried.until["min_position"]
-    assert put_off.value.order.wanted.keys == {("", None)}
+    assert put_off.value.order.wanted.keys == frozenset()
 
 
 def test_who_waits_for_a_fold_that_does_not_come_is_told_so():

@@ -49,6 +49,15 @@ def test_tokens_come_from_the_environment_and_from_files_with_what_they_may_do(t
     }
 
 
+def test_a_token_may_be_limited_to_sources(tokens):
+    sources = "".join(f"[sources.{name}]\nprovider = 'augmentos'\n" for name in ("a", "b", "c"))
+
+    found = tokens(sources + one() + "sources = ['b', 'a', 'b']\n" + one("'env:AUDITOR_TOKEN'", name="auditor"))
+
+    assert (found["dashboard"].sources, found["dashboard"].only) == (("a", "b"), {"a", "b"})
+    assert (found["auditor"].sources, found["auditor"].only) == ((), None)
+
+
 def test_base64_with_its_padding_is_a_token(tokens):
     assert tokens(one("'env:PADDED'"))["dashboard"].secret.value.endswith("==")
 
@@ -58,7 +67,7 @@ WRONG = [
     ("[tokens]\ndashboard = 'x'", "tokens.dashboard", "make it a table: [tokens.dashboard]"),
     (one(name="Dashboard"), "tokens.Dashboard", "name it with up to 63"),
     (one(name="local"), "tokens.local", "and not local"),
-    (one() + "scope = 'read'", "tokens.dashboard.scope", "take one of scopes, secret"),
+    (one() + "scope = 'read'", "tokens.dashboard.scope", "take one of scopes, secret, sources"),
     ("[tokens.dashboard]\nscopes = ['read']", "tokens.dashboard.secret", 'write "env:NAME" or "file:PATH"'),
     (one("'hunter2hunter2hunter2'"), "tokens.dashboard.secret", "secrets do not stand in this file"),
     (one("'env:ABSENT'"), "tokens.dashboard.secret", "the environment has no ABSENT"),
@@ -73,6 +82,9 @@ WRONG = [
     (one(scopes="'read'"), "tokens.dashboard.scopes", "some of read, raw, act"),
     (one(scopes="['read', 'write']"), "tokens.dashboard.scopes", "some of read, raw, act"),
     (one(scopes="[['read']]"), "tokens.dashboard.scopes", "some of read, raw, act"),
+    (one() + "sources = []", "tokens.dashboard.sources", "once there are some; without it, all"),
+    (one() + "sources = 'a'", "tokens.dashboard.sources", "list the only sources that it is to see"),
+    (one() + "sources = ['b']\n[sources.a]\nprovider='augmentos'", "tokens.dashboard.sources", "some of a; without it"),
     (one() + one("'env:SAME_TOKEN'", name="other"), "tokens.other.secret", "holds the secret of tokens.dashboard"),
 ]
 

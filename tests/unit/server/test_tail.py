@@ -91,7 +91,13 @@ def run(scene: Callable[[Log, Tail], Any]) -> None:
 
 def test_each_gets_what_fits_and_an_event_is_read_once_for_all():
     async def scene(log: Log, tail: Tail) -> None:
-        wanted = [Wanted(), Wanted("a"), Wanted("b"), Wanted("a", frozenset({("a", "s")})), NONE]
+        wanted = [
+            Wanted(),
+            Wanted(frozenset("a")),
+            Wanted(frozenset("b")),
+            Wanted(frozenset("a"), frozenset({("a", "s")})),
+            NONE,
+        ]
         followers = [Follower(one) for one in wanted for _ in range(3)]
         assert all(tail.join(one, 0) for one in followers)
 
@@ -108,7 +114,12 @@ def test_each_gets_what_fits_and_an_event_is_read_once_for_all():
 
 def test_who_wants_a_type_is_fed_events_of_that_type_alone():
     async def scene(log: Log, tail: Tail) -> None:
-        wanted = [ALL, Wanted(type="t"), Wanted("a", type="t"), Wanted("a", frozenset({("a", "s")}), type="u")]
+        wanted = [
+            ALL,
+            Wanted(type="t"),
+            Wanted(frozenset("a"), type="t"),
+            Wanted(frozenset("a"), frozenset({("a", "s")}), type="u"),
+        ]
         followers = [Follower(one) for one in wanted]
         for one in followers:
             tail.join(one, 0)
@@ -187,7 +198,7 @@ def test_who_is_ahead_of_the_log_gets_what_is_behind_him():
 
 def test_a_source_that_is_new_sends_those_back_who_take_any():
     async def scene(log: Log, tail: Tail) -> None:
-        anywhere, of_one = Follower(Wanted(None, frozenset({("a", "s")}))), Follower(Wanted("a"))
+        anywhere, of_one = Follower(Wanted(None, frozenset({("a", "s")}))), Follower(Wanted(frozenset("a")))
         tail.join(anywhere, 0)
         tail.join(of_one, 0)
 
