@@ -23,11 +23,13 @@ from tests.support.routing import compile_rules_once
 from tests.support.run import Run
 from tests.support.server import Server
 from tests.support.services import BACKENDS, Services
+from tests.support.templates import compile_templates_once
 
 settings.register_profile("hookfold", deadline=None, print_blob=True)  # the machine may be busy: slow is not wrong
 settings.load_profile("hookfold")
 compile_rules_once()
 compile_statements_once()
+compile_templates_once()
 structlog.configure(cache_logger_on_first_use=False)  # or `create_app` would set where the lines of this process go
 
 LEFT_OUT = "LEFT OUT"

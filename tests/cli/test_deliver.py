@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import svix.webhooks
 from click.testing import CliRunner, Result
 
 import app
@@ -17,6 +16,7 @@ from adapters.config import Settings, load, write_template
 from adapters.providers import sign_svix
 from adapters.sql import Entry
 from tests.support.handler import handler
+from tests.support.receivers import svix_webhook
 from wiring.opening import open_parts
 
 Run = Callable[..., Result]
@@ -68,7 +68,7 @@ def test_a_range_is_shown_first_and_sent_when_asked_to(house: Settings, run: Run
     assert [one.body for one in heard] == [b"{not json", b'{"actionId":"b","result":{}}']
     for one in heard:
         headers = {name.decode(): value.decode() for name, value in one.headers.items()}
-        svix.webhooks.Webhook(secret).verify(one.body, headers)
+        svix_webhook(secret).verify(one.body, headers)
         assert headers["hookfold-verdict"] == "duplicate"
 
 

@@ -8,6 +8,7 @@ from core.event import Reading, Unreadable
 from tests.support.handler import Handler
 from tests.support.house import SECRET, House, pushed
 from tests.support.proxied import proxied
+from tests.support.receivers import svix_webhook
 
 
 def test_an_outcome_is_read_as_it_was_written():
@@ -71,8 +72,6 @@ def test_a_timeline_and_why_tell_of_the_handler_and_a_late_outcome_stands_behind
 
 
 def test_a_handler_may_verify_again_what_hookfold_verified(small_house: House, behind: Handler):
-    from svix.webhooks import Webhook
-
     body = json.dumps(pushed("a-1")).encode()
     with proxied(small_house, behind, sources=("energy",)) as proxy:
         headers = sign_svix(SECRET, "msg_1", proxy.now(), body)
@@ -80,5 +79,5 @@ def test_a_handler_may_verify_again_what_hookfold_verified(small_house: House, b
         heard = behind.next()
 
     names = {name.decode(): value.decode() for name, value in heard.headers.items()}
-    Webhook(SECRET).verify(heard.body, names)
+    svix_webhook(SECRET).verify(heard.body, names)
     assert heard.body == body

@@ -5,7 +5,6 @@ import json
 import time
 
 import pytest
-import svix.webhooks
 from standardwebhooks import Webhook
 from structlog.testing import capture_logs
 
@@ -14,6 +13,7 @@ from adapters.server import backoff, handler, relaying
 from adapters.sql import Outbox, Unavailable
 from tests.support.handler import FINE, Handler
 from tests.support.house import SECRET, House, pushed, start, stop, wms
+from tests.support.receivers import svix_webhook
 from tests.support.relayed import Relay, to_relay
 from wiring.parts import now
 
@@ -119,7 +119,7 @@ def test_what_signs_a_time_is_signed_anew_with_the_same_id(small_house: House, b
 
     heard = behind.next()
     headers = {name.decode(): value.decode() for name, value in heard.headers.items()}
-    svix.webhooks.Webhook(SECRET).verify(heard.body, headers)
+    svix_webhook(SECRET).verify(heard.body, headers)
     standard = {name.replace("svix-", "webhook-"): value for name, value in headers.items()}
     Webhook(SECRET).verify(heard.body.decode(), standard)
     assert headers["svix-id"] == "msg_1"

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 from standardwebhooks.webhooks import Webhook as StandardWebhook
-from svix.webhooks import Webhook as SvixWebhook
 
 from adapters.providers import Refused, sign_svix
 from adapters.providers.port import Verified
 from tests.support.deliveries import SVIX_SECRET, amps
+from tests.support.receivers import svix_webhook
 
 ID, TIMESTAMP = "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330"
 BODY = b'{"test": 2432232314}'
@@ -38,7 +38,7 @@ def test_a_secret_without_its_prefix_is_the_same_secret():
 
 
 def test_what_svix_signs_is_authentic():
-    token = SvixWebhook(SVIX_SECRET).sign(ID, datetime.fromtimestamp(int(TIMESTAMP), UTC), BODY.decode())
+    token = svix_webhook(SVIX_SECRET).sign(ID, datetime.fromtimestamp(int(TIMESTAMP), UTC), BODY.decode())
 
     assert verdict(svix(token=token)) == Verified("env:SECRET_0")
 
@@ -53,7 +53,7 @@ def test_what_we_sign_is_taken_by_both_packages():
     now = int(datetime.now(UTC).timestamp())
     headers = sign_svix(SVIX_SECRET, ID, now, BODY)
 
-    SvixWebhook(SVIX_SECRET).verify(BODY, headers)
+    svix_webhook(SVIX_SECRET).verify(BODY, headers)
     StandardWebhook(SVIX_SECRET).verify(BODY, {n.replace("svix", "webhook"): v for n, v in headers.items()})
 
 
@@ -227,7 +227,7 @@ def test_a_stray_header_of_one_name_hides_no_whole_triple_of_the_other(stray, na
 @pytest.mark.parametrize("size", [16, 23, 24, 25, 26, 64])
 def test_a_secret_without_its_padding_is_the_one_that_svix_takes_it_for(size):
     bare = "whsec_" + b64encode(bytes(range(size))).decode().rstrip("=")
-    token = SvixWebhook(bare).sign(ID, datetime.fromtimestamp(int(TIMESTAMP), UTC), BODY.decode())
+    token = svix_webhook(bare).sign(ID, datetime.fromtimestamp(int(TIMESTAMP), UTC), BODY.decode())
 
     assert amps(bare).verify(svix(token=token), BODY, NOW) == Verified("env:SECRET_0")
 
