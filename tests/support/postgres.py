@@ -17,6 +17,7 @@ SETTINGS = {
     "fsync": "off",  # a test outlives no power cut
     "full_page_writes": "off",
     "max_connections": "200",
+    "shared_buffers": "16MB",  # a session is forked: the less is mapped, the sooner it begins
 }
 
 

@@ -80,6 +80,7 @@ def _open_postgresql(parsed: URL, pool_size: int, *, read_only: bool) -> Engine:
         max_overflow=pool_size,
         pool_pre_ping=True,
         hide_parameters=True,
+        use_native_hstore=False,  # the driver would ask for that type over its first connection
         connect_args=session.arguments(parsed, read_only=read_only),
     )
     event.listen(engine, "connect", session.begin, insert=True)  # the first to speak over it

@@ -19,12 +19,8 @@ _RELAY_LOCKS = 7238704
 """Names the advisory locks of the sources whose deliveries somebody takes or settles: pairs, which no lock above is."""
 
 _BY_KEYS_ONLY = (
-    "SET plan_cache_mode = force_generic_plan",
-    "SET jit = off",
-    "SET enable_seqscan = off",
-    "SET enable_hashjoin = off",
-    "SET enable_mergejoin = off",
-    "SET enable_sort = off",
+    "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; "
+    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_sort = off"
 )
 """All that an append asks for has a key. A plan that was made while a table was small would read all of it later."""
 
@@ -44,12 +40,11 @@ class Postgresql:
         Who may not make temporary types sends a column as an array, which takes longer.
         """
         driver, cursor = connection.driver_connection, connection.cursor()
-        for setting in _BY_KEYS_ONLY:
-            cursor.execute(setting)
+        cursor.execute(_BY_KEYS_ONLY)
         connection.commit()
         driver.adapters.register_dumper(Composites, CompositesDumper)
         try:
-            self._composites[driver] = {into: _created(cursor, into) for into in hot}
+            self._composites[driver] = _created(cursor, list(hot))
             connection.commit()
         except InsufficientPrivilege:
             connection.rollback()
@@ -140,11 +135,16 @@ def _insert(into: Insert, values: str) -> str:
     return f"{into.head} SELECT * FROM unnest({values}){into.conflict}"
 
 
-def _created(cursor: Any, into: Write) -> int:
+def _created(cursor: Any, composites: Sequence[Write]) -> dict[Write, int]:
+    """Makes the types, and gives their object ids."""
+    cursor.execute("; ".join(_type(into) for into in composites))
+    cursor.execute("SELECT " + ", ".join(f"'{_composite(into)}'::regtype::oid" for into in composites))
+    return dict(zip(composites, map(int, cursor.fetchone()), strict=True))
+
+
+def _type(into: Write) -> str:
     columns = ", ".join(f"{name} {kind}" for name, kind in zip(into.names, into.types, strict=True))
-    cursor.execute(f"CREATE TYPE {_composite(into)} AS ({columns})")
-    cursor.execute(f"SELECT '{_composite(into)}'::regtype::oid")
-    return int(cursor.fetchone()[0])
+    return f"CREATE TYPE {_composite(into)} AS ({columns})"
 
 
 def _composite(into: Write) -> str:
