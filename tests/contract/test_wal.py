@@ -1,10 +1,13 @@
-"""SQLite's write-ahead log: a reader that lasts lets it grow, and behind that it is small again."""
+"""SQLite's write-ahead log: carried over beside the commits, and small again where a reader let it grow."""
 
 from pathlib import Path
+from queue import Queue
 
-from sqlalchemy import Engine, text
+import pytest
+from sqlalchemy import Engine, event, text
 
-from adapters.sql import Reads, open_engine
+from adapters.sql import Reads, carrying, open_engine
+from adapters.sql.database import wal
 from adapters.sql.database.engine import WAL_LIMIT
 
 
@@ -25,6 +28,40 @@ def test_the_log_is_cut_once_a_long_reader_is_gone(sqlite_url: str, tmp_path: Pa
 
     assert Reads(engine).wal_bytes() <= WAL_LIMIT
     engine.dispose()
+
+
+def test_it_is_carried_over_once_and_the_database_is_left_alone_until_somebody_writes(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(wal, "TICK", 0.001)
+    looks, engine, own = Queue[str](), open_engine(sqlite_url), open_engine(sqlite_url)
+    look_at = wal._look_at
+    monkeypatch.setattr(wal, "_look_at", lambda path: (looks.put("look"), look_at(path))[1])
+    event.listen(own, "checkout", lambda *_: looks.put("opened"))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE grown (body BLOB)"))
+
+    with carrying(own):
+        first = _until_at_rest(looks)
+        _write(engine, 100_000)
+        second = _until_at_rest(looks)
+
+    assert first
+    assert second
+    assert (tmp_path / "hookfold.db").stat().st_size > 100_000
+    own.dispose()
+    engine.dispose()
+
+
+def _until_at_rest(looks: "Queue[str]") -> bool:
+    """Whether the database was opened before it was left alone for twenty looks at its two files."""
+    opened, alone = False, 0
+    while alone < 40:
+        if looks.get(timeout=20) == "opened":
+            opened, alone = True, 0
+        else:
+            alone += opened
+    return opened
 
 
 def test_postgresql_has_none_beside_it(postgresql_url: str):

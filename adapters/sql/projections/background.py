@@ -38,14 +38,14 @@ from adapters.sql.projections.thinning import Thinning
 from adapters.sql.projections.versions import VersionMap, all_versions, epoch, version_map
 from core import fold
 
-TICK = 0.2
+TICK = 0.5
 """Seconds between two looks at the marks."""
 
 _NICE = 10
 _REST = 4
 """So many times as long as a piece took, deliveries have the database to themselves."""
 
-_SELDOM = 10
+_SELDOM = 4
 """So many looks at the marks are one at the prefixes of a stream."""
 
 _ERASED = (
