@@ -36,7 +36,12 @@ def test_it_is_carried_over_once_and_the_database_is_left_alone_until_somebody_w
     monkeypatch.setattr(wal, "TICK", 0.001)
     looks, engine, own = Queue[str](), open_engine(sqlite_url), open_engine(sqlite_url)
     look_at = wal._look_at
-    monkeypatch.setattr(wal, "_look_at", lambda path: (looks.put("look"), look_at(path))[1])
+
+    def told(path: Path) -> tuple[int, int, int] | None:
+        looks.put("look")
+        return look_at(path)
+
+    monkeypatch.setattr(wal, "_look_at", told)
     event.listen(own, "checkout", lambda *_: looks.put("opened"))
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE grown (body BLOB)"))
