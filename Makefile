@@ -4,7 +4,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
-LOCKED := $(INSTALL) --require-hashes --only-binary :all:
+# Python compiles a module when it imports it first; pip would compile five thousand, of which most are never imported.
+LOCKED := $(INSTALL) --no-compile --require-hashes --only-binary :all:
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
 # Some tests wait, for time-outs and for other processes: one worker more than there are cores.
