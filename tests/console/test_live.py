@@ -57,6 +57,16 @@ def test_a_thing_follows_what_it_is_made_of_alone(one_desk: Desk, kind: str):
         assert first_message(one_desk, live).startswith(b"retry: 1000\nid: %d\n" % position)
 
 
+def test_an_open_measurement_is_not_told_what_it_shows_already(one_desk: Desk):
+    for number, kind in enumerate(("MEASUREMENT_STARTED", "LOW_SNR", "PAGE_UNLOADED")):
+        one_desk.send("clinic", wms("visit-1", number, kind))
+    (one,) = one_desk.get("/v1/measurements")["data"]
+
+    (live,) = followed(one_desk, f"/measurements/{one['id']}")
+
+    assert live.endswith("/live?after=3")
+
+
 def test_the_past_is_not_followed(one_desk: Desk):
     one_desk.send("clinic", wms("visit-1", 0))
     (one,) = one_desk.get("/v1/sessions")["data"]

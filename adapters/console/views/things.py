@@ -47,19 +47,23 @@ def _add(pages: Blueprint, ask: Asking, kind: str, extras: Extras) -> None:
 def _page(ask: Asking, kind: str, extras: Extras, name: str) -> str:
     asked = sent()
     clocks = {one: asked[one] for one in CLOCKS if one in asked}
+    head = ask.questions.head()
     found = ask.answer(kind, clocks, id=name)
-    shown: dict[str, Any] = {"kind": kind, "thing": found, "clocks": clocks, "live": _live(kind, found, clocks)}
+    shown: dict[str, Any] = {"kind": kind, "thing": found, "clocks": clocks, "live": _live(kind, found, clocks, head)}
     shown |= extras(ask, found, clocks)
     if kind in _EXPLAINED:
         shown |= _explained(ask, kind, found, clocks)
     return render_template(f"console/{kind}.html", **shown)
 
 
-def _live(kind: str, found: Any, clocks: dict[str, str]) -> str | None:
-    """What the page follows; None where it shows the past, or ids whole, or what is erased: that stays as it is."""
+def _live(kind: str, found: Any, clocks: dict[str, str], head: int) -> str | None:
+    """What the page follows; None where it shows the past, or ids whole, or what is erased: that stays as it is.
+
+    `head` was the log's before the thing was read: a thing's own position may be that of its first event.
+    """
     if clocks or "cursor" in request.args or request.method != "GET" or not getattr(found, FOLLOWED[kind]):
         return None
-    return f"/{kind}s/{found.id}/live?after={found.position}"
+    return f"/{kind}s/{found.id}/live?after={head}"
 
 
 def _explained(ask: Asking, kind: str, found: Any, clocks: dict[str, str]) -> dict[str, Any]:
