@@ -73,7 +73,7 @@ chaos: .venv/.dev ## kill what serves, writes and stores, under load, for a minu
 
 lock: .venv/.dev ## resolve the dependencies anew
 	$(COMPILE) --upgrade -o requirements.txt
-	$(COMPILE) --upgrade --extra dev -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) --upgrade --extra dev --extra tracing -c requirements.txt -o requirements-dev.txt
 	$(COMPILE) --upgrade --extra bench -c requirements-dev.txt -o requirements-bench.txt
 
 clean: ## forget the virtual environment and every cache

@@ -20,6 +20,7 @@ from wiring.parts import Handed
 from wiring.processes import TallyFiles, answer, answer_questions, keep, maintain, relay, write
 from wiring.renewing import reload
 from wiring.spools import prepare, warn_of_left
+from wiring.tracing import prepare_tracing
 from wiring.warnings import warn
 
 
@@ -49,6 +50,7 @@ def serve(settings: Settings, asked: Serving) -> str | None:
         warn(parts, asked.host)
         if not asked.read_only:
             prepare(parts.settings, parts.ids, parts.spooled_as)
+            prepare_tracing()
         hand, works_behind = parts.handed(), parts.works_behind()
     with (
         listening(asked.host, settings.port, asked.processes) as sockets,

@@ -17,6 +17,7 @@ from adapters.server import (
     Reconciling,
     Relaying,
     RelaySource,
+    Spans,
     Spooling,
     Target,
     outcome_of,
@@ -42,12 +43,15 @@ def _spools(parts: Parts) -> dict[str, DeliverySpool]:
 
 
 def relays(
-    parts: Parts, ask: Callable[..., Awaitable[Any]], commit: Callable[[Entry], Awaitable[Receipt | None]]
+    parts: Parts,
+    spans: Spans | None,
+    ask: Callable[..., Awaitable[Any]],
+    commit: Callable[[Entry], Awaitable[Receipt | None]],
 ) -> list[Relaying]:
     """What delivers behind our answer, for one process; `ask` runs what asks the database in a thread."""
     outbox, recorder = Outbox(parts.engine, parts.holder), Recorder(_no_append, now, "relay")
     return [
-        Relaying(_relayed(parts, name, one), outbox, ask, commit, recorder, now)
+        Relaying(_relayed(parts, name, one), outbox, ask, commit, recorder, now, spans)
         for name, one in parts.forwards("relay").items()
     ]
 
@@ -55,13 +59,14 @@ def relays(
 def background(
     parts: Parts,
     link: Link,
+    spans: Spans | None,
     ask: Callable[..., Awaitable[Any]],
     commit: Callable[[Entry], Awaitable[Receipt | None]],
 ) -> list[Relaying | Reconciling | Draining]:
     """What the process does that nobody waits for."""
     polled = ((name, one.polling) for name, one in parts.settings.sources.items())
     return [
-        *relays(parts, ask, commit),
+        *relays(parts, spans, ask, commit),
         *(Draining(spool, partial(outcome_of, link)) for spool in drained(parts.settings, parts.ids, parts.spooled_as)),
         *(
             Reconciling(reconciliation(parts, name, one, ask, commit), one.every / SECOND)

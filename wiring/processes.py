@@ -19,6 +19,7 @@ from adapters.server import (
     Link,
     NoWriter,
     Parent,
+    Spans,
     Tail,
     connect,
     relay_for_parent,
@@ -32,6 +33,7 @@ from wiring.forwarding import background, forwarding, renew_background
 from wiring.limits import limits
 from wiring.parts import THREADS, Handed, Parts, wire_handed
 from wiring.renewing import renew, renew_key, renew_tokens
+from wiring.tracing import tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ def answer(listening: socket, counted: TallyFiles, to_writer: socket, parent: Pa
     api = parts.api(link.append, tally)
     renewed = partial(renew, door=door, api=api)
     forwards = forwarding(parts, door, link, listening.getsockname()[:2])
-    _answer(parent, parts, door, link, api, tally, listening, renewed, forwards)
+    with tracing("server") as spans:
+        _answer(parent, parts, door, link, api, tally, listening, renewed, forwards, spans)
 
 
 def answer_questions(listening: socket, counted: TallyFiles, parent: Parent) -> None:
@@ -78,11 +81,12 @@ def _answer(
     listening: socket,
     renewed: Callable[[Handed], None],
     forwards: Forwarding | None = None,
+    spans: Spans | None = None,
 ) -> None:
     bridge = Bridge(parts.http(api, door, link.append), THREADS, listening.getsockname()[:2], _tails(api, link))
     tune()
     tally.begin()
-    front = Front(door, link, bridge, forwards, limits(parts.settings))
+    front = Front(door, link, bridge, forwards, limits(parts.settings), spans)
     serve_for_parent(parent, front, link, door.max_body, listening, renewed)
     parts.close()
 
@@ -102,7 +106,8 @@ def write(taking: socket, parent: Parent) -> None:
     parts = wire_handed(parent.hand)
     log = parts.log()
     tune()
-    write_for_parent(parent, taking, log)
+    with tracing("writer") as spans:
+        write_for_parent(parent, taking, log, spans)
     log.close()
     parts.close()
 
@@ -112,7 +117,8 @@ def relay(counted: TallyFiles, to_writer: socket, parent: Parent) -> None:
     parts, tally = wire_handed(parent.hand), counted.tally(FORWARD_METRICS)
     link = Link(partial(connect, to_writer), parts.ids, parts.patience)
     tally.begin()
-    relay_for_parent(parent, partial(background, parts, link), link, renew_background)
+    with tracing("relay") as spans:
+        relay_for_parent(parent, partial(background, parts, link, spans), link, renew_background)
     tally.close()
     parts.close()
 

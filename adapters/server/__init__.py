@@ -25,6 +25,7 @@ from adapters.server.relay_loop import relay_for_parent
 from adapters.server.relaying import Relaying, RelaySource
 from adapters.server.reloading import Reloaded, Reloading
 from adapters.server.site import METRICS as SITE_METRICS
+from adapters.server.spans import Spans
 from adapters.server.spool import DeliverySpool
 from adapters.server.spooling import Spooling
 from adapters.server.supervisor import Supervisor
@@ -57,6 +58,7 @@ __all__ = [
     "Relaying",
     "Reloaded",
     "Reloading",
+    "Spans",
     "Spooling",
     "StoredDelivery",
     "Supervisor",

@@ -14,6 +14,7 @@ from adapters.server.link import Link, outcome_of
 from adapters.server.outcomes import HandedOn, counted_as
 from adapters.server.reader import Request
 from adapters.server.site import Respond
+from adapters.server.spans import TracedDelivery, context_of
 from adapters.server.spooling import Spooling
 from adapters.sql import Entry, Receipt, Recorder, Rejection, Unavailable
 
@@ -74,14 +75,17 @@ class Forwarding:
         handler = self._handlers.get(source)
         return (source, slash + rest) if handler and slash + rest in handler.target.beside else None
 
-    def take(self, item: Entry | Rejection, request: Request, respond: Respond) -> None:
-        """Has a delivery committed, or spooled, and hands it on then."""
+    def take(
+        self, item: Entry | Rejection, request: Request, respond: Respond, span: TracedDelivery | None = None
+    ) -> None:
+        """Has a delivery committed, or spooled, and hands it on then. `span`: that of the request, if it is traced."""
+        trace = context_of(span)
         if not self._goes_on(item):
-            self._link.commit(item, lambda receipt: respond(self._door.answer(item, receipt)))
+            self._link.commit(item, lambda receipt: respond(self._door.answer(item, receipt)), trace)
             return
         spooling = self._spools.get(item.source)
-        receipt = outcome_of(self._link, item) if spooling is None else spooling.take(item)
-        self._start(self._take(item, request, respond, receipt))
+        receipt = outcome_of(self._link, item, trace) if spooling is None else spooling.take(item, trace)
+        self._start(self._take(item, request, respond, receipt, span))
 
     def _goes_on(self, item: Entry | Rejection) -> bool:
         """What does not verify goes on where it is only observed."""
@@ -93,6 +97,7 @@ class Forwarding:
         request: Request,
         respond: Respond,
         recording: Awaitable[Receipt | Unavailable],
+        span: TracedDelivery | None,
     ) -> None:
         """What goes to the handler is made while the delivery is committed."""
         arrived = asyncio.get_running_loop().time()
@@ -106,7 +111,7 @@ class Forwarding:
             respond(unrecorded())
             return
         if isinstance(receipt, Receipt):
-            await self._forward(handler, item, prepared, arrived, respond, receipt)
+            await self._forward(handler, item, prepared, arrived, respond, receipt, span)
         else:
             respond(self._door.answer(item, receipt))
 
@@ -134,13 +139,17 @@ class Forwarding:
         arrived: float,
         respond: Respond,
         receipt: Receipt,
+        span: TracedDelivery | None,
     ) -> None:
         """Hands a delivery on, now that it is on record."""
         marks = [("hookfold-verdict", receipt.verdict)]
         if isinstance(item, Entry) and receipt is not SPOOLED:
             marks.append(("hookfold-position", str(receipt.position)))
         asyncio.get_running_loop().call_soon(self._door.count, item, receipt)
+        forward = None if span is None else span.forward()
         outcome = await handler.answer(prepared, marks, respond, arrived + handler.target.within)
+        if forward is not None:
+            forward.end(outcome)
         FORWARDS.labels(item.source, counted_as(outcome)).inc()
         if isinstance(item, Entry) and item.sealed is not None:
             where, session = (item.source, receipt.position), handler.target.session

@@ -12,6 +12,12 @@ class Listen(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, t
     """Asks to be told, by an empty frame, when something of others was committed; it has no outcome."""
 
 
+class Trace(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, tag_field="is_a"):
+    """In front of a delivery that is traced: where its span stands (`Spans`); it has no outcome."""
+
+    context: bytes
+
+
 class Unstored(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, tag_field="is_a"):
     """The database works, and takes this item in no form."""
 
@@ -31,7 +37,7 @@ unpack: Callable[[bytes], Item] = msgspec.msgpack.Decoder(Item).decode
 """One item that was packed. Raises msgspec.DecodeError."""
 
 
-def pack(content: Item | Listen | Outcome) -> bytes:
+def pack(content: Item | Listen | Trace | Outcome) -> bytes:
     """One content of a frame. Raises where it cannot be encoded, before it is among others."""
     return _encode(content)
 

@@ -7,11 +7,14 @@ import structlog
 
 from adapters.http import ALIVE, Answer, Door, is_ingest, unrecorded
 from adapters.server.bridge import Bridge
+from adapters.server.files import Sending
 from adapters.server.forwarding import Forwarding
 from adapters.server.limits import Limits
 from adapters.server.link import Link, NoWriter
 from adapters.server.reader import Request
 from adapters.server.site import Respond
+from adapters.server.spans import Spans, TracedDelivery, context_of
+from adapters.server.streaming_body import StreamingBody
 from adapters.sql import Entry, Receipt, Rejection, Unavailable
 
 _logger = structlog.get_logger()
@@ -20,7 +23,8 @@ _logger = structlog.get_logger()
 class Front:
     """One process's server side. `link` leads to the process that writes; `bridge` runs Flask.
 
-    `forwarding`: for sources whose own handlers answer. `limits`: how much may come.
+    `forwarding`: for sources whose own handlers answer. `limits`: how much may come. `spans`: where deliveries are
+    traced.
     """
 
     def __init__(
@@ -30,12 +34,14 @@ class Front:
         bridge: Bridge,
         forwarding: Forwarding | None = None,
         limits: Limits | None = None,
+        spans: Spans | None = None,
     ) -> None:
         self._door = door
         self._link = link
         self._bridge = bridge
         self._forwarding = forwarding
         self._limits = limits or Limits(None, {})
+        self._spans = spans
 
     def answer(self, request: Request, respond: Respond) -> None:
         """Answers a request, now or later, in the event loop."""
@@ -75,12 +81,16 @@ class Front:
 
     def _take(self, source: str, request: Request, respond: Respond) -> None:
         """Whatever goes wrong with a delivery, its sender is told to send it again."""
+        span = None
+        if self._spans is not None:
+            span = self._spans.delivery(source, request.headers)
+            respond = partial(_respond_traced, span, respond)
         try:
             item = self._item(source, request)
             if self._forwarding is not None and source in self._forwarding:
-                self._forwarding.take(item, request, respond)
+                self._forwarding.take(item, request, respond, span)
             else:
-                self._link.commit(item, partial(self._told, item, respond))
+                self._link.commit(item, partial(self._told, item, respond), context_of(span))
         except Exception:
             _logger.exception("delivery_failed")
             respond(unrecorded())
@@ -93,6 +103,14 @@ class Front:
 
     def _told(self, item: Entry | Rejection, respond: Respond, outcome: Receipt | Unavailable) -> None:
         respond(self._door.answer(item, outcome))
+
+
+def _respond_traced(span: TracedDelivery, respond: Respond, answer: Answer | Sending | StreamingBody | None) -> None:
+    respond(answer)
+    if answer is not None:
+        span.answered(answer.status)
+    if not isinstance(answer, StreamingBody):
+        span.end()
 
 
 def _path(target: str) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 from prometheus_client import Gauge, Histogram
 
-from adapters.server.frames import Inbox, Item, Listen, Outcome, Unstored, frame, pack
+from adapters.server.frames import Inbox, Item, Listen, Outcome, Trace, Unstored, frame, pack
 from adapters.sql import Entry, Receipt, Unavailable, Unstorable, sealed_by
 from core.ids import Ids
 
@@ -79,8 +79,11 @@ class Link(asyncio.Protocol):
         self._news: dict[Callable[[], None], None] = {}
         QUEUE.set_function(lambda: len(self._pending))
 
-    def commit(self, item: Item, tell: Tell) -> None:
-        """Hands a delivery in; `tell` is given its outcome, in the event loop, once that is known."""
+    def commit(self, item: Item, tell: Tell, trace: bytes = b"") -> None:
+        """Hands a delivery in; `tell` is given its outcome, in the event loop, once that is known.
+
+        `trace`: where its span stands, if it has one.
+        """
         if len(self._pending) >= MOST_ITEMS or self._bytes >= MOST_BYTES:
             tell(Unavailable(_FULL))
             return
@@ -89,11 +92,13 @@ class Link(asyncio.Protocol):
             item.headers = []
         packed = pack(item)
         self._bytes += len(packed)
+        if not self._outgoing:
+            self._loop.call_soon(self._send)
+        if trace:
+            self._outgoing.append(pack(Trace(trace)))
         self._outgoing.append(packed)
         self._pending.append(_Pending(tell, len(packed), self._loop.time() + self._patience))
-        if len(self._outgoing) == 1:
-            self._loop.call_soon(self._send)
-        elif len(self._outgoing) == ENOUGH:
+        if len(self._outgoing) >= ENOUGH:
             self._send()
 
     def append(self, item: Item) -> Receipt:
@@ -208,7 +213,7 @@ class Link(asyncio.Protocol):
 class NoWriter:
     """In place of a link, where nothing is written: nobody hands anything in, and nobody tells of commits."""
 
-    def commit(self, _item: Item, tell: Tell) -> None:
+    def commit(self, _item: Item, tell: Tell, _trace: bytes = b"") -> None:
         """Refuses it."""
         tell(Unavailable(_READS))
 
@@ -226,10 +231,10 @@ class NoWriter:
         """Nobody waits."""
 
 
-def outcome_of(link: "Link", item: Item) -> asyncio.Future[Receipt | Unavailable]:
+def outcome_of(link: "Link", item: Item, trace: bytes = b"") -> asyncio.Future[Receipt | Unavailable]:
     """The same as `commit` for who waits in the event loop; what is handed in leaves whether or not he waits."""
     told: asyncio.Future[Receipt | Unavailable] = asyncio.get_running_loop().create_future()
-    link.commit(item, lambda outcome: None if told.done() else told.set_result(outcome))
+    link.commit(item, lambda outcome: None if told.done() else told.set_result(outcome), trace)
     return told
 
 

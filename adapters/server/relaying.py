@@ -18,6 +18,7 @@ from adapters.server.backoff import asked_pause, pause
 from adapters.server.forwarding import FORWARDS
 from adapters.server.handler import Handler, RecordedRequest
 from adapters.server.outcomes import HandedOn, counted_as
+from adapters.server.spans import Spans
 from adapters.sql import BodyReader, Entry, HeldRelay, Receipt, Recorder, Settled, Turn, Unavailable
 from core.event import SECOND, Instant
 
@@ -60,7 +61,7 @@ class Relaying:
     """Of one source in one process; belongs to the event loop.
 
     `ask` runs what asks the database, in a thread; `commit` tells what became of an entry, None where it is not in the
-    log.
+    log. `spans`: where deliveries are traced.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Relaying:
         commit: Callable[[Entry], Awaitable[Receipt | None]],
         recorder: Recorder,
         clock: Callable[[], Instant],
+        spans: Spans | None = None,
     ) -> None:
         self._source = source
         self._queue = queue
@@ -78,6 +80,7 @@ class Relaying:
         self._commit = commit
         self._recorder = recorder
         self._clock = clock
+        self._spans = spans
         self._settled: list[Settled] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
@@ -181,7 +184,10 @@ class Relaying:
         marks = [("hookfold-verdict", "new"), ("hookfold-position", str(held.position))]
         until = asyncio.get_running_loop().time() + self._source.handler.target.within
         request = RecordedRequest(held.target, headers, held.body)
+        span = None if self._spans is None else self._spans.relayed(held.source, held.position, held.headers)
         outcome, answered = await self._source.handler.deliver(request, marks, until)
+        if span is not None:
+            span.end(outcome)
         outcome.attempts = held.attempts + 1
         FORWARDS.labels(held.source, counted_as(outcome)).inc()
         return await self._settle(held, held.body, outcome, asked_pause(answered))

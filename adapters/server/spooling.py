@@ -48,20 +48,23 @@ class Spooling:
         self._look_after = 0.0
         self._spooled, self._refused = Quiet(), Quiet()
 
-    async def take(self, item: Item) -> Receipt | Unavailable:
-        """What the log says, or `SPOOLED`; Unavailable where neither takes it, or the database takes it in no form."""
+    async def take(self, item: Item, trace: bytes = b"") -> Receipt | Unavailable:
+        """What the log says, or `SPOOLED`; Unavailable where neither takes it, or the database takes it in no form.
+
+        `trace`: as `Link.commit` has it.
+        """
         try:
             async with asyncio.timeout(WITHIN):
-                return await self._take(item)
+                return await self._take(item, trace)
         except (OSError, SpoolFullError) as error:  # a timeout is an OSError
             self._tell_refused(error)
             return Unavailable(str(error))
 
-    async def _take(self, item: Item) -> Receipt | Unavailable:
+    async def _take(self, item: Item, trace: bytes) -> Receipt | Unavailable:
         """Raises OSError and SpoolFullError."""
         if await self._queues(item):
             return SPOOLED
-        outcome = await self._commit(item)
+        outcome = await self._commit(item, trace)
         if isinstance(outcome, Receipt | Unstorable):
             return outcome
         await self._keep(item, behind=False)
@@ -96,10 +99,10 @@ class Spooling:
             self._looking = None
             self._look_after = asyncio.get_running_loop().time() + FRESH
 
-    async def _commit(self, item: Item) -> Receipt | Unavailable:
+    async def _commit(self, item: Item, trace: bytes) -> Receipt | Unavailable:
         try:
             async with asyncio.timeout(PATIENCE):
-                return await outcome_of(self._link, item)
+                return await outcome_of(self._link, item, trace)
         except TimeoutError:
             return Unavailable("the log does not commit in time")
 

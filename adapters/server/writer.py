@@ -9,15 +9,17 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Protocol
+from time import time_ns
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
 from adapters.server.ends import accept
-from adapters.server.frames import Inbox, Item, Listen, Outcome, Unstored, frame, pack
+from adapters.server.frames import Inbox, Item, Listen, Outcome, Trace, Unstored, frame, pack
 from adapters.server.parent import Parent
 from adapters.server.pulse import EVERY, Pulse
 from adapters.server.signals import leave_to_parent
+from adapters.server.spans import Spans
 from adapters.sql import Receipt, Unavailable, Unstorable, batch_length
 
 MOST_UNDER_WAY = 2
@@ -49,19 +51,36 @@ class Appends(Protocol):
     def finish(self, sent: Any) -> Sequence[Receipt | Unstorable]: ...
 
 
-class Writer:
-    """Commits what processes send that have handed their ends over to `listener`."""
+class _Received(NamedTuple):
+    """A delivery, whose it is, and where its span stands, if it is traced."""
 
-    def __init__(self, parent: Parent, listener: socket.socket, log: Appends) -> None:
+    connection: Any
+    item: Item
+    trace: bytes
+
+
+class _UnderWay(NamedTuple):
+    """A batch that is not answered yet. `begun`: when it was, in nanoseconds, where deliveries are traced."""
+
+    batch: list[_Received]
+    sent: Any
+    begun: int
+
+
+class Writer:
+    """Commits what processes send that have handed their ends over to `listener`. `spans`: where that is traced."""
+
+    def __init__(self, parent: Parent, listener: socket.socket, log: Appends, spans: Spans | None = None) -> None:
         self._log = log
+        self._spans = spans
         self._pulse = Pulse(LONGEST, parent.line)
         self._listener = listener
         self._parent = parent
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
         self._selector.register(parent.line, selectors.EVENT_READ)
-        self._waiting: list[tuple[Any, Item]] = []
-        self._under_way: deque[tuple[list[Any], list[Item], Any]] = deque()
+        self._waiting: list[_Received] = []
+        self._under_way: deque[_UnderWay] = deque()
         self._listening: set[Any] = set()
         self._away = False
         self._buffer = memoryview(bytearray(_READ))
@@ -78,7 +97,7 @@ class Writer:
                 self._finish_answered()
             for key in ready:
                 if isinstance(key.data, Inbox):
-                    self._waiting += [(key.fileobj, item) for item in self._receive(key)]
+                    self._waiting += self._receive(key)
             self._begin()
             if any(key.fileobj is self._listener for key in ready):
                 self._accept()
@@ -108,7 +127,7 @@ class Writer:
         finally:
             self._selector.unregister(outcome)
 
-    def _receive(self, key: selectors.SelectorKey) -> list[Item]:
+    def _receive(self, key: selectors.SelectorKey) -> list[_Received]:
         connection: Any = key.fileobj
         try:
             data = self._buffer[: connection.recv_into(self._buffer)]
@@ -116,10 +135,16 @@ class Writer:
             data = self._buffer[:0]
         if not data:
             self._forget(connection)
-        items: list[Item | Listen] = key.data.whole(data)
-        if any(isinstance(item, Listen) for item in items):
-            self._listening.add(connection)
-        return [item for item in items if not isinstance(item, Listen)]
+        received, trace = [], b""
+        for content in key.data.whole(data):
+            if isinstance(content, Trace):
+                trace = content.context
+            elif isinstance(content, Listen):
+                self._listening.add(connection)
+            else:
+                received.append(_Received(connection, content, trace))
+                trace = b""
+        return received
 
     def _forget(self, connection: Any) -> None:
         """Once: who died while it was answered may be there to be read in the same turn."""
@@ -131,18 +156,17 @@ class Writer:
     def _begin(self) -> None:
         """Begins what waits, as far as there may be more under way."""
         while self._waiting and self._may_begin():
-            count = batch_length(item for _, item in self._waiting)
-            some, self._waiting = self._waiting[:count], self._waiting[count:]
-            batch = [item for _, item in some]
-            self._under_way.append(([connection for connection, _ in some], batch, self._log.begin(batch)))
+            count = batch_length(one.item for one in self._waiting)
+            batch, self._waiting = self._waiting[:count], self._waiting[count:]
+            begun = 0 if self._spans is None else time_ns()
+            self._under_way.append(_UnderWay(batch, self._log.begin([one.item for one in batch]), begun))
             self._finish_answered()
 
     def _may_begin(self) -> bool:
         """A second batch waits until it is as large as the one under way: small ones are dear."""
         if not self._under_way:
             return True
-        _, batch, _ = self._under_way[-1]
-        return len(self._under_way) < MOST_UNDER_WAY and len(self._waiting) >= len(batch)
+        return len(self._under_way) < MOST_UNDER_WAY and len(self._waiting) >= len(self._under_way[-1].batch)
 
     def _finish_answered(self) -> None:
         while self._under_way and self._log.answered:
@@ -151,14 +175,18 @@ class Writer:
     def _finish(self) -> None:
         """Answers the oldest batch under way, once its outcome is known."""
         self._pulse.goes_on()
-        connections, batch, sent = self._under_way.popleft()
-        answers = zip(connections, map(pack, self._outcomes(batch, sent)), strict=True)
+        batch, sent, begun = self._under_way.popleft()
+        connections = [one.connection for one in batch]
+        outcomes = self._outcomes(len(batch), sent)
+        answers = zip(connections, map(pack, outcomes), strict=True)
         for connection, some in groupby(answers, itemgetter(0)):
             self._answer(connection, frame([packed for _, packed in some]))
         for connection in self._listening.difference(connections):
             self._answer(connection, _NEWS)
+        if self._spans is not None:
+            self._spans.committed(begun, [(one.trace, told) for one, told in zip(batch, outcomes, strict=True)])
 
-    def _outcomes(self, batch: Sequence[Item], sent: Any) -> Sequence[Outcome]:
+    def _outcomes(self, count: int, sent: Any) -> Sequence[Outcome]:
         """One for each. The log is told when the database goes and when it is back, not for every batch in between."""
         try:
             outcomes = self._log.finish(sent)
@@ -166,10 +194,10 @@ class Writer:
             if not self._away:
                 _logger.warning("log_unavailable", reason=str(error))
             self._away = True
-            return [str(error)] * len(batch)
+            return [str(error)] * count
         except Exception as error:
             _logger.exception("append_failed")
-            return [type(error).__name__] * len(batch)
+            return [type(error).__name__] * count
         if self._away:
             _logger.warning("log_available")
         self._away = False
@@ -183,11 +211,11 @@ class Writer:
             self._forget(connection)
 
 
-def _inbox() -> Inbox[Item | Listen]:
-    return Inbox[Item | Listen](Item | Listen)  # type: ignore[arg-type]  # a union
+def _inbox() -> Inbox[Item | Listen | Trace]:
+    return Inbox[Item | Listen | Trace](Item | Listen | Trace)  # type: ignore[arg-type]  # a union
 
 
-def write_for_parent(parent: Parent, listener: socket.socket, log: Appends) -> None:
+def write_for_parent(parent: Parent, listener: socket.socket, log: Appends, spans: Spans | None = None) -> None:
     """Runs the writer until the parent's line ends."""
     leave_to_parent()
-    Writer(parent, listener, log).run()
+    Writer(parent, listener, log, spans).run()

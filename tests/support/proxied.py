@@ -34,7 +34,7 @@ class Link:
         self.refused: dict[str, int] = {}
         self.committed: Queue[Entry | Rejection] = Queue()
 
-    def commit(self, item: Entry | Rejection, tell: Any) -> None:
+    def commit(self, item: Entry | Rejection, tell: Any, _trace: bytes = b"") -> None:
         if isinstance(item, Entry):
             item.sealed = sealed_by(self._house.ids, item)
             item.headers = []

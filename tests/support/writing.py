@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
-from adapters.server import Parent, connect
+from adapters.server import Parent, Spans, connect
 from adapters.server.writer import Writer
 
 
 @contextmanager
-def connecting(log: Any, patience: float = 10) -> Iterator[Callable[[], socket.socket]]:
+def connecting(log: Any, patience: float = 10, spans: Spans | None = None) -> Iterator[Callable[[], socket.socket]]:
     """What connects to a writer of that log; the writer ends with the block."""
     theirs, ours = socket.socketpair()
     taking, handing = socket.socketpair()
@@ -23,7 +23,7 @@ def connecting(log: Any, patience: float = 10) -> Iterator[Callable[[], socket.s
 
     with taking, handing, ours:
         taking.setblocking(False)
-        thread = Thread(target=Writer(Parent(None, ours), taking, log).run, daemon=True)
+        thread = Thread(target=Writer(Parent(None, ours), taking, log, spans).run, daemon=True)
         thread.start()
         try:
             yield connected

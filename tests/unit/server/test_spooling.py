@@ -25,7 +25,7 @@ class Log:
         self.outcome = outcome
         self.asked = 0
 
-    def commit(self, _: Item, tell: Callable[[Receipt | Unavailable], None]) -> None:
+    def commit(self, _: Item, tell: Callable[[Receipt | Unavailable], None], _trace: bytes = b"") -> None:
         self.asked += 1
         if self.outcome is not None:
             tell(self.outcome)
@@ -171,7 +171,7 @@ def test_a_folder_that_hangs_keeps_no_delivery_from_the_log(tmp_path: Path, monk
     class Freeing(Log):
         """The folder answers only after the log was asked."""
 
-        def commit(self, item: Item, tell: Callable[[Receipt | Unavailable], None]) -> None:
+        def commit(self, item: Item, tell: Callable[[Receipt | Unavailable], None], _trace: bytes = b"") -> None:
             hung.append(not spool.let_go.is_set())
             spool.let_go.set()
             super().commit(item, tell)
