@@ -12,7 +12,7 @@ from adapters.http import Problem, Questions, Told
 INSTANTS = ("as_of", "known_at", "since", "until")
 CLOCKS = ("as_of", "known_at")
 
-_WITHOUT_ZONE = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d(?:\.\d+)?)?\s*(?:UTC|Z)?")
+_WITHOUT_ZONE = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d(?:\.\d+)?)?\s*(?:UTC|Z|([+-]\d\d:\d\d))?")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -62,4 +62,4 @@ def _instant(value: str) -> str:
     if _DAY.fullmatch(value):
         return f"{value}T00:00:00Z"
     found = _WITHOUT_ZONE.fullmatch(value)
-    return f"{found[1]}T{found[2]}{found[3] or ':00'}Z" if found else value
+    return f"{found[1]}T{found[2]}{found[3] or ':00'}{found[4] or 'Z'}" if found else value

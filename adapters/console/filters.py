@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from flask import g
+from markupsafe import Markup, escape
 
 from core.words import counted
 
@@ -18,6 +19,7 @@ BUSY = frozenset(
 )
 
 _ADDRESS = re.compile(r'[^\s"@,;]+@[^\s",;]+')
+_CLOCK = re.compile(r"(?:(?<=\bat )|(?<=\buntil ))\d\d:\d\d:\d\d\b", re.ASCII)
 _USERS = frozenset({"user_id", "userId"})
 
 
@@ -41,6 +43,19 @@ def veiled(text: str) -> str:
 def user(text: str) -> str:
     """The same for what names a person, whatever it looks like."""
     return text if g.get("whole") else _short(text)
+
+
+def in_words(why: Any) -> Markup:
+    """The sentence of a `…/why`: each time of day has its instant, which our script tells in the reader's zone."""
+    told = [at for step in why.chain for at in (step.occurred_at, step.received_at) if at is not None]
+    told += [due["at"]] if (due := why.derived["deadline"]) else []
+    known = {at[11:19]: at for at in told}
+
+    def marked(found: re.Match[str]) -> str:
+        at = known.get(found[0])
+        return f'<time datetime="{at}">{found[0]}</time>' if at else f"{found[0]} UTC"
+
+    return Markup(_CLOCK.sub(marked, escape(veiled(why.sentence))))  # noqa: S704 - what is not ours was escaped
 
 
 def mood(state: str) -> str:
@@ -78,6 +93,7 @@ def _veiled(value: Any, field: str = "") -> Any:
 ALL: dict[str, Callable[..., str]] = {
     "counted": counted,
     "day_and_time": day_and_time,
+    "in_words": in_words,
     "mood": mood,
     "pretty": pretty,
     "span": span,

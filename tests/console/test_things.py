@@ -135,6 +135,44 @@ def test_the_past_is_shown_as_such_with_what_was_learnt_since(desk: Desk):
     assert "What was learnt since" not in desk.look(path).text
 
 
+def test_a_time_is_taken_in_the_readers_zone_where_it_is_told(one_desk: Desk):
+    scan(one_desk)
+
+    page = one_desk.look(page_of(one_desk, "sessions"), as_of="2023-11-14 23:13:21+01:00")
+
+    assert "The present state: configured." in page.text
+
+
+def test_a_time_that_cannot_be_read_leads_back_to_the_page(one_desk: Desk):
+    scan(one_desk)
+    path = page_of(one_desk, "sessions")
+
+    page = one_desk.look(path, 400, known_at="noon")
+
+    assert path in page.all("a", "href")
+
+
+def test_each_time_in_the_sentence_has_its_instant(one_desk: Desk):
+    scan(one_desk)
+    path = page_of(one_desk, "sessions")
+
+    page = one_desk.look(path)
+
+    sentence = page.markup[page.markup.index('class="sentence"') :].partition("</p>")[0]
+    told = one_desk.get(f"/v1{path}/why")
+    assert f'at <time datetime="{told["chain"][-1]["occurred_at"]}">' in sentence
+    assert f'until <time datetime="{told["derived"]["deadline"]["at"]}">' in sentence
+
+
+def test_the_same_anomaly_is_told_once_with_every_position(one_desk: Desk):
+    for number, name in (2, "CAMERA_STARTED"), (1, "CONFIGURATION_LOADED"), (0, "WMS_LOADED"):
+        one_desk.send("clinic", wms("visit-1", number, name, number))
+
+    page = one_desk.look(page_of(one_desk, "sessions"))
+
+    assert "late ×2 arrived after an event that follows it in sequence ( 2 , 3 )" in page.text
+
+
 def test_what_was_not_known_by_then_is_told(one_desk: Desk):
     scan(one_desk)
 

@@ -13,11 +13,30 @@ function inZone(root) {
     const at = new Date(told);
     if (Number.isNaN(at.getTime())) continue;
     const fraction = (told.match(/\.(\d{1,3})/) || ["", ""])[1].replace(/0+$/, "");
-    const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-    const clock = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
-    time.textContent = `${day} ${clock}${fraction ? `.${fraction}` : ""}`;
+    time.textContent = `${words(at)}${fraction ? `.${fraction}` : ""}`;
     time.title = `${told.replace("T", " ").replace("Z", "")} UTC`;
   }
+}
+
+function words(at) {
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+}
+
+// Beside a field, which takes UTC: what the time in it is for the reader.
+function tell(field) {
+  const zoned = document.createElement("small");
+  zoned.className = "zoned";
+  zoned.setAttribute("role", "status");
+  const say = () => {
+    const [day, clock, of] = field.value.trim().replace(" ", "T").match(/^([\d-]{10})(T[\d:.]{5,})? ?(Z|UTC|[+-][\d:]{5})?$/)?.slice(1) || [];
+    const at = new Date(`${day}${clock || "T00:00"}${!of || of === "UTC" ? "Z" : of}`);
+    const elsewhere = !Number.isNaN(at.getTime()) && (at.getTimezoneOffset() || (of && !"UTCZ".includes(of)));
+    zoned.textContent = elsewhere ? `${words(at)} in ${zone}` : "";
+  };
+  field.addEventListener("input", say);
+  say();
+  field.after(zoned);
 }
 
 function follow() {
@@ -81,6 +100,7 @@ function slide(field) {
   const say = () => slider.setAttribute("aria-valuetext", told() || "now");
   slider.addEventListener("input", () => {
     field.value = told();
+    field.dispatchEvent(new Event("input"));
     say();
   });
   slider.addEventListener("change", () => field.form.requestSubmit());
@@ -90,6 +110,7 @@ function slide(field) {
 
 inZone(document);
 document.getElementById("zone").textContent = `Times are in your zone, ${zone}; hover over one for UTC. Fields take UTC.`;
+for (const field of document.querySelectorAll("input[data-time]")) tell(field);
 for (const field of document.querySelectorAll("input[data-instants]")) slide(field);
 follow();
 addEventListener("pagehide", () => source?.close());

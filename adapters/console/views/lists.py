@@ -48,6 +48,7 @@ def add(pages: Blueprint, ask: Asking) -> None:
                 first="cursor" not in request.args,
                 fields=FIELDS[name],
                 choices=_choices(ask, name),
+                times=TIMES,
                 asked={key: value for key, value in told.parameters.items() if key != "limit"},
             )
 

@@ -19,7 +19,7 @@ PLACES = {
 """The list of each kind."""
 
 ENDED = {
-    "PAGE_UNLOADED": ("left the page", "abandoned"),
+    "PAGE_UNLOADED": ("abandoned the page", "abandoned"),
     "CAMERA_PERMISSION_DENIED": ("denied the camera", "denied"),
     "MEASUREMENT_CANCELED": ("canceled", "canceled"),
     "LOW_SNR": ("signal too weak", "canceled"),
