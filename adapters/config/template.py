@@ -27,6 +27,7 @@ secret = "file:var/secret"      # keys our ids and hashes; made on the first sta
 # secret = "env:DASHBOARD_TOKEN"  # 16 characters or more
 # scopes = ["read"]               # read; raw: bodies as sent, bundles; act: tell of actions, replay
 #                                 # act goes with read, to see what a replay would change
+# sources = ["clinic"]            # it is told of these alone; without it, of all
 
 # Each source receives at POST /in/<its name> and /in/<its name>/webhook.
 

@@ -36,14 +36,14 @@ def test_every_line_that_is_commented_out_may_be_taken_in(written):
 
 def test_the_token_that_is_commented_out_may_be_taken_in(written):
     text = written.read_text()
-    for line in ("[tokens.dashboard]", 'secret = "env:DASHBOARD_TOKEN"', "scopes ="):
+    for line in ("[tokens.dashboard]", 'secret = "env:DASHBOARD_TOKEN"', "scopes =", "sources ="):
         assert text.count(f"# {line}") == 1
         text = text.replace(f"# {line}", line)
     written.write_text(text)
 
     loaded = load(written, {"DASHBOARD_TOKEN": "dashboard-token-0123456789"})
 
-    assert loaded.tokens["dashboard"].scopes == (Scope.READ,)
+    assert (loaded.tokens["dashboard"].scopes, loaded.tokens["dashboard"].sources) == ((Scope.READ,), ("clinic",))
 
 
 def test_it_says_what_it_made_and_the_secrets_are_their_owners_only(tmp_path):
