@@ -57,7 +57,8 @@ class _Pending(NamedTuple):
 class Link(asyncio.Protocol):
     """Belongs to one event loop. Deliveries of one turn of the loop are one frame; outcomes come in their order.
 
-    What can be made of a delivery before the writer's turn is made here: the writer is what everybody waits for.
+    One that finds the writer idle does not wait for the others of its turn. What can be made of a delivery before the
+    writer's turn is made here: the writer is what everybody waits for.
     Who has no outcome within `patience` seconds is told that it is unknown: a sender tries again, and is known by its
     key. A writer that hangs is started anew by who keeps it; until then, what is with it counts. `connect` makes a
     connection to it.
@@ -98,7 +99,7 @@ class Link(asyncio.Protocol):
             self._outgoing.append(pack(Trace(trace)))
         self._outgoing.append(packed)
         self._pending.append(_Pending(tell, len(packed), self._loop.time() + self._patience))
-        if len(self._outgoing) >= ENOUGH:
+        if len(self._pending) == 1 or len(self._outgoing) >= ENOUGH:
             self._send()
 
     def append(self, item: Item) -> Receipt:
