@@ -1,4 +1,4 @@
-"""Where the events of a timeline stand on a time axis: a lane for each region, with numbers, holes and runs."""
+"""Where the events of a timeline stand on a time axis: lanes for the regions and the handler, numbers, holes, runs."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from adapters.console.pictures import Tick
+from core.order import OUTCOMES
 from core.words import counted
 
 WIDTH, LEFT = 860, 122
@@ -106,7 +107,8 @@ def _gaps(steps: Sequence[Any], places: dict[int, float]) -> Iterator[Mark]:
 
 
 def _lane(step: Any) -> str:
-    return str(step.region or "events")
+    """What a handler did moves a region as well, but is of its own making."""
+    return "handler" if step.type in OUTCOMES else str(step.region or "events")
 
 
 def _look(step: Any) -> str:

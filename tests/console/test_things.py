@@ -132,6 +132,9 @@ def test_the_past_is_shown_as_such_with_what_was_learnt_since(desk: Desk):
     assert "The present state: camera_granted." in past.text
     assert "6 events came since, 0 of them late" in past.text
     assert "The present state: configured." in before.text
+    since = before.text[before.text.index("What happened since", before.text.index("Its machine")) :]
+    assert "CAMERA_PERMISSION_GRANTED (position 3 ) configured → camera_granted" in since
+    assert "CONFIGURATION_LOADED (position" not in since
     assert "What was learnt since" not in desk.look(path).text
 
 

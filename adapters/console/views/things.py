@@ -73,6 +73,7 @@ def _explained(ask: Asking, kind: str, found: Any, clocks: dict[str, str]) -> di
     if "known_at" in clocks:
         learnt, no_learnt = ask.answer_or_why_not(f"{kind}_compare", clocks, id=found.id)
     steps = timeline.data if timeline else []
+    now = _now(ask, kind, found.id) if clocks else steps
     region = _main(ask.answer("machine", name=found.machine.name))
     return {
         "why": why,
@@ -80,7 +81,8 @@ def _explained(ask: Asking, kind: str, found: Any, clocks: dict[str, str]) -> di
         "steps": steps,
         "no_timeline": no_timeline,
         "following": timeline and timeline.next_cursor,
-        "instants": _instants(ask, kind, found.id) if clocks else _of(steps),
+        "instants": _of(now),
+        "since": _since(now, steps) if "known_at" not in clocks else (),
         "learnt": learnt,
         "no_learnt": no_learnt,
         "lanes": lanes.lanes(steps),
@@ -88,10 +90,18 @@ def _explained(ask: Asking, kind: str, found: Any, clocks: dict[str, str]) -> di
     }
 
 
-def _instants(ask: Asking, kind: str, name: str) -> dict[str, list[str]]:
-    """The times of the events on the first page of the timeline as it is now: a slider leads back from the past."""
+def _now(ask: Asking, kind: str, name: str) -> Sequence[Any]:
+    """The first page of the timeline as it is now: a slider leads back from the past."""
     timeline, _ = ask.answer_or_why_not(f"{kind}_timeline", {"limit": STEPS, "format": "json"}, id=name)
-    return _of(timeline.data if timeline else [])
+    return timeline.data if timeline else ()
+
+
+def _since(now: Sequence[Any], then: Sequence[Any]) -> Sequence[Any]:
+    """The events of the one first page that had not happened by the other one's time."""
+    known = {one.position for one in then}
+    return (
+        () if "cursor" in request.args else [one for one in now if one.entry == "event" and one.position not in known]
+    )
 
 
 def _of(steps: Sequence[Any]) -> dict[str, list[str]]:

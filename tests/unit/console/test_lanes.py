@@ -30,6 +30,13 @@ def test_events_of_one_moment_stand_in_the_middle_of_their_lanes():
     assert lanes([step(0)]) is None
 
 
+def test_what_the_handler_did_has_a_lane_of_its_own():
+    drawn = lanes([step(0, 1, region="session"), step(1, 2, region="session", type="handler_failed")])
+
+    assert drawn is not None
+    assert [tick.text for tick in drawn.up] == ["session", "handler"]
+
+
 def test_a_gap_stands_between_the_events_around_it_and_says_what_never_came():
     drawn = lanes([step(0, 1), gap(2), step(10, 2), step(20, 3)])
 
