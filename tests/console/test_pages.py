@@ -138,7 +138,7 @@ def test_the_overview_counts_states_outcomes_and_refusals(desk: Desk):
     assert "Outcomes of the last day Kind" not in page.text
     desk.send("clinic", wms("visit x", 20, "LOW_SNR", 20, measurementId="m x"))
     assert "measurement clinic canceled 1" in desk.look("/").text
-    assert "clinic signature_wrong an old secret 2023-11-14" in page.text
+    assert "clinic signature_wrong an old secret 1 2023-11-14" in page.text
     assert "States behind the log by 0 positions" in page.text
 
 
@@ -203,3 +203,10 @@ def test_a_database_that_is_away_is_told_on_a_page(one_desk: Desk, monkeypatch):
     monkeypatch.setattr("adapters.sql.reads.reads.Reads.streams", away)
 
     assert "the database is away" in one_desk.look("/sessions", 503).text
+
+
+def test_the_events_lead_to_the_newest(one_desk: Desk):
+    for number in range(3):
+        one_desk.send("clinic", wms("visit-1", number))
+
+    assert "/events?after=0" in one_desk.look("/events").all("a", "href")

@@ -49,6 +49,7 @@ def add(pages: Blueprint, ask: Asking) -> None:
                 fields=FIELDS[name],
                 choices=_choices(ask, name),
                 times=TIMES,
+                head=ask.questions.head() if name == "events" else None,
                 asked={key: value for key, value in told.parameters.items() if key != "limit"},
             )
 
