@@ -48,6 +48,13 @@ def encode(rows: Sequence[Row], types: Sequence[str], composite: int) -> Composi
     return Composites(b"".join(parts))
 
 
+def array(values: Sequence[Any], kind: str) -> bytes:
+    """Values of a built-in type as an array of it."""
+    field = _FIELDS[kind]
+    parts = [field(value)[4:] for value in values]  # without the type's object id, which all of them share
+    return _ARRAY(1, 1, _IDS[kind], len(parts), 1) + b"".join(parts)
+
+
 def _bigint(value: int | None) -> bytes:
     return _NULL(_BIGINT, -1) if value is None else _LONG(_BIGINT, 8, value)
 
@@ -67,4 +74,5 @@ def _bytea(value: bytes | None) -> bytes:
     return _NULL(_BYTEA, -1) if value is None else _SIZED(_BYTEA, len(value)) + value
 
 
+_IDS = {"bigint": _BIGINT, "integer": _INTEGER, "text": _TEXT, "bytea": _BYTEA}
 _FIELDS: dict[str, Callable[[Any], bytes]] = {"bigint": _bigint, "integer": _integer, "text": _text, "bytea": _bytea}

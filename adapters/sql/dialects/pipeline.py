@@ -67,7 +67,7 @@ class Pipeline:
         """
         done = False
         while True:
-            result = self._next()
+            result = next_result(self._connection)
             if result is None:
                 if self._connection.status != ConnStatus.OK:
                     raise psycopg.OperationalError("the connection is gone")
@@ -75,16 +75,6 @@ class Pipeline:
                 return done
             else:
                 done = result.status == ExecStatus.TUPLES_OK and result.ntuples == 1
-
-    def _next(self) -> Any:
-        """The next result, waited for as the driver does: libpq itself would wait with the interpreter in its hands."""
-        ready = poll()
-        ready.register(self._connection.socket, POLLIN)
-        while self._connection.is_busy():
-            if not ready.poll(PATIENCE * 1_000):
-                raise psycopg.OperationalError("the server is silent")
-            self._connection.consume_input()
-        return self._connection.get_result()
 
     def rest(self) -> None:
         """Gives the connection back to who speaks to it in turns; every answer has to be there."""
@@ -99,6 +89,17 @@ class Pipeline:
     def _succeeded(self, result: Any, wanted: ExecStatus) -> None:
         if result.status != wanted:
             raise psycopg.ProgrammingError(result.get_error_message())
+
+
+def next_result(connection: Any) -> Any:
+    """The next result, waited for as the driver does: libpq itself would wait with the interpreter in its hands."""
+    ready = poll()
+    ready.register(connection.socket, POLLIN)
+    while connection.is_busy():
+        if not ready.poll(PATIENCE * 1_000):
+            raise psycopg.OperationalError("the server is silent")
+        connection.consume_input()
+    return connection.get_result()
 
 
 def see_off(connection: Any) -> None:

@@ -1,14 +1,17 @@
 """PostgreSQL: rows travel as arrays, in one prepared statement whatever their number. The driver begins by itself."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
+from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from psycopg.errors import InsufficientPrivilege
 
-from adapters.sql.dialects.composite import Composites, CompositesDumper, encode
+from adapters.sql.dialects.composite import Composites, CompositesDumper, array, encode
+from adapters.sql.dialects.direct import Direct
 from adapters.sql.dialects.pipeline import Pipeline, see_off
 from adapters.sql.dialects.statements import Guarded, Insert, Lookup, Row, Write
 
@@ -32,6 +35,7 @@ class Postgresql:
     skip_locked = " FOR UPDATE SKIP LOCKED"
 
     def __init__(self) -> None:
+        self._direct = Direct()
         self._composites: WeakKeyDictionary[Any, dict[Write, int]] = WeakKeyDictionary()
 
     def settle(self, connection: Any, hot: Iterable[Write]) -> None:
@@ -95,6 +99,9 @@ class Postgresql:
         see_off(cursor.connection.pgconn)
 
     def lookup(self, cursor: Any, find: Lookup, keys: Sequence[Row]) -> Iterator[Row]:
+        if cursor.connection.autocommit:
+            arrays = [array(column, kind) for column, kind in zip(zip(*keys, strict=True), find.types, strict=True)]
+            return iter(self._direct.rows(cursor.connection, _numbered(find), arrays))
         cursor.execute(_lookup(find), _columns(keys), prepare=True, binary=True)
         see_off(cursor.connection.pgconn)
         return iter(cursor)
@@ -157,6 +164,13 @@ def _lookup(find: Lookup) -> str:
     one = f"SELECT {find.columns} FROM {_first('k', find.table, find.key)}"
     rows = one if find.unique else f"SELECT {find.columns} FROM k JOIN {find.table} t{find.on}"
     return f"{keys} {rows}{find.rest}"
+
+
+@cache
+def _numbered(find: Lookup) -> str:
+    """As libpq has it."""
+    numbers = count(1)
+    return re.sub("%b", lambda _: f"${next(numbers)}", _lookup(find))
 
 
 def _first(keys: str, table: str, key: Sequence[str]) -> str:
