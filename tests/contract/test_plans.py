@@ -18,6 +18,7 @@ from adapters.http.framework.tokens import Asker
 from adapters.sql import Entry, Outbox, Reads, Settled, Tree
 from adapters.sql.log.kept_deliveries import KEPT
 from adapters.sql.replay.build import Builder
+from core import prefixes
 from core.fold import MACHINES, Settings
 from tests.support.house import NOON, SECOND, House, pushed, start, wms
 from tests.support.plans import GROWING, Plans, reads_too_much
@@ -305,6 +306,21 @@ def test_a_question_reads_no_more_than_its_answer_holds(full: House):
     for path in _paths_of_one(full):
         full.get(path)
     full.client.get("/readyz")
+
+    assert too_much(plans) == {}
+
+
+def test_a_part_of_a_long_stream_is_told_without_a_walk_through_its_source(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(prefixes, "LONG", 3)
+    for number in range(5):
+        house.send("clinic", wms("s1", number))
+    path = f"/v1/sessions/{house.get('/v1/sessions')['data'][0]['id']}"
+    plans = watched(house)
+
+    house.get(f"{path}/timeline", limit="2")
+    house.get(f"{path}/why")
 
     assert too_much(plans) == {}
 

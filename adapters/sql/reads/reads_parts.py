@@ -5,7 +5,7 @@ from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from adapters.sql.database.snapshot import hold_still
 from adapters.sql.database.tables import (
@@ -27,6 +27,13 @@ MOST = 20_000
 
 _PIECE = 128
 _ALL = 1 << 62
+_stream_of = (
+    select(events.c.stream)
+    .where(events.c.source == retractions.c.source, events.c.position == retractions.c.position)
+    .scalar_subquery()
+)
+"""Of a retracted event. Of a join, SQLite would make a walk through all events of the source."""
+
 _others = msgspec.msgpack.Decoder(list[int])
 
 
@@ -103,9 +110,9 @@ class PartReader:
         here = unfolded.c.source == named.source, unfolded.c.stream == named.stream
         waits = select(unfolded.c.token).where(*here, unfolded.c.version == self._row.fingerprint)
         gone = select(erased.c.position).where(erased.c.source == named.source, erased.c.stream == named.stream)
-        _event = and_(events.c.source == retractions.c.source, events.c.position == retractions.c.position)
-        back = select(retractions.c.position).join_from(retractions, events, _event)
-        back = back.where(retractions.c.source == named.source, events.c.stream == named.stream)
+        back = select(retractions.c.position).where(
+            retractions.c.source == named.source, retractions.c.position >= named.opened, _stream_of == named.stream
+        )
         return all(self._connection.execute(one.limit(1)).first() is None for one in (waits, gone, back))
 
     def _prefix(self, query: Select[Any]) -> StoredPrefix | None:
