@@ -232,6 +232,14 @@ class SessionChanges(Query):
     session_id: Session = UNSET
 
 
+class MeasurementChanges(Query):
+    """Measurements that changed, after a position."""
+
+    after: After = 0
+    source: Source = UNSET
+    session_id: Session = UNSET
+
+
 class ActionChanges(Query):
     """Actions that changed, after a position."""
 

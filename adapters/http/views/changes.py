@@ -1,4 +1,4 @@
-"""`/v1/sessions/stream`, `/v1/actions/stream`: states as they change, the latest of each stream.
+"""`/v1/sessions/stream`, `/v1/measurements/stream`, `/v1/actions/stream`: states as they change, the latest of each.
 
 What changed is found by the events behind a position, so it costs what came, however many streams there are. A stream
 that went on behind the events looked at is told with those: so whoever is slow, or comes back, is told each state once.
@@ -6,7 +6,9 @@ that went on behind the events looked at is told with those: so whoever is slow,
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from flask import Response
@@ -14,15 +16,16 @@ from flask import Response
 from adapters.config import Scope
 from adapters.http.framework import queries
 from adapters.http.framework.api import Api
-from adapters.http.framework.carried import TailEvent, TailPage, Wanted, within_bounds
+from adapters.http.framework.carried import AT_ONCE, TailEvent, TailPage, Wanted, within_bounds
 from adapters.http.framework.problems import Busy
 from adapters.http.framework.routes import Ask, Routes
 from adapters.http.presenters.stream_resource import state_of
-from adapters.http.views import actions, sessions
+from adapters.http.views import actions, measurements, sessions
 from adapters.http.views.events import read_fitting, wanted_of
 from adapters.http.views.follow import STREAM, FittingRows, Followed, follow, tail_events
-from adapters.sql import Projected, Recorded, Unavailable, WantedStreams
+from adapters.sql import Measured, Projected, Recorded, Unavailable, WantedMeasurements, WantedStreams
 from core.event import Instant
+from core.machines.records import Measurement
 
 routes = Routes()
 
@@ -30,27 +33,60 @@ PAGES = 20
 """So many pages without anything that fits are read at once: others want the thread, and a client may have left."""
 
 
-class ToldKind(NamedTuple):
-    """A kind of stream, and what one is told as."""
-
-    kind: str
-    shape: Callable[[Api, Projected, Instant], Any]
-
-
 class StreamChange(NamedTuple):
-    """A stream as it is now, by the last of its events that were looked at."""
+    """A stream as it is now, by the last of its events that were looked at; and what of it is told."""
 
     position: int
     source: str
     stream: str
     reading: str
     type: str | None
-    row: Projected
+    told: Sequence[Any]
+
+
+Folds = Sequence[Projected]
+Range = tuple[int, int]
+"""Two positions, both included."""
+
+
+class ToldKind(NamedTuple):
+    """A kind of stream, what is told of some that changed between two positions, by stream, and each as what."""
+
+    kind: str
+    told: Callable[[Api, Folds, Range], Mapping[str, Sequence[Any]]]
+    shape: Callable[[Api, Any, Instant], Any]
+
+
+def _streams(_api: Api, folds: Folds, within: Range) -> Mapping[str, Sequence[Projected]]:
+    """All but those that went on behind the events looked at: they are told with what comes then."""
+    return {row.stream: [row] for row in folds if state_of(row).position <= within[1]}
+
+
+def _measurements(api: Api, folds: Folds, within: Range) -> Mapping[str, Sequence[Measured]]:
+    """Those whose last event is one of these; and where the session did not go on, all that its state holds.
+
+    An event may change more of those than the one that it belongs to.
+    """
+    here = [record.position for row in folds for record in _held(row, within)]
+    wanted = WantedMeasurements(fingerprints=api.current.versions, limit=len(here), begun=here)
+    left = replace(wanted, begun=None, limit=AT_ONCE, left=within, streams=[row.stream for row in folds])
+    found = [*api.reads.measurements(wanted), *api.reads.measurements(left)]
+    told: dict[str, list[Measured]] = {}
+    for row in sorted(found, key=attrgetter("opened")):
+        told.setdefault(row.stream, []).append(row)
+    return told
+
+
+def _held(row: Projected, within: Range) -> list[Measurement]:
+    state = state_of(row)
+    whole = state.position <= within[1]
+    return [one for one in state.records() if whole or within[0] <= one.last <= within[1]]
 
 
 CHANGES: Mapping[str, ToldKind] = {
-    "sessions": ToldKind("session", sessions.row_shape),
-    "actions": ToldKind("action", actions.shape),
+    "sessions": ToldKind("session", _streams, sessions.row_shape),
+    "measurements": ToldKind("session", _measurements, lambda api, row, _: measurements.shape(api, row)),
+    "actions": ToldKind("action", _streams, actions.shape),
 }
 """By the name of the tail that feeds those who follow them."""
 
@@ -62,6 +98,16 @@ def sessions_stream(ask: Ask[queries.SessionChanges]) -> Response:
     `id` is the position of an event that changed it; whoever comes back with it is told what changed since.
     """
     return _stream(ask, "sessions")
+
+
+@routes.one(Scope.READ, "/v1/measurements/stream", queries.MeasurementChanges, str, **STREAM)
+def measurements_stream(ask: Ask[queries.MeasurementChanges]) -> Response:
+    """Measurements as they change, as server-sent events: `data` is a `Measurement` as in the list, the latest of each.
+
+    `id`, which the last one of a session has, is the position of an event that changed it. Others of the same session
+    are told along with the one that changed.
+    """
+    return _stream(ask, "measurements")
 
 
 @routes.one(Scope.READ, "/v1/actions/stream", queries.ActionChanges, str, **STREAM)
@@ -83,8 +129,8 @@ def read_changes(name: str, api: Api, after: int) -> TailPage:
 
 def _read_changes(name: str, api: Api, after: int) -> TailPage:
     rows, upto = _folded(api, Wanted(), after)
-    latest = _latest(api, CHANGES[name].kind, rows)
-    told = within_bounds(tail_events(latest, partial(_shape, api, name)))
+    latest = _latest(api, name, rows)
+    told = within_bounds(tail_events(latest, partial(_shapes, api, name)))
     if rows and len(told) == len(latest):
         told.append(TailEvent.end(rows[-1].position))
     return TailPage(told, more=bool(told) and told[-1].position < upto)
@@ -94,15 +140,16 @@ def _stream(ask: Ask[Any], name: str) -> Response:
     api = ask.api
     if not api.current.is_built():
         raise Busy("this release has not folded the log yet: hookfold replay run does")
-    head, read = partial(_upto, api), partial(_next, api, CHANGES[name].kind)
-    return follow(ask, Followed(name, head, partial(wanted_of, ask), read, partial(_shape, api, name)))
+    head, read = partial(_upto, api), partial(_next, api, name)
+    return follow(ask, Followed(name, head, partial(wanted_of, ask), read, partial(_shapes, api, name)))
 
 
-def _shape(api: Api, name: str, change: StreamChange) -> Any:
-    return CHANGES[name].shape(api, change.row, api.clock())
+def _shapes(api: Api, name: str, change: StreamChange) -> list[Any]:
+    now = api.clock()
+    return [CHANGES[name].shape(api, row, now) for row in change.told]
 
 
-def _next(api: Api, kind: str, wanted: Wanted, after: int) -> FittingRows:
+def _next(api: Api, name: str, wanted: Wanted, after: int) -> FittingRows:
     """What the next events that fit changed, of a few pages.
 
     It never goes beyond what is folded: a long stream that another service left is set aside only as this looks.
@@ -112,7 +159,7 @@ def _next(api: Api, kind: str, wanted: Wanted, after: int) -> FittingRows:
         if not rows:
             return FittingRows([], max(after, upto))
         after = rows[-1].position
-        if latest := _latest(api, kind, rows):
+        if latest := _latest(api, name, rows):
             return FittingRows(latest, after)
     return FittingRows([], after)
 
@@ -132,8 +179,9 @@ def _upto(api: Api) -> int:
     return api.current.folded()[1]
 
 
-def _latest(api: Api, kind: str, rows: Sequence[Recorded]) -> list[StreamChange]:
-    """The streams of this kind that these events belong to, but for those that went on behind them."""
+def _latest(api: Api, name: str, rows: Sequence[Recorded]) -> list[StreamChange]:
+    """What is told of the streams that these events belong to."""
+    kind = CHANGES[name].kind
     last = {(row.source, row.stream): row.position for row in rows if row.kind == kind and row.stream is not None}
     if not last:
         return []
@@ -144,8 +192,11 @@ def _latest(api: Api, kind: str, rows: Sequence[Recorded]) -> list[StreamChange]
         sources=sorted({source for source, _ in last}),
         streams=sorted(stream for _, stream in last),
     )
+    folds = api.reads.streams(asked)
+    told = CHANGES[name].told(api, folds, (rows[0].position, rows[-1].position))
     found = [
-        StreamChange(last[row.source, row.stream], row.source, row.stream, "ok", None, row)
-        for row in api.reads.streams(asked)
+        StreamChange(last[row.source, row.stream], row.source, row.stream, "ok", None, told[row.stream])
+        for row in folds
+        if row.stream in told
     ]
-    return sorted(one for one in found if state_of(one.row).position <= rows[-1].position)
+    return sorted(found, key=attrgetter("position"))

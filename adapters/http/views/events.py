@@ -56,7 +56,7 @@ def stream(ask: Ask[queries.Feed]) -> Response:
     A comment comes after 15 seconds of silence. `503` where too many wait already, or the database is away.
     """
     read = partial(_read, ask.api)
-    return follow(ask, Followed("events", ask.api.reads.head, partial(wanted_of, ask), read, partial(_shape, ask.api)))
+    return follow(ask, Followed("events", ask.api.reads.head, partial(wanted_of, ask), read, partial(_shapes, ask.api)))
 
 
 @routes.one(Scope.READ, "/v1/events/{position}", queries.Query, shapes.WholeEvent)
@@ -96,7 +96,7 @@ def events_of(ask: Ask[Any], streams: Sequence[tuple[str, str]]) -> Listing[shap
 def read_tail(api: Api, after: int) -> TailPage:
     """The next events behind a position as messages, for a server that carries on."""
     rows = _next_of(api, after)
-    told = within_bounds(tail_events(rows, partial(_shape, api)))
+    told = within_bounds(tail_events(rows, partial(_shapes, api)))
     return TailPage(told, more=len(told) < len(rows) or len(rows) == AT_ONCE)
 
 
@@ -160,6 +160,10 @@ def _range(ask: Ask[Any]) -> tuple[int, int]:
 def _listing(ask: Ask[Any], found: FittingRows) -> Listing[shapes.Event]:
     rows, following = page_of(found.rows, ask.query.limit, lambda row: row.position)
     return Listing([_shape(ask.api, row) for row in rows], following or found.upto)
+
+
+def _shapes(api: Api, row: Recorded) -> list[shapes.Event]:
+    return [_shape(api, row)]
 
 
 def _shape(api: Api, row: Recorded) -> shapes.Event:

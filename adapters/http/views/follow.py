@@ -43,15 +43,15 @@ class FittingRows(NamedTuple):
 class Followed(NamedTuple):
     """What is followed. `name`: the tail that feeds it; `head`: the position up to which there is something to read.
 
-    `wanted`: what fits, as the sources are now; `read`: the next of that behind a position; `shape`: what is told of a
-    row.
+    `wanted`: what fits, as the sources are now; `read`: the next of that behind a position; `shapes`: what is told of a
+    row, each in a message.
     """
 
     name: str
     head: Callable[[], int]
     wanted: Callable[[], Wanted]
     read: Callable[[Wanted, int], FittingRows]
-    shape: Callable[[Any], Any]
+    shapes: Callable[[Any], Sequence[Any]]
 
 
 def follow(ask: Ask[Any], followed: Followed) -> Response:
@@ -65,15 +65,16 @@ def follow(ask: Ask[Any], followed: Followed) -> Response:
         return Follow(partial(_page, followed), after, followed.name).answer(**_AS_EVENTS)
     slot = ask.api.waiting.slot()
     follower = Follower(followed.head, lambda after: followed.read(followed.wanted(), after), after)
-    response = _stream_of(messages(follower, looks(ending=ending_of(request.environ)), followed.shape))
+    response = _stream_of(messages(follower, looks(ending=ending_of(request.environ)), followed.shapes))
     response.call_on_close(slot.close)
     return response
 
 
-def tail_events(rows: Iterable[Any], shape: Callable[[Any], Any]) -> Iterator[TailEvent]:
+def tail_events(rows: Iterable[Any], shapes: Callable[[Any], Sequence[Any]]) -> Iterator[TailEvent]:
     """Rows as messages."""
     for row in rows:
-        yield TailEvent(row.position, row.source, row.stream, row.reading, row.type, message(row.position, shape(row)))
+        message = messages_of(row.position, shapes(row))
+        yield TailEvent(row.position, row.source, row.stream, row.reading, row.type, message)
 
 
 def position_of(given: str) -> int | None:
@@ -91,7 +92,7 @@ def _page(followed: Followed, after: int) -> FollowPage:
     wanted = followed.wanted()
     follower = Follower(followed.head, partial(followed.read, wanted), after)
     rows = follower.page()
-    told = within_bounds(tail_events(rows, followed.shape))
+    told = within_bounds(tail_events(rows, followed.shapes))
     after = told[-1].position if len(told) < len(rows) else follower.after
     return FollowPage(joined(told) or follower.sign(), after, follower.head, wanted)
 
@@ -137,12 +138,12 @@ class Follower:
         return COMMENT if self.after < self.head else b""
 
 
-def messages(follower: Follower, looks: Iterable[None], shape: Callable[[Any], Any]) -> Iterator[bytes]:
+def messages(follower: Follower, looks: Iterable[None], shapes: Callable[[Any], Sequence[Any]]) -> Iterator[bytes]:
     """What is sent to a client, for as long as there are looks. A database that is away is waited for."""
     yield RECONNECT
     said = monotonic()
     for _ in looks:
-        while piece := _piece(follower, shape):
+        while piece := _piece(follower, shapes):
             yield piece
             said = monotonic()
         if monotonic() - said >= HEARTBEAT:
@@ -150,14 +151,18 @@ def messages(follower: Follower, looks: Iterable[None], shape: Callable[[Any], A
             said = monotonic()
 
 
-def _piece(follower: Follower, shape: Callable[[Any], Any]) -> bytes:
+def _piece(follower: Follower, shapes: Callable[[Any], Sequence[Any]]) -> bytes:
     try:
         rows = follower.page()
     except Unavailable:
         return b""
-    return b"".join(message(row.position, shape(row)) for row in rows) or follower.sign()
+    return b"".join(messages_of(row.position, shapes(row)) for row in rows) or follower.sign()
 
 
-def message(position: int, content: Any) -> bytes:
-    """Without a name, so that every client gets it: types are the senders', who may write anything or nothing."""
-    return b"id: %d\ndata: %s\n\n" % (position, msgspec.json.encode(content))
+def messages_of(position: int, contents: Sequence[Any]) -> bytes:
+    """Without a name, so that every client gets them: types are the senders', who may write anything or nothing.
+
+    The last one has the position for its id: whoever has lost the connection before that gets all of them again.
+    """
+    data = [b"data: %s\n\n" % msgspec.json.encode(content) for content in contents]
+    return b"".join([*data[:-1], b"id: %d\n" % position, *data[-1:]])

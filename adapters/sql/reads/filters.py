@@ -43,6 +43,14 @@ def _any_bit(column: str) -> Filter:
     )
 
 
+def _between(column: str) -> Filter:
+    return Filter(
+        column,
+        lambda column, bounds: column.between(*bounds),
+        lambda value, bounds: bounds[0] <= value <= bounds[1],
+    )
+
+
 STREAM_FILTERS: Filters = {
     "sources": _among("source"),
     "streams": _among("stream"),
@@ -62,6 +70,7 @@ MEASUREMENT_FILTERS: Filters = {
     "streams": _among("stream"),
     "measurement_id": _equal("measurement_id"),
     "begun": _among("opened"),
+    "left": _between("position"),
     "state": _equal("state"),
     "outcome": _equal("outcome"),
     "anomaly": _any_bit("anomalies"),

@@ -80,7 +80,8 @@ class WantedStreams:
 class WantedMeasurements:
     """Which measurements are asked for. `before`: the keyset (opened, our id), exclusive.
 
-    `begun`: the positions of their first events.
+    `begun`: the positions of their first events. `left`: two positions between which, both included, the last event
+    came of one that is kept beside its session's snapshot.
     """
 
     fingerprints: Sequence[str]
@@ -92,6 +93,7 @@ class WantedMeasurements:
     streams: Sequence[str] | None = None
     measurement_id: str | None = None
     begun: Sequence[int] | None = None
+    left: tuple[int, int] | None = None
     state: str | None = None
     outcome: str | None = None
     anomaly: int | None = None

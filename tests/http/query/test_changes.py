@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
@@ -16,8 +17,12 @@ from tests.support.house import House, pushed, start, stop, wms
 
 def told(found: Sequence[TailEvent]) -> list[tuple[int, dict[str, Any]]]:
     """The positions and what is told of each; the end, which is for nobody, left out."""
-    lines = [one.message.decode().splitlines() for one in found if one.keys]
-    return [(int(first.removeprefix("id: ")), json.loads(data.removeprefix("data: "))) for first, data, _ in lines]
+    every = []
+    for one in found:
+        lines = one.message.decode().splitlines()
+        assert [line for line in lines if line.startswith("id: ")] == [f"id: {one.position}"] * bool(one.keys)
+        every += [(one.position, json.loads(line[6:])) for line in lines if line.startswith("data: ")]
+    return every
 
 
 def followed(house: House, name: str) -> list[tuple[int, dict[str, Any]]]:
@@ -76,6 +81,47 @@ def test_actions_are_told_and_nothing_else(house: House):
     assert (position, action["action_id"], action["state"]) == (2, "a-1", "completed")
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_of_each_measurement_the_latest_is_told_whether_it_is_still_in_its_session_or_was_left_behind(
+    house: House, monkeypatch, limit: int
+):
+    monkeypatch.setattr(changes, "read_fitting", partial(events.read_fitting, limit=limit))
+    numbers = count()
+    for scan in range(7):
+        for event in ("MEASUREMENT_STARTED", "INTERMEDIATE_RESULTS", "RESULTS_RECEIVED"):
+            house.send("clinic", wms("visit", next(numbers), event, measurementId=f"m{scan}"))
+        house.send("captions", start(f"user{scan}"))
+    house.send("clinic", wms("visit", next(numbers), "LOW_SNR", measurementId="m1"))
+
+    found = followed(house, "measurements")
+
+    latest = {row["measurement_id"]: row for _, row in found}
+    assert latest == {row["measurement_id"]: row for row in house.get("/v1/measurements")["data"]}
+    assert len(latest) == 7
+    assert len(found) <= 7 + 5 * (limit < 100)
+
+
+def test_of_a_session_that_goes_on_what_belongs_to_the_events_looked_at_is_told(house: House, monkeypatch):
+    monkeypatch.setattr(changes, "read_fitting", partial(events.read_fitting, limit=2))
+    for number, scan in enumerate(["m1", "m1", "m2"]):
+        house.send("clinic", wms("visit", number, "MEASUREMENT_CREATED", measurementId=scan))
+
+    first, _ = read_changes("measurements", house.api, 0)
+
+    assert [(at, row["measurement_id"]) for at, row in told(first)] == [(2, "m1")]
+
+
+def test_a_client_that_lost_the_connection_between_two_measurements_of_a_session_gets_both_again(house: House):
+    for number, scan in enumerate(["m1", "m2"]):
+        house.send("clinic", wms("visit", number, "MEASUREMENT_CREATED", measurementId=scan))
+
+    (page,) = pages(house, "/v1/measurements/stream", 1)
+
+    first, second = page.messages.decode().strip().split("\n\n")
+    assert ("id:" in first, '"m1"' in first) == (False, True)
+    assert (second.splitlines()[0], '"m2"' in second) == ("id: 2", True)
+
+
 def test_what_is_not_folded_yet_is_waited_for(house: House, monkeypatch):
     house.send("captions", start("ada"))
     house.send("captions", start("bob"))
@@ -118,7 +164,7 @@ def test_more_than_a_client_may_be_kept_waiting_with_is_told_in_parts(house: Hou
     assert [at for at, _ in followed(house, "sessions")] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("path", ["/v1/sessions/stream", "/v1/actions/stream"])
+@pytest.mark.parametrize("path", ["/v1/sessions/stream", "/v1/measurements/stream", "/v1/actions/stream"])
 def test_while_this_release_has_folded_nothing_it_is_told_so(house: House, monkeypatch, path: str):
     monkeypatch.setattr(house.api.current, "is_built", lambda: False)
 

@@ -29,7 +29,7 @@ REGISTERED = {
     "packageName": "com.example.captions",
     "serverUrls": ["https://app.example.com/webhook"],
 }
-STREAMS = ("stream", "sessions_stream", "actions_stream")
+STREAMS = ("stream", "sessions_stream", "measurements_stream", "actions_stream")
 """They have no end; what they refuse has one."""
 ALSO: dict[str, dict[str, Any]] = {
     **{name: {"last_event_id": "x"} for name in STREAMS},
