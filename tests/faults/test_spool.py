@@ -119,6 +119,7 @@ def test_no_death_loses_or_doubles_what_a_handler_got_while_the_database_was_awa
         with running(database.url, tmp_path / "service", configuration=made, before=before) as first:
             assert _deliver(first, 0) == 200
             behind.next()
+            await_(lambda: _types(first) == ["session_request", "handler_succeeded"])  # or that would be spooled
             database.go()
 
             for step in ("in_the_middle", "before_sync", "after_sync"):
@@ -170,6 +171,10 @@ def _go_and_come_back(service: Service, database: Database, behind: Handler) -> 
     assert _deliver(service, 11) == 200
     verdicts = [behind.next().headers[b"hookfold-verdict"] for _ in range(2)]
     assert verdicts == [b"spooled", b"new"]
+
+
+def _types(service: Service) -> list[str]:
+    return [one["type"] for one in service.get("/v1/events?limit=100&source=captions")["data"]]
 
 
 def _events(service: Service) -> list[Any]:

@@ -55,13 +55,15 @@ class Tally(CollectorRegistry):
         Thread(target=self._keep_writing, name="hookfold-tally", daemon=True).start()
 
     def close(self) -> None:
-        """Writes a last time."""
-        self._ended.set()
-        self._write()
+        """Writes a last time: the descriptor may be another file's from then on."""
+        with self._writing:
+            self._ended.set()
+            self._write()
 
     def collect(self) -> Iterator[Metric]:
         """All samples, summed over the processes; this one's as they are now."""
-        self._write()
+        with self._writing:
+            self._write()
         for name, one in _sum(_read(file)[1] for file in self._every).items():
             metric = Metric(name, one.help, one.kind)
             for (sample, labels), value in one.samples.items():
@@ -70,14 +72,15 @@ class Tally(CollectorRegistry):
 
     def _keep_writing(self) -> None:
         while not self._ended.wait(EVERY):
-            self._write()
+            with self._writing:
+                if not self._ended.is_set():
+                    self._write()
 
     def _write(self) -> None:
-        with self._writing:
-            told = _encode(_sum([self._before, _counts(super().collect())]))
-            self._turn += 1
-            head = _HEAD.pack(self._turn, len(told), crc32(told))
-            os.pwrite(self._own, head + told, self._turn % 2 * _HALF)
+        told = _encode(_sum([self._before, _counts(super().collect())]))
+        self._turn += 1
+        head = _HEAD.pack(self._turn, len(told), crc32(told))
+        os.pwrite(self._own, head + told, self._turn % 2 * _HALF)
 
 
 def _read(file: int) -> tuple[int, Counts]:

@@ -33,8 +33,8 @@ class Row(int):
         return int(self)
 
 
-def shape(row: Any) -> int:
-    return int(row)
+def shape(row: int) -> list[int]:
+    return [int(row)]
 
 
 def test_the_log_is_asked_only_where_it_has_moved():

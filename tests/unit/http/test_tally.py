@@ -1,6 +1,8 @@
 """Counters of several processes, told as one."""
 
+import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -112,3 +114,29 @@ def test_it_tells_what_a_plain_registry_tells(files: list[int]):
     assert {line for line in generate_latest(plain).decode().splitlines() if "_created" not in line} <= set(
         told.splitlines()
     )
+
+
+class LookedBefore(threading.Event):
+    """Answers the first who waits only when it is let go, and then as it was when he began to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return super().wait(timeout) if self.go.is_set() else not self.go.wait(20)
+
+
+def test_behind_its_close_nothing_is_written_where_another_file_may_be_by_then(files: list[int]):
+    one = Process(files, 0)
+    one.tally._ended = ended = LookedBefore()
+    one.tally.begin()
+    one.tally.close()
+    os.ftruncate(files[0], 0)
+
+    ended.go.set()
+    for thread in threading.enumerate():
+        if thread.name == "hookfold-tally":
+            thread.join()
+
+    assert os.fstat(files[0]).st_size == 0
