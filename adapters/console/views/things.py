@@ -13,6 +13,9 @@ from adapters.console.views.report import steps_of
 STEPS = "50"
 """Entries of a timeline on one page."""
 
+LESSONS = "20"
+"""Events that came since a time of the past, of which the page tells what each changed."""
+
 Extras = Callable[[Asking, Any, dict[str, str]], dict[str, Any]]
 """What a kind's page has beside what all have."""
 
@@ -71,7 +74,7 @@ def _explained(ask: Asking, kind: str, found: Any, clocks: dict[str, str]) -> di
     timeline, no_timeline = ask.answer_or_why_not(f"{kind}_timeline", _part(clocks), id=found.id)
     learnt, no_learnt = None, None
     if "known_at" in clocks:
-        learnt, no_learnt = ask.answer_or_why_not(f"{kind}_compare", clocks, id=found.id)
+        learnt, no_learnt = ask.answer_or_why_not(f"{kind}_compare", {**clocks, "limit": LESSONS}, id=found.id)
     steps = timeline.data if timeline else []
     now = _now(ask, kind, found.id) if clocks else steps
     region = _main(ask.answer("machine", name=found.machine.name))

@@ -1,7 +1,7 @@
 """Reading: what the query API asks of the database. Nothing here writes; every method is one short transaction."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -197,7 +197,7 @@ class Reads:
 
     def position_at(self, recorded_at: Instant) -> int:
         """The last position that had been recorded by then; 0 where none had."""
-        return int(self._rows(reads_as_of.position_at(recorded_at))[0][0])
+        return int(self._rows(reads_as_of.POSITION_AT, {"recorded_at": recorded_at})[0][0])
 
     def named(self, clocks: Clocks, limit: int, **asked: Any) -> list[Named]:
         """Streams that a question can be about, the newest first; `asked` is that of `reads_as_of.list_named`."""
@@ -306,9 +306,9 @@ class Reads:
     def _first(self, statement: Executable | None) -> int | None:
         return None if statement is None else next((int(value) for (value,) in self._rows(statement)), None)
 
-    def _rows(self, statement: Executable) -> list[Any]:
+    def _rows(self, statement: Executable, given: Mapping[str, Any] | None = None) -> list[Any]:
         with self.connected() as connection:
-            return list(connection.execute(statement))
+            return list(connection.execute(statement, given))
 
     @contextmanager
     def connected(self) -> Iterator[Connection]:

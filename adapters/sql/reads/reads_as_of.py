@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     CompoundSelect,
     Select,
     Table,
     and_,
+    bindparam,
     case,
     cast,
     func,
@@ -106,11 +108,12 @@ _NAMED = select(
 ).outerjoin_from(streams, erased, _BASE)
 
 
-def position_at(recorded_at: Instant) -> Select[Any]:
+def _position_at() -> Select[Any]:
     """The last position that had been recorded by then; 0 where none had. Positions and `recorded_at` ascend.
 
     A search by halves in one statement, which reads one event at each step.
     """
+    recorded_at: BindParameter[Instant] = bindparam("recorded_at", type_=BigInteger)
     head = func.coalesce(func.max(events.c.position), 0)
     search = select(cast(0, BigInteger).label("below"), head.label("above")).cte("search", recursive=True)
     middle = (search.c.below + search.c.above + 1) // 2
@@ -119,6 +122,10 @@ def position_at(recorded_at: Instant) -> Select[Any]:
     below, above = case((had_been, middle), else_=search.c.below), case((had_been, search.c.above), else_=middle - 1)
     search = search.union_all(select(below, above).where(search.c.below < search.c.above))
     return select(search.c.below).where(search.c.below == search.c.above)
+
+
+POSITION_AT = _position_at()
+"""Made once: every question about the past asks it, some ten times for a page."""
 
 
 def last_of(source: str, position: int) -> Select[Any]:
