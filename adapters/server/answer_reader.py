@@ -66,6 +66,10 @@ class AnswerReader:
         self.held = 0
         return taken
 
+    def drop(self) -> None:
+        """Nothing more is read. The parser holds its reader: else both were there until somebody looks for cycles."""
+        del self._parser
+
     def on_message_begin(self) -> None:
         """The parser's call, as are all that begin so."""
         if self.whole:  # nobody asked for another one

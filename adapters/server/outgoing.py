@@ -97,6 +97,8 @@ class OutgoingConnection(asyncio.Protocol):
         self.since = asyncio.get_running_loop().time()
         if not (self._sent and answer is not None and answer.keeps):
             self.close()
+        if answer is not None:
+            answer.drop()
 
     def close(self) -> None:
         """Gives it up."""

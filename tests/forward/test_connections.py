@@ -3,6 +3,7 @@
 import asyncio
 import cProfile
 import datetime as dt
+import gc
 import socket
 import ssl
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from adapters.server import Handler as Asked
 from adapters.server import Target
+from adapters.server.answer_reader import AnswerReader
 from adapters.server.handler import RecordedRequest
 from adapters.server.handler_connections import misleads
 from tests.support.handler import FINE, PATIENCE, Handler
@@ -64,6 +66,19 @@ def test_a_connection_is_kept_for_the_next_request_and_one_that_the_handler_clos
     outcomes += ask(behind, 2, times=3)
 
     assert [outcome.status for outcome in outcomes] == [200] * 9
+
+
+def test_what_was_asked_is_freed_without_a_look_for_cycles(behind: Handler):
+    ask(behind, 1)
+    gc.collect()
+    gc.disable()
+    try:
+        ask(behind, 1, times=5)
+        left = [one for one in gc.get_objects() if isinstance(one, AnswerReader)]
+    finally:
+        gc.enable()
+
+    assert left == []
 
 
 def test_a_handler_that_turns_out_to_be_this_service_itself_gets_nothing(behind: Handler):
