@@ -54,7 +54,7 @@ class ActionApi:
         connection = await self._connections.taken()
         body = bytearray()
         try:
-            await connection.send(head, b"")
+            connection.ask(head)
             status, headers = await connection.head()
             while piece := await connection.some():
                 body += piece

@@ -164,24 +164,29 @@ class Handler:
             if self._asked > self.target.most:
                 heard.give_up(BUSY)
             else:
-                async with asyncio.timeout_at(until):
-                    await self._hear(prepared, marks, heard)
+                await self._hear(prepared, marks, heard, until)
         except Exception as error:  # noqa: BLE001 - the sender waits for an answer, whatever it is
             heard.give_up(_failure_of(error))
         finally:
             self._asked -= 1
         return heard.outcome(int((loop.time() - started) * 1_000_000))
 
-    async def _hear(self, prepared: HandlerRequest, marks: Headers, heard: "_Heard") -> None:
+    async def _hear(self, prepared: HandlerRequest, marks: Headers, heard: "_Heard", until: float | None) -> None:
         if prepared.head is None:
             raise _UnsendableError
-        head = prepared.head + "".join(f"{name}: {value}\r\n" for name, value in marks).encode()
-        connection = await self._connections.taken(prepared.silence)
+        head, body = prepared.head + "".join([f"{name}: {value}\r\n" for name, value in marks]).encode(), prepared.body
+        connection = self._connections.kept(prepared.silence)
+        if connection is None:
+            async with asyncio.timeout_at(until):
+                connection = await self._connections.opened(prepared.silence)
         try:
-            await connection.send(head, prepared.body, chunked=prepared.chunked, bodiless=prepared.bodiless)
-            heard.begin(*await connection.head())
-            while piece := await connection.some():
-                await heard.take(piece)
+            connection.ask(head, body if isinstance(body, bytes) else b"", bodiless=prepared.bodiless)
+            async with asyncio.timeout_at(until):
+                if isinstance(body, Upload):
+                    await connection.send_pieces(body, chunked=prepared.chunked)
+                heard.begin(*await connection.head())
+                while piece := await connection.some():
+                    await heard.take(piece)
             heard.end()
         finally:
             self._connections.give_back(connection)
@@ -213,16 +218,16 @@ class _Heard:
         if self._most is not None and self._outcome.size > self._most:
             raise _OversizedError
         self._digest.update(piece)
-        held, room = bytes(self._beginning), KEPT - len(self._beginning)
-        self._beginning += piece[:room]
+        held = len(self._beginning)
+        self._beginning += piece[: KEPT - held]
         if self._streamed is not None:
             if self._left():
                 raise _LeftError
             await self._streamed.give(piece)
-        elif len(piece) > room:
+        elif held + len(piece) > KEPT:
             self._streamed = LoopStreamingBody(self._status, self.headers)
             self._respond(self._streamed)
-            await self._streamed.give(held + piece)
+            await self._streamed.give(bytes(self._beginning[:held]) + piece)
 
     def end(self) -> None:
         whole = Answer(self._status, self.headers, bytes(self._beginning))
@@ -241,7 +246,8 @@ class _Heard:
 def end_to_end(headers: Headers, without: frozenset[str] = frozenset()) -> Headers:
     """Those that are not about the connection, nor among `without`."""
     named = {one.strip().lower() for name, value in headers if name.lower() == "connection" for one in value.split(",")}
-    return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | without | named]
+    left_out = _HOP_BY_HOP | without | named
+    return [(name, value) for name, value in headers if name.lower() not in left_out]
 
 
 def _framing(request: Request) -> Headers:

@@ -43,16 +43,28 @@ class HandlerConnections:
         self._idle: deque[OutgoingConnection] = deque()
 
     async def taken(self, silence: float | None = None) -> OutgoingConnection:
-        """The one that was used last, unless the handler has closed it meanwhile; else a new one.
+        """One that is kept, else a new one."""
+        return self.kept(silence) or await self.opened(silence)
 
-        `silence`: seconds to wait for whatever the handler does. Raises UnreachableError and MisledError.
+    def kept(self, silence: float | None = None) -> OutgoingConnection | None:
+        """The one that was used last, unless the handler has closed it meanwhile.
+
+        `silence`: seconds to wait for whatever the handler does.
         """
-        connection = self._kept()
-        if connection is None:
-            try:
-                connection = await asyncio.wait_for(self._new(), silence)
-            except (OSError, UnicodeError) as error:  # a time-out is one of the first
-                raise UnreachableError from error
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.may_be_asked and not _has_expired(connection):
+                connection.silence = silence
+                return connection
+            connection.close()
+        return None
+
+    async def opened(self, silence: float | None = None) -> OutgoingConnection:
+        """A new one. Raises UnreachableError and MisledError."""
+        try:
+            connection = await asyncio.wait_for(self._new(), silence)
+        except (OSError, UnicodeError) as error:  # a time-out is one of the first
+            raise UnreachableError from error
         connection.silence = silence
         return connection
 
@@ -70,14 +82,6 @@ class HandlerConnections:
         while self._idle:
             self._idle.pop().close()
         await asyncio.sleep(0)
-
-    def _kept(self) -> OutgoingConnection | None:
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.may_be_asked and not _has_expired(connection):
-                return connection
-            connection.close()
-        return None
 
     async def _new(self) -> OutgoingConnection:
         """A name may lead elsewhere each time: where it led is looked at once it is connected."""

@@ -50,29 +50,25 @@ class OutgoingConnection(asyncio.Protocol):
         """Whether another request may go over it, as far as is known."""
         return not (self._lost or self._broken) and self._answer is None
 
-    async def send(self, head: bytes, body: bytes | Upload, *, chunked: bool = False, bodiless: bool = False) -> None:
-        """All of a request, unless the other side has left before; what it said is heard all the same.
+    def ask(self, head: bytes, body: bytes = b"", *, bodiless: bool = False) -> None:
+        """Sends a request. `head`: without the empty line behind it. `bodiless`: its answer is a head alone."""
+        self._sent, self._answer = True, AnswerReader(bodiless=bodiless)
+        self._transport.write(b"%b\r\n%b" % (head, body))
 
-        `head`: without the empty line behind it.
-        """
-        head += b"\r\n"
-        self._sent, self._answer = False, AnswerReader(bodiless=bodiless)
-        if isinstance(body, bytes):
-            self._transport.write(head + body)
-        else:
-            self._transport.write(head)
-            await self._send_pieces(body, chunked=chunked)
-        self._sent = not self._lost
-
-    async def _send_pieces(self, body: Upload, *, chunked: bool) -> None:
+    async def send_pieces(self, body: Upload, *, chunked: bool) -> None:
+        """Sends a body behind its head, unless the other side has left before; what it said is heard all the same."""
+        self._sent = False
         async for piece in body:
             while self._clogged and not self._lost:
                 await self._wait()
             if self._lost:
                 return
             self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-        if chunked and not self._lost:
+        if self._lost:
+            return
+        if chunked:
             self._transport.write(_LAST_CHUNK)
+        self._sent = True
 
     async def head(self) -> tuple[int, Headers]:
         """Status and headers of the answer."""
