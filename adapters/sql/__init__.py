@@ -54,6 +54,7 @@ from adapters.sql.reads.reads_evidence import Exhibit, Exhibits
 from adapters.sql.reads.reads_relays import MOST_COUNTED, QueuedRelay, RelayState
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.reads.reads_visits import Visit
+from adapters.sql.reads.shared import once, sharing
 from adapters.sql.replay.build import FoldFailure, ReplayProgress, ReplayRefused
 from adapters.sql.replay.difference import Difference
 from adapters.sql.replay.helpers import spare_cores
@@ -215,6 +216,7 @@ __all__ = [
     "migrate",
     "name_spool",
     "note_configuration",
+    "once",
     "open_engine",
     "opened_engine",
     "own_source",
@@ -229,6 +231,7 @@ __all__ = [
     "sealed_by",
     "secrets_changed",
     "seldom_collecting",
+    "sharing",
     "spare_cores",
     "spooled_as",
     "time_limit",

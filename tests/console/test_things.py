@@ -2,7 +2,12 @@
 
 import io
 import zipfile
+from typing import Any
 
+import pytest
+
+from adapters.sql import TemporalReads
+from core.clocks import Clocks
 from tests.console.conftest import Desk
 from tests.console.test_pages import scan
 from tests.support.house import pushed, start, stop, wms
@@ -136,6 +141,23 @@ def test_the_past_is_shown_as_such_with_what_was_learnt_since(desk: Desk):
     assert "CAMERA_PERMISSION_GRANTED (position 3 ) configured → camera_granted" in since
     assert "CONFIGURATION_LOADED (position" not in since
     assert "What was learnt since" not in desk.look(path).text
+
+
+def test_a_page_of_the_past_reads_each_history_once(one_desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    scan(one_desk)
+    path, early = page_of(one_desk, "sessions"), one_desk.get("/v1/events/3")["recorded_at"]
+    asked: list[tuple[str, Clocks]] = []
+    read = TemporalReads._history
+
+    def noted(past: TemporalReads, name: str, clocks: Clocks) -> Any:
+        asked.append((name, clocks))
+        return read(past, name, clocks)
+
+    monkeypatch.setattr(TemporalReads, "_history", noted)
+    one_desk.look(path, known_at=early)
+
+    assert asked
+    assert len(asked) == len(set(asked))
 
 
 def test_a_time_is_taken_in_the_readers_zone_where_it_is_told(one_desk: Desk):

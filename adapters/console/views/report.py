@@ -39,7 +39,11 @@ def add(pages: Blueprint, ask: Asking) -> None:
             checkpoint=_checkpoint(ask),
         )
 
-    pages.add_url_rule("/measurements/<id>/report", "measurement_report", measurement_report)
+    def shared(id: str) -> str:  # noqa: A002 - as the API calls it
+        with ask.questions.sharing():
+            return measurement_report(id)
+
+    pages.add_url_rule("/measurements/<id>/report", "measurement_report", shared)
 
 
 def steps_of(steps: dict[str, str | None]) -> list[StepTaken]:

@@ -31,7 +31,8 @@ def add(pages: Blueprint, ask: Asking) -> None:
 
 def _add(pages: Blueprint, ask: Asking, kind: str, extras: Extras) -> None:
     def thing(id: str) -> str:  # noqa: A002 - as the API calls it
-        return _page(ask, kind, extras, id)
+        with ask.questions.sharing():
+            return _page(ask, kind, extras, id)
 
     def ids(id: str) -> str:  # noqa: A002 - as the API calls it
         ask.show_ids(ask.answer(kind, id=id).id)

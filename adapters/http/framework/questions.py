@@ -11,7 +11,7 @@ from adapters.http.framework.endpoints import Endpoints
 from adapters.http.framework.problems import Busy, Conflict
 from adapters.http.framework.routes import Route
 from adapters.http.framework.tokens import asker_with
-from adapters.sql import TooLong, Unavailable
+from adapters.sql import TooLong, Unavailable, sharing
 
 AWAY = "the database is away: ask again"
 TOO_LONG = "the question took longer than the service gives one: ask for less (a smaller limit, one source), or later"
@@ -37,6 +37,12 @@ class Questions:
         """The configured sources' providers by name, of those that the token's holder may know of."""
         api = self._api.limited_to(asker_with(token).only)
         return {name: source.provider for name, source in api.sources.items()}
+
+    @contextmanager
+    def sharing(self) -> Iterator[None]:
+        """A block whose questions, of one asker, read what they have in common of the past once."""
+        with sharing():
+            yield
 
     def head(self) -> int:
         """The log's last position. Raises Problem."""

@@ -15,7 +15,7 @@ from adapters.http.presenters.clocks import clocks_of, known
 from adapters.http.presenters.erasures import told_by, words
 from adapters.http.presenters.stream_resource import anomalies_of, record_of, state_of
 from adapters.http.presenters.tables import CSV, TEXT, table, wanted_format
-from adapters.sql import Arrival, Measured, Projected, Repeat, StreamPart, own_source
+from adapters.sql import Arrival, Measured, Projected, Repeat, StreamPart, once, own_source
 from core import prefixes
 from core.clocks import Clocks
 from core.event import Reading
@@ -116,6 +116,10 @@ def answer(
 
 def whole_timeline(api: Api, row: Subject, clocks: Clocks) -> "Timeline":
     """All of a stream as a question's clocks show it. Raises NotFound, Gone; its source has to be configured."""
+    return once(("timeline", row.stream, clocks), lambda: _whole(api, row, clocks))
+
+
+def _whole(api: Api, row: Subject, clocks: Clocks) -> "Timeline":
     history = known("stream", lambda: api.as_of.history(row.stream, clocks))
     machine, base = MACHINES[row.machine], history.named.base()
     onto = base.state(machine) if base else None

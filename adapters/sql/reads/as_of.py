@@ -16,6 +16,7 @@ from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_as_of import Named
 from adapters.sql.reads.reads_settled import Unchanged, unwanted
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
+from adapters.sql.reads.shared import once
 from adapters.sql.reads.snapshots import Snapshots
 from core import fold
 from core.clocks import Clocks, covers
@@ -48,8 +49,13 @@ class TemporalReads:
         self, *, as_of: Instant | None = None, known_at: Instant | None = None, position: int | None = None
     ) -> Clocks:
         """What a question is about. Of `known_at` and a position, the earlier one."""
-        known = self.reads.head() if known_at is None else self.reads.position_at(known_at)
-        return Clocks(known if position is None else min(position, known), as_of, known_at)
+
+        def found() -> Clocks:
+            known = self.reads.head() if known_at is None else self.reads.position_at(known_at)
+            return Clocks(known if position is None else min(position, known), as_of, known_at)
+
+        asked = (as_of, known_at, position)
+        return found() if asked == (None, None, None) else once(("clocks", *asked), found)
 
     def stream(self, name: str, clocks: Clocks) -> Projected | None:
         """One stream by our id; None where nothing was known of it. Raises Erased."""
@@ -58,6 +64,9 @@ class TemporalReads:
 
     def history(self, name: str, clocks: Clocks) -> StreamHistory | None:
         """One stream's events; None where nothing was known of it. Raises Erased."""
+        return once(("history", name, clocks), lambda: self._history(name, clocks))
+
+    def _history(self, name: str, clocks: Clocks) -> StreamHistory | None:
         for named in self._find(name, clocks):
             ((_, arrivals),) = self._arrivals([named], clocks)
             if arrivals is None:
@@ -142,6 +151,9 @@ class TemporalReads:
         return [name for name in self._code.sources if wanted.sources is None or name in wanted.sources]
 
     def _one(self, name: str, clocks: Clocks) -> HistoricalRow | None:
+        return once(("row", name, clocks), lambda: self._folded(name, clocks))
+
+    def _folded(self, name: str, clocks: Clocks) -> HistoricalRow | None:
         for named, row in self.rows(self._find(name, clocks), clocks):
             if row is None:
                 raise Erased(named.stream)
