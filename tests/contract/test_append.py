@@ -1,13 +1,17 @@
 """What an append promises, on both databases."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from select import select
 from typing import Any
 
 import msgspec
 import pytest
 from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
 
 from adapters.sql import Entry, Receipt, Unavailable, Unstorable
+from adapters.sql.dialects.statements import Row
+from adapters.sql.log.writer import BatchWriter
 from core.event import Reading, Unreadable
 from tests.support.logs import NOON, Bench, rejection, wms
 
@@ -44,6 +48,30 @@ def test_twins_in_one_batch_make_one_event(bench: Bench):
 
     assert [receipt.verdict for receipt in receipts] == ["new"] + ["duplicate"] * 49
     assert bench.rows("SELECT count(*) FROM deliveries") == [(49,)]
+
+
+def test_an_answer_that_comes_early_is_not_taken_for_that_of_the_next_statement(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    bench = Bench(postgresql_url)
+    entry = bench.entry("clinic", wms("s", 0))
+    bench.log.append([entry])
+    held = BatchWriter._held
+
+    def held_once_something_is_answered(writer: BatchWriter, keys: Sequence[Row]) -> Iterator[tuple[Row, int]]:
+        monkeypatch.undo()
+        rows = held(writer, keys)
+        select([writer._connection.driver_connection.pgconn.socket], [], [], 20)
+        return rows
+
+    monkeypatch.setattr(BatchWriter, "_held", held_once_something_is_answered)
+
+    with capture_logs() as told:
+        receipts = bench.log.append([entry] * 1_000)  # the server answers before it is asked to, where it is so much
+
+    assert {receipt.verdict for receipt in receipts} == {"duplicate"}
+    assert told == []
+    bench.close()
 
 
 def test_one_key_with_another_body_is_a_conflict_and_both_bodies_are_kept(bench: Bench):

@@ -81,7 +81,7 @@ class Dialect(Protocol):
         """
 
     def together(self, connection: Any) -> AbstractContextManager[Any]:
-        """Inside, statements whose rows nobody asks for need not be answered before the next one leaves."""
+        """Gives a cursor. Statements whose rows nobody asks of it need not be answered before the next one leaves."""
 
     def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None:
         """Inserts all rows, in as few statements as the database takes."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from typing import Any
@@ -13,6 +13,7 @@ from psycopg.errors import InsufficientPrivilege
 from adapters.sql.dialects.composite import Composites, CompositesDumper, array, encode
 from adapters.sql.dialects.direct import Direct
 from adapters.sql.dialects.pipeline import Pipeline, see_off
+from adapters.sql.dialects.statement_cursors import StatementCursors
 from adapters.sql.dialects.statements import Guarded, Insert, Lookup, Row, Write
 
 _APPEND_LOCK = 7238702
@@ -81,9 +82,10 @@ class Postgresql:
     def using(self, index: str) -> str:  # noqa: ARG002 - it has statistics
         return ""
 
-    def together(self, connection: Any) -> AbstractContextManager[Any]:
-        pipeline: AbstractContextManager[Any] = connection.driver_connection.pipeline()
-        return pipeline
+    @contextmanager
+    def together(self, connection: Any) -> Iterator[StatementCursors]:
+        with connection.driver_connection.pipeline():
+            yield StatementCursors(connection.driver_connection)
 
     def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None:
         self.insert_all(cursor, {into: rows})

@@ -66,8 +66,8 @@ class Sqlite:
     def using(self, index: str) -> str:
         return f" INDEXED BY {index}"
 
-    def together(self, connection: Any) -> AbstractContextManager[Any]:  # noqa: ARG002 - nothing travels
-        return nullcontext()
+    def together(self, connection: Any) -> AbstractContextManager[Any]:
+        return nullcontext(connection.cursor())
 
     def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None:
         cursor.executemany(_insert(into), rows)

@@ -94,6 +94,7 @@ class BatchWriter:
                 self._health.failed(batch, cause_of(error))
                 raise Unavailable(cause_of(error)) from error
             if len(batch) > 1:
+                _logger.warning("batch_split", items=len(batch), error=cause_of(error))
                 return [self._append([item])[0] for item in batch]
             return [self._append_raw(batch[0], error)]
         self._health.worked(batch)
@@ -114,8 +115,7 @@ class BatchWriter:
             if self._connection is None:
                 self._connection = self._engine.raw_connection()
                 self._settle_in(self._connection)
-            with self._dialect.together(self._connection):
-                cursor = self._connection.cursor()
+            with self._dialect.together(self._connection) as cursor:
                 self._dialect.begin(cursor)
                 outcome, head = write(cursor)
                 self._connection.commit()

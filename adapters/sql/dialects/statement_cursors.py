@@ -1,0 +1,36 @@
+"""A cursor of psycopg's for each statement, for pipelines: there, answers come when it pleases them.
+
+One cursor holds one result. The row of a statement that nobody asked for, such as a lock's, may arrive while the next
+statement of the same cursor leaves, and would be fetched as that one's.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+
+class StatementCursors:
+    """What a cursor offers, of which each statement has one of its own; rows are those of the last one."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self._last = connection.cursor()
+
+    def execute(self, sql: str, parameters: Any = None, **how: Any) -> None:
+        self._last = self.connection.cursor()
+        self._last.execute(sql, parameters, **how)
+
+    def executemany(self, sql: str, parameters: Any) -> None:
+        self._last = self.connection.cursor()
+        self._last.executemany(sql, parameters)
+
+    def fetchone(self) -> Any:
+        return self._last.fetchone()
+
+    def fetchmany(self, size: int) -> Any:
+        return self._last.fetchmany(size)
+
+    def fetchall(self) -> Any:
+        return self._last.fetchall()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._last)
