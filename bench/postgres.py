@@ -7,6 +7,8 @@ from tests.support.postgres import SETTINGS, Postgres
 
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
+AS_DELIVERED = {"shared_buffers": "128MB"}
+"""The tests' servers have less. A page that looks at 20,000 rows takes 40 ms with this, and 370 ms with 16 MB."""
 
 SEGMENTS = 40
 """Of 16 MiB: as much write-ahead log as a server in use has ready."""
@@ -20,7 +22,7 @@ class Durable(Postgres):
     """
 
     def __init__(self) -> None:
-        super().__init__(settings=SETTINGS | DURABLE | {"min_wal_size": "1GB"})
+        super().__init__(settings=SETTINGS | DURABLE | AS_DELIVERED | {"min_wal_size": "1GB"})
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
