@@ -273,6 +273,17 @@ def test_an_append_looks_at_what_it_touches_alone(full: House, analysed: bool):
     assert too_much(plans) == {}
 
 
+def test_whether_the_stream_of_a_late_event_is_long_is_seen_from_its_own_events(house: House):
+    for number in (0, 2):
+        house.send("clinic", wms("s1", number))
+    plans = watched(house)
+
+    house.send("clinic", wms("s1", 1))
+
+    (steps,) = (steps for sql, steps in plans.told().items() if sql.startswith("SELECT 1 FROM events"))
+    assert "opened" in " ".join(steps)
+
+
 def test_an_append_to_a_new_database_does_what_it_does_in_a_large_one(house: House):
     plans = watched(house, as_if_large=False)
 

@@ -40,7 +40,7 @@ _LEAVE = "UPDATE unfolded SET beside = ? WHERE source = ? AND stream = ? AND ver
 _COUNT_CONFLICT = "UPDATE unfolded SET beside = beside + 1 WHERE source = ? AND stream = ? AND beside > 0"
 _MOVE = "UPDATE unfolded SET position = ?, beside = 1 WHERE source = ? AND stream = ? AND version = ?"
 _CLAIM = "UPDATE unfolded SET beside = ? WHERE source = ? AND stream = ? AND version = ?"
-_LONG = "SELECT 1 FROM events WHERE source = ? AND opened = ? AND stream = ? AND position > 0 LIMIT 1 OFFSET ?"
+_LONG = "SELECT 1 FROM events{} WHERE source = ? AND opened = ? AND stream = ? AND position > 0 LIMIT 1 OFFSET ?"
 
 _COUNT = "SELECT count(*) FROM unfolded WHERE version = ?"
 _OLDEST = "SELECT min(position) FROM unfolded WHERE version = ?"
@@ -97,7 +97,8 @@ def _waiting(cursor: Any, dialect: Dialect, version: str, limit: int, beside: st
 
 def is_long(cursor: Any, dialect: Dialect, source: str, opened: int, stream: str) -> bool:
     """Whether a stream has too many events to be folded while others wait."""
-    cursor.execute(_LONG.replace("?", dialect.mark), (source, opened, stream, AT_ONCE))
+    asked = _LONG.format(dialect.using("ix_events_source_opened_position")).replace("?", dialect.mark)
+    cursor.execute(asked, (source, opened, stream, AT_ONCE))
     return cursor.fetchone() is not None
 
 
