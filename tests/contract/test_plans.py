@@ -16,7 +16,9 @@ from adapters.http import due_counts
 from adapters.http.framework import endpoints
 from adapters.http.framework.tokens import Asker
 from adapters.sql import Entry, Outbox, Reads, Settled, Tree
+from adapters.sql.erasure.erase import Eraser
 from adapters.sql.log.kept_deliveries import KEPT
+from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.replay.build import Builder
 from core import prefixes
 from core.fold import MACHINES, Settings
@@ -281,6 +283,17 @@ def test_whether_the_stream_of_a_late_event_is_long_is_seen_from_its_own_events(
     house.send("clinic", wms("s1", 1))
 
     (steps,) = (steps for sql, steps in plans.told().items() if sql.startswith("SELECT 1 FROM events"))
+    assert "opened" in " ".join(steps)
+
+
+def test_retention_looks_at_each_stream_s_own_events(house: House):
+    house.send("clinic", wms("s1", 0))
+    plans = watched(house)
+    afresh = Invalidator(house.log._dialect, house.code)
+
+    Eraser(house.engine, house.log, house.recorder, afresh).before("clinic", NOON + 3_600 * SECOND)
+
+    (steps,) = (steps for sql, steps in plans.told().items() if "NOT EXISTS (SELECT 1 FROM events e" in sql)
     assert "opened" in " ".join(steps)
 
 

@@ -38,14 +38,14 @@ _KEPT = "SELECT p.source, e.stream, e.position, p.verdict, p.delivery FROM deliv
 _KEPT += "ON e.source = p.source AND e.position = p.position WHERE p.body IS NOT NULL AND p.delivery > ? AND ({})"
 _DEVICES = (
     "SELECT d.source, d.stream FROM projections a JOIN streams d ON d.source = a.source AND d.stream = a.device "
-    "WHERE a.source = ? AND a.stream = ? AND d.provider_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM events e "
+    "WHERE a.source = ? AND a.stream = ? AND d.provider_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM events e{by} "
     "WHERE e.source = d.source AND e.opened = d.opened AND e.stream = d.stream AND e.position > 0)"
 )
 _ACTIONS = "SELECT source, stream FROM projections WHERE source = ? AND device = ?"
 _ACTED = "SELECT position FROM projections WHERE source = ? AND device = ?"
 _OLD_STREAMS = (
     "SELECT s.source, s.stream FROM streams s WHERE s.source = ? AND s.provider_id IS NOT NULL AND s.opened <= ? "
-    "AND NOT EXISTS (SELECT 1 FROM events e WHERE e.source = s.source AND e.opened = s.opened "
+    "AND NOT EXISTS (SELECT 1 FROM events e{by} WHERE e.source = s.source AND e.opened = s.opened "
     "AND e.stream = s.stream AND e.position > ?) AND NOT EXISTS (SELECT 1 FROM projections a "
     "WHERE a.source = s.source AND a.device = s.stream AND a.position > ?)"
 )
@@ -59,7 +59,7 @@ _OLD_REJECTIONS = (
 )
 _STILL_OLD = f"{_OLD_STREAMS} AND s.stream = ?"
 _STILL_ALONE = (
-    "SELECT 1 FROM streams d WHERE d.source = ? AND d.stream = ? AND NOT EXISTS (SELECT 1 FROM events e "
+    "SELECT 1 FROM streams d WHERE d.source = ? AND d.stream = ? AND NOT EXISTS (SELECT 1 FROM events e{by} "
     "WHERE e.source = d.source AND e.opened = d.opened AND e.stream = d.stream AND e.position > 0)"
 )
 _ENDS = "SELECT (SELECT coalesce(max(position), 0) FROM events), (SELECT coalesce(max(delivery), 0) FROM deliveries)"
@@ -253,7 +253,8 @@ class Eraser:
         return _unique(found)
 
     def _all(self, cursor: Any, sql: str, values: Sequence[Any]) -> list[Any]:
-        cursor.execute(sql.replace("?", self._dialect.mark), tuple(values))
+        by = self._dialect.using("ix_events_source_opened_position")
+        cursor.execute(sql.replace("{by}", by).replace("?", self._dialect.mark), tuple(values))
         return [tuple(row) for row in cursor.fetchall()]
 
 

@@ -284,9 +284,12 @@ class Replay:
             own = own_version(all_versions(cursor), name, self._code.machines[name].fingerprint)
         return own is not None and own.status in BUILT
 
+    def _since(self) -> str:
+        return _SINCE.format(self._dialect.using("ix_events_source_opened_position"))
+
     def _selected(self, part: Part, kind: str) -> Iterator[list[Row]]:
         """Chunks of (source, stream, kind, opened)."""
-        conditions = {"s.source = ?": part.source, "s.stream = ?": part.stream, _SINCE: part.since}
+        conditions = {"s.source = ?": part.source, "s.stream = ?": part.stream, self._since(): part.since}
         asked = {sql: value for sql, value in conditions.items() if value is not None}
         where = " AND ".join(["s.kind = ?", "s.opened > ?", *asked])
         sql = (
@@ -321,7 +324,7 @@ class Replay:
 
 
 _SINCE = (
-    "EXISTS (SELECT 1 FROM events e WHERE e.source = s.source AND e.opened = s.opened AND e.stream = s.stream "
+    "EXISTS (SELECT 1 FROM events e{} WHERE e.source = s.source AND e.opened = s.opened AND e.stream = s.stream "
     "AND e.position > 0 AND e.recorded_at >= ?)"
 )
 

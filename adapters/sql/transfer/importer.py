@@ -70,7 +70,7 @@ _PRUNED = (
     "(SELECT 1 FROM deliveries WHERE source = ? AND verdict = 'conflict' AND delivery < ?)"
 )
 _WHOLE = (
-    "SELECT 1 FROM events e JOIN payloads p ON p.source = e.source AND p.position = e.position WHERE e.source = ? "
+    "SELECT 1 FROM events e{} JOIN payloads p ON p.source = e.source AND p.position = e.position WHERE e.source = ? "
     "AND e.opened = ? AND e.stream = ? AND e.position > 0 AND e.position < ? AND p.body IS NOT NULL LIMIT 1"
 )
 """The condition on the position's lower end is always true: see `adapters.sql.projections.stored_events`."""
@@ -192,7 +192,8 @@ class Importer(BatchWriter):
     def is_whole(self, cursor: Any, left: ErasedRemainder) -> bool:
         """Whether bodies are here of what was erased there."""
         key = (left.source, left.opened, left.stream, left.position)
-        cursor.execute(_WHOLE.replace("?", self._dialect.mark), key)
+        asked = _WHOLE.format(self._dialect.using("ix_events_source_opened_position"))
+        cursor.execute(asked.replace("?", self._dialect.mark), key)
         return cursor.fetchone() is not None
 
     def left_out_key(self, position: int) -> bytes:
