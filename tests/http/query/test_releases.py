@@ -242,6 +242,18 @@ def test_one_source_can_be_folded_anew_in_place(houses, monkeypatch):
     assert {(source, state) for source, state in rows} == {("captions", "recovering"), ("clinic", "spoiled")}
 
 
+def test_what_an_event_was_recorded_of_since_a_time_is_folded_anew(houses, monkeypatch):
+    older, _ = houses
+    monkeypatch.undo()
+    from adapters.sql import Part
+
+    every = replay(older).again(Part(since=0), lambda _: None)
+    none = replay(older).again(Part(since=1 << 62), lambda _: None)
+
+    assert every > 3
+    assert none == 0
+
+
 @pytest.fixture
 def planning(houses):
     """The newer release, with replays over HTTP; waits until a plan is in one of some states."""
