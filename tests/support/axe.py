@@ -14,7 +14,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 _RUN = """
 const done = arguments[arguments.length - 1];
-axe.run(arguments[0], arguments[1]).then(
+axe.run("html", arguments[0]).then(
   found => done(found.violations.map(one => [one.id, one.help, ...one.nodes.map(node => node.html)])), done);
 """
 
@@ -34,12 +34,12 @@ def source(folder: Path) -> str:
     return content.decode()
 
 
-def violations(browser: Browser, script: str, part: str = "html", only: str | None = None) -> list[Any]:
-    """What the page, or a part of it, does wrong: rule, what it asks for, and the elements. `only`: one rule."""
+def violations(browser: Browser, script: str, only: str | None = None) -> list[Any]:
+    """What the page does wrong: rule, what it asks for, and the elements. `only`: one rule."""
     asked = {"type": "rule", "values": [only]} if only else {"type": "tag", "values": RULES}
     if not browser.run("return typeof axe === 'object'"):
         browser.run(script)
-    found: list[Any] = browser.driver.execute_async_script(_RUN, part, {"runOnly": asked})
+    found: list[Any] = browser.driver.execute_async_script(_RUN, {"runOnly": asked})
     return found
 
 
