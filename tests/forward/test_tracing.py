@@ -109,7 +109,7 @@ def test_the_spans_of_a_delivery_are_one_trace_that_is_linked_to_its_senders(sma
             came.context.span_id,
             came.context.trace_id,
         )
-    assert came.start_time <= commit.start_time <= commit.end_time <= forward.end_time  # type: ignore[operator]
+    assert came.start_time <= commit.start_time <= commit.end_time <= forward.end_time  # type: ignore[operator]  # ended
     assert came.attributes == {
         "hookfold.source": "captions",
         "http.request.method": "POST",
@@ -217,7 +217,7 @@ class Taking(BaseHTTPRequestHandler):
         for of_process in sent.resource_spans:
             told = {one.key: one.value.string_value for one in of_process.resource.attributes}
             spans = [span for scope in of_process.scope_spans for span in scope.spans]
-            self.server.spans += [(told["hookfold.process"], span) for span in spans]  # type: ignore[attr-defined]
+            self.server.spans += [(told["hookfold.process"], span) for span in spans]  # type: ignore[attr-defined]  # ours
         self.send_response(200)
         self.send_header("content-length", "0")
         self.end_headers()
