@@ -65,7 +65,7 @@ cover: .venv/.dev ## branch coverage
 bench: .venv/.bench ## measure, each figure against a reference of the same run (BENCH="--quick" for a short one)
 	@$(BIN)/python -m bench $(BENCH)
 
-fuzz: .venv/.dev ## mutated deliveries at a service of our own, for a minute (FUZZ="--seconds 3600" for an hour)
+fuzz: .venv/.dev ## mutated deliveries at a service of our own, for a minute (FUZZ="--seconds 3600", or "--deliveries 1000000")
 	@$(BIN)/python -m tests.endurance.fuzz $(FUZZ)
 
 chaos: .venv/.dev ## kill what serves, writes and stores, under load, for a minute on each database (CHAOS="--seconds 600")
