@@ -72,7 +72,7 @@ class Sender:
     def _headers(self, source: str, body: bytes) -> dict[str, str]:
         """Nine of ten are signed rightly."""
         right = self._chance.random() < 0.9
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", "content-length": str(len(body))}
         if SOURCES[source] == "wms":
             headers |= sign_wms(WMS_SECRET if right else "another", body)
         if SOURCES[source] == "amps":
