@@ -21,7 +21,7 @@ from adapters.sql import Unavailable
 EVERY = 0.1
 """Seconds between two looks for events of other services: the writer tells of those of this one."""
 REST = 2.0
-LONGEST_REST = 0.1
+LONGEST_REST = 0.05
 """A round rests so many times as long as it took, at most so many seconds: others want the interpreter, too."""
 SOON = 0.004
 """Seconds behind which a database that follows another one is looked at again; each time twice as long."""
