@@ -1,5 +1,7 @@
 """Strings from outside: inert wherever they are shown, and found again by exactly what was sent."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.support.house import House, pushed, wms
@@ -11,25 +13,32 @@ IDS = [
 ]
 
 
-@pytest.mark.parametrize("name", IDS)
-def test_every_stored_id_can_be_fetched_again_and_no_other_one_comes_with_it(house: House, name):
-    house.send("clinic", wms(name, 0))
-    house.send("clinic", wms(f"{name}-", 0))
+@pytest.fixture(scope="module")
+def all_ids(shared_database_url: str) -> Iterator[House]:
+    """A house that has them all."""
+    house = House(shared_database_url)
+    for number, name in enumerate(IDS):
+        house.send("clinic", wms(name, 0))
+        house.send("clinic", wms(f"{name}-", 0))
+        house.send("clinic", wms(f"scan {number}", 0, "MEASUREMENT_CREATED", measurementId=name))
+        house.send("energy", pushed(name, name), key=f"m-{number}")
+    yield house
+    house.close()
 
-    (session,) = house.get("/v1/sessions", session_id=name)["data"]
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_stored_id_can_be_fetched_again_and_no_other_one_comes_with_it(all_ids: House, name):
+    (session,) = all_ids.get("/v1/sessions", session_id=name)["data"]
 
     assert session["session_id"] == name
-    assert house.get(f"/v1/sessions/{session['id']}")["session_id"] == name
-    assert [event["session_id"] for event in house.get("/v1/events", session_id=name)["data"]] == [name]
+    assert all_ids.get(f"/v1/sessions/{session['id']}")["session_id"] == name
+    assert [event["session_id"] for event in all_ids.get("/v1/events", session_id=name)["data"]] == [name]
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_every_stored_measurement_and_action_too(house: House, name):
-    house.send("clinic", wms("scan", 0, "MEASUREMENT_CREATED", measurementId=name))
-    house.send("energy", pushed(name, name), key="m-1")
-
-    (measurement,) = house.get("/v1/measurements", measurement_id=name)["data"]
-    (action,) = house.get("/v1/actions", action_id=name, device_id=name)["data"]
+def test_every_stored_measurement_and_action_too(all_ids: House, name):
+    (measurement,) = all_ids.get("/v1/measurements", measurement_id=name)["data"]
+    (action,) = all_ids.get("/v1/actions", action_id=name, device_id=name)["data"]
 
     assert (measurement["measurement_id"], action["action_id"], action["device_id"]) == (name, name, name)
 
