@@ -10,14 +10,17 @@ import logging.config
 import sys
 import traceback
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict
 
+from adapters.server.log_lines import LogLines
+
 LONGEST = 500
 """Characters of a value that stay."""
 
+_LINES = cast(TextIO, LogLines())
 _SHARED: list[Any] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
@@ -28,7 +31,7 @@ def configure_logs() -> None:
     """For this process; to be called before it does anything worth telling."""
     structlog.configure(
         processors=[*_SHARED, _kind_and_places, _cut, structlog.processors.JSONRenderer(_line)],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(_LINES),
         cache_logger_on_first_use=True,
     )
     logging.captureWarnings(capture=True)
@@ -52,7 +55,7 @@ _CONFIGURATION: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "adapters.server.logs.formatter"}},
-    "handlers": {"stderr": {"formatter": "line", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
+    "handlers": {"stderr": {"formatter": "line", "class": "logging.StreamHandler", "stream": _LINES}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
 }
 
