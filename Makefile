@@ -68,7 +68,7 @@ bench: .venv/.bench ## measure, each figure against a reference of the same run 
 fuzz: .venv/.dev ## mutated deliveries at a service of our own, for a minute (FUZZ="--seconds 3600", or "--deliveries 1000000")
 	@$(BIN)/python -m tests.endurance.fuzz $(FUZZ)
 
-chaos: .venv/.dev ## kill what serves, writes and stores, under load, for a minute on each database (CHAOS="--seconds 600")
+chaos: .venv/.dev ## kills, full disks, clock steps and more, under load, a minute on each database (CHAOS="--seconds 600")
 	@$(BIN)/python -m tests.endurance.chaos $(CHAOS)
 
 lock: .venv/.dev ## resolve the dependencies anew

@@ -1,209 +1,99 @@
-"""`make chaos`: a service under load whose processes, and whose PostgreSQL, are killed in random order, for a time.
+"""`make chaos`: a service under load, and what it stands on, are wronged in random order, for a time.
 
-Exit code 1 where afterwards an acknowledged delivery is missing or there twice, a follower missed or doubled a
-position, a state is not what a fresh fold of the log gives, or `hookfold audit verify` finds anything.
+Processes are killed, PostgreSQL is stopped, the disk is full, the clock steps, system calls fail, the temporary folder
+goes. Exit code 1 where afterwards an acknowledged delivery is missing or there twice, a follower missed or doubled a
+position, a state is not what a fresh fold of the log gives, or `hookfold audit verify` finds anything. What is not
+possible on this machine is left out, and said.
 """
 
 import argparse
-import os
+import math
 import random
-import signal
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from http.client import HTTPException
-from itertools import count
-from pathlib import Path
-from threading import Event, Thread
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 
-from tests.support.logs import wms
-from tests.support.postgres import Postgres
-from tests.support.run import Run
-from tests.support.service import Service, running, surroundings
+from tests.endurance.faults import Faults
+from tests.endurance.load import Load
+from tests.endurance.standing import Standing, mounts_of_our_own, standing, until
+from tests.endurance.verdict import verdict
 
-SENDERS = 4
-PATIENCE = 120.0
+KINDS = ("kill", "stop", "disk", "clock", "calls", "temporary")
+BETWEEN = 20
+"""Deliveries that are acknowledged between two faults."""
 
 
-class Standing:
-    """A service that is started anew on its port whenever it was killed."""
+class Chaos:
+    """Faults of those kinds, each once the last one is got over, until the time is over or they are so many."""
 
-    def __init__(self, url: str, folder: Path) -> None:
-        self._url, self._folder = url, folder
-        self._stack = ExitStack()
-        self.service = self._stack.enter_context(running(url, folder, processes=2))
+    def __init__(self, database: str, seed: int, kinds: Sequence[str], seconds: float, faults: float) -> None:
+        self._database, self._kinds, self._seconds, self._most = database, kinds, seconds, faults
+        self._chance = random.Random(seed)
+        self._done = Counter[str]()
+        self._began = time.monotonic()
 
-    def kill(self) -> None:
-        """The main process; the others end with it."""
-        self.service.process.send_signal(signal.SIGKILL)
-        self.service.process.wait()
-        until(lambda: not answers(self.service))
-        self.service = self._stack.enter_context(running(self._url, self._folder, processes=2, port=self.service.port))
+    def run(self) -> list[str]:
+        """What is wrong afterwards."""
+        with standing(self._database) as wronged:
+            load = Load(wronged)
+            try:
+                self._wreak(wronged, load)
+                load.end()
+                wrong = verdict(wronged, load)
+            except TimeoutError as late:
+                wrong = [*load.wrong, f"{late}; its log ends with", *wronged.service.log.read_text().splitlines()[-20:]]
+            finally:
+                load.leave()
+        did = ", ".join(f"{number} x {kind}" for kind, number in sorted(self._done.items())) or "none"
+        self._say(f"{self._done.total()} faults ({did}); the service ended by itself {wronged.ended} times")
+        followed = f"{len(load.paged)} followed by page, {len(load.streamed)} by stream"
+        self._say(f"{len(load.acknowledged)} acknowledged, {followed}, {len(wrong)} wrong")
+        return wrong
 
-    def close(self) -> None:
-        self._stack.close()
+    def _wreak(self, wronged: Standing, load: Load) -> None:
+        faults = Faults(wronged, self._chance)
+        kinds = [kind for kind in self._kinds if kind in faults.kinds]
+        for one in faults.left_out:
+            self._say(f"left out: {one}")
+        self._began = time.monotonic()
+        while self._done.total() < self._most and time.monotonic() - self._began < self._seconds:
+            kind = self._chance.choice(kinds)
+            did = faults.kinds[kind]()
+            self._done[kind] += 1
+            self._say(did)
+            before = len(load.acknowledged)
+            until(
+                partial(_recovered, wronged, load, before + BETWEEN), f"nothing is acknowledged any more after: {did}"
+            )
+
+    def _say(self, what: str) -> None:
+        sys.stdout.write(f"chaos: {self._database}: {time.monotonic() - self._began:.1f} s: {what}\n")
+        sys.stdout.flush()
 
 
-class Load:
-    """Senders, and a follower, until `end`. `acknowledged`: positions by (session, sequence)."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._done = Event()
-        self.acknowledged: dict[tuple[str, int], int] = {}
-        self.followed: list[int] = []
-        self.wrong: list[str] = []
-        work: list[Callable[[], None]] = [self._follow, *(lambda n=n: self._send(f"s{n}") for n in range(SENDERS))]
-        self._threads = [Thread(target=one) for one in work]
-        for thread in self._threads:
-            thread.start()
-
-    def end(self) -> None:
-        self._done.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _send(self, session: str) -> None:
-        """Each delivery until it is acknowledged; every hundred are a visit."""
-        for number in count():
-            visit = f"{session}-{number // 100}"
-            while not self._done.is_set():
-                if self._sent(visit, number % 100):
-                    break
-                time.sleep(0.05)
-            if self._done.is_set():
-                return
-
-    def _sent(self, visit: str, number: int) -> bool:
-        with suppress(OSError, HTTPException):
-            answer = self._service.wms(wms(visit, number))
-            if answer.status == 200:
-                self.acknowledged[visit, number] = int(answer.headers["hookfold-position"])
-            elif answer.status != 503:
-                self.wrong.append(f"a delivery was answered with {answer.status}")
-            return answer.status == 200
-        return False
-
-    def _follow(self) -> None:
-        while not self._done.is_set():
-            self.catch_up()
-            time.sleep(0.1)
-
-    def catch_up(self) -> bool:
-        """One page more; False where nothing came."""
-        with suppress(OSError, HTTPException, AssertionError):
-            after = self.followed[-1] if self.followed else 0
-            page = self._service.get(f"/v1/events?after={after}&limit=100")["data"]
-            self.followed += [event["position"] for event in page]
-            return bool(page)
-        return False
+def _recovered(wronged: Standing, load: Load, acknowledged: int) -> bool:
+    wronged.mend()
+    return len(load.acknowledged) > acknowledged
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="on each database")
+    parser.add_argument("--seconds", type=float, help="on each database; 60, where no number of faults is given")
+    parser.add_argument("--faults", type=int, help="on each database")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="of faults; otherwise all")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
     asked = parser.parse_args(arguments)
-    sys.stdout.write(f"chaos: seed {asked.seed}, {asked.seconds:.0f} s on each database\n")
+    seconds, faults = asked.seconds or (math.inf if asked.faults else 60.0), asked.faults or math.inf
+    sys.stdout.write(f"chaos: seed {asked.seed}\n")
+    mounts_of_our_own()
     wrong: list[str] = []
-    with Run() as _:
-        for database in asked.database or ["sqlite", "postgresql"]:
-            wrong += wreak(database, random.Random(asked.seed), asked.seconds)
+    for database in asked.database or ["sqlite", "postgresql"]:
+        wrong += Chaos(database, asked.seed, asked.kinds, seconds, faults).run()
     sys.stdout.write("".join(f"{line}\n" for line in wrong))
     return 1 if wrong else 0
-
-
-def wreak(database: str, chance: random.Random, seconds: float) -> list[str]:
-    """What is wrong afterwards."""
-    with tempfile.TemporaryDirectory() as folder, _database(database, Path(folder)) as (url, postgres):
-        standing = Standing(url, Path(folder) / "service")
-        try:
-            load, done = Load(standing.service), 0
-            until_over = time.monotonic() + seconds
-            while time.monotonic() < until_over:
-                _act(chance, standing, postgres)
-                done += 1
-                before = len(load.acknowledged)
-                until(lambda before=before: len(load.acknowledged) > before + 20)  # type: ignore[misc]
-            load.end()
-            wrong = [*load.wrong, *_checked(standing.service, load)]
-        finally:
-            standing.close()
-        wrong += _verified(url, Path(folder) / "service")
-    sys.stdout.write(
-        f"chaos: {database}: {done} faults, {len(load.acknowledged)} acknowledged, "
-        f"{len(load.followed)} followed, {len(wrong)} wrong\n"
-    )
-    return wrong
-
-
-@contextmanager
-def _database(database: str, folder: Path) -> Iterator[tuple[str, Postgres | None]]:
-    if database == "sqlite":
-        yield f"sqlite:///{folder}/hookfold.db", None
-        return
-    with Postgres() as postgres, postgres.database() as url:
-        yield url, postgres
-
-
-def _act(chance: random.Random, standing: Standing, postgres: Postgres | None) -> None:
-    faults = ["writer", "server", "main", *(["database"] * (postgres is not None))]
-    fault = chance.choice(faults)
-    if fault == "main":
-        standing.kill()
-    elif fault == "database" and postgres is not None:
-        postgres.stop()
-        time.sleep(chance.random())
-        postgres.start()
-    else:
-        for process in standing.service.children()[fault][: chance.randint(1, 2)]:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-
-
-def _checked(service: Service, load: Load) -> Iterator[str]:
-    while load.catch_up():
-        pass
-    positions = service.positions()
-    ours = load.acknowledged.values()
-    if lost := {*ours} - {*positions}:
-        yield f"acknowledged and lost: {sorted(lost)[:5]}"
-    if len({*ours}) != len(ours):
-        yield "two deliveries were acknowledged with one position"
-    if load.followed != positions:
-        yield f"the follower saw {len(load.followed)} positions of {len(positions)}"
-    for session in service.get("/v1/sessions?limit=100")["data"]:
-        afresh = service.get(f"/v1/sessions/{session['id']}?known_at_position={positions[-1]}")
-        names = ("state", "outcome", "events", "anomalies")
-        told: list[Any] = [[one[name] for name in names] for one in (session, afresh)]
-        if told[0] != told[1]:
-            yield f"{session['id']} is {told[0]}, and folded anew {told[1]}"
-
-
-def _verified(url: str, folder: Path) -> list[str]:
-    command = [sys.executable, "-c", "from app import main; main()", "audit", "verify"]
-    done = subprocess.run(command, env=surroundings(url, folder), capture_output=True, text=True, check=False)
-    return [] if done.returncode == 0 else [f"audit verify: {done.stdout}{done.stderr}"]
-
-
-def answers(service: Service) -> bool:
-    try:
-        return service.send("GET", "/healthz").status == 200
-    except (OSError, HTTPException):
-        return False
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError("the service did not come back")
-        time.sleep(0.02)
 
 
 if __name__ == "__main__":

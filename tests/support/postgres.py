@@ -46,6 +46,19 @@ class Postgres:
         self._admin.close()
         self._own().stop()
 
+    def crash(self) -> None:
+        """Ends the server without a checkpoint: it has to recover from its write-ahead log."""
+        self._admin.close()
+        self._own().crash()
+
+    def runs(self) -> bool:
+        """Whether the server's main process is there."""
+        return self._own().runs()
+
+    def processes(self) -> list[int]:
+        """Those of sessions, and of what it does by itself."""
+        return self._own().children()
+
     def start(self) -> None:
         """Starts it again."""
         self._own().start()

@@ -59,6 +59,17 @@ class Server:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(PATIENCE)
 
+    def crash(self) -> None:
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(PATIENCE)
+
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    def children(self) -> list[int]:
+        file = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return [int(child) for child in file.read_text().split()] if file.exists() else []
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
