@@ -56,13 +56,13 @@ def launch(code: str, arguments: Sequence[str], env: Mapping[str, str], log: IO[
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         request = json.dumps([code, arguments, dict(env)]).encode()
-        socket.send_fds(_launcher(), [request], [log.fileno(), theirs.fileno()])
+        socket.send_fds(launcher(), [request], [log.fileno(), theirs.fileno()])
     return Launched(int(ours.recv(100)), ours)
 
 
 @cache
-def _launcher() -> socket.socket:
-    """To the process that forks; it ends with this one."""
+def launcher() -> socket.socket:
+    """To the process that forks, which is started now unless it is there; it ends with this one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         command = [sys.executable, "-m", "tests.support.launcher", str(theirs.fileno())]
