@@ -137,6 +137,22 @@ def resumed(
     return steps
 
 
+def fold_on(kind: Kind, state: Any, events: Iterable[Event], settings: Settings, gone: Container[str]) -> bool:
+    """Moves a prefix's state on in place by all that comes behind it; False where what it would be is not certain.
+
+    True means: it is what `fold` makes of all the events, without what had left the prefix's state. `gone` is that of
+    `resumed`.
+    """
+    stretches = kind.go_on(state, events)
+    if stretches is None:
+        return False
+    for event, notes in along(kind, state, stretches, late_in(stretches)):
+        if state.elsewhere(event) in gone:
+            return False
+        apply(kind, state, event, notes, settings)
+    return True
+
+
 def late_positions(kind: Kind, events: Iterable[Event]) -> set[int]:
     """Positions of the events that arrived after one that comes behind them in canonical order."""
     return late_in(kind.arrange({event.key: event for event in events}.values()))

@@ -1,12 +1,13 @@
 """A bitemporal diff: each event recorded between two positions, and the facts that it changed."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from core.event import Event
-from core.fold import Kind, Settings, advance, fold
+from core.fold import Kind, Settings, advance, decode, encode, fold, fold_on, late_in, late_positions
+from core.timeline import Following
 
 Facts = dict[str, Any]
 FactsOf = Callable[[Any], Facts]
@@ -28,29 +29,77 @@ class KnowledgeChange(msgspec.Struct, gc=False):
     changed: dict[str, FactChange]
 
 
+class KnownBefore(msgspec.Struct, gc=False):
+    """Of a stream: how many events were known, how many of these are late by now; what those behind them changed."""
+
+    events: int
+    late: int
+    lessons: list[KnowledgeChange]
+
+
 def knowledge_changes(
     kind: Kind, events: Iterable[Event], known: int, settings: Settings, facts_of: FactsOf, most: int
-) -> list[KnowledgeChange]:
+) -> KnownBefore:
     """The changes made by the first `most` events after the position `known`, in the order of recording."""
+    old, new = _parted(events, known)
+    late = late_positions(kind, (*old, *new)).intersection(event.position for event in old)
+    teacher = _Teacher(kind, settings, facts_of, lambda some: fold(kind, some, settings))
+    return KnownBefore(len(old), len(late), teacher.lessons(old, new[:most]) or [])
+
+
+def changes_behind(
+    kind: Kind, part: Following, known: int, settings: Settings, facts_of: FactsOf, most: int
+) -> KnownBefore | None:
+    """The same of a stream of which all that was known then follows on a prefix; None where that is not certain.
+
+    `part` has that, and the first events that came since. Facts are those of the state: what had left it is not told.
+    """
+    old, new = _parted(part.events, known)
+    stretches, start = kind.go_on(part.state, part.events), encode(part.state)
+    if stretches is None or any(part.state.elsewhere(event) in part.gone for event in part.events):
+        return None
+
+    def folded(some: Sequence[Event]) -> Any:
+        state = decode(kind, start)
+        return state if fold_on(kind, state, some, settings, part.gone) else None
+
+    late = (late_in(stretches) | part.late).intersection(event.position for event in old)
+    lessons = _Teacher(kind, settings, facts_of, folded).lessons(old, new[:most])
+    counted = part.state.events + len(old), part.state.counts.get("late", 0) + len(late)
+    return None if lessons is None else KnownBefore(*counted, lessons)
+
+
+def _parted(events: Iterable[Event], known: int) -> tuple[list[Event], list[Event]]:
     ordered = sorted(events, key=lambda event: event.position)
     old = [event for event in ordered if event.position <= known]
-    new = ordered[len(old) : len(old) + most]
-    return list(_lessons(kind, old, new, settings, facts_of))
+    return old, ordered[len(old) :]
 
 
-def _lessons(
-    kind: Kind, old: list[Event], new: Sequence[Event], settings: Settings, facts_of: FactsOf
-) -> Iterator[KnowledgeChange]:
-    state = fold(kind, old, settings)
-    before = facts_of(state)
-    for event in new:
-        old.append(event)
-        if not advance(kind, state, event, settings):
-            state = fold(kind, old, settings)
-        after = facts_of(state)
-        late = any(one.kind == "late" and one.position == event.position for one in state.anomalies)
-        yield KnowledgeChange(event, late, changes(before, after))
-        before = after
+class _Teacher:
+    """Tells what each event changed. `folded`: the state of some events, or None where that is not certain."""
+
+    def __init__(
+        self, kind: Kind, settings: Settings, facts_of: FactsOf, folded: Callable[[Sequence[Event]], Any]
+    ) -> None:
+        self._kind = kind
+        self._settings = settings
+        self._facts_of = facts_of
+        self._folded = folded
+
+    def lessons(self, old: list[Event], new: Sequence[Event]) -> list[KnowledgeChange] | None:
+        """Of each of the new events, in this order."""
+        state, found = self._folded(old), list[KnowledgeChange]()
+        before = {} if state is None else self._facts_of(state)
+        for number, event in enumerate(new, 1):
+            if state is not None and not advance(self._kind, state, event, self._settings):
+                state = self._folded([*old, *new[:number]])
+            if state is None:
+                return None
+            after = self._facts_of(state)
+            late = any(one.kind == "late" and one.position == event.position for one in state.anomalies)
+            found.append(KnowledgeChange(event, late, changes(before, after)))
+            before = after
+        return None if state is None else found
 
 
 def changes(before: Facts, after: Facts) -> dict[str, FactChange]:

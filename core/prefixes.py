@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
-from core.event import Event
+from core.event import SECOND, Event, Instant
+from core.machines.session import session
 from core.machines.state import Kind, State, Stretch
-from core.order import OUTCOMES, place
+from core.order import OUTCOMES, UNKNOWN_TIME, place
 from core.runs import second_of
 
 EVERY = 100
@@ -48,6 +49,34 @@ class Prefix(msgspec.Struct, gc=False):
 def is_due(state: State) -> bool:
     """Whether a state that events in order have come to is one to keep: no later event moves one of them."""
     return state.events % EVERY == 0 and state.events > LONG and not state.waiting
+
+
+def is_over_by(kind: Kind, state: State, as_of: Instant) -> bool:
+    """Whether all that a prefix's state has come to had happened by then; False where the state cannot tell.
+
+    A handler's outcome stands behind its event, whenever it happened; of a clock that is ahead, `last_at` tells less.
+    """
+    if kind.name == NUMBERED:
+        return bool(state.second < as_of // SECOND)  # type: ignore[attr-defined]  # the numbered machine's own
+    if kind is session and ((state.last_at or 0) > as_of or "clock_skew" in state.counts):
+        return False
+    return _time_of(state) <= as_of
+
+
+def is_past(kind: Kind, as_of: Instant, at: Instant) -> bool:
+    """Whether nothing behind a prefix whose last event happened `at` had happened by then, of what lies in time."""
+    return at // SECOND >= as_of // SECOND if kind.name == NUMBERED else at > as_of
+
+
+def lies_in_time(kind: Kind, state: State) -> bool:
+    """Whether no event of a stream's state stands elsewhere than its own time says."""
+    if kind.name == NUMBERED:
+        return bool(state.second < UNKNOWN_TIME)  # type: ignore[attr-defined]  # the numbered machine's own
+    return kind is not session and _time_of(state) < UNKNOWN_TIME
+
+
+def _time_of(state: State) -> Instant:
+    return int(state.tail[0]) if state.tail else UNKNOWN_TIME
 
 
 def apart(number: int, total: int) -> int:

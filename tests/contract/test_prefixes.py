@@ -1,6 +1,8 @@
 """Pages of long streams on both databases: told from a prefix, they say what a fold of all events says."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
 from typing import Any
 
 import pytest
@@ -9,8 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.event import listen
 
-from adapters.http.presenters import timelines, why
-from adapters.sql import LongStreams, Projected, WantedStreams
+from adapters.http.presenters import compare, timelines, why
+from adapters.sql import LongStreams, Projected, TemporalReads, WantedStreams
 from adapters.sql.erasure.erase import Eraser
 from adapters.sql.erasure.retract import Retractor
 from adapters.sql.projections import dirty_streams
@@ -92,12 +94,40 @@ def pages(house: House, path: str, **asked: Any) -> list[Any]:
     return [one for page in house.walk(f"{path}/timeline", **asked) for one in page]
 
 
+@contextmanager
+def told_as_a_whole() -> Iterator[None]:
+    """A block in which no part of a stream is short enough: all of it is folded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reads_parts, "MOST", -1)
+        yield
+
+
 def tells_the_same(house: House) -> None:
-    """What is asked of the log by its last position is folded from all events."""
-    for path in things(house):
-        whole = pages(house, path, limit=100, known_at_position=head(house))
-        assert pages(house, path, limit=7) == whole
-        assert house.get(f"{path}/why") == house.get(f"{path}/why", known_at_position=head(house))
+    """Now, and as of the log's last position."""
+    for path, asked in product(things(house), [{}, {"known_at_position": head(house)}]):
+        told = pages(house, path, limit=7, **asked), house.get(f"{path}/why", **asked), house.get(path, **asked)
+        with told_as_a_whole():
+            whole = pages(house, path, limit=100, **asked), house.get(f"{path}/why", **asked), house.get(path, **asked)
+        assert told == whole
+
+
+def past(house: House, path: str, asked: dict[str, Any]) -> list[Any]:
+    """What is told of something as it was."""
+    if house.client.get(path, query_string=asked).status_code == 404:
+        return []
+    one = [house.get(path, **asked), pages(house, path, limit=3, **asked), house.get(f"{path}/why", **asked)]
+    return (
+        one
+        if "/measurements/" in path
+        else [*one, [run for page in house.walk(f"{path}/runs", **asked) for run in page]]
+    )
+
+
+def tells_the_same_of_the_past(house: House, *clocks: dict[str, Any]) -> None:
+    for path, asked in product(things(house), clocks):
+        told = past(house, path, asked)
+        with told_as_a_whole():
+            assert told == past(house, path, asked)
 
 
 def test_what_comes_in_order_leaves_prefixes_from_which_all_is_told(house: House):
@@ -163,6 +193,8 @@ def test_why_pages_back_through_a_long_run(house: House, lobby: str):
     told = pages_of_why(house, lobby)
 
     assert told == pages_of_why(house, lobby, known_at_position=head(house))
+    with told_as_a_whole():
+        assert told == pages_of_why(house, lobby, known_at_position=head(house))
     assert len(told) > 5
     assert sorted(at for page in told[1:] for at in page) == list(range(1, max(map(max, told[1:])) + 1))
     assert {at for page in told for at in page} == set(range(1, 35))
@@ -183,6 +215,109 @@ def pages_of_why(house: House, path: str, **asked: Any) -> list[list[int]]:
     told = [sorted(step["position"] for step in (*one["chain"], *one["unmoved"])) for one in answers]
     assert [one["left_out"] for one in answers[1:]] == [min(page) - 1 for page in told[1:]]
     return told
+
+
+def at(second: int) -> str:
+    """So many seconds after NOON."""
+    return f"2023-11-14T22:{13 + (20 + second) // 60:02}:{(20 + second) % 60:02}Z"
+
+
+def every_second(house: House, kind: str, count: int = 24) -> str:
+    """The path of a thing that tells of itself every second."""
+    if kind == "sessions":
+        come(house, *[wms("kiosk", number, "PAGE_VISIBILITY_CHANGE", number) for number in range(count)])
+    elif kind == "registrations":
+        beat = {"type": "server_heartbeat", "sessionId": "s", "userId": "system", "registrationId": "r"}
+        come(house, *[beat | {"timestamp": at(number)} for number in range(count)], source="captions")
+    else:
+        told = {"type": "device.connected", "deviceId": "car-1"}
+        for number in range(count):
+            house.log.append([house.entry("energy", told | {"timestamp": at(number)}, f"msg_{number}")])
+    (one,) = house.get(f"/v1/{kind}")["data"]
+    return f"/v1/{kind}/{one['id']}"
+
+
+@pytest.mark.parametrize("kind", ["sessions", "registrations", "devices"])
+def test_the_past_of_what_came_in_order_is_folded_from_the_prefix_before_it(
+    house: House, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    thing = every_second(house, kind)
+    clocks: list[dict[str, Any]] = [
+        {"known_at_position": 19},
+        {"as_of": at(16)},
+        {"known_at_position": 19, "as_of": at(10)},
+    ]
+    monkeypatch.setattr(TemporalReads, "_fold", None)
+
+    told = [house.get(thing, **asked) for asked in clocks]
+    listed = [house.get(f"/v1/{kind}", **asked)["data"] for asked in clocks]
+
+    assert [one["events"] for one in told] == [19, 17, 11]
+    monkeypatch.undo()
+    monkeypatch.setattr(reads_parts, "MOST", -1)
+    assert told == [house.get(thing, **asked) for asked in clocks]
+    assert listed == [house.get(f"/v1/{kind}", **asked)["data"] for asked in clocks]
+
+
+@pytest.mark.usefixtures("never_whole")
+@pytest.mark.parametrize("clocks", [{"known_at_position": 19}, {"as_of": at(200)}])
+def test_no_page_of_the_past_of_what_came_in_order_reads_the_whole_stream(house: House, clocks: dict[str, Any]):
+    visits(house)
+
+    session, *_, scan = things(house)
+    for path in (session, scan):
+        assert pages(house, path, limit=5, **clocks)
+        assert house.get(f"{path}/why", **clocks)["chain"]
+
+
+def learnt(house: House, path: str, **asked: Any) -> dict[str, Any]:
+    """What came since; of lists, which a prefix has the end of, no more than that they differ."""
+    told: dict[str, Any] = house.get(f"{path}/compare", **asked)
+    for lesson in told["learnt"]:
+        lesson["changed"] |= {name: True for name in ("runs", "measurements") if name in lesson["changed"]}
+    return told
+
+
+def test_what_was_learnt_of_a_long_stream_is_told_from_a_prefix(house: House, monkeypatch: pytest.MonkeyPatch):
+    for number in (0, 2, 3):
+        come(house, *visit(number, "MEASUREMENT_CREATED", "SCAN_COMPLETED", "RESULTS_RECEIVED"))
+    come(house, wms("kiosk", 6, "PAGE_VISIBILITY_CHANGE", 127, measurementId="m-2", visible="HIDDEN"))
+    LongStreams(house.engine, house.code).fold_all()
+    session, *_, scan = things(house)
+    asked: list[dict[str, Any]] = [{"known_at_position": 14, "limit": 4}, {"known_at_position": 9, "with_position": 17}]
+    asked.append({"known_at_position": 9, "as_of": at(125)})
+    with monkeypatch.context() as patch:
+        patch.setattr(compare, "_of_whole", None)
+
+        told = [learnt(house, path, **one) for path, one in product((session, scan), asked)]
+
+    assert [(one["came"], one["late"], len(one["learnt"])) for one in told[:3]] == [(5, 1, 4), (8, 0, 8), (3, 0, 3)]
+    with told_as_a_whole():
+        assert told == [learnt(house, path, **one) for path, one in product((session, scan), asked)]
+
+
+def test_a_key_that_came_with_another_body_is_told_of_the_past_of_a_long_stream_since_it_came(house: House):
+    thing = every_second(house, "devices")
+    again = {"type": "device.connected", "deviceId": "car-1", "timestamp": at(99)}
+
+    house.log.append([house.entry("energy", again, "msg_3")])
+    every_second(house, "sessions")
+
+    told = [house.get(thing, known_at_position=position)["anomaly_counts"] for position in (24, 25, 48)]
+    with told_as_a_whole():
+        assert told == [house.get(thing, known_at_position=position)["anomaly_counts"] for position in (24, 25, 48)]
+    assert told[-1] == {"conflict": 1}
+
+
+def test_what_tells_no_time_is_told_of_the_past_as_by_a_fold_of_all(house: House):
+    thing = every_second(house, "registrations")
+    beat = {"type": "server_heartbeat", "sessionId": "s", "userId": "system", "registrationId": "r"}
+
+    come(house, *[beat | {"number": number} for number in range(9)], source="captions")
+
+    told = [house.get(thing, as_of=at(second)) for second in (5, 30)]
+    with told_as_a_whole():
+        assert told == [house.get(thing, as_of=at(second)) for second in (5, 30)]
 
 
 def test_a_late_event_leaves_prefixes_that_hold_it(house: House):
@@ -367,7 +502,13 @@ def test_whatever_the_order_of_arrival_all_is_told_as_by_a_fold_of_all_events(ho
     beside.fold_all()
 
     path = f"/v1/sessions/{house.ids.of('session', 'clinic', f'kiosk-{number}')}"
-    whole = pages(house, path, limit=100, known_at_position=head(house))
-    assert pages(house, path, limit=3) == whole
-    assert house.get(f"{path}/why") == house.get(f"{path}/why", known_at_position=head(house))
+    now: list[dict[str, Any]] = [{}, {"known_at_position": head(house)}]
+    known = [{"known_at_position": data.draw(st.integers(1, head(house)))} for _ in range(2)]
+    seconds = [data.draw(st.integers(0, 60 * len(named) // 5)) for _ in range(2)]
+    happened = [{"as_of": at(second)} for second in seconds]
+    clocks = [*now, *known, *happened, {**known[0], **happened[0]}]
+    told = [past(house, path, asked) for asked in clocks], [learnt(house, path, limit=4, **asked) for asked in known]
+    with told_as_a_whole():
+        whole = [past(house, path, asked) for asked in clocks], [learnt(house, path, limit=4, **one) for one in known]
+    assert told == whole
     assert stored(house) == folded_whole(house)

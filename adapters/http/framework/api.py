@@ -88,7 +88,7 @@ class Api:
         object.__setattr__(self, "holders", Holders(self.tokens))
         object.__setattr__(self, "current", self.reads.current(code))
         object.__setattr__(self, "as_of", TemporalReads(self.reads, code, self.current))
-        object.__setattr__(self, "parts", StreamParts(self.reads, code))
+        object.__setattr__(self, "parts", self.as_of.parts)
         object.__setattr__(self, "waiting", Waiting(self.current.folded, self.threads, self.patience))
 
     @property
@@ -111,14 +111,14 @@ class Api:
 
     def _limit(self, only: frozenset[str]) -> "Api":
         sources = {name: source for name, source in self.sources.items() if name in only}
-        reads, code = LimitedReads(self.reads, only), Code(self.ids, sources)
+        past = TemporalReads(LimitedReads(self.reads, only), Code(self.ids, sources), self.current)
         limited = copy.copy(self)
         for name, value in {
             "_only": only,
             "sources": sources,
-            "reads": reads,
-            "as_of": TemporalReads(reads, code, self.current),
-            "parts": StreamParts(reads, code),
+            "reads": past.reads,
+            "as_of": past,
+            "parts": past.parts,
             "spools": lambda: [one for one in self.spools() if one.source in only],
         }.items():
             object.__setattr__(limited, name, value)

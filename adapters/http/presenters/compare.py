@@ -1,21 +1,31 @@
 """`.../compare`: what we learnt between two times, and which events, late ones among them, taught it."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
 from adapters.http.framework import queries
+from adapters.http.framework.api import Api
 from adapters.http.framework.problems import BadRequest, Gone
 from adapters.http.framework.routes import Ask
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import given, known
-from adapters.http.presenters.stream_resource import our_id, runs_of, settings_of
+from adapters.http.presenters.stream_resource import our_id, runs_of, settings_of, state_of
 from adapters.sql import Arrival, Measured, Projected
+from core import prefixes
 from core.clocks import Clocks
-from core.fold import MACHINES, late_positions
+from core.fold import MACHINES
 from core.instants import text_of, utc
-from core.knowledge_changes import FactChange, FactsOf, KnowledgeChange, changes, knowledge_changes
+from core.knowledge_changes import (
+    FactChange,
+    FactsOf,
+    KnowledgeChange,
+    KnownBefore,
+    changes,
+    changes_behind,
+    knowledge_changes,
+)
 
 Found = tuple[Projected | Measured, msgspec.Struct]
 """The row that a thing has by some clocks, and the thing as it is told."""
@@ -42,14 +52,10 @@ def compared(ask: Ask[queries.Compare], kind: str, at: At, facts_of: FactsOf) ->
     """The comparison of one thing. Raises BadRequest, NotFound, Gone."""
     before, after = _both(ask)
     row, now = known(kind, lambda: at(after))
-    history = known(kind, lambda: ask.api.as_of.history(row.stream, after))
-    if history.named.erased is not None:
-        raise Gone(f"the {kind} was erased: what was learnt of it cannot be told any more")
     then = at(before)
-    arrivals = {one.event.position: one for one in history.arrivals if one.foldable}
-    came = [position for position in arrivals if position > before.position]
-    events, machine = [one.event for one in arrivals.values()], MACHINES[row.machine]
-    settings = settings_of(ask.api, row.source)
+    asked = _Asked(ask.api, kind, row, before, after, facts_of, ask.query.limit)
+    earlier, arrivals = _of_long(asked) or _of_whole(asked)
+    state = state_of(row)
     return shapes.Compared(
         id=ask.path["id"],
         from_position=before.position,
@@ -58,13 +64,49 @@ def compared(ask: Ask[queries.Compare], kind: str, at: At, facts_of: FactsOf) ->
         before=then and then[1],
         after=now,
         changed=_told(changes(_fields(then and then[1]), _fields(now))),
-        came=len(came),
-        late=len(late_positions(machine, events).intersection(came)),
-        learnt=[
-            _shape(one, arrivals)
-            for one in knowledge_changes(machine, events, before.position, settings, facts_of, ask.query.limit)
-        ],
+        came=state.events - earlier.events,
+        late=state.counts.get("late", 0) - earlier.late,
+        learnt=[_shape(one, arrivals) for one in earlier.lessons],
     )
+
+
+class _Asked(NamedTuple):
+    api: Api
+    kind: str
+    row: Projected | Measured
+    before: Clocks
+    after: Clocks
+    facts_of: FactsOf
+    limit: int
+
+
+def _of_long(asked: _Asked) -> tuple[KnownBefore, dict[int, Arrival]] | None:
+    """What was known earlier and what taught more, of a long stream from a prefix on; None where that cannot be."""
+    api, row = asked.api, asked.row
+    if row.source not in api.sources or state_of(row).events <= prefixes.LONG:
+        return None
+    found = api.as_of.since(row, asked.before, asked.after, asked.limit)
+    if found is None:
+        return None
+    machine, settings = MACHINES[row.machine], settings_of(api, row.source)
+    earlier = changes_behind(machine, found.part, asked.before.position, settings, asked.facts_of, asked.limit)
+    return None if earlier is None else (earlier, _by_position(found.arrivals))
+
+
+def _of_whole(asked: _Asked) -> tuple[KnownBefore, dict[int, Arrival]]:
+    """The same from all events. Raises NotFound, Gone."""
+    api, row = asked.api, asked.row
+    history = known(asked.kind, lambda: api.as_of.history(row.stream, asked.after))
+    if history.named.erased is not None:
+        raise Gone(f"the {asked.kind} was erased: what was learnt of it cannot be told any more")
+    arrivals = _by_position([one for one in history.arrivals if one.foldable])
+    events, settings = [one.event for one in arrivals.values()], settings_of(api, row.source)
+    machine, position = MACHINES[row.machine], asked.before.position
+    return knowledge_changes(machine, events, position, settings, asked.facts_of, asked.limit), arrivals
+
+
+def _by_position(arrivals: Sequence[Arrival]) -> dict[int, Arrival]:
+    return {one.event.position: one for one in arrivals}
 
 
 def facts_of_record(record: Any) -> dict[str, Any]:

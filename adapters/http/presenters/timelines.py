@@ -60,24 +60,25 @@ def lines_of_measurement(ask: Ask[Any], row: Measured) -> list[TimelineLine]:
 
     if may_be_told_in_parts(ask, row):
         record = record_of(row)
-        part = timeline_of_part(ask.api, row, ask.api.parts.between(row, record.position, record.last))
+        found = ask.api.parts.between(row, record.position, record.last, clocks_of(ask))
+        part = timeline_of_part(ask.api, row, found)
         if part is not None:
             return part.lines(belongs)
     return timeline(ask, row, belongs)
 
 
 def may_be_told_in_parts(ask: Ask[Any], row: Subject) -> bool:
-    """Whether a stream is long, and asked about as it is now."""
-    return row.source in ask.api.sources and clocks_of(ask) is None and state_of(row).events > prefixes.LONG
+    """Whether a stream is long by a question's clocks."""
+    return row.source in ask.api.sources and state_of(row).events > prefixes.LONG
 
 
 def page_of_timeline(ask: Ask[queries.Timeline], row: Projected) -> Listing[shapes.Step] | None:
     """A page of a long stream's timeline, of that part alone; None where it has to be cut out of the whole."""
     if wanted_format(ask.query.format or None) is not None or not may_be_told_in_parts(ask, row):
         return None
-    limit, most = ask.query.limit, ask.query.limit + 1
+    limit, most, clocks = ask.query.limit, ask.query.limit + 1, clocks_of(ask)
     while True:
-        found = ask.api.parts.behind(row, ask.after[1] if ask.after else 0, most)
+        found = ask.api.parts.behind(row, ask.after[1] if ask.after else 0, most, clocks)
         part = timeline_of_part(ask.api, row, found)
         if found is None or part is None:
             return None

@@ -62,7 +62,7 @@ def _page_before(ask: Ask[Any], row: Projected, state: Any, before: int) -> tupl
 
 def _page_of_long(ask: Ask[Any], row: Projected, state: Any, before: int) -> tuple[list[_Told], int] | None:
     """The same from a part of a long stream; None where too few of its events stand before that one."""
-    part = ask.api.parts.before(row, before, MOST)
+    part = ask.api.parts.before(row, before, MOST, clocks_of(ask))
     if part is None:
         return None
     moves = part.part.state.moves
@@ -102,7 +102,7 @@ def why_measurement(ask: Ask[Any], row: Measured) -> shapes.Why:
 
 def _newest_of_long(ask: Ask[Any], row: Projected, state: Any) -> list[_Told] | None:
     """What is looked at of a long stream's last run; None where it can only be told with all before it."""
-    found = timeline_of_part(ask.api, row, ask.api.parts.newest(row, state.run, NEWEST))
+    found = timeline_of_part(ask.api, row, ask.api.parts.newest(row, state.run, NEWEST, clocks_of(ask)))
     if found is None:
         return None
     newest = _present(found, state)[-NEWEST:]
@@ -121,7 +121,7 @@ def _one_of_long(ask: Ask[Any], row: Projected, position: int) -> _Told | None:
 def _part(ask: Ask[Any], row: Projected | Measured, first: int, last: int) -> Timeline | None:
     if not may_be_told_in_parts(ask, row):
         return None
-    return timeline_of_part(ask.api, row, ask.api.parts.between(row, first, last))
+    return timeline_of_part(ask.api, row, ask.api.parts.between(row, first, last, clocks_of(ask)))
 
 
 def _timeline(ask: Ask[Any], row: Projected | Measured) -> Timeline:

@@ -169,11 +169,11 @@ def _unbuilt(api: Api, name: str) -> Measured:
 
 def _earlier(api: Api, present: Measured, clocks: Clocks) -> Measured | None:
     """The measurement as it was. One that had no id yet had another id of ours: what shares an event with it is it."""
-    found = api.as_of.measured(present.stream, clocks)
-    for row in found:
+    nameless: list[Measured] = []
+    for row in api.as_of.measured(present.stream, clocks):
         if row.measurement == present.measurement:
             return row
-    nameless = [row for row in found if row.measurement_id is None]
+        nameless += [row] if row.measurement_id is None else []
     shared = _subjects(api, present, clocks) if nameless else set()
     return next((row._replace(measurement=present.measurement) for row in nameless if row.opened in shared), None)
 

@@ -7,6 +7,7 @@ from adapters.http.framework import queries
 from adapters.http.framework.api import Api
 from adapters.http.framework.routes import Ask, Listing, Routes, page_of
 from adapters.http.presenters import shapes
+from adapters.http.presenters.clocks import clocks_of
 from adapters.http.presenters.compare import compare_stream
 from adapters.http.presenters.stream_resource import common, listed, one, runs_of, state_of, wanted
 from adapters.http.presenters.timelines import FORMS, answer, page_of_timeline, timeline, title_of
@@ -68,7 +69,7 @@ def session_runs(ask: Ask[queries.TimedListed]) -> Listing[shapes.Run]:
     row, limit, after = one(ask, "session"), ask.query.limit, ask.after or 0
     found = _runs_behind(ask, row, after, limit + 1)
     if found is None:  # they are written anew
-        row = ask.api.as_of.stream(row.stream, ask.api.as_of.clocks()) or row
+        row = ask.api.as_of.stream(row.stream, clocks_of(ask) or ask.api.as_of.clocks()) or row
         found = [run for run in _held(row) if run.run > after]
     page, following = page_of(found[: limit + 1], limit, lambda run: run.run)
     return Listing(runs_of(page), following)

@@ -4,6 +4,7 @@ The rows look like those of `projections` and `measurements` but are computed fo
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +13,8 @@ from adapters.sql.projections.projection import Code, Projection, measurement_ro
 from adapters.sql.projections.refold import PROJECTIONS
 from adapters.sql.reads.filters import MEASUREMENT_FILTERS, is_wanted
 from adapters.sql.reads.historical import Arrival, HistoricalRow, StreamHistory, arrival_of, was_named
+from adapters.sql.reads.parts import StreamPart, StreamParts
+from adapters.sql.reads.past_states import ChangedLater, PastStates
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_as_of import Named
 from adapters.sql.reads.reads_settled import Unchanged, unwanted
@@ -44,6 +47,8 @@ class TemporalReads:
         self._code = code
         self._current = current
         self._snapshots = Snapshots()
+        self.parts = StreamParts(reads, code, current)
+        self._states = PastStates(reads, code, current, self.parts)
 
     def clocks(
         self, *, as_of: Instant | None = None, known_at: Instant | None = None, position: int | None = None
@@ -73,6 +78,13 @@ class TemporalReads:
                 raise Erased(named.stream)
             return StreamHistory(named, arrivals, self.reads.repeats([named], clocks).get(named.stream, []))
         return None
+
+    def since(self, row: Projected | Measured, before: Clocks, after: Clocks, most: int) -> StreamPart | None:
+        """Of a long stream, from a prefix on: what was known before, and the first events that came since, or more.
+
+        `row` is that of the clocks `after`. None where it has to be told as a whole.
+        """
+        return self._states.since(row, before, after, most)
 
     def doubled(self, row: Projected, clocks: Clocks) -> dict[int, int]:
         """How often the keys of a stream's events came again with the same body, by position."""
@@ -114,7 +126,7 @@ class TemporalReads:
         page: list[Measured] = []
         candidates = _Candidates(self, self._sessions(wanted), which, wanted)
         for named, row in candidates:
-            for found, columns in row.measured() if row else ():
+            for found, columns in self._measured(named, row, which.clocks) if row else ():
                 before = wanted.before is None or (named.opened, found.opened) < wanted.before
                 if before and is_wanted(MEASUREMENT_FILTERS, columns, wanted):
                     page.append(found)
@@ -122,10 +134,21 @@ class TemporalReads:
                     return page, (named.opened, found.opened)
         return page, None if candidates.following is None else (candidates.following, 0)
 
-    def measured(self, session: str, clocks: Clocks) -> list[Measured]:
+    def measured(self, session: str, clocks: Clocks) -> Iterator[Measured]:
         """The measurements of one session by our id, the newest first. Raises Erased."""
         row = self._one(session, clocks)
-        return [found for found, _ in row.measured()] if row else []
+        for found, _ in self._measured(row.named, row, clocks) if row else ():
+            yield found
+
+    def _measured(self, named: Named, row: HistoricalRow, clocks: Clocks) -> Iterator[tuple[Measured, dict[str, Any]]]:
+        told: Measured | None = None
+        try:
+            for told, columns in row.measured():
+                yield told, columns
+        except ChangedLater:
+            for _, whole in self._whole([named], clocks):
+                rows = whole.measured() if whole else ()
+                yield from (one for one in rows if told is None or one[0].opened < told.opened)
 
     def _sessions(self, wanted: WantedMeasurements) -> WantedStreams:
         """The sessions that may have what is wanted; the one of the keyset once more, where it has a rest."""
@@ -168,16 +191,29 @@ class TemporalReads:
     ) -> Iterator[tuple[Named, HistoricalRow | None]]:
         """The row of each stream that had begun; None where it was erased. What is not `stored` is folded."""
         changed = [named for named in some if named.stream not in stored]
-        repeats = self.reads.repeats(changed, clocks)
-        begun = [named for named in changed if named.stream in repeats or was_named(named, clocks)]
-        snapshots = self._snapshots_of(begun, clocks)
+        long = self._states.find(changed, clocks)
+        short = dict(self._whole([named for named in changed if named.stream not in long], clocks))
         for named in some:
             if named.stream in stored:
                 yield named, stored[named.stream]
-            elif named.stream in snapshots:
-                snapshot, its = snapshots[named.stream], repeats.get(named.stream, [])
-                conflicts = [repeat.position for repeat in its if repeat.verdict == "conflict"]
-                yield named, None if snapshot is None else self._row(named, snapshot, conflicts)
+            elif (found := long.get(named.stream)) is None:
+                if named in short:
+                    yield named, short[named]
+            elif found.begun or was_named(named, clocks):
+                row = self._row(named, found.snapshot, found.conflicts, found.version)
+                row.left = partial(self._states.left, found)
+                yield named, row
+
+    def _whole(self, some: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, HistoricalRow | None]]:
+        """The same of streams that are folded from their first event on."""
+        repeats = self.reads.repeats(some, clocks)
+        begun = [named for named in some if named.stream in repeats or was_named(named, clocks)]
+        snapshots = self._snapshots_of(begun, clocks)
+        for named in begun:
+            snapshot, its = snapshots[named.stream], repeats.get(named.stream, [])
+            conflicts = [repeat.position for repeat in its if repeat.verdict == "conflict"]
+            version = self._machine_of(named).fingerprint
+            yield named, None if snapshot is None else self._row(named, snapshot, conflicts, version)
 
     def stored(self, some: Sequence[Named], which: Unchanged, *, measured: bool) -> dict[str, HistoricalRow]:
         """The rows of those of which nothing has become known since, by our ids.
@@ -197,11 +233,11 @@ class TemporalReads:
                 rows[named.stream] = HistoricalRow(named, columns, measurement_rows(self._code.ids, one))
         return rows
 
-    def _row(self, named: Named, snapshot: bytes, conflicts: Sequence[int]) -> HistoricalRow:
-        one = self._projection(named, snapshot, self._machine_of(named).fingerprint)
+    def _row(self, named: Named, snapshot: bytes, conflicts: Sequence[int], version: str) -> HistoricalRow:
+        one = self._projection(named, snapshot, version)
         one.conflicts = with_conflicts("", conflicts)
         columns = dict(zip(PROJECTIONS.names, projection_row(self._code.ids, one), strict=True))
-        columns["snapshot"] = snapshot  # with all runs: no rows stand beside it
+        columns["snapshot"] = snapshot  # with all runs that no rows hold
         return HistoricalRow(named, columns, measurement_rows(self._code.ids, one))
 
     def _projection(self, named: Named, snapshot: bytes, version: str) -> Projection:

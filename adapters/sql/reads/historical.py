@@ -1,6 +1,8 @@
 """What is told of streams as they were: rows like those of `projections` and `measurements`, and the events behind."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from heapq import merge
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,6 +14,8 @@ from adapters.sql.reads.reads_as_of import Named, Repeat
 from adapters.sql.reads.reads_streams import Measured, Projected, WantedStreams
 from core.clocks import Clocks
 from core.event import Event, Instant
+
+_OPENED = itemgetter(MEASUREMENTS.names.index("opened"))
 
 
 class Arrival(NamedTuple):
@@ -41,11 +45,15 @@ class StreamHistory(NamedTuple):
 
 
 class HistoricalRow(msgspec.Struct, gc=False):
-    """The columns of `projections` by name, the stream they would be of, and its rows of `measurements`."""
+    """The columns of `projections` by name, the stream they would be of, and its rows of `measurements`.
+
+    `left` gives more of these rows, the newest first, where only those are here that the state has.
+    """
 
     named: Named
     columns: dict[str, Any]
     of_measurements: dict[Any, Any]
+    left: Callable[[], Iterable[Any]] = tuple
 
     def projected(self) -> Projected:
         """The row as a question of the present gives it."""
@@ -60,8 +68,9 @@ class HistoricalRow(msgspec.Struct, gc=False):
     def measured(self) -> Iterator[tuple[Measured, dict[str, Any]]]:
         """A session's measurements, the newest first, each with its columns."""
         told, machine = self.named, (self.columns["machine"], self.columns["fingerprint"])
-        rows = [dict(zip(MEASUREMENTS.names, row, strict=True)) for row in self.of_measurements.values()]
-        for row in sorted(rows, key=lambda one: one["opened"], reverse=True):
+        here = sorted(self.of_measurements.values(), key=_OPENED, reverse=True)
+        for one in merge(here, self.left(), key=_OPENED, reverse=True):
+            row = dict(zip(MEASUREMENTS.names, one, strict=True))
             names = (row["measurement"], row["measurement_id"], row["opened"], told.stream)
             rest = (told.provider_id, self.columns["snapshot"])
             yield Measured(told.source, *names, *machine, *rest, told.erased, row["record"]), row

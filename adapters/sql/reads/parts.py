@@ -1,34 +1,37 @@
 """Parts of long streams, told from the prefix before them: what they cost is their length, not that of their stream."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Executable, Select
+from sqlalchemy import Connection, Executable
 
+from adapters.sql.database.snapshot import hold_still
+from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code
 from adapters.sql.reads import reads_as_of
 from adapters.sql.reads.historical import Arrival, arrival_of
+from adapters.sql.reads.past_parts import PastPartReader
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_as_of import Repeat
 from adapters.sql.reads.reads_parts import (
+    ALL,
     PartReader,
     StoredPart,
-    last_prefix_before,
+    StoredPrefix,
     measurements_begun,
     measurements_called,
-    newest_prefixes,
 )
 from adapters.sql.reads.reads_streams import Measured, Projected
 from core import fold, prefixes
-from core.clocks import Clocks
+from core.clocks import Clocks, covers
 from core.prefixes import NUMBERED
 from core.timeline import Following
 
 MANY = 500
 """Values in one statement."""
 
-_ALL = 1 << 62
-_NOW = Clocks(_ALL)
+_NOW = Clocks(ALL)
 
 Row = Projected | Measured
 
@@ -45,75 +48,115 @@ class StreamPart(NamedTuple):
 class StreamParts:
     """Any thread may ask. Every method raises Unavailable while the database is away.
 
-    None: the stream has to be told as a whole.
+    `clocks`: those of the row; None: it is of the present. None as an answer: the stream has to be told as a whole.
     """
 
-    def __init__(self, reads: Reads, code: Code) -> None:
+    def __init__(self, reads: Reads, code: Code, current: Current) -> None:
         self._reads = reads
         self._code = code
+        self._current = current
 
-    def behind(self, row: Row, position: int, most: int) -> StreamPart | None:
+    def behind(self, row: Row, position: int, most: int, clocks: Clocks | None = None) -> StreamPart | None:
         """About so many events from one on, or more."""
-        return self._part(row, last_prefix_before(row, position), None, most, holds=position)
+        return self._part(row, clocks, lambda reader: reader.read(position, None, most), holds=position)
 
-    def between(self, row: Row, first: int, last: int) -> StreamPart | None:
+    def between(self, row: Row, first: int, last: int, clocks: Clocks | None = None) -> StreamPart | None:
         """From one event to another, or more."""
-        return self._part(row, last_prefix_before(row, first), last, 0, holds=first)
+        return self._part(row, clocks, lambda reader: reader.read(first, last, 0), holds=first)
 
-    def newest(self, row: Projected, run: int, most: int) -> StreamPart | None:
+    def newest(self, row: Projected, run: int, most: int, clocks: Clocks | None = None) -> StreamPart | None:
         """The newest events, so many of the stream's last run, and others before them."""
         enough = most // prefixes.EVERY + 2
-        with self._reads.connected() as connection:
-            ends = connection.execute(newest_prefixes(row, enough)).all()
-        furthest = ends[-1].position if len(ends) == enough else 0
-        before = next((position for position, of_run in ends if of_run < run), furthest)
-        return self._part(row, last_prefix_before(row, before + 1), _ALL, 0, holds=0)
 
-    def before(self, row: Projected, position: int, most: int) -> StreamPart | None:
+        def read(reader: PartReader) -> StoredPart | None:
+            ends = reader.newest(enough)
+            furthest = ends[-1][0] if len(ends) == enough else 0
+            before = next((position for position, of_run in ends if of_run < run), furthest)
+            return reader.read(before + 1, ALL, 0)
+
+        return self._part(row, clocks, read, holds=0)
+
+    def before(self, row: Projected, position: int, most: int, clocks: Clocks | None = None) -> StreamPart | None:
         """From some events before one up to that, or more: so many of them, but for one that came late."""
         enough = most // prefixes.EVERY + 2
-        with self._reads.connected() as connection:
-            ends = connection.execute(newest_prefixes(row, enough, position)).all()
-        furthest = ends[-1].position if len(ends) == enough else 0
-        return self._part(row, last_prefix_before(row, furthest + 1), position, 0, holds=position)
 
-    def _part(self, row: Row, first: Select[Any], until: int | None, most: int, *, holds: int) -> StreamPart | None:
-        with self._reads.connected() as connection:
-            stored = PartReader(connection, row).read(first, until, most)
+        def read(reader: PartReader) -> StoredPart | None:
+            ends = reader.newest(enough, position)
+            furthest = ends[-1][0] if len(ends) == enough else 0
+            return reader.read(furthest + 1, position, 0)
+
+        return self._part(row, clocks, read, holds=position)
+
+    def _part(
+        self, row: Row, clocks: Clocks | None, read: Callable[[PartReader], StoredPart | None], *, holds: int
+    ) -> StreamPart | None:
+        if clocks is not None and row.fingerprint not in self._current.built():
+            return None
+        with self.held_still() as connection:
+            stored = read(PartReader(connection, row) if clocks is None else PastPartReader(connection, row, clocks))
             if stored is None or (stored.first is not None and holds in stored.first.held()):
                 return None
-            return self._told(connection, row, stored)
+            return self._told(connection, row, stored, clocks)
 
-    def _told(self, connection: Connection, row: Row, stored: StoredPart) -> StreamPart | None:
+    def _told(self, connection: Connection, row: Row, stored: StoredPart, clocks: Clocks | None) -> StreamPart | None:
+        found = self.following(connection, row, stored, clocks)
+        if found is None:
+            return None
+        part, arrivals = found
+        if row.machine == NUMBERED:
+            part.names = self._names(connection, row, part, past=clocks is not None)
+        at = [one.position for one in part.events]
+        told = _found(connection, lambda some: reads_as_of.repeats(row.source, some, clocks or _NOW), at)
+        return StreamPart(part, arrivals, [Repeat(*one) for one in told], stored.until is None)
+
+    @contextmanager
+    def held_still(self) -> Iterator[Connection]:
+        """A connection that sees one state."""
+        with self._reads.connected() as connection:
+            hold_still(connection)
+            yield connection
+
+    def following(
+        self, connection: Connection, row: Row, stored: StoredPart, clocks: Clocks | None
+    ) -> tuple[Following, list[Arrival]] | None:
+        """The part without names, and its events as they arrived; None where one of them is in no fold."""
         machine, read = fold.MACHINES[row.machine], self._code.sources[row.source].read
         arrivals = [arrival_of(read, *one) for one in stored.rows]
         if not all(one.foldable for one in arrivals):
             return None
+        if clocks is not None:
+            arrivals = [one for one in arrivals if covers(clocks, one.event)]
         arrivals.sort(key=lambda one: one.event.position)
         first, events = stored.first, [one.event for one in arrivals]
         part = Following(events, machine.State() if first is None else fold.decode(machine, first.snapshot))
         if stored.before is not None:
             part.before = arrival_of(read, *stored.before).event
         part.late = stored.until.held() if stored.until is not None else frozenset()
-        if machine.name == NUMBERED:
-            self._name(connection, row, stored, part)
-        at = [one.position for one in events]
-        told = _found(connection, lambda some: reads_as_of.repeats(row.source, some, _NOW), at)
-        return StreamPart(part, arrivals, [Repeat(*one) for one in told], stored.until is None)
-
-    def _name(self, connection: Connection, row: Row, stored: StoredPart, part: Following) -> None:
-        """Which measurements that the events name have left the prefix's state, and what those here are called."""
-        source, session, first = row.source, stored.named.provider_id or "", stored.first
-        here = {record.position for record in part.state.records()}
         if first is not None:
-            named = {name for event in part.events if (name := part.state.elsewhere(event)) is not None}
-            ours = [self._code.ids.measurement(source, session, name, "") for name in sorted(named)]
-            found = _found(connection, lambda some: measurements_called(row, some), ours)
-            held = first.held()
-            begun = ((name, at) for at, name in found if at <= first.position or at in held)
-            part.gone = frozenset(name for name, at in begun if at not in here)
+            part.gone = self._gone(connection, row, stored, part, first)
+        return part, arrivals
+
+    def _gone(
+        self, connection: Connection, row: Row, stored: StoredPart, part: Following, first: StoredPrefix
+    ) -> frozenset[str]:
+        """Which measurements that the events name have left the prefix's state."""
+        named = {name for event in part.events if (name := part.state.elsewhere(event)) is not None}
+        session = stored.named.provider_id or ""
+        ours = [self._code.ids.measurement(row.source, session, name, "") for name in sorted(named)]
+        found = _found(connection, lambda some: measurements_called(row, some), ours)
+        held, here = first.held(), {record.position for record in part.state.records()}
+        begun = ((name, at) for at, name in found if at <= first.position or at in held)
+        return frozenset(name for name, at in begun if at not in here)
+
+    def _names(self, connection: Connection, row: Row, part: Following, *, past: bool) -> dict[int, str | None]:
+        """What the measurements of a part are called, now or then: one that has left a state gets no other name."""
+        here = {record.position for record in part.state.records()}
         begins = sorted({*here, *(event.position for event in part.events)})
-        part.names = dict(_found(connection, lambda some: measurements_begun(row, some), begins))
+        names = dict(_found(connection, lambda some: measurements_begun(row, some), begins))
+        if past:
+            then = fold.decode(fold.MACHINES[row.machine], row.snapshot)
+            names |= {record.position: record.measurement_id for record in then.records()}
+        return names
 
 
 def _found(

@@ -1,13 +1,12 @@
-"""Statements on a part of a long stream: events between two of its prefixes, as they are now."""
+"""Statements on a part of a long stream: events between two of its prefixes, as they are now or as they were."""
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
-from adapters.sql.database.snapshot import hold_still
 from adapters.sql.database.tables import (
     erased,
     events,
@@ -18,15 +17,18 @@ from adapters.sql.database.tables import (
     streams,
     unfolded,
 )
-from adapters.sql.reads.reads_as_of import Named, stored_events
-from adapters.sql.reads.reads_streams import Measured, Projected
+from adapters.sql.reads import reads_as_of
+from adapters.sql.reads.reads_as_of import Named, stored_events, there_is
+from adapters.sql.reads.reads_streams import STREAM_ROWS, Measured, Projected
 from core import fold
+from core.clocks import Clocks
 
 MOST = 20_000
 """Events of a part at most: of a longer one the whole stream is told."""
 
 _PIECE = 128
-_ALL = 1 << 62
+ALL = 1 << 62
+"""Behind every position."""
 _stream_of = (
     select(events.c.stream)
     .where(events.c.source == retractions.c.source, events.c.position == retractions.c.position)
@@ -35,6 +37,11 @@ _stream_of = (
 """Of a retracted event. Of a join, SQLite would make a walk through all events of the source."""
 
 _others = msgspec.msgpack.Decoder(list[int])
+
+
+def others_in(stored: bytes) -> list[int]:
+    """The positions in a row's column `others`."""
+    return _others.decode(bytes(stored))
 
 
 class StoredPrefix(NamedTuple):
@@ -47,7 +54,7 @@ class StoredPrefix(NamedTuple):
 
     def held(self) -> frozenset[int]:
         """What it holds beside the events up to its position."""
-        return frozenset(_others.decode(self.others))
+        return frozenset(others_in(self.others))
 
 
 class StoredPart(NamedTuple):
@@ -64,15 +71,21 @@ class StoredPart(NamedTuple):
 
 
 class PartReader:
-    """Reads one part in one transaction, which sees one state."""
+    """Reads parts of one stream as it is, over a connection that is held still."""
 
     def __init__(self, connection: Connection, row: Projected | Measured) -> None:
         self._connection = connection
         self._row = row
-        hold_still(connection)
 
-    def read(self, first: Select[Any], until: int | None, most: int) -> StoredPart | None:
-        """From the prefix that `first` finds up to one behind the event `until`, or behind so many events.
+    def newest(self, most: int, before: int = ALL) -> list[tuple[int, int]]:
+        """(position, run) of so many prefixes, those that end last before that position."""
+        its = prefixes.c
+        query = prefixes_of(self._row).with_only_columns(its.position, its.run).where(its.position < before)
+        found = self._connection.execute(query.order_by(its.position.desc()).limit(most))
+        return [(position, run) for position, run in found]
+
+    def read(self, before: int, until: int | None, most: int) -> StoredPart | None:
+        """From the longest prefix that ends before a position up to one behind the event `until`, or so many events on.
 
         None where the stream has to be told as a whole: it waits to be folded, not all of it is in the fold, it has
         moved on since its row was read, or the part is too long.
@@ -80,17 +93,16 @@ class PartReader:
         named = self._named()
         if named is None or not self._is_current() or not self._is_whole(named):
             return None
-        start = self._prefix(first)
+        start = self._last_before(before)
         above = start.position if start is not None else 0
         if until is None:
             until = self._connection.scalar(_positions(named, above).limit(1).offset(most))
-        end = None if until is None else self._prefix(_prefixes(self._row, until))
+        end = None if until is None else self._first_from(until)
         held = frozenset[int]() if start is None else start.held()
         rows = [row for row in self._rows(named, above, held, end) if row[0] not in held]
         if len(rows) > MOST:
             return None
-        before = None if start is None else self._event(named, start.last)
-        return StoredPart(named, start, end, rows, before)
+        return StoredPart(named, start, end, rows, None if start is None else self._event(named, start.last))
 
     def _named(self) -> Named | None:
         row = self._row
@@ -113,7 +125,15 @@ class PartReader:
         back = select(retractions.c.position).where(
             retractions.c.source == named.source, retractions.c.position >= named.opened, _stream_of == named.stream
         )
-        return all(self._connection.execute(one.limit(1)).first() is None for one in (waits, gone, back))
+        return not self._connection.scalar(select(or_(waits.exists(), gone.exists(), back.exists())))
+
+    def _last_before(self, position: int) -> StoredPrefix | None:
+        its = prefixes.c.position
+        return self._prefix(prefixes_of(self._row).where(its < position).order_by(its.desc()).limit(1))
+
+    def _first_from(self, position: int) -> StoredPrefix | None:
+        its = prefixes.c.position
+        return self._prefix(prefixes_of(self._row).where(its >= position).order_by(its).limit(1))
 
     def _prefix(self, query: Select[Any]) -> StoredPrefix | None:
         found = self._connection.execute(query).first()
@@ -123,11 +143,14 @@ class PartReader:
         return StoredPrefix(position, last, bytes(others), bytes(snapshot))
 
     def _rows(self, named: Named, above: int, held: Collection[int], end: StoredPrefix | None) -> list[Any]:
-        last = end.position if end is not None else _ALL
+        return self._rows_up_to(named, above, len(held), ALL if end is None else end.position, end and end.held())
+
+    def _rows_up_to(self, named: Named, above: int, held: int, last: int, others: Collection[int] | None) -> list[Any]:
+        """From above a position up to another one, and those at `others`; but if they are too many, not all."""
         behind = takewhile(lambda row: row[0] <= last, self._rows_behind(named, above))
-        rows = list(islice(behind, MOST + len(held) + 1))
-        if end is not None and end.held():
-            more = stored_events().where(events.c.source == named.source, events.c.position.in_(sorted(end.held())))
+        rows = list(islice(behind, MOST + held + 1))
+        if others:
+            more = stored_events().where(events.c.source == named.source, events.c.position.in_(sorted(others)))
             rows += self._connection.execute(more)
         return rows
 
@@ -144,15 +167,22 @@ class PartReader:
         return self._connection.execute(its).one()
 
 
-def last_prefix_before(row: Projected | Measured, position: int) -> Select[Any]:
-    """The longest one whose events have all come before that position."""
-    return _of(row).where(prefixes.c.position < position).order_by(prefixes.c.position.desc()).limit(1)
+def long_streams(some: Sequence[Named], versions: Sequence[str]) -> Select[Any]:
+    """Columns of Projected: of those of the streams that have prefixes."""
+    its, own = projections.c, prefixes.c
+    sources, names = {named.source for named in some}, [named.stream for named in some]
+    query = STREAM_ROWS.where(its.source.in_(sources), its.stream.in_(names), its.fingerprint.in_(versions))
+    its_own = (own.source == its.source, own.stream == its.stream, own.fingerprint == its.fingerprint)
+    return query.where(there_is(prefixes, *its_own))
 
 
-def newest_prefixes(row: Projected, most: int, before: int = _ALL) -> Select[Any]:
-    """(position, run) of the longest ones whose events have all come before that position."""
-    ends = _of(row).with_only_columns(prefixes.c.position, prefixes.c.run).where(prefixes.c.position < before)
-    return ends.order_by(prefixes.c.position.desc()).limit(most)
+def conflicts_of(row: Projected, at: Sequence[int], clocks: Clocks) -> Select[Any]:
+    """(position): which of a stream's events at these positions had happened, their keys being known to be doubled."""
+    told = reads_as_of.repeats(row.source, at, clocks).subquery()
+    happened = func.coalesce(events.c.occurred_at, events.c.received_at)
+    query = select(told.c.position).distinct().join(events, events.c.position == told.c.position)
+    query = query.where(events.c.source == row.source, told.c.verdict == "conflict", told.c.position <= clocks.position)
+    return query if clocks.as_of is None else query.where(happened <= clocks.as_of)
 
 
 def measurements_called(row: Projected | Measured, names: Sequence[str]) -> Select[Any]:
@@ -162,6 +192,13 @@ def measurements_called(row: Projected | Measured, names: Sequence[str]) -> Sele
     return select(its.opened, its.measurement_id).where(*own)
 
 
+def measurements_before(row: Projected, opened: int, most: int) -> Select[Any]:
+    """Columns of `measurements`: so many of a session's, the newest of those that began before a position."""
+    its = measurements.c
+    own = (its.source == row.source, its.stream == row.stream, its.fingerprint == row.fingerprint)
+    return select(measurements).where(*own, its.opened < opened).order_by(its.opened.desc()).limit(most)
+
+
 def measurements_begun(row: Projected | Measured, positions: Sequence[int]) -> Select[Any]:
     """The same of those that began with these events."""
     its = measurements.c
@@ -169,11 +206,8 @@ def measurements_begun(row: Projected | Measured, positions: Sequence[int]) -> S
     return select(its.opened, its.measurement_id).where(*own, its.source == row.source)
 
 
-def _prefixes(row: Projected | Measured, until: int) -> Select[Any]:
-    return _of(row).where(prefixes.c.position >= until).order_by(prefixes.c.position).limit(1)
-
-
-def _of(row: Projected | Measured) -> Select[Any]:
+def prefixes_of(row: Projected | Measured) -> Select[Any]:
+    """Columns of StoredPrefix: all of a stream."""
     its = prefixes.c
     own = (its.source == row.source, its.stream == row.stream, its.fingerprint == row.fingerprint)
     return select(its.position, its.last, its.others, its.snapshot).where(*own)

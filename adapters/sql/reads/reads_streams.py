@@ -99,7 +99,7 @@ class WantedMeasurements:
     anomaly: int | None = None
 
 
-_STREAM_ROWS = (
+STREAM_ROWS = (
     select(
         *(projections.c.source, projections.c.stream, projections.c.kind, projections.c.machine),
         *(projections.c.fingerprint, streams.c.provider_id, projections.c.opened, projections.c.conflicts),
@@ -184,7 +184,7 @@ def _list_due(wanted: WantedStreams, due: Due) -> Select[Any]:
 
 
 def _page(wanted: WantedStreams, *also: ColumnElement[bool]) -> Select[Any]:
-    query = _STREAM_ROWS.where(projections.c.fingerprint.in_(wanted.fingerprints), *also)
+    query = STREAM_ROWS.where(projections.c.fingerprint.in_(wanted.fingerprints), *also)
     if wanted.before is not None:
         query = query.where(projections.c.opened < wanted.before)
     if wanted.floor is not None:

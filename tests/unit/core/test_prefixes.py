@@ -9,13 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core import prefixes
-from core.event import Event
-from core.fold import MACHINES, Settings, Step, advance, decode, encode, fold, resumed, trace
+from core.clocks import Clocks, covered
+from core.event import SECOND, Event
+from core.fold import MACHINES, Settings, Step, advance, decode, encode, fold, fold_on, resumed, trace
 from core.long_fold import fold_behind, fold_loaded
 from core.machines import records
 from core.machines import state as states
 from core.machines.state import State
-from core.prefixes import Prefix, is_due
+from core.order import OUTCOMES
+from core.prefixes import Prefix, is_due, is_over_by, is_past, lies_in_time
 from core.timeline import Following, timeline, timeline_part
 from tests.support.random_streams import streams
 from tests.support.streams import stream
@@ -139,6 +141,51 @@ def test_a_late_event_is_folded_from_a_prefix_before_it_to_what_a_fold_of_all_co
             assert steps[begun - 1].position == one.last
             rest = part_between(machine, events, one._replace(gone=one.gone | start.gone), None)
             assert rest is None or rest == steps[begun:]
+
+
+@every_machine
+@often
+@given(data=st.data())
+def test_the_past_is_folded_from_a_prefix_of_the_present_to_what_a_fold_of_what_was_known_comes_to(
+    machine: str, data: st.DataObject
+):
+    kind, events = MACHINES[machine], shuffled(data, machine)
+    position, as_of = data.draw(st.integers(0, len(events))), data.draw(st.none() | st.integers(0, 120 * SECOND // 2))
+    asked = covered(Clocks(position, as_of), events)
+    whole = fold(kind, asked, CONFIGURED)
+    whole.taken_out()
+
+    for start in cuts(machine, events):
+        state, rest = decode(kind, start.state), [event for event in asked if not start.holds(event)]
+        if start.position > position or any(one > position for one in start.others):
+            continue
+        if as_of is not None and (start.others or not is_over_by(kind, state, as_of)):
+            continue
+        assert len(rest) == len(asked) - sum(start.holds(event) for event in events)
+        if fold_on(kind, state, rest, CONFIGURED, start.gone):
+            state.taken_out()
+            assert state == whole
+
+
+@every_machine
+@often
+@given(data=st.data())
+def test_of_what_lies_in_time_nothing_behind_a_prefix_that_is_past_had_happened(machine: str, data: st.DataObject):
+    kind, events, as_of = MACHINES[machine], shuffled(data, machine), data.draw(st.integers(0, 120 * SECOND // 2))
+    ends = {event.position: event.occurred_at for event in events}
+
+    for one in cuts(machine, events):
+        at = ends[one.last]
+        if lies_in_time(kind, fold(kind, events)) and at is not None and is_past(kind, as_of, at):
+            assert all(one.holds(event) for event in covered(Clocks(len(events), as_of), events))
+
+
+def shuffled(data: st.DataObject, machine: str) -> list[Event]:
+    """A stream in any order of arrival; a handler's outcome always tells its time."""
+    drawn = [one for one in data.draw(streams(machine, 16)) if one.type not in OUTCOMES or one.occurred_at is not None]
+    places = data.draw(st.permutations(range(1, len(drawn) + 1))) if data.draw(st.booleans()) else range(1, 99)
+    events = [msgspec.structs.replace(event, position=at) for event, at in zip(drawn, places, strict=False)]
+    return sorted(events, key=lambda event: event.position)
 
 
 def test_a_pair_that_came_the_wrong_way_round_is_told_from_the_prefix_before_it():

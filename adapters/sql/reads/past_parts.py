@@ -1,0 +1,111 @@
+"""Parts of a long stream as it was: from the prefixes of the present that hold nothing of what came later."""
+
+from collections.abc import Collection
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, and_, null, select
+
+from adapters.sql.database.tables import events, prefixes, projections
+from adapters.sql.reads.reads_as_of import Named
+from adapters.sql.reads.reads_parts import ALL, PartReader, StoredPrefix, others_in, prefixes_of
+from adapters.sql.reads.reads_streams import Measured, Projected
+from core import fold
+from core.clocks import Clocks
+from core.event import Instant
+from core.prefixes import is_over_by, is_past, lies_in_time
+
+
+class _Ahead(NamedTuple):
+    """A prefix without its state, and when its last event happened where that was asked for."""
+
+    position: int
+    last: int
+    others: list[int]
+    run: int
+    at: Instant | None
+
+
+class PastPartReader(PartReader):
+    """The same of a stream as a question's clocks show it; no part holds what came later.
+
+    A prefix is one of the past if all that it holds was known and had happened then. By the provider's clock it may
+    hold nothing beside the events up to its position: what came before one of these, and late, may not have happened.
+    """
+
+    def __init__(self, connection: Connection, row: Projected | Measured, clocks: Clocks) -> None:
+        super().__init__(connection, row)
+        self._clocks = clocks
+        self._machine = fold.MACHINES[row.machine]
+        self._state: Any = None
+        self.conflicts = ""
+
+    def newest(self, most: int, before: int = ALL) -> list[tuple[int, int]]:
+        """See `PartReader`."""
+        found = [(one.position, one.run) for one in self._known if one.position < before]
+        return found[: -most - 1 : -1]
+
+    def _is_current(self) -> bool:
+        """Whether the stream is folded. `conflicts` and `_state` are those of the present then."""
+        row, its = self._row, projections.c
+        own = (its.source == row.source, its.stream == row.stream, its.fingerprint == row.fingerprint)
+        found = self._connection.execute(select(its.conflicts, its.snapshot).where(*own)).first()
+        if found is None:
+            return False
+        self.conflicts, self._state = found[0], fold.decode(self._machine, bytes(found[1]))
+        return True
+
+    def _last_before(self, position: int) -> StoredPrefix | None:
+        found = (self._at(one) for one in reversed(self._known) if one.position < position)
+        return next((one for one in found if self._is_over(one)), None)
+
+    def _first_from(self, position: int) -> StoredPrefix | None:
+        found = next((self._at(one) for one in self._known if one.position >= position), None)
+        return found if found is not None and self._is_over(found) else None
+
+    def _at(self, one: _Ahead) -> StoredPrefix:
+        found = self._prefix(prefixes_of(self._row).where(prefixes.c.position == one.position))
+        if found is None:
+            raise LookupError("a transaction sees one state")
+        return found
+
+    def _is_over(self, one: StoredPrefix) -> bool:
+        state, as_of = fold.decode(self._machine, one.snapshot), self._clocks.as_of
+        return as_of is None or is_over_by(self._machine, state, as_of)
+
+    @cached_property
+    def _all(self) -> list[_Ahead]:
+        """Those up to the question's position."""
+        its, at = prefixes.c, null() if self._clocks.as_of is None else events.c.occurred_at
+        query = prefixes_of(self._row).with_only_columns(its.position, its.last, its.others, its.run, at)
+        if self._clocks.as_of is not None:
+            query = query.join_from(
+                prefixes, events, and_(events.c.source == its.source, events.c.position == its.last)
+            )
+        found = self._connection.execute(query.where(its.position <= self._clocks.position).order_by(its.position))
+        return [_Ahead(at, last, others_in(held), run, told) for at, last, held, run, told in found]
+
+    @cached_property
+    def _known(self) -> list[_Ahead]:
+        """Those of the past, as far as that can be said without their states."""
+        position, as_of = self._clocks.position, self._clocks.as_of
+        if as_of is None:
+            return [one for one in self._all if all(other <= position for other in one.others)]
+        return [one for one in self._all if not one.others and one.at is not None and one.at <= as_of]
+
+    def _rows(self, named: Named, above: int, held: Collection[int], end: StoredPrefix | None) -> list[Any]:
+        if end is not None:
+            return super()._rows(named, above, held, end)
+        position, past = self._clocks.position, self._first_past()
+        if past is None:
+            return self._rows_up_to(named, above, len(held), position, None)
+        others = [other for other in past.others if other <= position]
+        return self._rows_up_to(named, above, len(held), past.position, others)
+
+    def _first_past(self) -> _Ahead | None:
+        """The prefix behind which nothing had happened yet; None where none is known."""
+        as_of = self._clocks.as_of
+        if as_of is None or not lies_in_time(self._machine, self._state):
+            return None
+        past = (one for one in self._all if one.at is not None and is_past(self._machine, as_of, one.at))
+        return next(past, None)

@@ -1,0 +1,139 @@
+"""What long streams were, folded from the prefix before: of no more events than lie between it and the past."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from adapters.sql.database.tables import measurements
+from adapters.sql.projections.current import Current
+from adapters.sql.projections.projection import Code, record_in
+from adapters.sql.reads.parts import Row, StreamPart, StreamParts
+from adapters.sql.reads.past_parts import PastPartReader
+from adapters.sql.reads.reads import Reads
+from adapters.sql.reads.reads_as_of import Named
+from adapters.sql.reads.reads_parts import ALL, StoredPrefix, conflicts_of, long_streams, measurements_before
+from adapters.sql.reads.reads_streams import Projected
+from core import fold
+from core.clocks import Clocks
+from core.machines.state import NEWEST
+
+MEASURED = 50
+"""Measurements that one statement reads."""
+
+_RECORD, _OPENED = list(measurements.c.keys()).index("record"), list(measurements.c.keys()).index("opened")
+
+
+class ChangedLater(Exception):
+    """What left the state before is no longer what it was: the session has to be folded as a whole."""
+
+
+class PastState(NamedTuple):
+    """A stream's state by a question's clocks, without what has left it, as its version folds it.
+
+    `conflicts`: the positions of those known then. `begun`: there were events. `row`: what the stream is now; `first`:
+    the prefix from which it was folded.
+    """
+
+    snapshot: bytes
+    conflicts: list[int]
+    begun: bool
+    row: Projected
+    first: StoredPrefix | None
+
+    @property
+    def version(self) -> str:
+        """The version that has its prefixes."""
+        return self.row.fingerprint
+
+
+class PastStates:
+    """Any thread may ask. Every method raises Unavailable while the database is away."""
+
+    def __init__(self, reads: Reads, code: Code, current: Current, parts: StreamParts) -> None:
+        self._reads = reads
+        self._code = code
+        self._current = current
+        self._parts = parts
+
+    def find(self, some: Sequence[Named], clocks: Clocks) -> dict[str, PastState]:
+        """By our ids: what the long ones of the streams were, but for those that have to be folded as a whole."""
+        whole = [named for named in some if named.erased is None]
+        versions = self._current.built() if whole else []
+        if not versions:
+            return {}
+        with self._reads.connected() as connection:
+            rows = [Projected._make(row) for row in connection.execute(long_streams(whole, versions))]
+        found = {row.stream: self._find(row, clocks) for row in rows}
+        return {stream: state for stream, state in found.items() if state is not None}
+
+    def _find(self, row: Projected, clocks: Clocks) -> PastState | None:
+        with self._parts.held_still() as connection:
+            reader = PastPartReader(connection, row, clocks)
+            stored = reader.read(ALL, ALL, 0)
+            found = None if stored is None else self._parts.following(connection, row, stored, clocks)
+            known = self._conflicts(connection, row, reader.conflicts, clocks)
+        if stored is None or found is None or known is None:
+            return None
+        machine, settings, part = fold.MACHINES[row.machine], self._code.sources[row.source].settings, found[0]
+        if stored.first is None:
+            part.state = fold.fold(machine, part.events, settings)
+        elif not fold.fold_on(machine, part.state, part.events, settings, part.gone):
+            return None
+        return PastState(fold.encode(part.state), known, part.state.events > 0, row, stored.first)
+
+    def _conflicts(self, connection: Connection, row: Projected, told: str, clocks: Clocks) -> list[int] | None:
+        """Those known then; None where the row, which tells the newest ones, may lack one."""
+        at = [int(position) for position in told.split(",") if position]
+        if len(at) >= NEWEST:
+            return None
+        return sorted(connection.execute(conflicts_of(row, at, clocks)).scalars()) if at else []
+
+    def since(self, row: Row, before: Clocks, after: Clocks, most: int) -> StreamPart | None:
+        """What follows by the clocks `after` on a prefix of what was known before: all of that, and `most` events more.
+
+        Of the prefix's end, or the stream's, or more. None where the stream has to be told as a whole.
+        """
+        if row.fingerprint not in self._current.built():
+            return None
+        with self._parts.held_still() as connection:
+            earlier = PastPartReader(connection, row, before).read(ALL, ALL, 0)
+            if earlier is None:
+                return None
+            start = 0 if earlier.first is None else earlier.first.position
+            later, count = PastPartReader(connection, row, after), len(earlier.rows) + most + 1
+            while (stored := later.read(start + 1, None, count)) is not None:
+                found = self._parts.following(connection, row, stored, after)
+                if found is None:
+                    return None
+                came = sum(event.position > before.position for event in found[0].events)
+                if stored.until is None or (stored.until.position >= before.position and came >= most):
+                    return StreamPart(*found, [], at_end=stored.until is None)
+                count *= 4
+        return None
+
+    def left(self, one: PastState) -> Iterator[Any]:
+        """Rows of `measurements`, the newest first: of those that had left the prefix. Raises ChangedLater."""
+        if one.first is None or one.row.machine != "measurement":
+            return
+        held = one.first.held()
+        here = {record.position for record in fold.decode(fold.MACHINES["measurement"], one.first.snapshot).records()}
+        before = max([one.first.position, *held]) + 1
+        while rows := self._before(one.row, before):
+            for row in rows:
+                began = row[_OPENED]
+                if (began <= one.first.position or began in held) and began not in here:
+                    yield self._unchanged(row, one.first.position, held)
+            before = rows[-1][_OPENED]
+
+    def _before(self, row: Projected, opened: int) -> list[Any]:
+        with self._reads.connected() as connection:
+            return list(connection.execute(measurements_before(row, opened, MEASURED)))
+
+    def _unchanged(self, row: Any, position: int, held: frozenset[int]) -> Any:
+        if row[_RECORD] is None:
+            raise ChangedLater
+        last = record_in(row[_RECORD]).last
+        if last > position and last not in held:
+            raise ChangedLater
+        return row
