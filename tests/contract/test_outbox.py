@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from adapters.sql import Entry, GroupCommit, Outbox, Reads, Recorder, RelayDesk, Settled
+from adapters.server.backoff import LONGEST
+from adapters.sql import Entry, GroupCommit, Log, Outbox, Reads, Recorder, RelayDesk, Settled
+from adapters.sql.outbox.outbox import FARTHEST
 from tests.support.logs import NOON, SECOND, Bench, rejection, wms
 
-LEASE = 60 * SECOND
+LEASE, DAY = 60 * SECOND, 86_400 * SECOND
 WAITING = "SELECT position FROM relays ORDER BY position"
 
 
@@ -128,6 +130,29 @@ def test_what_fails_keeps_its_stream_waiting_until_it_is_due_and_no_other(bench:
 
     assert at_once == []
     assert [(one.position, one.attempts, one.first_at) for one in later] == [(1, 1, worker.now - 5 * SECOND)]
+
+
+def test_what_was_written_while_the_clock_was_ahead_is_due_once_it_is_right(bench: Bench):
+    clock = [NOON + DAY]
+    bench.log.close()
+    bench.log = Log(bench.engine, bench.code, lambda: clock[0])
+    fill(bench, "a", "b")
+    worker = Worker(bench)
+    worker.now = NOON + DAY
+    a, b = worker.take()
+    worker.take(worker.failed(a, 5))
+
+    clock[0] = worker.now = NOON
+    fill(bench, "c")
+    (new,) = worker.take(room=1)
+    others = worker.take()
+
+    assert LONGEST < FARTHEST
+    assert new.position == 3
+    assert sorted(one.position for one in others) == [1, 2]
+    assert worker.positions(worker.delivered(b)) == []
+    assert worker.positions(*map(worker.delivered, others)) == []
+    assert bench.rows(WAITING) == [(3,)]
 
 
 def test_a_dead_one_stays_with_its_reason_and_lets_the_next_one_go(bench: Bench):

@@ -36,7 +36,8 @@ class Batch:
 
     def __init__(self, position: int, recorded_at: Instant, clock: Callable[[], Instant]) -> None:
         self.position = position
-        self.recorded_at = max(recorded_at, clock())
+        self._now = clock()
+        self.recorded_at = max(recorded_at, self._now)
         self.new: list[NewEvent] = []
         self.seals: list[Sealed] = []
         self.receipts: list[Receipt] = []
@@ -124,7 +125,7 @@ class Batch:
     def relay_rows(self) -> list[Row]:
         """Rows of `relays`: what of the new events is to be delivered, at once. The order holds within a stream."""
         return [
-            (one.entry.source, one.position, one.stream or str(one.position), one.entry.relay, self.recorded_at)
+            (one.entry.source, one.position, one.stream or str(one.position), one.entry.relay, self._now)
             for one in self.new
             if one.entry.relay is not None
         ]

@@ -19,12 +19,15 @@ from adapters.sql.database import tables
 from adapters.sql.database.facts import paused_name
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Lookup, Row
-from core.event import Headers, Instant
+from core.event import SECOND, Headers, Instant
 from core.header_codec import unpack
 from core.headers import from_lines
 
 PAGE = 64
 """Rows that are looked at in one transaction."""
+
+FARTHEST: Instant = 2 * 3_600 * SECOND
+"""No pause between two attempts is as long: what is due behind it was written while the clock was ahead, and is due."""
 
 _THIS = "WHERE source = ? AND position = ? AND due = ? AND holder = ?"
 _DELIVERED = f"DELETE FROM relays {_THIS}"
@@ -39,10 +42,11 @@ _NEXT = (
 )
 """Without a look at its `due`: who parks it now has not committed that, and is waited for."""
 _PAUSED = "SELECT 1 FROM service WHERE name = ?"
-_FIRST_DUE = "SELECT min(due) FROM relays WHERE source = ? AND due IS NOT NULL"
-_TAKE = (
-    "SELECT position, lane, target, attempts, first_at FROM relays WHERE source = ? AND due <= ? ORDER BY due LIMIT ?"
-)
+_DUE = "(SELECT {}(due) FROM relays WHERE source = ? AND due IS NOT NULL)"
+_FIRST_AND_LAST_DUE = f"SELECT {_DUE.format('min')}, {_DUE.format('max')}"
+_TAKE = "SELECT position, lane, target, attempts, first_at FROM relays WHERE source = ? AND due "
+_DUE_BY_NOW = f"{_TAKE} <= ? ORDER BY due LIMIT ?"
+_DUE_TOO_LATE = f"{_TAKE} > ? ORDER BY due DESC LIMIT ?"
 _BEHIND = Lookup(
     "t.position",
     tables.relays,
@@ -123,7 +127,7 @@ class Outbox:
     def turn(self, source: str, settled: Sequence[Settled], room: int, now: Instant, until: Instant) -> Turn:
         """Settles, and takes as many as there is room for, to be settled before `until`: one short transaction."""
         with self._transactions.reading() as cursor:
-            first, paused = self._first_due(cursor, source), self._row(cursor, _PAUSED, paused_name(source))
+            first, paused = self._first_due(cursor, source, now, until), self._row(cursor, _PAUSED, paused_name(source))
         takes = min(room, PAGE) if paused is None else 0
         if not settled and (not takes or first is None or first > now):
             return Turn([], first if paused is None else None)
@@ -132,7 +136,7 @@ class Outbox:
             for one in settled:
                 self._settle(cursor, one, now)
             taken = self._take(cursor, source, takes, now, until) if takes else []
-            first = self._first_due(cursor, source)
+            first = self._first_due(cursor, source, now, until)
         return Turn(taken, first if paused is None else None)
 
     def _settle(self, cursor: Any, one: Settled, now: Instant) -> None:
@@ -150,8 +154,9 @@ class Outbox:
         self._run(cursor, _NEXT.format(by), now, held.source, held.source, held.lane)
 
     def _take(self, cursor: Any, source: str, most: int, now: Instant, until: Instant) -> list[HeldRelay]:
-        self._run(cursor, _TAKE + self._dialect.skip_locked, source, now, most)
-        rows = cursor.fetchall()
+        rows = self._due(cursor, _DUE_BY_NOW, source, now, most)
+        if len(rows) < most:
+            rows += self._due(cursor, _DUE_TOO_LATE, source, _farthest(now, until), most - len(rows))
         if not rows:
             return []
         keys = [(source, row[0]) for row in rows]
@@ -174,9 +179,13 @@ class Outbox:
             one.type, one.key, one.body = kind, bytes(key), body if body is None else bytes(body)
             one.headers = [] if headers is None else from_lines(unpack(bytes(headers)))
 
-    def _first_due(self, cursor: Any, source: str) -> Instant | None:
-        row = self._row(cursor, _FIRST_DUE, source)
-        return None if row is None else row[0]
+    def _due(self, cursor: Any, sql: str, source: str, at: Instant, most: int) -> list[Row]:
+        self._run(cursor, sql + self._dialect.skip_locked, source, at, most)
+        return list(cursor.fetchall())
+
+    def _first_due(self, cursor: Any, source: str, now: Instant, until: Instant) -> Instant | None:
+        first, last = self._row(cursor, _FIRST_AND_LAST_DUE, source, source)
+        return now if last is not None and last > _farthest(now, until) else first
 
     def _row(self, cursor: Any, sql: str, *values: Any) -> Any:
         self._run(cursor, sql, *values)
@@ -184,6 +193,10 @@ class Outbox:
 
     def _run(self, cursor: Any, sql: str, *values: Any) -> None:
         cursor.execute(sql.replace("?", self._dialect.mark), values)
+
+
+def _farthest(now: Instant, until: Instant) -> Instant:
+    return max(now + FARTHEST, until)
 
 
 def _held(source: str, row: Row, until: Instant) -> HeldRelay:
