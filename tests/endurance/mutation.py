@@ -1,8 +1,9 @@
 """Bodies to fuzz with: what was found to be a fault once, and then what the simulator sends, mutated."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 
 from adapters.simulator import SCENARIOS, Stage
@@ -12,6 +13,8 @@ CORPUS = Path(__file__).parent / "corpus"
 SOURCES = {"clinic": "wms", "energy": "amps", "captions": "mentraos", "older": "augmentos"}
 LONGEST = 200_000
 """Bytes of a body."""
+ROUND = 1_000
+"""Bodies that are made of the same sessions, before there are new ones: no session grows as long as a run."""
 TOKENS = [
     *(
         b"\x00",
@@ -34,12 +37,16 @@ def bodies(chance: random.Random) -> Iterator[tuple[str, bytes]]:
     """Each with the source that it is for."""
     for kept in sorted(CORPUS.glob("*.bin")):
         yield kept.name.partition("-")[0], kept.read_bytes()
-    seeds = [(source, body) for source, provider in SOURCES.items() for body in _seeds(provider)]
-    while True:
-        source, body = chance.choice(seeds)
-        for _ in range(chance.choice([0, 1, 1, 2, 4, 8])):
-            body = mutated(chance, body, chance.choice(seeds)[1])
-        yield source, body
+    for number in count(1):
+        seeds = [(source, body) for source, provider in SOURCES.items() for body in _seeds(provider, number)]
+        for source, body in (chance.choice(seeds) for _ in range(ROUND)):
+            yield source, _mutated_often(chance, body, seeds)
+
+
+def _mutated_often(chance: random.Random, body: bytes, seeds: Sequence[tuple[str, bytes]]) -> bytes:
+    for _ in range(chance.choice([0, 1, 1, 2, 4, 8])):
+        body = mutated(chance, body, chance.choice(seeds)[1])
+    return body
 
 
 def mutated(chance: random.Random, body: bytes, other: bytes) -> bytes:
@@ -65,6 +72,7 @@ def keep(source: str, body: bytes) -> str:
     return str(file)
 
 
-def _seeds(provider: str) -> list[bytes]:
-    stage = Stage(random.Random(1), 1_700_000_000 * SECOND)
+def _seeds(provider: str, number: int) -> list[bytes]:
+    """The same for every sender: they go on to new sessions about together."""
+    stage = Stage(random.Random(number), 1_700_000_000 * SECOND)
     return [message.body for play in SCENARIOS[provider].values() for message in play(stage, provider)]
