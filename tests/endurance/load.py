@@ -1,5 +1,6 @@
 """Senders at a service that comes and goes, and two followers of its log."""
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,7 +9,7 @@ from itertools import count
 from threading import Event, Thread
 from typing import Any
 
-from tests.endurance.standing import PATIENCE, Standing, until
+from tests.endurance.standing import PATIENCE, RELAYED, Standing, until
 from tests.support.logs import wms
 from tests.support.sse import RefusedError, Stream
 
@@ -24,18 +25,23 @@ PAUSE = 0.01
 """Seconds behind each delivery, so that the log of a long run stays small enough to be looked through."""
 
 
+Delivery = tuple[str, int]
+"""A session and a sequence."""
+
+
 class Load:
     """Until `end`. `acknowledged`: positions by (session, sequence). `paged`, `streamed`: those that a follower saw.
 
-    `last`: the position of what was sent last.
+    `last`: the position of what was sent last. `relayed`: what the handler got, in its order.
     """
 
     def __init__(self, standing: Standing) -> None:
         self._standing = standing
         self._done, self.last = Event(), 0
-        self.acknowledged: dict[tuple[str, int], int] = {}
+        self.acknowledged: dict[Delivery, int] = {}
         self.paged: list[int] = []
         self.streamed: list[int] = []
+        self.relayed: list[Delivery] = []
         self.wrong: list[str] = []
         self._senders = [_started(lambda n=n: self._send(f"s{n}")) for n in range(SENDERS)]  # type: ignore[misc]
         self._followers = [_started(self._page), _started(self._stream)]
@@ -49,6 +55,8 @@ class Load:
         self.last = self.acknowledged["last", 0]
         for thread in self._followers:
             thread.join(PATIENCE)
+        with suppress(TimeoutError):
+            until(self._relayed_all)
 
     def leave(self) -> None:
         """Ends all of them, whatever they have seen."""
@@ -66,13 +74,21 @@ class Load:
 
     def _sent(self, visit: str, number: int) -> bool:
         with suppress(OSError, HTTPException):
-            answer = self._standing.service.wms(_document(visit, number))
+            answer = self._standing.service.wms(_document(visit, number), RELAYED if is_relayed(visit) else "clinic")
             if answer.status == 200:
                 self.acknowledged[visit, number] = int(answer.headers["hookfold-position"])
             elif answer.status != 503:
                 self.wrong.append(f"a delivery was answered with {answer.status}: {answer.body!r}")
             return answer.status == 200
         return False
+
+    def _relayed_all(self) -> bool:
+        """Takes what the handler got meanwhile."""
+        heard = self._standing.behind.heard
+        while not heard.empty():
+            document = json.loads(heard.get().body)
+            self.relayed.append((document["sessionId"], document["sequence"]))
+        return {one for one in self.acknowledged if is_relayed(one[0])} <= {*self.relayed}
 
     def _page(self) -> None:
         while not self._saw_all(self.paged):
@@ -95,6 +111,10 @@ class Load:
 
     def _saw_all(self, positions: list[int]) -> bool:
         return self.last > 0 and _last(positions) >= self.last
+
+
+def is_relayed(visit: str) -> bool:
+    return visit.startswith("s0-")
 
 
 def _document(visit: str, number: int) -> dict[str, Any]:

@@ -10,14 +10,25 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from tests.support.handler import Handler, handler
 from tests.support.postgres import SETTINGS, Postgres
 from tests.support.run import Run
-from tests.support.service import Service, running
+from tests.support.service import CONFIGURATION, Service, running
 
 PATIENCE = 120.0
 DURABLE = {"fsync": "on", "full_page_writes": "on", "max_wal_size": "64MB", "min_wal_size": "32MB"}
+RELAYED = "relayed"
+RELAY = """
+[sources.relayed]
+provider = "wms"
+secrets = ["env:WMS_SECRET"]
+mode = "relay"
+forward_to = "{url}"
+retry_for = "30d"
+"""
+"""A source whose deliveries a handler of ours gets. Steps of the clock must not make one too old to be tried again."""
 CLOCK = """
 import mmap, struct, time
 with open({file!r}, "rb") as file:
@@ -58,10 +69,14 @@ class Disk:
 
 
 class Standing:
-    """`service` is started anew on its port whenever it has ended, and so is `postgres`, where the database is one."""
+    """`service` is started anew on its port whenever it has ended, and so is `postgres`, where the database is one.
 
-    def __init__(self, url: str, folder: Path, disk: Disk, postgres: Postgres | None) -> None:
-        self.url, self.folder, self.disk, self.postgres = url, folder, disk, postgres
+    `behind`: the handler of the relayed source.
+    """
+
+    def __init__(self, url: str, folder: Path, disk: Disk, postgres: Postgres | None, behind: Handler) -> None:
+        self.url, self.folder, self.disk, self.postgres, self.behind = url, folder, disk, postgres, behind
+        self.configuration = CONFIGURATION + RELAY.format(url=behind.url)
         self.ended = 0
         folder.mkdir()
         self._clock = folder / "clock"
@@ -100,8 +115,8 @@ class Standing:
         self.service = self._started(self.service.port)
 
     def _started(self, port: int | None) -> Service:
-        clock = CLOCK.format(file=str(self._clock))
-        return self._stack.enter_context(running(self.url, self.folder, processes=2, port=port, before=clock))
+        given: dict[str, Any] = {"before": CLOCK.format(file=str(self._clock)), "configuration": self.configuration}
+        return self._stack.enter_context(running(self.url, self.folder, processes=2, port=port, **given))
 
 
 @contextmanager
@@ -112,7 +127,8 @@ def standing(database: str) -> Iterator[Standing]:
         stack.callback(disk.unmount)
         postgres = stack.enter_context(Postgres(settings=SETTINGS | DURABLE)) if database == "postgresql" else None
         url = postgres.url(postgres.create()) if postgres else f"sqlite:///{run.folder}/hookfold.db"
-        yield stack.enter_context(Standing(url, run.folder / "service", disk, postgres))
+        behind = stack.enter_context(handler())
+        yield stack.enter_context(Standing(url, run.folder / "service", disk, postgres, behind))
 
 
 def answers(service: Service) -> bool:

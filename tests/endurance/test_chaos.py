@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from tests.endurance.verdict import wrong_in_log
+from tests.endurance.verdict import wrong_behind, wrong_in_log
 
 
 def event(position: int, sequence: int, second: int) -> dict[str, Any]:
@@ -34,3 +34,13 @@ def test_what_is_lost_doubled_skipped_or_recorded_earlier_is_found():
         "who follows by page saw 2 of 3 positions: 2",
         "who follows by stream saw 4 of 3 positions: ",
     ]
+
+
+def test_what_a_handler_got_twice_is_right_and_what_it_missed_or_got_too_early_is_found():
+    def relayed(*numbers: int) -> Any:
+        given = {("s0-0", 0): 1, ("s0-0", 1): 2, ("s0-0", 2): 3, ("s1-0", 0): 4}
+        return SimpleNamespace(acknowledged=given, relayed=[("s0-0", number) for number in numbers])
+
+    assert list(wrong_behind(relayed(0, 1, 0, 1, 2))) == []
+    assert list(wrong_behind(relayed(0, 1))) == ["1 of 3 were not relayed: ('s0-0', 2)"]
+    assert list(wrong_behind(relayed(0, 2, 1))) == ["a visit's deliveries were not relayed in their order"]

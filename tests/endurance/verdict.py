@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from tests.endurance.load import Load
+from tests.endurance.load import Delivery, Load, is_relayed
 from tests.endurance.standing import Standing
 from tests.support.service import Service, surroundings
 
@@ -18,12 +18,18 @@ def verdict(standing: Standing, load: Load) -> list[str]:
     """All of it, told by the service and by `hookfold audit verify`."""
     events = list(_events(standing.service))
     end = events[-1]["position"]
-    return [*load.wrong, *wrong_in_log(events, load), *_folded(standing.service, end), *_verified(standing)]
+    return [
+        *load.wrong,
+        *wrong_in_log(events, load),
+        *wrong_behind(load),
+        *_folded(standing.service, end),
+        *_verified(standing),
+    ]
 
 
 def wrong_in_log(events: list[dict[str, Any]], load: Load) -> Iterator[str]:
     """Each acknowledged delivery is where it was said to be, and once; the followers saw every position, in order."""
-    sent = [event for event in events if event["session_id"]]
+    sent = [event for event in events if event.get("session_id")]
     found = {(event["session_id"], event["sequence"]): event["position"] for event in sent}
     if lost := [one for one in load.acknowledged.items() if found.get(one[0]) != one[1]]:
         yield f"{len(lost)} acknowledged and not there: {_some(lost)}"
@@ -38,6 +44,24 @@ def wrong_in_log(events: list[dict[str, Any]], load: Load) -> Iterator[str]:
             yield f"who follows by {how} saw {len(seen)} of {len(positions)} positions: {_some({*positions} ^ {*seen})}"
 
 
+def wrong_behind(load: Load) -> Iterator[str]:
+    """The handler got each acknowledged delivery of the relayed source at least once, each visit's in their order."""
+    relayed = sorted(one for one in load.acknowledged if is_relayed(one[0]))
+    if missed := {*relayed} - {*load.relayed}:
+        yield f"{len(missed)} of {len(relayed)} were not relayed: {_some(missed)}"
+    first = [one for one in dict.fromkeys(load.relayed) if one in load.acknowledged]
+    if any(number < before for visit in _visits(first) for before, number in pairwise(visit)):
+        yield "a visit's deliveries were not relayed in their order"
+
+
+def _visits(deliveries: Iterable[Delivery]) -> Iterable[list[int]]:
+    """The numbers of each visit."""
+    found: dict[str, list[int]] = {}
+    for visit, number in deliveries:
+        found.setdefault(visit, []).append(number)
+    return found.values()
+
+
 def _folded(service: Service, end: int) -> Iterator[str]:
     """Every session is what a fold of its events as of the end of the log gives."""
     for session in _sessions(service):
@@ -49,7 +73,7 @@ def _folded(service: Service, end: int) -> Iterator[str]:
 
 def _verified(standing: Standing) -> list[str]:
     command = [sys.executable, "-c", "from app import main; main()", "audit", "verify"]
-    env = surroundings(standing.url, standing.folder)
+    env = surroundings(standing.url, standing.folder, standing.configuration)
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     return [] if done.returncode == 0 else [f"audit verify: {done.stdout}{done.stderr}"]
 
