@@ -59,7 +59,7 @@ class Chaos:
         for one in faults.left_out:
             self._say(f"left out: {one}")
         self._began = time.monotonic()
-        while self._done.total() < self._most and time.monotonic() - self._began < self._seconds:
+        while kinds and self._done.total() < self._most and time.monotonic() - self._began < self._seconds:
             kind = self._chance.choice(kinds)
             did = faults.kinds[kind]()
             self._done[kind] += 1

@@ -47,6 +47,8 @@ class Faults:
         }
         if standing.postgres:
             self.kinds["stop"] = self._stop
+        else:
+            self.left_out.append("PostgreSQL stopped: the database is SQLite")
         if not standing.disk.mounted:
             self.left_out.append("a full disk: nothing may be mounted here; files may not grow instead")
         if reason := _no_strace():
