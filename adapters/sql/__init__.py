@@ -12,7 +12,7 @@ from adapters.sql.database.errors import cause_of
 from adapters.sql.database.exceptions import Unavailable, Unstorable
 from adapters.sql.database.files import Noted
 from adapters.sql.database.limits import TooLong, time_limit
-from adapters.sql.database.revisions import check_made, check_newest, migrate, revision, revision_fault
+from adapters.sql.database.revisions import check_made, check_newest, is_served, migrate, revision, revision_fault
 from adapters.sql.database.session import Unfit
 from adapters.sql.database.threads import leave
 from adapters.sql.database.transactions import is_read_only
@@ -209,6 +209,7 @@ __all__ = [
     "held_otherwise",
     "is_begun",
     "is_read_only",
+    "is_served",
     "is_standby",
     "keeper",
     "leave",

@@ -13,7 +13,7 @@ from adapters.http.framework.problems import Busy
 from adapters.http.framework.routes import OPEN, Ask, Routes
 from adapters.http.ingest.door import Answer
 from adapters.http.presenters import shapes
-from adapters.sql import Unavailable, VersionStatus
+from adapters.sql import Unavailable, VersionStatus, is_served
 from core.instants import text_of
 
 routes = Routes()
@@ -79,9 +79,10 @@ class Readiness(msgspec.Struct):
 
     `status`: `ok`; `unbuilt` where this release has not folded the log yet, so that questions are answered from the log
     itself, more slowly; `faulty` where it cannot fold some streams; `retired` where other code serves, and this process
-    answers with its own version until it is restarted with that release. `position`: the log's last one. `lag`: by how
-    many positions the projections that this process reads are behind it. `replica`: where questions are put to one.
-    `spooled`: of sources that are handed on though the log cannot commit.
+    answers with its own version until it is restarted with that release. `migrations`: the database's, which a newer
+    release may have brought there: this process goes on until it is restarted with that one. `position`: the log's last
+    one. `lag`: by how many positions the projections that this process reads are behind it. `replica`: where questions
+    are put to one. `spooled`: of sources that are handed on though the log cannot commit.
     """
 
     status: str
@@ -108,7 +109,7 @@ def readyz(ask: Ask[Any]) -> Response:
     """
     try:
         current, newest = ask.api.reads.revision()
-        if current != newest:
+        if not is_served(current, newest):
             raise Busy(f"the database is at migration {current}, this code knows {newest}: run the migrations")
         ask.api.probe()
         status = ask.api.current.status()

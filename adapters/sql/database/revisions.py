@@ -37,6 +37,14 @@ def revision(engine: Engine) -> tuple[str | None, str]:
         return _revisions(connection)
 
 
+def is_served(current: str | None, newest: str) -> bool:
+    """Whether a process of this code, started before an upgrade, does its work with the database as it is.
+
+    A newer release's migrations leave the release before it at work. Two revisions in one database are a fault.
+    """
+    return current is not None and "+" not in current and current >= newest
+
+
 def revision_fault(current: str | None, newest: str | None) -> str:
     """What a database that is not at the newest revision is, and what to do about it."""
     from alembic.script import ScriptDirectory

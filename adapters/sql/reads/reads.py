@@ -87,7 +87,7 @@ class Reads:
         """What this code may read of the projections."""
         return Current(self._engine, code)
 
-    def revision(self) -> tuple[str | None, str | None]:
+    def revision(self) -> tuple[str | None, str]:
         """The database's migration and the newest one that this code knows."""
         with our_errors():
             return revision(self._engine)

@@ -34,6 +34,20 @@ def test_a_database_without_migrations_is_not_ready(empty_database_url):
     house.close()
 
 
+@pytest.mark.parametrize(("revisions", "status"), [(["9999"], 200), (["0001", "9999"], 503)])
+def test_a_service_stays_ready_when_a_newer_release_migrates_its_database(house: House, revisions, status):
+    with house.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+        for one in revisions:
+            connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{one}')")
+
+    ready = house.client.get("/readyz")
+
+    assert ready.status_code == status
+    assert ready.json is not None
+    assert ready.json.get("migrations", "9999") == "9999"
+
+
 def test_a_database_that_is_away_is_told_as_busy_and_the_process_lives(sqlite_url, tmp_path):
     house = House(sqlite_url)
     house.app.config["TESTING"] = True
