@@ -15,7 +15,6 @@ from adapters.cli.commands import (
     json_option,
     settings,
 )
-from adapters.cli.keeping import dry_option
 from adapters.sql import ReleaseCounts
 from core.words import counted
 
@@ -29,7 +28,7 @@ def quarantine() -> None:
 @config_option
 @database_option
 @click.option("--source", metavar="NAME", help="Only this one.  [default: every source that signs]")
-@dry_option
+@click.option("--dry-run", is_flag=True, help="Tell what would be taken, and take nothing.")
 @json_option
 @click.pass_obj
 def release(

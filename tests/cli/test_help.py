@@ -22,6 +22,20 @@ def test_help_tells_what_it_does(run, path):
     assert len(result.output.splitlines()) > 4
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("quarantine release", "Tell what would be taken, and take nothing."),
+        ("audit erase", "Tell what would be erased, and erase nothing."),
+        ("audit retain", "Tell what would be erased, and erase nothing."),
+    ],
+)
+def test_a_dry_run_is_told_in_the_words_of_its_command(run, path, words):
+    told = " ".join(run(*path.split(), "--help").output.split())
+
+    assert words in told
+
+
 def test_whatever_tells_an_outcome_tells_it_to_programs_too(run):
     """`serve` logs JSON, `demo` is for people alone, `export` writes what programs read."""
     groups = {path[:-1] for path in ALL if path}
