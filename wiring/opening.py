@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import Any
 
 import structlog
 from sqlalchemy import Engine
@@ -44,6 +45,10 @@ _URL = "HOOKFOLD_DATABASE_URL"
 
 BEGINNING = 1.0
 """Seconds for another process that has just made the secrets to begin the log."""
+
+_NAMES = ("source", "token", "change", "secret")
+_TOLD = 20
+"""Changes that one log line names."""
 
 
 def open_parts(settings: Settings, *, begin: bool = False) -> Parts:
@@ -107,8 +112,16 @@ def note(parts: Parts, through: str) -> Parts:
     if parts.read_only:
         return parts
     with closing(parts.log()) as log, _usable():
-        note_configuration(parts.engine, log, parts.recorder(log, through), _noted(parts.settings, parts.ids))
+        _tell(note_configuration(parts.engine, log, parts.recorder(log, through), _noted(parts.settings, parts.ids)))
         return replace(parts, secrets_changed=secrets_changed(parts.engine))
+
+
+def _tell(changes: list[dict[str, Any]]) -> None:
+    """Logs what changed, by names and references: the event has the values."""
+    if changes:
+        told = [{name: value for name, value in change.items() if name in _NAMES} for change in changes[:_TOLD]]
+        mend = f"what each was and is now: /v1/events?source={OWN}"
+        structlog.get_logger().info("configuration_changed", changes=told, count=len(changes), mend=mend)
 
 
 def _check_replica(replica: Engine, parts: Parts) -> None:

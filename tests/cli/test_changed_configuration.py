@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from adapters.config import load, write_template
 from adapters.sql import open_engine
@@ -35,7 +36,11 @@ def file(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) ->
         ),
         ('"10m"', '"1h"', {"source": "energy", "change": "overdue_after", "to": 3600.0}),
         (".captions]", '.captions]\npresumed_ended_after = "12h"', {"change": "presumed_ended_after", "to": 43200.0}),
-        ("com.example.captions", "com.example.other", {"change": "package_name", "to": "com.example.other"}),
+        (
+            "com.example.captions",
+            "com.example.other",
+            {"change": "package_name", "from": "com.example.captions", "to": "com.example.other"},
+        ),
         ('["file:var/energy.secret"]', '["file:var/energy.secret"]\nevent_type = "push.failed"', {"to": "push.failed"}),
     ],
 )
@@ -58,17 +63,14 @@ def test_a_setting_that_was_changed_is_recorded_once(
 def test_a_token_that_comes_changes_and_goes_is_recorded_without_its_secret(file: Path, database_url: str):
     text, secret = file.read_text(encoding="utf-8"), file.parent / "var/dashboard"
     ours = {"token": "dashboard"}
-    told = {
+    told: dict[tuple[str, str], list[dict[str, Any]]] = {
         (FIRST, '["read"]'): [
             {"change": "token_added"},
             {"change": "secret_added", "secret": "file:var/dashboard"},
-            {"change": "scopes", "to": "read"},
+            {"change": "scopes", "from": None, "to": "read"},
         ],
-        (FIRST, '["raw", "read"]'): [{"change": "scopes", "to": "read raw"}],
-        (SECOND, '["read", "raw"]'): [
-            {"change": "secret_removed", "secret": "file:var/dashboard"},
-            {"change": "secret_added", "secret": "file:var/dashboard"},
-        ],
+        (FIRST, '["raw", "read"]'): [{"change": "scopes", "from": "read", "to": "read raw"}],
+        (SECOND, '["read", "raw"]'): [{"change": "secret_replaced", "secret": "file:var/dashboard"}],
     }
 
     for content, scopes in told:
@@ -83,6 +85,24 @@ def test_a_token_that_comes_changes_and_goes_is_recorded_without_its_secret(file
     assert [event["changes"] for event in changed] == [[ours | change for change in one] for one in told.values()]
     assert gone["changes"][0] == ours | {"change": "token_removed"}
     assert not any(secret in str(changed) for secret in (FIRST, SECOND))
+
+
+def test_a_start_tells_what_was_changed_and_where_to_look_and_no_value(file: Path):
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("com.example.captions", "com.example.other"), encoding="utf-8")
+    (file.parent / "var/energy.secret").write_text("whsec_" + "YW5vdGhlciBv" * 4, encoding="utf-8")
+
+    with structlog.testing.capture_logs() as lines:
+        _start()
+        _start()
+
+    (line,) = [line for line in lines if line["event"] == "configuration_changed"]
+    assert line["changes"] == [
+        {"source": "captions", "change": "package_name"},
+        {"source": "energy", "change": "secret_replaced", "secret": "file:var/energy.secret"},
+    ]
+    assert "/v1/events?source=hookfold" in line["mend"]
+    assert not any(value in str(line) for value in ("com.example", "YW5vdGhlciBv"))
 
 
 def test_a_source_and_a_token_of_one_name_are_not_mixed_up(file: Path, database_url: str):

@@ -52,17 +52,16 @@ def test_every_change_is_told_by_source_and_reference(bench: Erasing):
     assert changes == [
         {"source": "clinic", "change": "secret_removed", "secret": "env:OLD"},
         {"source": "clinic", "change": "node_ascii_on"},
-        {"source": "energy", "change": "secret_removed", "secret": "file:amps"},
-        {"source": "energy", "change": "secret_added", "secret": "file:amps"},
+        {"source": "energy", "change": "secret_replaced", "secret": "file:amps"},
         {"source": "energy", "change": "api_key_added", "secret": "file:key"},
-        {"source": "energy", "change": "keep_for", "seconds": 86_400},
+        {"source": "energy", "change": "keep_for", "from": None, "seconds": 86_400},
         {"source": "notes", "change": "source_added"},
     ]
     (event,) = recorded(bench)
     assert (event["type"], event["changes"]) == ("configuration_changed", changes)
 
 
-def test_every_other_setting_that_changes_is_told_with_what_it_is_now(bench: Erasing):
+def test_every_other_setting_that_changes_is_told_with_what_it_was_and_is_now(bench: Erasing):
     own = {"max_body": 1.0, "checkpoint_every": 60.0}
     before = Configured("mentraos", settings={"package_name": "com.example.old", "presumed_ended_after": 60.0})
     noted(bench, {"captions": before, "hookfold": Configured("hookfold", settings=own)})
@@ -77,11 +76,11 @@ def test_every_other_setting_that_changes_is_told_with_what_it_is_now(bench: Era
     )
 
     assert changes == [
-        {"source": "captions", "change": "package_name", "to": "com.example.new"},
-        {"source": "captions", "change": "presumed_ended_after", "to": None},
+        {"source": "captions", "change": "package_name", "from": "com.example.old", "to": "com.example.new"},
+        {"source": "captions", "change": "presumed_ended_after", "from": 60.0, "to": None},
         {"source": "energy", "change": "source_added"},
-        {"source": "energy", "change": "overdue_after", "to": 600.0},
-        {"source": "hookfold", "change": "checkpoint_every", "to": 5.0},
+        {"source": "energy", "change": "overdue_after", "from": None, "to": 600.0},
+        {"source": "hookfold", "change": "checkpoint_every", "from": 60.0, "to": 5.0},
     ]
     assert [event["changes"] for event in recorded(bench)] == [changes]
 
@@ -94,7 +93,10 @@ def test_what_the_last_start_did_not_note_is_no_change_and_is_noted_now(bench: E
     unknown = noted(bench, {"captions": captions, **own})
     known = noted(bench, {"captions": Configured("mentraos", settings={}), **own})
 
-    assert (unknown, known) == ([], [{"source": "captions", "change": "package_name", "to": None}])
+    assert (unknown, known) == (
+        [],
+        [{"source": "captions", "change": "package_name", "from": "com.example.old", "to": None}],
+    )
 
 
 def test_a_source_that_is_gone_is_told(bench: Erasing):

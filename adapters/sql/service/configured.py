@@ -134,24 +134,27 @@ def _changes(old: Mapping[str, Configured], new: Mapping[str, Configured]) -> li
 
 def _changes_within(gone: Configured, come: Configured) -> Iterator[dict[str, Any]]:
     for kind, before, after in (("secret", gone.secrets, come.secrets), ("api_key", gone.api_key, come.api_key)):
-        for change, refs in (("removed", before.items() - after.items()), ("added", after.items() - before.items())):
-            yield from ({"change": f"{kind}_{change}", "secret": ref} for ref, _ in sorted(refs))
+        replaced = {ref for ref in before.keys() & after.keys() if before[ref] != after[ref]}
+        told = {"removed": before.keys() - after.keys(), "added": after.keys() - before.keys(), "replaced": replaced}
+        yield from (
+            {"change": f"{kind}_{change}", "secret": ref} for change, refs in told.items() for ref in sorted(refs)
+        )
     if gone.node_ascii != come.node_ascii:
         yield {"change": "node_ascii_on" if come.node_ascii else "node_ascii_off"}
     if gone.keep_for != come.keep_for:
-        yield {"change": "keep_for", "seconds": _seconds(come.keep_for)}
-    for setting, to in _others(gone, come):
-        yield {"change": setting, "to": to}
+        yield {"change": "keep_for", "from": _seconds(gone.keep_for), "seconds": _seconds(come.keep_for)}
+    for setting, was, to in _others(gone, come):
+        yield {"change": setting, "from": was, "to": to}
 
 
-def _others(gone: Configured, come: Configured) -> Iterator[tuple[str, str | float | None]]:
-    """The settings that differ, and what they are now; None where one is no longer set."""
+def _others(gone: Configured, come: Configured) -> Iterator[tuple[str, str | float | None, str | float | None]]:
+    """The settings that differ, what they were and what they are now; None where one is not set."""
     if gone.settings is None or come.settings is None:
         return
     for setting in sorted({*gone.settings, *come.settings}):
-        to = come.settings.get(setting)
-        if to != gone.settings.get(setting):
-            yield setting, to
+        before, to = gone.settings.get(setting), come.settings.get(setting)
+        if to != before:
+            yield setting, before, to
 
 
 def _seconds(duration: int | None) -> int | None:
