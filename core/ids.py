@@ -4,6 +4,7 @@ A provider's id may be an e-mail address; what we make of it may stand in paths 
 nobody without the secret can guess it back.
 """
 
+import re
 from base64 import b32encode
 from functools import lru_cache
 
@@ -14,6 +15,15 @@ PREFIXES = {"session": "ses", "measurement": "mea", "action": "act", "device": "
 
 KEY_BYTES = (16, 21)
 """How long a key is: without the second before it, and with it."""
+
+
+_NAME = re.compile(r"[a-z2-7]{26}")
+
+
+def is_id(text: str, kind: str) -> bool:
+    """Whether a text has the form of our ids of a kind."""
+    prefix, _, name = text.partition("_")
+    return prefix == PREFIXES[kind] and _NAME.fullmatch(name) is not None
 
 
 class Ids:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import click
 from adapters.cli.commands import Commands, Failed, Keeping, Wrong, config_option, database_option, json_option
 from adapters.cli.keeping import by_option, certify, counts, dry_option, keeping, progress, reason_option, words
 from adapters.sql import OWN, Erasable, Unretractable
+from core.ids import PREFIXES, is_id
 
+STREAMS = ("session", "action", "device", "registration")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -53,6 +56,8 @@ def erase(
     with the log's key, says what was erased, when and why.
     """
     _check_choice(sessions + streams, user, source, before)
+    _check_ids("--session", sessions, ("session",))
+    _check_ids("--stream", streams, STREAMS)
     if user == "-" and not (yes or dry_run):
         raise Wrong("--user -: the id comes by standard input, where nobody can answer: add --yes, or --dry-run first")
     with keeping(commands, config, database) as opened:
@@ -104,6 +109,17 @@ def _check_choice(streams: tuple[str, ...], user: str | None, source: str | None
         raise Wrong("what Hookfold recorded about itself stays")
     if sum((bool(streams), user is not None, source is not None)) != 1:
         raise Wrong("say one: --session or --stream, --user, or --source with --before")
+
+
+def _check_ids(option: str, ids: tuple[str, ...], kinds: Sequence[str]) -> None:
+    """Raises Wrong: of a provider's id nothing would be found, which reads as if nothing were there."""
+    for one in ids:
+        if not any(is_id(one, kind) for kind in kinds):
+            wanted = ", ".join(f"{PREFIXES[kind]}_…" for kind in kinds)
+            raise Wrong(
+                f"{option} {one}: this is no id of ours ({wanted}). /v1/sessions?session_id={one} gives ours for the "
+                "provider's id of a session; --user takes the provider's id of a user"
+            )
 
 
 def _found(

@@ -132,6 +132,15 @@ def test_what_is_older_than_its_source_may_be_kept_goes(
         assert note.opened(certificate, app.commands().key(house), check).text.startswith(HEAD)
 
 
+@pytest.mark.parametrize("option", ["--session", "--stream"])
+def test_a_providers_id_where_ours_is_wanted_is_no_answer_that_nothing_is_there(house: Settings, run: Run, option: str):
+    done = run("erase", option, START["sessionId"], "--reason", "asked for", "--yes")
+
+    assert done.exit_code == 2
+    assert f"{option} {START['sessionId']}: this is no id of ours (ses_…" in done.stderr
+    assert f"/v1/sessions?session_id={START['sessionId']}" in done.stderr
+
+
 def test_an_event_is_retracted_once(house: Settings, run: Run):
     first = run("retract", 1, "--reason", "forged")
     second = run("retract", 1, "--reason", "forged")
