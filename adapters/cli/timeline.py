@@ -1,7 +1,8 @@
 """`hookfold audit timeline` and `hookfold audit completeness`: the query API's answers, in the terminal."""
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,21 +82,28 @@ def completeness(
     Lost is what is missing, never ended, is overdue or contradicted. What came late or twice is irregular: it is in its
     place, and the states are those that it would have had in time. A source may be silent because nobody uses it.
     """
+    lost_alone = asked.pop("lost") is not None
     given = {key: str(value) for key, value in asked.items() if value is not None}
     with errors_in_one_line(), commands.asking(settings(config, database)) as ask:
         sources: list[Any] = []
         losing, irregular = 0, 0
+        examined: Counter[str] = Counter()
         for page in _pages(ask, "/v1/audit/completeness", given | {"limit": "100"}):
             sources = page["sources"]
             _check_there(sources)
+            examined.update(page["examined"])
             for item in page["data"]:
                 losing += item["lost"] > 0
-                irregular += item["lost"] == 0
-                click.echo("\n".join(_lines(item, as_json=as_json)))
+                irregular += item["irregular"]
+                if told := _lost_of(item) if lost_alone else item:
+                    click.echo("\n".join(_lines(told, as_json=as_json)))
     silent = [one for one in sources if one["derived"]["silent"]]
     for one in sources if as_json else silent:
         click.echo(json.dumps(one) if as_json else f"source {one['source']}  {_heard(one)}")
-    counts = f"{counted(irregular, 'is', 'are')} irregular, {counted(len(silent), 'source is', 'sources are')} silent"
+    counts = (
+        f"{counted(irregular, 'finding is', 'findings are')} irregular, "
+        f"{counted(len(silent), 'source is', 'sources are')} silent; looked at {_counts(examined)}"
+    )
     if losing:
         raise Failed(f"{counted(losing, 'session or action', 'sessions and actions')} lost something, {counts}")
     click.echo(f"nothing is lost, {counts}", err=True)
@@ -106,6 +114,16 @@ def _check_there(sources: list[Any]) -> None:
     for one in sources:
         if one["provider"] is None and one["last_received_at"] is None:
             raise Wrong(f"--source: there is no source {one['source']} in configuration or log")
+
+
+def _lost_of(item: dict[str, Any]) -> dict[str, Any] | None:
+    """The item without what is only irregular; None where nothing of it is lost."""
+    return item | {"findings": [one for one in item["findings"] if one["lost"]]} if item["lost"] else None
+
+
+def _counts(examined: Mapping[str, int]) -> str:
+    """`2 sessions, 3 measurements, 0 actions`."""
+    return ", ".join(counted(examined.get(kind, 0), kind) for kind in ("session", "measurement", "action"))
 
 
 def _path_of(name: str) -> str:

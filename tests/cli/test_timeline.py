@@ -13,6 +13,7 @@ import app
 from adapters.cli import command_line
 from adapters.config import load, write_template
 from adapters.sql import Entry
+from core.ids import Ids
 from wiring.opening import open_parts
 from wiring.parts import Parts
 
@@ -25,17 +26,24 @@ def session(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch)
     """Our id of a session with a hole in it."""
     monkeypatch.setenv("HOOKFOLD_DATABASE_URL", database_url)
     write_template(elsewhere / "hookfold.toml")
+    ids = _send([("scan", 0), ("scan", 3)])
+    return ids.of("session", "clinic", "scan")
+
+
+def _send(events: list[tuple[str, int]]) -> Ids:
+    """Events by session and number: of these, 3 is the start of a measurement."""
     parts = open_parts(load(None, os.environ))
     log = parts.log()
-    for number, event in [(0, "WMS_LOADED"), (3, "MEASUREMENT_STARTED")]:
-        log.append([_entry(parts, {"sequence": number, "event": event, "timestamp": DAY + number})])
+    for name, number in events:
+        event = "MEASUREMENT_STARTED" if number == 3 else "WMS_LOADED"
+        log.append([_entry(parts, {"sessionId": name, "sequence": number, "event": event, "timestamp": DAY + number})])
     log.close()
     parts.engine.dispose()
-    return parts.ids.of("session", "clinic", "scan")
+    return parts.ids
 
 
 def _entry(parts: Parts, document: dict[str, Any]) -> Entry:
-    body, provider = json.dumps({"sessionId": "scan", **document}).encode(), parts.providers["clinic"]
+    body, provider = json.dumps(document).encode(), parts.providers["clinic"]
     reading = provider.read(body)
     identity = provider.identity([], body, reading)
     return Entry("clinic", DAY * 1_000_000, [], body, "file:x", identity, reading, provider.keyed_by_body)
@@ -105,7 +113,8 @@ def test_completeness_is_told_and_exits_with_1_where_anything_is_wrong(run: Run,
 
     assert told.exit_code == 1
     assert "missing at 2: sequence 1-2 missing" in told.stdout
-    assert "1 session or action lost something, 0 are irregular, 0 sources are silent" in told.stderr
+    assert "1 session or action lost something, 0 findings are irregular, 0 sources are silent" in told.stderr
+    assert "looked at 1 session, 1 measurement, 0 actions" in told.stderr
     assert lines[0]["id"] == session
     assert lines[-1]["source"] == "clinic"
     assert (whole.exit_code, whole.stdout) == (0, "")
@@ -117,7 +126,32 @@ def test_a_silent_source_wakes_nobody(run: Run, session: str):
 
     assert (everything.exit_code, lost.exit_code) == (0, 0), everything.output
     assert "source clinic  silent since" in everything.stdout
-    assert "nothing is lost, 0 are irregular, 1 source is silent" in everything.stderr
+    assert "nothing is lost, 0 findings are irregular, 1 source is silent" in everything.stderr
+
+
+def test_of_a_session_that_is_not_there_nothing_is_said_to_be_whole(run: Run, session: str):
+    absent, there = run("completeness", "--session-id", "scam"), run("completeness", "--session-id", "scan")
+
+    assert (absent.exit_code, absent.stdout) == (1, "")
+    assert "no such session" in absent.stderr
+    assert "nothing is lost" not in absent.stderr
+    assert "looked at 1 session, 1 measurement" in there.stderr
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_what_is_lost_alone_is_told_without_what_is_irregular_which_is_counted(
+    run: Run, session: str, form: tuple[str, ...]
+):
+    _send([("scan", 2), ("twice", 0), ("twice", 2), ("twice", 1)])
+
+    everything, lost = run("completeness", *form), run("completeness", "--lost", *form)
+
+    assert "late" in everything.stdout
+    assert "late" not in lost.stdout
+    assert "missing" in lost.stdout
+    for one in (everything, lost):
+        assert "1 session or action lost something, 2 findings are irregular" in one.stderr
+        assert "looked at 2 sessions, 1 measurement, 0 actions" in one.stderr
 
 
 def test_a_source_that_nobody_knows_is_no_silent_source(run: Run, session: str):

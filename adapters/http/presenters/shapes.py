@@ -341,9 +341,10 @@ class SourceHealth(msgspec.Struct, kw_only=True):
 
 
 class Completeness(msgspec.Struct):
-    """Every source, and a page of what is not whole."""
+    """Every source, and a page of what is not whole. `examined`: by kind, how many the page looked at."""
 
     sources: list[SourceHealth]
+    examined: dict[str, int]
     data: list[Incomplete]
     next_cursor: str | None
 

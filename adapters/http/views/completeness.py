@@ -3,12 +3,14 @@
 And sources gone silent.
 """
 
+from collections import Counter
 from functools import partial
 from typing import Any
 
 from adapters.config import Scope
 from adapters.http.framework import queries
 from adapters.http.framework.api import Api
+from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask, Listing, Routes
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, given
@@ -36,13 +38,18 @@ def completeness(ask: Ask[queries.Completeness]) -> Listing[shapes.Incomplete]:
     clocks = clocks_of(ask) or ask.api.as_of.clocks()
     kind, before = ask.after or (_KINDS[0], None)
     rows, left = rows_of(ask, _wanted(ask, kind, before))
+    if ask.query.session_id and not (rows or left or ask.after):
+        raise NotFound("no such session: session_id is the provider's id of it")
     found: list[shapes.Incomplete] = []
+    examined: Counter[str] = Counter()
     for row in rows:
-        found += _incomplete(ask, row, clocks)
+        state = state_of(row)
+        examined.update({kind: 1, "measurement": getattr(state, "begun", 0)})
+        found += _incomplete(ask, row, state, clocks)
         if len(found) == ask.query.limit:
             left = row.opened
             break
-    page = partial(shapes.Completeness, _sources(ask, clocks))
+    page = partial(shapes.Completeness, _sources(ask, clocks), dict(examined))
     return Listing(found, _following(ask, kind, left), page)
 
 
@@ -62,8 +69,8 @@ def _wanted(ask: Ask[queries.Completeness], kind: str, before: int | None) -> Wa
     return WantedStreams(kind=kind, fingerprints=(), limit=limit, before=before, sources=named, streams=streams)
 
 
-def _incomplete(ask: Ask[queries.Completeness], row: Projected, clocks: Clocks) -> list[shapes.Incomplete]:
-    api, state = ask.api, state_of(row)
+def _incomplete(ask: Ask[queries.Completeness], row: Projected, state: Any, clocks: Clocks) -> list[shapes.Incomplete]:
+    api = ask.api
     conflicts = [int(position) for position in row.conflicts.split(",") if position]
     find = partial(findings, row.machine, state, ask.now, settings_of(api, row.source), conflicts)
     lost = sum(one.times for one in find() if one.lost)

@@ -79,6 +79,16 @@ def test_a_finding_says_where_and_of_which_measurement(busy: House):
     assert (missing["position"], missing["detail"]) == (4, "sequence 1-2 missing")
 
 
+def test_a_session_that_is_not_there_is_not_told_as_whole(busy: House):
+    whole = busy.get(PATH, session_id="whole")
+
+    assert (whole["data"], whole["examined"]) == ([], {"session": 1, "measurement": 0})
+    assert busy.get(PATH, source="clinic")["examined"] == {"session": 2, "measurement": 1}
+    assert "no such session" in busy.problem(PATH, 404, session_id="wholly")["detail"]
+    assert "no such session" in busy.problem(PATH, 404, session_id="whole", source="energy")["detail"]
+    assert "no such session" in busy.problem(PATH, 404, session_id="scan", known_at_position=2)["detail"]
+
+
 def test_now_decides_what_is_overdue(busy: House):
     found = everything(busy, now="2023-11-14T22:13:30Z")
 
