@@ -34,9 +34,16 @@ def read_with(read: Callable[[Document], Reading], body: bytes) -> Reading | Unr
     return reading
 
 
+def required(document: Document, name: str) -> Any:
+    """What stands in a field that the type requires, be it null."""
+    if name not in document:
+        raise UnusableFieldError(f"{name} is missing")
+    return document[name]
+
+
 def identifier(document: Document, name: str) -> str:
     """The id in a field that the type requires."""
-    value = document.get(name)
+    value = required(document, name)
     if type(value) is str and usable_id(value):
         return value
     raise UnusableFieldError(f"{name} is not an id: a string of 1 to 512 characters, without NUL and lone surrogates")
@@ -49,7 +56,7 @@ def identifier_if_any(document: Document, name: str) -> str | None:
 
 def text(document: Document, name: str) -> str:
     """The string in a field that the type requires."""
-    value = document.get(name)
+    value = required(document, name)
     if type(value) is not str:
         raise UnusableFieldError(f"{name} is not a string")
     return value

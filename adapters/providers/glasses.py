@@ -18,6 +18,7 @@ from adapters.providers.fields import (
     iso_moment,
     read_with,
     renamed,
+    required,
     text,
     type_word,
     unknown_type,
@@ -93,7 +94,7 @@ def _read(document: Document) -> Reading:
     if require is None:
         return _unknown(document, word)
     session_id, user_id = identifier(document, "sessionId"), identifier(document, "userId")
-    occurred_at, notes = iso_moment(document.get("timestamp"), "timestamp")
+    occurred_at, notes = iso_moment(required(document, "timestamp"), "timestamp")
     require(document)
     data = {"session_id": session_id, "user_id": user_id, **renamed(document, _OPTIONAL)}
     if word not in _OF_REGISTRATIONS:
@@ -134,7 +135,7 @@ def _a_url(document: Document) -> None:
 
 def _a_registration(document: Document) -> None:
     text(document, "packageName")
-    urls = document.get("serverUrls")
+    urls = required(document, "serverUrls")
     if type(urls) is not list or any(type(url) is not str for url in urls):
         raise UnusableFieldError("serverUrls is not a list of strings")
 

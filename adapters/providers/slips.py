@@ -32,11 +32,11 @@ def meant(provider: type[Provider], read: Callable[[bytes], Reading | Unreadable
     slips += [slip for place in _places(document) for slip in _retype(place, provider, types)]
     if not slips:
         return None
-    told = ", ".join(f"`{meant}` for `{sent}`" for sent, meant in dict.fromkeys(slips))
+    told = "rename " + ", ".join(f"`{sent}` to `{meant}`" for sent, meant in dict.fromkeys(slips))
     again = read(json.dumps(document).encode())
     if isinstance(again, Reading) and again.known:
-        return f"with {told} it would be read as {again.type}"
-    return f"the documented names are {told}"
+        return f"{told}: it would then be read as {again.type}"
+    return told
 
 
 def _places(document: Document) -> Iterator[Document]:

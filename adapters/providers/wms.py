@@ -20,6 +20,7 @@ from adapters.providers.fields import (
     body_identity,
     identifier,
     read_with,
+    required,
     type_word,
     unknown_type,
 )
@@ -150,10 +151,10 @@ def _read_as_documented(body: bytes) -> Reading | None:
 def _read(document: Document) -> Reading:
     session_id = identifier(document, "sessionId")
     word = type_word(document, "event")
-    sequence = document.get("sequence")
+    sequence = required(document, "sequence")
     if type(sequence) is not int or sequence < 0:
         raise UnusableFieldError("sequence is not an integer from 0")
-    occurred_at = _occurred_at(document.get("timestamp"))
+    occurred_at = _occurred_at(required(document, "timestamp"))
     return _reading(session_id, word, sequence, occurred_at, document.get("payload"), document.get("severity"))
 
 

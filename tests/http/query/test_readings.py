@@ -15,6 +15,10 @@ def positions(house: House, **asked: Any) -> list[int]:
     return [event["position"] for event in house.get("/v1/events", **asked)["data"]]
 
 
+def renamed(document: dict[str, Any], name: str, to: str) -> dict[str, Any]:
+    return {to if field == name else field: value for field, value in document.items()}
+
+
 def test_events_are_filtered_by_how_they_could_be_read(house: House):
     house.send("energy", ACTION, key="m-1")
     house.send("energy", pushed("a-2"), key="m-2")
@@ -32,14 +36,14 @@ def test_events_are_filtered_by_how_they_could_be_read(house: House):
 
 def test_an_event_of_the_wrong_shape_tells_what_would_have_been_read(house: House):
     house.send("energy", ACTION, key="m-1")
-    house.send("clinic", {**wms("scan", 0), "sessionId": None, "session_id": "scan"})
+    house.send("clinic", renamed(wms("scan", 0), "sessionId", "session_id"))
 
     unknown, undecodable = house.get("/v1/events/1")["notes"], house.get("/v1/events/2")["notes"]
 
-    assert unknown[-1] == "with `actionId` for `action_id` it would be read as push.completed"
+    assert unknown[-1] == "rename `action_id` to `actionId`: it would then be read as push.completed"
     assert undecodable == [
-        "sessionId is not an id: a string of 1 to 512 characters, without NUL and lone surrogates",
-        "with `sessionId` for `session_id` it would be read as WMS_LOADED",
+        "sessionId is missing",
+        "rename `session_id` to `sessionId`: it would then be read as WMS_LOADED",
     ]
 
 
@@ -72,7 +76,7 @@ def test_the_kept_refusal_of_an_unsigned_body_tells_what_was_meant(house: House)
 
     (rejection,) = house.get("/v1/rejections")["data"]
 
-    assert rejection["hint"].endswith("; the documented names are `sessionId` for `session_id`")
+    assert rejection["hint"].endswith("; rename `session_id` to `sessionId`")
 
 
 def test_readings_and_refusals_are_counted_and_a_line_a_minute_tells_of_them(house: House):

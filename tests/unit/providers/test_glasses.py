@@ -205,3 +205,12 @@ def test_a_retry_is_the_same_bytes_and_the_same_event():
 def test_an_unsigned_provider_has_no_key():
     with pytest.raises(ValueError, match="signs nothing"):
         provider("augmentos").key_of("secret")
+
+
+@pytest.mark.parametrize(
+    "field", ["type", "sessionId", "userId", "timestamp", "registrationId", "packageName", "serverUrls"]
+)
+def test_a_field_that_is_not_there_is_told_as_missing(read, field):
+    without = {name: value for name, value in REGISTERED.items() if name != field}
+
+    assert read(without) == Unreadable(f"{field} is missing")

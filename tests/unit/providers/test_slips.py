@@ -27,33 +27,41 @@ def without(document: dict[str, Any], name: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("provider", "document", "told"),
     [
-        ("amps", {"action_id": "a"}, "with `actionId` for `action_id` it would be read as push.completed"),
+        ("amps", {"action_id": "a"}, "rename `action_id` to `actionId`: it would then be read as push.completed"),
         (
             "amps",
             {"type": "Push-Failed", "actionId": "a"},
-            "with `push.failed` for `Push-Failed` it would be read as push.failed",
+            "rename `Push-Failed` to `push.failed`: it would then be read as push.failed",
         ),
-        ("amps", {"data": {"ActionID": "a"}}, "with `actionId` for `ActionID` it would be read as push.completed"),
+        (
+            "amps",
+            {"data": {"ActionID": "a"}},
+            "rename `ActionID` to `actionId`: it would then be read as push.completed",
+        ),
         (
             "wms",
             without(WMS, "sessionId", session_id="s"),
-            "with `sessionId` for `session_id` it would be read as WMS_LOADED",
+            "rename `session_id` to `sessionId`: it would then be read as WMS_LOADED",
         ),
-        ("wms", WMS | {"event": "wms.loaded"}, "with `WMS_LOADED` for `wms.loaded` it would be read as WMS_LOADED"),
+        (
+            "wms",
+            WMS | {"event": "wms.loaded"},
+            "rename `wms.loaded` to `WMS_LOADED`: it would then be read as WMS_LOADED",
+        ),
         (
             "wms",
             WMS | {"event": "SCAN_COMPLETED", "payload": {"measurement_id": "m"}},
-            "with `measurementId` for `measurement_id` it would be read as SCAN_COMPLETED",
+            "rename `measurement_id` to `measurementId`: it would then be read as SCAN_COMPLETED",
         ),
         (
             "mentraos",
             without(START, "userId", user_id="u"),
-            "with `userId` for `user_id` it would be read as session_request",
+            "rename `user_id` to `userId`: it would then be read as session_request",
         ),
         (
             "wms",
             {"session_id": "s", "Sequence": 1},
-            "the documented names are `sessionId` for `session_id`, `sequence` for `Sequence`",
+            "rename `session_id` to `sessionId`, `Sequence` to `sequence`",
         ),
     ],
 )

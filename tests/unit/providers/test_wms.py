@@ -158,6 +158,11 @@ def test_a_session_keeps_its_id_exactly(session):
     assert read(sessionId=session).provider_id == session
 
 
+@pytest.mark.parametrize("field", ["sessionId", "event", "sequence", "timestamp"])
+def test_a_field_that_is_not_there_is_told_as_missing(field):
+    assert read(**{field: "absent"}) == Unreadable(f"{field} is missing")
+
+
 @pytest.mark.parametrize("measurement", ["", 5, "x" * 513, "a\0b", "\udfff", {}])
 def test_a_measurement_that_is_no_id_is_unreadable(measurement):
     assert isinstance(read(event="PAGE_UNLOADED", payload={"measurementId": measurement}), Unreadable)
