@@ -112,6 +112,8 @@ class Listener:
 
     def _state(self, event: Line) -> Line:
         """The present one, unless something came behind the event; nothing where it is not to be had, as of erased."""
+        if (event["source"], event["type"]) == ("hookfold", "forwarded"):
+            return self._forwarded(event["position"])
         kind = _STREAMS.get((event["stream"] or "").partition("_")[0])
         if kind is None:
             return {}
@@ -120,6 +122,11 @@ class Listener:
         if told.get("position") != event["position"]:
             told = self._told(path, then) or {}
         return {name: told.get(name) for name in ("state", "outcome")} if told else {}
+
+    def _forwarded(self, position: int) -> Line:
+        """What a handler answered, or why there was no answer; and of which source it is."""
+        data = (self._told(f"/v1/events/{position}", {}) or {}).get("data", {})
+        return {"forwarded": {name: data.get(name) for name in ("source", "status", "failure")}} if data else {}
 
     def _told(self, path: str, given: dict[str, str]) -> Any:
         status, body = self._ask(path, given)
@@ -151,6 +158,8 @@ def _told(line: Line) -> str:
     reading = "" if line["reading"] == "ok" else click.style(str(line["reading"]), fg="yellow")
     state = click.style(str(line["state"]), bold=True) if line.get("state") else ""
     outcome = line.get("outcome") or ""
+    if forwarded := line.get("forwarded"):
+        state, outcome = str(forwarded["failure"] or forwarded["status"]), forwarded["source"]
     parts = [_plain(line["type"] or ""), _plain(name), reading, f"-> {state}" if state else "", outcome]
     return "  ".join(filter(None, parts))
 

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Collection, Coroutine, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 import structlog
 from prometheus_client import Counter
 
-from adapters.http import SPOOLED, Door, appended, unrecorded
+from adapters.http import SPOOLED, Door, Quiet, appended, unrecorded
+from adapters.providers import Outcome
 from adapters.server.handler import Handler, HandlerRequest
 from adapters.server.link import Link, outcome_of
 from adapters.server.outcomes import HandedOn, counted_as
@@ -56,6 +58,7 @@ class Forwarding:
         self._door = door
         self._link = link
         self._recorder = recorder
+        self._quiet = cache(lambda _source, _counted: Quiet())
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __contains__(self, source: str) -> bool:
@@ -150,11 +153,21 @@ class Forwarding:
         outcome = await handler.answer(prepared, marks, respond, arrived + handler.target.within)
         if forward is not None:
             forward.end(outcome)
-        FORWARDS.labels(item.source, counted_as(outcome)).inc()
+        self._count(item.source, outcome, receipt.position, session=handler.target.session)
         if isinstance(item, Entry) and item.sealed is not None:
             where, session = (item.source, receipt.position), handler.target.session
             handed = HandedOn(*where, item.sealed.key, item.reading, receipt.verdict, session=session)
             await self._record(*where, handed.entry(self._recorder, outcome))
+
+    def _count(self, source: str, outcome: Outcome, position: int, *, session: bool) -> None:
+        counted = counted_as(outcome)
+        FORWARDS.labels(source, counted).inc()
+        if outcome.succeeded or not (count := self._quiet(source, counted).count()):
+            return
+        where = f"source={source}&type=handler_failed" if session else "source=hookfold&type=forwarded"
+        told: dict[str, Any] = {"outcome": counted, "status": outcome.status, "count": count, "position": position}
+        mend = f"look at the handler behind forward_to; /v1/events?{where} tells what it answered to each"
+        _logger.warning("handler_failed", source=source, **told, mend=mend)
 
     async def _record(self, source: str, position: int, entry: Entry) -> None:
         """The same entry again is known by its key: what was committed without our hearing of it is not doubled."""

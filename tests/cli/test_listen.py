@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 import app
 from adapters.cli import command_line
 from adapters.config import load, write_template
-from adapters.sql import Entry, Log, Rejection
+from adapters.sql import Entry, Log, Receipt, Recorder, Rejection
 from wiring.opening import open_parts
 from wiring.parts import Parts
 
@@ -34,6 +34,9 @@ class Recorded:
         reading = provider.read(body)
         identity = provider.identity([], body, reading)
         return Entry(source, DAY * 1_000_000, [], body, "file:x", identity, reading, provider.keyed_by_body)
+
+    def append(self, entry: Entry) -> Receipt:
+        return self.log.append([entry])[0]
 
     def reject(self) -> None:
         self.log.append([Rejection("clinic", DAY, [], b"{}", 2, 401, "signature_mismatch", "no secret made it")])
@@ -90,3 +93,14 @@ def test_a_terminal_gets_colours(run: Callable[..., Result], recorded: Recorded)
     told = CliRunner().invoke(command_line(app.commands()), ["listen", "--after", "0", "--limit", "1"], color=True)
 
     assert click.style("new      ", fg="green") in told.stdout
+
+
+def test_what_a_handler_answered_is_told_with_the_source_that_it_is_of(run: Callable[..., Result], recorded: Recorded):
+    recorder = Recorder(recorded.append, lambda: DAY * 1_000_000, "http")
+    recorder.record("forwarded", source="clinic", status=500, failure=None)
+    recorder.record("forwarded", source="energy", status=None, failure="unreachable")
+
+    first, second = run("--after", 3, "--limit", 2).stdout.splitlines()
+
+    assert first.split()[3:] == ["hookfold", "forwarded", "->", "500", "clinic"]
+    assert second.split()[3:] == ["hookfold", "forwarded", "->", "unreachable", "energy"]

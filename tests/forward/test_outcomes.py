@@ -6,7 +6,7 @@ from adapters.providers import Outcome, outcome_body, read_outcome, sign_svix
 from adapters.server import forwarding
 from core.event import Reading, Unreadable
 from tests.support.handler import Handler
-from tests.support.house import SECRET, House, pushed
+from tests.support.house import SECRET, House, pushed, wms
 from tests.support.proxied import proxied
 from tests.support.receivers import svix_webhook
 
@@ -81,3 +81,19 @@ def test_a_handler_may_verify_again_what_hookfold_verified(small_house: House, b
     names = {name.decode(): value.decode() for name, value in heard.headers.items()}
     svix_webhook(SECRET).verify(heard.body, names)
     assert heard.body == body
+
+
+def test_a_handler_that_fails_is_told_in_a_line_a_minute_for_each_source_and_outcome(small_house, behind, capsys):
+    behind.answer = b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"
+    body = json.dumps(wms("scan", 0)).encode()
+
+    with proxied(small_house, behind) as proxy:
+        assert [proxy.scan(body), proxy.scan(body), proxy.deliver()] == [500, 500, 500]
+        proxy.recorded(6)
+
+    clinic, captions = [line for line in capsys.readouterr().out.splitlines() if "handler_failed " in line]
+    assert "source=clinic" in clinic
+    assert "outcome=5xx" in clinic
+    assert "status=500" in clinic
+    assert "/v1/events?source=hookfold&type=forwarded" in clinic
+    assert "/v1/events?source=captions&type=handler_failed" in captions
