@@ -9,7 +9,7 @@ import pytest
 from adapters.sql import TemporalReads
 from core.clocks import Clocks
 from tests.console.conftest import Desk
-from tests.console.test_pages import scan
+from tests.console.test_pages import SCAN, scan
 from tests.support.house import pushed, start, stop, wms
 
 
@@ -50,6 +50,22 @@ def test_a_gap_a_late_arrival_and_a_new_run_stand_in_the_timeline(one_desk: Desk
     assert looks(closed, "lane-run") == 1
     assert "late" in closed.text
     assert "Run 2" in closed.text
+
+
+def test_a_measurement_that_has_not_ended_is_told_neither_as_over_nor_as_complete(one_desk: Desk):
+    for number, event in enumerate((*SCAN[:5], "MEASUREMENT_STARTED")):
+        one_desk.send("clinic", wms("visit-1", number, event, number))
+    left = next(one for one in one_desk.get("/v1/measurements")["data"] if one["started_at"].endswith("24.000000Z"))
+    path = f"/measurements/{left['id']}"
+
+    page, report, rows = (one_desk.look(at) for at in (path, f"{path}/report", "/measurements"))
+
+    assert (left["state"], left["ended_at"], left["complete"]) == ("started", None, True)
+    assert "it is over" not in page.text
+    assert "What it waits for Nothing: it has not ended, but its session is no longer in it." in page.text
+    for told in (page, report):
+        assert "Complete no number is missing so far; it has not ended" in told.text
+    assert "so far" in rows.text
 
 
 def test_every_event_opens_to_its_clocks_its_rule_and_what_verified_it(one_desk: Desk):

@@ -132,8 +132,8 @@ class Measurement(msgspec.Struct, kw_only=True):
     """A measurement.
 
     `session` is our id; `steps` tells when each event of it occurred; `complete`: no hole in its part of the
-    sequence, from its start to its end. `snr` holds the newest 200 chunks of `snr_count`, `anomalies` the newest 100 of
-    those that `anomaly_counts` counts by kind.
+    sequence, from its start to its end, or so far. `snr` holds the newest 200 chunks of `snr_count`, `anomalies` the
+    newest 100 of those that `anomaly_counts` counts by kind.
     """
 
     id: Ours
