@@ -216,9 +216,12 @@ def _ask_first(settings: Settings) -> None:
     while not is_begun(settings.database_url):
         if time.monotonic() > deadline:
             there = " and ".join(one.ref.removeprefix("file:") for one in found)
+            back = "put it back (with its -wal)"
+            if settings.database_url.startswith("postgresql"):
+                back = "put it back, take it along from another database (`hookfold import`)"
             mend = (
-                f"there is no log, but {there} of one are there: if it was moved or removed, put it back (with its "
-                "-wal), or name it; to begin an empty one, `hookfold db new`"
+                f"there is no log, but {there} of one are there: if it was moved or removed, {back}, or name it; "
+                "to begin an empty one, `hookfold db new`"
             )
             raise ConfigError("environment", _URL, mend)
         time.sleep(0.05)

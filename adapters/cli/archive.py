@@ -31,6 +31,7 @@ from core.words import counted
 
 _CSV = ("states", "timelines")
 
+_WITH_OWN = "`hookfold export --with-own` takes Hookfold's own entries along"
 _LINES = {
     "kept": ("event imported with its position", "events imported with their positions"),
     "appended": ("event appended with a new position", "events appended with new positions"),
@@ -46,8 +47,8 @@ _LINES = {
         "streams erased in the exported log but not in this one: erase them here, too (hookfold audit erase)",
     ),
     "placeholders": (
-        "position filled with a placeholder for an entry that is not in the export",
-        "positions filled with placeholders for entries that are not in the export",
+        f"position filled with a placeholder for an entry that is not in the export: {_WITH_OWN}",
+        f"positions filled with placeholders for entries that are not in the export: {_WITH_OWN}",
     ),
     "deliveries": ("repeated or rejected delivery imported", "repeated or rejected deliveries imported"),
     "known_deliveries": ("delivery already in this log", "deliveries already in this log"),

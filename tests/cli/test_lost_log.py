@@ -56,8 +56,29 @@ def test_an_empty_postgresql_is_asked_for_as_well(typed: Run, elsewhere: Path, p
 
         assert result.exit_code == 2
         assert "there is no log, but" in result.stderr
+        assert "`hookfold import`" in result.stderr
+        assert "-wal" not in result.stderr
         assert typed("db", "new", "--database", second).exit_code == 0
         assert typed("serve", "--database", second).exit_code == 0
+
+
+def test_a_log_moves_from_sqlite_to_postgresql_and_is_the_same_log(
+    typed: Run, elsewhere: Path, empty_postgresql_url: str
+):
+    assert typed("serve").exit_code == 0
+    with (elsewhere / "hookfold.toml").open("a") as config:
+        config.write('[sources.more]\nprovider = "mentraos"\npackage_name = "com.example.more"\n')
+    assert typed("serve").exit_code == 0  # and records what changed
+    sqlite = f"sqlite:///{elsewhere}/var/hookfold.db"
+    assert typed("audit", "checkpoint", "--to", "kept.txt", "--database", sqlite).exit_code == 0
+
+    assert typed("export", "--with-own", "-o", "log.jsonl", "--database", sqlite).exit_code == 0
+    moved = typed("import", "log.jsonl", "--database", empty_postgresql_url)
+    assert moved.exit_code == 0, moved.output
+    assert typed("serve", "--database", empty_postgresql_url).exit_code == 0
+
+    verified = typed("audit", "verify", "--database", empty_postgresql_url, "--against", "kept.txt")
+    assert verified.exit_code == 0, verified.output
 
 
 def test_secrets_of_the_environment_tell_nothing_of_a_log(typed: Run, elsewhere: Path, monkeypatch: pytest.MonkeyPatch):
