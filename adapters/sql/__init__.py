@@ -24,6 +24,7 @@ from adapters.sql.erasure.retract import Unretractable
 from adapters.sql.log.batch_limits import batch_length
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
 from adapters.sql.log.group_commit import GroupCommit
+from adapters.sql.log.kept_deliveries import KEPT_DELIVERIES
 from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import NOBODY, OWN, Recorder, own_source
 from adapters.sql.log.seal import seal as sealed_by
@@ -92,6 +93,7 @@ from adapters.sql.transfer.import_record import record_imports
 from adapters.sql.transfer.importer import Importer, ImportItem
 
 __all__ = [
+    "KEPT_DELIVERIES",
     "LOG_KEY",
     "MOST_COUNTED",
     "NEWEST",

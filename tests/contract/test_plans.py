@@ -17,7 +17,7 @@ from adapters.http.framework import endpoints
 from adapters.http.framework.tokens import Asker
 from adapters.sql import Entry, Outbox, Reads, Settled, Tree
 from adapters.sql.erasure.erase import Eraser
-from adapters.sql.log.kept_deliveries import KEPT
+from adapters.sql.log.kept_deliveries import KEPT_DELIVERIES
 from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.replay.build import Builder
 from core import prefixes
@@ -186,7 +186,7 @@ def append_everything(house: House) -> None:
     house.send("energy", pushed("a-new", "car-new"), key="k-new")
     house.send("energy", b"{not json", key="k-raw")
     house.send("captions", start("new"))
-    house.log.append([house.entry("clinic", wms("s1", 3))] * (KEPT + 1))
+    house.log.append([house.entry("clinic", wms("s1", 3))] * (KEPT_DELIVERIES + 1))
     house.reject()
     house.log._projector.cache.forget()
     house.send("clinic", wms("s1", 10, "PAGE_UNLOADED"))

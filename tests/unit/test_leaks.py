@@ -20,6 +20,6 @@ def test_a_line_that_tells_too_much_is_found(line: str):
 
 
 def test_lines_as_they_are_meant_are_taken():
-    line = '{"event": "rejected", "reason": "signature_mismatch", "mend": "/v1/rejections?source=clinic tells why"}'
+    line = '{"event": "rejected", "reason": "signature_mismatch", "mend": "why: /v1/rejections?source=clinic"}'
 
     assert leaks(f"{line}\nhookfold_log_position 5.0\n") == []

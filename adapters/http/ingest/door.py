@@ -158,7 +158,8 @@ class Door:
         elif isinstance(item, Rejection):
             self._outcomes.rejected(item)
         else:
-            self._outcomes.recorded(item.source, outcome.verdict, _reading(item, outcome), outcome.position)
+            fault = item.reading.reason if isinstance(item.reading, Unreadable) else None
+            self._outcomes.recorded(item.source, outcome.verdict, _reading(item, outcome), outcome.position, fault)
 
     def answer(self, item: Entry | Rejection, outcome: Receipt | Exception) -> Answer:
         """What a delivery is answered once its outcome is known."""

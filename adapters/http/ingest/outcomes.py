@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import Counter
 
 from adapters.http.ingest.quiet import Quiet
-from adapters.sql import Rejection
+from adapters.sql import KEPT_DELIVERIES, Rejection
 from core.event import READINGS
 
 _logger = structlog.get_logger()
@@ -45,13 +45,20 @@ class Outcomes:
         """It waits in a file for the log."""
         self._delivery(source, "spooled").inc()
 
-    def recorded(self, source: str, verdict: str, reading: str, position: int) -> None:
-        """It is in the log, or was before. `reading`: one of READINGS."""
+    def recorded(self, source: str, verdict: str, reading: str, position: int, fault: str | None = None) -> None:
+        """It is in the log, or was before. `reading`: one of READINGS. `fault`: why the body cannot be read.
+
+        A fault names documented fields and places in the body, never a value.
+        """
         self._delivery(source, verdict).inc()
         self._reading(source, reading).inc()
         if reading != READINGS[0] and (count := self._quiet(source, reading).count()):
-            mend = f"what was wrong with the last one: /v1/events/{position}; all: /v1/events?reading={reading}"
-            _logger.warning("misread", source=source, reading=reading, position=position, count=count, mend=mend)
+            every = f"/v1/events?reading={reading}&source={source}"
+            mend = f"what was wrong with the last one, and what was meant: /v1/events/{position}; all: {every}"
+            told = {} if fault is None else {"fault": fault}
+            _logger.warning(
+                "misread", source=source, reading=reading, position=position, count=count, **told, mend=mend
+            )
 
     def rejected(self, rejection: Rejection) -> None:
         """It was refused, and is on record as that."""
@@ -59,5 +66,14 @@ class Outcomes:
         self._delivery(source, "rejected").inc()
         self._rejection(source, reason).inc()
         if count := self._quiet(source, reason).count():
-            mend = f"/v1/rejections?source={source} tells why"
+            mend = f"why: the hints under /v1/rejections?source={source}"
+            if rejection.status == _FORGED:
+                mend += _RELEASE.format(source=source)
             _logger.warning("rejected", source=source, reason=reason, status=rejection.status, count=count, mend=mend)
+
+
+_FORGED = 401
+_RELEASE = (
+    "; if a secret was wrong here, correct it: `hookfold quarantine release --source {source}` then takes what it "
+    f"turned away, the newest {KEPT_DELIVERIES:,} at most"
+)

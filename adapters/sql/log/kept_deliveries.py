@@ -8,7 +8,7 @@ from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
 from adapters.sql.log.batch import Batch
 from adapters.sql.log.delivery_numbers import LAST_DELIVERY
 
-KEPT = 1_000
+KEPT_DELIVERIES = 1_000
 """Deliveries of one verdict on record, each per source: the newest ones. Older ones are counted, duplicates and
 conflicts by event, rejections by reason."""
 
@@ -28,12 +28,13 @@ _OTHERS = Lookup(
     index="ix_deliveries_source_position",
 )
 _SURPLUS = (
-    f"SELECT delivery FROM deliveries WHERE source = ? AND verdict = ? ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT}"
+    "SELECT delivery FROM deliveries WHERE source = ? AND verdict = ? "
+    f"ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT_DELIVERIES}"
 )
 _PRUNE = "DELETE FROM deliveries WHERE source = ? AND verdict = ? AND delivery <= ?"
 _SIZES = (
     "SELECT delivery, length(body) FROM deliveries{} WHERE source = ? AND verdict = ? "
-    f"ORDER BY delivery DESC LIMIT {KEPT + 1}"
+    f"ORDER BY delivery DESC LIMIT {KEPT_DELIVERIES + 1}"
 )
 _CUT = f"UPDATE deliveries SET body = substr(body, 1, {CUT_BODY}) WHERE source = ? AND delivery = ?"
 _COUNT_DUPLICATES = (
@@ -121,7 +122,7 @@ class KeptDeliveries:
         held = 0
         for place, (delivery, size) in enumerate(self._sizes(cursor, source, "conflict")):
             held += size
-            if place == KEPT or (place and held > KEPT_BYTES):
+            if place == KEPT_DELIVERIES or (place and held > KEPT_BYTES):
                 return delivery
         return None
 

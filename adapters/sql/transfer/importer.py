@@ -16,7 +16,7 @@ from adapters.sql.database.errors import cause_of, is_for_now
 from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.dialects.dialect import Insert, Lookup, Row, Writes
 from adapters.sql.log.delivery_numbers import LAST_DELIVERY
-from adapters.sql.log.kept_deliveries import KEPT
+from adapters.sql.log.kept_deliveries import KEPT_DELIVERIES
 from adapters.sql.log.own_events import OWN
 from adapters.sql.log.writer import EVENTS, BatchWriter, Head
 from adapters.sql.projections.invalidation import Invalidator
@@ -63,7 +63,7 @@ _SAME_DELIVERY = (
 
 _OLDEST = (
     "SELECT delivery FROM deliveries WHERE source = ? AND verdict = 'duplicate' "
-    f"ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT - 1}"
+    f"ORDER BY delivery DESC LIMIT 1 OFFSET {KEPT_DELIVERIES - 1}"
 )
 _PRUNED = (
     "SELECT 1 FROM conflicts WHERE source = ? AND position = ? AND NOT EXISTS "

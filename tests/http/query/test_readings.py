@@ -96,3 +96,28 @@ def test_readings_and_refusals_are_counted_and_a_line_a_minute_tells_of_them(hou
     assert (count("deliveries", outcome="new"), count("deliveries", outcome="rejected")) == (3, 3)
     assert [(line["event"], line["count"]) for line in lines] == [("misread", 1), ("rejected", 1)]
     assert "session_paused" not in repr(lines)
+    assert lines[0]["mend"].endswith("all: /v1/events?reading=unknown_type&source=captions")
+    assert lines[1]["mend"] == "why: the hints under /v1/rejections?source=captions"
+
+
+def test_the_line_of_a_body_that_cannot_be_read_says_what_is_wrong_and_no_value_of_it(house: House):
+    door = Door(house.providers, 65_536, lambda: NOON)
+    entry = house.entry("clinic", {**wms("ann@example.com", 0), "sequence": "ann"})
+
+    with structlog.testing.capture_logs() as lines:
+        door.answer(entry, house.log.append([entry])[0])
+
+    assert lines[0]["fault"] == "sequence is not an integer from 0"
+    assert "reading=undecodable&source=clinic" in lines[0]["mend"]
+    assert "ann" not in repr(lines)
+
+
+def test_the_line_of_a_signature_that_does_not_hold_names_what_takes_it_back(house: House):
+    door = Door(house.providers, 65_536, lambda: NOON)
+
+    with structlog.testing.capture_logs() as lines:
+        through(house, door, "clinic", b"{}")
+
+    assert "/v1/rejections?source=clinic" in lines[0]["mend"]
+    assert "`hookfold quarantine release --source clinic`" in lines[0]["mend"]
+    assert "the newest 1,000 at most" in lines[0]["mend"]
