@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from adapters.sql import TemporalReads
+from adapters.sql import TemporalReads, keeper
 from core.clocks import Clocks
 from tests.console.conftest import Desk
 from tests.console.test_pages import SCAN, scan
-from tests.support.house import pushed, start, stop, wms
+from tests.support.house import NOON, pushed, start, stop, wms
 
 
 def page_of(desk: Desk, kind: str) -> str:
@@ -66,6 +66,30 @@ def test_a_measurement_that_has_not_ended_is_told_neither_as_over_nor_as_complet
     for told in (page, report):
         assert "Complete no number is missing so far; it has not ended" in told.text
     assert "so far" in rows.text
+
+
+def test_what_was_erased_is_told_as_erased_on_every_page(desk: Desk):
+    scan(desk)
+    desk.send("captions", start("ann@example.com"))
+    eraser = keeper(desk.engine, desk.code, desk.log, lambda: NOON, "command line").eraser
+    eraser.erase(eraser.of_streams([desk.ids.of("session", "clinic", "visit-1")]), "asked for")
+    (measurement,) = desk.get("/v1/measurements")["data"]
+    erasure = measurement["erased"]
+
+    session = desk.look(f"/sessions/{measurement['session']}")
+    report = desk.look(f"/measurements/{measurement['id']}/report")
+    event, kept = desk.look("/events/1"), desk.look(f"/events/{erasure - 1}")
+
+    assert "No event has moved it" not in session.text
+    assert f"by local (asked for), as event {erasure} tells." in session.text
+    assert "never given an id" not in report.text
+    assert "its id was erased" in report.text
+    assert f"bodies of it are gone, as event {erasure} tells" in report.text
+    assert "What it said was erased at" in event.text
+    assert f", as event {erasure} tells." in event.text
+    assert "Show the body" not in event.text
+    assert "Show the body" in kept.text
+    assert [desk.get(f"/v1/events/{at}")["erased"] for at in (1, erasure - 1)] == [erasure, None]
 
 
 def test_every_event_opens_to_its_clocks_its_rule_and_what_verified_it(one_desk: Desk):

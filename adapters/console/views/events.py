@@ -33,7 +33,13 @@ def add(pages: Blueprint, ask: Asking) -> None:
 
 def _page(ask: Asking, position: int, **body: Any) -> str:
     found = ask.answer("event", position=str(position))
-    return render_template("console/event.html", event=found, stream=_place(found.stream), **body)
+    erasure = _erasure(ask, found.erased) if found.erased else None
+    return render_template("console/event.html", event=found, stream=_place(found.stream), erasure=erasure, **body)
+
+
+def _erasure(ask: Asking, position: int) -> Any:
+    """The event that tells of the erasure; None for who may not see it."""
+    return ask.answer_or_why_not("event", {}, position=str(position))[0]
 
 
 def _place(stream: str | None) -> str | None:

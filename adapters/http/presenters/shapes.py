@@ -470,6 +470,7 @@ class WholeEvent(Event, kw_only=True):
 
     data: dict[str, Any]
     notes: list[str]
+    erased: ErasedBy
     duplicates: int | UnsetType = UNSET
 
 

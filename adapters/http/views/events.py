@@ -67,7 +67,8 @@ def event(ask: Ask[queries.Query]) -> shapes.WholeEvent:
         raise NotFound("no such event")
     data, notes = _said(ask.api, recorded)
     again = ask.api.reads.duplicates(OWN, recorded.position) if recorded.source == OWN else UNSET
-    return shapes.WholeEvent(**_fields(ask.api, recorded), data=data, notes=notes, duplicates=again)
+    erased = ask.api.reads.erased(recorded.position)
+    return shapes.WholeEvent(**_fields(ask.api, recorded), data=data, notes=notes, erased=erased, duplicates=again)
 
 
 @routes.one(Scope.RAW, "/v1/events/{position}/body", queries.Query, None, media="application/octet-stream")

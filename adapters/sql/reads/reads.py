@@ -189,6 +189,10 @@ class Reads:
         rows = self._rows(reads_events.one_body(position))
         return next((bytes(body) for (body,) in rows if body is not None), None)
 
+    def erased(self, position: int) -> int | None:
+        """The position of the event that tells that an event's payload was erased; None where none does."""
+        return next((at for (at,) in self._rows(reads_events.erasure_of(position))), None)
+
     def request(self, position: int) -> tuple[Headers, bytes] | None:
         """An event's headers and raw body, as they came; None where there is no such event, or it was erased."""
         rows = self._rows(reads_events.one_request(position))

@@ -136,6 +136,11 @@ def one_request(position: int) -> Select[Any]:
     )
 
 
+def erasure_of(position: int) -> Select[Any]:
+    """The position of the event that tells of the erasure of an event's payload."""
+    return select(payloads.c.erased).join_from(events, payloads, _PAYLOAD).where(events.c.position == position)
+
+
 def one_body(position: int) -> Select[Any]:
     """The raw body, found through the event: payloads are keyed by source first."""
     return select(payloads.c.body).join_from(events, payloads, _PAYLOAD).where(events.c.position == position)

@@ -69,7 +69,7 @@ def test_one_event_tells_what_its_body_says(house: House):
 
     event = house.get("/v1/events/1")
 
-    assert set(event) == FIELDS | {"session_id", "data", "notes"}
+    assert set(event) == FIELDS | {"session_id", "data", "notes", "erased"}
     assert event["data"]["details"] == "LOW_SNR"
     assert event["notes"] == []
 
