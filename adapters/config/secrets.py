@@ -1,6 +1,7 @@
 """Secrets by reference, never in the configuration itself; white space around one, or a BOM, is no part of it."""
 
 import os
+import pwd
 import re
 import secrets
 import tempfile
@@ -172,7 +173,24 @@ def _from_file(path: Path, where: Path, key: str) -> str:
         value = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigError(where, key, f"{path} cannot be read ({why}): put the secret there") from None
+        mend = _readable(path) if isinstance(error, PermissionError) else "put the secret there"
+        raise ConfigError(where, key, f"{path} cannot be read ({why}): {mend}") from None
     if not value:
         raise ConfigError(where, key, f"{path} is empty: put the secret there")
     return value
+
+
+def _readable(path: Path) -> str:
+    """What to do about a file that may not be read; its folder may hide whose it is."""
+    reader = _user(os.geteuid())
+    try:
+        return f"it belongs to {_user(path.stat().st_uid)}, and {reader} has to read it: change its owner or mode"
+    except OSError:
+        return f"{reader} may not look into its folder: change that owner or mode"
+
+
+def _user(number: int) -> str:
+    try:
+        return f"user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"user {number}"

@@ -1,12 +1,15 @@
 """Secrets come from files and the environment, and the service makes its own."""
 
 import os
+import pwd
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from adapters.config import ConfigError, Secret, load, make_secrets
+from adapters.config.secrets import resolve
 
 
 @pytest.fixture
@@ -133,3 +136,18 @@ def test_bytes_of_the_environment_that_are_no_text_are_a_key_too(service):
     odd = os.fsdecode(b"\xff" * 32)
 
     assert service('secret = "env:KEY"', KEY=odd).key == b"\xff" * 32
+
+
+def test_a_file_that_may_not_be_read_is_told_with_its_owner_and_who_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "clinic").write_text("secret")
+    monkeypatch.setattr(Path, "read_text", refuse)
+    owner, reader = (pwd.getpwuid(number).pw_name for number in ((tmp_path / "clinic").stat().st_uid, os.geteuid()))
+
+    told = rf"clinic cannot be read \(Permission denied\): it belongs to user {owner}, and user {reader} has to read it"
+    with pytest.raises(ConfigError, match=told):
+        resolve("file:clinic", tmp_path / "hookfold.toml", "sources.clinic.secrets", {})
