@@ -66,6 +66,17 @@ def test_every_file_that_is_named_is_there():
     assert [path for path in (*links, *folders) if not (HOUSE / path).exists()] == []
 
 
+def test_what_the_page_for_trouble_names_is_there():
+    page = (HOUSE / "docs/trouble.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^):]+)\)", page)
+    lines = [name for told in re.findall(r"log lines? ([^;|:]+)", page) for name in re.findall(r"`(\w+)`", told)]
+    source = "".join(path.read_text("utf-8") for one in ("adapters", "wiring") for path in (HOUSE / one).rglob("*.py"))
+
+    assert [path for path in links if not (HOUSE / "docs" / path).exists()] == []
+    assert [name for name in lines if not re.search(rf'\b{name}"', source)] == []
+    assert len(lines) > 5
+
+
 def test_every_target_that_is_named_can_be_made():
     targets = re.findall(r"^([a-z]+):", (HOUSE / "Makefile").read_text(), re.MULTILINE)
 
