@@ -27,12 +27,17 @@ def clocks_of(ask: Ask[Any]) -> Clocks | None:
     return ask.api.as_of.clocks(**asked)
 
 
-def known(kind: str, find: Callable[[], T | None]) -> T:
-    """What is found of the past. Raises NotFound where nothing was known by then, Gone where it was erased."""
+def unless_erased(kind: str, find: Callable[[], T | None]) -> T | None:
+    """What is found of the past; None where nothing was known by then. Raises Gone where it was erased."""
     try:
-        found = find()
+        return find()
     except Erased:
         raise Gone(f"the {kind} was erased: what it was earlier cannot be told any more") from None
+
+
+def known(kind: str, find: Callable[[], T | None]) -> T:
+    """What is found of the past. Raises NotFound where nothing was known by then, Gone where it was erased."""
+    found = unless_erased(kind, find)
     if found is None:
         raise NotFound(f"no such {kind}, or nothing of it by then")
     return found

@@ -10,7 +10,7 @@ from adapters.http.framework.api import Api
 from adapters.http.framework.problems import BadRequest, Gone
 from adapters.http.framework.routes import Ask
 from adapters.http.presenters import shapes
-from adapters.http.presenters.clocks import given, known
+from adapters.http.presenters.clocks import given, known, unless_erased
 from adapters.http.presenters.stream_resource import our_id, runs_of, settings_of, state_of
 from adapters.sql import Arrival, Measured, Projected
 from core import prefixes
@@ -52,7 +52,7 @@ def compared(ask: Ask[queries.Compare], kind: str, at: At, facts_of: FactsOf) ->
     """The comparison of one thing. Raises BadRequest, NotFound, Gone."""
     before, after = _both(ask)
     row, now = known(kind, lambda: at(after))
-    then = at(before)
+    then = unless_erased(kind, lambda: at(before))
     asked = _Asked(ask.api, kind, row, before, after, facts_of, ask.query.limit)
     earlier, arrivals = _of_long(asked) or _of_whole(asked)
     state = state_of(row)
