@@ -26,7 +26,7 @@ from adapters.sql import (
 )
 from core.note import Checkpoint, Key
 from wiring import appending
-from wiring.opening import begin, check_up_to_date, database, key_of, opened
+from wiring.opening import begin, check_up_to_date, database, key_of, missing_secrets, opened
 from wiring.reconciling import reconciling
 from wiring.redelivering import redelivering
 from wiring.rotation import rotate
@@ -75,9 +75,12 @@ def _back_up(url: str, target: Path) -> int:
         return back_up(engine, target)
 
 
-def _faults(url: str) -> list[str]:
+def _faults(url: str, settings: Settings | None) -> list[str]:
     with database(url) as engine:
-        return list(faults(engine))
+        found = list(faults(engine))
+        if settings is not None and revision(engine)[0] is not None:
+            found += missing_secrets(engine, settings)
+        return found
 
 
 @contextmanager

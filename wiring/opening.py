@@ -41,6 +41,8 @@ from core.note import Key
 from wiring.parts import THREADS, Parts, wire
 from wiring.signing import signing_key, with_key_in_force
 
+_SECRETS = {"secret": "secret", LOG_KEY: "signing_key"}
+"""The settings of the facts that a log was begun with."""
 _URL = "HOOKFOLD_DATABASE_URL"
 
 BEGINNING = 1.0
@@ -229,8 +231,14 @@ def _ask_first(settings: Settings) -> None:
 
 def _with_secrets(engine: Engine, settings: Settings) -> Settings:
     """The first start makes the secrets that are not there; a database that was made with others wants those back."""
-    names = {"secret": "secret", LOG_KEY: "signing_key"}
-    return make_secrets(settings, [names[fact] for fact in claims(engine) if fact in names])
+    return make_secrets(settings, [_SECRETS[fact] for fact in claims(engine) if fact in _SECRETS])
+
+
+def missing_secrets(engine: Engine, settings: Settings) -> list[str]:
+    """What a start of this database would refuse to make anew, and what to do about it."""
+    found = {_SECRETS[fact] for fact in claims(engine) if fact in _SECRETS}
+    named = {name: getattr(settings.service, name) for name in sorted(found)}
+    return [str(one.missing(f"service.{name}")) for name, one in named.items() if one.absent is not None]
 
 
 def _facts(ids: Ids, settings: Settings) -> dict[str, str]:

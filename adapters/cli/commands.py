@@ -91,7 +91,8 @@ class Commands:
     `migrate` brings a database (a URL) to the newest revision;
     `revision` gives its revision and the newest one. Each raises Unavailable (or OSError) where the database cannot be
     used, and `serve` raises ConfigError where settings and database do not belong together.
-    `back_up` copies an SQLite database (a URL) to a file and gives its size; `faults` tells what is wrong with one.
+    `back_up` copies an SQLite database (a URL) to a file and gives its size; `faults` tells what is wrong with one,
+    also with the keys that the settings name for it.
     `begin` makes an empty log, though the secrets of another one are there.
     `reconciling` opens what asks providers how their actions are, for a block.
     `redelivering` opens what sends a stored range to a handler again, for a block.
@@ -112,7 +113,7 @@ class Commands:
     revision: Callable[[str], tuple[str | None, str | None]]
     begin: Callable[[Settings], None] = not_wired
     back_up: Callable[[str, Path], int] = not_wired
-    faults: Callable[[str], list[str]] = not_wired
+    faults: Callable[[str, Settings | None], list[str]] = not_wired
     key: Callable[[Settings], Key] = not_wired
     keys: Callable[[str, Key], KeyChain] = not_wired
     rotate: Callable[[Settings, str | None], Rotated] = not_wired

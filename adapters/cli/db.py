@@ -1,6 +1,7 @@
 """`hookfold db`: the revision of the database."""
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from adapters.cli.commands import (
     json_option,
     settings,
 )
+from adapters.config import config_path
 from adapters.sql import revision_fault
 from core.words import counted
 
@@ -92,16 +94,21 @@ def backup(commands: Commands, url: str, target: Path, as_json: bool) -> None:
 
 
 @db.command()
+@config_option
 @_database
 @json_option
-@click.pass_obj
-def check(commands: Commands, url: str, as_json: bool) -> None:
-    """Tell what is wrong with the database: revision, file, triggers, missing end; exit code 1 if anything is.
+@click.pass_context
+def check(context: click.Context, config: Path | None, url: str, as_json: bool) -> None:
+    """Tell what is wrong with the database: revision, file, triggers, missing end, missing keys; exit code 1 if any.
 
-    Writes nothing. What the log says is checked by `hookfold audit verify`.
+    Writes nothing. The keys are looked for as the configuration has it; not for a copy that --database names, unless
+    --config is given, too. What the log says is checked by `hookfold audit verify`.
     """
+    commands: Commands = context.obj
+    named = context.get_parameter_source("url") is click.core.ParameterSource.COMMANDLINE
+    served = config is not None or (not named and config_path(os.environ).exists())
     with errors_in_one_line():
-        found = commands.faults(url)
+        found = commands.faults(url, settings(config, url) if served else None)
     if as_json:
         click.echo(json.dumps({"faults": found}))
     for fault in [] if as_json else found:

@@ -186,7 +186,7 @@ def _readable(path: Path) -> str:
     try:
         return f"it belongs to {_user(path.stat().st_uid)}, and {reader} has to read it: change its owner or mode"
     except OSError:
-        return f"{reader} may not look into its folder: change that owner or mode"
+        return f"{reader} may not look into its folder: change the folder's owner or mode"
 
 
 def _user(number: int) -> str:

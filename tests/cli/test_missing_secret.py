@@ -64,3 +64,19 @@ def test_who_receives_nothing_needs_no_secret_of_a_sender(typed: Run, elsewhere:
 
     assert typed(*words).exit_code == 0
     assert "clinic.secret cannot be read" in typed("serve").stderr
+
+
+def test_a_check_names_both_missing_keys_but_not_those_of_a_copy(typed: Run, elsewhere: Path, database_url: str):
+    assert typed("db", "check").exit_code == 0
+    for name in ("secret", "signing-key"):
+        (elsewhere / "var" / name).unlink()
+
+    checked = typed("db", "check")
+
+    assert checked.exit_code == 1
+    assert "2 things are wrong" in checked.stderr
+    for name in ("secret", "signing-key"):
+        assert f"var/{name}: service.{name.replace('-', '_')}: this file is missing: give it back" in checked.stdout
+        assert not (elsewhere / "var" / name).exists()
+    assert typed("db", "check", "--database", database_url).exit_code == 0
+    assert typed("db", "check", "--database", database_url, "--config", "hookfold.toml").exit_code == 1
