@@ -70,6 +70,9 @@ def verify(
     kept = [_kept(name, chain) for name in against]
     with errors_in_one_line():
         verified = commands.verify(url, found, key, kept, AuditProgress())
+    if verified.wrong is None and not as_json:
+        for name, one in zip(against, kept, strict=True):
+            click.echo(f"the checkpoint {name} over {counted(one.size, 'position')} fits")
     _tell(verified, time.monotonic() - started, as_json)
 
 
@@ -214,6 +217,9 @@ def _tell(verified: Verified, seconds: float, as_json: bool) -> None:
         if not as_json:
             click.echo(_summary(verified, seconds))
         return
+    if wrong.end:
+        missing = counted(wrong.until - wrong.position + 1, "event is missing", "events are missing")
+        raise Failed(f"{missing} at the end, and the rest is whole: {wrong.why} ({wrong.position - 1} are there)")
     where = f"position {wrong.position}"
     if wrong.until != wrong.position:
         where = f"one of the positions {wrong.position} to {wrong.until}"

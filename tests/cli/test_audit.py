@@ -118,6 +118,7 @@ def test_the_log_is_an_extension_of_a_checkpoint_that_was_kept(log: Audited, els
     from_input = audit("verify", "--against", "-", given=(elsewhere / "kept").read_text())
 
     assert (from_file.exit_code, from_input.exit_code) == (0, 0), from_file.output
+    assert f"the checkpoint {elsewhere / 'kept'} over 20 positions fits" in from_file.stdout
 
 
 def test_a_log_that_was_begun_anew_is_no_extension(log: Audited, elsewhere: Path):
@@ -128,6 +129,7 @@ def test_a_log_that_was_begun_anew_is_no_extension(log: Audited, elsewhere: Path
     alone, against = audit("verify"), audit("verify", "--against", elsewhere / "kept")
 
     assert (alone.exit_code, against.exit_code) == (0, 1)
+    assert "20 events are missing at the end, and the rest is whole" in against.output
     assert "the log ends here, and a checkpoint kept elsewhere covers 20 positions" in against.output
 
 

@@ -120,13 +120,13 @@ class _Walk:
         """What no position of the log led to. Raises Found."""
         self._check_later_checkpoints()
         self._check_count()
-        for checkpoint in self._kept:
+        self._check_foreign_rows()
+        for checkpoint in self._kept[-1:]:
             if checkpoint.size > self.head:
                 why = (
                     f"the log ends here, and a checkpoint kept elsewhere covers {counted(checkpoint.size, 'position')}"
                 )
-                raise DiscrepancyFound(self.head + 1, "log", why, until=checkpoint.size)
-        self._check_foreign_rows()
+                raise DiscrepancyFound(self.head + 1, "log", why, until=checkpoint.size, end=True)
 
     def _walk(self, after: int, end: int) -> None:
         stored = {level: self._stored_nodes(level, after, end) for level in _levels(end)}
