@@ -97,6 +97,9 @@ class LimitedReads(Reads):
     def body(self, position: int) -> bytes | None:
         return None if self.event(position) is None else super().body(position)
 
+    def erased(self, position: int) -> int | None:
+        return None if self.event(position) is None else super().erased(position)
+
     def request(self, position: int) -> tuple[Headers, bytes] | None:
         return None if self.event(position) is None else super().request(position)
 
