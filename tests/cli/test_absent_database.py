@@ -18,7 +18,7 @@ ASKING = [
     "audit bundle ses_x",
     "audit checkpoint",
     "audit completeness",
-    "audit erase --stream ses_x --reason asked",
+    "audit erase --stream ses_aaaaaaaaaaaaaaaaaaaaaaaaaa --reason asked",
     "audit proof 1",
     "audit retain",
     "audit retract 1 --reason asked",
