@@ -77,7 +77,7 @@ class Faults:
             self._standing.postgres.stop()
         else:
             self._standing.postgres.crash()
-        time.sleep(self._chance.random())
+        time.sleep(self._chance.random())  # how long it is away is the fault
         self._standing.postgres.start()
         return f"PostgreSQL {how} and started"
 
@@ -108,7 +108,7 @@ class Faults:
         """The whole temporary folder of the service goes, and is there again after a while."""
         folder = self._standing.temporary
         shutil.rmtree(folder)
-        time.sleep(self._chance.random())
+        time.sleep(self._chance.random())  # how long it is gone is the fault
         folder.mkdir(mode=0o711)
         return "temporary folder removed, and made again"
 
@@ -119,7 +119,7 @@ class Faults:
         calls, _, how = self._chance.choice(CALLS).partition(":")
         when = f"when={self._chance.randint(1, 5)}+{self._chance.randint(1, 5)}"
         with _traced(self._some(victims[name]), calls, f"{how}:{when}"):
-            time.sleep(self._chance.random())
+            time.sleep(self._chance.random())  # how long they fail is the fault
         return f"{calls} of {name}: {how}:{when}"
 
     def _processes(self) -> Mapping[str, list[int]]:
@@ -143,7 +143,7 @@ class Faults:
             with suppress(OSError, HTTPException):
                 if self._standing.service.wms(wms("refused", 0)).status == 503:
                     return "a delivery refused"
-            time.sleep(0.1)
+            time.sleep(0.1)  # no event tells that the disk is full
         return "none refused"
 
 

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from http.client import HTTPException
 from itertools import count
 from threading import Event, Thread
@@ -43,7 +44,7 @@ class Load:
         self.streamed: list[int] = []
         self.relayed: list[Delivery] = []
         self.wrong: list[str] = []
-        self._senders = [_started(lambda n=n: self._send(f"s{n}")) for n in range(SENDERS)]  # type: ignore[misc]
+        self._senders = [_started(partial(self._send, f"s{n}")) for n in range(SENDERS)]
         self._followers = [_started(self._page), _started(self._stream)]
 
     def end(self) -> None:
@@ -95,7 +96,7 @@ class Load:
             with suppress(OSError, HTTPException, AssertionError):
                 page = self._standing.service.get(f"/v1/events?after={_last(self.paged)}&limit=100")["data"]
                 self.paged += [event["position"] for event in page]
-            time.sleep(0.1)
+            time.sleep(0.1)  # a follower's pace: there may be no service to hear from
 
     def _stream(self) -> None:
         while not self._saw_all(self.streamed):
@@ -107,7 +108,7 @@ class Load:
                     self.streamed.append(message.id)
                     if self._saw_all(self.streamed):
                         return
-            time.sleep(0.1)
+            time.sleep(0.1)  # a follower's pace: there may be no service to hear from
 
     def _saw_all(self, positions: list[int]) -> bool:
         return self.last > 0 and _last(positions) >= self.last

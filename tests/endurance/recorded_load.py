@@ -13,6 +13,7 @@ from tests.upgrade.record import STEPS, pushed, step
 
 SENDERS = 4
 PAUSE = 0.02
+"""Seconds between two requests: a client's pace is part of the load, and leaves the cores to the service."""
 Identity = tuple[str, int | None]
 """A session and a sequence, or an action: what is to be in the log once."""
 
@@ -53,10 +54,10 @@ class RecordedLoad:
 
     def _work(self) -> Iterator[Callable[[], None]]:
         for sender in range(SENDERS):
-            yield lambda sender=sender: self._send(sender)  # type: ignore[misc]
+            yield partial(self._send, sender)
         for service, seen in zip(self._services, self.followed, strict=True):
-            yield lambda service=service, seen=seen: self._follow(service, seen)  # type: ignore[misc]
-            yield lambda service=service: self._ask(service)  # type: ignore[misc]
+            yield partial(self._follow, service, seen)
+            yield partial(self._ask, service)
 
     def _send(self, sender: int) -> None:
         """Each delivery until it is acknowledged, by one service in turn after the other."""
@@ -64,7 +65,7 @@ class RecordedLoad:
         for identity, send in _actions() if sender == 0 else _visits(sender):
             while not self._done.is_set():
                 service = self._services[next(turns) % len(self._services)]
-                answer = self._noted(service, "a delivery", lambda send=send, to=service: send(to))  # type: ignore[misc]
+                answer = self._noted(service, "a delivery", partial(send, service))
                 if answer is not None:
                     self.acknowledged[identity] = int(answer.headers["hookfold-position"])
                     break

@@ -143,7 +143,7 @@ def until(true: Callable[[], bool], otherwise: str = "the service did not come b
     while not true():
         if time.monotonic() > deadline:
             raise TimeoutError(otherwise)
-        time.sleep(0.02)
+        time.sleep(0.02)  # of processes and servers of others nobody tells an event
 
 
 def mounts_of_our_own() -> None:
