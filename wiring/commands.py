@@ -14,6 +14,7 @@ from adapters.sql import (
     Entry,
     Probe,
     Receipt,
+    RecordedErasure,
     Rejection,
     Unavailable,
     Verified,
@@ -22,6 +23,7 @@ from adapters.sql import (
     check_newest,
     faults,
     migrate,
+    recorded_erasures,
     revision,
 )
 from core.note import Checkpoint, Key
@@ -53,6 +55,7 @@ def wired(serve: Callable[[Settings, Serving], str | None]) -> Commands:
         replay=appending.replay,
         rereader=appending.rereader,
         verify=_verify,
+        erasures=_erasures,
         asking=_asking,
         export=appending.export,
         import_=appending.import_,
@@ -98,6 +101,11 @@ def _verify(
     with database(url) as engine:
         check_newest(engine)
         return verify_log(engine, Verification(key, kept, readers), progress)
+
+
+def _erasures(url: str, requests: Sequence[str]) -> dict[str, list[RecordedErasure]]:
+    with database(url) as engine, engine.connect() as connection:
+        return recorded_erasures(connection, requests)
 
 
 def _keys(url: str, trusted: Key) -> KeyChain:

@@ -52,6 +52,10 @@ class KeyChain:
         """The checkpoint in a note. Raises ValueError unless the key signed it that was in force at its size."""
         return opened(text, self.at(Checkpoint.parse(note.parse(text).text).size))
 
+    def attested(self, text: str, size: int) -> str:
+        """The text of a note. Raises ValueError unless the key signed it that is in force at this size of the log."""
+        return note.opened(text, self.at(size), check).text
+
 
 def vouch(old: SigningKey, new: SigningKey) -> str:
     """The note in which `old` vouches for `new`, signed by both."""

@@ -3,13 +3,14 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from adapters.audit import Contradiction, Empty, Included, KeyChain, Notary, Uncovered, Unsent, send
+from adapters.cli.certificates import CheckedCertificate, check_certificates, held_certificates, tell_certificates
 from adapters.cli.commands import (
     Commands,
     Failed,
@@ -46,6 +47,13 @@ def audit() -> None:
     metavar="FILE",
     help="A checkpoint that was kept elsewhere: the log has to be an extension of it. Also several times; - reads it.",
 )
+@click.option(
+    "--certificate",
+    "certificates",
+    multiple=True,
+    metavar="FILE",
+    help="A certificate of an erasure: what it names was erased, and nothing else by that erasure. Also several times.",
+)
 @json_option
 @click.pass_obj
 def verify(
@@ -54,6 +62,7 @@ def verify(
     database: str | None,
     vkey: str | None,
     against: tuple[str, ...],
+    certificates: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Recompute everything from payload to checkpoint; exit code 1 names the first position that is wrong.
@@ -67,13 +76,15 @@ def verify(
     url, started = found.database_url if found else str(database), time.monotonic()
     with errors_in_one_line():
         chain = commands.keys(url, key)
-    kept = [_kept(name, chain) for name in against]
+    kept, held = [_kept(name, chain) for name in against], held_certificates(certificates, chain)
     with errors_in_one_line():
-        verified = commands.verify(url, found, key, kept, AuditProgress())
+        covered = [*kept, *(one.opened.checkpoint for one in held)]
+        verified = commands.verify(url, found, key, covered, AuditProgress())
+        checked = check_certificates(held, commands.erasures, url) if held and verified.wrong is None else []
     if verified.wrong is None and not as_json:
         for name, one in zip(against, kept, strict=True):
             click.echo(f"the checkpoint {name} over {counted(one.size, 'position')} fits")
-    _tell(verified, time.monotonic() - started, as_json)
+    _tell(verified, checked, time.monotonic() - started, as_json)
 
 
 @audit.command()
@@ -209,13 +220,14 @@ def _proven(found: Included) -> dict[str, object]:
     return {**place, **hashes, "checkpoint": found.checkpoint}
 
 
-def _tell(verified: Verified, seconds: float, as_json: bool) -> None:
+def _tell(verified: Verified, checked: Sequence[CheckedCertificate], seconds: float, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(_document(verified, seconds)))
+        click.echo(json.dumps(_document(verified, checked, seconds)))
     wrong = verified.wrong
     if wrong is None:
         if not as_json:
             click.echo(_summary(verified, seconds))
+        tell_certificates(checked, verified.erased, as_json)
         return
     if wrong.end:
         missing = counted(wrong.until - wrong.position + 1, "event is missing", "events are missing")
@@ -243,8 +255,10 @@ def _summary(verified: Verified, seconds: float) -> str:
     )
 
 
-def _document(verified: Verified, seconds: float) -> dict[str, object]:
+def _document(verified: Verified, checked: Sequence[CheckedCertificate], seconds: float) -> dict[str, object]:
     wrong = verified.wrong
     told = None if wrong is None else {field: getattr(wrong, field) for field in wrong.__struct_fields__}
     counts = {name: getattr(verified, name) for name in ("size", "checkpoints", "nodes", "erased", "unchecked")}
-    return {"ok": wrong is None, "first_wrong": told, **counts, "root": to_base64(verified.root), "seconds": seconds}
+    fits = wrong is None and all(one.wrong is None for one in checked)
+    more = {"root": to_base64(verified.root), "seconds": seconds}
+    return {"ok": fits, "first_wrong": told, **counts, **more, "certificates": [one.document() for one in checked]}

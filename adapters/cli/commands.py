@@ -15,7 +15,17 @@ from adapters.audit import KeyChain, Notary
 from adapters.config import ConfigError, Settings
 from adapters.evidence import Evidence
 from adapters.server import Reconciled, Redelivered, StoredDelivery
-from adapters.sql import ImportOutcome, Keeper, Quarantine, RelayDesk, Replay, Rereader, Unavailable, Verified
+from adapters.sql import (
+    ImportOutcome,
+    Keeper,
+    Quarantine,
+    RecordedErasure,
+    RelayDesk,
+    Replay,
+    Rereader,
+    Unavailable,
+    Verified,
+)
 from core.event import Instant
 from core.note import Checkpoint, Key
 
@@ -102,7 +112,7 @@ class Commands:
     `key` gives the log's verifier key, `keys` those of a database (a URL) that a trusted one leads to; `rotate` has the
     key that a reference names sign from now on, else a new one; `notary` opens who signs and proves, for a block;
     `verify` verifies the log of a database (URL, settings or None, key, checkpoints kept elsewhere, progress) and
-    writes nothing.
+    writes nothing; `erasures` gives what the log of a database (a URL) records of erasures, by their requests.
     `asking` opens the query API over a database, for a block.
     `export` opens what writes the log to files, for a block; `import_` takes a file over (with new positions, where
     told so) and counts in the outcome what is committed, also when it raises adapters.sql.Misfit.
@@ -126,6 +136,7 @@ class Commands:
     replay: Callable[[Settings], AbstractContextManager[Replay]] = not_wired
     rereader: Callable[[Settings], AbstractContextManager[Rereader]] = not_wired
     verify: Callable[[str, Settings | None, Key, Sequence[Checkpoint], Progress], Verified] = not_wired
+    erasures: Callable[[str, Sequence[str]], dict[str, list[RecordedErasure]]] = not_wired
     asking: Callable[[Settings], AbstractContextManager[Asked]] = not_wired
     export: Callable[[Settings], AbstractContextManager[Exporter]] = not_wired
     import_: Callable[[Settings, BinaryIO, bool, ExportProgress, ImportOutcome], None] = not_wired

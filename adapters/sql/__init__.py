@@ -1,5 +1,6 @@
 """The event log and its projections in SQL."""
 
+from adapters.sql.audit.recorded_erasures import RecordedErasure, recorded_erasures
 from adapters.sql.audit.rotate import NotInForce, rotate_key
 from adapters.sql.audit.rotations import LOG_KEY, Rotation, recorded_rotations
 from adapters.sql.audit.tree import MissingEvent, StoredCheckpoint, Tree, TreeView
@@ -157,6 +158,7 @@ __all__ = [
     "Reads",
     "Receipt",
     "Recorded",
+    "RecordedErasure",
     "Recorder",
     "Refusals",
     "RegisteredService",
@@ -227,6 +229,7 @@ __all__ = [
     "recompute",
     "record_imports",
     "record_in",
+    "recorded_erasures",
     "recorded_rotations",
     "revision",
     "revision_fault",

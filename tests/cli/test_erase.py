@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import app
-from adapters.audit.keys import check
+from adapters.audit.keys import SigningKey, check
 from adapters.cli import command_line
 from adapters.config import Settings, load, write_template
 from adapters.sql import open_engine
@@ -21,6 +21,7 @@ from core.ids import Ids
 from wiring.opening import open_parts
 
 HEAD = "hookfold erasure certificate v1"
+_WRONG = "Error: the certificate other.txt does not fit: {}\n"
 USER = "anna.secret@example.com"
 START = {
     "type": "session_request",
@@ -61,6 +62,72 @@ def test_a_user_is_erased_and_the_certificate_is_signed(house: Settings, run: Ru
     assert (told["searched"], told["left"]) == (2, 0)
     assert USER not in certificate.read_text(encoding="utf-8")
     assert _bodies(house, "captions") == [None]
+
+
+def test_the_certificate_names_what_was_erased_and_fits_the_log_that_it_is_of(
+    house: Settings, run: Run, tmp_path: Path
+):
+    _send(house, START | {"sessionId": "ben-com.example.captions", "userId": "ben"})
+    session = Ids(house.service.key).of("session", "captions", START["sessionId"])
+    certificate = tmp_path / "certificate.txt"
+    run("erase", "--user", USER, "--reason", "asked for", "--yes", "-o", certificate)
+
+    key = str(app.commands().key(house))
+    fits = run("verify", "--database", house.database_url, "--key", key, "--certificate", certificate)
+
+    said = json.loads(certificate.read_text(encoding="utf-8").splitlines()[1])
+    assert (said["stream_ids"], said["erased"], said["positions"]) == ([session], [[1, 1]], [3])
+    assert fits.exit_code == 0, fits.output
+    assert "fits: 1 stream and 1 event (position 1) were erased, and nothing else by this erasure" in fits.stdout
+    assert "1 of the 1 erased event of this log are in these certificates" in fits.stdout
+
+
+def test_a_certificate_that_leaves_something_out_does_not_fit(house: Settings, run: Run, tmp_path: Path):
+    _send(house, START | {"sessionId": "ben-com.example.captions", "userId": "ben"})
+    certificate = tmp_path / "certificate.txt"
+    run(
+        "erase", "--source", "captions", "--before", "2100-01-01T00:00:00Z", "--reason", "x", "--yes", "-o", certificate
+    )
+
+    def verified(**otherwise: Any) -> tuple[int, str]:
+        said = json.loads(certificate.read_text(encoding="utf-8").splitlines()[1]) | otherwise
+        text = SigningKey(house.service.seed, house.service.origin).attest(f"{HEAD}\n{json.dumps(said)}\n")
+        Path("other.txt").write_text(text, encoding="utf-8")
+        done = run("verify", "--certificate", "other.txt")
+        return done.exit_code, done.stderr
+
+    assert verified() == (0, "")
+    assert verified(events=1) == (1, _WRONG.format("the log records 2 erased events, and the certificate 1"))
+    assert verified(erased=[[1, 1]])[1] == _WRONG.format(
+        "the log records other erased events than the certificate: 1-2"
+    )
+    assert verified(reason="y")[1] == _WRONG.format("the event at position 3 says that local erased it: x")
+    assert verified(positions=[2])[1] == _WRONG.format("the event at position 2 does not tell of this erasure")
+    assert verified(stream_ids=[])[1].startswith(_WRONG.format("the log records other streams")[:-1])
+
+
+def test_a_certificate_of_an_older_release_is_read(house: Settings, run: Run, tmp_path: Path):
+    certificate = tmp_path / "certificate.txt"
+    run("erase", "--user", USER, "--reason", "asked for", "--yes", "-o", certificate)
+    said = json.loads(certificate.read_text(encoding="utf-8").splitlines()[1])
+    old = {name: value for name, value in said.items() if name not in {"stream_ids", "erased", "erased_sha256"}}
+    signing = SigningKey(house.service.seed, house.service.origin)
+    certificate.write_text(signing.attest(f"{HEAD}\n{json.dumps(old)}\n"), encoding="utf-8")
+
+    fits = run("verify", "--certificate", certificate, "--json")
+    told = run("verify", "--certificate", certificate)
+
+    assert (fits.exit_code, json.loads(fits.stdout)["certificates"][0]["erased"]) == (0, [[1, 1]])
+    assert "it is of an older release and names no events: these are the log's" in told.stdout
+
+
+def test_what_the_log_did_not_sign_is_no_certificate(house: Settings, run: Run, tmp_path: Path):
+    (tmp_path / "forged.txt").write_text(SigningKey(b"x" * 32, "other").attest(f"{HEAD}\n{{}}\n"), encoding="utf-8")
+
+    done = run("verify", "--certificate", tmp_path / "forged.txt")
+
+    assert done.exit_code == 1
+    assert "is no certificate of an erasure in this log" in done.stderr
 
 
 def test_verification_is_green_after_an_erasure(house: Settings, run: Run):

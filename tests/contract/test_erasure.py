@@ -277,7 +277,7 @@ def test_a_stream_that_receives_an_event_after_it_was_found_old_keeps_its_bodies
 
     erasure = bench.eraser.erase(found, "keep_for")
 
-    assert (erasure.streams, erasure.events, erasure.searched) == (1, 1, 2)
+    assert (len(erasure.streams), len(erasure.erased), erasure.searched) == (1, 1, 2)
     assert found.streams == [("clinic", bench.stream("session", "clinic", "quiet"))]
     whole = bench.rows("SELECT position FROM payloads WHERE source = 'clinic' AND body IS NOT NULL ORDER BY position")
     assert whole == [(2,), (3,)]
@@ -294,7 +294,7 @@ def test_what_arrives_for_a_user_between_the_search_and_the_erasure_is_erased_to
 
     erasure = bench.eraser.erase(found, "asked for")
 
-    assert (erasure.streams, erasure.events, erasure.rejections, erasure.left) == (2, 3, 1, 0)
+    assert (len(erasure.streams), len(erasure.erased), erasure.rejections, erasure.left) == (2, 3, 1, 0)
     assert [(erasure.searched,)] == bench.rows("SELECT max(position) FROM events")
     assert not bench.eraser.of_user(SECRETIVE)
     assert bench.rows("SELECT position FROM payloads WHERE source <> 'hookfold' AND body IS NOT NULL") == [(2,)]
@@ -332,7 +332,7 @@ def test_an_erasure_in_parts_tells_of_each_part(bench: Erasing, monkeypatch: pyt
 
     erasure = bench.eraser.erase(bench.eraser.before("clinic", NOON + 100 * SECOND), "keep_for")
 
-    assert (erasure.streams, erasure.events, len(erasure.positions)) == (5, 5, 3)
+    assert (len(erasure.streams), len(erasure.erased), len(erasure.positions)) == (5, 5, 3)
     assert bench.rows("SELECT DISTINCT erased FROM payloads WHERE source = 'clinic' ORDER BY 1") == [(6,), (7,), (8,)]
 
 

@@ -87,8 +87,8 @@ class Destroyer:
         self._invalidator = afresh
         self._dialect = afresh.dialect
 
-    def destroy(self, cursor: Any, found: Erasable, at: int) -> int:
-        """Erases, as the event at position `at` tells; the number of events whose bodies are gone now."""
+    def destroy(self, cursor: Any, found: Erasable, at: int) -> list[int]:
+        """Erases, as the event at position `at` tells; the positions of the events whose bodies are gone now."""
         streams = self._invalidator.streams(cursor, found.streams) if found.streams else []
         self._settle(cursor, streams, at)
         emptied = self._empty(cursor, streams, found.loose, at)
@@ -166,7 +166,7 @@ class Destroyer:
         if versions:
             mark_dirty(cursor, self._dialect, [(*where, version, at) for version in versions])
 
-    def _empty(self, cursor: Any, streams: Sequence[DirtyStream], loose: Sequence[Row], at: int) -> int:
+    def _empty(self, cursor: Any, streams: Sequence[DirtyStream], loose: Sequence[Row], at: int) -> list[int]:
         covered: dict[Row, bytes] = {}
         keys = [(one.source, one.opened, one.stream) for one in streams]
         for find, some in ((_OF_STREAMS, keys), (_LOOSE, loose)):
@@ -176,7 +176,7 @@ class Destroyer:
         self._run(cursor, _EMPTY, emptied)
         self._run(cursor, _OF_EVENT, list(covered))
         self._take_from_outbox(cursor, list(covered))
-        return len(emptied)
+        return sorted(position for _, position in covered)
 
     def _take_from_outbox(self, cursor: Any, events: Sequence[Row]) -> None:
         """Nobody settles meanwhile: two that change the same rows in another order would wait for one another."""

@@ -67,16 +67,16 @@ _LAST_BEFORE = "SELECT position FROM events WHERE recorded_at < ? ORDER BY posit
 
 
 class Erasure(msgspec.Struct):
-    """What was erased. `positions`: of the events that tell of it; `events`: how many bodies are gone.
+    """What was erased. `positions`: of the events that tell of it; `erased`: of those whose bodies are gone.
 
-    `searched`: the position up to which the log was searched; `left`: how much of it had arrived for the erased by then
-    and stays, as it came without end.
+    `streams`: by our ids. `searched`: the position up to which the log was searched; `left`: how much of it had arrived
+    for the erased by then and stays, as it came without end.
     """
 
     request: str
     positions: list[int] = []
-    streams: int = 0
-    events: int = 0
+    streams: list[str] = []
+    erased: list[int] = []
     rejections: int = 0
     searched: int = 0
     left: int = 0
@@ -136,10 +136,10 @@ class Eraser:
         """
         erasure = Erasure(secrets.token_hex(8))
         for _ in range(ROUNDS):
-            whole = erasure.streams + erasure.rejections + _size(found)
+            whole = len(erasure.streams) + erasure.rejections + _size(found)
             for part in list(_parts(found)):
                 self._erase(part, found, erasure, reason, by)
-                progress(erasure.streams + erasure.rejections, whole)
+                progress(len(erasure.streams) + erasure.rejections, whole)
             erasure.searched = found.search.searched
             found = self._since(found.search)
             if not found:
@@ -157,15 +157,15 @@ class Eraser:
                     held.streams = [one for one in held.streams if one not in not_due.streams]
                 continue
             erasure.positions.append(at)
-            erasure.streams += len(part.streams)
-            erasure.events += emptied
+            erasure.streams += [stream for _, stream in part.streams]
+            erasure.erased += emptied
             erasure.rejections += len(part.rejections)
             return
 
-    def _destroy(self, part: Erasable, erasure: Erasure, reason: str, by: str | None) -> tuple[int, int]:
+    def _destroy(self, part: Erasable, erasure: Erasure, reason: str, by: str | None) -> tuple[int, list[int]]:
         """Raises _NotDue, under the lock that nobody appends beside: nothing is destroyed or told of then."""
 
-        def destroyed(cursor: Any, at: int) -> int:
+        def destroyed(cursor: Any, at: int) -> list[int]:
             streams = [one for one in part.streams if not self._is_due(cursor, one, part.search)]
             if streams:
                 raise _NotDue(streams)
