@@ -4,9 +4,9 @@ It is made on disk, a page of events at a time, whatever their number. What memo
 a session, and by some 40 bytes for an event.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -18,10 +18,10 @@ from adapters.audit import KeyChain, Notary
 from adapters.evidence.arranged import Arranged
 from adapters.evidence.declaration import declaration
 from adapters.evidence.packing import Packing, Spool, Write
-from adapters.evidence.report import ReportFacts, report, row
+from adapters.evidence.report import ReportFacts, ToldErasure, report, row, told_erasure
 from adapters.sql import Exhibit, Exhibits, Reads, Source, to_event
 from core.event import Event
-from core.fold import MACHINES, Kind, Step, walked
+from core.fold import MACHINES, Kind, Step, decode, walked
 from core.machines.state import State
 
 HEAD = "hookfold evidence v1"
@@ -94,8 +94,14 @@ class _Bundle:
         self._exhibits = exhibits
         self._machine: Kind = MACHINES[source.machine_of("session")]
         self._state: State = self._machine.State()
+        self._left = _left(self._machine, exhibits.left())
+        self._erased = Counter[int]()
+        self._erasures: list[ToldErasure] = []
         self._count = 0
-        self._whole = True
+
+    @property
+    def _whole(self) -> bool:
+        return not self._erased
 
     def write(self, file: IO[bytes]) -> None:
         """Leaves the file at its end."""
@@ -115,8 +121,10 @@ class _Bundle:
                 self._step(steps, stepped, arranged)
             with packing.adding("state.json") as write:
                 self._write_state(write, steps)
-            facts = ReportFacts(self._subject, self._source.provider, self._count, str(self._chain.newest), checkpoint)
-            told = _state(self._state) if self._whole else None
+            facts = ReportFacts(
+                self._subject, self._source.provider, self._count, str(self._chain.newest), checkpoint, self._erasures
+            )
+            told = _state(self._state) if self._whole else self._left
             with packing.adding("report.html") as write:
                 for piece in report(facts, told, (stepped, rest), packing.listed):
                     write(piece)
@@ -131,7 +139,8 @@ class _Bundle:
                 write(between + msgspec.json.encode(_event(one, path)))
                 between = b",\n"
                 self._count += 1
-                self._whole = self._whole and one.erased is None
+                if one.erased is not None:
+                    self._erased[one.erased] += 1
                 if one.columns.stream == self._stream:
                     self._arrange(one, arranged)
         write(b"\n]\n")
@@ -140,6 +149,8 @@ class _Bundle:
         """Headers and bodies; and of what no step is made of, what the report says."""
         for page in self._pages(arranged):
             for one in page:
+                if one.body is not None and one.columns.position in self._erased:
+                    self._erasures.append(told_erasure(one, self._erased[one.columns.position]))
                 if one.body is not None and one.headers is not None:
                     packing.add(_name(one, "headers"), one.headers)
                     packing.add(_name(one, "body"), one.body)
@@ -178,7 +189,7 @@ class _Bundle:
         names = {one.position: one.measurement_id for one in self._state.records()}
         about = {"subject": self._subject, "stream": self._stream, "provider": self._source.provider}
         if not self._whole:
-            write(msgspec.json.encode(about | {"told": None}) + b"\n")
+            write(msgspec.json.encode(about | {"told": None, "left": self._left}) + b"\n")
             return
         write(msgspec.json.encode(about)[:-1] + b',"told":{"state":' + msgspec.json.encode(_state(self._state)))
         between = b',"steps":[\n'
@@ -215,6 +226,15 @@ def _event(one: Exhibit, path: Sequence[bytes]) -> dict[str, Any]:
     told = {"columns": one.columns, "salt": one.salt and one.salt.hex(), "path": [node.hex() for node in path]}
     told["origin"] = one.origin and one.origin.hex()
     return told | {"erased": one.erased, "retracted": one.retraction}
+
+
+def _left(machine: Kind, kept: tuple[int, bytes] | None) -> dict[str, Any] | None:
+    """What an erasure left of the stream; None where the machine's states look otherwise by now."""
+    if kept is None:
+        return None
+    with suppress(msgspec.DecodeError):
+        return {"position": kept[0], **_state(decode(machine, kept[1]))}
+    return None
 
 
 def _state(state: State) -> dict[str, Any]:

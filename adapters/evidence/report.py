@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any, NamedTuple
 
+import msgspec
+
 from adapters.sql import Exhibit
 from core.event import Instant
+from core.words import counted
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STYLE = """
@@ -22,6 +25,8 @@ _POLICY = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'n
 
 _COLUMNS = ("Position", "Run", "Event", "Occurred", "Received", "Recorded", "Verified by", "From, to", "Why")
 
+_ERASURES = ("Told at position", "When", "By", "Why", "Request, as its certificate has it", "Events of this bundle")
+
 _HOW = (
     "Run <code>python verify.py</code> in this folder: it needs Python, the package <code>cryptography</code> and no "
     "network. Compare the key below with the one that the log's operator gave you by another way. A log proves that "
@@ -30,20 +35,49 @@ _HOW = (
 )
 
 
+_GONE = (
+    "Headers, bodies and salts of {} were destroyed. What is left of each is its row below and a commitment to what is "
+    "gone, and the log's tree still covers both: so it is proven that the event is at this place of the log, with this "
+    "type and these times, and of the events that were not erased that they are as they were recorded. What was in an "
+    "erased one can be proven only by who kept headers, body and salt. The state is what Hookfold came to before the "
+    "erasure; it is signed, and cannot be worked out again. With the certificate of the erasure, <code>python "
+    "verify.py --certificate FILE</code> tells whether it names these events."
+)
+
+
+class ToldErasure(msgspec.Struct):
+    """What the event at `position` says of an erasure, and of how many `events` of a bundle."""
+
+    request: str = ""
+    who: str = ""
+    reason: str = ""
+    at: Instant | None = None
+    position: int = 0
+    events: int = 0
+
+
 class ReportFacts(NamedTuple):
-    """What the page says above: of what it is, and under which key and checkpoint."""
+    """What the page says above: of what it is, under which key and checkpoint, and what was erased of it."""
 
     subject: str
     provider: str
     events: int
     key: str
     checkpoint: str
+    erasures: Sequence[ToldErasure]
+
+
+def told_erasure(one: Exhibit, events: int) -> ToldErasure:
+    """What an event of our own tells; nothing where it is the placeholder of an import."""
+    found = msgspec.json.decode(one.body or b"{}", type=ToldErasure)
+    found.position, found.events = one.columns.position, events
+    return found
 
 
 def report(
     facts: ReportFacts, state: Mapping[str, Any] | None, rows: Iterable[Iterable[bytes]], listed: Iterable[bytes]
 ) -> Iterator[bytes]:
-    """The page, piece by piece. `state`: None where bodies were erased. `rows` are those of `row`, in their order;
+    """The page, piece by piece. `state`: None where nothing is known of it. `rows` are those of `row`, in their order;
     `listed` a line for each file, its hash in front.
     """
     above = (("Evidence of", facts.subject), ("Provider", facts.provider), ("Events", str(facts.events)))
@@ -53,7 +87,9 @@ def report(
     yield f"<style>{_STYLE}</style>\n<h1>{title}</h1><table>".encode()
     for name, value in (*above, *below):
         yield _row((escape(name), f"<code>{escape(value)}</code>"))
-    yield f"</table><p>{_HOW}</p><h2>What happened</h2>".encode() + _head(_COLUMNS)
+    yield f"</table><p>{_HOW}</p>".encode()
+    yield from _erased(facts.erasures)
+    yield b"<h2>What happened</h2>" + _head(_COLUMNS)
     for some in rows:
         yield from some
     yield f"</table><h2>Checkpoint</h2><pre>{escape(facts.checkpoint)}</pre><h2>Files</h2>".encode()
@@ -84,11 +120,24 @@ def row(one: Exhibit, step: Any) -> bytes:
     return _row([escape(text).replace("\n", " ") for text in told])
 
 
+def _erased(erasures: Sequence[ToldErasure]) -> Iterator[bytes]:
+    """Nothing where nothing was."""
+    if not erasures:
+        return
+    events = counted(sum(one.events for one in erasures), "event")
+    yield f"<h2>What was erased</h2><p>{_GONE.format(events)}</p>".encode() + _head(_ERASURES)
+    for one in erasures:
+        told = (str(one.position), _time(one.at), one.who, one.reason, one.request, str(one.events))
+        yield _row([escape(text) for text in told])
+    yield b"</table>"
+
+
 def _state(told: Mapping[str, Any] | None) -> str:
     if told is None:
         return "bodies were erased; it cannot be folded again"
     regions = ", ".join(f"{name} {value}" for name, value in told["regions"].items())
-    return f"{regions}; outcome {told['outcome'] or 'none'}"
+    left = f", as the erasure at position {told['position']} left it" if "position" in told else ""
+    return f"{regions}; outcome {told['outcome'] or 'none'}{left}"
 
 
 def _head(names: Sequence[str]) -> bytes:

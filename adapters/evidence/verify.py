@@ -2,7 +2,8 @@
 
 Needs Python 3.10 or newer and the package `cryptography`, and no network. It checks the log's signatures, that every
 event is in the signed log with just these bytes, and steps through the machine again. The key in the bundle proves
-nothing by itself: compare it with the one that you were given by another way, or say it with --key.
+nothing by itself: compare it with the one that you were given by another way, or say it with --key. --certificate
+holds the certificate of an erasure against what is erased here.
 """
 
 import argparse
@@ -11,9 +12,11 @@ import hashlib
 import hmac
 import json
 import sys
+import time
 import zipfile
 import zlib
 from bisect import bisect_left
+from collections import Counter
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -38,10 +41,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Verifies a bundle of evidence.")
     parser.add_argument("bundle", nargs="?", default=str(Path(__file__).parent), help="a zip or a folder; else its own")
     parser.add_argument("--key", help="the log's verifier key as you were given it by another way")
+    parser.add_argument("--certificate", metavar="FILE", help="the certificate of an erasure")
     given = parser.parse_args()
     try:
-        for line in verify(read(Path(given.bundle)), given.key):
+        files = read(Path(given.bundle))
+        for line in verify(files, given.key):
             print(line)
+        if given.certificate:
+            print(check_certificate(files, Path(given.certificate)))
     except Wrong as wrong:
         sys.exit(f"WRONG  {wrong}")
 
@@ -81,14 +88,15 @@ def verify(files: Files, expected: str | None) -> list[str]:
     if origin != key.name:
         raise Wrong("checkpoint.note", f"it is of the log {origin}")
     exhibits = json.loads(read_text(files, "events.json"))
-    by_position = {one["columns"][0]: one for one in exhibits}
     for exhibit in exhibits:
         check_event(files, exhibit, size, root)
-        check_telling(files, exhibit, by_position)
+    tellers = own_events(files, exhibits)
+    for exhibit in exhibits:
+        check_telling(exhibit, tellers)
     followed = follow(files, exhibits, key, expected)
     are, were = ("event is", "it was") if len(exhibits) == 1 else ("events are", "they were")
     said = f"{len(exhibits)} {are} in the log of {counted(size, 'position')} as {were} recorded"
-    lines = [f"signed by {key.text}", *followed, said, *fold(files, exhibits)]
+    lines = [f"signed by {key.text}", *followed, said, *erased(exhibits, tellers), *fold(files, exhibits)]
     return lines if expected else [*lines, "the key is the bundle's own: compare it with the one that you were given"]
 
 
@@ -208,24 +216,122 @@ def check_event(files: Files, exhibit: dict[str, Any], size: int, root: bytes) -
         raise Wrong("events.json", f"the event at position {position} is not in the signed log")
 
 
-def check_telling(files: Files, exhibit: dict[str, Any], by_position: dict[int, dict[str, Any]]) -> None:
+Tellers = dict[int, tuple[str, dict[str, Any]]]
+"""The events of the log's own that tell of others, by position: the type, and what the body says."""
+
+
+def own_events(files: Files, exhibits: list[dict[str, Any]]) -> Tellers:
+    own = [one["columns"] for one in exhibits if one["columns"][1] == "hookfold" and one["erased"] is None]
+    return {columns[0]: (columns[5], said_in(held(files, f"events/{columns[0]:012}.body"))) for columns in own}
+
+
+def said_in(body: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(body)
+    except ValueError:
+        said = None
+    return said if isinstance(said, dict) else {}
+
+
+def check_telling(exhibit: dict[str, Any], tellers: Tellers) -> None:
     """What the fold passes by was erased or retracted as an event of the log's own tells, which is in it too."""
-    position = exhibit["columns"][0]
+    position, stream = exhibit["columns"][0], exhibit["columns"][2]
     for word, at in (("erased", exhibit["erased"]), ("retracted", exhibit["retracted"])):
         if at is None:
             continue
-        columns = by_position[at]["columns"] if at in by_position else [at, None, None, None, None, None]
-        if columns[1] != "hookfold" or columns[5] not in (word, "left_out"):
+        kind, said = tellers.get(at, (None, {}))
+        if kind not in (word, "left_out"):
             raise Wrong("events.json", f"no event tells that the one at position {position} was {word}")
-        if columns[5] == "retracted" and target_of(held(files, f"events/{at:012}.body")) != position:
+        if kind == "retracted" and said.get("position") != position:
             raise Wrong("events.json", f"the event at position {at} retracts another one than that at {position}")
+        if kind == "erased" and stream not in said.get("streams", ()) and position not in said.get("positions", ()):
+            raise Wrong("events.json", f"the event at position {at} tells of another erasure than that of {position}")
 
 
-def target_of(body: bytes) -> Any:
+def erased(exhibits: list[dict[str, Any]], tellers: Tellers) -> list[str]:
+    """What was erased of the bundle, by which erasure."""
+    gone = Counter(one["erased"] for one in exhibits if one["erased"] is not None)
+    return [told(counted(number, "event"), at, *tellers[at]) for at, number in sorted(gone.items())]
+
+
+def told(events: str, at: int, kind: str, said: dict[str, Any]) -> str:
+    if kind == "left_out":
+        return f"{events} erased before an import: the event at position {at} holds the place of what told of it"
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(int(said.get("at") or 0) // 1_000_000))
+    by = f"{when} UTC by {said.get('who')}: {said.get('reason')}"
+    where = f"the event at position {at} tells of it, request {said.get('request')}"
+    return f"{events} erased at {by} ({where}); place, type and times are proven still, what they said is gone"
+
+
+def check_certificate(files: Files, path: Path) -> str:
+    """Holds the certificate of an erasure against what is erased in a bundle that was verified."""
+    exhibits = json.loads(read_text(files, "events.json"))
+    said = certified(path, keys_of(files, exhibits))
+    gone = {one["columns"][0]: one["erased"] for one in exhibits if one["erased"] is not None}
+    own, tellers = [at for at in gone if gone[at] in said["positions"]], own_events(files, exhibits)
+    if any(tellers[gone[at]][1].get("request") != said["request"] for at in own):
+        raise Wrong(path.name, "it is of another erasure than the events at its positions")
+    if "erased" in said:
+        there = [one["columns"][0] for one in exhibits]
+        named = [at for at in there if any(first <= at <= last for first, last in said["erased"])]
+        for at in sorted({*named} ^ {*own})[:1]:
+            lie = "does not name the event at {}, which is" if at in own else "names the event at {}, which is not"
+            raise Wrong(path.name, f"it {lie.format(f'position {at}')} erased by its erasure")
+    whose = f"{len(own)} of the {len(gone)} erased here are among the {said['events']} that it names"
+    others = "" if len(own) == len(gone) else "; the others were erased by another erasure"
+    return f"the certificate is this log's: {whose}{others}"
+
+
+def certified(path: Path, keys: list[tuple[int, Key]]) -> dict[str, Any]:
+    """What a certificate says, where the log's keys signed it and its checkpoint."""
+    note = given_text(path)
+    said = said_in(note.partition("\n")[2].partition("\n")[0].encode())
+    covered = {"request", "positions", "events", "checkpoint"} - {*said}
+    if not note.startswith("hookfold erasure certificate v1\n") or covered:
+        raise Wrong(path.name, "it is no certificate of an erasure")
+    signer = key_at(keys, size_in(said["checkpoint"], path.name))
+    signer.opened(note, path.name)
+    signer.opened(said["checkpoint"], path.name)
+    return said
+
+
+def keys_of(files: Files, exhibits: list[dict[str, Any]]) -> list[tuple[int, Key]]:
+    """The log's keys up to the bundle's, each with the position from which on it signs: it says what it follows."""
+    keys = [(0, Key(read_text(files, "key.txt"), "key.txt"))]
+    for exhibit in sorted(exhibits, key=lambda one: one["columns"][0], reverse=True):
+        columns, (_, newest) = exhibit["columns"], keys[0]
+        if (columns[1], columns[5], exhibit["origin"]) == ("hookfold", "key_rotated", None):
+            body = held(files, f"events/{columns[0]:012}.body")
+            before = said_in(body).get("note", "").partition("\nfrom ")[2].partition("\n")[0]
+            if vouched_for(body, before) == newest.text and signs(newest, said_in(body)["note"]):
+                keys[:1] = [(0, Key(before + "\n", "key.txt")), (columns[0], newest)]
+    return keys
+
+
+def signs(key: Key, note: str) -> bool:
     try:
-        return json.loads(body)["position"]
-    except (ValueError, KeyError, TypeError):
-        return None
+        return bool(key.opened(note, "key.txt"))
+    except Wrong:
+        return False
+
+
+def key_at(keys: list[tuple[int, Key]], size: int) -> Key:
+    """The one that signs the log of so many positions."""
+    return [key for since, key in keys if since <= size][-1]
+
+
+def size_in(note: Any, name: str) -> int:
+    size = note.split("\n")[1:2] if isinstance(note, str) else []
+    if not size or not size[0].isdecimal():
+        raise Wrong(name, "it has no checkpoint")
+    return int(size[0])
+
+
+def given_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise Wrong(path.name, "it cannot be read") from None
 
 
 NAMES = "position source stream opened reading type sequence occurred_at received_at recorded_at key".split()
@@ -261,7 +367,7 @@ def fold(files: Files, exhibits: list[dict[str, Any]]) -> list[str]:
     if state["told"] is None:
         if all(one["erased"] is None for one in exhibits):
             raise Wrong("state.json", "it tells no state, and nothing was erased")
-        return ["bodies of this stream were erased: its state cannot be folded again, the proofs hold"]
+        return ["bodies of this stream were erased: its state cannot be folded again, the proofs hold", *left(state)]
     own = [one for one in exhibits if one["columns"][2] == state["stream"] and one["retracted"] is None]
     bodies = [held(files, f"events/{one['columns'][0]:012}.body") for one in own]
     events = [Event(one, body, state["provider"]) for one, body in zip(own, bodies, strict=True)]
@@ -277,6 +383,16 @@ def fold(files: Files, exhibits: list[dict[str, Any]]) -> list[str]:
     where = ", ".join(f"{name} {value}" for name, value in final["regions"].items())
     counts = f"{counted(final['runs'], 'run')}, {counted(final['events'], 'event')}"
     return [f"same state: {where}; outcome {final['outcome'] or 'none'}, {counts}"]
+
+
+def left(state: dict[str, Any]) -> list[str]:
+    """The state before the erasure is the operator's word."""
+    kept = state.get("left")
+    if kept is None:
+        return []
+    where = ", ".join(f"{name} {value}" for name, value in kept["regions"].items())
+    told = f"{where}; outcome {kept['outcome'] or 'none'}, {counted(kept['runs'], 'run')}, "
+    return [f"the operator says, unproven, that the erasure left: {told}{counted(kept['events'], 'event')}"]
 
 
 class Measurement:

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import update
 
 from adapters.audit import CurrentKey, Notary, SigningKey
-from adapters.evidence import Evidence, verify
+from adapters.evidence import Evidence, certificate, verify
 from adapters.evidence.bundle import Made
 from adapters.providers import Outcome, outcome_body, read_outcome
 from adapters.sql import Entry, Reads, Tree
@@ -69,9 +69,11 @@ def send(bench: Erasing, source: str, documents: list[dict[str, Any]]) -> None:
 
 
 def evidence(bench: Erasing) -> Evidence:
-    return Evidence(
-        Reads(bench.engine), Notary(Tree(bench.engine), CurrentKey(SIGNING)), bench.views, bench.recorder.record
-    )
+    return Evidence(Reads(bench.engine), notary(bench), bench.views, bench.recorder.record)
+
+
+def notary(bench: Erasing) -> Notary:
+    return Notary(Tree(bench.engine), CurrentKey(SIGNING))
 
 
 def read(made: Made) -> bytes:
@@ -184,6 +186,67 @@ def test_of_an_erased_stream_the_proofs_hold_and_no_state_is_claimed(bench: Eras
     assert "bodies of this stream were erased: its state cannot be folded again, the proofs hold" in said
     assert "erased, as the event at position 15 tells" in (files / "report.html").read_text(encoding="utf-8")
     assert b"s-1" not in b"".join(path.read_bytes() for path in files.rglob("*.json"))
+
+
+def test_the_bundle_of_an_erased_stream_says_when_by_whom_and_why_and_what_was_left(bench: Erasing, tmp_path: Path):
+    send(bench, "clinic", SCAN)
+    stream = bench.stream("session", "clinic", "s-1")
+    erasure = bench.eraser.erase(bench.eraser.of_streams([stream]), "<asked for>", "the operator")
+
+    files = unpacked(read(evidence(bench).bundle(stream)), tmp_path / "bundle")
+
+    _, said = verified(files)
+    assert "14 events erased at 2023-07-18 12:40:00 UTC by the operator: <asked for>" in said
+    assert f"the event at position 15 tells of it, request {erasure.request}" in said
+    left = "measurement configured, connection unknown, visibility unknown; outcome none"
+    assert f"the operator says, unproven, that the erasure left: {left}, 2 runs, 14 events" in said
+    report = (files / "report.html").read_text(encoding="utf-8")
+    assert "<h2>What was erased</h2><p>Headers, bodies and salts of 14 events were destroyed." in report
+    row = ("15", "2023-07-18 12:40:00.000+00:00", "the operator", "&lt;asked for&gt;", erasure.request, "14")
+    assert "".join(f"<td>{cell}</td>" for cell in row) in report
+    assert f"{left}, as the erasure at position 15 left it" in report
+
+
+def test_the_verifier_holds_a_certificate_against_what_is_erased(bench: Erasing, tmp_path: Path):
+    send(bench, "clinic", [*SCAN, wms("s-2", 0)])
+    stream, other = (bench.stream("session", "clinic", name) for name in ("s-1", "s-2"))
+    erasures = [bench.eraser.erase(bench.eraser.of_streams([one]), "asked for") for one in (stream, other)]
+    own, another = (certificate(notary(bench), one, NOON, "asked for", None) for one in erasures)
+    files = unpacked(read(evidence(bench).bundle(stream)), tmp_path / "bundle")
+
+    def held(text: str) -> tuple[int, str]:
+        (tmp_path / "certificate.txt").write_text(text, encoding="utf-8")
+        code, said = verified(files, "--certificate", str(tmp_path / "certificate.txt"))
+        return code, said.splitlines()[-1]
+
+    def altered(**otherwise: Any) -> tuple[int, str]:
+        head, document = own.splitlines()[:2]
+        return held(SIGNING.attest(f"{head}\n{json.dumps(json.loads(document) | otherwise)}\n"))
+
+    right = "the certificate is this log's: {} of the 14 erased here are among the {} that it names"
+    assert held(own) == (0, right.format(14, 14))
+    assert held(another) == (0, right.format(0, 1) + "; the others were erased by another erasure")
+    wrong = "WRONG  certificate.txt: it "
+    assert held(own.replace("asked", "never")) == (1, f"{wrong}was altered: the signature does not fit")
+    assert (
+        altered(erased=[[1, 13]])[1] == f"{wrong}does not name the event at position 14, which is erased by its erasure"
+    )
+    assert altered(erased=[[1, 16]])[1] == f"{wrong}names the event at position 16, which is not erased by its erasure"
+    assert altered(request="another")[1] == f"{wrong}is of another erasure than the events at its positions"
+    assert held(SIGNING.attest("hello\n"))[1] == f"{wrong}is no certificate of an erasure"
+
+
+def test_an_erasure_that_the_event_at_its_position_does_not_tell_of_is_a_lie(bench: Erasing, tmp_path: Path):
+    send(bench, "clinic", [wms("s-1", 0), wms("s-2", 0)])
+    stream, other = (bench.stream("session", "clinic", name) for name in ("s-1", "s-2"))
+    bench.erase(other)
+    bench.erase(stream)
+    files = unpacked(read(evidence(bench).bundle(stream)), tmp_path / "bundle")
+    exhibits = json.loads((files / "events.json").read_bytes())
+    told = json.loads((files / "events" / "000000000004.body").read_bytes())
+
+    with pytest.raises(verify.Wrong, match="position 4 tells of another erasure than that of 1"):
+        verify.check_telling(exhibits[0], {4: ("erased", told | {"streams": [other]})})
 
 
 @pytest.mark.parametrize("altered", [b"", b"\x01\x80\xff", b"\x01\x00x-note:a"])

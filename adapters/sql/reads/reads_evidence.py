@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, and_, func, select
 
 from adapters.sql.database.snapshot import hold_still
+from adapters.sql.database.tables import erased as remainders
 from adapters.sql.database.tables import events, measurements, payloads, retractions, streams
 from adapters.sql.reads.reads_events import of_stream
 from core.header_codec import as_stored
@@ -59,6 +60,9 @@ class Exhibits:
 
     def __init__(self, connection: Connection, source: str, stream: str) -> None:
         self._connection = connection
+        self._left = select(remainders.c.position, remainders.c.snapshot).where(
+            remainders.c.source == source, remainders.c.stream == stream
+        )
         self._stream = _EXHIBITS.where(*of_stream(source, stream))
         hold_still(connection)
         connection.execute(select(func.max(events.c.position))).scalar_one()
@@ -76,6 +80,11 @@ class Exhibits:
         while some := list(islice(asked, _PAGE)):
             found = {one.columns.position: one for one in self._read(_EXHIBITS.where(events.c.position.in_(some)))}
             yield [found[position] for position in some]
+
+    def left(self) -> tuple[int, bytes] | None:
+        """The state that an erasure left of the stream, and the position of the event that tells of it."""
+        row = self._connection.execute(self._left).first()
+        return None if row is None else (row[0], bytes(row[1]))
 
     def _read(self, query: Select[Any]) -> Iterator[Exhibit]:
         return _exhibits(self._connection, query)
