@@ -11,6 +11,7 @@ import click
 
 from adapters.audit import Contradiction, Empty, Included, KeyChain, Notary, Uncovered, Unsent, send
 from adapters.cli.certificates import CheckedCertificate, check_certificates, held_certificates, tell_certificates
+from adapters.cli.checkpoints import kept_checkpoint
 from adapters.cli.commands import (
     Commands,
     Failed,
@@ -28,7 +29,7 @@ from adapters.cli.retain import retain
 from adapters.cli.rotate import rotate_key
 from adapters.cli.timeline import completeness, timeline
 from adapters.sql import MissingEvent, Verified
-from core.note import Checkpoint, Key, to_base64
+from core.note import Key, to_base64
 from core.words import counted
 
 
@@ -76,7 +77,7 @@ def verify(
     url, started = found.database_url if found else str(database), time.monotonic()
     with errors_in_one_line():
         chain = commands.keys(url, key)
-    kept, held = [_kept(name, chain) for name in against], held_certificates(certificates, chain)
+    kept, held = [kept_checkpoint(name, chain) for name in against], held_certificates(certificates, chain)
     with errors_in_one_line():
         covered = [*kept, *(one.opened.checkpoint for one in held)]
         verified = commands.verify(url, found, key, covered, AuditProgress())
@@ -195,17 +196,6 @@ def _key(text: str) -> Key:
         return Key.parse(text)
     except ValueError as error:
         raise Wrong(f"--key: {error}") from error
-
-
-def _kept(name: str, chain: KeyChain) -> Checkpoint:
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Wrong(f"--against: {name} cannot be read") from error
-    try:
-        return chain.opened(text)
-    except ValueError as error:
-        raise Failed(f"{name} is no checkpoint of this log: {error}") from error
 
 
 def _signed(note: str, chain: KeyChain) -> dict[str, object]:

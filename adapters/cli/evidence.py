@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from adapters.audit import Contradiction, Uncovered
+from adapters.cli.checkpoints import kept_checkpoint
 from adapters.cli.commands import Commands, Failed, config_option, database_option, json_option
 from adapters.cli.keeping import by_option, keeping
 from adapters.sql import MissingEvent
@@ -17,6 +18,12 @@ from adapters.sql import MissingEvent
 @database_option
 @click.argument("name", metavar="ID")
 @by_option
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="FILE",
+    help="A checkpoint that its reader keeps: the proof that leads from it goes into the bundle. Also several times.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The zip.  [default: evidence-ID.zip]")
 @json_option
 @click.pass_obj
@@ -26,6 +33,7 @@ def bundle(
     database: str | None,
     name: str,
     by: str | None,
+    against: tuple[str, ...],
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -35,7 +43,9 @@ def bundle(
     """
     with keeping(commands, config, database) as opened:
         try:
-            made = opened.evidence.bundle(name, by)
+            chain = opened.notary.chain()
+            kept = [kept_checkpoint(one, chain) for one in against]
+            made = opened.evidence.bundle(name, by, kept)
         except (LookupError, Contradiction, MissingEvent, Uncovered) as error:
             raise Failed(str(error)) from error
         except OSError as error:

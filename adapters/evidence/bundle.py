@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from adapters.audit import KeyChain, Notary
+from adapters.audit import Contradiction, KeyChain, Notary
 from adapters.evidence.arranged import Arranged
 from adapters.evidence.declaration import declaration
 from adapters.evidence.packing import Packing, Spool, Write
@@ -23,6 +23,8 @@ from adapters.sql import Exhibit, Exhibits, Reads, Source, to_event
 from core.event import Event
 from core.fold import MACHINES, Kind, Step, decode, walked
 from core.machines.state import State
+from core.note import Checkpoint, to_base64
+from core.words import counted
 
 HEAD = "hookfold evidence v1"
 """The first line of a manifest that lists the files itself."""
@@ -58,9 +60,10 @@ class Evidence:
         self._sources = sources
         self._record = record
 
-    def bundle(self, subject: str, by: str | None = None) -> Made:
+    def bundle(self, subject: str, by: str | None = None, kept: Sequence[Checkpoint] = ()) -> Made:
         """The evidence of a session by our id, or of a measurement: then with the whole session that it belongs to.
 
+        `kept`: checkpoints that somebody has; the bundle holds what shows that its log began with each.
         Whoever takes the file closes it. Raises LookupError where no source that is configured has it, OSError where
         there is no room to make it, what `record` raises, and what the notary raises.
         """
@@ -72,7 +75,7 @@ class Evidence:
         with ExitStack() as held:
             file = held.enter_context(TemporaryFile())
             with self._reads.exhibits(name, stream) as exhibits:
-                _Bundle(self._notary, chain, self._sources[name], subject, stream, exhibits).write(file)
+                _Bundle(self._notary, chain, self._sources[name], subject, stream, exhibits).write(file, kept)
             self._record("evidence_made", by=by, of=subject)
             size = file.tell()
             file.seek(0)
@@ -103,7 +106,7 @@ class _Bundle:
     def _whole(self) -> bool:
         return not self._erased
 
-    def write(self, file: IO[bytes]) -> None:
+    def write(self, file: IO[bytes], kept: Sequence[Checkpoint]) -> None:
         """Leaves the file at its end."""
         with ExitStack() as held:
             packing = held.enter_context(Packing(file))
@@ -114,8 +117,11 @@ class _Bundle:
             packing.add("checkpoint.note", checkpoint.encode())
             packing.add("machine.json", _json(declaration(self._machine)))
             packing.add("verify.py", VERIFIER.read_bytes())
+            size = self._chain.opened(checkpoint).size
+            if kept:
+                packing.add("consistency.json", _json([self._grown(one, size) for one in kept]))
             with packing.adding("events.json") as write:
-                self._write_events(write, self._chain.opened(checkpoint).size, arranged)
+                self._write_events(write, size, arranged)
             self._add_payloads(packing, rest, arranged)
             if self._whole:
                 self._step(steps, stepped, arranged)
@@ -129,6 +135,16 @@ class _Bundle:
                 for piece in report(facts, told, (stepped, rest), packing.listed):
                     write(piece)
             self._add_manifest(packing)
+
+    def _grown(self, kept: Checkpoint, size: int) -> dict[str, Any]:
+        """That the log of `size` positions begins with the kept one, as `/v1/audit/proof` tells it."""
+        if kept.size > size:
+            raise Contradiction(f"the log has {counted(size, 'position')}, and a kept checkpoint covers {kept.size}")
+        found = self._notary.consistency(kept.size, size)
+        if found.first_root != kept.root:
+            raise Contradiction(f"the log is no extension of the kept checkpoint over {counted(kept.size, 'position')}")
+        roots = {"from_root": to_base64(found.first_root), "to_root": to_base64(found.second_root)}
+        return {"from": kept.size, "to": size, **roots, "path": [*map(to_base64, found.path)]}
 
     def _write_events(self, write: Write, size: int, arranged: Arranged) -> None:
         between = b"[\n"

@@ -3,7 +3,8 @@
 Needs Python 3.10 or newer and the package `cryptography`, and no network. It checks the log's signatures, that every
 event is in the signed log with just these bytes, and steps through the machine again. The key in the bundle proves
 nothing by itself: compare it with the one that you were given by another way, or say it with --key. --certificate
-holds the certificate of an erasure against what is erased here.
+holds the certificate of an erasure against what is erased here, --against a checkpoint that you kept against the
+bundle's: one that covers fewer or more positions takes a consistency proof, of the bundle's own or from --proof.
 """
 
 import argparse
@@ -37,18 +38,28 @@ class Wrong(Exception):
         super().__init__(f"{name}: {why}")
 
 
+class Unproven(Wrong):
+    """What nobody can tell from what is here."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Verifies a bundle of evidence.")
     parser.add_argument("bundle", nargs="?", default=str(Path(__file__).parent), help="a zip or a folder; else its own")
     parser.add_argument("--key", help="the log's verifier key as you were given it by another way")
+    parser.add_argument("--against", metavar="FILE", help="a checkpoint that you kept")
+    parser.add_argument("--proof", metavar="FILE", help="of /v1/audit/proof?from=&to=, where the bundle lacks it")
     parser.add_argument("--certificate", metavar="FILE", help="the certificate of an erasure")
     given = parser.parse_args()
     try:
         files = read(Path(given.bundle))
         for line in verify(files, given.key):
             print(line)
+        if given.against:
+            print(check_against(files, Path(given.against), given.proof and Path(given.proof)))
         if given.certificate:
             print(check_certificate(files, Path(given.certificate)))
+    except Unproven as unproven:
+        sys.exit(f"UNPROVEN  {unproven}")
     except Wrong as wrong:
         sys.exit(f"WRONG  {wrong}")
 
@@ -84,7 +95,8 @@ def verify(files: Files, expected: str | None) -> list[str]:
     """What was found to be right. Raises Wrong, which names the file."""
     key = Key(read_text(files, "key.txt"), "key.txt")
     check_manifest(files, key)
-    origin, size, root = checkpoint_of(key.opened(read_text(files, "checkpoint.note"), "checkpoint.note"))
+    name = "checkpoint.note"
+    origin, size, root = checkpoint_of(key.opened(read_text(files, name), name), name)
     if origin != key.name:
         raise Wrong("checkpoint.note", f"it is of the log {origin}")
     exhibits = json.loads(read_text(files, "events.json"))
@@ -184,11 +196,71 @@ def check_list(files: Files, lines: list[str]) -> dict[str, str]:
     return signed
 
 
-def checkpoint_of(text: str) -> tuple[str, int, bytes]:
+def checkpoint_of(text: str, name: str) -> tuple[str, int, bytes]:
     lines = text.removesuffix("\n").split("\n")
     if len(lines) < 3 or not all(lines) or not lines[1].isdigit():
-        raise Wrong("checkpoint.note", "it is no checkpoint")
-    return lines[0], int(lines[1]), unbase64(lines[2], "checkpoint.note")
+        raise Wrong(name, "it is no checkpoint")
+    return lines[0], int(lines[1]), unbase64(lines[2], name)
+
+
+def check_against(files: Files, path: Path, proof: Path | None) -> str:
+    """That the log of the bundle, which was verified, and that of a checkpoint kept elsewhere are one log."""
+    exhibits, note = json.loads(read_text(files, "events.json")), given_text(path)
+    text = key_at(keys_of(files, exhibits), size_in(note, path.name)).opened(note, path.name)
+    _, kept, kept_root = checkpoint_of(text, path.name)
+    _, size, root = checkpoint_of(read_text(files, "checkpoint.note").rpartition("\n\n")[0], "checkpoint.note")
+    older, newer = sorted([(kept, kept_root), (size, root)])
+    hashes = [] if kept == size else proof_of(files, proof, older[0], newer[0], path)
+    if not extends(older, newer, hashes):
+        where = "is not the bundle's of the same size" if kept == size else "and the bundle's do not fit the proof"
+        raise Wrong(path.name, f"it {where}: they are not of one log, or the proof is of another one")
+    covered = sum(one["columns"][0] <= kept for one in exhibits)
+    more = counted(covered, "event")
+    return f"the checkpoint {path.name} over {counted(kept, 'position')} fits: it covers {more} of this bundle"
+
+
+def proof_of(files: Files, proof: Path | None, first: int, second: int, kept: Path) -> list[bytes]:
+    """The hashes that lead from the log of `first` positions to that of `second`."""
+    name = proof.name if proof else "consistency.json"
+    try:
+        some = [json.loads(given_text(proof))] if proof else json.loads(files.get(name, b"[]"))
+        found = [one["path"] for one in some if (one["from"], one["to"]) == (first, second)]
+    except (ValueError, KeyError, TypeError):
+        raise Wrong(name, "it is no consistency proof") from None
+    if not found:
+        raise Unproven(
+            kept.name,
+            f"one of it and the bundle's checkpoint covers {counted(first, 'position')}, the other {second}: only a "
+            f"consistency proof shows that they are of one log, and {'this' if proof else 'the bundle'} has none of "
+            f"those. Ask the log's operator for the answer of /v1/audit/proof?from={first}&to={second} and name its "
+            "file with --proof, or for a bundle made with `hookfold audit bundle ID --against` and your checkpoint",
+        )
+    return [unbase64(one, name) for one in found[0]]
+
+
+def extends(older: tuple[int, bytes], newer: tuple[int, bytes], path: list[bytes]) -> bool:
+    """RFC 9162, 2.1.4.2: the newer tree begins with the older one."""
+    (first, first_root), (second, second_root) = older, newer
+    if first == second:
+        return first_root == second_root
+    parts = path if first & (first - 1) else [first_root, *path]
+    if not parts or not first:
+        return False
+    here, last = first - 1, second - 1
+    while here & 1:
+        here, last = here >> 1, last >> 1
+    old = new = parts[0]
+    for part in parts[1:]:
+        if last == 0:
+            return False
+        if here & 1 or here == last:
+            old, new = hashlib.sha256(b"\1" + part + old).digest(), hashlib.sha256(b"\1" + part + new).digest()
+            while here and not here & 1:
+                here, last = here >> 1, last >> 1
+        else:
+            new = hashlib.sha256(b"\1" + new + part).digest()
+        here, last = here >> 1, last >> 1
+    return last == 0 and (old, new) == (first_root, second_root)
 
 
 def check_event(files: Files, exhibit: dict[str, Any], size: int, root: bytes) -> None:
