@@ -76,6 +76,16 @@ def span(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
+def told(own: dict[str, Any]) -> str:
+    """What Hookfold did, and for whom: `by anna, of ses_…`."""
+    rest = [f"{name} {_in_a_row(value)}" for name, value in own.items() if name not in ("who", "through") and value]
+    return veiled(", ".join([f"by {own.get('who')}", *rest]))
+
+
+def _in_a_row(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def _short(text: str) -> str:
     return f"{text[:2]}…" if len(text) > 2 else text
 
@@ -97,6 +107,7 @@ ALL: dict[str, Callable[..., str]] = {
     "mood": mood,
     "pretty": pretty,
     "span": span,
+    "told": told,
     "user": user,
     "veiled": veiled,
 }

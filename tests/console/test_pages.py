@@ -205,6 +205,16 @@ def test_a_database_that_is_away_is_told_on_a_page(one_desk: Desk, monkeypatch):
     assert "the database is away" in one_desk.look("/sessions", 503).text
 
 
+def test_the_access_log_says_who_did_what_with_what(one_desk: Desk):
+    one_desk.recorder.record("evidence_made", by="ann", of="ses_1")
+    one_desk.recorder.record("retracted", by="bob@example.com", position=1, reason="<forged>")
+
+    text = one_desk.look("/events", source="hookfold").text
+
+    assert "evidence_made by ann, of ses_1" in text
+    assert "retracted by bo…, position 1, reason <forged>" in text
+
+
 def test_the_events_lead_to_the_newest(one_desk: Desk):
     for number in range(3):
         one_desk.send("clinic", wms("visit-1", number))

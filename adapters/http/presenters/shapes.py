@@ -438,7 +438,8 @@ class Event(msgspec.Struct, kw_only=True):
     """An event of the log. Of the ids it has the one of its stream's kind; `stream` is our id of that.
 
     `reading`: `ok`, `unknown_type` or `undecodable`. `verified_by` names the secret that matched; null: unsigned.
-    `origin` stands where it was taken from another log, `changes` where it tells of a changed configuration.
+    `origin` stands where it was taken from another log, `changes` where it tells of a changed configuration, `told`
+    where Hookfold did something with the log: who, and with what.
     """
 
     position: int
@@ -459,6 +460,7 @@ class Event(msgspec.Struct, kw_only=True):
     verified_by: str | None
     origin: Origin | UnsetType = UNSET
     changes: list[dict[str, Any]] | UnsetType = UNSET
+    told: dict[str, Any] | UnsetType = UNSET
 
 
 class WholeEvent(Event, kw_only=True):

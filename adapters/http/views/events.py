@@ -30,6 +30,9 @@ from core.instants import text_of, utc
 
 routes = Routes()
 
+MOST_TOLD = 10
+"""A longer list of what an event of our own tells is left to the single event."""
+
 _NAMES = {
     "session": "session_id",
     "action": "action_id",
@@ -83,7 +86,8 @@ def event_body(ask: Ask[queries.Query]) -> Response:
     if recorded is None or body is None:
         raise NotFound("no such event, or its body was erased")
     if recorded.source != OWN:
-        ask.api.record("body_read", by=ask.who, hourly=recorded.stream or str(position), position=position)
+        of = {"of": recorded.stream} if recorded.stream else {}
+        ask.api.record("body_read", by=ask.who, hourly=recorded.stream or str(position), position=position, **of)
     disposition = f'attachment; filename="event-{position}.bin"'
     return Response(body, headers={"Content-Disposition": disposition}, content_type="application/octet-stream")
 
@@ -168,15 +172,13 @@ def _shapes(api: Api, row: Recorded) -> list[shapes.Event]:
 
 
 def _shape(api: Api, row: Recorded) -> shapes.Event:
-    return shapes.Event(**_fields(api, row), changes=_changes(api, row))
-
-
-def _changes(api: Api, row: Recorded) -> list[dict[str, Any]] | UnsetType:
-    """What an event of the configuration changed; few events are one, so that a page reads few bodies."""
-    if row.source != OWN or row.type != "configuration_changed":
-        return UNSET
-    said: list[dict[str, Any]] | UnsetType = _said(api, row)[0].get("changes", UNSET)
-    return said
+    if row.own is None:
+        return shapes.Event(**_fields(api, row))
+    reading = own_source().read(None, row.own)
+    said = {} if isinstance(reading, Unreadable) else dict(reading.data)
+    changes = said.pop("changes", UNSET)
+    told = {name: value for name, value in said.items() if not isinstance(value, list) or len(value) <= MOST_TOLD}
+    return shapes.Event(**_fields(api, row), changes=changes, told=told)
 
 
 def _streams(ask: Ask[Any], sources: frozenset[str] | None) -> frozenset[tuple[str, str]] | None:

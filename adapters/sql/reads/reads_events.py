@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 
 from adapters.sql.database.tables import MISREAD, events, payloads, streams
+from adapters.sql.log.own_events import OWN
 from adapters.sql.reads.union_pages import union_of_pages
 
 HEAD = select(func.coalesce(func.max(events.c.position), 0))
@@ -18,7 +19,8 @@ EXAMINED = 20_000
 class Recorded(NamedTuple):
     """An event. `kind` and `provider_id` are those of its stream, None without one. `type` is the type as sent.
 
-    `origin`: JSON, where it was taken from another log.
+    `origin`: JSON, where it was taken from another log. `own`: the body of an event of our own; what handlers answered
+    has a line for each delivery, and is left to the single event.
     """
 
     position: int
@@ -36,6 +38,7 @@ class Recorded(NamedTuple):
     kind: str | None
     provider_id: str | None
     origin: bytes | None
+    own: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,7 @@ _EVENTS = (
         _sent.label("sent"),
         *(events.c.sequence, events.c.occurred_at, events.c.received_at, events.c.recorded_at),
         *(events.c.key, events.c.verified_by, streams.c.kind, streams.c.provider_id, payloads.c.origin),
+        case((and_(events.c.source == OWN, events.c.type != "forwarded"), payloads.c.body)).label("own"),
     )
     .outerjoin_from(events, payloads, _PAYLOAD)
     .outerjoin(streams, and_(streams.c.source == events.c.source, streams.c.stream == events.c.stream))

@@ -38,7 +38,30 @@ def test_reading_a_raw_body_is_recorded_before_it_is_answered(house: House):
 
     told = house.get("/v1/events/2")
     assert (told["source"], told["type"], told["stream"]) == ("hookfold", "body_read", None)
-    assert told["data"] == {"who": "local", "through": "http", "position": 1}
+    session = house.ids.of("session", "clinic", "s")
+    assert told["data"] == {"who": "local", "through": "http", "position": 1, "of": session}
+
+
+def test_the_list_says_who_did_what_with_what(house: House):
+    house.send("clinic", wms("s", 0))
+    house.send("clinic", b"not JSON")
+    session = house.ids.of("session", "clinic", "s")
+    for path in ("/v1/events/1/body", "/v1/events/2/body", f"/v1/sessions/{session}/evidence"):
+        assert house.client.get(path).data
+    house.recorder.record("forwarded", source="captions", status=200)
+    house.recorder.record("exported", by="ann", format="jsonl", many=[*range(11)])
+
+    listed = house.get("/v1/events", source="hookfold")["data"]
+
+    told = [{name: value for name, value in one.get("told", {}).items() if name != "through"} for one in listed]
+    assert told == [
+        {"who": "local", "position": 1, "of": session},
+        {"who": "local", "position": 2},
+        {"who": "local", "of": session},
+        {},
+        {"who": "ann", "format": "jsonl"},
+    ]
+    assert "told" not in house.get("/v1/events", source="clinic")["data"][0]
 
 
 def test_who_reads_a_stream_again_and_again_has_one_event_an_hour_that_counts(house: House):
