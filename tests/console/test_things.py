@@ -10,6 +10,7 @@ from adapters.sql import TemporalReads, keeper
 from core.clocks import Clocks
 from tests.console.conftest import Desk
 from tests.console.test_pages import SCAN, scan
+from tests.support.audited import SIGNING
 from tests.support.house import NOON, pushed, start, stop, wms
 
 
@@ -66,6 +67,16 @@ def test_a_measurement_that_has_not_ended_is_told_neither_as_over_nor_as_complet
     for told in (page, report):
         assert "Complete no number is missing so far; it has not ended" in told.text
     assert "so far" in rows.text
+
+
+def test_a_report_on_paper_says_its_zone_and_the_key_that_signed(one_desk: Desk):
+    scan(one_desk)
+    (measurement,) = one_desk.get("/v1/measurements")["data"]
+
+    report = one_desk.look(f"/measurements/{measurement['id']}/report")
+
+    assert report.text.count("All times are UTC.") == 2
+    assert f"by another way. {SIGNING.key}" in report.text
 
 
 def test_what_was_erased_is_told_as_erased_on_every_page(desk: Desk):

@@ -9,6 +9,7 @@ let source;
 
 function inZone(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
+    if (time.closest("[data-utc]")) continue; // on paper, everybody's is the same
     const told = time.getAttribute("datetime");
     const at = new Date(told);
     if (Number.isNaN(at.getTime())) continue;
@@ -109,7 +110,7 @@ function slide(field) {
 }
 
 inZone(document);
-document.getElementById("zone").textContent = `Times are in your zone, ${zone}; hover over one for UTC. Fields take UTC.`;
+if (!document.querySelector("[data-utc]")) document.getElementById("zone").textContent = `Times are in your zone, ${zone}; hover over one for UTC. Fields take UTC.`;
 for (const field of document.querySelectorAll("input[data-time]")) tell(field);
 for (const field of document.querySelectorAll("input[data-instants]")) slide(field);
 follow();

@@ -36,7 +36,8 @@ def add(pages: Blueprint, ask: Asking) -> None:
             entries=timeline.data,
             more=timeline.next_cursor is not None,
             signal=pictures.signal(found.snr),
-            checkpoint=_checkpoint(ask),
+            checkpoint=_signed(ask, "checkpoint"),
+            key=_signed(ask, "audit_key"),
         )
 
     def shared(id: str) -> str:  # noqa: A002 - as the API calls it
@@ -58,10 +59,10 @@ def steps_of(steps: dict[str, str | None]) -> list[StepTaken]:
     return taken
 
 
-def _checkpoint(ask: Asking) -> str | None:
-    """The newest signed statement of the log; None where this service signs none."""
+def _signed(ask: Asking, name: str) -> str | None:
+    """The newest signed statement of the log, or the key that signs it; None where this service signs none."""
     try:
-        note: Response = ask.answer("checkpoint")
+        note: Response = ask.answer(name)
     except Problem:
         return None
     return note.get_data(as_text=True)
