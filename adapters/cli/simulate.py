@@ -91,7 +91,7 @@ def _play(there: SimulationTarget, messages: Iterable[Message], rate: float) -> 
     started = time.monotonic()
     progress = ProgressPrinter()
     try:
-        with Sender(there.url, there.provider, there.secret) as sender:
+        with Sender(there.url, there.provider, there.secret, proxied=there.proxied is not None) as sender:
             verdicts = play(sender, messages, rate, lambda _message, answer: progress.tell(answer))
     except Unreachable as error:
         mend = "start the service there, or say where it is with HOOKFOLD_PORT or --url"
@@ -108,6 +108,13 @@ def _report(there: SimulationTarget, verdicts: Counter[str], seconds: float, as_
     else:
         click.echo(f"sent {counted(sent, 'message')} to {there.url} in {seconds:.1f} s")
         for verdict, number in verdicts.most_common():
-            click.echo(f"  {verdict:12}{number:>8}")
+            click.echo(f"  {verdict:14}{number:>8}")
     if verdicts["rejected"] or verdicts["unavailable"]:
         raise Failed("not every message was taken")
+    if failed := verdicts["handler_failed"]:
+        session = there.provider in ("augmentos", "mentraos")
+        where = f"source={there.proxied}&type=handler_failed" if session else "source=hookfold&type=forwarded"
+        raise Failed(
+            f"every message was recorded, but the handler behind {there.proxied} answered {failed} of them with an "
+            f"error or not at all: /v1/events?{where} says which, and what it answered"
+        )

@@ -9,12 +9,13 @@ from adapters.cli.commands import Wrong, settings
 
 @dataclass(frozen=True)
 class SimulationTarget:
-    """Where to send, as whom, and how to sign."""
+    """Where to send, as whom, and how to sign. `proxied`: the name of the source whose handler answers, if one does."""
 
     url: str
     provider: str
     secret: str | None
     package: str | None = None
+    proxied: str | None = None
 
 
 def target(
@@ -36,7 +37,8 @@ def _configured(name: str, url: str | None, secret: str | None, config: Path | N
     source = found.sources[name]
     configured = source.secrets[0].value if source.secrets else None
     here = f"http://127.0.0.1:{found.port}/in/{source.path}"
-    return SimulationTarget(url or here, source.provider, _secret(secret) or configured, source.package_name)
+    proxied = name if source.forward is not None and source.forward.mode == "proxy" else None
+    return SimulationTarget(url or here, source.provider, _secret(secret) or configured, source.package_name, proxied)
 
 
 def _secret(ref: str | None) -> str | None:

@@ -12,6 +12,9 @@ import msgspec
 from adapters.providers import sign_svix, sign_wms
 from adapters.simulator.message import Message
 
+UNRECORDED = "the log cannot commit now"
+"""What the service says where it has not recorded a message: no handler was asked."""
+
 TIMEOUT = 15.0
 """Seconds that a sender waits, as Svix does."""
 
@@ -19,6 +22,7 @@ TIMEOUT = 15.0
 class Answer(msgspec.Struct, frozen=True):
     """What the service said. `verdict` is its header, or `accepted`, `rejected`, `unavailable` where it sent none.
 
+    It is `handler_failed` where the message was recorded, and the handler behind answered with an error or not at all.
     `text` is the body.
     """
 
@@ -43,10 +47,19 @@ def headers(provider: str, secret: str | None, message: Message, now: float) -> 
 
 
 class Sender:
-    """Posts to one URL for one provider; use it in a `with` block. Raises Unreachable."""
+    """Posts to one URL for one provider; use it in a `with` block. Raises Unreachable.
+
+    `proxied`: a handler answers behind the service, which records a message before it asks.
+    """
 
     def __init__(
-        self, url: str, provider: str, secret: str | None = None, clock: Callable[[], float] = time.time
+        self,
+        url: str,
+        provider: str,
+        secret: str | None = None,
+        clock: Callable[[], float] = time.time,
+        *,
+        proxied: bool = False,
     ) -> None:
         parts = urlsplit(url)
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
@@ -56,6 +69,7 @@ class Sender:
         self._provider = provider
         self._secret = secret
         self._clock = clock
+        self._proxied = proxied
 
     def send(self, message: Message) -> Answer:
         """Sends once; where a kept connection turns out to be closed, once more on a new one."""
@@ -73,7 +87,7 @@ class Sender:
     def _send(self, message: Message) -> Answer:
         signed = headers(self._provider, self._secret, message, self._clock())
         self._connection.request("POST", self._path, message.body, signed)
-        return _answer(self._connection.getresponse())
+        return _answer(self._connection.getresponse(), proxied=self._proxied)
 
     def __enter__(self) -> Self:
         return self
@@ -84,18 +98,20 @@ class Sender:
         self._connection.close()
 
 
-def _answer(response: HTTPResponse) -> Answer:
-    position = response.getheader("hookfold-position", "")
+def _answer(response: HTTPResponse, *, proxied: bool) -> Answer:
+    position, text = response.getheader("hookfold-position", ""), response.read().decode(errors="replace")
     return Answer(
         status=response.status,
-        verdict=response.getheader("hookfold-verdict") or _verdict(response.status),
+        verdict=response.getheader("hookfold-verdict") or _verdict(response.status, text, proxied=proxied),
         position=int(position) if position.isdecimal() else None,
-        text=response.read().decode(errors="replace"),
+        text=text,
     )
 
 
-def _verdict(status: int) -> str:
+def _verdict(status: int, text: str, *, proxied: bool) -> str:
     """Any receiver may be played at: a 2xx is all that a provider wants to see."""
     if status // 100 == 2:
         return "accepted"
-    return "unavailable" if status // 100 == 5 else "rejected"
+    if status // 100 != 5:
+        return "rejected"
+    return "handler_failed" if proxied and UNRECORDED not in text else "unavailable"
