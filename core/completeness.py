@@ -11,7 +11,7 @@ from core.fold import Settings, State
 from core.words import counted
 
 SOURCE_SILENT_AFTER: Instant = 86_400 * SECOND
-"""A source that sent nothing for a day is told as silent, where the question names no other time."""
+"""A source that sent nothing for a day is told as silent, unless its configuration or the question says otherwise."""
 
 _ANOMALIES = {
     "gap": "missing",

@@ -7,8 +7,7 @@ import structlog
 
 from adapters.http import due_counts
 from adapters.sql import Code, Reads, Source, Unavailable
-from core.completeness import SOURCE_SILENT_AFTER
-from core.event import Instant
+from core.event import SECOND, Instant
 from core.instants import utc
 
 EVERY = 60.0
@@ -56,16 +55,16 @@ class Lookout:
 
     def _look_for_silence(self, now: Instant) -> None:
         head = self._reads.head()
-        for source in self._sources:
+        for source, configured in self._sources.items():
             last = self._reads.last_of(source, head)
             since = self._began if last is None else last[1]
-            if now - since <= SOURCE_SILENT_AFTER:
+            if now - since <= configured.silent_after:
                 self._silent.discard(source)
             elif source not in self._silent:
                 self._silent.add(source)
                 mend = f"look at the sender, and at /v1/rejections?source={source}"
-                heard = last is not None
-                _logger.warning("source_silent", source=source, since=utc(since), ever_heard=heard, mend=mend)
+                told = {"silent_after_s": configured.silent_after / SECOND, "ever_heard": last is not None}
+                _logger.warning("source_silent", source=source, since=utc(since), **told, mend=mend)
 
     def _look_for_bursts(self, now: Instant) -> None:
         found = due_counts(self._reads, self._current.built(), self._sources, now)

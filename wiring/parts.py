@@ -47,6 +47,7 @@ from adapters.sql import (
     probe,
 )
 from core import fold
+from core.completeness import SOURCE_SILENT_AFTER
 from core.event import SECOND, Instant
 from core.ids import Ids
 from wiring.lookout import Lookout
@@ -302,7 +303,8 @@ def _refuse(_: Entry | Rejection | Probe) -> Receipt:
 def source_of(provider: Provider, configured: Configured) -> Source:
     """What the log has to know of a configured source."""
     settings = fold.Settings(configured.package_name, configured.overdue_after, configured.presumed_ended_after)
-    return Source(configured.provider, provider.machine_of, reader(provider), settings)
+    silent_after = configured.silent_after or SOURCE_SILENT_AFTER
+    return Source(configured.provider, provider.machine_of, reader(provider), settings, silent_after)
 
 
 def first_commands(settings: Settings) -> list[str]:

@@ -68,7 +68,9 @@ def timeline(
 @click.option("--session-id", metavar="ID", help="Of the session that the provider calls so.")
 @click.option("--lost", flag_value="true", help="Only what has something lost.")
 @click.option("--now", metavar="TIME", help="The time by which something is overdue.  [default: now]")
-@click.option("--silent-after", type=Seconds(), help="When a source counts as silent: 10m, 12h.  [default: 1d]")
+@click.option(
+    "--silent-after", type=Seconds(), help="When a source counts as silent: 10m, 12h.  [default: its silent_after]"
+)
 @_AS_OF
 @_KNOWN_AT
 @_POSITION

@@ -24,6 +24,7 @@ _TAKEN: dict[str, values.Take] = {
     "package_name": values.text,
     "presumed_ended_after": values.duration,
     "rate": values.rate,
+    "silent_after": values.duration,
 }
 _SERVICE: dict[str, values.Take] = {
     "answer_within": values.duration,
@@ -108,7 +109,15 @@ def _source(where: Path, name: str, given: object, env: Mapping[str, str] | None
 def settings_of(provider: type[Provider]) -> set[str]:
     """Every key that a source of this provider may have."""
     unsigned = set() if provider.signed else {"path_secret"}
-    return {"provider", "keep_for", "rate", *unsigned, *forwards.settings_of(provider), *provider.settings}
+    return {
+        "provider",
+        "keep_for",
+        "rate",
+        "silent_after",
+        *unsigned,
+        *forwards.settings_of(provider),
+        *provider.settings,
+    }
 
 
 def _polling(where: Path, key: str, table: values.Table, env: Mapping[str, str] | None) -> Polling | None:

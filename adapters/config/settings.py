@@ -106,7 +106,8 @@ class Source(msgspec.Struct, frozen=True):
     """One configured webhook sender. Durations are microseconds; what a provider does not take has its default.
 
     `forward`: None where we answer ourselves (`mode = "record"`). `rate`: how many deliveries a serving process takes.
-    `path_secret`: what has to stand in the path behind the name. `allowed_websocket_hosts`: none means all.
+    `silent_after`: how long it may send nothing; None: a day. `path_secret`: what has to stand in the path behind the
+    name. `allowed_websocket_hosts`: none means all.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Source(msgspec.Struct, frozen=True):
     package_name: str | None = None
     presumed_ended_after: Instant | None = None
     keep_for: Instant | None = None
+    silent_after: Instant | None = None
     forward: Forward | None = None
     rate: Rate | None = None
     path_secret: Secret | None = None
@@ -138,7 +140,11 @@ class Source(msgspec.Struct, frozen=True):
             words |= {"mode": self.forward.mode, "signature": "observe" if self.forward.observe else "enforce"}
             words |= {"on_store_failure": None if self.forward.spool is None else "spool"}
         words |= {"rate": str(self.rate) if self.rate else None}
-        durations = {"overdue_after": self.overdue_after, "presumed_ended_after": self.presumed_ended_after}
+        durations = {
+            "overdue_after": self.overdue_after,
+            "presumed_ended_after": self.presumed_ended_after,
+            "silent_after": self.silent_after,
+        }
         return {name: word for name, word in words.items() if word is not None} | {
             name: duration / SECOND for name, duration in durations.items() if duration is not None
         }

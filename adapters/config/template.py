@@ -35,6 +35,7 @@ secret = "file:var/secret"      # keys our ids and hashes; made on the first sta
 provider = "wms"
 secrets = ["file:var/clinic.secret"]    # the Config ID's MAC secret; several while one replaces another
 # keep_for = "365d"             # every source: `hookfold audit retain` erases the bodies of what is older
+# silent_after = "12h"          # every source: after so long without an event it is told as silent; else a day
 # node_ascii = true             # also take the MAC of the published JavaScript check, for bodies up to U+00FF
 
 [sources.energy]

@@ -120,7 +120,7 @@ class Completeness(TimedListed):
     ] = UNSET
     now: Now = UNSET
     silent_after: Annotated[
-        Seconds | UnsetType, Meta(description="Seconds after which a source counts as silent; else a day.")
+        Seconds | UnsetType, Meta(description="Seconds after which a source counts as silent; else as configured.")
     ] = UNSET
 
 

@@ -328,8 +328,8 @@ class Incomplete(msgspec.Struct, kw_only=True):
 class SourceHealth(msgspec.Struct, kw_only=True):
     """When a source was heard last. `position`: of its last event; `delay_s`: from its clock to ours, at that event.
 
-    `derived` has `silent`: whether that is too long ago; and `silent_for_s`: the seconds since then, null where nothing
-    was ever heard.
+    `derived` has `silent`: whether that is too long ago (`silent_after_s`); and `silent_for_s`: the seconds since then,
+    null where nothing was ever heard.
     """
 
     source: str

@@ -3,15 +3,20 @@
 from adapters.http.framework.api import Api
 from adapters.http.presenters import shapes
 from core.completeness import SOURCE_SILENT_AFTER
-from core.event import Instant
+from core.event import SECOND, Instant
 from core.instants import seconds, text_of
 
 
 def health_of(
-    api: Api, name: str, position: int, now: Instant, silent_after: Instant = SOURCE_SILENT_AFTER
+    api: Api, name: str, position: int, now: Instant, silent_after: Instant | None = None
 ) -> shapes.SourceHealth:
-    """A source as of a position of the log. One that never sent anything is silent too."""
+    """A source as of a position of the log. One that never sent anything is silent too.
+
+    `silent_after`: where it is asked for; else what the source is configured with.
+    """
     last, received_at, occurred_at = api.reads.last_of(name, position) or (None, None, None)
+    configured = api.sources.get(name)
+    limit = silent_after or (configured.silent_after if configured else SOURCE_SILENT_AFTER)
     silent = None if received_at is None else now - received_at
     return shapes.SourceHealth(
         source=str(name),
@@ -19,5 +24,9 @@ def health_of(
         position=last,
         last_received_at=text_of(received_at),
         delay_s=None if received_at is None or occurred_at is None else seconds(received_at - occurred_at),
-        derived={"silent": silent is None or silent > silent_after, "silent_for_s": seconds(silent)},
+        derived={
+            "silent": silent is None or silent > limit,
+            "silent_for_s": seconds(silent),
+            "silent_after_s": limit / SECOND,
+        },
     )

@@ -18,7 +18,7 @@ from adapters.http.presenters.sources import health_of
 from adapters.http.presenters.stream_resource import ids_of, record_of, rows_of, settings_of, sources_of, state_of
 from adapters.sql import Projected, WantedMeasurements, WantedStreams
 from core.clocks import Clocks
-from core.completeness import SOURCE_SILENT_AFTER, Finding, findings
+from core.completeness import Finding, findings
 from core.event import SECOND
 from core.fold import Measurement
 from core.instants import text_of
@@ -133,6 +133,6 @@ def _shape(measured: dict[int, tuple[str, Measurement]], found: Finding) -> shap
 def _sources(ask: Ask[queries.Completeness], clocks: Clocks) -> list[shapes.SourceHealth]:
     api, asked = ask.api, ask.query.source or None
     named = sources_of(api, asked, ask.query.provider or None)
-    after = (given(ask.query.silent_after) or SOURCE_SILENT_AFTER // SECOND) * SECOND
+    after = (given(ask.query.silent_after) or 0) * SECOND or None
     names = api.source_names() if named is None else named
     return [health_of(api, name, clocks.position, ask.now, after) for name in names]

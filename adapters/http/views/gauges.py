@@ -35,6 +35,9 @@ class Gauges:
             "When the last event of a source was received; a source that never sent any has none.",
             "source",
         )
+        self._silent_after = self._gauge(
+            "hookfold_source_silent_after_seconds", "After how long without an event a source is silent.", "source"
+        )
         self._live = self._gauge(
             "hookfold_live", "Streams that have yet to end: 10,000 of a kind and a source at most.", "kind", "source"
         )
@@ -83,7 +86,7 @@ class Gauges:
         for gauge in (self._head, self._wal, self._unsealed, self._since, self._lag):
             gauge.set(float("nan"))
         for labelled in (
-            *(self._sources, self._last, self._live, self._due, self._outcomes, self._anomalies),
+            *(self._sources, self._last, self._silent_after, self._live, self._due, self._outcomes, self._anomalies),
             *self._relays,
         ):
             labelled.clear()
@@ -98,6 +101,7 @@ class Gauges:
         self._look_at_checkpoints(head)
         for source, configured in api.sources.items():
             self._sources.labels(source, configured.provider).set(1)
+            self._silent_after.labels(source).set(configured.silent_after / SECOND)
             if (last := api.reads.last_of(source, head)) is not None:
                 self._last.labels(source).set(last[1] / SECOND)
         self._look_at_relays(now)

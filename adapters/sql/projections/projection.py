@@ -11,7 +11,8 @@ from adapters.sql.dialects.dialect import Row
 from adapters.sql.projections.erased import Base, measurement_id
 from adapters.sql.projections.stored_events import BodyReader
 from core import fold
-from core.event import ANOMALIES
+from core.completeness import SOURCE_SILENT_AFTER
+from core.event import ANOMALIES, Instant
 from core.ids import Ids
 from core.machines.state import BLOCK, NEWEST, Run
 from core.prefixes import Prefix
@@ -28,12 +29,16 @@ _BITS = {kind: 1 << place for place, kind in enumerate(ANOMALIES)}
 
 
 class Source(msgspec.Struct):
-    """What the log has to know of a configured source; `machine_of` names the machine of a stream's kind."""
+    """What the log has to know of a configured source; `machine_of` names the machine of a stream's kind.
+
+    `silent_after`: for how long it may send nothing before that is told.
+    """
 
     provider: str
     machine_of: Callable[[str], str]
     read: BodyReader
     settings: fold.Settings
+    silent_after: Instant = SOURCE_SILENT_AFTER
 
 
 @dataclass(frozen=True, slots=True)

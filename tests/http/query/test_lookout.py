@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.sql import Reads
-from tests.support.house import NOON, SECOND, House, wms
+from tests.support.house import NOON, SECOND, House, start, wms
 from wiring.lookout import Lookout
 
 DAY = 86_400 * SECOND
@@ -46,6 +46,25 @@ def test_a_source_that_fell_silent_is_told_once(house: House, lookout: Lookout, 
     clock.now += DAY + SECOND
     assert silent(looked(lookout)) == {"clinic": True} | dict.fromkeys(house.code.sources.keys() - {"clinic"}, False)
     assert looked(lookout) == []
+
+
+def test_a_source_with_a_time_of_its_own_is_silent_after_that(house: House, lookout: Lookout, clock: Clock):
+    house.code.sources["clinic"].silent_after = 3_600 * SECOND
+    for source, message in (("clinic", wms("s", 0)), ("captions", start("ann"))):
+        house.send(source, message)
+    clock.now += 3_600 * SECOND
+    assert looked(lookout) == []
+
+    clock.now += SECOND
+
+    assert silent(looked(lookout)) == {"clinic": True}
+    health = house.get("/v1/overview", now="2023-11-14T23:13:21Z")["derived"]["sources"]
+    told = {one["source"]: (one["derived"]["silent"], one["derived"]["silent_after_s"]) for one in health}
+    assert (told["clinic"], told["captions"]) == ((True, 3_600), (False, 86_400))
+    completeness = house.get("/v1/audit/completeness", now="2023-11-14T23:13:21Z")["sources"]
+    assert {one["source"] for one in completeness if one["derived"]["silent"]} >= {"clinic"}
+    metrics = house.client.get("/metrics").get_data(as_text=True)
+    assert 'hookfold_source_silent_after_seconds{source="clinic"} 3600.0' in metrics
 
 
 def silent(lines: list[dict[str, Any]]) -> dict[str, bool]:

@@ -90,6 +90,13 @@ def test_a_duration_has_a_unit(settings, text, length):
     assert loaded.sources["notes"].presumed_ended_after == length
 
 
+def test_every_source_may_have_its_own_time_of_silence(settings):
+    loaded = settings('[sources.notes]\nprovider = "augmentos"\nsilent_after = "12h"')
+
+    assert loaded.sources["notes"].silent_after == 720 * MINUTE
+    assert loaded.sources["notes"].others() == {"silent_after": 720 * 60.0}
+
+
 def one(settings="", provider="wms", name="clinic"):
     """A file with one source."""
     secrets = {"wms": 'secrets = ["env:WMS_MAC_SECRET"]', "amps": 'secrets = ["env:AMPS_SECRET"]'}.get(provider, "")
@@ -149,7 +156,7 @@ WRONG = [
     (
         one("secret = 'x'"),
         "sources.clinic.secret",
-        "most_forwards, node_ascii, on_store_failure, provider, rate, retry_for, secrets, signature, spool_bytes",
+        "node_ascii, on_store_failure, provider, rate, retry_for, secrets, signature, silent_after, spool_bytes",
     ),
     (one("node_ascii = 'yes'"), "sources.clinic.node_ascii", "make it true or false"),
     (one("event_type = 'WMS_LOADED'"), "sources.clinic.event_type", "unknown key"),
