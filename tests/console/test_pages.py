@@ -142,6 +142,21 @@ def test_the_overview_counts_states_outcomes_and_refusals(desk: Desk):
     assert "States behind the log by 0 positions" in page.text
 
 
+def test_the_row_of_a_source_tells_what_was_rejected_and_what_was_not_read(desk: Desk):
+    desk.send("clinic", wms("s", 0, "NEVER_HEARD_OF"))
+    desk.send("clinic", b"not JSON")
+    for reason in ("signature_wrong", "signature_missing"):
+        desk.reject(reason=reason)
+
+    page = desk.look("/")
+
+    rows = page.text.partition("Silent Rejected Not read")[2]
+    assert " no 2 1 unknown_type 1 undecodable " in rows.partition("clinic wms")[2]
+    assert "captions mentraos never silent after 1 d 0 none " in rows
+    for query in ("deliveries?source=clinic&verdict=rejected", "events?source=clinic&reading=undecodable"):
+        assert page.all("a", "href").count(f"/{query}") >= 2
+
+
 def test_filters_stand_in_the_address_and_an_empty_field_asks_nothing(desk: Desk):
     for name in ("ann", "ben"):
         desk.send("captions", start(f"{name}@example.com"))

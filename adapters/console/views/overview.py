@@ -47,6 +47,7 @@ def add(pages: Blueprint, ask: Asking, first: Callable[[], list[str]]) -> None:
             dead=sum(one.dead for one in relayed),
             misread=sum(one.count for one in found.misread),
             refusals=sum(one.count for one in refused),
+            rejected=_by_source(refused),
             anomalies=sum(one.count for one in found.anomalies),
             silent=sum(bool(one.derived["silent"]) for one in found.derived.sources),
             places=PLACES,
@@ -55,6 +56,13 @@ def add(pages: Blueprint, ask: Asking, first: Callable[[], list[str]]) -> None:
         )
 
     pages.add_url_rule("/", "overview", overview)
+
+
+def _by_source(counts: Sequence[Any]) -> Counter[str]:
+    found = Counter[str]()
+    for one in counts:
+        found[one.source] += one.count
+    return found
 
 
 def _by_kind(counts: Sequence[Any]) -> dict[str, list[tuple[str, str, int]]]:
