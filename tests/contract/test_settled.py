@@ -1,6 +1,7 @@
 """The writer's own connection, and what it finds stored that it cannot go on from."""
 
 import stat
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import make_url, text
 
 from adapters.sql import migrate, open_engine
 from tests.support.logs import Bench, wms
+from tests.support.postgres import Postgres
 
 STARTED = ["WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_GRANTED", "CAMERA_STARTED", "MEASUREMENT_STARTED"]
 MEASURED = "SELECT measurement_id, state FROM measurements ORDER BY opened"
@@ -40,6 +42,42 @@ def test_a_role_that_may_not_make_temporary_types_appends_all_the_same(postgresq
     with psycopg.connect(postgresql_url, autocommit=True) as admin:
         admin.execute("DROP OWNED BY plain")
         admin.execute("DROP ROLE plain")
+
+
+def test_where_citus_is_rows_travel_by_columns_and_no_plan_is_made_without_values(
+    postgres: Postgres, postgresql_url: str
+):
+    postgres.create_extension("citus", postgresql_url)
+    with closing(Bench(postgresql_url)) as bench:
+        verdicts = send(bench, *STARTED)
+
+        settled = of_session(bench)
+
+        assert (verdicts, settled) == (["new"] * len(STARTED), ("auto", 0))
+        assert bench.rows(MEASURED) == [(None, "started")]
+
+
+def test_elsewhere_rows_travel_as_composites_and_a_plan_is_made_once(postgresql_url: str):
+    with closing(Bench(postgresql_url)) as bench:
+        send(bench, *STARTED)
+
+        mode, types = of_session(bench)
+
+    assert mode == "force_generic_plan"
+    assert types > 0
+
+
+def of_session(bench: Bench) -> tuple[str, int]:
+    """How the writer's session plans, and how many types it has made."""
+
+    def ask(cursor: Any, _position: int) -> tuple[str, int]:
+        cursor.execute(
+            "SELECT current_setting('plan_cache_mode'), count(*) FROM pg_type WHERE typnamespace = pg_my_temp_schema()"
+        )
+        mode, types = cursor.fetchone()
+        return mode, types
+
+    return bench.log.append_with(bench.entry("clinic", wms("asked", 0)), ask)[1]
 
 
 @pytest.mark.parametrize("snapshot", [b"", b"\xc1", b"\x93"])

@@ -19,7 +19,7 @@ import pytest
 
 from adapters.server.frames import Inbox, Outcome, frame, pack
 from adapters.sql import Receipt, batch_length, migrate, open_engine
-from adapters.sql.dialects.postgresql import _APPEND_LOCK
+from adapters.sql.dialects.advisory_locks import APPENDING
 from tests.support.logs import Bench, wms
 from tests.support.postgres import Postgres
 from tests.support.writing import connecting
@@ -32,7 +32,7 @@ TERMINATE = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
-HOLD, RELEASE = (f"SELECT pg_advisory_{what}({_APPEND_LOCK})" for what in ("lock", "unlock"))
+HOLD, RELEASE = APPENDING.replace("_xact", ""), "SELECT pg_advisory_unlock_all()"
 _logger = logging.getLogger(__name__)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from adapters.sql.audit.rotations import LOG_KEY, PREFIX, ROTATED
-from adapters.sql.audit.tree import SEALING_LOCK
+from adapters.sql.dialects.advisory_locks import SEALING
 from adapters.sql.dialects.dialect import dialect_of
 from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import Recorder
@@ -28,7 +28,7 @@ def rotate_key(engine: Engine, log: Log, recorder: Recorder, old: str, new: str,
 
     def act(cursor: Any, position: int) -> None:
         if engine.dialect.name == "postgresql":
-            cursor.execute(f"SELECT pg_advisory_xact_lock({SEALING_LOCK})")
+            cursor.execute(SEALING)
         cursor.execute(_REPLACE.replace("?", mark), (new, old))
         if cursor.fetchone() is None:
             raise NotInForce(f"{old} does not sign this log any more: another rotation came first")

@@ -15,6 +15,7 @@ from adapters.sql.database.errors import our_errors
 from adapters.sql.database.snapshot import hold_still
 from adapters.sql.database.tables import checkpoints, events, nodes
 from adapters.sql.database.transactions import is_read_only, writing
+from adapters.sql.dialects.advisory_locks import SEALING
 from adapters.sql.dialects.dialect import Insert, Row, dialect_of
 from core import merkle
 from core.merkle import Node
@@ -29,9 +30,6 @@ _BLOCKS_AT_A_TIME = 256
 
 _MOST_ARMS = 100
 """Ranges of tiles in one statement: SQLite takes 500 terms."""
-
-SEALING_LOCK = 7238703
-"""Names the advisory lock of who appends nodes and checkpoints."""
 
 _HEAD = select(func.coalesce(func.max(events.c.position), 0))
 _SEALED = select(func.coalesce(func.max(nodes.c.place) + 1, 0)).where(nodes.c.level == bindparam("level"))
@@ -125,7 +123,7 @@ class Tree:
         """The transaction of the only one who seals."""
         with our_errors(), writing(self._engine) as connection:
             if connection.dialect.name == "postgresql":
-                connection.execute(select(func.pg_advisory_xact_lock(SEALING_LOCK)))
+                connection.exec_driver_sql(SEALING)
             yield connection
 
 

@@ -13,6 +13,7 @@ from adapters.sql.database.errors import our_errors
 from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.database.session import Unfit
 from adapters.sql.database.transactions import writing
+from adapters.sql.dialects.advisory_locks import MIGRATING
 
 MIGRATIONS = Path(__file__).parents[3] / "migrations"
 
@@ -27,7 +28,7 @@ def migrate(engine: Engine) -> None:
         return
     with our_errors(), writing(engine) as connection:
         if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7238701)")
+            connection.exec_driver_sql(MIGRATING)
         upgrade(connection, "head")
 
 

@@ -10,23 +10,21 @@ from weakref import WeakKeyDictionary
 
 from psycopg.errors import InsufficientPrivilege
 
+from adapters.sql.dialects.advisory_locks import APPENDING, RELAYING
 from adapters.sql.dialects.composite import Composites, CompositesDumper, array, encode
 from adapters.sql.dialects.direct import Direct
 from adapters.sql.dialects.pipeline import Pipeline, see_off
 from adapters.sql.dialects.statement_cursors import StatementCursors
 from adapters.sql.dialects.statements import Guarded, Insert, Lookup, Row, Write
 
-_APPEND_LOCK = 7238702
-"""Names the one advisory lock under which positions are given out."""
-
-_RELAY_LOCKS = 7238704
-"""Names the advisory locks of the sources whose deliveries somebody takes or settles: pairs, which no lock above is."""
-
 _BY_KEYS_ONLY = (
-    "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; "
+    "SET jit = off; SET enable_seqscan = off; "
     "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_sort = off"
 )
 """All that an append asks for has a key. A plan that was made while a table was small would read all of it later."""
+
+_PLANNED_ONCE = "SET plan_cache_mode = force_generic_plan"
+_HAS_CITUS = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus')"
 
 
 class Postgresql:
@@ -42,11 +40,17 @@ class Postgresql:
     def settle(self, connection: Any, hot: Iterable[Write]) -> None:
         """Each hot write gets a composite type of this session: another release may have other columns.
 
-        Who may not make temporary types sends a column as an array, which takes longer.
+        Who may not make temporary types sends a column as an array, which takes longer. So does a session with Citus,
+        whose other nodes know no type of a session, and which refuses plans without the parameters' values.
         """
         driver, cursor = connection.driver_connection, connection.cursor()
         cursor.execute(_BY_KEYS_ONLY)
+        has_citus = cursor.execute(_HAS_CITUS).fetchone()[0]
+        if not has_citus:
+            cursor.execute(_PLANNED_ONCE)
         connection.commit()
+        if has_citus:
+            return
         driver.adapters.register_dumper(Composites, CompositesDumper)
         try:
             self._composites[driver] = _created(cursor, list(hot))
@@ -59,11 +63,10 @@ class Postgresql:
         composites = self._composites.get(driver, {})
         if not composites.keys() >= set(guarded.writes):
             return None
-        turn = f"SELECT pg_advisory_xact_lock({_APPEND_LOCK})"
-        return Pipeline(driver, turn, _guarded(guarded), {into: composites[into] for into in guarded.writes})
+        return Pipeline(driver, APPENDING, _guarded(guarded), {into: composites[into] for into in guarded.writes})
 
     def begin(self, cursor: Any) -> None:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_APPEND_LOCK,))
+        cursor.execute(APPENDING)
 
     def begin_beside(self, cursor: Any, *, turn: bool) -> None:
         if turn:
@@ -77,7 +80,7 @@ class Postgresql:
         """The setting ended with its transaction."""
 
     def alone_with(self, cursor: Any, source: str) -> None:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_RELAY_LOCKS, source))
+        cursor.execute(RELAYING, {"source": source})
 
     def using(self, index: str) -> str:  # noqa: ARG002 - it has statistics
         return ""
