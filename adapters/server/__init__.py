@@ -1,36 +1,36 @@
 """What serves: HTTP in the event loop, Flask in threads behind it, and one process that writes."""
 
-from adapters.server.action_api import ActionApi
 from adapters.server.bridge import Bridge
-from adapters.server.child import Child
-from adapters.server.collector import tune
-from adapters.server.draining import Draining
-from adapters.server.ends import connect
-from adapters.server.following import WAITING
-from adapters.server.forwarding import METRICS as FORWARD_METRICS
-from adapters.server.forwarding import Forwarding
+from adapters.server.commits.draining import Draining
+from adapters.server.commits.link import METRICS as LINK_METRICS
+from adapters.server.commits.link import Link, NoWriter, outcome_of
+from adapters.server.commits.spans import Spans
+from adapters.server.commits.spool import DeliverySpool
+from adapters.server.commits.spooling import Spooling
+from adapters.server.commits.writer import write_for_parent
+from adapters.server.followers.following import WAITING
+from adapters.server.followers.tail import Tail
 from adapters.server.front import Front
-from adapters.server.handler import Handler, Target
+from adapters.server.handlers.action_api import ActionApi
+from adapters.server.handlers.forwarding import METRICS as FORWARD_METRICS
+from adapters.server.handlers.forwarding import Forwarding
+from adapters.server.handlers.handler import Handler, Target
+from adapters.server.handlers.reconciling import Reconciled, Reconciliation, Reconciling
+from adapters.server.handlers.redelivery import Redelivered, Redelivery, StoredDelivery
+from adapters.server.handlers.relay_loop import relay_for_parent
+from adapters.server.handlers.relaying import Relaying, RelaySource
+from adapters.server.http11.site import METRICS as SITE_METRICS
 from adapters.server.limits import LIMITED, Limits
-from adapters.server.link import METRICS as LINK_METRICS
-from adapters.server.link import Link, NoWriter, outcome_of
-from adapters.server.logs import configure_logs
 from adapters.server.loop import serve_for_parent
-from adapters.server.maintaining import wait_for_parent
-from adapters.server.parent import Parent
-from adapters.server.ports import counting, listening, to_writer
-from adapters.server.reconciling import Reconciled, Reconciliation, Reconciling
-from adapters.server.redelivery import Redelivered, Redelivery, StoredDelivery
-from adapters.server.relay_loop import relay_for_parent
-from adapters.server.relaying import Relaying, RelaySource
-from adapters.server.reloading import Reloaded, Reloading
-from adapters.server.site import METRICS as SITE_METRICS
-from adapters.server.spans import Spans
-from adapters.server.spool import DeliverySpool
-from adapters.server.spooling import Spooling
-from adapters.server.supervisor import Supervisor
-from adapters.server.tail import Tail
-from adapters.server.writer import write_for_parent
+from adapters.server.processes.child import Child
+from adapters.server.processes.collector import tune
+from adapters.server.processes.ends import connect
+from adapters.server.processes.logs import configure_logs
+from adapters.server.processes.maintaining import wait_for_parent
+from adapters.server.processes.parent import Parent
+from adapters.server.processes.ports import counting, listening, to_writer
+from adapters.server.processes.reloading import Reloaded, Reloading
+from adapters.server.processes.supervisor import Supervisor
 
 METRICS = (*SITE_METRICS, *FORWARD_METRICS, *LINK_METRICS, WAITING, LIMITED)
 

@@ -12,14 +12,14 @@ from urllib.parse import unquote_to_bytes
 import structlog
 
 from adapters.http import CARRIED, ENDING, EVENTS, Answer, Carried, Follow, Later, problem_answer
-from adapters.server.connection import BODILESS, has_length, later
-from adapters.server.files import FileBody, Sending
-from adapters.server.following import EventStream, Parked, StreamOrder
-from adapters.server.reader import Request
-from adapters.server.site import Respond
-from adapters.server.streaming_body import StreamingBody
-from adapters.server.tail import Tail
-from adapters.server.threads import Threads
+from adapters.server.followers.following import EventStream, Parked, StreamOrder
+from adapters.server.followers.tail import Tail
+from adapters.server.http11.connection import BODILESS, has_length, later
+from adapters.server.http11.files import FileBody, Sending
+from adapters.server.http11.reader import Request
+from adapters.server.http11.site import Respond
+from adapters.server.http11.streaming_body import StreamingBody
+from adapters.server.processes.threads import Threads
 
 Begin = Callable[[int, list[tuple[str, str]]], StreamingBody]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]

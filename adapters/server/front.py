@@ -7,14 +7,14 @@ import structlog
 
 from adapters.http import ALIVE, Answer, Door, is_ingest, unrecorded
 from adapters.server.bridge import Bridge
-from adapters.server.files import Sending
-from adapters.server.forwarding import Forwarding
+from adapters.server.commits.link import Link, NoWriter
+from adapters.server.commits.spans import Spans, TracedDelivery, context_of
+from adapters.server.handlers.forwarding import Forwarding
+from adapters.server.http11.files import Sending
+from adapters.server.http11.reader import Request
+from adapters.server.http11.site import Respond
+from adapters.server.http11.streaming_body import StreamingBody
 from adapters.server.limits import Limits
-from adapters.server.link import Link, NoWriter
-from adapters.server.reader import Request
-from adapters.server.site import Respond
-from adapters.server.spans import Spans, TracedDelivery, context_of
-from adapters.server.streaming_body import StreamingBody
 from adapters.sql import Entry, Receipt, Rejection, Unavailable
 
 _logger = structlog.get_logger()

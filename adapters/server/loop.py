@@ -8,14 +8,14 @@ from typing import Any
 
 import uvloop
 
-from adapters.server.connection import Connection
-from adapters.server.descriptors import connections_at_most
+from adapters.server.commits.link import Link, NoWriter
 from adapters.server.front import Front
-from adapters.server.link import Link, NoWriter
-from adapters.server.parent import HandedAnew, Parent
-from adapters.server.pulse import Pulse
-from adapters.server.signals import STOPS
-from adapters.server.site import Site
+from adapters.server.http11.connection import Connection
+from adapters.server.http11.descriptors import connections_at_most
+from adapters.server.http11.site import Site
+from adapters.server.processes.parent import HandedAnew, Parent
+from adapters.server.processes.pulse import Pulse
+from adapters.server.processes.signals import STOPS
 
 BACKLOG = 1_024
 """Connections that may wait to be taken, as far as the system lets them."""

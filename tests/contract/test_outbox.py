@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from adapters.server.backoff import LONGEST
+from adapters.server.handlers.backoff import LONGEST
 from adapters.sql import Entry, GroupCommit, Log, Outbox, Reads, Recorder, RelayDesk, Settled
 from adapters.sql.outbox.outbox import FARTHEST
 from tests.support.logs import NOON, SECOND, Bench, rejection, wms

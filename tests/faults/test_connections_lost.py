@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from adapters.server.frames import Inbox, Outcome, frame, pack
+from adapters.server.commits.frames import Inbox, Outcome, frame, pack
 from adapters.sql import Receipt, batch_length, migrate, open_engine
 from adapters.sql.dialects.advisory_locks import APPENDING
 from tests.support.logs import Bench, wms
@@ -110,7 +110,7 @@ def test_sessions_that_are_ended_while_batches_are_under_way_and_others_wait(
     postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     # others of its stream wait
-    monkeypatch.setattr("adapters.server.writer.batch_length", partial(batch_length, most=16))
+    monkeypatch.setattr("adapters.server.commits.writer.batch_length", partial(batch_length, most=16))
     with closing(psycopg.connect(postgresql_url, autocommit=True)) as admin:
 
         def lose(load: Load) -> None:

@@ -33,8 +33,8 @@ forward_to = "{url}"
 DEATHS = """
 import os, signal
 from pathlib import Path
-from adapters.server.forwarding import Forwarding
-from adapters.server.relaying import Relaying
+from adapters.server.handlers.forwarding import Forwarding
+from adapters.server.handlers.relaying import Relaying
 from adapters.sql import Outbox
 
 def die_if(step):

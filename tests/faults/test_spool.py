@@ -33,7 +33,7 @@ on_store_failure = "spool"
 DEATHS = """
 import os, signal
 from pathlib import Path
-from adapters.server import draining, spool
+from adapters.server.commits import draining, spool
 
 def die_if(step):
     armed = Path({folder!r}, step)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.server.pulse import EVERY
+from adapters.server.processes.pulse import EVERY
 from tests.support.launcher import launch
 from tests.support.logs import wms
 from tests.support.service import CONFIGURATION, READY, Service, free_port, running, surroundings
@@ -97,8 +97,8 @@ def test_a_service_leans_on_nothing_in_the_temporary_folder(
 def test_a_service_whose_processes_die_at_their_start_ends_and_says_so(sqlite_url: str, tmp_path: Path):
     broken = (
         "import os; os.dup2(os.open(os.devnull, os.O_WRONLY), 1); "
-        "import wiring.processes, adapters.server.child; "
-        "adapters.server.child._PAUSE = 0.001; "
+        "import wiring.processes, adapters.server.processes.child; "
+        "adapters.server.processes.child._PAUSE = 0.001; "
         "wiring.processes.wire_handed = None; "
         "from app import main; main()"
     )

@@ -27,7 +27,7 @@ SENDERS = 4
 ENDS = """
 import gc, os, select, sys
 from runpy import run_path
-Signals = run_path("adapters/server/signals.py")["Signals"]
+Signals = run_path("adapters/server/processes/signals.py")["Signals"]
 gc.freeze()
 while sys.stdin.readline():
     if (child := os.fork()) == 0:

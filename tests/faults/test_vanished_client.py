@@ -9,7 +9,7 @@ import pytest
 
 CUT_OFF = """
 import socket, subprocess
-from adapters.server import ports
+from adapters.server.processes import ports
 
 ports._UNHEARD = 500
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)

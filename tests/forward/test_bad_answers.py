@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from adapters.server import handler as asked
+from adapters.server.handlers import handler as asked
 from tests.support.handler import PATIENCE, Handler, endless, reset
 from tests.support.proxied import proxied
 

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from adapters.server import Handler as Asked
 from adapters.server import Target
-from adapters.server.answer_reader import AnswerReader
-from adapters.server.handler import RecordedRequest
-from adapters.server.handler_connections import misleads
+from adapters.server.handlers.answer_reader import AnswerReader
+from adapters.server.handlers.handler import RecordedRequest
+from adapters.server.handlers.handler_connections import misleads
 from tests.support.handler import FINE, PATIENCE, Handler
 from wiring.parts import now
 

@@ -3,7 +3,7 @@
 import json
 
 from adapters.providers import Outcome, outcome_body, read_outcome, sign_svix
-from adapters.server import forwarding
+from adapters.server.handlers import forwarding
 from core.event import Reading, Unreadable
 from tests.support.handler import Handler
 from tests.support.house import SECRET, House, pushed, wms

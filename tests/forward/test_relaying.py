@@ -9,7 +9,7 @@ from standardwebhooks import Webhook
 from structlog.testing import capture_logs
 
 from adapters.providers import sign_svix
-from adapters.server import backoff, handler, relaying
+from adapters.server.handlers import backoff, handler, relaying
 from adapters.sql import Outbox, Unavailable
 from tests.support.handler import FINE, Handler
 from tests.support.house import SECRET, House, pushed, start, stop, wms

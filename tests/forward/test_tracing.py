@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from adapters.http import Door
 from adapters.server import Forwarding, Front, Link, Target
 from adapters.server import Handler as Asked
-from adapters.server.reader import Request
+from adapters.server.http11.reader import Request
 from adapters.tracing import load, started
 from adapters.tracing.spans import OpenTelemetrySpans
 from adapters.tracing.switch import is_wanted

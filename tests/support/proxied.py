@@ -14,8 +14,8 @@ from adapters.http import Door
 from adapters.providers import sign_wms
 from adapters.server import Forwarding, Front, Target
 from adapters.server import Handler as Asked
-from adapters.server.connection import Connection
-from adapters.server.site import Site
+from adapters.server.http11.connection import Connection
+from adapters.server.http11.site import Site
 from adapters.sql import Entry, Rejection, Unavailable, sealed_by
 from core.event import Reading
 from tests.support.handler import PATIENCE, Handler

@@ -13,16 +13,17 @@ from tests.support.launcher import Launched, launch
 LONGEST = 60.0
 WORKS = """
 import os, sys, time
-from adapters.server import child, configure_logs, supervisor
-from adapters.server.child import Child
-from adapters.server.parent import HandedAnew
-from adapters.server.pulse import Pulse
-from adapters.server.reloading import Reloaded, Reloading
+from adapters.server import configure_logs
+from adapters.server.processes import child, supervisor
+from adapters.server.processes.child import Child
+from adapters.server.processes.parent import HandedAnew
+from adapters.server.processes.pulse import Pulse
+from adapters.server.processes.reloading import Reloaded, Reloading
 
 def tell(*words):
     os.write(2, (" ".join(map(str, words)) + "\\n").encode())
 
-def lives(parent):
+def lives(parent, name=""):
     ended = []
     anew = HandedAnew(parent.line, lambda hand: tell("anew", len(hand)), lambda: ended.append(True))
     Pulse(60, parent.line).start()
@@ -30,7 +31,10 @@ def lives(parent):
     while not ended:
         parent.line.setblocking(True)
         anew.read()
-    tell("ends", os.getpid())
+    tell("ends", os.getpid(), name)
+
+def lives_as(name):
+    return lambda parent: lives(parent, name)
 
 def dies(parent):
     "At its start."

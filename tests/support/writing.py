@@ -7,7 +7,7 @@ from threading import Thread
 from typing import Any
 
 from adapters.server import Parent, Spans, connect
-from adapters.server.writer import Writer
+from adapters.server.commits.writer import Writer
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import os
 import tempfile
 from typing import Any
 
-from adapters.server.logs import LONGEST
+from adapters.server.processes.logs import LONGEST
 from tests.support.launcher import launch
 
 SETUP = """

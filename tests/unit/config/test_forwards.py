@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.config import ConfigError, Forward, load
-from adapters.server.spool import DeliverySpool, Kept
+from adapters.server.commits.spool import DeliverySpool, Kept
 from app import create_app
 from core.ids import Ids
 from wiring.forwarding import refuse_loops

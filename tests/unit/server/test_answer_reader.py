@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.server.answer_reader import AnswerReader, BrokenError
+from adapters.server.handlers.answer_reader import AnswerReader, BrokenError
 
 FINE = b"HTTP/1.1 200 OK\r\n"
 

@@ -12,9 +12,9 @@ import pytest
 
 from adapters.http import ENDING, Answer
 from adapters.server import Bridge
-from adapters.server.reader import Request
-from adapters.server.streaming_body import StreamingBody
-from adapters.server.threads import SHARED
+from adapters.server.http11.reader import Request
+from adapters.server.http11.streaming_body import StreamingBody
+from adapters.server.processes.threads import SHARED
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 

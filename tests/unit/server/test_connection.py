@@ -10,11 +10,11 @@ from typing import Any, BinaryIO
 import pytest
 
 from adapters.http import Answer
-from adapters.server.connection import FIRST, IDLE, LINGER, RECEIVE, Connection
-from adapters.server.files import FileBody, Sending
-from adapters.server.reader import Request
-from adapters.server.site import Respond, Site
-from adapters.server.streaming_body import StreamingBody
+from adapters.server.http11.connection import FIRST, IDLE, LINGER, RECEIVE, Connection
+from adapters.server.http11.files import FileBody, Sending
+from adapters.server.http11.reader import Request
+from adapters.server.http11.site import Respond, Site
+from adapters.server.http11.streaming_body import StreamingBody
 
 GET = b"GET /%d HTTP/1.1\r\nHost: example.com\r\n\r\n"
 LARGE = 8_000_000

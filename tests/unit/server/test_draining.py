@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from adapters.server import DeliverySpool, Draining
-from adapters.server.frames import Item, pack
-from adapters.server.spool import Kept, Read
+from adapters.server.commits.frames import Item, pack
+from adapters.server.commits.spool import Kept, Read
 from adapters.sql import Entry, Receipt, Unavailable, Unstorable
 from core.event import Unreadable
 
@@ -49,7 +49,7 @@ def drain(spool: DeliverySpool, outcome: Callable[[int, bytes], Receipt | Unavai
 
 
 def test_all_goes_in_its_order_over_any_number_of_segments(spool: DeliverySpool, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.server.spool.SEGMENT", 10_000)
+    monkeypatch.setattr("adapters.server.commits.spool.SEGMENT", 10_000)
     for start in range(0, 1_000, 100):
         spool.append([entry(b"%d" % number) for number in range(start, start + 100)])
 
@@ -57,7 +57,7 @@ def test_all_goes_in_its_order_over_any_number_of_segments(spool: DeliverySpool,
 
 
 def test_while_the_log_is_away_the_first_one_alone_is_tried(spool: DeliverySpool, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.server.draining.LOOK", 0)
+    monkeypatch.setattr("adapters.server.commits.draining.LOOK", 0)
     spool.append([entry(b"%d" % number) for number in range(3)])
 
     asked = drain(spool, lambda asked, _: Unavailable("away") if asked < 5 else NEW)
@@ -78,7 +78,7 @@ class Watched(DeliverySpool):
 
 
 def test_while_the_log_is_away_no_segment_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.server.draining.LOOK", 0)
+    monkeypatch.setattr("adapters.server.commits.draining.LOOK", 0)
     steps: list[str] = []
     spool = Watched(tmp_path / "captions", lambda: steps.append("read"))
     spool.append([entry(b"%d" % number) for number in range(3)])
@@ -92,7 +92,7 @@ def test_while_the_log_is_away_no_segment_is_read_whole(tmp_path: Path, monkeypa
 
 
 def test_large_ones_go_to_the_writer_few_at_a_time(spool: DeliverySpool, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.server.draining.MOST_BYTES", 250)
+    monkeypatch.setattr("adapters.server.commits.draining.MOST_BYTES", 250)
     spool.append([entry(b"%d" % number * 100) for number in range(6)] + [entry(b"x" * 300)])
     under_way, together = 0, []
 

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from adapters.server import connect
-from adapters.server.ends import accept
+from adapters.server.processes.ends import accept
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from adapters.http import RECONNECT, Follow, FollowPage, TailEvent, TailPage, Wanted
-from adapters.server.following import EventStream, StreamOrder
-from adapters.server.reader import Request
-from adapters.server.tail import Tail, TailFollower
-from adapters.server.threads import Threads
+from adapters.server.followers.following import EventStream, StreamOrder
+from adapters.server.followers.tail import Tail, TailFollower
+from adapters.server.http11.reader import Request
+from adapters.server.processes.threads import Threads
 
 ALL = Wanted()
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.server.frames import Inbox, Outcome, frame, pack
+from adapters.server.commits.frames import Inbox, Outcome, frame, pack
 from adapters.sql import Receipt
 
 FRAMES: list[list[Outcome]] = [[Receipt("new", 1), "the database is away"], [], [Receipt("duplicate", 2**40)]]

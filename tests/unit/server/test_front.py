@@ -7,7 +7,7 @@ import pytest
 
 from adapters.http import ALIVE
 from adapters.server import Front
-from adapters.server.reader import Request
+from adapters.server.http11.reader import Request
 from tests.support.house import House
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from adapters.config import Rate
 from adapters.server import Front, Limits
+from adapters.server.http11.reader import Request
 from adapters.server.limits import MOST_PEERS, Buckets
-from adapters.server.reader import Request
 
 PROXIES = [ip_network("127.0.0.1"), ip_network("10.0.0.0/8")]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.server import Link
-from adapters.server.frames import Inbox, Item, Listen, frame, pack
+from adapters.server.commits.frames import Inbox, Item, Listen, frame, pack
 from adapters.sql import Receipt, Rejection, Unavailable
 from core.ids import Ids
 
@@ -154,7 +154,7 @@ def test_outcomes_that_come_too_late_are_given_to_nobody_else(tmp_path: Path):
 def test_what_waits_for_the_writer_has_bounds_and_what_comes_beyond_them_is_refused_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ):
-    monkeypatch.setattr(f"adapters.server.link.{bound}", most)
+    monkeypatch.setattr(f"adapters.server.commits.link.{bound}", most)
 
     async def use(link: Link) -> None:
         waiting = [asyncio.create_task(committed(link, delivery(1))) for _ in range(3)]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.server import reader as reader_module
-from adapters.server.reader import MOST_HEAD, Reader, Refusal, Request
+from adapters.server.http11 import reader as reader_module
+from adapters.server.http11.reader import MOST_HEAD, Reader, Refusal, Request
 
 LIMIT = 100
 HOST = ("host", "example.com")

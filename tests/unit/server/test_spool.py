@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.server.frames import pack
-from adapters.server.spool import DeliverySpool, Kept, SpoolFullError
+from adapters.server.commits.frames import pack
+from adapters.server.commits.spool import DeliverySpool, Kept, SpoolFullError
 from adapters.sql import Entry
 from core.event import Unreadable
 
@@ -147,7 +147,7 @@ def test_what_a_full_disk_took_in_part_is_taken_back(spool: DeliverySpool):
 
 
 def test_a_large_segment_is_followed_by_the_next_one(spool: DeliverySpool, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.server.spool.SEGMENT", 1)
+    monkeypatch.setattr("adapters.server.commits.spool.SEGMENT", 1)
     for number in range(3):
         spool.append([waiting(b"%d" % number)])
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from adapters.http import SPOOLED
 from adapters.server import DeliverySpool, Link, Spooling
-from adapters.server.frames import Item
-from adapters.server.spool import Kept
+from adapters.server.commits.frames import Item
+from adapters.server.commits.spool import Kept
 from adapters.sql import Entry, Receipt, Unavailable, Unstorable
 from core.event import Unreadable
 from core.ids import Ids
@@ -100,7 +100,7 @@ def test_who_comes_while_others_wait_queues_behind_them_though_the_log_is_back(t
 
 
 def test_a_log_that_says_nothing_is_waited_for_as_long_as_a_handler_can_spare(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("adapters.server.spooling.PATIENCE", 0.01)
+    monkeypatch.setattr("adapters.server.commits.spooling.PATIENCE", 0.01)
 
     assert take(spool_in(tmp_path), Log(None), [b"1"]) == [SPOOLED]
 
@@ -165,7 +165,7 @@ class Unseen(DeliverySpool):
 
 
 def test_a_folder_that_hangs_keeps_no_delivery_from_the_log(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("adapters.server.spooling.LOOKED", 0.01)
+    monkeypatch.setattr("adapters.server.commits.spooling.LOOKED", 0.01)
     spool = Unseen("captions", tmp_path / "captions", 1 << 20, b"key")
 
     class Freeing(Log):
@@ -196,7 +196,7 @@ class Hung(DeliverySpool):
 
 
 def test_one_deadline_holds_for_log_and_disk_together(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("adapters.server.spooling.WITHIN", 0.05)
+    monkeypatch.setattr("adapters.server.commits.spooling.WITHIN", 0.05)
     spool = Hung("captions", tmp_path / "captions", 1 << 20, b"key")
     spool.let_go.clear()
     Timer(0.3, spool.let_go.set).start()
@@ -207,8 +207,8 @@ def test_one_deadline_holds_for_log_and_disk_together(tmp_path: Path, monkeypatc
 
 
 def test_a_disk_that_hangs_keeps_no_sender_waiting_and_only_so_much_in_memory(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("adapters.server.spooling.SYNCED", 0.05)
-    monkeypatch.setattr("adapters.server.spooling.MOST_BYTES", 1_000)
+    monkeypatch.setattr("adapters.server.commits.spooling.SYNCED", 0.05)
+    monkeypatch.setattr("adapters.server.commits.spooling.MOST_BYTES", 1_000)
     spool = Hung("captions", tmp_path / "captions", 1 << 20, b"key")
     spool.let_go.clear()
     Timer(0.3, spool.let_go.set).start()

@@ -90,14 +90,16 @@ def test_a_process_that_does_not_end_when_it_is_told_is_killed_at_last():
 
 
 def test_processes_end_in_the_order_of_their_stages():
-    with supervised("run([Child('a', lives), Child('b', lives)], [Child('c', lives)])") as main:
-        first, a, b, c = (main.process_that("lives") for _ in range(4))
+    stages = "[Child('a', lives_as('a')), Child('b', lives_as('b'))], [Child('c', lives_as('c'))]"
+    with supervised(f"run({stages}, first=lives_as('first'))") as main:
+        for _ in range(4):
+            main.process_that("lives")
 
         main.process.send_signal(signal.SIGTERM)
 
-        assert {main.process_that("ends"), main.process_that("ends")} == {a, b}
-        assert main.process_that("ends") == c
-        assert main.process_that("ends") == first
+        ended = [main.expect("ends ").split()[1] for _ in range(4)]
+        assert sorted(ended[:2]) == ["a", "b"]
+        assert ended[2:] == ["c", "first"]
 
 
 def test_every_process_ends_with_the_main_one_also_those_that_were_started_late():

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from adapters.http import TailEvent, TailPage, Wanted
-from adapters.server import tail as module
-from adapters.server.tail import Tail
+from adapters.server.followers import tail as module
+from adapters.server.followers.tail import Tail
 
 ALL, NONE = Wanted(), Wanted(None, frozenset())
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from adapters.server.frames import Inbox, Item, Listen, Outcome, frame, pack
+from adapters.server.commits.frames import Inbox, Item, Listen, Outcome, frame, pack
 from adapters.sql import Receipt, Rejection, Unavailable
 from adapters.sql.log.batch_limits import MOST_BYTES
 from tests.support.writing import connecting
@@ -194,7 +194,7 @@ def test_a_process_that_dies_while_it_is_answered_takes_no_writer_along():
 
 
 def test_a_process_that_takes_no_outcomes_is_left(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.server.writer.PATIENCE", 0.2)
+    monkeypatch.setattr("adapters.server.commits.writer.PATIENCE", 0.2)
     with connecting(Failing()) as connect, connect() as deaf, connect() as other:
         with suppress(ConnectionError):  # it may be left before it has said all
             for _ in range(200):

@@ -13,9 +13,9 @@ from typing import Any
 
 import structlog
 
-from adapters.server.child import LOOK, Child
-from adapters.server.reloading import Reloaded, Reloading
-from adapters.server.signals import Signals
+from adapters.server.processes.child import LOOK, Child
+from adapters.server.processes.reloading import Reloaded, Reloading
+from adapters.server.processes.signals import Signals
 
 Complete = Callable[[Any], Any]
 _RESTART = "SIGHUP takes secrets, api_key, tokens and the signing key alone"

@@ -14,12 +14,12 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from adapters.http import Answer
-from adapters.server.files import Sending
-from adapters.server.reader import Request
-from adapters.server.streaming_body import StreamingBody
+from adapters.server.http11.files import Sending
+from adapters.server.http11.reader import Request
+from adapters.server.http11.streaming_body import StreamingBody
 
 if TYPE_CHECKING:
-    from adapters.server.connection import Connection
+    from adapters.server.http11.connection import Connection
 
 Respond = Callable[[Answer | Sending | StreamingBody | None], None]
 """Takes the answer to a request, once, in the event loop.

@@ -6,9 +6,9 @@ from asyncio import Future, Task
 import structlog
 
 from adapters.http import SPOOLED, Quiet
-from adapters.server.frames import Item, pack
-from adapters.server.link import Link, outcome_of
-from adapters.server.spool import DeliverySpool, Kept, SpoolFullError
+from adapters.server.commits.frames import Item, pack
+from adapters.server.commits.link import Link, outcome_of
+from adapters.server.commits.spool import DeliverySpool, Kept, SpoolFullError
 from adapters.sql import Entry, Receipt, Unavailable, Unstorable, sealed_by
 from core.ids import Ids
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from adapters.http import SpoolState
-from adapters.server.frames import Item, unpack
+from adapters.server.commits.frames import Item, unpack
 
 SEGMENT = 4 << 20
 """Bytes of a segment, behind which the next one is begun."""

@@ -6,7 +6,7 @@ answers have no body, where one without a length ends, and what comes before the
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from adapters.server.reader import MOST_AROUND, MOST_HEAD
+from adapters.server.http11.reader import MOST_AROUND, MOST_HEAD
 from core.event import Headers
 
 _SWITCHES = 101

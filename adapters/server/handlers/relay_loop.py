@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import structlog
 import uvloop
 
-from adapters.server.link import Link, outcome_of
-from adapters.server.parent import HandedAnew, Parent
-from adapters.server.pulse import EVERY, Pulse
-from adapters.server.signals import leave_to_parent
+from adapters.server.commits.link import Link, outcome_of
+from adapters.server.processes.parent import HandedAnew, Parent
+from adapters.server.processes.pulse import EVERY, Pulse
+from adapters.server.processes.signals import leave_to_parent
 from adapters.sql import Entry, Receipt
 
 _logger = structlog.get_logger()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import certifi
 from aiohappyeyeballs import start_connection
 
-from adapters.server.outgoing import OutgoingConnection
+from adapters.server.handlers.outgoing import OutgoingConnection
 
 REUSED = 1.5
 """Seconds for which an idle connection is kept: handlers close theirs after 2 (gunicorn) or 5 (Node.js)."""

@@ -13,8 +13,8 @@ from typing import Any
 import structlog
 
 from adapters.http import Quiet
-from adapters.server.frames import Item
-from adapters.server.spool import DeliverySpool, Read
+from adapters.server.commits.frames import Item
+from adapters.server.commits.spool import DeliverySpool, Read
 from adapters.sql import Probe, Receipt, Unavailable, Unstorable
 
 TOGETHER = 128

@@ -8,12 +8,12 @@ from http import HTTPStatus
 from typing import cast
 
 from adapters.http import Answer, failure, problem_answer
-from adapters.server.files import FileBody, Sending
-from adapters.server.reader import Reader, Refusal, Request
-from adapters.server.site import NEVER, Site
-from adapters.server.streaming_body import StreamingBody
-from adapters.server.unsent import unsent
-from adapters.server.upload import Upload
+from adapters.server.http11.files import FileBody, Sending
+from adapters.server.http11.reader import Reader, Refusal, Request
+from adapters.server.http11.site import NEVER, Site
+from adapters.server.http11.streaming_body import StreamingBody
+from adapters.server.http11.unsent import unsent
+from adapters.server.http11.upload import Upload
 
 RECEIVE = 20
 """Seconds in which a whole request has to arrive, once it has begun, and in which some of an answer has to be taken."""

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, Protocol
 
 import structlog
 
-from adapters.server.ends import accept
-from adapters.server.frames import Inbox, Item, Listen, Outcome, Trace, Unstored, frame, pack
-from adapters.server.parent import Parent
-from adapters.server.pulse import EVERY, Pulse
-from adapters.server.signals import leave_to_parent
-from adapters.server.spans import Spans
+from adapters.server.commits.frames import Inbox, Item, Listen, Outcome, Trace, Unstored, frame, pack
+from adapters.server.commits.spans import Spans
+from adapters.server.processes.ends import accept
+from adapters.server.processes.parent import Parent
+from adapters.server.processes.pulse import EVERY, Pulse
+from adapters.server.processes.signals import leave_to_parent
 from adapters.sql import Receipt, Unavailable, Unstorable, batch_length
 
 MOST_UNDER_WAY = 2

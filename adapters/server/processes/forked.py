@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import structlog
 
-from adapters.server.signals import RELOAD, STOPS
+from adapters.server.processes.signals import RELOAD, STOPS
 
 _logger = structlog.get_logger()
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any
 
-from adapters.server.parent import HandedAnew, Parent
-from adapters.server.pulse import EVERY, Pulse
-from adapters.server.signals import leave_to_parent
+from adapters.server.processes.parent import HandedAnew, Parent
+from adapters.server.processes.pulse import EVERY, Pulse
+from adapters.server.processes.signals import leave_to_parent
 
 LONGEST = 20.0
 """Seconds between two looks of the process, behind which it is started anew."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import structlog
 
-from adapters.server.forked import forked
-from adapters.server.parent import Parent, framed
+from adapters.server.processes.forked import forked
+from adapters.server.processes.parent import Parent, framed
 
 LOOK = 2.0
 """Seconds between two looks at most. A longer wait counts as no more than that: we may have been stopped as well."""

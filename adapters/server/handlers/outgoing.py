@@ -5,8 +5,8 @@ import re
 from asyncio import Transport
 from typing import cast
 
-from adapters.server.answer_reader import AnswerReader, BrokenError
-from adapters.server.upload import Upload
+from adapters.server.handlers.answer_reader import AnswerReader, BrokenError
+from adapters.server.http11.upload import Upload
 from core.event import Headers
 
 MOST_HELD = 65_536

@@ -11,13 +11,13 @@ from prometheus_client import Counter
 
 from adapters.http import SPOOLED, Door, Quiet, appended, unrecorded
 from adapters.providers import Outcome
-from adapters.server.handler import Handler, HandlerRequest
-from adapters.server.link import Link, outcome_of
-from adapters.server.outcomes import HandedOn, counted_as
-from adapters.server.reader import Request
-from adapters.server.site import Respond
-from adapters.server.spans import TracedDelivery, context_of
-from adapters.server.spooling import Spooling
+from adapters.server.commits.link import Link, outcome_of
+from adapters.server.commits.spans import TracedDelivery, context_of
+from adapters.server.commits.spooling import Spooling
+from adapters.server.handlers.handler import Handler, HandlerRequest
+from adapters.server.handlers.outcomes import HandedOn, counted_as
+from adapters.server.http11.reader import Request
+from adapters.server.http11.site import Respond
 from adapters.sql import Entry, Receipt, Recorder, Rejection, Unavailable
 
 AGAIN = (0.0, 1.0, 2.0, 4.0, 8.0)

@@ -4,9 +4,9 @@ import asyncio
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-from adapters.server.answer_reader import BrokenError
-from adapters.server.handler_connections import HandlerConnections, MisledError, UnreachableError
-from adapters.server.outgoing import head_of
+from adapters.server.handlers.answer_reader import BrokenError
+from adapters.server.handlers.handler_connections import HandlerConnections, MisledError, UnreachableError
+from adapters.server.handlers.outgoing import head_of
 
 PATIENCE = 15.0
 """Seconds for an answer."""

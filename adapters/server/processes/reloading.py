@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from adapters.server.forked import forked
-from adapters.server.signals import STOPS
+from adapters.server.processes.forked import forked
+from adapters.server.processes.signals import STOPS
 
 
 class Reloaded(NamedTuple):

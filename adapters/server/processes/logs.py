@@ -15,7 +15,7 @@ from typing import Any, TextIO, cast
 import structlog
 from structlog.typing import EventDict
 
-from adapters.server.log_lines import LogLines
+from adapters.server.processes.log_lines import LogLines
 
 LONGEST = 500
 """Characters of a value that stay."""
@@ -54,7 +54,7 @@ def formatter() -> logging.Formatter:
 _CONFIGURATION: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "adapters.server.logs.formatter"}},
+    "formatters": {"line": {"()": "adapters.server.processes.logs.formatter"}},
     "handlers": {"stderr": {"formatter": "line", "class": "logging.StreamHandler", "stream": _LINES}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
 }

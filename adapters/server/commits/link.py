@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 from prometheus_client import Gauge, Histogram
 
-from adapters.server.frames import Inbox, Item, Listen, Outcome, Trace, Unstored, frame, pack
+from adapters.server.commits.frames import Inbox, Item, Listen, Outcome, Trace, Unstored, frame, pack
 from adapters.sql import Entry, Receipt, Unavailable, Unstorable, sealed_by
 from core.ids import Ids
 

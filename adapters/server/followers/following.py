@@ -11,11 +11,11 @@ import structlog
 from prometheus_client import Gauge
 
 from adapters.http import COMMENT, HEARTBEAT, RECONNECT, Answer, Follow, FollowPage, Later, Wanted, problem_answer
-from adapters.server.reader import Request
-from adapters.server.site import Respond
-from adapters.server.streaming_body import StreamingBody
-from adapters.server.tail import EVERY, Tail
-from adapters.server.threads import Threads
+from adapters.server.followers.tail import EVERY, Tail
+from adapters.server.http11.reader import Request
+from adapters.server.http11.site import Respond
+from adapters.server.http11.streaming_body import StreamingBody
+from adapters.server.processes.threads import Threads
 from adapters.sql import Unavailable
 
 WAITING = Gauge(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from adapters.providers import Outcome, Provider
-from adapters.server.handler import Handler, RecordedRequest, Target
+from adapters.server.handlers.handler import Handler, RecordedRequest, Target
 from core.event import Headers, Instant
 
 MARK = ("hookfold-verdict", "duplicate")

@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from adapters.http import Key, TailEvent, TailPage, Wanted, joined
-from adapters.server.threads import Threads
+from adapters.server.processes.threads import Threads
 from adapters.sql import Unavailable
 
 EVERY = 0.1

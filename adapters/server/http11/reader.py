@@ -18,7 +18,7 @@ from httptools import (
 )
 
 from adapters.http import is_ingest
-from adapters.server.upload import Upload
+from adapters.server.http11.upload import Upload
 from core.event import Headers
 
 MOST_HEAD = 65_536

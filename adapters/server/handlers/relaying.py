@@ -14,11 +14,11 @@ import structlog
 
 from adapters.http import Quiet
 from adapters.providers import Outcome, Provider
-from adapters.server.backoff import asked_pause, pause
-from adapters.server.forwarding import FORWARDS
-from adapters.server.handler import Handler, RecordedRequest
-from adapters.server.outcomes import HandedOn, counted_as
-from adapters.server.spans import Spans
+from adapters.server.commits.spans import Spans
+from adapters.server.handlers.backoff import asked_pause, pause
+from adapters.server.handlers.forwarding import FORWARDS
+from adapters.server.handlers.handler import Handler, RecordedRequest
+from adapters.server.handlers.outcomes import HandedOn, counted_as
 from adapters.sql import BodyReader, Entry, HeldRelay, Receipt, Recorder, Settled, Turn, Unavailable
 from core.event import SECOND, Instant
 

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from adapters.providers import polled_body, polled_status, read_polled
-from adapters.server.action_api import ActionApi, Answered
+from adapters.server.handlers.action_api import ActionApi, Answered
 from adapters.sql import Entry, LiveAction, Receipt, Unavailable
 from core.event import SECOND, Instant
 from core.machines.action import is_further
