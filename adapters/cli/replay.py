@@ -89,12 +89,21 @@ def run(commands: Commands, /, config: Path | None, database: str | None, as_jso
 @config_option
 @database_option
 @_machine
+@click.option("--source", metavar="NAME", help="Only streams of this source.")
 @json_option
 @click.pass_obj
-def diff(commands: Commands, config: Path | None, database: str | None, machine: Machines, as_json: bool) -> None:
+def diff(
+    commands: Commands,
+    config: Path | None,
+    database: str | None,
+    machine: Machines,
+    source: str | None,
+    as_json: bool,
+) -> None:
     """Show what a run would change; write nothing. Exit code 1 if anything would."""
     with _opened(commands, config, database) as opened:
-        _difference(opened, machine, as_json)
+        _check_source(opened, source)
+        _difference(opened, machine, source, as_json)
 
 
 @replay.command()
@@ -259,10 +268,10 @@ def _reread(commands: Commands, found: Settings, source: str | None, as_json: bo
     click.echo(f"{len(again.read)} of {looked_at} that belonged to no stream can be read now")
 
 
-def _difference(opened: Replay, machines: tuple[str, ...], as_json: bool) -> None:
+def _difference(opened: Replay, machines: tuple[str, ...], source: str | None, as_json: bool) -> None:
     pace = Pace()
     found: Difference | None = None
-    for found in opened.compare(machines):
+    for found in opened.compare(machines, source):
         if pace.due():
             kinds = counted(len(found.changes), "kind of change", "kinds of change")
             click.echo(f"{counted(found.compared, 'stream')} compared, {kinds}", err=True)
@@ -293,13 +302,17 @@ def _tell_difference(found: Difference) -> None:
 
 def _because(cause: Cause | None) -> str:
     if cause is None:
-        return "no row of the machine differs: an effect of a row, or how bodies are read"
+        return "no row of the machine and no setting differs: an effect of a row, or how bodies are read"
     return f"position {cause.position}, {cause.type}: was {cause.was}; now {cause.now}"
 
 
+def _check_source(opened: Replay, source: str | None) -> None:
+    if source is not None and source not in opened.sources:
+        raise Wrong(f"--source: there is no source {source}: there are {', '.join(opened.sources) or 'none'}")
+
+
 def _again(opened: Replay, part: Part, as_json: bool) -> None:
-    if part.source is not None and part.source not in opened.sources:
-        raise Wrong(f"--source: there is no source {part.source}: there are {', '.join(opened.sources) or 'none'}")
+    _check_source(opened, part.source)
     meter = Meter()
     streams = opened.again(part, meter.tell)
     meter.end()

@@ -6,7 +6,7 @@ from adapters.cli.commands import Wrong
 
 MODES = {
     "status": (),
-    "diff": ("machine",),
+    "diff": ("machine", "source"),
     "rollback": ("machine", "to"),
     "drop": (),
     "reread": ("source",),

@@ -103,8 +103,8 @@ def test_what_cannot_be_asked_for_is_told(typed, words):
     ("words", "told"),
     [
         ("--rollback --drop", "--rollback goes with --machine and --to only, not with --drop"),
-        ("--diff --rollback", "--diff goes with --machine only, not with --rollback"),
-        ("--diff --source captions", "--diff goes with --machine only, not with --source"),
+        ("--diff --rollback", "--diff goes with --machine and --source only, not with --rollback"),
+        ("--diff --kind session", "--diff goes with --machine and --source only, not with --kind"),
         ("--drop --machine device", "--drop goes alone, not with --machine"),
         ("--status --kind device", "--status goes alone, not with --kind"),
         ("--reread --stream ses_x", "--reread goes with --source only, not with --stream"),

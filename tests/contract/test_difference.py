@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters.sql import Difference, Replay
+from adapters.sql import Difference, Recorder, Replay
 from core import fold
 from tests.support.logs import IDS, wms
 from tests.support.releases import Release, changed
@@ -126,6 +126,58 @@ def test_a_stream_that_the_serving_version_has_not_folded_to_its_end_is_left_out
     found = compared(new)
 
     assert (found.behind, found.changes) == (1, [])
+
+
+def test_the_difference_of_a_source_alone(releases):
+    old, new = releases
+    with old.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE projections SET state = 'spoiled' WHERE source = 'clinic'")
+        connection.exec_driver_sql(f"DELETE FROM streams WHERE stream = '{session('cy')}'")
+
+    *_, clinic = replay(new).compare((), "clinic")
+    *_, captions = replay(new).compare((), "captions")
+
+    assert (clinic.compared, [change.was for change in clinic.changes]) == (1, ["spoiled"])
+    assert captions.compared == 2
+    assert {change.ids[0] for change in captions.changes} == {session("bob"), session("cy")}
+
+
+def test_a_difference_that_comes_of_the_configuration_says_so(releases):
+    old, _ = releases
+    old.code.sources["captions"].settings = fold.Settings(package_name="com.example.other")
+
+    def causes() -> dict[str, set[tuple[Any, ...]]]:
+        told = [(change.now or "", one.cause) for change in compared(old).changes for one in change.examples]
+        assert all(cause is not None for _, cause in told)
+        return {
+            now: {(one.position, one.type, one.was, one.now) for other, one in told if one and other == now}
+            for now, _ in told
+        }
+
+    unrecorded = causes()
+    changes = [{"source": "captions", "change": "package_name", "from": None, "to": "com.example.other"}]
+    old.append(recorder(old).entry("configuration_changed", changes=changes))
+    recorded = causes()
+
+    judged = "the session's id names com.example.captions, configured is com.example.other"
+    assert unrecorded["clock_skew, wrong_package"] == {(3, "session_request", "another package_name", judged)}
+    event = (7, "configuration_changed", "package_name not set", "package_name com.example.other")
+    assert recorded == {kind: {event} for kind in unrecorded}
+
+
+def test_a_difference_that_the_configuration_has_no_part_in_does_not_blame_it(releases):
+    old, _ = releases
+    old.append(recorder(old).entry("configuration_changed", changes=[{"source": "captions", "change": "package_name"}]))
+    with old.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE projections SET state = 'spoiled' WHERE stream = '{session('cy')}'")
+
+    (change,) = compared(old).changes
+
+    assert change.examples[0].cause is None
+
+
+def recorder(release: Release) -> Recorder:
+    return Recorder(release.append, lambda: 0, "command line")
 
 
 def test_a_session_is_changed_by_other_machines_only(releases):

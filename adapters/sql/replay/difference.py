@@ -18,6 +18,7 @@ from adapters.sql.projections.dirty_streams import DirtyStream, dirty_among
 from adapters.sql.projections.projection import Code, record_in
 from adapters.sql.projections.refold import MEASUREMENTS, PROJECTIONS, FailedStream, FoldedStream, Refolder
 from adapters.sql.projections.versions import Version, all_versions, serving
+from adapters.sql.replay.configured_cause import FieldChange, configured_cause, is_configured, recorded_changes
 from adapters.sql.replay.parallel_fold import FoldedChunk, fold_chunks
 from adapters.sql.replay.stream_cursor import StreamCursor
 from core import fold
@@ -39,15 +40,13 @@ _STREAMLESS = (
     "SELECT p.source, p.stream FROM projections p WHERE p.fingerprint = ? AND NOT EXISTS "
     "(SELECT 1 FROM streams s WHERE s.source = p.source AND s.stream = p.stream)"
 )
+_STREAMLESS_OF = f"{_STREAMLESS} AND p.source = ?"
 _POSITION = PROJECTIONS.names.index("position")
 _STREAM = MEASUREMENTS.names.index("stream")
 _COMPARED = ("state", "outcome", "user_id", "first_at", "last_at", "anomalies")
 _COMPARED_MEASUREMENTS = ("state", "outcome", "measurement_id", "anomalies")
 _DEEPER = ("runs", "data", "anomalies", "counts")
 _DEEPER_MEASUREMENTS = ("run", "complete", "steps", "snr", "chunks", "counts")
-
-FieldChange = tuple[str, str | None, str | None]
-"""What is different, what it was, and what it would be."""
 
 
 class Example(msgspec.Struct, kw_only=True):
@@ -92,36 +91,42 @@ class Differ:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
         self._refolder = Refolder(self._dialect, code)
-        self._streams = StreamCursor(self._transactions, code.sources)
         self._code = code
         self._helpers = helpers
+        self._changes: dict[str, Cause] | None = None
 
-    def compare(self, names: Sequence[str] = ()) -> Iterator[Difference]:
-        """The difference so far, after every chunk of streams; the last is the whole. Without names: all machines."""
-        found = Difference(position=self._streams.head())
+    def compare(self, names: Sequence[str] = (), source: str | None = None) -> Iterator[Difference]:
+        """The difference so far, after every chunk of streams; the last is the whole. Without names: all machines.
+
+        `source`: only streams of this one.
+        """
+        sources = {name: one for name, one in self._code.sources.items() if source in (None, name)}
+        cursor_of = StreamCursor(self._transactions, sources)
+        found = Difference(position=cursor_of.head())
         with self._transactions.reading() as cursor:
             versions = all_versions(cursor)
         for name in names or list(self._code.machines):
             before = serving(versions, name)
             if before is not None:
-                streams = self._streams.chunks(name, before.version, 0, found.position)
+                streams = cursor_of.chunks(name, before.version, 0, found.position)
                 with closing(fold_chunks(self._transactions, self._refolder, streams, self._helpers)) as chunks:
                     for chunk in chunks:
                         self._compare_chunk(before, chunk, found)
                         yield found
-                self._find_streamless(before, found)
+                self._find_streamless(before, source, found)
         yield found
 
-    def _find_streamless(self, before: Version, found: Difference) -> None:
+    def _find_streamless(self, before: Version, source: str | None, found: Difference) -> None:
         """Rows that no stream stands behind: none should be there, and a replay would not make them."""
+        sql, of = (_STREAMLESS, ()) if source is None else (_STREAMLESS_OF, (source,))
         with self._transactions.reading() as cursor:
-            cursor.execute(_STREAMLESS.replace("?", self._dialect.mark), (before.version,))
+            cursor.execute(sql.replace("?", self._dialect.mark), (before.version, *of))
             rows = cursor.fetchall()
-        for source, stream in rows:
+        for whose, stream in rows:
             group = _group(found, before.machine, "row", "there", None)
             _count(group, stream)
             if group.count <= EXAMPLES:
-                group.examples.append(Example(id=stream, source=source, stream=stream, cause=None))
+                group.examples.append(Example(id=stream, source=whose, stream=stream, cause=None))
 
     def _compare_chunk(self, before: Version, chunk: FoldedChunk, found: Difference) -> None:
         keys = [(one.source, one.stream, one.version) for one in chunk.streams]
@@ -149,20 +154,32 @@ class Differ:
         changed = [(stream.stream, stream.kind, change) for change in _stream_changes(kind, stored, one.row)]
         now = {key[1]: row for key, row in one.measured.items()}
         changed += [(name, "measurement", change) for name, change in _measurement_changes(measured, now)]
-        for name, of, (what, was, will) in changed:
-            group = _group(found, of, what, was, will)
+        for name, of, change in changed:
+            group = _group(found, of, *change)
             _count(group, name)
             if group.count <= EXAMPLES:
-                group.examples.append(self._example(before, kind, stream, name))
+                group.examples.append(self._example(before, kind, stream, name, change))
 
-    def _example(self, before: Version, kind: fold.Kind, stream: DirtyStream, name: str) -> Example:
+    def _example(
+        self, before: Version, kind: fold.Kind, stream: DirtyStream, name: str, change: FieldChange
+    ) -> Example:
         with self._transactions.reading() as cursor:
             (history,) = self._refolder.read(cursor, [stream])
         events = self._refolder.events(history)
         steps = fold.trace(kind, events, self._code.sources[stream.source].settings)
         declaration = msgspec.json.decode(before.declaration)
-        found = cause(kind, steps, {event.position: event.type for event in events}, declaration)
+        types = {event.position: event.type for event in events}
+        found = cause(kind, steps, types, declaration)
+        if found is None and is_configured(change, steps):
+            found = configured_cause(self._recorded_changes().get(stream.source), steps, types)
         return Example(id=name, source=stream.source, stream=stream.stream, cause=found)
+
+    def _recorded_changes(self) -> dict[str, Cause]:
+        """Read once, when a difference first wants it: few have one."""
+        if self._changes is None:
+            with self._transactions.reading() as cursor:
+                self._changes = recorded_changes(cursor, self._dialect)
+        return self._changes
 
 
 def _group(found: Difference, kind: str, what: str, was: str | None, now: str | None) -> Change:

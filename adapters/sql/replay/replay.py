@@ -121,9 +121,12 @@ class Replay:
         names = self.unbuilt()
         return self.rebuild(names, told) if names else []
 
-    def compare(self, names: Sequence[str]) -> Iterator[Difference]:
-        """What a rebuild with this code would change, after every chunk of streams; the last is the whole."""
-        yield from self._differ.compare(names)
+    def compare(self, names: Sequence[str], source: str | None = None) -> Iterator[Difference]:
+        """What a rebuild with this code would change, after every chunk of streams; the last is the whole.
+
+        `source`: of this one alone.
+        """
+        yield from self._differ.compare(names, source)
 
     def capture(self, stream: str, why: str) -> GoldenHistory:
         """A stream, by our id, as a golden history with everything personal replaced."""
