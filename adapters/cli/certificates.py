@@ -40,12 +40,14 @@ class CheckedCertificate(NamedTuple):
         """For people, where nothing is wrong."""
         said = self.held.opened.said
         streams, events = counted(said.streams, "stream"), counted(said.events, "event")
-        at = f" (position {spans_in_words(self.erased)})" if self.erased else ""
+        where = "position" if said.events == 1 else "positions"
+        at = f" ({where} {spans_in_words(self.erased)})" if self.erased else ""
         tellers = spans_in_words([(position, position) for position in said.positions])
+        tell = f"position {tellers} tells" if len(said.positions) == 1 else f"positions {tellers} tell"
         older = "" if said.erased_sha256 else "; it is of an older release and names no events: these are the log's"
         return (
             f"the certificate {self.held.name} fits: {streams} and {events}{at} were erased, and nothing else by this "
-            f"erasure; position {tellers} tells of it: {said.at}, by {said.who}: {said.reason}{older}"
+            f"erasure; {tell} of it: {said.at}, by {said.who}: {said.reason}{older}"
         )
 
 
@@ -69,7 +71,10 @@ def tell_certificates(checked: Sequence[CheckedCertificate], erased: int, as_jso
             click.echo(one.words())
     if checked and not as_json:
         named = sum(one.held.opened.said.events for one in checked)
-        click.echo(f"{named} of the {counted(erased, 'erased event')} of this log are in these certificates")
+        which = "this certificate" if len(checked) == 1 else "these certificates"
+        click.echo(
+            f"{which} name{'s' * (len(checked) == 1)} {named} of the {counted(erased, 'erased event')} of this log"
+        )
 
 
 def _checked(held: HeldCertificate, recorded: Sequence[RecordedErasure]) -> CheckedCertificate:

@@ -160,8 +160,15 @@ def _told(line: Line) -> str:
     outcome = line.get("outcome") or ""
     if forwarded := line.get("forwarded"):
         state, outcome = str(forwarded["failure"] or forwarded["status"]), forwarded["source"]
-    who = f"by {own['who']}" if (own := line.get("told")) else ""
-    parts = [_plain(line["type"] or ""), _plain(name), _plain(who), reading, f"-> {state}" if state else "", outcome]
+    who = f"by {own['who']} {own.get('of', '')}" if (own := line.get("told")) else ""
+    parts = [
+        _plain(line["type"] or ""),
+        _plain(name),
+        _plain(who.strip()),
+        reading,
+        f"-> {state}" if state else "",
+        outcome,
+    ]
     return "  ".join(filter(None, parts))
 
 

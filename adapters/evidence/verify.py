@@ -208,34 +208,41 @@ def check_against(files: Files, path: Path, proof: Path | None) -> str:
     exhibits, note = json.loads(read_text(files, "events.json")), given_text(path)
     text = key_at(keys_of(files, exhibits), size_in(note, path.name)).opened(note, path.name)
     _, kept, kept_root = checkpoint_of(text, path.name)
-    _, size, root = checkpoint_of(read_text(files, "checkpoint.note").rpartition("\n\n")[0], "checkpoint.note")
+    size, root = bundled_checkpoint(files)
     older, newer = sorted([(kept, kept_root), (size, root)])
-    hashes = [] if kept == size else proof_of(files, proof, older[0], newer[0], path)
+    hashes = [] if kept == size else proof_between(files, proof, older[0], newer[0])
+    if hashes is None:
+        raise Unproven(path.name, NO_PROOF.format(counted(kept, "position"), size, older[0], newer[0]))
     if not extends(older, newer, hashes):
         where = "is not the bundle's of the same size" if kept == size else "and the bundle's do not fit the proof"
         raise Wrong(path.name, f"it {where}: they are not of one log, or the proof is of another one")
-    covered = sum(one["columns"][0] <= kept for one in exhibits)
-    more = counted(covered, "event")
-    return f"the checkpoint {path.name} over {counted(kept, 'position')} fits: it covers {more} of this bundle"
+    covered = counted(sum(one["columns"][0] <= kept for one in exhibits), "event")
+    return f"the checkpoint {path.name} over {counted(kept, 'position')} fits: it covers {covered} of this bundle"
 
 
-def proof_of(files: Files, proof: Path | None, first: int, second: int, kept: Path) -> list[bytes]:
-    """The hashes that lead from the log of `first` positions to that of `second`."""
+NO_PROOF = (
+    "it covers {}, and the bundle's checkpoint {}: only a consistency proof shows that they are of one log, and there "
+    "is none here that leads from the one to the other. Ask the log's operator for the answer of "
+    "/v1/audit/proof?from={}&to={} and name its file with --proof, or for a bundle made with `hookfold audit bundle ID "
+    "--against` and your checkpoint"
+)
+
+
+def bundled_checkpoint(files: Files) -> tuple[int, bytes]:
+    """Size and root; its signature was verified."""
+    name = "checkpoint.note"
+    return checkpoint_of(read_text(files, name).rpartition("\n\n")[0], name)[1:]
+
+
+def proof_between(files: Files, proof: Path | None, first: int, second: int) -> list[bytes] | None:
+    """The hashes that lead from the log of `first` positions to that of `second`: as they were given, or as bundled."""
     name = proof.name if proof else "consistency.json"
     try:
         some = [json.loads(given_text(proof))] if proof else json.loads(files.get(name, b"[]"))
         found = [one["path"] for one in some if (one["from"], one["to"]) == (first, second)]
     except (ValueError, KeyError, TypeError):
         raise Wrong(name, "it is no consistency proof") from None
-    if not found:
-        raise Unproven(
-            kept.name,
-            f"one of it and the bundle's checkpoint covers {counted(first, 'position')}, the other {second}: only a "
-            f"consistency proof shows that they are of one log, and {'this' if proof else 'the bundle'} has none of "
-            f"those. Ask the log's operator for the answer of /v1/audit/proof?from={first}&to={second} and name its "
-            "file with --proof, or for a bundle made with `hookfold audit bundle ID --against` and your checkpoint",
-        )
-    return [unbase64(one, name) for one in found[0]]
+    return [unbase64(one, name) for one in found[0]] if found else None
 
 
 def extends(older: tuple[int, bytes], newer: tuple[int, bytes], path: list[bytes]) -> bool:
@@ -338,20 +345,25 @@ def told(events: str, at: int, kind: str, said: dict[str, Any]) -> str:
 def check_certificate(files: Files, path: Path) -> str:
     """Holds the certificate of an erasure against what is erased in a bundle that was verified."""
     exhibits = json.loads(read_text(files, "events.json"))
-    said = certified(path, keys_of(files, exhibits))
+    said, tellers = certified(path, keys_of(files, exhibits)), own_events(files, exhibits)
     gone = {one["columns"][0]: one["erased"] for one in exhibits if one["erased"] is not None}
-    own, tellers = [at for at in gone if gone[at] in said["positions"]], own_events(files, exhibits)
+    own = {at for at, teller in gone.items() if teller in said["positions"]}
     if any(tellers[gone[at]][1].get("request") != said["request"] for at in own):
         raise Wrong(path.name, "it is of another erasure than the events at its positions")
-    if "erased" in said:
-        there = [one["columns"][0] for one in exhibits]
-        named = [at for at in there if any(first <= at <= last for first, last in said["erased"])]
-        for at in sorted({*named} ^ {*own})[:1]:
-            lie = "does not name the event at {}, which is" if at in own else "names the event at {}, which is not"
-            raise Wrong(path.name, f"it {lie.format(f'position {at}')} erased by its erasure")
+    named = {at for at in (one["columns"][0] for one in exhibits) if names(said, at)} if "erased" in said else own
+    if own - named:
+        raise Wrong(path.name, f"it does not name the event at position {min(own - named)}, which its erasure erased")
+    if whole := named - own:
+        if bundled_checkpoint(files)[0] >= max(said["positions"]):
+            raise Wrong(path.name, f"it names the event at position {min(whole)}, which its erasure did not erase")
+        return f"the certificate is this log's: this bundle was made before, and holds {len(whole)} of what it names"
     whose = f"{len(own)} of the {len(gone)} erased here are among the {said['events']} that it names"
     others = "" if len(own) == len(gone) else "; the others were erased by another erasure"
     return f"the certificate is this log's: {whose}{others}"
+
+
+def names(said: dict[str, Any], position: int) -> bool:
+    return any(first <= position <= last for first, last in said["erased"])
 
 
 def certified(path: Path, keys: list[tuple[int, Key]]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def test_the_certificate_names_what_was_erased_and_fits_the_log_that_it_is_of(
     assert (said["stream_ids"], said["erased"], said["positions"]) == ([session], [[1, 1]], [3])
     assert fits.exit_code == 0, fits.output
     assert "fits: 1 stream and 1 event (position 1) were erased, and nothing else by this erasure" in fits.stdout
-    assert "1 of the 1 erased event of this log are in these certificates" in fits.stdout
+    assert "this certificate names 1 of the 1 erased event of this log" in fits.stdout
 
 
 def test_a_certificate_that_leaves_something_out_does_not_fit(house: Settings, run: Run, tmp_path: Path):

@@ -228,12 +228,25 @@ def test_the_verifier_holds_a_certificate_against_what_is_erased(bench: Erasing,
     assert held(another) == (0, right.format(0, 1) + "; the others were erased by another erasure")
     wrong = "WRONG  certificate.txt: it "
     assert held(own.replace("asked", "never")) == (1, f"{wrong}was altered: the signature does not fit")
-    assert (
-        altered(erased=[[1, 13]])[1] == f"{wrong}does not name the event at position 14, which is erased by its erasure"
-    )
-    assert altered(erased=[[1, 16]])[1] == f"{wrong}names the event at position 16, which is not erased by its erasure"
+    assert altered(erased=[[1, 13]])[1] == f"{wrong}does not name the event at position 14, which its erasure erased"
+    assert altered(erased=[[1, 16]])[1] == f"{wrong}names the event at position 16, which its erasure did not erase"
     assert altered(request="another")[1] == f"{wrong}is of another erasure than the events at its positions"
     assert held(SIGNING.attest("hello\n"))[1] == f"{wrong}is no certificate of an erasure"
+
+
+def test_a_bundle_that_was_made_before_an_erasure_still_holds_what_the_certificate_names(
+    bench: Erasing, tmp_path: Path
+):
+    send(bench, "clinic", SCAN)
+    stream = bench.stream("session", "clinic", "s-1")
+    files = verify.read(unpacked(read(evidence(bench).bundle(stream)), tmp_path / "bundle"))
+    erasure = bench.eraser.erase(bench.eraser.of_streams([stream]), "asked for")
+    file = tmp_path / "certificate.txt"
+    file.write_text(certificate(notary(bench), erasure, NOON, "asked for", None), encoding="utf-8")
+
+    said = verify.check_certificate(files, file)
+
+    assert said == "the certificate is this log's: this bundle was made before, and holds 14 of what it names"
 
 
 def test_an_erasure_that_the_event_at_its_position_does_not_tell_of_is_a_lie(bench: Erasing, tmp_path: Path):
