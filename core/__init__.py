@@ -1,1 +1,1 @@
-"""The log's meaning, pure: events, machines, fold. Imports no framework, no database, no clock."""
+"""What the log means: events, state machines and the fold, all pure. Imports no framework, database or clock."""

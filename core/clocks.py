@@ -1,4 +1,4 @@
-"""The two clocks of a question: what had happened by a time, and what had been recorded by then."""
+"""The two time axes of a query: what had happened by a time (`as_of`), and what had been recorded (`known_at`)."""
 
 from collections.abc import Iterable
 
@@ -8,10 +8,11 @@ from core.event import Event, Instant
 
 
 class Clocks(msgspec.Struct, frozen=True, gc=False):
-    """Which events a question is about.
+    """Which events a query covers.
 
-    `as_of`: those that had happened by then, by the provider's clock; None: all. `position`: those that the log held
-    when this was its last position. `recorded_at` bounds what has no position: deliveries that were no event.
+    `as_of` limits it to events that had happened by then on the provider's clock; None means no limit. `position`
+    limits it to events up to that position. `recorded_at` limits deliveries that have no position because they made no
+    event.
     """
 
     position: int
@@ -20,15 +21,15 @@ class Clocks(msgspec.Struct, frozen=True, gc=False):
 
 
 def happened_at(event: Event) -> Instant:
-    """The provider's time; where the provider gave none, the time at which it reached us is the best that is known."""
+    """The provider's time, or the time of receipt if the provider gave none."""
     return event.received_at if event.occurred_at is None else event.occurred_at
 
 
 def covers(clocks: Clocks, event: Event) -> bool:
-    """Whether the question is about this event."""
+    """Whether the query covers this event."""
     return event.position <= clocks.position and (clocks.as_of is None or happened_at(event) <= clocks.as_of)
 
 
 def covered(clocks: Clocks, events: Iterable[Event]) -> list[Event]:
-    """Those of the events that the question is about."""
+    """The events that the query covers."""
     return [event for event in events if covers(clocks, event)]

@@ -1,4 +1,4 @@
-"""What is missing, late, doubled or contradicted in a stream, and what began and never ended. `now` is given."""
+"""Finds what is missing, late, duplicated or contradictory in a stream, and what never ended, as of a given `now`."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ from core.fold import Settings, State
 from core.words import counted
 
 SOURCE_SILENT_AFTER: Instant = 86_400 * SECOND
-"""A source that sent nothing for a day is told as silent, unless its configuration or the question says otherwise."""
+"""A source that sent nothing for a day counts as silent, unless its configuration or the query says otherwise."""
 
 _ANOMALIES = {
     "gap": "missing",
@@ -22,18 +22,18 @@ _ANOMALIES = {
     "unknown_type": "unknown_type",
 }
 LOST = frozenset({"missing", "never_ended", "overdue", "conflict"})
-"""What somebody has to look after: the rest is irregular, and costs nobody a state."""
+"""Findings that need attention. The others are irregular but lose no state."""
 
 _TOLD = frozenset({"overdue", "presumed_ended"})
-"""Deadlines that say something: no cloud was seen to send heartbeats, so a silent registration proves nothing."""
+"""Deadlines that are reported. A silent registration is not: no cloud is known to send heartbeats."""
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
-    """One thing that is not whole.
+    """One irregularity of a stream.
 
-    `what`: missing, late, doubled, conflict, overlap, undecodable, unknown_type, never_ended, overdue or
-    presumed_ended. `position`: of the event that shows it; `since`: since when it is due; `measurement`: the first
-    position of the measurement that it belongs to. `times`: how many of its kind it stands for.
+    `what` is missing, late, doubled, conflict, overlap, undecodable, unknown_type, never_ended, overdue or
+    presumed_ended. `position` is that of the event that shows it, `since` the time from which it was due, `measurement`
+    the first position of its measurement, and `times` how many irregularities of this kind it stands for.
     """
 
     what: str
@@ -45,7 +45,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def lost(self) -> bool:
-        """Something is gone, hangs or is contradicted."""
+        """Whether it needs attention: see LOST."""
         return self.what in LOST
 
 
@@ -57,7 +57,9 @@ def findings(
     conflicts: Iterable[int] = (),
     doubled: Mapping[int, int] | None = None,
 ) -> list[Finding]:
-    """What is not whole of a stream. `conflicts`: positions of keys with two bodies; `doubled`: how often keys came."""
+    """The irregularities of a stream. `conflicts` are positions whose key came with two bodies, `doubled` counts
+    redeliveries by position.
+    """
     due = deadline(machine, state, settings)
     passed = due if due is not None and due.what in _TOLD and due.passed(now) else None
     found = [*_irregular(state), *(Finding("conflict", "delivered again with another body", one) for one in conflicts)]
@@ -70,7 +72,7 @@ def findings(
 
 
 def _irregular(state: State) -> Iterator[Finding]:
-    """The newest anomalies one by one, the older ones of each kind as one."""
+    """The newest anomalies one by one; the older ones are counted by kind."""
     held = Counter(one.kind for one in state.anomalies)
     for kind, count in sorted(state.counts.items()):
         if kind in _ANOMALIES and (older := count - held[kind]) > 0:
@@ -83,7 +85,7 @@ def _irregular(state: State) -> Iterator[Finding]:
 
 
 def _never_ended(state: State, passed: Deadline | None) -> Iterator[Finding]:
-    """Measurements without an outcome that nothing goes on with, by now or ever: the newest, and the others as one."""
+    """Measurements that will get no outcome, or that are overdue. The newest one by one; the older ones are counted."""
     records = getattr(state, "measurements", [])
     if older := getattr(state, "unended", 0):
         yield Finding("never_ended", f"{counted(older, 'older measurement')} never ended", times=older)

@@ -1,4 +1,6 @@
-"""A machine's declaration as plain data, kept with what it folded: a later build can tell which rows changed."""
+"""A machine's declaration as plain data, stored with its projections so that a later build can find the rows that
+changed.
+"""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -22,14 +24,15 @@ def declared(kind: Kind) -> dict[str, Any]:
 
 
 def step_key(state: str, trigger: str) -> str:
-    """How a step is named among the steps of a region."""
+    """The name of a step within its region."""
     return f"{state}, {trigger}"
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """The event whose step another declaration would have made otherwise, and the step's rows there and here.
+    """The first event on which two declarations differ, and its step's rows in the other one (`was`) and in this one
+    (`now`).
 
-    Both are None where the declarations agree on every step: then a guard's helper, an effect or a reading differs.
+    Both are None if the rows agree on every step. Then a guard's helper, an effect or the reading of a body differs.
     """
 
     position: int
@@ -39,7 +42,7 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 def cause(kind: Kind, steps: Sequence[Step], types: Mapping[int, str], before: Mapping[str, Any]) -> Cause | None:
-    """The first of the steps that the declaration `before` lists with other rows. `types`: of events, by position."""
+    """The first step whose rows differ in the declaration `before`. `types` maps positions to event types."""
     here, there = declared(kind)["steps"], before.get("steps", {})
     for step in steps:
         kind_of_event = types[step.position]
@@ -54,7 +57,7 @@ def cause(kind: Kind, steps: Sequence[Step], types: Mapping[int, str], before: M
 
 
 def _told(rows: list[list[str | None]] | None) -> str:
-    """Rows in words: `-> active (unexpected), else nothing moves`."""
+    """The rows as text: `-> active (unexpected), else nothing moves`."""
     return ", else ".join(_told_row(*row) for row in rows) if rows else "no row"
 
 

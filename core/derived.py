@@ -1,4 +1,4 @@
-"""What follows from a state only together with `now`: deadlines and ages. Nothing here is stored.
+"""Values derived from a state and `now`: deadlines and ages. None of them is stored.
 
 Each machine has at most one deadline; `overdue`, `presumed_ended` and `silent` say that it has passed.
 """
@@ -22,16 +22,16 @@ LIVE_SESSIONS = frozenset(state.value for state in RUNNING)
 REGISTRATIONS = frozenset(state.value for state in Registration)
 
 MAY_BE_DUE = LIVE_ACTIONS | LIVE_SESSIONS | REGISTRATIONS | EXPECTED_WITHIN.keys()
-"""Every state that has a deadline, or can have one."""
+"""Every state that can have a deadline."""
 
 
 def kind_of(machine: str) -> str:
-    """The kind of the streams that a machine folds: a sequence of measurements is a session."""
+    """The kind of stream that a machine folds. The measurement machine folds sessions."""
     return "session" if machine == "measurement" else machine
 
 
 class Deadline(msgspec.Struct, frozen=True, gc=False):
-    """`what` a stream is if nothing comes between `since` and `at`: overdue, presumed_ended or silent."""
+    """`what` a stream becomes if no event arrives between `since` and `at`: overdue, presumed_ended or silent."""
 
     what: str
     since: Instant
@@ -41,25 +41,27 @@ class Deadline(msgspec.Struct, frozen=True, gc=False):
         return now > self.at
 
     def overdue_s(self, now: Instant) -> float:
-        """Seconds since it passed; negative before that."""
+        """Seconds since the deadline; negative before it."""
         return (now - self.at) / SECOND
 
 
 def deadline(machine: str, state: State, settings: Settings) -> Deadline | None:
-    """The machine's deadline in this state; None if it has none, or one after the last instant that can be told."""
+    """The machine's deadline in this state; None if it has none, or if it lies after LAST."""
     what, clock, states = rule(machine, settings)
     since, within = getattr(state, clock), states.get(state.state)
     return None if since is None or within is None or since + within > LAST else Deadline(what, since, since + within)
 
 
 def derived(machine: str, state: State, now: Instant, settings: Settings) -> Derived:
-    """What the machine derives. Durations are in seconds, None if unknown."""
+    """The machine's derived values. Durations are in seconds, None if unknown."""
     due = deadline(machine, state, settings)
     return _DERIVATIONS[machine](state, now, due is not None and due.passed(now))
 
 
 class Rule(NamedTuple):
-    """What a stream is once it is due; the clock from which it is silent; how long it may be in which state."""
+    """`what` an overdue stream is called, the clock that silence is counted from, and the longest silence in each
+    state.
+    """
 
     what: str
     clock: Literal["first_at", "last_at"]
@@ -67,7 +69,7 @@ class Rule(NamedTuple):
 
 
 def rule(machine: str, settings: Settings) -> Rule:
-    """By which a machine's deadlines are found, where its source has these settings."""
+    """The deadline rule of a machine under its source's settings."""
     return _RULES[machine](settings)
 
 
@@ -103,7 +105,7 @@ _DERIVATIONS: dict[str, Callable[[State, Instant, bool], Derived]] = {
 
 
 def _open_for(state: State, now: Instant) -> float | None:
-    """Since the last run began; unknown where a clock that is wrong says that this is still to come."""
+    """Seconds since the last run began; None if its start lies in the future, because a clock was wrong."""
     started = state.runs[-1].started_at if state.runs else None
     if started is not None and state.last_at is not None and started > max(state.last_at, now):
         return None

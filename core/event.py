@@ -1,4 +1,4 @@
-"""What a provider's body says (a reading) and what the log holds of it (an event)."""
+"""A reading (what a provider's body says) and an event (what the log stores of it)."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ Instant = int
 """Microseconds since 1970-01-01T00:00:00Z."""
 
 Headers = list[tuple[str, str]]
-"""Header fields as the server handed them over: lower-case names, order kept, repeats kept."""
+"""Header fields as the server passed them on: lower-case names, in order, repeats included."""
 
 SECOND: Instant = 1_000_000
 
 LAST: Instant = 253_402_300_800 * SECOND - 1
-"""The end of the year 9999: nothing later can be told, by a provider or by us."""
+"""The end of the year 9999, the latest instant that is accepted or written."""
 
 ANOMALIES = (
     "late",
@@ -30,7 +30,7 @@ ANOMALIES = (
 
 
 class Anomaly(msgspec.Struct, frozen=True, gc=False):
-    """A recorded irregularity: its kind (one of ANOMALIES), the position of its event, and words for people."""
+    """A recorded irregularity: its kind (one of ANOMALIES), the position of its event, and a description for people."""
 
     kind: str
     position: int
@@ -38,7 +38,7 @@ class Anomaly(msgspec.Struct, frozen=True, gc=False):
 
 
 class Note(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """An anomaly that the reading of a body found, before the event had a position."""
+    """An anomaly found while reading a body, before the event has a position."""
 
     kind: str
     detail: str
@@ -47,11 +47,10 @@ class Note(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class Reading(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):
     """What an authentic body says.
 
-    `type` is the provider's own word. `known` is false where no machine may be moved by it (an unknown type, or
-    signals that contradict each other); a note says why. `provider_id` is the id that the provider gives the stream.
-    `data` holds every documented field that is not a column of the event, under its snake_case name, made safe for text
-    columns (no NUL, no lone surrogate). `mentions` is the provider's id of a device that the event is about, where
-    the stream is another one.
+    `type` is the provider's own word. If `known` is false, no machine may act on it (an unknown type, or contradictory
+    signals); a note says why. `provider_id` is the provider's id of the stream. `data` holds every documented field
+    that is not a column of the event, under its snake_case name, made safe for text columns (no NUL, no lone
+    surrogate). `mentions` is the provider's id of a device that the event refers to, if its stream is not that device.
     """
 
     kind: str
@@ -66,24 +65,26 @@ class Reading(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is
 
 
 class Unreadable(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, tag_field="is_a"):
-    """An authentic body that cannot be read: recorded raw, anomaly `undecodable`. `reason` is for people."""
+    """An authentic body that cannot be read. It is recorded raw, with the anomaly `undecodable`. `reason` is for
+    people.
+    """
 
     reason: str
 
 
 READINGS = ("ok", "unknown_type", "undecodable")
-"""How an authentic body could be read; only the first kind moves a machine."""
+"""The result of reading an authentic body. Only an `ok` event moves a machine."""
 
 
 def word_of(reading: Reading | Unreadable) -> str:
-    """Which of READINGS it is."""
+    """The reading's name in READINGS."""
     if isinstance(reading, Unreadable):
         return "undecodable"
     return "ok" if reading.known else "unknown_type"
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """An event of one stream, as the fold takes it. `key` breaks ties of the canonical order."""
+    """An event as the fold takes it. `key` breaks ties in the canonical order."""
 
     position: int
     key: bytes

@@ -1,4 +1,4 @@
-"""Events in canonical order -> state and trace: pure, and the same for every order of arrival."""
+"""Folds a stream's events in canonical order into a state and a trace. Pure; the order of arrival does not matter."""
 
 from collections.abc import Container, Iterable, Iterator
 from collections.abc import Set as AbstractSet
@@ -38,10 +38,11 @@ __all__ = [
 ]
 
 MACHINES: dict[str, Kind] = {kind.name: kind for kind in (session, registration, action, device, measurement)}
-"""Every machine by its name. A wms session's machine is `measurement`; elsewhere machine and kind of stream agree."""
+"""Every machine by name. A wms session is folded by `measurement`; elsewhere the machine has the name of the stream's
+kind."""
 
 SKEW: Instant = 300 * SECOND
-"""An event may say that it happened this much after it reached us: clocks differ."""
+"""How far an event's time may lie after its receipt before it counts as clock skew."""
 
 LATE = (Note("late", "arrived after an event that follows it in sequence"),)
 SKIPPED = nothing("recorded, but not understood")
@@ -51,10 +52,10 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 class Step(msgspec.Struct, gc=False):
-    """What one event did: the regions before and after, the rule's row, or the reason why nothing moved.
+    """What one event did: the regions before and after, the row that applied, or the reason why nothing moved.
 
-    `measurement` is the first position of the measurement that the event belongs to, `measurement_id` the id that this
-    one got, now or later. `guards` tells what each condition said that was asked, in words.
+    `measurement` is the first position of the event's measurement, `measurement_id` the id that this measurement got,
+    now or later. `guards` maps each condition that was evaluated (as words) to its result.
     """
 
     position: int
@@ -70,9 +71,9 @@ class Step(msgspec.Struct, gc=False):
 
 
 def fold(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, onto: Any = None) -> Any:
-    """The state (an instance of `kind.State`) that a set of one stream's events comes to, whatever their order.
+    """Folds a set of one stream's events, in whatever order they come, into a `kind.State`.
 
-    `onto`: a state that earlier events had come to, which are no longer there; it is moved on in place.
+    `onto` is a state that earlier events, which were erased, had produced; it is updated in place.
     """
     state = kind.State() if onto is None else onto
     for event, notes in _walk(kind, state, events):
@@ -81,9 +82,10 @@ def fold(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, 
 
 
 def advance(kind: Kind, state: Any, event: Event, settings: Settings = NOTHING_SET) -> bool:
-    """Moves the state on in place by one event more; False, and nothing is moved, where all must be folded again.
+    """Applies one more event to the state in place, if it is the last in canonical order.
 
-    True means: the state is now what `fold` makes of all the events.
+    True means that the state now equals `fold` of all the events. False means that nothing changed and all events must
+    be folded again.
     """
     if event.position <= state.position:
         return False
@@ -97,11 +99,11 @@ def advance(kind: Kind, state: Any, event: Event, settings: Settings = NOTHING_S
 def walked(
     kind: Kind, state: State, stretches: Iterable[Stretch], late: Container[int], settings: Settings
 ) -> Iterator[Step]:
-    """The steps of `trace`, one by one, from events that somebody else brought into canonical order.
+    """Yields the steps of `trace` for events that the caller has put into canonical order.
 
-    `late` has the positions of those that arrived after one that comes behind them. `measurement_id` is not told: it
-    may come later. `state` is moved on in place, and sheds what was told: in the end it holds the regions, the outcome,
-    the counts and the measurements.
+    `late` holds the positions of events that arrived after one that follows them in order. `measurement_id` is not set,
+    since the id may come later. `state` is updated in place and drops what was yielded: it ends with the regions, the
+    outcome, the counts and the measurements.
     """
     for event, notes in along(kind, state, stretches, late):
         yield _traced(kind, state, event, notes, settings)
@@ -109,7 +111,7 @@ def walked(
 
 
 def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, onto: Any = None) -> list[Step]:
-    """What each event did, in canonical order; `onto` is that of `fold`."""
+    """What each event did, in canonical order. `onto` as in `fold`."""
     state = kind.State() if onto is None else onto
     steps = [_traced(kind, state, event, notes, settings) for event, notes in _walk(kind, state, events)]
     names = {record.position: record.measurement_id for record in state.records()}
@@ -121,10 +123,11 @@ def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET,
 def resumed(
     kind: Kind, state: Any, events: Iterable[Event], late: AbstractSet[int], settings: Settings, gone: Container[str]
 ) -> list[Step] | None:
-    """What each event did that comes behind a prefix, whose state is moved on in place; None where that is not certain.
+    """What each event after a prefix did; None if the prefix is not enough to be certain. Updates the prefix's state in
+    place.
 
-    `late` has the positions of those among them that arrived after one that comes behind all of them; `gone` the ids of
-    measurements that began in the prefix and have left its state. `measurement_id` is not told.
+    `late` holds the positions of those events that arrived after one that follows all of them in order. `gone` holds
+    the ids of measurements that began in the prefix and have left its state. `measurement_id` is not set.
     """
     stretches = kind.go_on(state, events)
     if stretches is None:
@@ -138,9 +141,9 @@ def resumed(
 
 
 def fold_on(kind: Kind, state: Any, events: Iterable[Event], settings: Settings, gone: Container[str]) -> bool:
-    """Moves a prefix's state on in place by all that comes behind it; False where what it would be is not certain.
+    """Applies all events after a prefix to its state in place; False if the prefix is not enough to be certain.
 
-    True means: it is what `fold` makes of all the events, without what had left the prefix's state. `gone` is that of
+    True means that the state equals `fold` of all the events, without what had left the prefix's state. `gone` as in
     `resumed`.
     """
     stretches = kind.go_on(state, events)
@@ -154,7 +157,7 @@ def fold_on(kind: Kind, state: Any, events: Iterable[Event], settings: Settings,
 
 
 def late_positions(kind: Kind, events: Iterable[Event]) -> set[int]:
-    """Positions of the events that arrived after one that comes behind them in canonical order."""
+    """Positions of the events that arrived after one that follows them in canonical order."""
     return late_in(kind.arrange({event.key: event for event in events}.values()))
 
 
@@ -164,18 +167,20 @@ def encode(state: Any) -> bytes:
 
 
 def decode(kind: Kind, snapshot: bytes) -> Any:
-    """Reads an encoded state back. Raises msgspec.DecodeError where another fingerprint wrote it."""
+    """Reads an encoded state. Raises msgspec.DecodeError if a machine with another fingerprint wrote it."""
     return kind.decoder.decode(snapshot)
 
 
 def _walk(kind: Kind, state: State, events: Iterable[Event]) -> Iterator[tuple[Event, tuple[Note, ...]]]:
-    """The events in canonical order, each with what its place makes of it."""
+    """The events in canonical order, each with the notes that its place gives it."""
     stretches = kind.arrange({event.key: event for event in events}.values())
     yield from along(kind, state, stretches, late_in(stretches))
 
 
 def late_in(stretches: Iterable[Stretch]) -> set[int]:
-    """Positions of those that arrived after one that comes behind them. Stretches of lists, since they are read."""
+    """Positions of the events that arrived after one that follows them. The stretches must hold lists, since they are
+    iterated.
+    """
     positions = [event.position for stretch in stretches for event in stretch.events]
     return set() if positions == sorted(positions) else set(late_ones(reversed(positions)))
 
@@ -183,7 +188,9 @@ def late_in(stretches: Iterable[Stretch]) -> set[int]:
 def along(
     kind: Kind, state: State, stretches: Iterable[Stretch], late: Container[int]
 ) -> Iterator[tuple[Event, tuple[Note, ...]]]:
-    """The events of arranged stretches, each with what its place makes of it; a stretch begins when it is reached."""
+    """The events of arranged stretches, each with the notes that its place gives it. Begins each stretch when it is
+    reached.
+    """
     for stretch in stretches:
         kind.begin(state, stretch)
         for event in stretch.events:
@@ -192,7 +199,7 @@ def along(
 
 
 def late_ones(backwards: Iterable[int]) -> Iterator[int]:
-    """Positions of the events that arrived after one that comes behind them, out of all, the last in order first."""
+    """The late ones among all positions of a stream, given from the last in canonical order to the first."""
     earliest = NEVER
     for position in backwards:
         if position > earliest:
@@ -204,7 +211,7 @@ def late_ones(backwards: Iterable[int]) -> Iterator[int]:
 def apply(
     kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings
 ) -> tuple[Arm, list[Anomaly]]:
-    """Folds one event: the row that applied, and the event's anomalies."""
+    """Folds one event; returns the row that applied and the event's anomalies."""
     known = len(state.anomalies)
     _observe(state, event)
     if notes or event.notes:
@@ -227,7 +234,7 @@ def _skip(kind: Kind, state: Any, event: Event) -> Arm:
 
 
 def _observe(state: State, event: Event) -> None:
-    """What every event tells, whatever it means."""
+    """Records what every event carries, whatever its type."""
     state.events += 1
     state.position = max(state.position, event.position)
     if not event.signed:
@@ -240,7 +247,9 @@ def _observe(state: State, event: Event) -> None:
 
 
 def _observe_time(state: State, event: Event, at: Instant) -> None:
-    """What happened by its own clock long after it reached us had happened by then: silence is counted from there."""
+    """Updates `first_at` and `last_at`. A time too far after the receipt is skewed, so the time of receipt counts for
+    silence.
+    """
     if at > event.received_at + SKEW:
         ahead = (at - event.received_at) // SECOND
         state.mark("clock_skew", event, f"says that it happened {ahead} s after it reached us")
@@ -269,7 +278,7 @@ def _traced(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], setti
 
 
 def _guards(kind: Kind, state: Any, event: Event) -> dict[str, bool]:
-    """What the conditions say before the step: they read nothing that it changes before they are asked."""
+    """The conditions' results before the step. They read nothing that the step changes before they are evaluated."""
     asked: dict[str, bool] = {}
     for table in kind.tables if event.known else ():
         current = state.regions.get(table.name, state.state)

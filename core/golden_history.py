@@ -17,19 +17,19 @@ from core.machines.records import Measurement
 from core.machines.state import Kind, Run, Settings
 
 START = 1_700_000_000
-"""Seconds since 1970 that `@0` stands for."""
+"""The Unix time that `@0` stands for."""
 
 EXPECTED = ("state", "outcome", "run", "runs", "measurements", "anomalies")
-"""What a captured history expects of the state, as far as the machine has it."""
+"""The state's fields that a captured history expects, as far as the machine has them."""
 
 _WORDS = frozenset("type reason visible code severity command action_type device_type error_code event package".split())
-"""Fields whose values are the provider's words, kept where they look like one."""
+"""Fields that hold a word of the provider's vocabulary. Their values are kept if they look like one."""
 
 _WORD = re.compile(r"[A-Za-z_.]{1,40}")
 
 
 class GoldenHistory(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """A history with what is expected. `events` in the order of their arrival, `trace` in canonical order."""
+    """A history and its expected result. `events` are in order of arrival, `trace` in canonical order."""
 
     why: str
     machine: str
@@ -40,14 +40,14 @@ class GoldenHistory(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 class Uncapturable(Exception):
-    """A history that lines cannot tell so that it folds the same."""
+    """A history whose lines do not fold to the same steps."""
 
 
 def stream(*lines: str, every: float = 2) -> list[Event]:
-    """Events in the order of their arrival, from `type [number] [@seconds] [name=value ...]`.
+    """Events in order of arrival, from lines of the form `type [number] [@seconds] [name=value ...]`.
 
-    Without `@` an event happens `every` seconds after the one before; `@?` leaves the time unknown. A value is JSON
-    where it can be read as such, else text.
+    Without `@` an event happens `every` seconds after the previous one; `@?` leaves the time unknown. A value is JSON
+    if it parses as JSON, else text.
     """
     events: list[Event] = []
     clock = -every
@@ -59,9 +59,8 @@ def stream(*lines: str, every: float = 2) -> list[Event]:
 
 
 def captured(why: str, kind: Kind, events: Sequence[Event], settings: Settings) -> GoldenHistory:
-    """The history of a stream with everything personal replaced. Raises Untellable.
-
-    It is refolded from its lines, and has to come to the same steps.
+    """The history of a stream with everything personal replaced. Raises Uncapturable unless its lines fold to the same
+    steps.
     """
     lines = lines_of(events)
     again = stream(*lines)
@@ -76,7 +75,7 @@ def captured(why: str, kind: Kind, events: Sequence[Event], settings: Settings) 
 
 
 def lines_of(events: Sequence[Event]) -> list[str]:
-    """The events in the order of their arrival, times moved so that the first one's second is `START`."""
+    """The events in order of arrival, with times shifted so that the first one's second is `START`."""
     ordered = sorted(events, key=lambda event: event.position)
     times = [event.received_at if event.occurred_at is None else event.occurred_at for event in ordered]
     shift = START - min(times, default=0) // SECOND
@@ -85,7 +84,7 @@ def lines_of(events: Sequence[Event]) -> list[str]:
 
 
 def line_of(step: Step) -> str:
-    """`position: from -> to; anomaly, anomaly`, the regions named where there are several."""
+    """`position: from -> to; anomaly, anomaly`, with the regions named if there are several."""
     moves = [
         f"{name if len(step.after) > 1 else ''} {step.before[name]} -> {after}".strip()
         for name, after in step.after.items()
@@ -97,7 +96,7 @@ def line_of(step: Step) -> str:
 
 
 def summary(value: Any) -> Any:
-    """Anomalies as `kind position`, runs as `number ended_by reason`, measurements as what they came to."""
+    """Anomalies as `kind position`, runs as `number ended_by reason`, measurements as their state and outcome."""
     match value:
         case list():
             return [summary(one) for one in value]
@@ -114,13 +113,13 @@ def summary(value: Any) -> Any:
 
 
 class _Names:
-    """Other names for what may be personal; one for each value, so that what belongs together still does."""
+    """Pseudonyms for personal values. Equal values get equal pseudonyms."""
 
     def __init__(self) -> None:
         self._given: dict[str, str] = {}
 
     def of(self, field: str, value: Any) -> Any:
-        """The value, with every text in it replaced that is none of the provider's words."""
+        """The value with every text replaced that is not a word of the provider's vocabulary."""
         match value:
             case str():
                 return value if field in _WORDS and _WORD.fullmatch(value) else self._name(field, value)
@@ -160,7 +159,7 @@ def _seconds(at: Instant) -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON without a space, however the value has some."""
+    """JSON without spaces; a space inside a text is escaped."""
     text = json.dumps(value, separators=(",", ":")).replace(" ", "\\u0020")
     return value if isinstance(value, str) and text == f'"{value}"' and not _reads_as_json(value) else text
 

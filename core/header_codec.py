@@ -1,10 +1,10 @@
 """A dictionary codec for stored header lines: a common name or line becomes one byte.
 
-A byte for the version of the words, then the lines. Each is a byte for the word that it begins with, and the rest with
-a line feed behind it, which no line holds. Of a MAC in hex the rest is its 32 bytes; from 0x80 on, a word is a line of
-its own, and has no rest. So a byte becomes no more than the longest word, whoever wrote it.
+The format is a version byte, then the lines. A line is a byte for its name, then the rest of the line and a line feed,
+which no line contains. The rest of a MAC in hex is its 32 bytes. A byte from 0x80 on stands for a whole line. So a
+packed byte never expands to more than the longest dictionary entry, whoever wrote it.
 
-There is one way to pack something: bytes that do not come back from what they say were never packed, and are refused.
+Packing is canonical: bytes that do not pack back to themselves are refused.
 """
 
 import re
@@ -15,7 +15,7 @@ _END = b"\n"
 _PLAIN, _MAC = b"\x00", b"\x01"
 _FIRST_NAME, _FIRST_LINE = 2, 0x80
 _SIGNED, _SCHEME, _MAC_SIZE = b"x-wms-content-mac", b"hmac-sha256=", 32
-# without the `?` a missing line feed would have every byte looked at again from every other one: it is refused later
+# the `?` keeps the match linear if the last line feed is missing; unpack refuses such bytes later
 _PART = re.compile(rb"(?s)([\x80-\xff])|\x01(.{32})|(.)([^\n]*)\n?")
 
 # fmt: off
@@ -37,7 +37,7 @@ _LINES = [
 
 
 class Packer:
-    """One version's words. They are never changed, moved or added to: that takes a new version."""
+    """The dictionary of one version. It never changes: an addition takes a new version."""
 
     def __init__(self, version: bytes, names: Sequence[bytes], lines: Sequence[bytes]) -> None:
         self._version = version
@@ -49,7 +49,7 @@ class Packer:
         self._words[_MAC] += _SCHEME
 
     def pack(self, lines: bytes) -> bytes:
-        """The lines, packed."""
+        """Packs the lines."""
         whole, packed = self._lines.get, self._packed
         return self._version + b"".join([whole(line) or packed(line) for line in lines.split(_END)])
 
@@ -63,7 +63,7 @@ class Packer:
         return code + value + _END
 
     def unpack(self, packed: bytes) -> bytes:
-        """The lines. Raises ValueError for what `pack` never gave."""
+        """Unpacks the lines. Raises ValueError for bytes that `pack` cannot have returned."""
         word, parts = self._words.get, _PART.findall(packed, len(self._version))
         lines = _END.join([word(whole or code or _MAC, b"") + hexlify(mac) + rest for whole, mac, code, rest in parts])
         if self.pack(lines) != packed:
@@ -72,7 +72,7 @@ class Packer:
 
 
 def _packed_mac(value: bytes) -> bytes | None:
-    """A MAC with its code; None where its digits would not come back as they are."""
+    """A MAC with its code; None if its digits would not unpack to the same text."""
     digits = value[len(_SCHEME) :]
     if len(digits) != _MAC_SIZE * 2 or not value.startswith(_SCHEME) or digits != digits.lower():
         return None
@@ -90,7 +90,7 @@ pack = _NOW.pack
 
 
 def unpack(packed: bytes) -> bytes:
-    """The field lines. Raises ValueError for what was never packed."""
+    """Unpacks field lines. Raises ValueError for bytes that were never packed."""
     packing = _PACKINGS.get(packed[:1])
     if packing is None:
         raise ValueError(_NEVER_PACKED)
@@ -98,7 +98,9 @@ def unpack(packed: bytes) -> bytes:
 
 
 def as_stored(packed: bytes) -> bytes:
-    """The field lines; of what was altered, the stored bytes behind 0xff, which is in no field line: no leaf fits."""
+    """The field lines. Altered bytes come back behind 0xff, which no field line contains, so that no leaf hash matches
+    them.
+    """
     try:
         return unpack(packed)
     except ValueError:

@@ -1,8 +1,8 @@
-"""Headers as they are committed to and, packed, stored: field lines in UTF-8, `name:value`, a line feed between two.
+"""The canonical text of headers, which the leaf commits to: field lines `name:value` in UTF-8, separated by line feeds.
 
-A value that was handed over with a line feed in it (a folded line: RFC 9112, 5.2) goes on behind a line feed and a
-space. No name holds a colon or white space (RFC 9110, 5.1): one with a colon, a space or a line feed in it would be
-read as another one, and is refused. So the lines say exactly what was handed over.
+A value that contains a line feed (a folded line: RFC 9112, 5.2) continues after a line feed and a space. A name with a
+colon, a space or a line feed (RFC 9110, 5.1 forbids them) would read back as another name and is refused. So the lines
+reproduce the headers exactly.
 """
 
 import re
@@ -16,7 +16,7 @@ _name = itemgetter(0)
 
 
 def to_lines(headers: Headers) -> bytes:
-    """The field lines. Raises ValueError for a name that `misnamed` finds, and for a text that is no Unicode."""
+    """The field lines. Raises ValueError for a name that `misnamed` finds, and for text that is not valid Unicode."""
     if (name := misnamed(headers)) is not None:
         msg = f"{name!r} is no name of a header"
         raise ValueError(msg)
@@ -27,13 +27,13 @@ def to_lines(headers: Headers) -> bytes:
 
 
 def from_lines(content: bytes) -> Headers:
-    """The headers that such lines say."""
+    """Parses field lines back into headers."""
     fields = (line.partition(":") for line in _BETWEEN.split(content.decode()) if content)
     return [(name, value.replace(_FOLD, _END)) for name, _, value in fields]
 
 
 def misnamed(headers: Headers) -> str | None:
-    """The first name that no field line can say. None: all can be said, as a server's always can."""
+    """The first name that no field line can express; None if there is none. A server's names always can."""
     names = "".join(map(_name, headers))
     if ":" in names or " " in names or _END in names:
         return next(name for name, _ in headers if any(sign in name for sign in (":", " ", _END)))

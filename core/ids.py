@@ -1,7 +1,7 @@
 """Our ids and keyed hashes: HMAC-SHA256 under the service's secret, so that the same log always gives the same ids.
 
-A provider's id may be an e-mail address; what we make of it may stand in paths and in the immutable table, because
-nobody without the secret can guess it back.
+A provider's id may be an e-mail address. The id derived from it may appear in paths and in the immutable table, because
+it cannot be reversed or guessed without the secret.
 """
 
 import re
@@ -14,7 +14,7 @@ from core.mac import mac
 PREFIXES = {"session": "ses", "measurement": "mea", "action": "act", "device": "dev", "registration": "reg"}
 
 KEY_BYTES = (16, 21)
-"""How long a key is: without the second before it, and with it."""
+"""The lengths of a key: without and with a leading second."""
 
 
 _NAME = re.compile(r"[a-z2-7]{26}")
@@ -34,30 +34,30 @@ class Ids:
         self.of = lru_cache(maxsize=65_536)(self._of)
 
     def _of(self, kind: str, source: str, *names: str) -> str:
-        """`ses_…`, `mea_…`: 26 characters behind the prefix, 130 bits of HMAC-SHA256 over kind, source and names."""
+        """`ses_…`, `mea_…`: a prefix and 26 characters, 130 bits of HMAC-SHA256 over kind, source and names."""
         digest = self._mac(b"id", kind.encode(), source.encode(), *(name.encode() for name in names))
         return f"{PREFIXES[kind]}_{b32encode(digest[:17]).decode()[:26].lower()}"
 
     def measurement(self, source: str, session: str, measurement_id: str | None, key: str) -> str:
-        """Our id of a measurement. `key` (hex) is that of its first event, for one that never got an id."""
+        """Our id of a measurement. `key` (hex) of its first event identifies a measurement that never got an id."""
         names = (measurement_id,) if measurement_id is not None else ("", key)
         return self.of("measurement", source, session, *names)
 
     def key(self, source: str, identity: bytes, at: Instant | None = None) -> bytes:
-        """What stands for an idempotency key in the log: the first half of an HMAC-SHA256 (RFC 2104, 5), 16 bytes.
+        """The stored form of an idempotency key: the first half of an HMAC-SHA256 (RFC 2104, 5), 16 bytes.
 
-        Before them stands the second of `at` (5 bytes), where the identity determines it: keys of one time then lie
-        side by side in the index, and an append touches one page of it instead of one for each event.
+        If the identity determines a time, the second of `at` (5 bytes) precedes them. Keys of one time are then
+        adjacent in the index, and an append touches one index page instead of one for each event.
         """
         half = self._mac(b"key", source.encode(), identity)[:16]
         return half if at is None or at < 0 else (at // SECOND).to_bytes(5) + half
 
     def subkey(self, purpose: str) -> bytes:
-        """32 bytes for another use of the secret, unrelated to every id, key and other purpose."""
+        """A 32-byte key for one other purpose, independent of every id, key and other purpose."""
         return self._mac(b"subkey", purpose.encode())
 
     def fingerprint(self) -> str:
-        """Names the secret without telling it: 16 hex digits, kept in the database to refuse another secret."""
+        """Identifies the secret without revealing it: 16 hex digits, stored so that another secret is refused."""
         return self._mac(b"fingerprint").hex()[:16]
 
     def _mac(self, *parts: bytes) -> bytes:

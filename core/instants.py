@@ -1,4 +1,4 @@
-"""Instants and durations as text and numbers for people and programs: ISO 8601, UTC, microseconds."""
+"""Formats instants (ISO 8601, UTC, microseconds) and durations (seconds)."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -11,7 +11,7 @@ from core.timeline import Following
 
 Facts = dict[str, Any]
 FactsOf = Callable[[Any], Facts]
-"""(a machine's state) -> what is compared of it, by name."""
+"""Maps a machine's state to the facts that are compared, by name."""
 
 
 class FactChange(msgspec.Struct, gc=False):
@@ -22,7 +22,7 @@ class FactChange(msgspec.Struct, gc=False):
 
 
 class KnowledgeChange(msgspec.Struct, gc=False):
-    """An event and the facts that it changed. `late`: an event that follows it in sequence was known before."""
+    """An event and the facts that it changed. `late`: an event that follows it in order was known before."""
 
     event: Event
     late: bool
@@ -30,7 +30,9 @@ class KnowledgeChange(msgspec.Struct, gc=False):
 
 
 class KnownBefore(msgspec.Struct, gc=False):
-    """Of a stream: how many events were known, how many of these are late by now; what those behind them changed."""
+    """How many events of a stream were known, how many of these are late by now, and what the events after them
+    changed.
+    """
 
     events: int
     late: int
@@ -50,9 +52,10 @@ def knowledge_changes(
 def changes_behind(
     kind: Kind, part: Following, known: int, settings: Settings, facts_of: FactsOf, most: int
 ) -> KnownBefore | None:
-    """The same of a stream of which all that was known then follows on a prefix; None where that is not certain.
+    """`knowledge_changes` for events that all follow a prefix; None if the prefix is not enough to be certain.
 
-    `part` has that, and the first events that came since. Facts are those of the state: what had left it is not told.
+    `part` holds what was known then and the first events recorded since. Only facts that are still in the state are
+    compared.
     """
     old, new = _parted(part.events, known)
     stretches, start = kind.go_on(part.state, part.events), encode(part.state)
@@ -76,7 +79,7 @@ def _parted(events: Iterable[Event], known: int) -> tuple[list[Event], list[Even
 
 
 class _Teacher:
-    """Tells what each event changed. `folded`: the state of some events, or None where that is not certain."""
+    """Finds what each event changed. `folded` returns the state of some events, or None if that is not certain."""
 
     def __init__(
         self, kind: Kind, settings: Settings, facts_of: FactsOf, folded: Callable[[Sequence[Event]], Any]
@@ -87,7 +90,7 @@ class _Teacher:
         self._folded = folded
 
     def lessons(self, old: list[Event], new: Sequence[Event]) -> list[KnowledgeChange] | None:
-        """Of each of the new events, in this order."""
+        """The change made by each of the new events, in this order."""
         state, found = self._folded(old), list[KnowledgeChange]()
         before = {} if state is None else self._facts_of(state)
         for number, event in enumerate(new, 1):
@@ -103,7 +106,7 @@ class _Teacher:
 
 
 def changes(before: Facts, after: Facts) -> dict[str, FactChange]:
-    """The facts that differ; one that is there on one side only is None on the other."""
+    """The facts that differ. A fact that is missing on one side is None there."""
     names = dict.fromkeys([*before, *after])
     pairs = {name: (before.get(name), after.get(name)) for name in names}
     return {name: FactChange(*pair) for name, pair in pairs.items() if pair[0] != pair[1]}

@@ -1,6 +1,6 @@
-"""What an event's leaf hash covers: every column of the event, and a salted commitment to headers and body.
+"""An event's leaf hash. It covers every column of the event and a salted commitment to its headers and body.
 
-The commitment is keyed because such bodies can be guessed: a bare hash would tell what was in an erased one.
+The commitment is keyed because such bodies can be guessed: a plain hash would reveal the content of an erased one.
 """
 
 import hmac
@@ -30,9 +30,10 @@ class Columns(msgspec.Struct, array_like=True, gc=False):
 
 
 def commitment(salt: bytes, headers: bytes, body: bytes, origin: bytes | None = None) -> bytes:
-    """HMAC-SHA256 under the event's salt over the length of the headers (8 bytes, big-endian), headers, body.
+    """HMAC-SHA256 under the event's salt over the length of the headers (8 bytes, big-endian), the headers and the
+    body.
 
-    For an event that was taken from another log, its origin stands in front: 8 bytes of ones, its length, itself.
+    For an event imported from another log, eight 0xff bytes, the origin's length and the origin precede them.
     """
     before = b"" if origin is None else b"\xff" * 8 + len(origin).to_bytes(8) + origin
     return hmac.digest(salt, before + len(headers).to_bytes(8) + headers + body, "sha256")

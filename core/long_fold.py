@@ -1,4 +1,6 @@
-"""Folds a stream whose events are not all in memory, whole or from a prefix on, and keeps prefixes on the way."""
+"""Folds a stream whose events do not all fit in memory, from its start or from a prefix, and collects prefixes on the
+way.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -17,14 +19,14 @@ PLACING = ("key", "attempt")
 NO_DATA: dict[str, Any] = {}
 
 Load = Callable[[Iterator[int]], Iterator[Event]]
-"""Gives whole events at positions, in that order."""
+"""Loads complete events at positions, in that order."""
 
 Keep = Callable[[Prefix], None]
-"""Is given prefixes, of whose states it has to take what it wants at once."""
+"""Receives each prefix. It must copy what it needs of the state at once, because the fold continues to change it."""
 
 
 def bare(event: Event) -> Event:
-    """What decides the event's place, without what else it says."""
+    """The event with only the fields that decide its place in canonical order."""
     kept = {name: event.data[name] for name in PLACING if name in event.data} if event.type in OUTCOMES else NO_DATA
     return msgspec.structs.replace(event, type=intern(event.type), data=kept, notes=())
 
@@ -37,7 +39,7 @@ def fold_loaded(
     onto: Any,
     keep: Keep | None = None,
 ) -> Any:
-    """What `core.fold.fold` makes of the whole events; these are bare ones."""
+    """The result of `core.fold.fold`, from bare events that are loaded completely as they are folded."""
     state = kind.State() if onto is None else onto
     places = [(stretch, list(stretch.events)) for stretch in kind.arrange(events)]
     cuts = Cuts(kind, places) if keep is not None and onto is None else None
@@ -52,9 +54,9 @@ def fold_behind(
     settings: Settings,
     keep: Keep,
 ) -> Any:
-    """The same, of the events behind a prefix, as its machine's `go_on` has arranged them; its state is moved on.
+    """The same for events after a prefix, arranged by the machine's `go_on`. Updates the prefix's state in place.
 
-    None of them may name a measurement that has left this state.
+    None of the events may name a measurement that has left this state.
     """
     places = [(stretch, list(stretch.events)) for stretch in stretches]
     return _fold_placed(kind, start.state, places, load, settings, Cuts(kind, places, start), keep)

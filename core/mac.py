@@ -1,11 +1,11 @@
-"""HMAC-SHA256 (RFC 2104) under keys that are used again and again."""
+"""HMAC-SHA256 (RFC 2104) with the keyed state cached."""
 
 import hmac
 from functools import lru_cache
 
 
 def mac(key: bytes, message: bytes) -> bytes:
-    """The 32 bytes of `hmac.digest` in half of its time: the key is hashed once."""
+    """The 32 bytes of `hmac.digest` in half its time, because the key is hashed only once."""
     keyed = _keyed(key).copy()
     keyed.update(message)
     return keyed.digest()

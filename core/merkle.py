@@ -1,7 +1,7 @@
-"""The Merkle tree of RFC 6962, section 2.1 (and RFC 9162): its nodes, its proofs, and how they are checked.
+"""The Merkle tree of RFC 6962, section 2.1 (and RFC 9162): nodes, proofs, and their verification.
 
-A node is named by its level and its place: node (level, place) is the root over the leaves from `place << level` to
-`(place + 1) << level`. Every range of a log splits into few complete nodes, and that is all that is ever stored.
+Node (level, place) is the root over the leaves from `place << level` up to `(place + 1) << level`. Every range of a log
+splits into a few complete nodes; only those are stored.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +23,7 @@ def join(left: bytes, right: bytes) -> bytes:
 
 
 def rise(hashes: Sequence[bytes], levels: int) -> list[bytes]:
-    """The nodes so many levels above neighbouring nodes that fill them."""
+    """The nodes `levels` above adjacent nodes that fill them completely."""
     for _ in range(levels):
         pairs = zip(hashes[::2], hashes[1::2], strict=True)
         hashes = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
@@ -31,14 +31,14 @@ def rise(hashes: Sequence[bytes], levels: int) -> list[bytes]:
 
 
 def fold(hashes: Sequence[bytes]) -> bytes:
-    """The root over a power of two of neighbouring nodes of one level."""
+    """The root over adjacent nodes of one level; their number is a power of two."""
     return rise(hashes, len(hashes).bit_length() - 1)[0]
 
 
 def split(start: int, end: int) -> list[Node]:
-    """The complete nodes over the leaves from `start` up to `end`, from left to right.
+    """The complete nodes that cover the leaves from `start` up to `end`, from left to right.
 
-    `start` is a multiple of the largest power of two below the range's length, as in every tree of RFC 6962.
+    `start` must be a multiple of the largest power of two below the range's length, as in every tree of RFC 6962.
     """
     nodes = []
     while start < end:
@@ -49,7 +49,7 @@ def split(start: int, end: int) -> list[Node]:
 
 
 def bag(hashes: Iterable[bytes]) -> bytes:
-    """The root over complete nodes of falling size, from left to right."""
+    """The root over complete nodes of decreasing size, from left to right."""
     *others, root = hashes
     for left in reversed(others):
         root = join(left, root)
@@ -114,7 +114,7 @@ def extends(first: int, second: int, first_root: bytes, second_root: bytes, path
 
 
 def _rebuilt(here: int, last: int, parts: Sequence[bytes]) -> tuple[bytes, bytes] | None:
-    """The two roots that a consistency proof leads to; None where it is too short or too long."""
+    """The two roots that a consistency proof computes; None if the proof is too short or too long."""
     old = new = parts[0]
     for part in parts[1:]:
         if last == 0:
@@ -129,7 +129,7 @@ def _rebuilt(here: int, last: int, parts: Sequence[bytes]) -> tuple[bytes, bytes
 
 
 def _up_to_the_right(here: int, last: int) -> tuple[int, int]:
-    """A node without a right neighbour is carried up as it is, until it is somebody's right one."""
+    """Moves a node without a right sibling up unchanged, until it is a right child."""
     while here and not here & 1:
         here, last = here >> 1, last >> 1
     return here, last
@@ -140,7 +140,7 @@ def _root_of(part: tuple[int, int], hashes: Hashes) -> bytes:
 
 
 def _siblings(index: int, size: int) -> list[tuple[int, int]]:
-    """The ranges of leaves beside the way from the root to a leaf, the leaf's neighbour first."""
+    """The ranges of leaves beside the path from a leaf to the root, the leaf's sibling first."""
     start, end, found = 0, size, []
     while end - start > 1:
         middle = start + _half(end - start)
@@ -154,7 +154,7 @@ def _siblings(index: int, size: int) -> list[tuple[int, int]]:
 
 
 def _parts(first: int, second: int) -> list[tuple[int, int]]:
-    """The ranges of a consistency proof, from the old tree's last part up."""
+    """The ranges of a consistency proof, from the old tree's last part upwards."""
     start, end, found = 0, second, []
     while end != first:
         middle = start + _half(end - start)
@@ -164,7 +164,7 @@ def _parts(first: int, second: int) -> list[tuple[int, int]]:
         else:
             found.append((start, middle))
             start = middle
-    known = start == 0  # the old tree is one whole part of the new one: who checks has its root
+    known = start == 0  # the old tree is a complete part of the new one: the verifier has its root
     return [*([] if known else [(start, end)]), *found[::-1]]
 
 
@@ -174,9 +174,9 @@ def _half(size: int) -> int:
 
 
 class Growing:
-    """A tree that grows leaf by leaf and keeps only what its root needs.
+    """A tree that grows leaf by leaf and holds only what its root needs.
 
-    `completed`: the hashes of the nodes that the last leaf completed, by level, the leaf itself first.
+    `completed` has the hashes of the nodes that the last leaf completed, by level, beginning with the leaf.
     """
 
     __slots__ = ("_peaks", "completed", "size")
@@ -187,7 +187,7 @@ class Growing:
         self._peaks: list[bytes] = []
 
     def append(self, leaf: bytes) -> None:
-        """Takes the next leaf's hash."""
+        """Adds the next leaf's hash."""
         peaks, size = self._peaks, self.size
         self.completed = completed = [leaf]
         while size & 1:

@@ -1,7 +1,7 @@
-"""Signed notes, checkpoints, and proofs in files, as c2sp.org/signed-note, /tlog-checkpoint and /tlog-proof have them.
+"""Signed notes, checkpoints and proof files in the formats of c2sp.org/signed-note, /tlog-checkpoint and /tlog-proof.
 
-Formats only: what signs and what verifies is given, for this layer knows no cryptography but hashes. Base64 is taken in
-its one canonical form: unused bits that may be anything would be a byte to alter without a trace.
+Formats only: the caller passes the functions that sign and verify, because this layer has no cryptography but hashes.
+Base64 must be canonical: otherwise the unused bits could be altered without notice.
 """
 
 import binascii
@@ -12,36 +12,36 @@ from hashlib import sha256
 import msgspec
 
 ED25519 = b"\x01"
-"""The type of an Ed25519 signature, in front of its public key."""
+"""The signature type for Ed25519, which precedes the public key."""
 
 PROOF = "c2sp.org/tlog-proof@v1"
 
 LARGEST = 1_000_000
-"""Characters of a note: room for far more than the sixteen signatures that have to be taken."""
+"""The longest note in characters. It has room for far more than the sixteen signatures that must be accepted."""
 
 _DASH = "\N{EM DASH} "
 
 Verify = Callable[[bytes, bytes, bytes], bool]
-"""(public key, signature, text) -> whether it is that key's signature of the text."""
+"""(public key, signature, text) -> whether the signature is valid."""
 
 
 class Malformed(ValueError):
-    """It is not written as its specification says."""
+    """The text violates its specification."""
 
 
 class NotSigned(ValueError):
-    """The signature of the key that is asked for is missing or wrong."""
+    """The expected key's signature is missing or wrong."""
 
 
 class Key(msgspec.Struct, frozen=True):
-    """Who signs: a name and an Ed25519 public key of 32 bytes. As text it is a verifier key (`vkey`)."""
+    """A signer: a name and an Ed25519 public key of 32 bytes. Its text form is a verifier key (`vkey`)."""
 
     name: str
     public: bytes
 
     @property
     def id(self) -> bytes:
-        """Four bytes that tell keys of one name apart."""
+        """Four bytes that distinguish keys of one name."""
         return sha256(self.name.encode() + b"\n" + ED25519 + self.public).digest()[:4]
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ class Key(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> "Key":
-        """A verifier key. Raises Malformed, also where its id is not that of its name and key."""
+        """Parses a verifier key. Raises Malformed, also if its id does not match its name and key."""
         name, _, rest = text.strip().partition("+")
         given, _, encoded = rest.partition("+")
         typed = from_base64(encoded)
@@ -62,7 +62,7 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """A line below a note: who signed, which key, what."""
+    """A signature line of a note: the signer's name, the key id and the signature."""
 
     name: str
     id: bytes
@@ -70,14 +70,14 @@ class Signature(msgspec.Struct, frozen=True):
 
 
 class SignedNote(msgspec.Struct, frozen=True):
-    """A text that ends with a newline, and who signed it."""
+    """A text that ends with a newline, and its signatures."""
 
     text: str
     signatures: tuple[Signature, ...]
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """A log's name, the number of its leaves, and the root over them."""
+    """A log's name, its number of leaves, and the root over them."""
 
     origin: str
     size: int
@@ -89,7 +89,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> "Checkpoint":
-        """Raises Malformed. What extension lines say is another's business, but none of them is empty."""
+        """Parses a checkpoint. Raises Malformed. Extension lines are ignored, but must not be empty."""
         lines = text.removesuffix("\n").split("\n")
         if len(lines) < 3 or not all(lines):
             raise Malformed("not a checkpoint: origin, size and root hash, a line each, and no empty line")
@@ -100,7 +100,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """An inclusion proof with the checkpoint that it leads to. `index` counts from 0; `checkpoint` is a signed note."""
+    """An inclusion proof and its checkpoint. `index` counts from 0; `checkpoint` is a signed note."""
 
     index: int
     path: tuple[bytes, ...]
@@ -108,7 +108,7 @@ class Proof(msgspec.Struct, frozen=True):
     extra: bytes | None = None
 
     def text(self) -> str:
-        """The file: extension `.tlog-proof`."""
+        """The content of a `.tlog-proof` file."""
         extra = [] if self.extra is None else [f"extra {to_base64(self.extra)}"]
         lines = [PROOF, *extra, f"index {self.index}", *map(to_base64, self.path), "", self.checkpoint]
         return "\n".join(lines)
@@ -130,7 +130,7 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 def sign(text: str, key: Key, signer: Callable[[bytes], bytes]) -> str:
-    """The note over `text` with the signature that `signer` makes of its bytes. Raises Malformed for no text."""
+    """Signs `text` with `signer`. Raises Malformed if it is not a note's text."""
     _check_characters(text)
     if not text.endswith("\n"):
         raise Malformed("a note's text ends with a newline")
@@ -138,7 +138,7 @@ def sign(text: str, key: Key, signer: Callable[[bytes], bytes]) -> str:
 
 
 def parse(text: str) -> SignedNote:
-    """A note as it is written, its signatures unchecked. Raises Malformed."""
+    """Parses a note without verifying its signatures. Raises Malformed."""
     _check_characters(text)
     body, blank, below = text.rpartition("\n\n")
     if not blank or not below.endswith("\n"):
@@ -147,7 +147,7 @@ def parse(text: str) -> SignedNote:
 
 
 def opened(text: str, key: Key, verify: Verify) -> SignedNote:
-    """A note that `key` signed. Raises Malformed or NotSigned; other keys' signatures are passed over."""
+    """Parses a note and verifies the signature of `key`, ignoring others. Raises Malformed or NotSigned."""
     note = parse(text)
     own = [signature for signature in note.signatures if (signature.name, signature.id) == (key.name, key.id)]
     if not own:
@@ -158,7 +158,7 @@ def opened(text: str, key: Key, verify: Verify) -> SignedNote:
 
 
 def is_name(name: str) -> bool:
-    """Whether a key may be named so: no white space, no plus, no control character."""
+    """Whether a key may have this name: no white space, no plus, no control character."""
     return bool(name) and "+" not in name and name.isprintable() and not any(map(str.isspace, name))
 
 
