@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, text
 
+from adapters.sql.database.joins import WITH_PAYLOAD
 from adapters.sql.log.own_events import OWN
 
 LOG_KEY = "log_key"
@@ -23,7 +24,7 @@ PREFIX = f"{LOG_KEY}:"
 
 _NOTED = text(f"SELECT name, value FROM service WHERE name LIKE '{PREFIX}%'")
 _RECORDED = text(
-    "SELECT e.position, p.body FROM events e JOIN payloads p ON p.source = e.source AND p.position = e.position "
+    f"SELECT e.position, p.body FROM events e {WITH_PAYLOAD} "
     "WHERE e.source = :own AND e.type = :rotated AND p.origin IS NULL ORDER BY e.position"
 )
 

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text
 
 from adapters.sql.audit.rotations import Rotation, noted_rotations
 from adapters.sql.database.errors import our_errors
+from adapters.sql.database.joins import HEAD
 from adapters.sql.database.snapshot import hold_still
-from adapters.sql.database.tables import checkpoints, events, nodes
+from adapters.sql.database.tables import checkpoints, nodes
 from adapters.sql.database.transactions import is_read_only, writing
 from adapters.sql.dialects.advisory_locks import SEALING
 from adapters.sql.dialects.dialect import Insert, Row, dialect_of
@@ -31,7 +32,6 @@ _BLOCKS_AT_A_TIME = 256
 _MOST_ARMS = 100
 """Ranges of tiles in one statement: SQLite takes 500 terms."""
 
-_HEAD = select(func.coalesce(func.max(events.c.position), 0))
 _SEALED = select(func.coalesce(func.max(nodes.c.place) + 1, 0)).where(nodes.c.level == bindparam("level"))
 _NEWEST = select(checkpoints).order_by(checkpoints.c.number.desc()).limit(1)
 _INSERT = Insert(nodes)
@@ -72,7 +72,7 @@ class Tree:
     def head(self) -> int:
         """The log's last position, which is its number of leaves."""
         with self._reading() as connection:
-            return int(connection.execute(_HEAD).scalar_one())
+            return int(connection.execute(HEAD).scalar_one())
 
     @contextmanager
     def look(self) -> Iterator["TreeView"]:
@@ -106,7 +106,7 @@ class Tree:
                 return view.newest()
         self.seal()
         with self._turn() as connection:
-            newest, head = _stored(connection, _NEWEST), connection.execute(_HEAD).scalar_one()
+            newest, head = _stored(connection, _NEWEST), connection.execute(HEAD).scalar_one()
             if head == (newest.size if newest else 0):
                 return newest
             _keep(connection, _complete(connection, head // WIDTH))
@@ -135,7 +135,7 @@ class TreeView:
 
     def head(self) -> int:
         """The log's last position."""
-        return int(self._connection.execute(_HEAD).scalar_one())
+        return int(self._connection.execute(HEAD).scalar_one())
 
     def newest(self) -> StoredCheckpoint | None:
         """The newest checkpoint."""
@@ -235,7 +235,7 @@ class _New(NamedTuple):
 def _complete(connection: Connection, most: int) -> _New:
     """At most so many nodes of the lowest stored level that the log completed, and those above that they complete."""
     sealed = _count(connection, STEP)
-    end = min(int(connection.execute(_HEAD).scalar_one()) // WIDTH, sealed + most)
+    end = min(int(connection.execute(HEAD).scalar_one()) // WIDTH, sealed + most)
     rows: list[Row] = []
     level, start, below = STEP, sealed, _run(connection, 0, sealed * WIDTH, end * WIDTH)
     while below:

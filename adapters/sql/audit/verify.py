@@ -15,7 +15,8 @@ from adapters.sql.audit.tree import STEP, StoredCheckpoint
 from adapters.sql.audit.verify_erased import check_erasures
 from adapters.sql.audit.verify_events import Events
 from adapters.sql.audit.verify_retractions import check_retractions
-from adapters.sql.database.tables import checkpoints, events, nodes
+from adapters.sql.database.joins import HEAD
+from adapters.sql.database.tables import checkpoints, nodes
 from adapters.sql.projections.stored_events import BodyReader
 from core.merkle import Growing
 from core.note import Checkpoint
@@ -67,7 +68,6 @@ def recompute(
     return walk.verified(None)
 
 
-_HEAD = select(func.coalesce(func.max(events.c.position), 0))
 _SEALED = select(func.coalesce(func.max(nodes.c.place) + 1, 0)).where(nodes.c.level == STEP)
 _COVERED = select(func.coalesce(func.max(checkpoints.c.size), 0))
 _CHECKPOINTS = text("SELECT number, size, note FROM checkpoints WHERE size > :after AND size <= :end ORDER BY number")
@@ -79,7 +79,7 @@ _COUNTED = text(
 )
 _FOREIGN_NODES = text(
     f"SELECT level, place FROM nodes WHERE level < {STEP} OR level > 62 OR level % {STEP} <> 0 OR place < 0 "
-    "OR place >= ((SELECT coalesce(max(position), 0) FROM events) >> level) ORDER BY place LIMIT 1"
+    "OR place >= (({HEAD_SQL}) >> level) ORDER BY place LIMIT 1"
 )
 _FOREIGN_EVENTS = text("SELECT position FROM events WHERE position < 1 ORDER BY position LIMIT 1")
 _FOREIGN_PAYLOADS = text(
@@ -100,7 +100,7 @@ class _Walk:
         self._events = Events(connection, readers)
         self._tree = Growing()
         self._nodes = self._checkpoints = self._agreed = 0
-        self.head = int(connection.execute(_HEAD).scalar_one())
+        self.head = int(connection.execute(HEAD).scalar_one())
         self._sealed = max(
             int(connection.execute(_SEALED).scalar_one()) << STEP, int(connection.execute(_COVERED).scalar_one())
         )
@@ -194,7 +194,7 @@ class _Walk:
 
     def _check_later_checkpoints(self) -> None:
         """Those made meanwhile are left for the next time; what they cover has to be there."""
-        head, number, last = int(self._connection.execute(_HEAD).scalar_one()), self._checkpoints, self._agreed
+        head, number, last = int(self._connection.execute(HEAD).scalar_one()), self._checkpoints, self._agreed
         for row in self._connection.execute(_NEWER, {"number": number + 1}).all():
             stored, number = StoredCheckpoint(*row), number + 1
             if stored.number != number or stored.size <= last:

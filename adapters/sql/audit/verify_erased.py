@@ -7,17 +7,14 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from adapters.sql.audit.discrepancy import DiscrepancyFound
+from adapters.sql.database.joins import WITH_PAYLOAD
 from adapters.sql.log.own_events import OWN
 
 _GONE = text(
-    "SELECT e.position, e.stream, p.erased FROM events e "
-    "JOIN payloads p ON p.source = e.source AND p.position = e.position "
+    f"SELECT e.position, e.stream, p.erased FROM events e {WITH_PAYLOAD} "
     "WHERE e.position > :after AND e.position <= :end AND p.erased IS NOT NULL ORDER BY p.erased, e.position"
 )
-_TELLS = text(
-    "SELECT e.type, p.body FROM events e JOIN payloads p ON p.source = e.source AND p.position = e.position "
-    "WHERE e.source = :own AND e.position = :position"
-)
+_TELLS = text(f"SELECT e.type, p.body FROM events e {WITH_PAYLOAD} WHERE e.source = :own AND e.position = :position")
 
 
 class _Told(msgspec.Struct):

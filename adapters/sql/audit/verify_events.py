@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
 from adapters.sql.audit.discrepancy import DiscrepancyFound
+from adapters.sql.database.joins import HEAD, PAYLOAD
 from adapters.sql.database.tables import events, payloads
 from adapters.sql.projections.stored_events import BodyReader
 from core.event import Reading
@@ -17,14 +18,12 @@ _POSITION, _SOURCE, _READING, _KEY = map(Columns.__struct_fields__.index, ("posi
 _PAYLOAD = [
     payloads.c[name] for name in ("position", "type", "headers", "body", "salt", "origin", "commitment", "erased")
 ]
-_SAME_EVENT = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
 _ROWS = (
     select(*_COLUMNS, events.c.leaf, *_PAYLOAD)
-    .join_from(events, payloads, _SAME_EVENT, isouter=True)
+    .join_from(events, payloads, PAYLOAD, isouter=True)
     .where(events.c.position > bindparam("after"), events.c.position <= bindparam("end"))
     .order_by(events.c.position)
 )
-_HEAD = select(func.max(events.c.position))
 
 
 class Events:
@@ -61,7 +60,7 @@ class Events:
         """A value that the driver cannot even read is found by reading the events one by one."""
         if self._connection.dialect.name == "postgresql":
             self._connection.rollback()
-        self._connection.execute(_HEAD)  # raises where it is the database that is away
+        self._connection.execute(HEAD)  # raises where it is the database that is away
         for position in range(after + 1, end + 1):
             try:
                 self._connection.execute(_ROWS, {"after": position - 1, "end": position}).all()

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from adapters.sql.audit.discrepancy import DiscrepancyFound
+from adapters.sql.database.joins import WITH_PAYLOAD
 from adapters.sql.log.own_events import OWN
 
 _SKIPPED = text(
@@ -16,8 +17,7 @@ _SKIPPED = text(
     "WHERE r.retraction <= :head ORDER BY r.position"
 )
 _TELLING = text(
-    "SELECT e.position, e.type, p.body FROM events e "
-    "JOIN payloads p ON p.source = e.source AND p.position = e.position "
+    f"SELECT e.position, e.type, p.body FROM events e {WITH_PAYLOAD} "
     "WHERE e.source = :own AND e.type IN ('retracted', 'left_out') AND e.position <= :head AND p.origin IS NULL"
 )
 

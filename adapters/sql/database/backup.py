@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, text
 
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.exceptions import Unavailable
+from adapters.sql.database.joins import HEAD
 from adapters.sql.database.revisions import revision, revision_fault
 from core.words import counted
 
@@ -20,7 +21,6 @@ _TRIGGERS = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
     "postgresql": "SELECT tgname FROM pg_trigger WHERE tgenabled = 'A' AND tgrelid = 'events'::regclass",
 }
-_HEAD = text("SELECT coalesce(max(position), 0) FROM events")
 _SIGNED = text("SELECT coalesce(max(size), 0) FROM checkpoints")
 
 
@@ -60,7 +60,7 @@ def faults(engine: Engine) -> Iterator[str]:
         name = engine.dialect.name
         for gone in sorted(_GUARDS[name] - set(connection.execute(text(_TRIGGERS[name])).scalars())):
             yield f"the trigger {gone}, one of those that let nobody change an event, is gone or disabled"
-        head, signed = connection.execute(_HEAD).scalar_one(), connection.execute(_SIGNED).scalar_one()
+        head, signed = connection.execute(HEAD).scalar_one(), connection.execute(_SIGNED).scalar_one()
         if signed > head:
             over = counted(signed, "event")
             yield f"a checkpoint was signed over {over}, and the log ends at {head}: the last ones are missing"

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from adapters.sql.database.joins import head_of
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.projections.dirty_streams import any_dirty, first_left_beside, is_long, leave_beside, waiting
 from adapters.sql.projections.projection import Code
@@ -15,7 +16,6 @@ from adapters.sql.projections.versions import VersionMap, all_versions, epoch, v
 AT_ONCE = 200
 """So many marked streams one question folds; where more wait, the next question goes on, and the log is read."""
 
-_HEAD = "SELECT coalesce(max(position), 0) FROM events"
 _NOTHING = VersionMap("", {}, nothing_pending=False)
 
 
@@ -49,8 +49,7 @@ class Current:
         with self._transactions.reading() as cursor:
             versions = self._look(cursor).versions()
             left = first_left_beside(cursor, self._dialect, versions)
-            cursor.execute(_HEAD)
-            head = int(cursor.fetchone()[0])
+            head = head_of(cursor)
         return head, head if left is None else min(head, left - 1)
 
     def built(self) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Executable, text
 
 from adapters.sql.database.errors import our_errors
+from adapters.sql.database.joins import HEAD
 from adapters.sql.database.revisions import revision
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Lookup
@@ -66,7 +67,7 @@ class Reads:
 
     def head(self) -> int:
         """The log's last position; 0 where it is empty."""
-        return int(self._rows(reads_events.HEAD)[0][0])
+        return int(self._rows(HEAD)[0][0])
 
     def replayed_at(self) -> Instant | None:
         """When what a standby replayed last was committed, by its primary's clock; None of what is no standby."""

@@ -16,7 +16,6 @@ from sqlalchemy import (
     CompoundSelect,
     Connection,
     Select,
-    and_,
     func,
     literal_column,
     null,
@@ -24,6 +23,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from adapters.sql.database.joins import PAYLOAD
 from adapters.sql.database.tables import deliveries, duplicates, events, payloads, rejections
 from adapters.sql.reads.union_pages import union_of_pages
 
@@ -143,7 +143,6 @@ class _Arm(NamedTuple):
 
 
 def _new(asked: Deliveries, seen: Seen) -> _Arm:
-    payload = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
     query = (
         select(
             *(events.c.source, _constant("0", "delivery"), _constant("'new'", "verdict")),
@@ -151,7 +150,7 @@ def _new(asked: Deliveries, seen: Seen) -> _Arm:
             *(_constant("200", "status"), null().label("reason"), null().label("hint")),
             func.length(payloads.c.body).label("size"),
         )
-        .outerjoin_from(events, payloads, payload)
+        .outerjoin_from(events, payloads, PAYLOAD)
         .where(events.c.position < seen.position)
     )
     if asked.position is not None:

@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 
+from adapters.sql.database.joins import PAYLOAD, STREAM
 from adapters.sql.database.tables import MISREAD, events, payloads, streams
 from adapters.sql.log.own_events import OWN
 from adapters.sql.reads.union_pages import union_of_pages
-
-HEAD = select(func.coalesce(func.max(events.c.position), 0))
 
 EXAMINED = 20_000
 """A page that no index finds looks at no more events than these, however few of them fit."""
@@ -58,7 +57,6 @@ class WantedEvents:
 
 
 _USUAL = frozenset({None, "ok"})
-_PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
 
 _sent = func.coalesce(events.c.type, payloads.c.type)
 _EVENTS = (
@@ -69,8 +67,8 @@ _EVENTS = (
         *(events.c.key, events.c.verified_by, streams.c.kind, streams.c.provider_id, payloads.c.origin),
         case((and_(events.c.source == OWN, events.c.type != "forwarded"), payloads.c.body)).label("own"),
     )
-    .outerjoin_from(events, payloads, _PAYLOAD)
-    .outerjoin(streams, and_(streams.c.source == events.c.source, streams.c.stream == events.c.stream))
+    .outerjoin_from(events, payloads, PAYLOAD)
+    .outerjoin(streams, STREAM)
 )
 
 
@@ -135,16 +133,16 @@ def one_request(position: int) -> Select[Any]:
     """The packed headers and the raw body of an event."""
     return (
         select(payloads.c.headers, payloads.c.body)
-        .join_from(events, payloads, _PAYLOAD)
+        .join_from(events, payloads, PAYLOAD)
         .where(events.c.position == position)
     )
 
 
 def erasure_of(position: int) -> Select[Any]:
     """The position of the event that tells of the erasure of an event's payload."""
-    return select(payloads.c.erased).join_from(events, payloads, _PAYLOAD).where(events.c.position == position)
+    return select(payloads.c.erased).join_from(events, payloads, PAYLOAD).where(events.c.position == position)
 
 
 def one_body(position: int) -> Select[Any]:
     """The raw body, found through the event: payloads are keyed by source first."""
-    return select(payloads.c.body).join_from(events, payloads, _PAYLOAD).where(events.c.position == position)
+    return select(payloads.c.body).join_from(events, payloads, PAYLOAD).where(events.c.position == position)

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Select, select
 
+from adapters.sql.database.joins import HEAD, PAYLOAD, RETRACTION
 from adapters.sql.database.snapshot import hold_still
 from adapters.sql.database.tables import erased as remainders
 from adapters.sql.database.tables import events, measurements, payloads, retractions, streams
@@ -40,8 +41,8 @@ _EXHIBITS = (
         *(*_COLUMNS, events.c.leaf, payloads.c.salt, payloads.c.headers, payloads.c.body, payloads.c.origin),
         *(payloads.c.commitment, payloads.c.erased, retractions.c.retraction),
     )
-    .join_from(events, payloads, and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position))
-    .outerjoin(retractions, and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position))
+    .join_from(events, payloads, PAYLOAD)
+    .outerjoin(retractions, RETRACTION)
     .order_by(events.c.position)
 )
 
@@ -65,7 +66,7 @@ class Exhibits:
         )
         self._stream = _EXHIBITS.where(*of_stream(source, stream))
         hold_still(connection)
-        connection.execute(select(func.max(events.c.position))).scalar_one()
+        connection.execute(HEAD).scalar_one()
 
     def pages(self) -> Iterator[list[Exhibit]]:
         """The stream's events by position."""

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from adapters.sql.database import tables
+from adapters.sql.database.joins import WITH_PAYLOAD, head_of
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Lookup, Row
 from adapters.sql.log.entries import Entry
@@ -25,12 +26,11 @@ Receive = Callable[[Entry], Entry]
 """Gives an entry the idempotency key that a delivery of today would have."""
 
 _UNREAD = (
-    "SELECT e.position, e.key, e.received_at, e.verified_by, p.headers, p.body FROM events e{} "
-    "JOIN payloads p ON p.source = e.source AND p.position = e.position "
+    "SELECT e.position, e.key, e.received_at, e.verified_by, p.headers, p.body "
+    f"FROM events e{{}} {WITH_PAYLOAD} "
     "WHERE e.source = ? AND e.opened IS NULL AND e.position > ? AND e.position <= ? AND p.body IS NOT NULL "
     "ORDER BY e.position LIMIT ?"
 )
-_HEAD = "SELECT coalesce(max(position), 0) FROM events"
 _WHOLE = (
     "SELECT (SELECT count(*) FROM payloads WHERE source = ? AND position = ? AND body IS NOT NULL), "
     "(SELECT max(position) FROM events)"
@@ -99,8 +99,7 @@ class Rereader:
         dialect, after = self._transactions.dialect, 0
         sql = _UNREAD.format(dialect.using("ix_events_source_opened_position")).replace("?", dialect.mark)
         with self._transactions.reading() as cursor:
-            cursor.execute(_HEAD)
-            until = cursor.fetchone()[0]
+            until = head_of(cursor)
         while True:
             with self._transactions.reading() as cursor:
                 cursor.execute(sql, (source, after, until, CHUNK))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from adapters.sql.database.joins import head_of
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Row
 from adapters.sql.projections.dirty_streams import DirtyStream
@@ -16,7 +17,6 @@ _NEXT = (
     "WHERE kind = ? AND opened > ? AND opened <= ? AND source IN ({}) ORDER BY opened LIMIT ?"
 )
 _COUNT = "SELECT count(*) FROM streams{} WHERE kind = ? AND opened > ? AND opened <= ? AND source IN ({})"
-_HEAD = "SELECT coalesce(max(position), 0) FROM events"
 
 
 class StreamCursor:
@@ -29,8 +29,7 @@ class StreamCursor:
     def head(self) -> int:
         """The log's last position."""
         with self._transactions.reading() as cursor:
-            cursor.execute(_HEAD)
-            return int(cursor.fetchone()[0])
+            return head_of(cursor)
 
     def chunks(self, machine: str, version: str, after: int, until: int) -> Iterator[list[DirtyStream]]:
         """The machine's streams that were opened behind one position and up to another, for a version to fold."""

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Engine, Select, and_, func, literal_column, select
 
 from adapters.sql.database.errors import our_errors
+from adapters.sql.database.joins import HEAD, PAYLOAD, RETRACTION, STREAM
 from adapters.sql.database.tables import (
     conflicts,
     deliveries,
@@ -151,11 +152,8 @@ class Extent(NamedTuple):
     delivery: int
 
 
-_PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == events.c.position)
-_STREAM = and_(streams.c.source == events.c.source, streams.c.stream == events.c.stream)
 _AGAIN = and_(duplicates.c.source == events.c.source, duplicates.c.position == events.c.position)
 _DISPUTED = and_(conflicts.c.source == events.c.source, conflicts.c.position == events.c.position)
-_RETRACTION = and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position)
 _ERASED = and_(erased.c.source == streams.c.source, erased.c.stream == streams.c.stream)
 _HELD = and_(events.c.source == deliveries.c.source, events.c.position == deliveries.c.position)
 
@@ -170,9 +168,9 @@ _EVENTS = (
         *(conflicts.c.recorded_at.label("other_at"), conflicts.c.first_head),
         conflicts.c.first_recorded_at.label("first_at"),
     )
-    .outerjoin_from(events, payloads, _PAYLOAD)
-    .outerjoin(retractions, _RETRACTION)
-    .outerjoin(streams, _STREAM)
+    .outerjoin_from(events, payloads, PAYLOAD)
+    .outerjoin(retractions, RETRACTION)
+    .outerjoin(streams, STREAM)
     .outerjoin(duplicates, _AGAIN)
     .outerjoin(conflicts, _DISPUTED)
 )
@@ -185,8 +183,8 @@ _HISTORY = (
         *(events.c.source, events.c.stream),
         *(events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by, payloads.c.body),
     )
-    .join_from(events, payloads, _PAYLOAD)
-    .outerjoin(retractions, _RETRACTION)
+    .join_from(events, payloads, PAYLOAD)
+    .outerjoin(retractions, RETRACTION)
     .where(payloads.c.body.is_not(None), retractions.c.position.is_(None))
 )
 _STREAMS: Select[Any] = select(
@@ -200,7 +198,7 @@ _CONFLICTS = (
 )
 _COUNTED_CONFLICTS = select(events.c.source, events.c.stream, events.c.position).join_from(events, conflicts, _DISPUTED)
 _EXTENT = select(
-    select(func.coalesce(func.max(events.c.position), 0)).scalar_subquery(),
+    HEAD.scalar_subquery(),
     select(func.coalesce(func.max(deliveries.c.delivery), 0)).scalar_subquery(),
 )
 _PROVIDERS = select(service.c.name, service.c.value).where(service.c.name.startswith("source:", autoescape=True))
@@ -321,7 +319,7 @@ def _chosen_streams(query: Select[Any], chosen: Selection) -> Select[Any]:
     within = [received >= chosen.since] if chosen.since is not None else []
     within += [received < chosen.until] if chosen.until is not None else []
     own = and_(events.c.opened == streams.c.opened, events.c.position > literal_column("0"))
-    return query.where(select(events.c.position).where(_STREAM, own, *within).exists())
+    return query.where(select(events.c.position).where(STREAM, own, *within).exists())
 
 
 def _stream(row: Any) -> ExportedStream:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from adapters.sql.database import tables
 from adapters.sql.database.errors import cause_of, is_for_now
 from adapters.sql.database.exceptions import Unavailable
+from adapters.sql.database.joins import WITH_PAYLOAD
 from adapters.sql.dialects.dialect import Insert, Lookup, Row, Writes
 from adapters.sql.log.delivery_numbers import LAST_DELIVERY
 from adapters.sql.log.kept_deliveries import KEPT_DELIVERIES
@@ -70,7 +71,7 @@ _PRUNED = (
     "(SELECT 1 FROM deliveries WHERE source = ? AND verdict = 'conflict' AND delivery < ?)"
 )
 _WHOLE = (
-    "SELECT 1 FROM events e{} JOIN payloads p ON p.source = e.source AND p.position = e.position WHERE e.source = ? "
+    f"SELECT 1 FROM events e{{}} {WITH_PAYLOAD} WHERE e.source = ? "
     "AND e.opened = ? AND e.stream = ? AND e.position > 0 AND e.position < ? AND p.body IS NOT NULL LIMIT 1"
 )
 """The condition on the position's lower end is always true: see `adapters.sql.projections.stored_events`."""
