@@ -15,7 +15,7 @@ from adapters.sql.audit.tree import STEP, StoredCheckpoint
 from adapters.sql.audit.verify_erased import check_erasures
 from adapters.sql.audit.verify_events import Events
 from adapters.sql.audit.verify_retractions import check_retractions
-from adapters.sql.database.joins import HEAD
+from adapters.sql.database.joins import HEAD, HEAD_SQL
 from adapters.sql.database.tables import checkpoints, nodes
 from adapters.sql.projections.stored_events import BodyReader
 from core.merkle import Growing
@@ -79,7 +79,7 @@ _COUNTED = text(
 )
 _FOREIGN_NODES = text(
     f"SELECT level, place FROM nodes WHERE level < {STEP} OR level > 62 OR level % {STEP} <> 0 OR place < 0 "
-    "OR place >= (({HEAD_SQL}) >> level) ORDER BY place LIMIT 1"
+    f"OR place >= (({HEAD_SQL}) >> level) ORDER BY place LIMIT 1"
 )
 _FOREIGN_EVENTS = text("SELECT position FROM events WHERE position < 1 ORDER BY position LIMIT 1")
 _FOREIGN_PAYLOADS = text(

@@ -99,16 +99,12 @@ class Projector:
             one = self.cache[stream]
             if not self._advance(one, touch):
                 return None
-            measured = measurement_rows(self._code.ids, one)
-            gone = outdated_rows(one.measured, measured)
-            if any(key in measured for key in gone):  # it would go and come in one statement
+            gone, made = self._rows_of(one)
+            if any(key in one.measured for key in gone):  # one statement cannot delete and insert the same row
                 return None
             rows[_GONE] += gone
-            rows[PROJECTIONS].append(projection_row(self._code.ids, one))
-            rows[RUNS] += run_rows(one)
-            rows[PREFIXES] += one.prefixes
-            rows[_MEASUREMENTS] += changed_rows(one.measured, measured)
-            written(one, measured)
+            for into, some in made.items():
+                rows[into] += some
         return rows
 
     def project(self, writes: Writes, touched: dict[Row, TouchedStream], head: int) -> None:
@@ -215,14 +211,23 @@ class Projector:
     def _add(self, one: Projection, touch: TouchedStream, writes: Writes) -> None:
         if touch.conflicts:
             one.conflicts = with_conflicts(one.conflicts, touch.conflicts)
-        row, measured = projection_row(self._code.ids, one), measurement_rows(self._code.ids, one)
-        for key in outdated_rows(one.measured, measured):
+        gone, made = self._rows_of(one)
+        for key in gone:
             writes.cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), key)
-        writes.add(PROJECTIONS, [row])
-        writes.add(RUNS, run_rows(one))
-        writes.add(PREFIXES, one.prefixes)
-        writes.add(_MEASUREMENTS, changed_rows(one.measured, measured))
+        for into, some in made.items():
+            writes.add(into, some)
+
+    def _rows_of(self, one: Projection) -> tuple[list[Row], dict[Insert, list[Row]]]:
+        """Keys of measurements to delete first, and the stream's new rows in each table; they count as written."""
+        measured, known = measurement_rows(self._code.ids, one), one.measured
+        rows = {
+            PROJECTIONS: [projection_row(self._code.ids, one)],
+            RUNS: run_rows(one),
+            PREFIXES: one.prefixes,
+            _MEASUREMENTS: changed_rows(known, measured),
+        }
         written(one, measured)
+        return outdated_rows(known, measured), rows
 
     def _fold_anew(self, one: Projection, lacks: int, cursor: Any) -> None:
         """Folds the stream, or marks it where that is long: nobody waits for it then, and it is not remembered."""
