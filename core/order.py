@@ -1,4 +1,4 @@
-"""Canonical order where the provider numbers nothing: by time, then by what can only have come first, then by key."""
+"""Canonical order for providers that number nothing: by time, then by the type's rank, then by key."""
 
 from collections.abc import Iterable
 from operator import itemgetter
@@ -7,10 +7,10 @@ from core.event import Event
 from core.machines.state import State, Stretch
 
 OrderKey = tuple[int | str, ...]
-"""(time, rank, key in hex), and behind the event whose outcome it is: the same, then (attempt, own key in hex)."""
+"""(time, rank, key in hex). For a handler's outcome: that of its event, then (attempt, own key in hex)."""
 
 UNKNOWN_TIME = 1 << 62
-"""Sorts behind every instant."""
+"""Sorts after every instant."""
 
 LAST = 9
 RANKS = {
@@ -22,19 +22,19 @@ RANKS = {
     "acknowledged": 0,
     "scheduled": 1,
 }
-"""Of events of one instant: a restart stops before it starts, and what is live was so before it ended."""
+"""The order of events of one instant: a restart stops before it starts, and a live state precedes an ending."""
 
 OUTCOMES = frozenset({"handler_succeeded", "handler_failed"})
 
 
 def place(event: Event) -> OrderKey:
-    """The event's place among those of its stream, by its own clock."""
+    """The event's place in its stream, by its own clock."""
     at = UNKNOWN_TIME if event.occurred_at is None else event.occurred_at
     return (at, RANKS.get(event.type, LAST), event.key.hex())
 
 
 def behind(target: OrderKey, event: Event) -> OrderKey:
-    """The place of a handler's outcome: right behind the event that the handler was given, by attempt."""
+    """The place of a handler's outcome: directly after the event that the handler received, by attempt."""
     attempt = event.data.get("attempt")
     return (*target[:3], int(attempt) if isinstance(attempt, int) else 0, event.key.hex())
 
@@ -46,7 +46,7 @@ def by_time(events: Iterable[Event]) -> list[Stretch]:
 
 
 def go_on_by_time(state: State, events: Iterable[Event]) -> list[Stretch] | None:
-    """The same of events that come behind those of the state; None where one of them may not."""
+    """The same for events that all follow those of the state; None if one of them may not."""
     placed, waiting = _placed(events, state.tail)
     if placed and (waiting or state.waiting or placed[0][0] <= state.tail):
         return None
@@ -58,7 +58,9 @@ def _stretch(placed: list[tuple[OrderKey, Event]], *, waiting: bool) -> Stretch:
 
 
 def _placed(events: Iterable[Event], tail: OrderKey = ()) -> tuple[list[tuple[OrderKey, Event]], bool]:
-    """Each with its place, in order; and whether an outcome waits for its event. `tail` is the place before them."""
+    """The events with their places, in order; and whether an outcome's event is missing. `tail` is the place before
+    them.
+    """
     listed = list(events)
     outcomes = [event for event in listed if event.type in OUTCOMES]
     placed = [(place(event), event) for event in listed if event.type not in OUTCOMES]
@@ -74,13 +76,13 @@ def _placed_outcome(known: dict[int | str, OrderKey], event: Event) -> OrderKey:
 
 
 def begin_by_time(state: State, stretch: Stretch) -> None:
-    """Notes the last place, against which `follow_by_time` holds the next event."""
+    """Stores the last place, with which `follow_by_time` compares the next event."""
     state.tail = stretch.tail
     state.waiting = stretch.waiting
 
 
 def follow_by_time(state: State, event: Event) -> tuple[()] | None:
-    """() and the event's place noted, where it is the last in canonical order; None where it may not be."""
+    """Stores the event's place and returns () if it is the last in canonical order; None if it may not be."""
     if state.waiting:
         return None
     where = place(event) if event.type not in OUTCOMES else _behind_tail(state.tail, event)

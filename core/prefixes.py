@@ -1,7 +1,8 @@
-"""Prefixes: states that a stream's first events in canonical order come to, from which others are told.
+"""Prefixes: stored intermediate states of a long stream, from which a fold can continue.
 
-A prefix holds all events up to a position, and few that arrived later: whoever has its state needs of the log what
-came behind that position. It is a cache: where none is at hand, all events are folded.
+A prefix is the state after the stream's first events in canonical order: all events up to a position, and a few that
+arrived later. A fold that continues from it reads only what was recorded after that position. Prefixes are a cache:
+without one, all events are folded.
 """
 
 from collections.abc import Sequence
@@ -18,18 +19,18 @@ from core.order import OUTCOMES, UNKNOWN_TIME, place
 from core.runs import second_of
 
 EVERY = 100
-"""So many events lie between two prefixes."""
+"""The smallest number of events between two prefixes."""
 
 LONG = 250
-"""A stream of more events than these has prefixes; one of fewer is told as a whole."""
+"""A stream with more events than this has prefixes. A shorter one is always folded as a whole."""
 
 NEAR = 64
-"""So many prefixes at each end of a stream are as close as that. Further in, the gap doubles as the way to the nearer
-end does, `DOUBLINGS` times at most: 10^5 events have some 300, 10^6 some 500, and no page costs more than a gap.
-"""
+"""The number of prefixes at each end of a stream that are `EVERY` events apart. Further in, the gap doubles with the
+distance to the nearer end, at most `DOUBLINGS` times: 10^5 events have about 300 prefixes, 10^6 about 500, and no page
+folds more than a gap."""
 
 DOUBLINGS = 6
-"""The gap is 6,400 events at most."""
+"""So a gap is at most 6,400 events."""
 
 NUMBERED = "measurement"
 """The machine whose provider numbers its events."""
@@ -38,7 +39,7 @@ _NEVER = 1 << 63
 
 
 class Prefix(msgspec.Struct, gc=False):
-    """`state` after all events up to `position` and those at the positions `others`; `last` is the last of them."""
+    """The `state` after all events up to `position` and those at `others`; `last` is the last of them in order."""
 
     position: int
     last: int
@@ -47,14 +48,16 @@ class Prefix(msgspec.Struct, gc=False):
 
 
 def is_due(state: State) -> bool:
-    """Whether a state that events in order have come to is one to keep: no later event moves one of them."""
+    """Whether an append should store this state as a prefix. An outcome whose event is missing may still change its
+    place.
+    """
     return state.events % EVERY == 0 and state.events > LONG and not state.waiting
 
 
 def is_over_by(kind: Kind, state: State, as_of: Instant) -> bool:
-    """Whether all that a prefix's state has come to had happened by then; False where the state cannot tell.
+    """Whether all events of a prefix had happened by then; False if the state cannot tell.
 
-    A handler's outcome stands behind its event, whenever it happened; of a clock that is ahead, `last_at` tells less.
+    A handler's outcome follows its event whenever it happened, and a skewed clock makes `last_at` too early.
     """
     if kind.name == NUMBERED:
         return bool(state.second < as_of // SECOND)  # type: ignore[attr-defined]  # the numbered machine's own
@@ -64,12 +67,14 @@ def is_over_by(kind: Kind, state: State, as_of: Instant) -> bool:
 
 
 def is_past(kind: Kind, as_of: Instant, at: Instant) -> bool:
-    """Whether nothing behind a prefix whose last event happened `at` had happened by then, of what lies in time."""
+    """Whether no event after a prefix had happened by then, if its last event happened `at` and events are ordered by
+    time.
+    """
     return at // SECOND >= as_of // SECOND if kind.name == NUMBERED else at > as_of
 
 
 def lies_in_time(kind: Kind, state: State) -> bool:
-    """Whether no event of a stream's state stands elsewhere than its own time says."""
+    """Whether every event of the state is ordered by its own time."""
     if kind.name == NUMBERED:
         return bool(state.second < UNKNOWN_TIME)  # type: ignore[attr-defined]  # the numbered machine's own
     return kind is not session and _time_of(state) < UNKNOWN_TIME
@@ -80,12 +85,12 @@ def _time_of(state: State) -> Instant:
 
 
 def apart(number: int, total: int) -> int:
-    """How many events lie between two prefixes around the event of that number, out of so many."""
+    """The gap between two prefixes around event `number` of `total`."""
     return EVERY << min((min(number, total - number) // (EVERY * NEAR)).bit_length(), DOUBLINGS)
 
 
 def too_close(numbers: Sequence[int]) -> list[int]:
-    """Which of the prefixes that hold so many events each, ascending, a fold of all events would not keep."""
+    """The prefixes that a fold of all events would not store. Each is given by its number of events, ascending."""
     surplus: list[int] = []
     due = 0
     for number in numbers:
@@ -97,12 +102,12 @@ def too_close(numbers: Sequence[int]) -> list[int]:
 
 
 class Cuts:
-    """Where a stream that is folded is cut: behind which events, and what each of the prefixes is then.
+    """Chooses the prefixes of a stream while it is folded.
 
-    What comes behind a prefix in canonical order must not be able to change what comes before; where numbers decide,
-    that is what happened in a later second. A handler's outcome ends no prefix. Each holds fewer than `EVERY` events
-    behind its position: of two at one position, the second would hold all that lie between them. `start`: the prefix
-    that all of the events come behind; None where they are the whole stream.
+    Events after a prefix in canonical order must not change the order before it; if the provider numbers its events,
+    they must lie in a later second. No prefix ends with a handler's outcome. Each has fewer than `EVERY` events
+    recorded after its position: of two prefixes at one position, the second would hold all events between them. `start`
+    is the prefix that the events follow; None if they are the whole stream.
     """
 
     def __init__(
@@ -115,9 +120,9 @@ class Cuts:
             self._find([event for _, placed in stretches for event in placed], start)
 
     def behind(self, state: State, event: Event) -> Prefix | None:
-        """The prefix that ends with the event, which was folded last, all before it having been asked for.
+        """The prefix that ends with this event, if one does. Must be called after the fold of each event, in order.
 
-        The state of a whole fold knows already where the stream or its run ends: that of a prefix ends here.
+        During a whole fold, the state already holds the end of the stream or run; the prefix's copy ends here.
         """
         self._second = max(self._second, second_of(event))
         found = self._found.get(event.position)
@@ -144,7 +149,7 @@ class Cuts:
 
 
 def _lowest_behind(values: Sequence[int]) -> list[int]:
-    """For each the lowest of those behind it."""
+    """For each value, the lowest of the values after it."""
     lowest, found = _NEVER, []
     for value in reversed(values):
         found.append(lowest)

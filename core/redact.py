@@ -1,19 +1,19 @@
-"""What is left of a state when the stream's bodies are destroyed: as it was folded, without what the bodies said."""
+"""Redacts a folded state when the stream's bodies are destroyed."""
 
 from typing import Any
 
 from core.event import Anomaly
 
 OURS = frozenset({"late", "gap", "unexpected", "conflict", "overlap"})
-"""Anomalies whose words are made of numbers, states and documented types; others may quote a body."""
+"""Anomalies whose details contain only numbers, states and documented types. Others may quote a body."""
 
 GONE = "what it said is erased"
 
 
 def redact(state: Any) -> None:
-    """Takes out of a folded state, in place, every id, text and field that a provider sent.
+    """Removes from a folded state, in place, every id, text and field that a provider sent.
 
-    States, outcomes, runs, times, numbers and the kinds of the anomalies stay.
+    States, outcomes, runs, times, numbers and the kinds of anomalies remain.
     """
     state.user_id = None
     state.data = {}

@@ -1,12 +1,12 @@
-"""Finds the runs of a wms session: the provider starts its numbers at 0 again when the page is loaded again.
+"""Finds the runs of a wms session: the provider restarts its sequence at 0 when the page is reloaded.
 
-The events are walked by their second. Within one second the open run goes on first, ascending; then comes the rest,
-ascending. An event opens a run if its number is taken in the open one, or is below the number of an event more than
-five seconds earlier. The walk sees a set: the order of arrival plays no part. Of two events with one number in one
-second the PAGE_UNLOADED belongs to the older run.
+Events are visited second by second. Within one second, numbers that continue the open run come first, ascending, then
+the rest, ascending. An event opens a run if its number is taken in the open run, or is below the number of an event
+more than five seconds earlier. Of two events with one number in one second, PAGE_UNLOADED belongs to the older run. The
+result depends only on the set of events, not on the order of arrival.
 
-A number that goes on behind PAGE_UNLOADED is the same page: browsers tell `visibilitychange` after `pagehide`, and a
-page that comes back from the back/forward cache keeps its counter.
+A number that continues after PAGE_UNLOADED is the same page: browsers report `visibilitychange` after `pagehide`, and a
+page restored from the back/forward cache keeps its counter.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ from core.event import SECOND, Event
 from core.machines.state import Stretch
 
 CLOCK_SLACK = 5
-"""Seconds that the sender's clock may step back inside one run."""
+"""Seconds that the sender's clock may step back within one run."""
 
 UNLOADED = "PAGE_UNLOADED"
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 Walked = tuple[int, int, bool, bytes, T]
-"""(second, number, is not PAGE_UNLOADED, key, what stands for the event): sorts in the order of the walk."""
+"""(second, number, is not PAGE_UNLOADED, key, the event): sorts in the order of the visit."""
 
 
 def second_of(event: Event) -> int:
@@ -36,17 +36,17 @@ def second_of(event: Event) -> int:
 
 
 def number_of(event: Event) -> int:
-    """The provider's sequence; adapters let no event pass without one."""
+    """The provider's sequence. Adapters refuse events without one."""
     return event.sequence or 0
 
 
 def walked_by(event: Event) -> tuple[int, int, bool, bytes]:
-    """The event's place in the walk."""
+    """The event's place in the order of the visit."""
     return second_of(event), number_of(event), event.type != UNLOADED or not event.known, event.key
 
 
 class Shelf(Protocol[T_contra]):
-    """What one run takes, by number: a dict, or what keeps it elsewhere."""
+    """The events of one run by number: a dict, or a store outside memory."""
 
     def __setitem__(self, number: int, taken: T_contra, /) -> None: ...
 
@@ -54,10 +54,10 @@ class Shelf(Protocol[T_contra]):
 
 
 class FoundRun(Generic[T]):
-    """A run while it is walked. `opened` and `until` are its first and its last second.
+    """A run that is being found. `opened` and `until` are its first and last second.
 
-    `overlap` is the event that opened it, where its number is above 0 and it is not the session's first run: two tabs
-    use one session, or the run's beginning is lost.
+    `overlap` is the event that opened it, if its number is above 0 and this is not the session's first run: then two
+    tabs share the session, or the start of the run is lost.
     """
 
     def __init__(self, walked: Walked[T], taken: Shelf[T], *, first: bool) -> None:
@@ -70,7 +70,7 @@ class FoundRun(Generic[T]):
         self.add(walked)
 
     def add(self, walked: Walked[T]) -> None:
-        """Takes the event."""
+        """Adds the event to the run."""
         second, number = walked[:2]
         self.taken[number] = walked[4]
         self.highest = max(self.highest, number)
@@ -79,21 +79,21 @@ class FoundRun(Generic[T]):
         self._forget(second - CLOCK_SLACK)
 
     def ends_before(self, walked: Walked[T]) -> bool:
-        """Whether the event is none of this run's: it opens the next one."""
+        """Whether the event opens the next run."""
         second, number = walked[:2]
         self._forget(second - CLOCK_SLACK)
         return number in self.taken or number < self._earlier
 
     def _forget(self, second: int) -> None:
-        """Of what was walked before this second, the highest number is all that counts."""
+        """Forgets the events before this second but for their highest number."""
         while self._peaks and self._peaks[0][0] < second:
             self._earlier = self._peaks.popleft()[1]
 
 
 class OpenRun(FoundRun[Event]):
-    """A run of which its events up to a second are over, and not at hand: all numbers up to `highest`, or some of them.
+    """A run whose events up to some second are not available: all numbers up to `highest`, or some of them.
 
-    `whole`: there is none that it lacks. `unsure` becomes true where one of these would have to be known.
+    `whole` means that none of these numbers is missing. `unsure` becomes true if the result depends on one of them.
     """
 
     def __init__(self, opened: int, until: int, highest: int, *, whole: bool) -> None:
@@ -107,7 +107,7 @@ class OpenRun(FoundRun[Event]):
         self._peaks = deque()
 
     def ends_before(self, walked: Walked[Event]) -> bool:
-        """See `FoundRun`. A number that it lacks goes on with it for some seconds only."""
+        """See `FoundRun`. A missing number continues the run for CLOCK_SLACK seconds only."""
         second, number = walked[:2]
         if number > self._before:
             return super().ends_before(walked)
@@ -116,7 +116,7 @@ class OpenRun(FoundRun[Event]):
 
 
 def runs_behind(run: OpenRun, events: Iterable[Event]) -> list[Stretch] | None:
-    """The rest of a run, and those behind it; None where that depends on events that are not at hand."""
+    """The rest of a run and the runs after it; None if they depend on events that are not available."""
     walk = sorted((*walked_by(event), event) for event in events)
     shelves = [run.events]
 
@@ -152,9 +152,9 @@ def runs(events: Iterable[Event]) -> list[Stretch]:
 def found_runs(
     walk: Iterable[Walked[T]], shelf: Callable[[], Shelf[T]], begun: Iterable[FoundRun[T]] = ()
 ) -> Iterator[FoundRun[T]]:
-    """The runs in the order in which they opened, each once it is whole. `shelf` is asked once for each, in order.
+    """The runs in the order in which they opened, each when it is complete. Calls `shelf` once for each, in order.
 
-    `begun`: the last one, where there is one before these events.
+    `begun` holds the open run before these events, if there is one.
     """
     found = list(begun)
     for _, second in groupby(walk, itemgetter(0)):
@@ -166,8 +166,8 @@ def found_runs(
 
 
 def _walk(found: list[FoundRun[T]], walked: Walked[T], shelf: Callable[[], Shelf[T]]) -> None:
-    """The first run that goes on with the event takes it, else the last one; or it opens the next. `found`: those that
-    the event's second has seen.
+    """Adds the event to the first run that it continues, else to the last one, or opens a run. `found`: the runs open
+    in its second.
     """
     taker = next((run for run in found if walked[1] > run.highest), found[-1] if found else None)
     if taker is None or (walked[1] <= taker.highest and taker.ends_before(walked)):
@@ -177,7 +177,7 @@ def _walk(found: list[FoundRun[T]], walked: Walked[T], shelf: Callable[[], Shelf
 
 
 def _only_run(events: list[Event]) -> Stretch | None:
-    """The events, sorted by number, where each continues one run: most sessions are so. None: they must be walked."""
+    """The only run, if sorting by number shows that there is one, as in most sessions; else None."""
     numbers, seconds = [number_of(event) for event in events], [second_of(event) for event in events]
     if not events or any(map(ge, numbers, numbers[1:])) or any(map(gt, seconds, seconds[1:])):
         return None

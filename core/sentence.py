@@ -1,4 +1,4 @@
-"""Why a stream is in its state, in one sentence: what brought it there, when, from where, and what it is left with."""
+"""Explains a stream's state in one sentence: its cause, when it happened, the state before, and the result."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -22,11 +22,11 @@ _MOST_AWAITED = 3
 
 
 class Facts(NamedTuple):
-    """What a sentence is made of.
+    """The facts that a sentence states.
 
-    `chain`: what moved the stream, in order. `measured`: a measurement's event came; `results`: those of one did.
-    `awaited` and `due` are of what goes on; `stopped` says how a run of glasses ended, `code` is that of an error,
-    `erased` how what came before the chain is gone.
+    `chain` holds the events that moved the stream, in order. `measured`: an event of a measurement came; `results`: its
+    results came. `awaited` and `due` apply to a stream that continues. `stopped` says how a run of glasses ended,
+    `code` is an error's, `erased` says how the events before the chain were erased.
     """
 
     chain: Sequence[Happened]
@@ -44,7 +44,7 @@ class Facts(NamedTuple):
 def sentence(kind: Kind, facts: Facts) -> str:
     """`abandoned: PAGE_UNLOADED at 20:27:53 while scanning, 18 s after the page was loaded; no result had come.`
 
-    Times are UTC; nothing in it depends on when it is asked.
+    Times are UTC. The sentence does not depend on the time of the query.
     """
     state, outcome = facts.state, facts.outcome
     head = state if outcome in {None, state} else f"{state}, outcome {outcome}"
@@ -53,7 +53,7 @@ def sentence(kind: Kind, facts: Facts) -> str:
 
 
 def _cause(region: str, chain: Sequence[Happened], state: str) -> str:
-    """The last event that brought it into the state, or moved it at all."""
+    """The last event that moved the region into the state, or else moved it at all."""
     moved = [one for one in chain if _in(one.step.before, region) != _in(one.step.after, region)] or list(chain)
     there = [one for one in moved if _in(one.step.after, region) == state] or moved
     if not there:
@@ -96,7 +96,7 @@ def _any_of(words: Sequence[str]) -> str:
 
 
 def _in(regions: dict[str, str], region: str) -> str:
-    """A machine without regions has one state, under no name of its own."""
+    """The region's state. A machine without regions has one unnamed state."""
     return regions[region] if region in regions else regions["state"]
 
 
@@ -112,7 +112,7 @@ def _clock(at: Instant) -> str:
 
 
 def _duration(span: Instant) -> str:
-    """Two units are enough: `2 h 5 min`."""
+    """The duration in its two largest units: `2 h 5 min`."""
     if span >= _DAY:
         return f"{span // _DAY} d {span % _DAY // _HOUR} h"
     if span >= _HOUR:

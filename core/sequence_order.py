@@ -16,7 +16,7 @@ def by_sequence(events: Iterable[Event]) -> list[Stretch]:
 
 
 def begin_run(state: MeasurementState, stretch: Stretch) -> None:
-    """Everything starts anew but what stands: the runs and the measurements before."""
+    """Resets the state for a new run; earlier runs and measurements remain."""
     if stretch.goes_on:
         state.second = stretch.until
         return
@@ -35,7 +35,7 @@ def _supersede(state: MeasurementState, at: Instant | None) -> None:
 
 
 def follow_sequence(state: MeasurementState, event: Event) -> tuple[Note, ...] | None:
-    """What `core.runs` would make of one event more, where that is certain without walking all of them again."""
+    """What `core.runs` would make of one more event; None if that is not certain without all events."""
     number, second = number_of(event), second_of(event)
     same_second = second == state.second
     if second < state.second or (same_second and state.opened == second and state.run > 1):
@@ -50,7 +50,7 @@ def follow_sequence(state: MeasurementState, event: Event) -> tuple[Note, ...] |
 
 
 def go_on_by_sequence(state: MeasurementState, events: Iterable[Event]) -> list[Stretch] | None:
-    """The runs of events that come behind those of the state, its own first; None where one of them may not."""
+    """The runs of events that follow those of the state, its open run first; None if one of them may not follow."""
     listed = list(events)
     if not state.run:
         return runs(listed)
@@ -60,7 +60,9 @@ def go_on_by_sequence(state: MeasurementState, events: Iterable[Event]) -> list[
 
 
 def _comes_behind(state: MeasurementState, event: Event) -> bool:
-    """Within the last second only what goes on with the run, where that second has seen no other one."""
+    """Whether the event follows the state's. In the state's last second it must continue the run, the only one of that
+    second.
+    """
     second = second_of(event)
     if second != state.second:
         return second > state.second
@@ -68,7 +70,7 @@ def _comes_behind(state: MeasurementState, event: Event) -> bool:
 
 
 def _is_whole(state: MeasurementState) -> bool:
-    """Whether the open run lacks no number."""
+    """Whether no number of the open run is missing."""
     return state.count == state.highest + 1
 
 
@@ -84,7 +86,7 @@ def _begin_with(state: MeasurementState, event: Event, second: int) -> None:
 
 
 def count(state: MeasurementState, event: Event) -> None:
-    """Counts the event into its run; numbers missing before it are a gap."""
+    """Counts the event in its run. Missing numbers before it are a gap."""
     number = number_of(event)
     state.move_on()
     expected = state.highest + 1
@@ -106,5 +108,5 @@ def _hole(state: MeasurementState, event: Event, expected: int, number: int) -> 
 
 
 def come_back(state: MeasurementState) -> None:
-    """The page that had said goodbye goes on: its run has not ended."""
+    """Reopens the run: the page continues after PAGE_UNLOADED."""
     state.runs[-1].ended_at, state.runs[-1].ended_by = None, None

@@ -1,4 +1,4 @@
-"""A trace for people: what each event did, how long after the one before, and in its place what never came."""
+"""A trace for people: what each event did, how long after the previous one, and where events are missing."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from core.prefixes import NUMBERED
 
 
 class Missing(msgspec.Struct, frozen=True, gc=False):
-    """Numbers of the provider's sequence that never came. `position` is that of the event behind the hole."""
+    """Numbers of the provider's sequence that never came. `position` is that of the event after the gap."""
 
     first: int
     last: int
@@ -28,9 +28,10 @@ class Missing(msgspec.Struct, frozen=True, gc=False):
 
 
 class Happened(msgspec.Struct, gc=False):
-    """An event and its step. `after`: since the event before, `delay`: from the provider's clock to ours; microseconds.
+    """An event and its step. `after` is the time since the previous event, `delay` that from the provider's clock to
+    ours.
 
-    A negative delay means that the provider's clock is ahead of ours.
+    Both are in microseconds. A negative delay means that the provider's clock is ahead of ours.
     """
 
     event: Event
@@ -48,7 +49,7 @@ class Happened(msgspec.Struct, gc=False):
 
     @property
     def measurement(self) -> int | None:
-        """The first position of the measurement that the event belongs to."""
+        """The first position of the event's measurement."""
         return self.step.measurement
 
 
@@ -56,17 +57,17 @@ TimelineEntry = Happened | Missing
 
 
 def timeline(kind: Kind, events: Iterable[Event], settings: Settings, onto: Any = None) -> list[TimelineEntry]:
-    """The entries in canonical order. A hole stands in front of the event that shows it. `onto` is that of `fold`."""
+    """The entries in canonical order. A gap precedes the event that reveals it. `onto` as in `core.fold.fold`."""
     by_position = {event.position: event for event in events}
     steps = trace(kind, by_position.values(), settings, onto)
     return list(_entries(kind, by_position, steps, whole=onto is None))
 
 
 class Following(msgspec.Struct, gc=False):
-    """Events of a stream that follow on a prefix: all that come behind it up to another one, or up to the stream's end.
+    """The events of a stream that follow a prefix, up to another prefix or to the end of the stream.
 
-    `state` is that of the prefix, `before` its last event (None: nothing is before them). `late` and `gone` are those
-    of `core.fold.resumed`. `names`: the ids of measurements by the positions of their first events.
+    `state` is the prefix's, `before` its last event (None if there is none). `late` and `gone` as in
+    `core.fold.resumed`. `names` maps the first positions of measurements to their ids.
     """
 
     events: list[Event]
@@ -78,7 +79,7 @@ class Following(msgspec.Struct, gc=False):
 
 
 def timeline_part(kind: Kind, part: Following, settings: Settings) -> list[TimelineEntry] | None:
-    """The entries of a part of a stream; None where they can only be told with all before them."""
+    """The entries of a part of a stream; None if they depend on events before it."""
     run = part.state.run
     steps = resumed(kind, part.state, part.events, part.late, settings, part.gone)
     if steps is None:
@@ -99,7 +100,9 @@ def _entries(
     before: Event | None = None,
     run: int = 0,
 ) -> Iterator[TimelineEntry]:
-    """`whole`: no earlier events are gone, so that a hole before the first one is a hole. `before` was in that run."""
+    """`whole`: no earlier event was erased, so missing numbers before the first event are a gap. `before` belongs to
+    `run`.
+    """
     for step in steps:
         event = events[step.position]
         if kind.name == NUMBERED and (whole or before is not None):
@@ -109,7 +112,7 @@ def _entries(
 
 
 def _hole(step: Step, event: Event, earlier: Event | None) -> Iterator[Missing]:
-    """Every run begins with number 0. `earlier`: the event before, in the same run."""
+    """The gap before an event, if there is one. `earlier` is the run's previous event. A run begins with number 0."""
     expected = (earlier.sequence or 0) + 1 if earlier is not None else 0
     number = event.sequence or 0
     if number > expected:

@@ -1,4 +1,4 @@
-"""Why a stream is in its state: the events that brought it there, those that did not move it, what it waits for now."""
+"""Explains a stream's state: the events that led to it, those that did not move it, and what it waits for."""
 
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
@@ -16,10 +16,10 @@ from core.sentence import Facts, sentence
 from core.timeline import Happened, TimelineEntry
 
 MOST = 100
-"""So many events of each kind are told, the newest ones."""
+"""The most events of each kind that an explanation lists, the newest ones."""
 
 NEWEST = 200
-"""So many events of a run are looked at, the newest ones; and the one that began it, and the last one that led on."""
+"""The most events of a run that are examined: the newest ones, besides its first and the last one that led on."""
 
 ENDED: dict[str, frozenset[str]] = {
     "session": frozenset({STOPPED.value}),
@@ -28,11 +28,11 @@ ENDED: dict[str, frozenset[str]] = {
     "registration": frozenset(),
     "device": frozenset(),
 }
-"""The states in which each machine waits for nothing: what may come all the same would be a surprise."""
+"""The states in which each machine waits for nothing. Events that arrive all the same are unexpected."""
 
 
 class Explained(Protocol):
-    """What has a state and an outcome: a stream, or a measurement in it."""
+    """A stream or a measurement: it has a state and an outcome."""
 
     @property
     def state(self) -> str: ...
@@ -42,7 +42,7 @@ class Explained(Protocol):
 
 
 class Awaited(msgspec.Struct, frozen=True, gc=False):
-    """An event that would move the machine on: to which state, and under which condition (in words) if any."""
+    """An event that would move the machine: its destination, and its condition as words, if any."""
 
     trigger: str
     to: str
@@ -50,16 +50,18 @@ class Awaited(msgspec.Struct, frozen=True, gc=False):
 
 
 class Stop(msgspec.Struct, frozen=True, gc=False):
-    """What can be known of the end of a run. `words` tell it."""
+    """What is known of a run's end, as `words`."""
 
     run: int
     words: str
 
 
 class Why(msgspec.Struct, gc=False):
-    """`chain`: what moved the present run, in order; `unmoved`: what did not. `left_out`: so many others of the run.
+    """The explanation, summed up in `sentence`. `chain` lists the events that moved the current run, `unmoved` the
+    others.
 
-    `sentence` says the most of it. `earlier`: from the event at this position on all are told; None: all of the run.
+    `left_out` counts the run's events that are not listed. From the event at `earlier` on, all are listed; None: the
+    whole run is.
     """
 
     sentence: str
@@ -75,9 +77,9 @@ class Why(msgspec.Struct, gc=False):
 def why(
     kind: Kind, entries: Iterable[TimelineEntry], state: State, settings: Settings, *, erased: str | None = None
 ) -> Why:
-    """The explanation of a stream's state; `entries` are those of its timeline. A new run starts from nothing.
+    """Explains a stream's state from the `entries` of its timeline. Only the current run counts.
 
-    `erased` says how what was before them came to be gone.
+    `erased` says how the events before them were erased.
     """
     present = [entry for entry in entries if isinstance(entry, Happened) and entry.run == state.run]
     apart = {state.moves.first, state.moves.last}
@@ -88,7 +90,7 @@ def why(
 def why_of_newest(
     kind: Kind, events: Sequence[Happened], state: State, settings: Settings, count: int, *, erased: str | None = None
 ) -> Why:
-    """The same from the events that are looked at, of so many that the run has."""
+    """The same from the examined events of a run, which has `count` events in all."""
     came = getattr(state, "came", 0)
     facts = Facts((), state.state, state.outcome, came > 0, came > 1, erased=erased)
     begins = len(events) == count or events[0].position == state.moves.first
@@ -99,7 +101,7 @@ def why_of_newest(
 
 
 def _earliest(told: Why, newest: Sequence[Happened]) -> int | None:
-    """The position of the first one behind which none is left out."""
+    """The position from which on no event is left out."""
     shown, earliest = {one.position for one in (*told.chain, *told.unmoved)}, None
     for one in reversed(newest):
         if one.position not in shown:
@@ -118,7 +120,7 @@ def why_of_measurement(
     goes_on: bool,
     erased: str | None = None,
 ) -> Why:
-    """The explanation of where its own events led a measurement. `goes_on`: the session is in it."""
+    """Explains a measurement's state from its own events. `goes_on`: it is the session's current measurement."""
     types = {event.event.type for event in events}
     measured, results = not types.isdisjoint(TELLING), RESULTS in types
     facts = Facts((), of.state, of.outcome, measured, results, erased=erased)
@@ -135,7 +137,7 @@ def _explained(
     begins: bool = True,
     open_: bool = True,
 ) -> Why:
-    """What goes on (`open_`) waits for something, unless it has ended."""
+    """Puts the explanation together. Only what continues (`open_`) and has not ended waits for something."""
     chain, unmoved = moves_of(events, begins=begins)
     told = (chain[-MOST:], unmoved[-MOST:])
     goes_on = open_ and state.state not in ENDED[kind.name]
@@ -153,10 +155,7 @@ def _explained(
 
 
 def moves_of(events: Sequence[Happened], *, begins: bool) -> tuple[list[Happened], list[Happened]]:
-    """Those of a run's events that moved it, and the others.
-
-    One that `begins` a run counts as a move, too, though the state may look the same.
-    """
+    """The events of a run that moved it, and the others. An event that `begins` a run counts as a move in any case."""
     moved = [event.step.before != event.step.after for event in events]
     if begins and events and events[0].step.rule is not None and events[0].run > 0:
         moved[0] = True
@@ -165,12 +164,12 @@ def moves_of(events: Sequence[Happened], *, begins: bool) -> tuple[list[Happened
 
 
 def waits_for(kind: Kind, current: str) -> list[Awaited]:
-    """What would move the machine on from a state, as it is declared. Regions beside the first wait for nothing."""
+    """The events that would move the machine on from a state. Only the first region waits for events."""
     return [Awaited(*step) for step in dict.fromkeys(kind.tables[0].leaving(current))]
 
 
 def stops(kind: Kind, state: State) -> list[Stop]:
-    """How the runs of a session of glasses ended, as far as it can be known: these clouds always blame the user."""
+    """How the runs of a glasses session ended, as far as that is known: these clouds always blame the user."""
     if kind.name != "session":
         return []
     ended = [(run, after) for run, after in zip_longest(state.runs, state.runs[1:]) if run.ended_by is not None]

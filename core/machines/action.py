@@ -1,4 +1,4 @@
-"""What an action of amps can be, and what ends it. The first ending stays, unless only our own app told of it."""
+"""The states of an amps action. Its first terminal state stays, unless only our own app reported it."""
 
 from enum import Enum
 
@@ -23,7 +23,7 @@ TERMINAL = [COMPLETED, FAILED, CANCELLED]
 
 
 class ActionState(State, kw_only=True, omit_defaults=True, gc=False):
-    """`data`: every documented field of the action. `told`: its ending is known from our own app alone."""
+    """`data` holds every documented field of the action. `told`: only our own app reported its terminal state."""
 
     state: str = "unknown"
     told: bool = False
@@ -73,12 +73,12 @@ KEPT = frozenset(
 
 
 def is_further(told: str, known: str) -> bool:
-    """Whether an action that is told to be in one state has gone on since another one was known."""
+    """Whether a reported state is further along than the known one."""
     return _RANKS[told] > _RANKS[known]
 
 
 def step(state: ActionState, event: Event, _: Settings) -> Arm:
-    """Folds one event whose type is known. What conflicts and loses leaves no fields behind."""
+    """Folds one event whose type is known. A conflicting event that loses sets no fields."""
     arm = state.take(table, event)
     if arm.to is not None:
         state.told = arm.to in ENDINGS and bool(event.data.get("told"))
@@ -89,7 +89,7 @@ def step(state: ActionState, event: Event, _: Settings) -> Arm:
 
 
 def _confirm(state: ActionState, event: Event) -> None:
-    """The same ending again adds what is missing, and is the provider's word where ours stood alone."""
+    """The same terminal state again adds missing fields, and confirms a state that only our app had reported."""
     state.told = state.told and bool(event.data.get("told"))
     state.keep(KEPT - state.data.keys(), event)
 

@@ -1,4 +1,4 @@
-"""A device of amps: it is what its last event says."""
+"""An amps device. Its last event sets its state."""
 
 from enum import Enum
 

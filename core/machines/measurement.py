@@ -1,13 +1,15 @@
-"""A session of wms: a face scan in the browser, told by numbered events; a reload of the page begins a new run.
+"""A wms session: a face scan in the browser, reported by numbered events. A reload of the page begins a new run.
 
-Three regions, each moved by its own events only: the measurement's sequence, the connection, the page's visibility.
+It has three regions, each moved by its own events only: the measurement's sequence, the connection and the page's
+visibility.
 
-Each measurement is stepped through the same rows by its own events, and has the outcome that these give it; the
-session's is that of the measurement that goes on. What names a measurement is its own. But what may end one (canceled,
-failed, redirected, unloaded) ends the one that goes on, where the named one is over: the page may still name the last.
+Each measurement passes through the same rows by its own events and has its own outcome. The session's outcome is that
+of the current measurement. An event belongs to the measurement that it names. But an event that can end a measurement
+(canceled, failed, redirected, unloaded) ends the current one if the named one has ended, because the page may still
+name the previous measurement.
 
-A page may speak after its goodbye. What tells of the connection or of its visibility then moves that region only; a
-step of the sequence is made as anywhere else, and the run goes on. What is over keeps its outcome.
+A page may send events after PAGE_UNLOADED. Connection and visibility events then move their own region only; an event
+of the sequence moves it as usual, and the run continues. A measurement that has ended keeps its outcome.
 """
 
 from enum import Enum
@@ -139,7 +141,7 @@ OUTCOMES = {
     S.FAILED.value: "failed",
     S.ABANDONED.value: "abandoned",
 }
-"""The outcome that comes with a state. Elsewhere that of the measurement stays; a denial may be withdrawn."""
+"""The outcome that a state sets. Other states leave the measurement's outcome; a denial may be withdrawn."""
 
 EXPECTED_WITHIN = {
     S.STARTED.value: 60 * SECOND,
@@ -147,8 +149,8 @@ EXPECTED_WITHIN = {
     S.SCANNING.value: 60 * SECOND,
     S.ANALYZING.value: 300 * SECOND,
 }
-"""How long a measurement may be silent in a state before it is overdue. The provider tells none: a scan takes half a
-minute, in chunks of five seconds; these are generous. Nothing is folded by them."""
+"""How long a measurement may be silent in a state before it is overdue. The provider documents no limits: a scan takes
+half a minute, in chunks of five seconds, so these are generous. The fold does not use them."""
 
 PREPARING = frozenset(
     state.value for state in [S.WAITING, S.LOADED, S.CONFIGURED, S.CAMERA_DENIED, S.CAMERA_GRANTED, S.CAMERA_ON]
@@ -175,7 +177,7 @@ def step(state: MeasurementState, event: Event, _: Settings) -> Arm:
 
 
 def skip(state: MeasurementState, event: Event) -> None:
-    """Passes by one whose type is not known."""
+    """Skips an event whose type is not known."""
     count(state, event)
     state.note_last(event)
 
@@ -199,16 +201,16 @@ def _step_in_sequence(state: MeasurementState, event: Event) -> Arm:
 
 
 def _taker(state: MeasurementState, event: Event, before: str) -> Measurement | None:
-    """Before one begins, nothing belongs to any but what names one that is known."""
+    """The measurement that takes the event. Before one begins, an event belongs to none unless it names a known one."""
     if state.state in PREPARING and state.named(event.data.get("measurement_id")) is None:
         return None
     return measurement_of(state, event, before)
 
 
 def _step_of(state: MeasurementState, record: Measurement, event: Event, arm: Arm | None) -> None:
-    """Steps the measurement through the same rows, from its own state. `arm`: the sequence's, where both go together.
+    """Steps the measurement through the same rows, from its own state. `arm` is the sequence's row if both are in step.
 
-    One that is over and does not go on, or whose page has gone, takes no stray step any more, but results.
+    A measurement that has ended takes no stray step other than results.
     """
     if arm is None:
         arm = sequence.pick(record.state, event.type, state, event)
@@ -227,7 +229,7 @@ def _settle_outcome(state: MeasurementState, before: str, to: str) -> None:
 
 
 def _prepare(state: MeasurementState, before: str, to: str) -> None:
-    """What is over does not go on behind this, nor does anything while the camera is denied: until it is granted."""
+    """Preparation follows: a measurement that has ended is not current, nor is any while the camera is denied."""
     last = state.last()
     denied = to == DENIED or (before == DENIED and to != GRANTED)
     goes_on = last is not None and last.outcome is None and not denied

@@ -1,4 +1,4 @@
-"""The measurements of a wms session: what belongs to which, and what each came to."""
+"""The measurements of a wms session: which events belong to each, and its state and outcome."""
 
 from bisect import insort
 from collections.abc import Iterable, Sequence
@@ -13,23 +13,24 @@ ENDS = frozenset(
     "MEASUREMENT_CANCELED LOW_SNR CONSTRAINT_VIOLATION GENERAL_ERROR API_ERROR "
     "REDIRECTING_TO_CALLBACK PAGE_UNLOADED".split()
 )
-"""What may end a measurement."""
+"""Events that may end a measurement."""
 
 TELLING = frozenset({STARTS, CREATED, "INTERMEDIATE_RESULTS", "SCAN_COMPLETED", RESULTS})
-"""What only a measurement that has begun can tell."""
+"""Events that only a measurement which has begun can send."""
 
 OVER, BEGUN = frozenset({"completed", "canceled", "failed", "abandoned", "redirecting", "closed"}), "created"
-"""Where the sequence's measurement is over, one that nobody saw begin has begun since; it is in that state."""
+"""If the sequence is in one of the states OVER, a measurement whose start was not seen has begun since, in state
+BEGUN."""
 
 GONE = frozenset({"closed", "abandoned"})
-"""Where the page has said goodbye."""
+"""The states after PAGE_UNLOADED."""
 
 
 NEWEST_CHUNKS = 200
-"""Of a measurement's chunks, how many are held; all are counted."""
+"""The most chunks that a measurement holds. All are counted."""
 
 KEPT = 4
-"""Measurements that a state holds at least, the newest ones."""
+"""The fewest measurements that a state holds, the newest ones."""
 
 
 class Chunk(msgspec.Struct, array_like=True, gc=False):
@@ -45,10 +46,10 @@ class Measurement(msgspec.Struct, array_like=True, gc=False):
     """One measurement. `position` and `key` (hex) are those of its first event; `number` that event's sequence.
 
     `measurement_id` is None until the provider gives one. `steps` has the time of the first event of each type.
-    `complete`: it began with MEASUREMENT_STARTED and no number is missing from there to its end, or so far; of one that
-    did not end, until so many as a state holds had begun behind it. `snr` holds its newest chunks of so many `chunks`,
-    `anomalies` its newest ones, `counts` how many there are of each kind. `place` counts those of the session from 0;
-    `last` is the highest position among its events.
+    `complete`: it began with MEASUREMENT_STARTED, and no number is missing from there to its end, or so far (for one
+    that did not end: until KEPT others had begun). `snr` holds the newest of its `chunks`, `anomalies` its newest
+    anomalies, `counts` their number by kind. `place` numbers the session's measurements from 0. `last` is the highest
+    position among its events.
     """
 
     measurement_id: str | None
@@ -73,16 +74,16 @@ class Measurement(msgspec.Struct, array_like=True, gc=False):
 class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
     """`data`: code, details.
 
-    `measurements` are the newest of all that have `begun`, and whichever the last event belongs to, in the order in
-    which they began. The others have left them: those that were not taken out yet, to be kept elsewhere, are `settled`
-    by their ids, or `nameless`. Whoever moves a state on has to put the one that the next event names among the
-    `settled` again (`elsewhere`). `unended` counts those that left without an outcome. `owners` tells to which
-    measurement, by its first position, the event at a position belongs whose anomaly is held.
+    `measurements` are the newest of all that have `begun`, and the one that took the last event, in the order in which
+    they began. The others have left the list. Until they are stored elsewhere they are `settled` by their ids, or
+    `nameless`. Before an event that names one of those (`elsewhere`) is folded, the caller must put it back among the
+    `settled`. `unended` counts those that left without an outcome. `owners` maps the positions of held anomalies to the
+    first positions of their measurements.
 
-    `took`: the place of the one that took the last event, where that is not the one that goes on (-1: it is). Of the
-    open run: `current` is the place of the measurement that goes on (-1: none), `highest` the highest number, `count`
-    how many there are, `hole` the number behind its last hole (-1: none), `opened` its first second, `came` is 1 once
-    an event of a measurement came, and 2 once results did. `second` is the last one of the whole session.
+    `took` is the place of the measurement that took the last event, if that is not the current one (-1). Of the open
+    run: `current` is the place of its current measurement (-1: none), `highest` the highest number, `count` how many
+    numbers there are, `hole` the number after its last gap (-1: none), `opened` its first second; `came` is 1 after an
+    event of a measurement, 2 after its results. `second` is the last second of the whole session.
     """
 
     state: str = "waiting"
@@ -114,20 +115,20 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
         return self.state, self.connection, self.visibility
 
     def measurement(self) -> Measurement | None:
-        """The one that goes on."""
+        """The current measurement."""
         return self._at(self.current)
 
     def taker(self) -> Measurement | None:
-        """The one that took the last event, else the one that goes on."""
+        """The measurement that took the last event, else the current one."""
         return self._at(self.took) if self.took >= 0 else self.measurement()
 
     def subject(self, _: Event, /) -> int | None:
-        """The measurement that the event, just folded, belongs to."""
+        """The first position of the measurement that took the event just folded."""
         record = self.taker()
         return record.position if record else None
 
     def shed(self) -> None:
-        """The measurements stay: a later event may name any."""
+        """The measurements stay, since a later event may name any of them."""
         State.shed(self)
         self.owners.clear()
         record = self.taker()
@@ -136,14 +137,14 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
             record.snr.clear()
 
     def named(self, name: str | None) -> Measurement | None:
-        """The one with this id, in whatever run. One that had left is among the measurements again."""
+        """The measurement with this id, in any run. Returns one that had left to the list."""
         if name is None:
             return None
         held = next((record for record in self.measurements if record.measurement_id == name), None)
         return held or self._back(self.settled.pop(name, None))
 
     def elsewhere(self, event: Event) -> str | None:
-        """The id that an event names, where whoever keeps what has left may have the measurement."""
+        """The measurement id that an event names, if that measurement may be stored elsewhere."""
         name = event.data.get("measurement_id")
         here = len(self.measurements) + len(self.settled) + len(self.nameless)
         if name is None or name in self.settled or self.begun == here:
@@ -151,7 +152,7 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
         return None if any(record.measurement_id == name for record in self.measurements) else name
 
     def records(self) -> list[Measurement]:
-        """All measurements that are here, in the order in which they began."""
+        """All measurements in the state, in the order in which they began."""
         return sorted([*self.nameless, *self.settled.values(), *self.measurements], key=_place)
 
     def take_back(self, records: Iterable[Measurement]) -> None:
@@ -172,12 +173,12 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
             record.measurement_id = None
 
     def last(self) -> Measurement | None:
-        """The run's last one, whether it goes on or not."""
+        """The run's last measurement, current or not."""
         last = self.measurements[-1] if self.measurements else None
         return last if last is not None and last.run == self.run else None
 
     def marked(self, fresh: Sequence[Anomaly]) -> None:
-        """An anomaly of an event is one of the measurement that the event belongs to, too."""
+        """An anomaly of an event also counts for the measurement that took it."""
         State.marked(self, fresh)
         record = self.taker()
         if record is not None and fresh:
@@ -188,20 +189,20 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
                 self.owners = {at: owner for at, owner in self.owners.items() if at in held}
 
     def note_last(self, event: Event) -> None:
-        """The event, just folded, is one of its measurement's."""
+        """Records the event, just folded, with the measurement that took it."""
         record = self.taker()
         if record is not None:
             record.last = max(record.last, event.position)
 
     def move_on(self) -> None:
-        """The last event is over: what it was about leaves, unless it goes on or is one of the newest."""
+        """Ends the last event: measurements leave the list unless they are current or among the newest."""
         self.took = -1
         if len(self.measurements) > KEPT:
             for record in [one for one in self.measurements[:-KEPT] if one.place != self.current]:
                 self._leave(record)
 
     def begin_measurement(self, record: Measurement) -> None:
-        """The next one, which goes on."""
+        """Adds the next measurement, which becomes the current one."""
         record.place = self.current = self.begun
         self.begun += 1
         self.measurements.append(record)
@@ -228,10 +229,12 @@ class MeasurementState(State, kw_only=True, omit_defaults=True, gc=False):
 
 
 def measurement_of(state: MeasurementState, event: Event, before: str) -> Measurement | None:
-    """The measurement that takes an event of the sequence; None before there is one. `before`: the sequence's state.
+    """The measurement that takes an event of the sequence; None if there is none. `before` is the sequence's state
+    before it.
 
-    One that was not known goes on from here. Of those that are known, each takes what names it; but what may end one
-    ends the one that goes on where the named one is over already: a page that began the next may still name the last.
+    A measurement that was not known becomes the current one. A known one takes each event that names it. But an event
+    that may end a measurement ends the current one if the named one has ended: the page may still name the previous
+    one.
     """
     if event.type == STARTS:
         return open_measurement(state, event, None, state.state)
@@ -248,7 +251,7 @@ def _known(state: MeasurementState, event: Event, record: Measurement, before: s
     current, over = state.measurement(), record.outcome is not None
     if over and event.type in ENDS and current is not None and current.outcome is None:
         return current
-    if over and event.type == CREATED:  # nothing forbids a provider to create one again
+    if over and event.type == CREATED:  # a provider may create one again
         record.state, record.outcome = before, None
     if event.type == CREATED or (not over and record.place > state.current):
         state.current = record.place
@@ -259,7 +262,7 @@ def _known(state: MeasurementState, event: Event, record: Measurement, before: s
 def side_measurement_of(state: MeasurementState, event: Event) -> Measurement | None:
     """The measurement that an event beside the sequence names.
 
-    It goes on by that only where no other one does, and the page has not gone.
+    It becomes the current one only if there is none and the page was not unloaded.
     """
     name = event.data.get("measurement_id")
     if name is None:
@@ -276,7 +279,7 @@ def side_measurement_of(state: MeasurementState, event: Event) -> Measurement | 
 
 
 def open_measurement(state: MeasurementState, event: Event, name: str | None, begins: str) -> Measurement:
-    """The next measurement of the run, in the state that it begins with. Whole from its start only if seen to start."""
+    """Opens the run's next measurement in the state `begins`. It is complete only if MEASUREMENT_STARTED opened it."""
     whole = event.type == STARTS
     record = Measurement(
         name, state.run, event.position, event.key.hex(), state.highest, begins, whole, event.occurred_at
@@ -286,7 +289,7 @@ def open_measurement(state: MeasurementState, event: Event, name: str | None, be
 
 
 def _given(state: MeasurementState, name: str) -> Measurement | None:
-    """The measurement that goes on, where it had no id yet and is not over: this is it."""
+    """The current measurement, if it has no id yet and has not ended: it gets this id."""
     current = state.measurement()
     if current is None or current.measurement_id is not None or current.outcome is not None:
         return None
@@ -299,7 +302,7 @@ def _place(record: Measurement) -> int:
 
 
 def note_step(state: MeasurementState, record: Measurement, event: Event, to: str, outcome: str | None) -> None:
-    """What a step of the sequence means for the measurement that took it: where it leads, and to which outcome."""
+    """Records a step of the sequence with the measurement that took it: its new state and outcome."""
     if record.outcome is None or record.outcome != outcome:
         whole = record.run == state.run and state.hole <= record.number
         record.complete = record.complete and whole

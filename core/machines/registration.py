@@ -1,4 +1,4 @@
-"""The registration of an app's server with augmentos and mentraos, and the heartbeats that may follow."""
+"""The registration of an app's server with augmentos or mentraos, and the heartbeats that may follow."""
 
 from enum import Enum
 
@@ -8,7 +8,8 @@ from core.machines.table import Arm, On, declare
 from core.order import begin_by_time, by_time, follow_by_time, go_on_by_time
 
 SILENT_AFTER = 300 * SECOND
-"""Derived `silent`: nothing heard for this long. No cloud was seen to send heartbeats, so silence proves nothing."""
+"""A registration without events for this long is `silent` (derived). No cloud is known to send heartbeats, so this
+proves nothing."""
 
 
 class Registration(Enum):
@@ -32,7 +33,7 @@ KEPT = frozenset({"package_name", "server_urls", "session_id"})
 
 
 class RegistrationState(State, kw_only=True, omit_defaults=True, gc=False):
-    """`data`: package_name, server_urls, session_id (as sent, whatever it names)."""
+    """`data` holds package_name, server_urls and session_id (as sent)."""
 
     state: str = "unknown"
 

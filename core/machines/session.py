@@ -1,4 +1,4 @@
-"""A session of augmentos and mentraos: one id for ever, started and stopped again and again."""
+"""An augmentos or mentraos session. Its id is permanent; the session starts and stops many times."""
 
 from enum import Enum
 from typing import Any
@@ -93,7 +93,7 @@ EFFECTS = {"begins a run": _begin, "supersedes the run": _supersede, "ends the r
 
 
 def package_in(data: dict[str, Any]) -> str | None:
-    """The package that a session's id names behind `user_id + "-"`; None where the id is not made that way."""
+    """The package in a session's id, after `user_id + "-"`; None if the id has another form."""
     session_id, user_id = data.get("session_id"), data.get("user_id")
     if not isinstance(session_id, str) or not isinstance(user_id, str):
         return None

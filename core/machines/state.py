@@ -1,4 +1,4 @@
-"""What a fold leaves behind: the part that every machine's state has, and what makes a machine foldable."""
+"""The state that a fold produces, as far as all machines share it, and the interface of a machine to the fold."""
 
 from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
@@ -13,14 +13,14 @@ from core.event import SECOND, Anomaly, Event, Instant, Note
 from core.machines.table import Arm, Table
 
 HELD = 20
-"""Runs that a state holds at least, the newest ones."""
+"""The fewest runs that a state holds, the newest ones."""
 
 BLOCK = 50
-"""Ended runs leave a state together, so many at a time."""
+"""Ended runs leave a state in blocks of this size."""
 
 
 class Settings(msgspec.Struct, frozen=True, gc=False):
-    """What a source's configuration says to the fold and to the derived values. Durations in microseconds."""
+    """The part of a source's configuration that the fold and the derived values use. Durations in microseconds."""
 
     package_name: str | None = None
     overdue_after: Instant | None = None
@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True, gc=False):
 NOTHING_SET = Settings()
 
 NEWEST = 100
-"""Anomalies that a state holds, and that a measurement does; all are counted."""
+"""The most anomalies that a state or a measurement holds. All are counted."""
 
 
 class Run(msgspec.Struct, array_like=True, gc=False):
@@ -45,16 +45,17 @@ class Run(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds from start to end; None while one of them is unknown."""
+        """Seconds from start to end; None if one of them is unknown."""
         if self.started_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.started_at) / SECOND
 
 
 class Moves(msgspec.Struct, array_like=True, gc=False):
-    """What moved a run of so many `events`: the first one, and the last one that led the first region elsewhere.
+    """The moves of a run of `events` events: its first one, and the last one that changed the first region's state.
 
-    `first` and `last` are positions; 0: none yet. Where nothing has `led` it elsewhere, `last` moved some region.
+    `first` and `last` are positions; 0: none yet. Until an event has `led` the first region to another state, `last` is
+    one that moved any region.
     """
 
     run: int = 0
@@ -65,14 +66,14 @@ class Moves(msgspec.Struct, array_like=True, gc=False):
 
 
 class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """What is known of a stream. Read its attributes: the encoded form uses short names, it is written for each event.
+    """A stream's state. The encoded form uses short names, because it is written for each event.
 
-    `run` counts the runs that began (0: none); `runs` are the newest ones, `over` the whole blocks that have left them
-    and were not taken out yet, to be kept elsewhere. `position` is the highest, `first_at` and `last_at` the earliest
-    and the latest occurred_at. `data` holds the latest documented fields under their snake_case names. `anomalies` are
-    the newest ones, sorted by position, then kind; `counts` tells of each kind how many there are in all. Where the
-    order is one of time, `tail` is the canonical place of the last event, and `waiting` tells of a handler's outcome
-    whose event is not there yet. `moves` tells of the present run.
+    `run` counts the runs (0: none); `runs` are the newest ones, `over` the blocks that have left them and are not
+    stored elsewhere yet. `position` is the highest, `first_at` and `last_at` are the earliest and latest occurred_at.
+    `data` holds the latest documented fields under their snake_case names. `anomalies` are the newest ones, sorted by
+    position, then kind; `counts` has the number of all by kind. If events are ordered by time, `tail` is the canonical
+    place of the last event, and `waiting` is true while a handler's outcome lacks its event. `moves` belongs to the
+    current run.
     """
 
     state: str = msgspec.field(name="s")
@@ -95,16 +96,16 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     @property
     def regions(self) -> dict[str, str]:
-        """The state of each region; empty for a machine that has none."""
+        """The state of each region; empty for a machine without regions."""
         return {}
 
     @property
     def stands(self) -> tuple[str, ...]:
-        """Where each region is, the first one in front."""
+        """The state of each region, the first region first."""
         return (self.state,)
 
     def note_move(self, event: Event, stood: tuple[str, ...], arm: Arm) -> None:
-        """What an event, just folded, did for the present run. One that begins a run moves it, if a row lists it."""
+        """Counts an event, just folded, among the run's moves. An event that begins a run by a listed row is a move."""
         moves = self.moves
         if moves.run != self.run:
             moves = self.moves = Moves(self.run)
@@ -118,7 +119,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
             moves.last, moves.led = event.position, led
 
     def begin(self, at: Instant | None) -> None:
-        """A run begins; nothing changes any more those that are before the last one."""
+        """Begins a run. Nothing changes the runs before the previous one any more."""
         self.run += 1
         self.runs.append(Run(self.run, at))
         if len(self.runs) == HELD + BLOCK:
@@ -126,43 +127,43 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
             del self.runs[:BLOCK]
 
     def mark(self, kind: str, event: Event, detail: str) -> None:
-        """Records an anomaly of the event, which `marked` takes in once all of them are there."""
+        """Records an anomaly of the event. `marked` sorts it in once the event is folded."""
         self.anomalies.append(Anomaly(kind, event.position, detail))
 
     def subject(self, _: Event, /) -> int | None:
-        """The first position of the measurement that an event, just folded, belongs to; None elsewhere."""
+        """The first position of the measurement that took the event just folded; None for other machines."""
         return None
 
     def records(self) -> list[Any]:
-        """What in the stream has a record of its own, as far as it is here: measurements."""
+        """The parts of the stream with a record of their own (measurements), as far as the state holds them."""
         return []
 
     def elsewhere(self, _: Event, /) -> str | None:
-        """The id that an event names of a record that may have left the state."""
+        """The id that an event names, if its record may have left the state."""
         return None
 
     def take_back(self, records: Iterable[Any]) -> None:
-        """Takes records that are kept elsewhere, which are no longer."""
+        """Takes back records that were stored elsewhere."""
 
     def taken_out(self) -> None:
-        """What has left it is kept elsewhere from now on."""
+        """Drops what has left the state: it is stored elsewhere from now on."""
         self.over = []
 
     def unname(self) -> None:
-        """Takes the ids of records away, by which later events would find them."""
+        """Removes the ids of records, so that later events do not find them."""
 
     def shed(self) -> None:
-        """Drops what the last event left behind and no later one looks at, for who tells it elsewhere."""
+        """Drops what the last event added and no later event reads. For callers that yield it at once."""
         self.anomalies.clear()
         self.over.clear()
         del self.runs[:-1]
 
     def marked(self, fresh: Sequence[Anomaly]) -> None:
-        """Takes in an event's anomalies, sorted, once it is folded."""
+        """Adds the anomalies of an event, sorted, once it is folded."""
         take_in(self.anomalies, self.counts, fresh)
 
     def take(self, table: Table, event: Event) -> Arm:
-        """Makes the event's step in the table that moves `state`, and marks it where the row says so."""
+        """Applies the event's row in the table that moves `state`, and records the row's anomaly, if any."""
         arm = table.pick(self.state, event.type, self, event)
         if arm.marks is not None:
             self.mark(arm.marks, event, f"{event.type} while {self.state}")
@@ -171,7 +172,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         return arm
 
     def keep(self, names: frozenset[str], event: Event) -> None:
-        """Takes the named fields of the event as the latest ones."""
+        """Copies the named fields of the event into `data`."""
         if names.isdisjoint(event.data):
             return
         for name, value in event.data.items():
@@ -180,7 +181,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
 
 def take_in(kept: list[Anomaly], counts: dict[str, int], fresh: Sequence[Anomaly]) -> None:
-    """Adds anomalies to the newest ones, and to how many there are of each kind: the same for every order."""
+    """Adds anomalies to the newest ones and to the counts by kind. The result does not depend on the order."""
     for one in fresh:
         counts[one.kind] = counts.get(one.kind, 0) + 1
         insort(kept, one, key=by_position_and_kind)
@@ -188,16 +189,16 @@ def take_in(kept: list[Anomaly], counts: dict[str, int], fresh: Sequence[Anomaly
 
 
 def by_position_and_kind(anomaly: Anomaly) -> tuple[int, str]:
-    """The order of a list of anomalies."""
+    """The sort key of anomalies."""
     return anomaly.position, anomaly.kind
 
 
 class Stretch(msgspec.Struct, gc=False):
-    """Events that follow one another in canonical order: a run where runs are found from outside, else all of them.
+    """Consecutive events in canonical order: one run if `core.runs` finds the runs, else all events.
 
-    `opened` and `until` are the first and the last second of a run, `began` its first event's time; `overlap` is the
-    position of the event that opened it with a number that the run before had seen; `tail` and `waiting` are those of
-    the State. `goes_on`: it is the rest of the stretch in which a state ends.
+    `opened` and `until` are the first and last second of a run, `began` its first event's time. `overlap` is the
+    position of the event that opened it with a number that the run before had seen. `tail` and `waiting` as in State.
+    `goes_on`: it continues the stretch in which a state ends.
     """
 
     events: Iterable[Event]
@@ -212,14 +213,14 @@ class Stretch(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class Kind:
-    """A machine as the fold drives it.
+    """A machine as the fold uses it.
 
-    `arrange` brings a set of events into canonical order; `begin` readies the state for a stretch; `follow` does the
-    same for one event more, telling what its place makes of it, or None when it is not the last in canonical order;
-    `go_on` arranges events that all come behind those of a state, or tells None where one of them may not;
-    `step` folds one event and tells the row that applied; `skip` passes by one that no machine may be moved by.
-    `revision` is raised when an effect changes that neither the rows nor the guards nor the state's fields show, or
-    what readings say of the same body, or what is stored beside the states: projections are then folded anew.
+    `arrange` puts a set of events into canonical order. `begin` prepares the state for a stretch. `follow` prepares it
+    for one more event and returns the notes that its place gives it, or None if it is not the last in canonical order.
+    `go_on` arranges events that all follow those of a state, or returns None if one may not. `step` folds one event and
+    returns the row that applied. `skip` folds an event that must not move the machine. Raise `revision` when a change
+    shows neither in the rows, the guards nor the state's fields, such as an effect, the reading of a body, or what is
+    stored beside the states: projections are then folded again.
     """
 
     name: str
@@ -235,7 +236,7 @@ class Kind:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits: what two builds must share to share stored projections."""
+        """16 hex digits. Two builds share stored projections only if their fingerprints are equal."""
         shape = _wordless(msgspec.json.schema(self.State))
         text = repr((self.name, self.revision, [table.text() for table in self.tables], shape))
         return sha256(text.encode()).hexdigest()[:16]
@@ -250,12 +251,12 @@ class Kind:
 
     @cached_property
     def decoder(self) -> msgspec.msgpack.Decoder[Any]:
-        """Reads an encoded State back."""
+        """Decodes an encoded State."""
         return msgspec.msgpack.Decoder(self.State)
 
 
 def _wordless(schema: Any) -> Any:
-    """A JSON schema without its docstrings: better words are no other schema."""
+    """A JSON schema without its docstrings, so that new wording does not change the fingerprint."""
     if isinstance(schema, dict):
         return {name: _wordless(part) for name, part in schema.items() if name != "description"}
     return [_wordless(part) for part in schema] if isinstance(schema, list) else schema

@@ -1,4 +1,4 @@
-"""Declares a state machine once: `transitions` owns it, a check refuses what it would let pass, a lookup table runs it.
+"""Declares a state machine with `transitions`, checks what `transitions` does not, and compiles it to a lookup table.
 
 Building or stepping a `transitions.Machine` per stream costs 20-360 microseconds, a lookup in the compiled table less
 than one; a property test holds the two equal.
@@ -19,18 +19,18 @@ Guard = Callable[[Any, Any], bool]
 
 
 WIDE = 4
-"""Up to so many states that a row starts from are drawn and told one by one."""
+"""A row from more states than this is drawn as one box."""
 
 
 class DeclarationError(Exception):
-    """A machine is declared wrongly: a misspelt state, two rows for one step, a state that nothing reaches, ..."""
+    """A machine's declaration is wrong: a misspelt state, two rows for one step, an unreachable state, ..."""
 
 
 class On(msgspec.Struct, frozen=True):
-    """A row: on `trigger`, from any of the states in `source`, to `to` (None: nothing moves), where `when` holds.
+    """A row: on `trigger`, from any of the states in `source`, to `to` (None: nothing moves), if `when` holds.
 
-    `marks` is the anomaly that the step is. `does` is what else happens, a word that the machine's own file gives a
-    meaning. `why` tells people why nothing moves.
+    `marks` is the anomaly that the step records. `does` names a further effect, which the machine's own file defines.
+    `why` explains to people why nothing moves.
     """
 
     trigger: str
@@ -47,7 +47,7 @@ class On(msgspec.Struct, frozen=True):
 
 
 class Arm(msgspec.Struct, frozen=True, gc=False):
-    """A compiled row as one step meets it. `rule` names the row for people; `to` is None where nothing moves: `why`."""
+    """A compiled row. `rule` names it for people. If nothing moves, `to` is None and `why` gives the reason."""
 
     to: str | None
     when: Guard | None
@@ -58,7 +58,7 @@ class Arm(msgspec.Struct, frozen=True, gc=False):
 
 
 def nothing(why: str) -> Arm:
-    """A step that no row is behind."""
+    """The result of a step that no row covers."""
     return Arm(None, None, None, None, "", why)
 
 
@@ -66,7 +66,7 @@ UNLISTED = nothing("no row lists this step")
 
 
 class Table:
-    """A declared machine, compiled. Made by `declare`; `machine` is the `transitions.Machine` it stands for."""
+    """A compiled machine, made by `declare`. `machine` is the equivalent `transitions.Machine`."""
 
     def __init__(self, name: str, states: type[Enum], initial: Enum, rows: list[On], stray: list[On]) -> None:
         _check(states, initial, rows)
@@ -80,14 +80,14 @@ class Table:
         self._arms = _compiled([*rows, *stray])
 
     def pick(self, current: str, trigger: str, state: Any, event: Any) -> Arm:
-        """The row that applies in the state named `current`; UNLISTED where none does."""
+        """The row that applies in the state `current`; UNLISTED if none does."""
         for arm in self._arms.get((current, trigger), ()):
             if arm.when is None or arm.when(state, event):
                 return arm
         return UNLISTED
 
     def guards(self, current: str, trigger: str, state: Any, event: Any) -> dict[str, bool]:
-        """What each condition says, in words, up to the row that `pick` takes."""
+        """The result of each condition, by its words, up to the row that `pick` takes."""
         asked: dict[str, bool] = {}
         for arm in self._arms.get((current, trigger), ()):
             if arm.when is None:
@@ -98,7 +98,7 @@ class Table:
         return asked
 
     def leaving(self, current: str) -> list[tuple[str, str, str | None]]:
-        """(trigger, destination, condition in words) of every declared row that moves on from a state."""
+        """(trigger, destination, condition in words) of every declared row that leaves a state."""
         rows = [row for row in self.rows if row.to is not None and row.to.value != current]
         return [
             (row.trigger, row.to.value, words_of(row.when) if row.when else None)
@@ -112,9 +112,9 @@ class Table:
         return {"name": self.name, "states": self.states, "initial": self.initial, "transitions": rows}
 
     def mermaid(self) -> str:
-        """The state diagram of the rows that move something, as Mermaid text; stray steps are left out.
+        """The state diagram as Mermaid text, without rows that move nothing and without stray steps.
 
-        A row from very many states has one arrow, from a box that names them.
+        A row from many states is one arrow from a box that names them.
         """
         moving = [row for row in self.rows if row.to is not None]
         boxes = list(dict.fromkeys(self.span(row) for row in moving if self._wide(row)))
@@ -128,7 +128,7 @@ class Table:
         return "\n".join(["stateDiagram-v2", f"    [*] --> {self.initial}", *lines])
 
     def span(self, row: On) -> str:
-        """The states that a row starts from, in words: by the others where that is much shorter."""
+        """The states that a row starts from, in words; `any but …` if that is much shorter."""
         names = [source.value for source in row.sources]
         others = [name for name in self.states if name not in names]
         if len(names) <= max(WIDE, len(others)) and others:
@@ -139,7 +139,7 @@ class Table:
         return len(row.sources) > WIDE or len(row.sources) == len(self.states)
 
     def text(self) -> str:
-        """Everything that decides a step, as text: what a fingerprint is made of."""
+        """Everything that decides a step, as text, for the fingerprint."""
         guards = {row.when for row in self.rows if row.when}
         sources = sorted(inspect.getsource(guard) for guard in guards)
         return repr((self.describe(), [_described(row) for row in self.stray], sources))
@@ -148,8 +148,8 @@ class Table:
 def declare(*, name: str, states: type[Enum], initial: Enum, rows: list[On], stray: str | None = None) -> Table:
     """Declares a machine. Raises DeclarationError.
 
-    With `stray`, every step that no row lists moves the machine to where the trigger's only destination is, and is an
-    anomaly of that kind: an event that nobody expected is still believed.
+    With `stray`, a step that no row lists moves the machine to the trigger's only destination and records that anomaly:
+    an unexpected event is still believed.
     """
     return Table(name, states, initial, rows, list(_stray(states, rows, stray)) if stray else [])
 

@@ -1,4 +1,4 @@
-"""Where a database is. What is wrong with a URL is told without it: a password may stand in it."""
+"""Parses database URLs. Errors do not quote the URL, because it may contain a password."""
 
 from collections.abc import Collection
 from difflib import get_close_matches
@@ -10,17 +10,17 @@ from sqlalchemy.exc import ArgumentError
 from adapters.sql.database.session import set_otherwise
 
 SQLITE_OPTIONS = {"timeout": 5, "cached_statements": 512}
-"""What a URL may say, and what holds where it does not; `timeout`: seconds for a lock."""
+"""The options that a URL may set, with their defaults. `timeout` is in seconds and applies to locks."""
 
 _FORMS = "sqlite:///FILE or postgresql://USER@HOST/NAME"
 
 
 class WrongAddress(ValueError):
-    """A URL that names no database that we know. The text is the mend."""
+    """The URL names no supported database. The message says how to correct it."""
 
 
 def address(url: str) -> URL:
-    """The URL in its parts. Raises WrongAddress."""
+    """Parses the URL. Raises WrongAddress."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:

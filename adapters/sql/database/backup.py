@@ -1,4 +1,4 @@
-"""A copy of a living database, and whether a database is whole: what a backup and a restore are checked by."""
+"""Copies a database in use, and checks a database after a backup or restore."""
 
 import os
 from collections.abc import Iterator
@@ -25,9 +25,9 @@ _SIGNED = text("SELECT coalesce(max(size), 0) FROM checkpoints")
 
 
 def back_up(engine: Engine, target: Path) -> int:
-    """Copies an SQLite database, as one transaction sees it, to a new file; its size in bytes.
+    """Copies an SQLite database, as one transaction sees it, to a new file; returns the file's size in bytes.
 
-    Whoever writes goes on meanwhile. Raises FileExistsError, and Unavailable for a database that is a server.
+    Writers are not blocked. Raises FileExistsError, and Unavailable for PostgreSQL.
     """
     if engine.dialect.name != "sqlite":
         raise Unavailable("a PostgreSQL database is copied by pg_dump, or by a base backup of its server")
@@ -48,7 +48,7 @@ def back_up(engine: Engine, target: Path) -> int:
 
 
 def faults(engine: Engine) -> Iterator[str]:
-    """What is wrong with a database, apart from what its log says (`audit verify`). Writes nothing."""
+    """The faults of a database, without the content of its log (see `audit verify`). Writes nothing."""
     current, newest = revision(engine)
     if current is None:
         yield "it holds no log"
@@ -67,7 +67,7 @@ def faults(engine: Engine) -> Iterator[str]:
 
 
 def _broken(connection: Connection) -> Iterator[str]:
-    """What SQLite finds in its own file. PostgreSQL checks the pages that it reads (`data_checksums`)."""
+    """The faults that SQLite finds in its own file. PostgreSQL checks each page that it reads (`data_checksums`)."""
     if connection.dialect.name == "sqlite":
         found = connection.exec_driver_sql("PRAGMA integrity_check").scalars()
         yield from (line for line in found if line != "ok")

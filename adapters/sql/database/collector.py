@@ -1,16 +1,16 @@
-"""The collector of cycles while very many rows are made."""
+"""Python's garbage collector during bulk work."""
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 SELDOM = (50_000, 20, 100)
-"""The collector's thresholds where very many objects are made and no cycles."""
+"""The collector's thresholds while many objects are created without cycles."""
 
 
 @contextmanager
 def seldom_collecting() -> Iterator[None]:
-    """A block that makes very many rows and no cycles: to look for cycles among them costs a tenth of a replay."""
+    """Lets the collector run rarely within the block: looking for cycles costs a tenth of a replay."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(*SELDOM)

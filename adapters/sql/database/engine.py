@@ -1,4 +1,4 @@
-"""Opens a database: durability settings, and transactions that begin when we say so."""
+"""Opens a database with durable settings and explicit transactions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +16,9 @@ from adapters.sql.database.files import DatabaseFiles, Noted
 from adapters.sql.database.limits import hold_to_limits
 
 WAL_LIMIT = 32 * 2**20
-"""Bytes that SQLite's write-ahead log is cut to once it was carried over: a long reader lets it grow, as far as it may.
+"""The bytes that SQLite's write-ahead log is truncated to after a checkpoint. A long reader lets it grow beyond this.
 
-Twice what it has when all goes well.
-"""
+It is twice the usual size."""
 
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -41,12 +40,11 @@ def open_engine(
     keeps: bool = False,
     read_only: bool = False,
 ) -> Engine:
-    """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3). Nothing is connected yet.
+    """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3), not connected yet.
 
-    `noted`: the files that another process of the service has open under this path (`files_at`); `keeps`: so that this
-    one keeps them open as well.
-    `read_only`: the database itself refuses whatever would write; nothing is made then.
-    Raises WrongAddress where the URL is wrong; without `make`, Unavailable where the file is not there.
+    `noted` are the files that another process of the service has open under this path (`files_at`); with `keeps`, this
+    process holds them open too. With `read_only`, the database itself refuses writes, and nothing is created. Raises
+    WrongAddress if the URL is wrong and, without `make`, Unavailable if the file does not exist.
     """
     parsed = address(url)
     if parsed.get_backend_name() == "sqlite":
@@ -62,7 +60,7 @@ def open_engine(
 
 
 def is_standby(engine: Engine) -> bool:
-    """Whether the database follows another server's log, and so takes no writes. Raises Unavailable."""
+    """Whether the database is a standby, which takes no writes. Raises Unavailable."""
     if engine.dialect.name != "postgresql":
         return False
     with our_errors(), engine.connect() as connection:
@@ -80,23 +78,25 @@ def _open_postgresql(parsed: URL, pool_size: int, *, read_only: bool) -> Engine:
         max_overflow=pool_size,
         pool_pre_ping=True,
         hide_parameters=True,
-        use_native_hstore=False,  # the driver would ask for that type over its first connection
+        use_native_hstore=False,  # otherwise the driver queries that type on its first connection
         connect_args=session.arguments(parsed, read_only=read_only),
     )
-    event.listen(engine, "connect", session.begin, insert=True)  # the first to speak over it
+    event.listen(engine, "connect", session.begin, insert=True)  # before every other listener
     event.listen(engine, "handle_error", _give_up)
     return engine
 
 
 def _give_up(context: ExceptionContext) -> None:
-    """A session that cannot do its work leaves the pool, with the others of its time, as one whose socket broke."""
+    """Treats a session that cannot work like a broken connection: it leaves the pool together with the sessions of its
+    age.
+    """
     if spoils_session(context.original_exception):
         context.is_disconnect = True
 
 
 @contextmanager
 def opened_engine(url: str, *, make: bool = True, read_only: bool = False) -> Iterator[Engine]:
-    """An engine for as long as the block lasts."""
+    """An engine that is disposed of at the end of the block."""
     engine = open_engine(url, make=make, read_only=read_only)
     try:
         yield engine
@@ -105,7 +105,7 @@ def opened_engine(url: str, *, make: bool = True, read_only: bool = False) -> It
 
 
 def files_at(url: str) -> Noted | None:
-    """The files of a URL, which a process of the service has open, for the others; None where there are none."""
+    """The open files of a URL, to pass to the other processes of the service; None if there are none."""
     parsed = address(url)
     return DatabaseFiles(Path(parsed.database or "")).look() if parsed.get_backend_name() == "sqlite" else None
 
@@ -132,12 +132,12 @@ def _open_sqlite(parsed: URL, files: DatabaseFiles, pool_size: int, make: bool) 
 
 
 def _unsaid(parsed: URL) -> dict[str, Any]:
-    """What the URL may say, where it does not."""
+    """The defaults of options that the URL does not set."""
     return {name: value for name, value in SQLITE_OPTIONS.items() if name not in parsed.query}
 
 
 def _make_private(path: Path) -> None:
-    """A new file holds what is nobody's business but the service's; SQLite gives its companions the same mode."""
+    """Creates the file readable by the service alone. SQLite gives its companion files the same mode."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         path.touch(mode=0o600)

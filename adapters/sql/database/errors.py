@@ -1,4 +1,4 @@
-"""Driver errors become ours here: which of them mean "not now", and which "never this row"."""
+"""Translates driver errors: which mean "not now", and which "never this row"."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,24 +13,25 @@ _DRIVERS = ("sqlite3", "psycopg")
 
 _SQLITE_PASSES = frozenset({3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 17, 26})
 """Primary result codes: PERM, ABORT, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN,
-PROTOCOL, SCHEMA, NOTADB. ERROR is a statement that is wrong, or larger than SQLite takes: it will be so tomorrow."""
+PROTOCOL, SCHEMA, NOTADB. Not ERROR, a statement that is wrong or too large: it will fail again."""
 
 _POSTGRESQL_PASSES = frozenset("08 25 26 28 3D 3F 40 53 55 57 58 F0 XX".split())
-"""Classes of SQLSTATE: connection, transaction (read-only), a prepared statement that is gone, authorization, database,
-schema, rollback, resources, not in that state, operator, system, configuration file, internal. Not 54, a program limit:
-that statement will never fit."""
+"""Classes of SQLSTATE: connection, transaction (read-only), missing prepared statement, authorization, database,
+schema, rollback, resources, object state, operator intervention, system, configuration file, internal. Not 54, a
+program limit: that statement will never fit."""
 
 _POSTGRESQL_LACKS = frozenset({"42501", "42704", "42P01"})
-"""A right, a type, a table: our statements name what is always there, and without rights on a schema it is not seen."""
+"""A missing right, type or table. Our statements name only what exists, but a schema without rights is invisible."""
 
 _POSTGRESQL_WAITS = ("40", "55", "57014")
-"""Rolled back, or waited too long: the session is as good as before."""
+"""Rolled back, or waited too long: the session remains usable."""
 
 
 def is_for_now(error: Exception) -> bool:
-    """True where the database could not work at the moment, whatever the row: it passes by waiting, or by a mend there.
+    """Whether the error comes from the database's present condition rather than from the row, so that a retry may
+    succeed.
 
-    PEP 249 calls it operational or the like, but also what cannot pass: there, the database's own code decides.
+    PEP 249's classes mix such errors with permanent ones, so the database's own code decides.
     """
     cause = error.orig if isinstance(error, DBAPIError) else error
     if (state := getattr(cause, "sqlstate", None)) is not None:
@@ -42,9 +43,9 @@ def is_for_now(error: Exception) -> bool:
 
 
 def spoils_session(error: BaseException) -> bool:
-    """True where PostgreSQL said that it cannot work now: a session that saw it may stay so when others do not.
+    """Whether a PostgreSQL session may stay unusable after this error although new sessions work.
 
-    It was read-only when the session began, or the session's types and statements went with a failover.
+    It may have begun as read-only, or have lost its types and statements in a failover.
     """
     if not isinstance(error, Exception) or not is_for_now(error):
         return False
@@ -53,7 +54,7 @@ def spoils_session(error: BaseException) -> bool:
 
 
 def _is_of_the_database(error: BaseException) -> bool:
-    """True for what is no row's fault. A `DatabaseError` of no kind is none: SQLite calls a broken file that."""
+    """Whether the error is no row's fault. A plain `DatabaseError` counts too: SQLite raises it for a broken file."""
     if isinstance(error, NoneFreeError | Unavailable):
         return True
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -64,9 +65,9 @@ def _is_of_the_database(error: BaseException) -> bool:
 
 
 def cause_of(error: BaseException) -> str:
-    """What a line of the log may say of an error: words on the database's own state, of others the kind only.
+    """The description of an error for the log: its text if it concerns the database's own state, else only its kind.
 
-    PostgreSQL tells the values of a row that it refuses, and those may be personal.
+    PostgreSQL quotes the values of a refused row, which may be personal.
     """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     if isinstance(cause, Unavailable):
@@ -81,7 +82,7 @@ def _is_told(error: BaseException) -> bool:
 
 @contextmanager
 def our_errors() -> Iterator[None]:
-    """A block in which a database that is away raises Unavailable, and a statement at its time limit TooLong."""
+    """Within the block, an unreachable database raises Unavailable, a statement at its time limit TooLong."""
     try:
         yield
     except Unavailable:
@@ -94,11 +95,11 @@ def our_errors() -> Iterator[None]:
 
 
 def unavailable(error: Exception, words: str) -> Unavailable:
-    """What an error that passes by waiting is called here."""
+    """Our exception for an error that a retry may solve."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     return TooLong(words) if was_stopped(cause) else Unavailable(words)
 
 
 def is_from_driver(error: BaseException) -> bool:
-    """True where the database or its driver raised it, not code of ours."""
+    """Whether the database or its driver raised the error."""
     return any(kind.__name__ == "Error" and kind.__module__.startswith(_DRIVERS) for kind in type(error).__mro__)

@@ -1,9 +1,9 @@
-"""What callers of the database have to catch."""
+"""The exceptions that callers of the database handle."""
 
 
 class Unavailable(Exception):
-    """The database could not commit now; nothing was acknowledged, the sender may send again."""
+    """The database could not commit now. Nothing was acknowledged; the sender may retry."""
 
 
 class Unstorable(Unavailable):
-    """The database works, and does not take this one item in any form: nothing of it is on record."""
+    """The database works but refuses this item in every form. Nothing of it is recorded."""

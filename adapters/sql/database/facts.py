@@ -1,6 +1,6 @@
-"""Names of facts in the table `service` that several read."""
+"""Names in the table `service` that several modules use."""
 
 
 def paused_name(source: str) -> str:
-    """Tells, while it is there, that nothing of a source is delivered to its handler."""
+    """The name whose presence pauses delivery to a source's handler."""
     return f"paused:{source}"

@@ -1,4 +1,4 @@
-"""The files of an SQLite database while it is open. A path may come to name others; what is written then is lost."""
+"""Watches the files of an open SQLite database. If the path names other files, writes to the open ones are lost."""
 
 import os
 import sqlite3
@@ -11,19 +11,20 @@ import structlog
 from adapters.sql.database.exceptions import Unavailable
 
 Noted = tuple[tuple[int, int] | None, ...]
-"""Device and inode of the database, of its write-ahead log and of its shared memory."""
+"""Device and inode of the database, its write-ahead log and its shared memory."""
 
 _LOOKS, _BETWEEN = 3, 0.02
-"""Looks, and seconds between two, at what another process may just be closing or opening."""
+"""The number of looks, and the seconds between them, while another process may be opening or closing the files."""
 
 _logger = structlog.get_logger()
 
 
 class DatabaseFiles:
-    """Which files the path named when the first connection was made. The others have to find the same ones there.
+    """The files that the path named at the first connection. Later connections must find the same ones.
 
-    `noted`: by another process of the service. `keeps`: with a connection of its own that lasts, as does whoever noted
-    them: SQLite itself takes new files only where nobody has the old ones open. `line`: where writers wait.
+    `noted` comes from another process of the service. With `keeps`, a permanent connection holds the files open, as in
+    the process that noted them: SQLite creates new files only if nobody has the old ones open. `line` is the file of
+    the write queue.
     """
 
     def __init__(self, path: Path, noted: Noted | None = None, *, keeps: bool = False) -> None:
@@ -37,7 +38,7 @@ class DatabaseFiles:
         self._lock = Lock()
 
     def before(self) -> None:
-        """Before a connection is made, which would make what is missing. Raises Unavailable."""
+        """Call before connecting, since a connection creates missing files. Raises Unavailable."""
         if self.noted is not None:
             self.check()
         elif not self.path.exists():
@@ -49,7 +50,7 @@ class DatabaseFiles:
             )
 
     def opened(self) -> None:
-        """Once a connection is made and has read. Raises Unavailable."""
+        """Call after the connection's first read. Raises Unavailable."""
         with self._lock:
             if self._keeps and self._kept is None:
                 self._kept = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
@@ -58,14 +59,14 @@ class DatabaseFiles:
         self.check()
 
     def close(self) -> None:
-        """Nobody has them open any more."""
+        """Call when no connection is open any more."""
         with self._lock:
             if self._kept is not None:
                 self._kept.close()
                 self._kept = self.noted = None
 
     def check(self) -> None:
-        """Raises Unavailable where the path names others now: the text says what happened and what mends it."""
+        """Raises Unavailable if the path names other files now. The message says what happened and what to do."""
         found = self.look()
         if found == self.noted:
             if self._told:
@@ -79,15 +80,15 @@ class DatabaseFiles:
         raise Unavailable(reason)
 
     def wal_bytes(self) -> int:
-        """The size of the write-ahead log."""
+        """The size of the write-ahead log in bytes."""
         return Path(self._all[1]).stat().st_size
 
     def look(self) -> Noted:
-        """Which files the path names now."""
+        """The files that the path names now."""
         return tuple(map(_identity, self._all))
 
     def _is_halved(self, pause: float) -> bool:
-        """SQLite makes the log before the shared memory, and removes it behind that."""
+        """Whether only one companion file exists: SQLite creates the log first and removes it last."""
         time.sleep(pause)
         return _identity(self._all[2]) is not None and _identity(self._all[1]) is None
 
@@ -104,7 +105,7 @@ class DatabaseFiles:
         return f"{name} was {what} while the service had it open: restart the service{saved}"
 
     def _carry(self) -> str:
-        """What was acknowledged is still in the log that this process has open: it goes over into the database."""
+        """Checkpoints the open write-ahead log, so that acknowledged data reaches the database."""
         if self._kept is None:
             return ""
         with self._lock:
@@ -113,7 +114,7 @@ class DatabaseFiles:
 
 
 class CheckedConnection(sqlite3.Connection):
-    """Commits only where what it writes to is what the path names, before and behind."""
+    """A connection that checks before and after each commit that the path still names its files."""
 
     files: DatabaseFiles
 

@@ -17,7 +17,7 @@ STREAM = and_(streams.c.source == events.c.source, streams.c.stream == events.c.
 RETRACTION = and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position)
 
 WITH_PAYLOAD = "JOIN payloads p ON p.source = e.source AND p.position = e.position"
-"""Behind `events e`."""
+"""Follows `events e` in a statement."""
 
 
 def head_of(cursor: Any) -> int:

@@ -1,4 +1,4 @@
-"""A time limit on what a thread asks of the database: a question that takes longer is stopped, and told so."""
+"""A time limit on a thread's statements. A statement that exceeds it is stopped and raises TooLong."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +12,11 @@ from sqlalchemy import Engine, event
 from adapters.sql.database.exceptions import Unavailable
 
 _INSTRUCTIONS = 100_000
-"""Of SQLite's virtual machine, between two looks at the clock: a few milliseconds."""
+"""Instructions of SQLite's virtual machine between two looks at the clock: a few milliseconds."""
 
 
 class TooLong(Unavailable):
-    """The database works, and the question was stopped at its time limit."""
+    """The database works, but the statement was stopped at its time limit."""
 
 
 class _Limit(NamedTuple):
@@ -29,9 +29,9 @@ _limit: ContextVar[_Limit | None] = ContextVar("limit", default=None)
 
 @contextmanager
 def time_limit(seconds: float, waiting: float = 0) -> Iterator[None]:
-    """What this thread asks of the database within the block takes no longer, nor `waiting` for something more.
+    """Limits the time that this thread's statements within the block may take, plus `waiting` for locks and the like.
 
-    Raises TooLong where it would. On PostgreSQL the last statement may begin just before the end.
+    Raises TooLong. On PostgreSQL the last statement may begin just before the end.
     """
     token = _limit.set(_Limit(seconds, monotonic() + seconds + waiting))
     try:
@@ -41,7 +41,7 @@ def time_limit(seconds: float, waiting: float = 0) -> Iterator[None]:
 
 
 def hold_to_limits(engine: Engine) -> None:
-    """Has the engine's connections hold to the limit of whoever uses them."""
+    """Makes the engine's connections observe the limit of the thread that uses them."""
     if engine.dialect.name == "sqlite":
         event.listen(engine, "checkout", _stop_in_time)
         event.listen(engine, "checkin", _let_run)
@@ -50,7 +50,7 @@ def hold_to_limits(engine: Engine) -> None:
 
 
 def _stop_in_time(connection: Any, _record: object, _proxy: object) -> None:
-    """SQLite: its progress handler interrupts the statement."""
+    """SQLite: the progress handler interrupts the statement."""
     if (limit := _in_force()) is not None:
         connection.set_progress_handler(partial(_is_over, limit), _INSTRUCTIONS)
 
@@ -61,7 +61,7 @@ def _let_run(connection: Any, _record: object) -> None:
 
 
 def _limit_statements(connection: Any, record: Any, _proxy: object) -> None:
-    """PostgreSQL: `statement_timeout`, set where it is not what it was for whoever had the connection before."""
+    """PostgreSQL: sets `statement_timeout` if the connection's last user had another one."""
     limit = _in_force()
     wanted = None if limit is None else f"{limit.statement * 1000:.0f}"
     if record.info.get("statement_timeout") != wanted:
@@ -82,6 +82,6 @@ def _is_over(limit: _Limit) -> bool:
 
 
 def was_stopped(error: BaseException) -> bool:
-    """Whether a driver's error says that the statement was stopped at its limit."""
+    """Whether a driver's error means that the statement was stopped at its limit."""
     interrupted = getattr(error, "sqlite_errorcode", None) == 9  # SQLITE_INTERRUPT
     return interrupted or getattr(error, "sqlstate", None) == "57014"  # query_canceled

@@ -1,7 +1,7 @@
-"""Brings a database to the newest revision, and tells at which one it is.
+"""Migrates a database to the newest revision, and reports its revision.
 
-Alembic is imported where a database has to be brought there: to import it, and all migrations, takes longer than the
-rest of a command. The name of the newest migration's file begins with its revision.
+Alembic is imported only for a migration: importing it and all migrations takes longer than the rest of a command. So
+the newest revision is taken from the name of the newest migration's file.
 """
 
 from functools import cache
@@ -19,9 +19,9 @@ MIGRATIONS = Path(__file__).parents[3] / "migrations"
 
 
 def migrate(engine: Engine) -> None:
-    """Brings the database to the newest revision; two processes that start at once take turns.
+    """Migrates the database to the newest revision. Processes that start at the same time take turns.
 
-    Raises Unavailable, or Unfit where another release wrote it.
+    Raises Unavailable, or Unfit if another release wrote the database.
     """
     current, newest = revision(engine)
     if current == newest:
@@ -39,15 +39,15 @@ def revision(engine: Engine) -> tuple[str | None, str]:
 
 
 def is_served(current: str | None, newest: str) -> bool:
-    """Whether a process of this code, started before an upgrade, does its work with the database as it is.
+    """Whether a process that started before an upgrade can work with the database as it is.
 
-    A newer release's migrations leave the release before it at work. Two revisions in one database are a fault.
+    The migrations of a release let the previous release continue to work. Two revisions in one database are a fault.
     """
     return current is not None and "+" not in current and current >= newest
 
 
 def revision_fault(current: str | None, newest: str | None) -> str:
-    """What a database that is not at the newest revision is, and what to do about it."""
+    """The message for a database that is not at the newest revision, with what to do."""
     from alembic.script import ScriptDirectory
 
     known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
@@ -61,20 +61,20 @@ def revision_fault(current: str | None, newest: str | None) -> str:
 
 
 def check_made(engine: Engine) -> None:
-    """Raises Unavailable where no log was ever made."""
+    """Raises Unavailable if the database has no log yet."""
     if revision(engine)[0] is None:
         raise Unavailable("it holds no log: name the one that `hookfold serve` made")
 
 
 def check_newest(engine: Engine) -> None:
-    """Raises Unfit where the database is not at the newest revision."""
+    """Raises Unfit unless the database is at the newest revision."""
     current, newest = revision(engine)
     if current != newest:
         raise Unfit(revision_fault(current, newest))
 
 
 def upgrade(connection: Connection, target: str) -> None:
-    """Runs the migrations up to a revision, or to `head`. Raises Unfit where another release wrote the database."""
+    """Runs the migrations up to a revision or `head`. Raises Unfit if another release wrote the database."""
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError

@@ -1,6 +1,6 @@
-"""A session with PostgreSQL: what we rely on is set by us; the environment, role, database and server have defaults.
+"""Settings of a PostgreSQL session. We set what we rely on, since environment, role, database and server have defaults.
 
-What the URL says stands above our deadlines, and above what the environment says.
+Parameters in the URL override our deadlines and the environment.
 """
 
 import re
@@ -24,7 +24,7 @@ RELIED_ON: Mapping[str, str] = {
     "default_transaction_isolation": "read committed",
     "synchronous_commit": "on",
 }
-"""Set where a session begins, by a statement: some variables of the environment come behind `options`."""
+"""Set by a statement when a session begins, because some environment variables override `options`."""
 
 _OPTIONS = "-c statement_timeout=0 -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
 _READ_ONLY = "-c default_transaction_read_only=on"
@@ -35,7 +35,7 @@ _DEADLINES = {
     "keepalives_interval": 5,
     "tcp_user_timeout": 20_000,
 }
-"""Seconds, the last one milliseconds: a server that is cut off is missed, not waited for."""
+"""In seconds, the last one in milliseconds. A server that is cut off is noticed instead of waited for."""
 
 _SWITCH = re.compile(r"(?:^|\s)(?:-c\s*|--)((?:\\.|[^\s=\\])+)")
 
@@ -51,11 +51,11 @@ _STAY = "SELECT pg_catalog.set_config('search_path', pg_catalog.quote_ident(%s),
 
 
 class Unfit(Unavailable):
-    """The database is there, and what it is set to makes it useless for a log. The text is the mend."""
+    """The database is reachable, but its settings make it unusable for a log. The message says what to change."""
 
 
 def arguments(url: URL, *, read_only: bool = False) -> dict[str, Any]:
-    """What the driver is given beside the URL. `read_only`: the server refuses each statement that would write."""
+    """The driver's arguments besides the URL. With `read_only`, the server refuses statements that write."""
     said = {option.keyword.decode(): option.val for option in Conninfo.get_defaults() if option.val != option.compiled}
     deadlines = {name: value for name, value in _DEADLINES.items() if name not in {*url.query, *said}}
     options = _words(url.query.get("options")) or (said.get("options") or b"").decode()
@@ -64,7 +64,7 @@ def arguments(url: URL, *, read_only: bool = False) -> dict[str, Any]:
 
 
 def set_otherwise(url: URL) -> Iterator[str]:
-    """Settings that the URL gives a value of its own, though they are relied on."""
+    """The settings in RELIED_ON that the URL overrides."""
     yield from (name for name in url.query if name.lower() in RELIED_ON)
     names = (
         name.replace("\\", "").replace("-", "_").lower() for name in _SWITCH.findall(_words(url.query.get("options")))
@@ -77,7 +77,7 @@ def _words(said: str | tuple[str, ...] | None) -> str:
 
 
 def begin(connection: Any, _record: object) -> None:
-    """Readies a new connection of the driver's. Raises Unfit."""
+    """Configures a new connection. Raises Unfit."""
     try:
         _begin(connection)
     except BaseException:
@@ -86,7 +86,9 @@ def begin(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Any) -> None:
-    """The session stays in the schema in which the log is, or else would be made, whatever others make later."""
+    """Fixes the session's schema to that of the log, or the one where the log would be created, whatever others create
+    later.
+    """
     encoding, role, path, schema, *_ = connection.execute(_BEGIN).fetchone()
     if encoding != "UTF8":
         raise Unfit(f"its encoding is {encoding}: make one with CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'")

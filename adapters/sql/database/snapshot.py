@@ -1,9 +1,9 @@
-"""One transaction that sees one state."""
+"""Snapshot isolation for one transaction."""
 
 from sqlalchemy import Connection
 
 
 def hold_still(connection: Connection) -> None:
-    """Lets one transaction see one state, though others write meanwhile, as SQLite does by itself."""
+    """Makes a transaction see one state while others write. SQLite does so by itself."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")

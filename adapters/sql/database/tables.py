@@ -1,7 +1,7 @@
-"""Every table. `events` is immutable and holds nothing personal; what can be erased one day stands beside it.
+"""All tables. `events` is immutable and holds nothing personal; data that may be erased is in other tables.
 
-Instants are integers (microseconds since 1970, UTC) on both databases: no driver turns or drops a time zone.
-Documents are JSON in byte columns: a text or jsonb column of PostgreSQL refuses NUL, a byte column refuses nothing.
+Instants are integers (microseconds since 1970, UTC) on both databases, so no driver converts or drops a time zone.
+Documents are JSON in byte columns, because text and jsonb columns of PostgreSQL refuse NUL.
 """
 
 from sqlalchemy import (
@@ -27,7 +27,7 @@ metadata = MetaData(
 )
 
 MISREAD = text("reading <> 'ok'")
-"""The condition of the index over the few events that no machine was moved by."""
+"""The condition of the partial index on the few events that moved no machine."""
 
 service = Table(
     "service",
@@ -224,7 +224,8 @@ MAY_BE_DUE = (
     "projections.state IN ('acknowledged', 'active', 'alive', 'analyzing', 'created', 'recovering', 'registered', "
     "'scanning', 'scheduled', 'started', 'unknown')"
 )
-"""Few streams are in a state that has a deadline. A statement that means these says so in these very words."""
+"""The condition of the partial index on the few streams whose state has a deadline. A statement must use this exact
+text."""
 _MAY_BE_DUE = text(MAY_BE_DUE.removeprefix("projections."))
 
 projections = Table(

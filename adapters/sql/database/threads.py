@@ -1,17 +1,17 @@
-"""Threads that work on the database beside a service, and are left behind where they hang in it at its end."""
+"""Stops background threads that use the database, without waiting for one that hangs in it."""
 
 from threading import Thread
 
 import structlog
 
 PATIENCE = 5.0
-"""Seconds for what a thread is doing when the service stops."""
+"""Seconds that a thread has for its current work when the service stops."""
 
 _logger = structlog.get_logger()
 
 
 def leave(thread: Thread, patience: float | None = None) -> None:
-    """Returns when the thread has ended, or has not in time: it is a daemon, and ends with the process then."""
+    """Waits until the thread ends or the patience is over. It is a daemon thread and ends with the process."""
     thread.join(PATIENCE if patience is None else patience)
     if thread.is_alive():
         _logger.error("left_behind", thread=thread.name, reason="it hangs in the database")

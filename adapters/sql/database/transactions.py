@@ -1,4 +1,4 @@
-"""Short transactions beside the append path: what replays, catches up, and looks at versions."""
+"""Short transactions outside the append path, for replays, catching up and versions."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,15 +13,15 @@ from adapters.sql.dialects.dialect import dialect_of
 
 
 def is_read_only(engine: Engine) -> bool:
-    """Whether the engine was opened for reading alone."""
+    """Whether the engine was opened read-only."""
     return bool(engine.get_execution_options().get("read_only"))
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that writes what is not of the log, and ends with the block.
+    """A transaction that writes outside the log and ends with the block.
 
-    On SQLite it has its turn from the beginning: one that reads first would fail to get it.
+    On SQLite it takes the write lock at once, because a transaction that has read first may fail to get it.
     """
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
@@ -30,7 +30,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         try:
             yield connection
         except Exception as error:
-            if spoils_session(error):  # where the driver's cursor told it, the engine does not see it
+            if spoils_session(error):  # the engine does not see errors of the driver's own cursor
                 connection.invalidate(error)
             raise
         connection.commit()
@@ -41,7 +41,7 @@ def _nothing(_: Any) -> None:
 
 
 class Transactions:
-    """Gives cursors of the engine's driver. Each raises Unavailable where the database cannot be used now."""
+    """Provides cursors of the engine's driver. Each raises Unavailable if the database cannot be used now."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -50,34 +50,34 @@ class Transactions:
 
     @contextmanager
     def turn(self) -> Iterator[Any]:
-        """The turn of the only writer: nothing is appended, by any process, until the block has ended."""
+        """Holds the append lock: no process appends until the block ends."""
         with self._transaction(partial(self.dialect.begin_beside, turn=True)) as cursor:
             yield cursor
 
     @contextmanager
     def short_turn(self) -> Iterator[Any]:
-        """The same for what can be made again: its commit does not wait for the disk.
+        """The same for derived data: the commit does not wait for the disk.
 
-        A commit behind it waits for both; so a crash may undo it, and then nothing that was committed later stays.
+        The next durable commit flushes both. A crash may undo this one, but then also everything committed after it.
         """
         with self._transaction(self.dialect.begin_unflushed, self.dialect.flush_again) as cursor:
             yield cursor
 
     @contextmanager
     def beside(self) -> Iterator[Any]:
-        """Writes what is not of the log: on PostgreSQL appends go on."""
+        """Writes outside the log. On PostgreSQL appends continue meanwhile."""
         with self._transaction(partial(self.dialect.begin_beside, turn=False)) as cursor:
             yield cursor
 
     @contextmanager
     def reading(self) -> Iterator[Any]:
-        """Reads; each statement sees what is committed by then."""
+        """Reads. Each statement sees what is committed by then."""
         with self._transaction(_nothing) as cursor:
             yield cursor
 
     @contextmanager
     def _transaction(self, begin: Callable[[Any], None], behind: Callable[[Any], None] = _nothing) -> Iterator[Any]:
-        """`behind` readies the connection for others again: one that failed goes to nobody."""
+        """`behind` resets the connection for the pool. A connection that failed is discarded."""
         connection: Any = None
         try:
             connection = self._engine.raw_connection()

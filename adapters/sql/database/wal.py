@@ -1,4 +1,4 @@
-"""SQLite's write-ahead log is carried into the file beside the writer, so that no commit has to wait for that."""
+"""Checkpoints SQLite's write-ahead log in a thread of its own, so that no commit waits for it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,12 +12,12 @@ from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.database.threads import leave
 
 TICK = 0.25
-"""Seconds between two looks. A commit does it itself only where the log grew over its limit in between."""
+"""Seconds between two looks. A commit checkpoints by itself only if the log exceeds its limit in between."""
 
 
 @contextmanager
 def carrying(engine: Engine) -> Iterator[None]:
-    """While the block lasts, a thread carries what was committed; on PostgreSQL there is nothing to carry."""
+    """Runs the checkpointing thread during the block. Does nothing on PostgreSQL."""
     if engine.dialect.name != "sqlite":
         yield
         return
@@ -32,18 +32,18 @@ def carrying(engine: Engine) -> Iterator[None]:
 
 
 def _carry(engine: Engine, ended: Event) -> None:
-    """Where nobody has written since all was carried, the database is not even opened."""
+    """Checkpoints until `ended`. Leaves the database closed if nothing was written since the last full checkpoint."""
     database, done = Path(str(engine.url.database)), None
     while not ended.wait(TICK):
         found = [_look_at(database), _look_at(database.with_name(f"{database.name}-wal"))]
-        # the disk is full or away: the writer meets the same, and tells it; that files are others now is told already
+        # disk errors and replaced files are reported by the writer, which meets them too
         with suppress(DBAPIError, Unavailable):
             if found != done and _is_carried(engine):
                 done = found
 
 
 def _look_at(path: Path) -> tuple[int, int, int] | None:
-    """Inode, size and time of the last change; None where there is none."""
+    """Inode, size and modification time of the file; None if it does not exist."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -52,7 +52,7 @@ def _look_at(path: Path) -> tuple[int, int, int] | None:
 
 
 def _is_carried(engine: Engine) -> bool:
-    """Carries what no reader holds back; whether nothing is left."""
+    """Checkpoints as far as readers allow; returns whether nothing is left."""
     with engine.connect() as connection:
         connection.exec_driver_sql("COMMIT")
         _, pages, carried = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()

@@ -1,7 +1,7 @@
-"""Appends that leave before the one in front of them is answered: libpq's pipeline mode, by psycopg's wrapper of it.
+"""Optimistic pipelining: sends the next append before the previous one is acknowledged (libpq's pipeline mode).
 
-Each is a transaction of its own, which a guard lets do all or nothing: it holds what the batch was made of against what
-the database has by then. A statement of this driver costs Python as much as the rest of a small batch; these are two.
+Each append is a transaction. A guard compares the state that the batch was built on with the database and lets all or
+nothing happen. An append is two statements, because each costs Python as much as the rest of a small batch.
 """
 
 from collections.abc import Mapping, Sequence

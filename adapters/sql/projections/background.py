@@ -1,7 +1,7 @@
-"""Folds long streams anew beside the appends: in a thread, and the append lock is had for a piece of the result only.
+"""Refolds long streams in a background thread, which takes the append lock only to write a piece of the result.
 
-While its rows are written, a stream is marked as before, and so nothing goes on from a prefix; the new rows are told as
-they come, and the state with the last of them. Whoever takes over from a process that was killed begins again.
+The stream stays marked while its rows are written, so no fold continues from its prefixes. Readers see new rows as they
+are written, and the new state with the last of them. If the process is killed, another one starts over.
 """
 
 import os
@@ -39,14 +39,14 @@ from adapters.sql.projections.versions import VersionMap, all_versions, epoch, v
 from core import fold
 
 TICK = 0.5
-"""Seconds between two looks at the marks."""
+"""Seconds between two checks of the marks."""
 
 _NICE = 10
 _REST = 4
-"""So many times as long as a piece took, deliveries have the database to themselves."""
+"""After each piece, deliveries have the database to themselves for this many times the duration of the piece."""
 
 _SELDOM = 4
-"""So many looks at the marks are one at the prefixes of a stream."""
+"""Checks of the marks for each check of a stream's prefixes."""
 
 _ERASED = (
     "SELECT e.source, e.stream FROM erased e WHERE EXISTS "
@@ -64,10 +64,10 @@ _logger = structlog.get_logger()
 
 
 class Refolded(msgspec.Struct, gc=False):
-    """What a stream was folded to.
+    """The result of refolding a stream.
 
-    `fence`: its mark, and what else its fold depends on; None where the mark was gone. Of the rest nothing has changed
-    since `epoch`. `folded` is None where it cannot be folded: `error`, of the event at `position` or one before.
+    `fence` holds its mark and what else the fold depends on; None if the mark was gone. Nothing else has changed since
+    `epoch`. `folded` is None if the fold failed with `error`, at `position` or before.
     """
 
     epoch: str
@@ -79,9 +79,9 @@ class Refolded(msgspec.Struct, gc=False):
 
 
 class LongStreams:
-    """What this code has to fold beside the appends. Every method raises Unavailable while the database is away.
+    """Refolds the long streams of this code's versions. Every method raises Unavailable while the database is away.
 
-    Nothing that it writes is known from anywhere but the log, so no commit of its own waits for the disk.
+    Its commits do not wait for the disk, because everything that it writes can be derived from the log again.
     """
 
     def __init__(self, engine: Engine, code: Code) -> None:
@@ -95,11 +95,11 @@ class LongStreams:
         self._turn = 0
 
     def thin(self) -> None:
-        """Looks at the prefixes of one stream more."""
+        """Thins the prefixes of the next stream."""
         self._thinning.look()
 
     def forget_erased(self) -> None:
-        """Deletes prefixes of streams that an older release has erased, which knows of none."""
+        """Deletes the prefixes of streams that an older release, which does not know prefixes, has erased."""
         with self._transactions.reading() as cursor:
             cursor.execute(_ERASED)
             streams = cursor.fetchall()
@@ -108,15 +108,15 @@ class LongStreams:
                 cursor.execute(_FORGET_ERASED.replace("?", self._dialect.mark), tuple(stream))
 
     def fold_all(self, stopped: Event | None = None) -> None:
-        """Until none is left, or the event is set."""
+        """Folds until no stream waits or the event is set."""
         while not (stopped and stopped.is_set()) and self.fold_next(stopped):
             pass
 
     def fold_next(self, stopped: Event | None = None) -> bool:
-        """Folds the one of a machine that waits longest, the machines in turn; False where none waits.
+        """Folds the longest waiting stream of the next machine in rotation; False if none waits.
 
-        Where a retraction, an erasure or a conflict came meanwhile in this very stream, or somebody else folds it,
-        it is given up; where it is still marked, it is folded once more. So it is when the event is set.
+        Gives the stream up if it was retracted from, erased or hit by a conflict meanwhile, if another process folds
+        it, or if the event is set. If it is still marked, it is folded again later.
         """
         stream = self._next()
         if stream is not None:
@@ -138,7 +138,7 @@ class LongStreams:
         return found[self._turn % len(found)] if found else None
 
     def _fence(self, cursor: Any, stream: DirtyStream) -> Row | None:
-        """What a stream's fold depends on beside its events; None where nobody waits for it any more."""
+        """What a stream's fold depends on besides its events; None if it is no longer marked."""
         cursor.execute(_FENCE.replace("?", self._dialect.mark), stream.key)
         found = cursor.fetchone()
         return None if found is None else tuple(found)
@@ -160,12 +160,12 @@ class LongStreams:
         return refolded
 
     def _claim(self, refolded: Refolded) -> bool:
-        """Whether this process writes the stream's rows; whoever began to do so before gives up."""
+        """Claims the stream's rows for this process; another process that was writing them gives up."""
         with self._transactions.short_turn() as cursor:
             return self._is_still_ours(cursor, refolded)
 
     def _is_still_ours(self, cursor: Any, refolded: Refolded) -> bool:
-        """Whether nothing has changed; others see from now on that it goes on."""
+        """Whether nothing has changed. Shows others that the work continues."""
         if refolded.fence is None or not self._holds(cursor, refolded, refolded.fence):
             return False
         position, beside, *rest = refolded.fence
@@ -173,7 +173,7 @@ class LongStreams:
         return True
 
     def _holds(self, cursor: Any, refolded: Refolded, fence: Row) -> bool:
-        """Where the epoch is the same, nothing was erased or taken back in any stream."""
+        """Whether the fence still holds. With the same epoch, nothing was erased or retracted in any stream."""
         at = epoch(cursor)
         if at == refolded.epoch:
             cursor.execute(_MARK.replace("?", self._dialect.mark), refolded.stream.key)
@@ -183,7 +183,7 @@ class LongStreams:
         return self._fence(cursor, refolded.stream) == fence
 
     def _write_pieces(self, refolded: Refolded, folded: LongFold, stopped: Event) -> bool:
-        """Writes what is not needed to go on with the stream; False where it is given up. Others come in between."""
+        """Writes all rows but the state, with pauses for other writers; False if the stream is given up."""
         one, stream, begins = folded.projection, refolded.stream, folded.begins
         with self._transactions.reading() as cursor:
             stored = self._long_folds.measured(cursor, stream, begins)
@@ -199,7 +199,7 @@ class LongStreams:
         return True
 
     def _finish(self, refolded: Refolded, folded: LongFold) -> None:
-        """Writes the stream's state, moved on by what came since, over its row."""
+        """Updates the state by the events that came meanwhile and writes it."""
         stream, one = refolded.stream, folded.projection
         with self._transactions.short_turn() as cursor:
             if not self._is_still_ours(cursor, refolded):
@@ -225,7 +225,9 @@ class LongStreams:
         mark_dirty(cursor, self._dialect, [(*stream.key, refolded.position)], refolded.error)
 
     def _advance(self, cursor: Any, one: Projection, refolded: Refolded) -> int | None:
-        """Moves the state on by what came since; the position of the first event that it lacks all the same."""
+        """Updates the state by the events that came meanwhile; returns the position of the first event that it still
+        lacks.
+        """
         source = self._code.sources[one.source]
         place = (one.source, one.stream, one.opened)
         rows = stream_rows(cursor, self._dialect, *place, after=refolded.position, limit=AT_ONCE + 1)
@@ -243,7 +245,7 @@ class LongStreams:
 
 
 class BackgroundFolding:
-    """A thread that folds long streams as soon as they are marked; of the processor it takes what others leave."""
+    """A thread of low priority that folds long streams as soon as they are marked."""
 
     def __init__(self, engine: Engine, code: Code, tick: float = TICK) -> None:
         self._streams = LongStreams(engine, code)
@@ -253,12 +255,12 @@ class BackgroundFolding:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread after the fold or the piece at work, or leaves it behind where that takes too long."""
+        """Ends the thread after its current fold or piece, without waiting too long."""
         self._stopped.set()
         leave(self._thread)
 
     def _run(self) -> None:
-        if sys.platform == "linux":  # where a thread has a priority of its own
+        if sys.platform == "linux":  # only there a thread has a priority of its own
             os.setpriority(os.PRIO_PROCESS, get_native_id(), _NICE)
         forgotten, looks = False, 0
         while not self._stopped.wait(self._tick):

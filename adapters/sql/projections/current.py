@@ -1,4 +1,4 @@
-"""What a process may read of the projections: the versions that its own code folds, brought up to the log first."""
+"""The projections that a process may read: those of its own code, brought up to date first."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,13 +14,13 @@ from adapters.sql.projections.status import Status, status_of
 from adapters.sql.projections.versions import VersionMap, all_versions, epoch, version_map
 
 AT_ONCE = 200
-"""So many marked streams one question folds; where more wait, the next question goes on, and the log is read."""
+"""The most marked streams that one query folds. If more wait, it reads the log, and the next query folds on."""
 
 _NOTHING = VersionMap("", {}, nothing_pending=False)
 
 
 class Current:
-    """Any thread may ask. Every method raises Unavailable while the database is away."""
+    """Thread-safe. Every method raises Unavailable while the database is away."""
 
     def __init__(self, engine: Engine, code: Code) -> None:
         self._transactions = Transactions(engine)
@@ -35,9 +35,9 @@ class Current:
         return self._version_map.versions()
 
     def is_built(self) -> bool:
-        """Whether this code's versions can be read. Streams that others' appends left to it are folded first.
+        """Whether this code's versions can be read. Folds the streams that other releases' appends marked for it first.
 
-        False: what is asked has to be folded from the log, also where streams are left and nothing may be written.
+        False means that the query must fold from the log, for example because the database is read-only.
         """
         with self._transactions.reading() as cursor:
             now = self._look(cursor)
@@ -45,7 +45,7 @@ class Current:
         return now.is_built() and (not left or (not self._transactions.read_only and self._catch_up(now.versions())))
 
     def folded(self) -> tuple[int, int]:
-        """The log's last position, and the one up to which all is folded: long streams may be behind."""
+        """The log's last position, and the position up to which everything is folded: long streams may lag."""
         with self._transactions.reading() as cursor:
             versions = self._look(cursor).versions()
             left = first_left_beside(cursor, self._dialect, versions)
@@ -53,13 +53,13 @@ class Current:
         return head, head if left is None else min(head, left - 1)
 
     def built(self) -> list[str]:
-        """The versions of this code, none where not all of them are built. Nothing is folded for the question."""
+        """The versions of this code, if all of them are built, else none. Folds nothing."""
         with self._transactions.reading() as cursor:
             now = self._look(cursor)
         return now.versions() if now.is_built() else []
 
     def status(self) -> Status:
-        """How far every version is."""
+        """The progress of every version."""
         with self._transactions.reading() as cursor:
             return status_of(cursor, self._dialect, self._code.machines)
 
@@ -70,9 +70,9 @@ class Current:
         return self._version_map
 
     def _catch_up(self, versions: Sequence[str]) -> bool:
-        """Folds marked streams under the append lock, as an append would; False where more of them are left.
+        """Folds marked streams under the append lock, as an append does; False if more are left.
 
-        Long ones are left to the thread that folds them beside the appends.
+        Leaves long streams to the background thread.
         """
         with self._transactions.turn() as cursor:
             streams = [one for version in versions for one in waiting(cursor, self._dialect, version, AT_ONCE)]

@@ -1,6 +1,6 @@
-"""Dirty streams: those a version has yet to fold. Marked in the append's transaction, cleared in the fold's.
+"""Dirty streams, which a version has yet to fold. Marked in the append's transaction, cleared in the fold's.
 
-A long one is folded beside the appends (`background.py`); the others where somebody needs them, in a turn.
+Long streams are folded in the background (`background.py`), the others on demand under the append lock.
 """
 
 import os
@@ -17,16 +17,16 @@ MARKS = Insert(
     " ON CONFLICT (source, stream, version) DO UPDATE SET token = excluded.token, error = excluded.error",
     without=("beside",),
 )
-"""The position of the first mark stays: it tells since when the stream waits. So does where it is folded."""
+"""The position of the first mark stays, since the stream waits from there. So does `beside`."""
 
 AT_ONCE = 250
-"""Events of a stream that are folded anew while others wait: a few milliseconds."""
+"""The most events of a stream that are refolded while appends wait: a few milliseconds."""
 
 WHOLE = 1 << 28
-"""Is added to `beside` where more than events may have changed: it is folded from the first event on."""
+"""Added to `beside` if more than new events may have changed: the stream is folded from its first event."""
 
 CLAIMED = 1 << 30
-"""Is added to `beside` while the stream's rows are written, a piece at a time; each piece adds 1."""
+"""Added to `beside` while the stream's rows are written in pieces. Each piece adds 1."""
 
 _MARKED = Lookup("t.source, t.stream, t.version", tables.unfolded, ("source", "stream", "version"))
 _CLEAR = "DELETE FROM unfolded WHERE source = ? AND stream = ? AND version = ?"
@@ -48,7 +48,7 @@ _FAILED = "SELECT count(*) FROM unfolded WHERE version = ? AND error IS NOT NULL
 
 
 class DirtyStream(msgspec.Struct, frozen=True, gc=False):
-    """A stream that a version has to fold. `token` is that of its mark; 0 where it has none."""
+    """A stream that a version has to fold. `token` is that of its mark; 0 without one."""
 
     source: str
     stream: str
@@ -67,26 +67,26 @@ class DirtyStream(msgspec.Struct, frozen=True, gc=False):
 def mark_dirty(
     cursor: Any, dialect: Dialect, streams: Sequence[tuple[str, str, str, int]], error: str | None = None
 ) -> None:
-    """Marks (source, stream, version, position); with an error they wait for other code, or for a new event."""
+    """Marks each (source, stream, version, position). With an error they wait for new code or a new event."""
     token = int.from_bytes(os.urandom(7))
     dialect.insert(cursor, MARKS, [(*one, token, error) for one in streams])
 
 
 def dirty_among(cursor: Any, dialect: Dialect, keys: Sequence[Row]) -> set[Row]:
-    """Those of the (source, stream, version) that are dirty."""
+    """The dirty ones among these (source, stream, version)."""
     return set(dialect.lookup(cursor, _MARKED, keys))
 
 
 def waiting(cursor: Any, dialect: Dialect, version: str, limit: int) -> list[DirtyStream]:
-    """Marked streams of a version, those that wait longest first; without those that this code failed to fold.
+    """A version's marked streams, the longest waiting first.
 
-    Nor those that are folded beside the appends.
+    Without those that this code failed to fold, and those that are folded in the background.
     """
     return _waiting(cursor, dialect, version, limit, "= 0")
 
 
 def waiting_beside(cursor: Any, dialect: Dialect, version: str, limit: int) -> list[DirtyStream]:
-    """Those that are folded beside the appends."""
+    """The streams that are folded in the background."""
     return _waiting(cursor, dialect, version, limit, "> 0")
 
 
@@ -96,43 +96,40 @@ def _waiting(cursor: Any, dialect: Dialect, version: str, limit: int, beside: st
 
 
 def is_long(cursor: Any, dialect: Dialect, source: str, opened: int, stream: str) -> bool:
-    """Whether a stream has too many events to be folded while others wait."""
+    """Whether a stream has too many events to be folded under the append lock."""
     asked = _LONG.format(dialect.using("ix_events_source_opened_position")).replace("?", dialect.mark)
     cursor.execute(asked, (source, opened, stream, AT_ONCE))
     return cursor.fetchone() is not None
 
 
 def leave_beside(cursor: Any, dialect: Dialect, stream: Row, position: int, *, whole: bool) -> None:
-    """Marks a long (source, stream, version), which lacks its event at the position.
+    """Marks a long (source, stream, version) whose row lacks the event at `position`.
 
-    `whole`: its row may be out of date for another reason, too.
+    `whole`: the row may be out of date for other reasons too.
     """
     mark_dirty(cursor, dialect, [(*stream, position)])
     cursor.execute(_LEAVE.replace("?", dialect.mark), (1 + whole * WHOLE, *stream))
 
 
 def claim(cursor: Any, dialect: Dialect, stream: Row, beside: int) -> int:
-    """Tells others that the rows of a (source, stream, version), whose mark has this `beside`, are written now.
-
-    The new `beside`.
-    """
+    """Claims the rows of a (source, stream, version) whose mark has this `beside`; returns the new `beside`."""
     claimed = beside + 1 if beside & CLAIMED else beside + CLAIMED
     cursor.execute(_CLAIM.replace("?", dialect.mark), (claimed, *stream))
     return claimed
 
 
 def count_conflict(cursor: Any, dialect: Dialect, source: str, stream: str) -> None:
-    """Tells whoever folds a long stream that a conflict came: no event says so, and deliveries do not stay for ever."""
+    """Counts a conflict in the mark for the background fold: no event records it, and deliveries are pruned."""
     cursor.execute(_COUNT_CONFLICT.replace("?", dialect.mark), (source, stream))
 
 
 def still_lacks(cursor: Any, dialect: Dialect, stream: Row, position: int) -> None:
-    """A marked (source, stream, version) is folded up to its event at the position, which it lacks."""
+    """Moves a mark to the first event, at `position`, that the row still lacks."""
     cursor.execute(_MOVE.replace("?", dialect.mark), (position, *stream))
 
 
 def any_dirty(cursor: Any, dialect: Dialect, versions: Sequence[str]) -> bool:
-    """Whether a stream waits (see `waiting`) for one of the versions."""
+    """Whether a stream is waiting (see `waiting`) in one of the versions."""
     some = ", ".join(dialect.mark for _ in versions)
     where = f"version IN ({some}) AND error IS NULL AND beside = 0"
     cursor.execute(f"SELECT 1 FROM unfolded WHERE {where} LIMIT 1", list(versions))
@@ -140,7 +137,7 @@ def any_dirty(cursor: Any, dialect: Dialect, versions: Sequence[str]) -> bool:
 
 
 def first_left_beside(cursor: Any, dialect: Dialect, versions: Sequence[str]) -> int | None:
-    """The position of the first event that a long stream lacks in one of the versions; None where none does."""
+    """The position of the first event that a long stream lacks in one of the versions; None if none does."""
     some = ", ".join(dialect.mark for _ in versions)
     where = f"version IN ({some}) AND error IS NULL AND beside > 0"
     cursor.execute(f"SELECT min(position) FROM unfolded WHERE {where}", list(versions))
@@ -155,7 +152,7 @@ def count(cursor: Any, dialect: Dialect, version: str) -> int:
 
 
 def oldest(cursor: Any, dialect: Dialect, version: str) -> int | None:
-    """The position since which the stream that waits longest for a version does so."""
+    """The position of a version's oldest mark."""
     cursor.execute(_OLDEST.replace("?", dialect.mark), (version,))
     position: int | None = cursor.fetchone()[0]
     return position

@@ -1,4 +1,4 @@
-"""Streams whose bodies were destroyed: the state that they had come to, onto which all that comes later is folded."""
+"""Erased streams: their last state, onto which later events are folded."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -16,9 +16,9 @@ _KEEP = Insert.upsert(tables.erased)
 
 
 class Base(msgspec.Struct, frozen=True, dict=True):
-    """What is left of a stream. `position`: of the event that tells of the erasure.
+    """The remainder of an erased stream. `position` is that of the event that records the erasure.
 
-    `measured`: our ids of its measurements by their first positions; nobody can derive them again.
+    `measured` maps the first positions of its measurements to our ids, which cannot be derived again.
     """
 
     position: int
@@ -26,23 +26,23 @@ class Base(msgspec.Struct, frozen=True, dict=True):
     snapshot: bytes
 
     def state(self, machine: fold.Kind) -> Any:
-        """A state of its own. Raises msgspec.DecodeError where the machine's states look otherwise by now."""
+        """A fresh copy of the state. Raises msgspec.DecodeError if the machine's state has another form by now."""
         return fold.decode(machine, self.snapshot)
 
     @cached_property
     def taken(self) -> frozenset[str]:
-        """Our ids that no later measurement may get."""
+        """Our ids that later measurements must not get."""
         return frozenset(self.measured.values())
 
 
 def measurement_id(ids: Ids, base: Base | None, source: str, session: str, record: fold.Measurement) -> str:
-    """Our id of a measurement: the one that is kept, where it was erased."""
+    """Our id of a measurement; the stored one if it was erased."""
     kept = base.measured.get(record.position) if base else None
     return kept or new_measurement_id(ids, base, source, session, record.measurement_id, record.key)
 
 
 def new_measurement_id(ids: Ids, base: Base | None, source: str, session: str, name: str | None, key: str) -> str:
-    """Our id of a measurement that was not erased. A provider may give it the name of one that was."""
+    """Our id of a measurement that was not erased. The provider may reuse the name of one that was."""
     ours = ids.measurement(source, session, name, key)
     while base and ours in base.taken:
         ours = ids.of("measurement", source, session, name or "", ours)
@@ -50,7 +50,7 @@ def new_measurement_id(ids: Ids, base: Base | None, source: str, session: str, n
 
 
 def bases(cursor: Any, dialect: Dialect, streams: Sequence[Row]) -> dict[Row, Base]:
-    """Those of the (source, stream) that were erased."""
+    """The remainders of those (source, stream) that were erased."""
     return {
         (source, stream): Base(position, msgspec.json.decode(measured, type=dict[int, str]), snapshot)
         for source, stream, position, measured, snapshot in dialect.lookup(cursor, _BASES, streams)
@@ -58,7 +58,7 @@ def bases(cursor: Any, dialect: Dialect, streams: Sequence[Row]) -> dict[Row, Ba
 
 
 def keep(cursor: Any, dialect: Dialect, kept: Sequence[tuple[str, str, Base]]) -> None:
-    """Records what is left of (source, stream)."""
+    """Stores the remainder of each (source, stream)."""
     rows = [
         (source, stream, base.position, msgspec.json.encode(base.measured), base.snapshot)
         for source, stream, base in kept

@@ -23,22 +23,22 @@ class Invalidator:
         self._code = code
 
     def version_map(self, cursor: Any) -> VersionMap:
-        """What this code has to do with each version. Every machine is registered by now: something was appended."""
+        """The current version map. Every machine is registered by now, because something was appended."""
         return version_map(cursor, self.dialect, self._code.machines, all_versions(cursor))
 
     def own(self, version_map: VersionMap, source: str, kind: str) -> MachineVersions:
-        """What this code has to do with the streams of a kind."""
+        """The versions of a kind's machine."""
         return version_map.machines[self._code.machine_of(source, kind).name]
 
     def streams(self, cursor: Any, names: Iterable[Row]) -> list[DirtyStream]:
-        """The streams of these (source, our id), of no version yet."""
+        """The streams of these (source, our id), without a version."""
         rows = dict.fromkeys(map(tuple, self.dialect.lookup(cursor, _STREAMS, list(names))))
         return [
             DirtyStream(source, stream, kind, name or "", opened, "") for source, stream, kind, name, opened in rows
         ]
 
     def refold(self, cursor: Any, streams: Sequence[DirtyStream], head: int) -> None:
-        """Folds the streams at once where this code's version is built; for the others it leaves marks."""
+        """Folds the streams at once if this code's version is built; marks them for the other versions."""
         now = self.version_map(cursor)
         built: list[DirtyStream] = []
         marks: list[tuple[str, str, str, int]] = []

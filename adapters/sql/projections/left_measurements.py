@@ -1,4 +1,4 @@
-"""Measurements that have left their session's state: found again in their rows, where an event names one of them."""
+"""Restores measurements that have left their session's state when an event names one of them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,11 +21,11 @@ _LEFT = Lookup(
 _NAME, _RECORD = (MEASUREMENT_COLUMNS.index(name) for name in ("measurement_id", "record"))
 
 Named = dict[Row, Projection]
-"""By the primary key that the row of a measurement would have: the session in whose state it is not."""
+"""Maps the primary key of a measurement's row to the session whose state lacks it."""
 
 
 def named_elsewhere(ids: Ids, sessions: Iterable[tuple[Projection, Sequence[Event]]]) -> Named:
-    """What these events name that may have left the states of their sessions."""
+    """The measurements that the events name and that may have left their sessions' states."""
     wanted: Named = {}
     for one, events in sessions:
         if one.machine.name == "measurement" and one.state is not None:
@@ -36,7 +36,7 @@ def named_elsewhere(ids: Ids, sessions: Iterable[tuple[Projection, Sequence[Even
 
 
 def bring_back(cursor: Any, dialect: Dialect, wanted: Named) -> None:
-    """Puts what is found among the settled measurements of its session's state, where the fold looks for it."""
+    """Loads the stored measurements and puts them among the settled ones of their sessions' states."""
     for row in dialect.lookup(cursor, _LEFT, list(wanted)) if wanted else ():
         key: Row = tuple(row[:3])
         one = wanted[key]

@@ -1,4 +1,4 @@
-"""Folds a long stream anew: from the prefix before what it lacks, where there is one, else from its first event on."""
+"""Refolds a long stream, from the last usable prefix before the events that it lacks, or else from its first event."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,19 +32,19 @@ _others = msgspec.msgpack.Decoder(list[int])
 
 
 class Beginning(msgspec.Struct, gc=False):
-    """Where a fold began: behind these events. `records`: the measurements, by position, that its state held."""
+    """The prefix that a fold began with. `records` are the measurements in its state, by position."""
 
     position: int
     others: frozenset[int]
     records: frozenset[int]
 
     def holds(self, position: int) -> bool:
-        """Whether it has the event at that position."""
+        """Whether the prefix contains the event at that position."""
         return position <= self.position or position in self.others
 
 
 class LongFold(msgspec.Struct, gc=False):
-    """A stream folded up to its event at `position`. `begins`: its rows hold only what changed behind that."""
+    """A stream folded up to `position`. With `begins`, its rows hold only what changed after that prefix."""
 
     projection: Projection
     position: int
@@ -52,7 +52,7 @@ class LongFold(msgspec.Struct, gc=False):
 
 
 class LongFolds:
-    """Folds streams of which it keeps few bodies in memory."""
+    """Folds streams with few bodies in memory at a time."""
 
     def __init__(self, dialect: Dialect, code: Code, refolder: Refolder) -> None:
         self._dialect = dialect
@@ -60,13 +60,13 @@ class LongFolds:
         self._refolder = refolder
 
     def fold(self, cursor: Any, one: DirtyStream, *, whole: bool) -> LongFold:
-        """A stream's fold. Not `whole`: nothing but events came since its row was written, nor was any taken back."""
+        """Folds a stream. Without `whole`, only new events came since its row was written, and none was retracted."""
         projection, onto = self._refolder.begun(cursor, one)
         source, machine = self._code.sources[one.source], projection.machine
         rest = _Rest(cursor, self._dialect, one, self._code)
         found = None
         if not whole and onto is None:
-            with suppress(msgspec.DecodeError):  # another form of this version's states: nothing goes on from them
+            with suppress(msgspec.DecodeError):  # states of another form: no fold continues from them
                 found = self._beginning(cursor, one, machine, rest)
         if found is None:
             rest.reach_back_to(0)
@@ -80,7 +80,7 @@ class LongFolds:
         return LongFold(projection, rest.last(one.opened), begins)
 
     def measured(self, cursor: Any, one: DirtyStream, begins: Beginning | None) -> dict[Row, Row]:
-        """The stored rows, by their primary keys, of the measurements that a fold has or may have done away with."""
+        """The stored rows of measurements that a fold replaces or may remove, by primary key."""
         if begins is None:
             return self._refolder.measured(cursor, one.key)
         first = min([begins.position + 1, *begins.records])
@@ -90,7 +90,7 @@ class LongFolds:
         return {row[:3]: row for row in rows if row[_OPENED] in begins.records or not begins.holds(row[_OPENED])}
 
     def prefixes_behind(self, cursor: Any, one: DirtyStream, begins: Beginning | None) -> list[Row]:
-        """The primary keys of the prefixes that a fold has done away with."""
+        """The primary keys of the prefixes that a fold invalidates."""
         first = begins.position if begins is not None else 0
         return [(*one.key, position) for position in self._places(cursor, one) if position > first]
 
@@ -101,7 +101,7 @@ class LongFolds:
     def _beginning(
         self, cursor: Any, one: DirtyStream, machine: Kind, rest: "_Rest"
     ) -> tuple[Prefix, list[Stretch]] | None:
-        """A prefix that all comes behind that it does not hold, and that arranged: one of the longest ones."""
+        """One of the longest prefixes that all other events follow, and those events arranged."""
         cursor.execute(_FOLDED.replace("?", self._dialect.mark), one.key)
         folded = cursor.fetchone()
         if folded is None:
@@ -126,7 +126,7 @@ class LongFolds:
         return None
 
     def _prefix(self, cursor: Any, one: DirtyStream, machine: Kind, position: int) -> Prefix | None:
-        """None where another process has deleted it."""
+        """A stored prefix; None if another process deleted it."""
         cursor.execute(_PREFIX.replace("?", self._dialect.mark), (*one.key, position))
         found = cursor.fetchone()
         if found is None:
@@ -135,7 +135,7 @@ class LongFolds:
         return Prefix(at, last, _others.decode(bytes(others)), fold.decode(machine, bytes(snapshot)))
 
     def _names_what_left(self, cursor: Any, one: DirtyStream, prefix: Prefix, names: set[str]) -> bool:
-        """Whether a measurement that left the prefix's state is named behind it: its row is of all events."""
+        """Whether a later event names a measurement that left the prefix's state, whose row covers all events."""
         names -= {record.measurement_id for record in prefix.state.records()}
         ids, source = self._code.ids, one.source
         ours = [(source, new_measurement_id(ids, None, source, one.provider_id, name, "")) for name in sorted(names)]
@@ -145,7 +145,7 @@ class LongFolds:
 
 
 class _Rest:
-    """A stream's last events by position, bare, from the one on back to which it has read."""
+    """A stream's last events, bare, by position. Reads further back on demand."""
 
     def __init__(self, cursor: Any, dialect: Dialect, one: DirtyStream, code: Code) -> None:
         self._cursor = cursor
@@ -158,22 +158,22 @@ class _Rest:
         self.events: list[Event] = []
 
     def reach_back_to(self, position: int) -> None:
-        """Reads those behind the position that are not here yet."""
+        """Reads the events after `position` that it does not have yet."""
         if self._above is None or position < self._above:
             self.events = [*self._between(position, self._above), *self.events]
             self._above = position
 
     def load(self, positions: Iterator[int]) -> Iterator[Event]:
-        """The whole events at these positions."""
+        """The complete events at these positions."""
         for row in rows_at(self._cursor, self._dialect, self._stream.source, positions):
             yield to_event(*row, read=self._read)
 
     def named(self, events: Sequence[Event]) -> set[str]:
-        """The measurements that these events name."""
+        """The ids of the measurements that these events name."""
         return {self._names[event.position] for event in events if event.position in self._names}
 
     def last(self, otherwise: int) -> int:
-        """The position of the last one."""
+        """The position of the last event."""
         return self.events[-1].position if self.events else otherwise
 
     def _between(self, after: int, upto: int | None) -> Iterator[Event]:

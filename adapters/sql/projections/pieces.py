@@ -1,4 +1,4 @@
-"""The rows of a long stream that was folded anew, in pieces small enough to be written between two deliveries."""
+"""Splits the rows of a refolded long stream into pieces small enough to be written between two deliveries."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,11 +16,11 @@ from adapters.sql.projections.refold import FORGET_MEASUREMENT, FORGET_PREFIX, M
 from core.ids import Ids
 
 MEASURED_ROWS, BLOCKS, STATES, KEYS = 64, 16, 8, 128
-"""So many rows are a piece: some 32 KB, which a database takes in a millisecond or two."""
+"""Rows per piece: about 32 KB, which a database writes in a millisecond or two."""
 
 
 class Piece(NamedTuple):
-    """Rows that go, by their primary keys, and rows that come."""
+    """Rows to delete, by primary key, and rows to write."""
 
     forget: str = ""
     keys: Sequence[Row] = ()
@@ -36,9 +36,10 @@ class Piece(NamedTuple):
 
 
 def pieces_of(ids: Ids, one: Projection, stored: Mapping[Row, Row], prefixes: Sequence[Row]) -> list[Piece]:
-    """All rows of a projection but those that tell of its state as it is, which it keeps.
+    """All rows of a projection except those of its current state.
 
-    `stored`: the rows of measurements, and `prefixes` the primary keys of prefixes, that are there and may have to go.
+    `stored` are the existing rows of measurements and `prefixes` the primary keys of existing prefixes, which may have
+    to be deleted.
     """
     now = measurement_rows(ids, one)
     left = [row for row in changed_rows(stored, now) if is_left(row)]

@@ -1,4 +1,4 @@
-"""A stream's fold, and the rows in which a version keeps it."""
+"""A stream's fold, and the rows in which a version stores it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from core.prefixes import Prefix
 
 _COLUMNS = list(tables.measurements.c.keys())
 _KEPT = slice(_COLUMNS.index("stream"), _COLUMNS.index("measurement_id") + 1)
-"""Of a row of measurements, what an upsert keeps."""
+"""The columns of `measurements` that an upsert leaves unchanged."""
 
 _RECORD = _COLUMNS.index("record")
 
@@ -29,9 +29,9 @@ _BITS = {kind: 1 << place for place, kind in enumerate(ANOMALIES)}
 
 
 class Source(msgspec.Struct):
-    """What the log has to know of a configured source; `machine_of` names the machine of a stream's kind.
+    """A configured source, as far as the log needs it. `machine_of` maps a stream's kind to its machine.
 
-    `silent_after`: for how long it may send nothing before that is told.
+    After `silent_after` without events the source counts as silent.
     """
 
     provider: str
@@ -43,7 +43,7 @@ class Source(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What folds here: the machines of this code, for the sources that it can read, under our ids."""
+    """What this process folds with: the machines of its code, the sources that it can read, and our ids."""
 
     ids: Ids
     sources: Mapping[str, Source]
@@ -55,11 +55,10 @@ class Code:
 
 
 class Projection:
-    """A stream's fold in memory, as it stands in its row of `version`. `state` is None where nothing is folded yet.
+    """A stream's fold in memory, in one `version`. `state` is None before the first fold.
 
-    `base`: what is left of it, where it was erased. `measured`: those of its rows of `measurements` by their primary
-    keys that may have to be written: what has left the state is not among them. `prefixes`: its rows of that table that
-    are not written yet.
+    `base` is the remainder of an erased stream. `measured` has its rows of `measurements` by primary key, without those
+    that have left the state. `prefixes` are rows of that table that are not written yet.
     """
 
     __slots__ = (
@@ -82,7 +81,7 @@ class Projection:
         self.prefixes: list[Row] = []
 
     def keep(self, prefix: Prefix) -> None:
-        """Makes a row of a prefix; nothing can go on from one of an erased stream."""
+        """Adds a prefix's row, unless the stream was erased: no fold can continue from one of those."""
         if self.base is None:
             told = (prefix.position, prefix.last, fold.encode(prefix.others), prefix.state.run)
             self.prefixes.append((self.source, self.stream, self.version, *told, _without_what_is_over(prefix.state)))
@@ -102,29 +101,29 @@ def projection_row(ids: Ids, one: Projection) -> Row:
 
 
 def run_rows(one: Projection) -> list[Row]:
-    """The rows of `runs`: of the blocks that have left the state since they were taken out."""
+    """The rows of `runs` for the blocks that have left the state since the last write."""
     over = one.state.over
     blocks = [over[start : start + BLOCK] for start in range(0, len(over), BLOCK)]
     return [(one.source, one.stream, one.version, block[0].run, fold.encode(block)) for block in blocks]
 
 
 def runs_in(block: bytes) -> list[Run]:
-    """The runs of a row of `runs`. Raises msgspec.DecodeError where they look otherwise by now."""
+    """Decodes a row of `runs`. Raises msgspec.DecodeError if the form has changed since."""
     return _block.decode(block)
 
 
 def record_in(record: bytes) -> fold.Measurement:
-    """The measurement of a row. Raises msgspec.DecodeError where it looks otherwise by now."""
+    """Decodes a row's measurement. Raises msgspec.DecodeError if the form has changed since."""
     return _record.decode(record)
 
 
 def is_left(row: Row) -> bool:
-    """Whether a row of measurements is of one that has left its session's state."""
+    """Whether a row belongs to a measurement that has left its session's state."""
     return row[_RECORD] is not None
 
 
 def written(one: Projection, measured: Mapping[Row, Row]) -> None:
-    """All rows of the projection are written, `measured` among them: what has left the state is let go."""
+    """Records that all rows, including `measured`, are written, and drops what has left the state."""
     one.measured = {key: row for key, row in measured.items() if not is_left(row)}
     one.state.taken_out()
     one.prefixes = []
@@ -137,7 +136,7 @@ def _without_what_is_over(state: Any) -> bytes:
 
 
 def measurement_rows(ids: Ids, one: Projection) -> dict[Row, Row]:
-    """The rows of `measurements` by their primary keys: of those that the state has."""
+    """The rows of the measurements in the state, by primary key."""
     if one.machine.name != "measurement":
         return {}
     state, rows = one.state, dict[Row, Row]()
@@ -149,19 +148,21 @@ def measurement_rows(ids: Ids, one: Projection) -> dict[Row, Row]:
 
 
 def _measurement_row(ids: Ids, one: Projection, record: fold.Measurement, *left: Any) -> tuple[Row, Row]:
-    """Its key and itself; `left`: position and record of what has left the state."""
+    """The row's key and the row. `left`: position and record of a measurement that has left the state."""
     key: Row = (one.source, measurement_id(ids, one.base, one.source, one.provider_id, record), one.version)
     columns = (one.stream, record.position, record.measurement_id, record.state, record.outcome, mask(record.counts))
     return key, (*key, *columns, *(left or (None, None)))
 
 
 def changed_rows(stored: Mapping[Row, Row], now: Mapping[Row, Row]) -> list[Row]:
-    """Rows of measurements that are to be written over those that are stored."""
+    """The rows of measurements that differ from the stored ones."""
     return [row for key, row in now.items() if stored.get(key) != row]
 
 
 def outdated_rows(stored: Mapping[Row, Row], now: Mapping[Row, Row]) -> list[Row]:
-    """Keys of rows that must go first: what is gone, and what is another where an upsert keeps it."""
+    """Keys of rows to delete first: those that no longer exist, and those that differ in columns which an upsert leaves
+    unchanged.
+    """
     return [key for key, row in stored.items() if key not in now or now[key][_KEPT] != row[_KEPT]]
 
 
@@ -174,6 +175,6 @@ def mask(kinds: Iterable[str]) -> int:
 
 
 def with_conflicts(known: str, more: Sequence[int]) -> str:
-    """Positions whose key came again with another body, the newest ones, ascending, comma between."""
+    """The newest positions of events with conflicts, ascending, separated by commas."""
     told = {*filter(None, known.split(",")), *map(str, more)}
     return ",".join(sorted(told, key=int)[-NEWEST:])

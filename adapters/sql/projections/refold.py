@@ -1,4 +1,4 @@
-"""Folds streams anew from the log: for a version that is built, or that another release's appends left behind."""
+"""Refolds streams from the log, for a version being built or for streams that another release's appends marked."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -82,9 +82,9 @@ _MEASURED_ROWS = Lookup(
 
 
 class History(msgspec.Struct, gc=False, array_like=True):
-    """A stream as the log has it: stored events by position, and positions whose key came again with another body.
+    """A stream in the log: its stored events by position, and the positions of events with conflicts.
 
-    `base`: what is left of the events that were erased.
+    `base` is the remainder of the erased events.
     """
 
     stream: DirtyStream
@@ -94,7 +94,7 @@ class History(msgspec.Struct, gc=False, array_like=True):
 
 
 class FoldedStream(msgspec.Struct, gc=False, array_like=True, tag=True):
-    """A folded stream: its row of `projections`, those of `measurements` by their primary keys, those of `runs`, ..."""
+    """A folded stream: its row of `projections`, its rows of `measurements` by primary key, its rows of `runs`, ..."""
 
     stream: DirtyStream
     row: Row
@@ -104,12 +104,14 @@ class FoldedStream(msgspec.Struct, gc=False, array_like=True, tag=True):
 
     @property
     def key(self) -> Row:
-        """The primary key of its row."""
+        """The primary key of the stream's row."""
         return self.stream.key
 
 
 class FailedStream(msgspec.Struct, gc=False, array_like=True, tag=True):
-    """A stream that this code cannot fold: a fault of ours. `error` names its kind and place, and nothing personal."""
+    """A stream that this code cannot fold, which is a bug. `error` names the exception's kind and place, nothing
+    personal.
+    """
 
     stream: DirtyStream
     position: int
@@ -117,19 +119,19 @@ class FailedStream(msgspec.Struct, gc=False, array_like=True, tag=True):
 
     @property
     def key(self) -> Row:
-        """The primary key of the row that it has not got."""
+        """The primary key that the stream's row would have."""
         return self.stream.key
 
 
 class Refolder:
-    """Folds whole streams with this code. `read` and `write` are the database's part, `fold` is pure."""
+    """Folds whole streams. `read` and `write` use the database; `fold` is pure."""
 
     def __init__(self, dialect: Dialect, code: Code) -> None:
         self._dialect = dialect
         self._code = code
 
     def catch_up(self, cursor: Any, streams: Sequence[DirtyStream]) -> None:
-        """Folds the streams and clears their marks, in the caller's transaction, which has to hold the append lock."""
+        """Folds the streams and clears their marks in the caller's transaction, which must hold the append lock."""
         self.write(cursor, [self.fold(history) for history in self.read(cursor, streams)])
 
     def read(self, cursor: Any, streams: Sequence[DirtyStream]) -> list[History]:
@@ -155,7 +157,7 @@ class Refolder:
         return self._has_any(cursor, _ANY_RETRACTION, source)
 
     def _conflicts(self, cursor: Any, keys: Sequence[Row]) -> dict[Row, list[int]]:
-        """Positions of each (source, stream) whose key came again with another body."""
+        """The positions of events with conflicts, by (source, stream)."""
         sources = {source for source in {source for source, _, _ in keys} if self._has_conflicts(cursor, source)}
         found: dict[Row, list[int]] = defaultdict(list)
         some = [key for key in keys if key[0] in sources]
@@ -176,7 +178,9 @@ class Refolder:
         return cursor.fetchone() is not None
 
     def fold(self, history: History) -> FoldedStream | FailedStream:
-        """The stream's rows. A fault of the fold, or of a reading, is logged and told: it must stop nothing."""
+        """The stream's rows. A failure of the fold or of a reading is logged and returned, since it must not stop other
+        streams.
+        """
         one = history.stream
         try:
             projection = self.projection(history)
@@ -189,7 +193,7 @@ class Refolder:
         return FailedStream(one, history.events[-1][0] if history.events else one.opened, told)
 
     def projection(self, history: History) -> Projection:
-        """The stream's fold. Raises whatever the fold or a reading raises."""
+        """The stream's fold. Raises whatever the fold or the reading raises."""
         projection, onto = self._begun(history)
         settings, machine = self._code.sources[history.stream.source].settings, projection.machine
         events = self.events(history)
@@ -202,7 +206,7 @@ class Refolder:
         return projection
 
     def begun(self, cursor: Any, one: DirtyStream) -> tuple[Projection, Any]:
-        """A projection without a state, and the state onto which events are folded; None where nothing is left."""
+        """A projection without a state, and the state to fold onto; None unless the stream was erased."""
         conflicts = self._conflicts(cursor, [(one.source, one.opened, one.stream)])
         left = bases(cursor, self._dialect, [(one.source, one.stream)])
         where: Row = (one.source, one.stream)
@@ -218,7 +222,7 @@ class Refolder:
         return projection, history.base and history.base.state(machine)
 
     def events(self, history: History) -> list[Event]:
-        """A stream's events as the fold takes them, read from the raw bodies."""
+        """The stream's events, read from their raw bodies."""
         read = self._code.sources[history.stream.source].read
         return [
             to_event(position, key, kind, received_at, verified_by, body, read=read)  # faster than `*stored`
@@ -226,12 +230,12 @@ class Refolder:
         ]
 
     def measured(self, cursor: Any, stream: Row) -> dict[Row, Row]:
-        """The stored rows of the measurements of a (source, stream, version), by their primary keys."""
+        """The stored rows of a (source, stream, version)'s measurements, by primary key."""
         rows = self._dialect.lookup(cursor, _MEASURED_ROWS, [stream])
         return {tuple(row[:3]): tuple(row) for row in rows}
 
     def replace(self, cursor: Any, one: Projection) -> None:
-        """Writes a projection over its row, and what differs of the measurements that it has."""
+        """Writes a projection over its row, and the rows of measurements that differ."""
         now = measurement_rows(self._code.ids, one)
         for key in outdated_rows(one.measured, now):
             cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), key)
@@ -242,13 +246,13 @@ class Refolder:
             self._dialect.insert(cursor, RUNS, runs)
 
     def forget_prefixes(self, cursor: Any, streams: Sequence[Row]) -> None:
-        """Of (source, stream, version) that are folded anew: nobody knows what came where."""
+        """Deletes the prefixes of refolded streams (source, stream, version), since the order may have changed."""
         cursor.executemany(FORGET_PREFIXES.replace("?", self._dialect.mark), streams)
 
     def write(self, cursor: Any, folded: Sequence[FoldedStream | FailedStream], *, first: bool = False) -> None:
-        """Writes the rows, and clears the marks that the streams had when they were read.
+        """Writes the rows and clears the marks that the streams had when they were read.
 
-        `first`: the version has no rows of these streams yet, and their marks, if they have any, stay.
+        `first`: the version has no rows of these streams yet. Their marks stay.
         """
         good = [one for one in folded if isinstance(one, FoldedStream)]
         if good:
@@ -277,7 +281,7 @@ class Refolder:
             self._dialect.insert(cursor, PREFIXES, beginnings)
 
     def _forget_measurements(self, cursor: Any, streams: Sequence[DirtyStream], measured: dict[Row, Row]) -> None:
-        """Of a stream that was folded before, measurements may be gone by now."""
+        """Deletes the rows of measurements that no longer exist."""
         keys = [(one.source, one.stream, one.version) for one in streams if one.kind == "session"]
         known = list(self._dialect.lookup(cursor, _MEASURED, keys)) if keys else []
         for row in known:
@@ -286,12 +290,12 @@ class Refolder:
 
 
 def _by_position(rows: Iterable[Row]) -> list[Row]:
-    """Each row once: a lookup may give it more than once."""
+    """The rows by position, without the repeats that a lookup may return."""
     return list({row[0]: row for row in sorted(rows, key=itemgetter(0))}.values())
 
 
 def fault(error: BaseException) -> str:
-    """An exception's kind and place. What it says may hold personal data."""
+    """An exception's kind and place, without its message, which may contain personal data."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""The services over a log, as they registered: which release and code answers, and when it was seen last."""
+"""The services registered on a log: their releases, their machines' fingerprints, and when each was last seen."""
 
 import os
 import socket
@@ -14,13 +14,13 @@ from core.event import SECOND, Instant
 from core.machines.state import Kind
 
 EVERY = 15.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 
 ALIVE: Instant = 60 * SECOND
-"""A service that was not seen for longer is taken for dead."""
+"""A service without a heartbeat for longer counts as dead."""
 
 KEPT = 100
-"""Services on record, the newest ones: those that ended still tell which release had which code."""
+"""The most services on record, the newest ones. Ended services still show which release had which code."""
 
 _SERVICES = Insert.upsert(tables.services, keep=("started_at",))
 _COLUMNS = ", ".join(_SERVICES.names)
@@ -31,7 +31,7 @@ _PRUNE = (
 
 
 class RegisteredService(msgspec.Struct, kw_only=True):
-    """A service. `name`: pid@host; `code`: the fingerprint of each of its machines; `ended_at`: if it was stopped."""
+    """A service. `name` is pid@host, `code` maps its machines to fingerprints, `ended_at` is set if it was stopped."""
 
     name: str
     release: str
@@ -45,9 +45,9 @@ class RegisteredService(msgspec.Struct, kw_only=True):
 
 
 class Answering(msgspec.Struct, kw_only=True):
-    """What a living service answers with, for one machine. `serves`: it is the version that serves.
+    """The version that a live service reads for one machine. `serves`: this is the serving version.
 
-    `version` is None if its code has none any more. `releases`: those whose code has the version that serves, if known.
+    `version` is None if the service's code no longer has one. `releases` are those known to have the serving version.
     """
 
     service: str
@@ -60,7 +60,7 @@ class Answering(msgspec.Struct, kw_only=True):
 
 
 def own_service(release: str, machines: Mapping[str, Kind], now: Instant) -> RegisteredService:
-    """This process's."""
+    """The record of this process."""
     code = {name: kind.fingerprint for name, kind in machines.items()}
     return RegisteredService(
         name=f"{os.getpid()}@{socket.gethostname()}", release=release, code=code, started_at=now, seen_at=now
@@ -68,14 +68,14 @@ def own_service(release: str, machines: Mapping[str, Kind], now: Instant) -> Reg
 
 
 def note(cursor: Any, dialect: Dialect, service: RegisteredService) -> None:
-    """Records a sign of life, and forgets the oldest services."""
+    """Records a heartbeat and deletes the oldest services."""
     row = msgspec.structs.asdict(service) | {"code": msgspec.json.encode(service.code).decode()}
     dialect.insert(cursor, _SERVICES, [tuple(row.values())])
     cursor.execute(_PRUNE)
 
 
 def services(cursor: Any) -> list[RegisteredService]:
-    """All on record, the one that was seen last first."""
+    """All recorded services, the most recently seen first."""
     cursor.execute(_ALL)
     names = _SERVICES.names
     rows = (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
@@ -84,14 +84,14 @@ def services(cursor: Any) -> list[RegisteredService]:
 
 
 def answering(found: Sequence[RegisteredService], versions: Iterable[Version], now: Instant) -> list[Answering]:
-    """What each living service answers with, by machine."""
+    """The version that each live service reads, by machine."""
     every = list(versions)
     living = [one for one in found if one.is_alive(now)]
     return [_answering(one, machine, found, every) for one in living for machine in sorted(one.code)]
 
 
 def releases_of(fingerprint: str, found: Iterable[RegisteredService]) -> list[str]:
-    """The releases of which a service with this code is on record."""
+    """The releases of the recorded services with this fingerprint."""
     return sorted({one.release for one in found if fingerprint in one.code.values()})
 
 

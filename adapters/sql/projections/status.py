@@ -1,4 +1,4 @@
-"""How far the versions of the projections are, asked of the tables themselves."""
+"""The progress of the projections' versions, read from the tables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from core import fold
 from core.event import Instant
 
 KIND_OF = {"measurement": "session"}
-"""The kind of stream that a machine folds, where the two have different names."""
+"""The kind of stream that a machine folds, if their names differ."""
 
 _HEAD = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1"
 _RECORDED = "SELECT recorded_at FROM events WHERE position = ?"
@@ -21,10 +21,10 @@ _UNREACHED = "SELECT min(opened) FROM streams WHERE kind = ? AND opened > ?"
 
 
 class VersionStatus(msgspec.Struct, kw_only=True):
-    """A version and how far it is. Instants in microseconds.
+    """A version and its progress. Instants in microseconds.
 
-    `waiting` counts the streams that are marked for it, `failed` those that its code could not fold; `oldest` is the
-    position of the oldest event that it has not folded, `oldest_at` when that was recorded. `own`: this code folds it.
+    `waiting` counts its marked streams, `failed` those that its code could not fold. `oldest` is the position of the
+    oldest event that it has not folded, `oldest_at` when that was recorded. `own`: this code folds it.
     """
 
     machine: str
@@ -45,7 +45,7 @@ class VersionStatus(msgspec.Struct, kw_only=True):
 
 
 class Status(msgspec.Struct, kw_only=True):
-    """The log's head, as the table has it, every version of every machine, and the services on record."""
+    """The log's head, every version of every machine, and the recorded services."""
 
     position: int
     recorded_at: Instant | None
@@ -54,13 +54,13 @@ class Status(msgspec.Struct, kw_only=True):
 
     @property
     def lag(self) -> int:
-        """By how many positions the versions that this code reads are behind the log."""
+        """The positions by which the versions that this code reads lag behind the log."""
         behind = [one.oldest for one in self.versions if one.own and one.oldest is not None]
         return max((self.position - oldest + 1 for oldest in behind), default=0)
 
 
 def status_of(cursor: Any, dialect: Dialect, machines: Mapping[str, fold.Kind]) -> Status:
-    """What `hookfold replay status` tells. `machines`: those of this code."""
+    """The content of `hookfold replay status`. `machines` are those of this code."""
     cursor.execute(_HEAD)
     position, recorded_at = cursor.fetchone() or (0, None)
     versions = all_versions(cursor)
@@ -92,7 +92,7 @@ def _told(cursor: Any, dialect: Dialect, one: Version, *, own: bool) -> VersionS
 
 
 def _oldest(cursor: Any, dialect: Dialect, one: Version) -> int | None:
-    """The oldest event that the version has not folded: a mark's, or that of the first stream not reached yet."""
+    """The oldest event that the version has not folded: that of a mark, or of the first stream not reached yet."""
     found = [oldest(cursor, dialect, one.version)]
     if one.status in {UNBUILT, BUILDING}:
         kind = KIND_OF.get(one.machine, one.machine)

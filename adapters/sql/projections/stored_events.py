@@ -1,4 +1,4 @@
-"""Reads stored events back into what the fold takes: from the raw body, never from an earlier reading."""
+"""Loads stored events for the fold. Each is read from its raw body again, never from an earlier reading."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -9,24 +9,24 @@ from adapters.sql.dialects.dialect import Dialect, Lookup, Row
 from core.event import Event, Note, Reading, Unreadable
 
 BodyReader = Callable[[str | None, bytes], Reading | Unreadable]
-"""(the event's documented type or None, raw body) -> what the body says."""
+"""(the event's documented type or None, raw body) -> the reading of the body."""
 
 _STREAM = (
     "SELECT position, key, type, received_at, verified_by FROM events "
     "WHERE source = ? AND opened = ? AND stream = ? AND position > ? ORDER BY position LIMIT ?"
 )
-"""Without the condition on the position SQLite walks the primary key, all events of the source."""
+"""Without the condition on the position, SQLite scans the primary key, which is all events of the source."""
 
 _ALL = 1 << 62
 
 _PIECE = 500
-"""Events that are in memory with their bodies."""
+"""The most events that are in memory with their bodies."""
 
 THERE = "p.body IS NOT NULL"
-"""Of payloads `p`: what was not erased."""
+"""The condition that payload `p` was not erased."""
 
 FOLDABLE = f"{THERE} AND NOT EXISTS (SELECT 1 FROM retractions r WHERE r.source = p.source AND r.position = p.position)"
-"""What a fold takes: neither erased nor retracted."""
+"""The condition that a fold takes the event: neither erased nor retracted."""
 
 _AT = Lookup(
     "t.position, t.key, t.type, t.received_at, t.verified_by", tables.events, ("source", "position"), unique=True
@@ -39,9 +39,9 @@ _BODIES = Lookup(
 def stream_rows(
     cursor: Any, dialect: Dialect, source: str, stream: str, opened: int, after: int = 0, limit: int = _ALL
 ) -> list[Row]:
-    """A stream's foldable events by position, as `to_event` takes them. `opened`: the position that first named it.
+    """The first `limit` foldable events of a stream after position `after`, by position, as `to_event` takes them.
 
-    Of those behind the position `after`, at most so many, the first ones.
+    `opened` is the position that first named the stream.
     """
     return _foldable(cursor, dialect, source, _events(cursor, dialect, (source, opened, stream, after, limit)))
 
@@ -49,7 +49,7 @@ def stream_rows(
 def stream_pieces(
     cursor: Any, dialect: Dialect, source: str, stream: str, opened: int, after: int = 0
 ) -> Iterator[list[Row]]:
-    """The same, so that not all of them are in memory at once."""
+    """The same in pieces, so that not all events are in memory at once."""
     while events := _events(cursor, dialect, (source, opened, stream, after, _PIECE)):
         yield _foldable(cursor, dialect, source, events)
         after = events[-1][0]
@@ -85,7 +85,7 @@ def to_event(
     *,
     read: BodyReader,
 ) -> Event:
-    """One stored event. A body that this code cannot read moves nothing and says so."""
+    """One stored event. A body that this code cannot read becomes an event that moves nothing, with a note."""
     reading = read(kind, body)
     if isinstance(reading, Unreadable):
         notes = (Note("undecodable", reading.reason),)

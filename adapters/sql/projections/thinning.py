@@ -1,4 +1,4 @@
-"""Thins prefixes of streams that only ever came in order: appends keep one at every hundredth event."""
+"""Thins the prefixes of streams whose events always came in order: appends store one at every hundredth event."""
 
 import msgspec
 
@@ -8,10 +8,10 @@ from adapters.sql.projections.refold import FORGET_PREFIX
 from core.prefixes import too_close
 
 MANY = 500
-"""A stream with fewer prefixes is left alone."""
+"""A stream with fewer prefixes is not thinned."""
 
 AT_ONCE = 128
-"""So many go in one turn."""
+"""Prefixes deleted in one transaction."""
 
 _OWN = "source = ? AND stream = ? AND fingerprint = ?"
 _NEXT = (
@@ -24,7 +24,7 @@ _FIRST = ("", "", "")
 
 
 class _Counted(msgspec.Struct):
-    """Of a state of any machine, how many events it has."""
+    """The number of events in a state of any machine."""
 
     events: int = msgspec.field(default=0, name="n")
 
@@ -33,7 +33,7 @@ _counted = msgspec.msgpack.Decoder(_Counted)
 
 
 class Thinning:
-    """Looks at one stream after the other, round and round. Every method raises Unavailable."""
+    """Visits one stream after another, in rotation. Every method raises Unavailable."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
@@ -41,7 +41,7 @@ class Thinning:
         self._last: Row = _FIRST
 
     def look(self) -> None:
-        """Thins the prefixes of the next stream that has any, where they are many."""
+        """Thins the prefixes of the next stream that has any, if they are many."""
         surplus = self._surplus()
         for start in range(0, len(surplus), AT_ONCE):
             with self._transactions.short_turn() as cursor:

@@ -1,7 +1,8 @@
-"""The versions of the projections: which code folded what, which one serves, and what a process has to do with each.
+"""The versions of the projections: which code folded each, which one serves, and what a process does with each.
 
-A process folds with the code that it has. It writes the rows of its own version once that is built, and marks the
-streams that it touches for every other one. Whatever changes here raises the epoch, by which all processes learn of it.
+A process folds with its own code. It writes the rows of its own version once that is built, and marks the streams that
+it touches as dirty for every other version. Every change here raises the epoch, which tells all processes to read the
+versions again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,7 +70,7 @@ class VersionMap(msgspec.Struct, frozen=True, gc=False):
     nothing_pending: bool
 
     def is_built(self) -> bool:
-        """Whether this code can read what it folded, of every machine."""
+        """Whether this code's versions of all machines are built."""
         return bool(self.machines) and all(own.built for own in self.machines.values())
 
     def versions(self) -> list[str]:
@@ -78,7 +79,7 @@ class VersionMap(msgspec.Struct, frozen=True, gc=False):
 
 
 def all_versions(cursor: Any) -> list[Version]:
-    """Every version, by machine, the oldest first."""
+    """Every version, by machine, oldest first."""
     cursor.execute(_ALL)
     return [Version(*row) for row in cursor.fetchall()]
 
@@ -90,14 +91,16 @@ def epoch(cursor: Any) -> str:
 
 
 def raise_epoch(cursor: Any, dialect: Dialect) -> str:
-    """Lets every process look at the versions again. Only under the append lock. Returns the new one."""
+    """Makes every process read the versions again; returns the new epoch. Only under the append lock."""
     raised = str(int(epoch(cursor)) + 1)
     cursor.execute(_RAISE.replace("?", dialect.mark), (raised,))
     return raised
 
 
 def own_version(versions: Iterable[Version], machine: str, fingerprint: str) -> Version | None:
-    """The version that this code reads and writes: of those that it folds, the one that serves, else the best built."""
+    """The version that this code reads and writes: among those with its fingerprint, the serving one, else the most
+    complete.
+    """
     mine = [one for one in versions if one.machine == machine and one.fingerprint == fingerprint]
     living = [one for one in mine if one.status in _PREFERRED]
     return min(reversed(living), key=lambda one: _PREFERRED.index(one.status), default=None)
@@ -109,9 +112,9 @@ def serving(versions: Iterable[Version], machine: str) -> Version | None:
 
 
 def register(cursor: Any, dialect: Dialect, machines: Mapping[str, Kind], now: Instant) -> list[Version]:
-    """Makes this code known to the database, under the append lock; every version.
+    """Registers this code's versions, under the append lock; returns every version.
 
-    The first version that a machine ever has serves at once: there is nothing to fold yet. Any other begins unbuilt.
+    A machine's first version ever serves at once, since there is nothing to fold yet. Any other begins unbuilt.
     """
     versions = all_versions(cursor)
     unknown = [kind for kind in machines.values() if own_version(versions, kind.name, kind.fingerprint) is None]
@@ -125,7 +128,7 @@ def register(cursor: Any, dialect: Dialect, machines: Mapping[str, Kind], now: I
 
 
 def new_version(versions: Iterable[Version], kind: Kind, status: str, now: Instant) -> Version:
-    """A version for this code under a name that no other has."""
+    """A version for this code under an unused name."""
     taken = {one.version for one in versions}
     names = [kind.fingerprint, *(f"{kind.fingerprint}-{number}" for number in range(2, len(taken) + 3))]
     name = next(name for name in names if name not in taken)
@@ -147,7 +150,7 @@ def update(cursor: Any, dialect: Dialect, version: Version, **changes: Any) -> N
 
 
 def switch(cursor: Any, dialect: Dialect, version: Version, status: str, now: Instant) -> None:
-    """Lets a built version serve in place of the one that does, or be ready to. Only under the append lock."""
+    """Makes a built version the serving one, or ready to serve. Only under the append lock."""
     if status == SERVING:
         before = serving(all_versions(cursor), version.machine)
         if before is not None:
@@ -168,7 +171,7 @@ def version_map(
 
 def _own(versions: Sequence[Version], kind: Kind) -> MachineVersions:
     mine = own_version(versions, kind.name, kind.fingerprint)
-    if mine is None:  # not registered yet; the machine's first version will serve at once
+    if mine is None:  # not registered yet: the machine's first version serves at once
         return MachineVersions(kind.fingerprint, built=not any(one.machine == kind.name for one in versions))
     living = [one for one in versions if one.machine == kind.name and one.status != DROPPING]
     others = tuple(one.version for one in living if one.version != mine.version)
