@@ -4,16 +4,23 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
-from threading import Thread
+from queue import Queue
+from threading import Event, Thread
 
 import pytest
 
-from tests.support.service import free_port
+from tests.support.logs import wms
+from tests.support.service import PATIENCE as START
+from tests.support.service import Answer, free_port, running
+from tests.support.sse import Stream
 
 PAGE = Path(__file__).parents[2] / "docs" / "proxy.md"
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
@@ -68,6 +75,47 @@ def test_who_follows_through_a_proxy_is_told_to_come_back_while_hookfold_is_away
 
     assert told == (200, "text/event-stream", b"retry: 2000\n\n")
     assert delivery.status == 502
+
+
+@pytest.mark.skipif(NGINX is None, reason="NOT TRIED: there is no nginx here; install Debian's package `nginx`")
+def test_who_follows_through_a_proxy_has_every_event_once_over_a_restart(sqlite_url: str, tmp_path: Path):
+    hookfold, followed, away = free_port(), Queue[int](), Event()
+    (tmp_path / "nginx").mkdir()
+    with nginx(tmp_path / "nginx", free_port(), hookfold, recipe=1) as port, ThreadPoolExecutor(1) as pool:
+        with running(sqlite_url, tmp_path / "service", port=hookfold) as service:
+            following = pool.submit(follow, port, 4, followed, away)
+            positions = [position_of(service.wms(wms("s", number))) for number in range(2)]
+            seen = [followed.get(timeout=START) for _ in positions]
+        assert away.wait(START)
+        with running(sqlite_url, tmp_path / "service", port=hookfold) as service:
+            positions += [position_of(service.wms(wms("s", number))) for number in range(2, 4)]
+            seen += [followed.get(timeout=START) for _ in range(2)]
+            following.result(START)
+
+    assert seen == positions
+    assert followed.empty()
+
+
+def follow(port: int, count: int, followed: Queue[int], away: Event) -> None:
+    """As an EventSource does, which takes any other answer than a stream for final; so does `Stream`.
+
+    `away`: a stream has ended in which nothing came.
+    """
+    last = None
+    while count:
+        before = count
+        with Stream(port, "?after=0", last) as stream:
+            for message in islice(stream.messages(), count):
+                last = message.id
+                followed.put(last)
+                count -= 1
+        if last and count == before:
+            away.set()
+            time.sleep(0.05)  # as it was told to, but for shorter
+
+
+def position_of(answer: Answer) -> int:
+    return int(answer.headers["hookfold-position"])
 
 
 def post(sender: HTTPConnection) -> bytes:

@@ -19,7 +19,6 @@ from tests.endurance.faults import Faults
 from tests.endurance.load import Load
 from tests.endurance.standing import Standing, mounts_of_our_own, standing, until
 from tests.endurance.verdict import verdict
-from tests.support.launcher import launcher
 
 KINDS = ("kill", "stop", "disk", "clock", "calls", "temporary")
 BETWEEN = 20
@@ -90,7 +89,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seconds, faults = asked.seconds or (math.inf if asked.faults else 60.0), asked.faults or math.inf
     sys.stdout.write(f"chaos: seed {asked.seed}\n")
     mounts_of_our_own()
-    launcher()  # now: what is started in the run of one database ends with it
     wrong: list[str] = []
     for database in asked.database or ["sqlite", "postgresql"]:
         wrong += Chaos(database, asked.seed, asked.kinds, seconds, faults).run()

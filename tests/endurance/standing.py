@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.support.handler import Handler, handler
+from tests.support.launcher import launcher
 from tests.support.postgres import SETTINGS, Postgres
 from tests.support.run import Run
 from tests.support.service import CONFIGURATION, Service, running
@@ -123,6 +124,7 @@ class Standing:
 def standing(database: str) -> Iterator[Standing]:
     """With a new database of that kind; nothing is left of both."""
     with Run() as run, ExitStack() as stack:
+        launcher.cache_clear()  # one of this run: whatever ends us, the janitor ends what it has forked
         disk = Disk(run.folder)
         stack.callback(disk.unmount)
         postgres = stack.enter_context(Postgres(settings=SETTINGS | DURABLE)) if database == "postgresql" else None

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,39 @@ with Run() as run, Postgres() as postgres:
     sys.stdout.flush()
     sys.stdin.read()
 """
+
+
+CHAOS = ["-m", "tests.endurance.chaos", "--database", "sqlite", "--faults", "1000", "--kinds", "kill"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the janitor finds processes in /proc")
+def test_nothing_is_left_of_chaos_whose_process_group_is_killed():
+    temporary = Path(tempfile.mkdtemp())  # a short name, and open to all, is taken for a run's place
+    temporary.chmod(0o711)
+    env = os.environ | {"TMPDIR": str(temporary)}
+    chaos = subprocess.Popen(
+        [sys.executable, *CHAOS], env=env, stdout=subprocess.PIPE, text=True, cwd=HOUSE, start_new_session=True
+    )
+    assert chaos.stdout
+    while "killed" not in chaos.stdout.readline():
+        assert chaos.poll() is None
+    assert _of(temporary)
+
+    os.killpg(chaos.pid, signal.SIGKILL)
+    chaos.communicate()  # ends with the last process that has its output: the janitors of both runs
+
+    assert _of(temporary) == []
+    temporary.rmdir()
+
+
+def _of(temporary: Path) -> list[str]:
+    """The processes that have a temporary directory below that one."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if b"TMPDIR=" + os.fsencode(temporary) in file.read_bytes():
+                found.append(file.parent.name)
+    return found
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Its standard input closes when the process of the run is gone, by SIGKILL too, w
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ def main(folder: Path) -> None:
     _end(list(_servers(folder)), signal.SIGQUIT)  # a server that is killed leaves its shared memory to the machine
     while left := list(_processes(folder)):
         _end(left, signal.SIGKILL)
+    while folder.is_mount() and _unmounted(folder):
+        """Another one may lie beneath it."""
     shutil.rmtree(folder)
 
 
@@ -28,11 +31,16 @@ def _servers(folder: Path) -> Iterator[int]:
 
 
 def _processes(folder: Path) -> Iterator[int]:
-    """Everything that was started in the run: it has the run's folder for its temporary directory."""
+    """Everything that was started in the run, or in one within it: its temporary directory is in the run's folder."""
+    named = b"TMPDIR=" + os.fsencode(folder)
     for file in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):  # it ended, or is somebody else's
-            if b"TMPDIR=" + os.fsencode(folder) in file.read_bytes().split(b"\0"):
+            if any(one == named or one.startswith(named + b"/") for one in file.read_bytes().split(b"\0")):
                 yield int(file.parent.name)
+
+
+def _unmounted(folder: Path) -> bool:
+    return subprocess.run(["umount", "--lazy", folder], check=False).returncode == 0
 
 
 def _end(processes: list[int], how: signal.Signals) -> None:

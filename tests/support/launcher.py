@@ -62,11 +62,15 @@ def launch(code: str, arguments: Sequence[str], env: Mapping[str, str], log: IO[
 
 @cache
 def launcher() -> socket.socket:
-    """To the process that forks, which is started now unless it is there; it ends with this one."""
+    """To the process that forks, which is started now unless it is there; it ends with this one.
+
+    It and what it forks have the temporary directory of its start for ever: by that a janitor finds them. What a
+    terminal tells this process group does not reach them: they are ended by whoever has started them.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         command = [sys.executable, "-m", "tests.support.launcher", str(theirs.fileno())]
-        process = subprocess.Popen(command, cwd=HOUSE, pass_fds=[theirs.fileno()])
+        process = subprocess.Popen(command, cwd=HOUSE, pass_fds=[theirs.fileno()], start_new_session=True)
     atexit.register(process.wait)
     atexit.register(ours.close)
     return ours
