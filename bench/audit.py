@@ -18,7 +18,7 @@ from bench.measure import interleaved, percentile, ratios, say
 from bench.results import Figure, rate
 from bench.sender import Sender
 from bench.servers import BY_DEFAULT, SIGNING_KEY, hookfold
-from core.merkle import includes
+from tests.support.merkle_proofs import includes
 
 BYTES_AT_MOST = 100
 PROOF_AT_MOST = 5.0

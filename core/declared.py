@@ -13,12 +13,9 @@ from core.fold import Step
 from core.machines.state import Kind
 from core.machines.table import On, Table
 
-Declared = dict[str, dict[str, list[list[str | None]]]]
-"""Region -> "state, trigger" -> the rows of that step, in order: [to, guard, marks, does, why]."""
-
 
 def declared(kind: Kind) -> dict[str, Any]:
-    """Name, fingerprint, revision and the steps of every region."""
+    """Name, fingerprint, revision, and by region and "state, trigger" the rows [to, guard, marks, does, why]."""
     steps = {table.name: _steps(table) for table in kind.tables}
     return {"machine": kind.name, "fingerprint": kind.fingerprint, "revision": kind.revision, "steps": steps}
 
@@ -46,7 +43,7 @@ def cause(kind: Kind, steps: Sequence[Step], types: Mapping[int, str], before: M
     here, there = declared(kind)["steps"], before.get("steps", {})
     for step in steps:
         kind_of_event = types[step.position]
-        table = next((one for one in kind.tables if kind_of_event in one.triggers), None)
+        table = kind.table_of(kind_of_event)
         if table is None:
             continue
         key = step_key(step.before.get(table.name) or step.before["state"], kind_of_event)

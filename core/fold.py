@@ -70,6 +70,11 @@ class Step(msgspec.Struct, gc=False):
     guards: dict[str, bool] = {}
 
 
+def in_region(regions: dict[str, str], region: str) -> str:
+    """The region's state before or after a step. A machine without regions has one unnamed state."""
+    return regions[region] if region in regions else regions["state"]
+
+
 def fold(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, onto: Any = None) -> Any:
     """Folds a set of one stream's events, in whatever order they come, into a `kind.State`.
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from core.derived import Deadline
 from core.event import SECOND, Instant
-from core.fold import Kind
+from core.fold import Kind, in_region
 from core.timeline import Happened
 
 _BEGINNINGS = {
@@ -54,12 +54,14 @@ def sentence(kind: Kind, facts: Facts) -> str:
 
 def _cause(region: str, chain: Sequence[Happened], state: str) -> str:
     """The last event that moved the region into the state, or else moved it at all."""
-    moved = [one for one in chain if _in(one.step.before, region) != _in(one.step.after, region)] or list(chain)
-    there = [one for one in moved if _in(one.step.after, region) == state] or moved
+    moved = [one for one in chain if in_region(one.step.before, region) != in_region(one.step.after, region)] or list(
+        chain
+    )
+    there = [one for one in moved if in_region(one.step.after, region) == state] or moved
     if not there:
         return "nothing came that moved it"
     cause, first = there[-1], chain[0]
-    told = f"{cause.event.type} {_at(cause)} while {_in(cause.step.before, region)}"
+    told = f"{cause.event.type} {_at(cause)} while {in_region(cause.step.before, region)}"
     began, ended = first.event.occurred_at, cause.event.occurred_at
     if cause is first or began is None or ended is None or ended < began:
         return told
@@ -93,11 +95,6 @@ def _any_of(words: Sequence[str]) -> str:
     if len(names) > _MOST_AWAITED:
         return f"{', '.join(names[:_MOST_AWAITED])} or others"
     return " or ".join(names)
-
-
-def _in(regions: dict[str, str], region: str) -> str:
-    """The region's state. A machine without regions has one unnamed state."""
-    return regions[region] if region in regions else regions["state"]
 
 
 def _at(one: Happened) -> str:

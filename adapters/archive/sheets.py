@@ -8,9 +8,10 @@ from typing import Any
 from adapters.archive.export import ExportProgress
 from adapters.sql import ExportedStream, ExportReader, Extent, Selection, Source, measurement_id, to_event
 from core.event import Anomaly, Event
-from core.fold import MACHINES, Kind, Measurement, Step, fold, trace
+from core.fold import MACHINES, Kind, Measurement, Step, fold, in_region, trace
 from core.ids import Ids
 from core.instants import text_of
+from core.words import uncomputed
 
 KINDS = ("session", "action", "device", "registration")
 
@@ -23,7 +24,6 @@ TIMELINES = (
     *("run", "measurement_id", "region", "from", "to", "rule", "reason", "anomalies", "signed"),
 )
 
-_DANGEROUS = frozenset("=+-@\t\r\n＝＋－＠")  # a spreadsheet may take the wide ones for the others
 CsvRow = Sequence[object]
 
 
@@ -127,21 +127,16 @@ def line_of(row: CsvRow) -> bytes:
 def _safe(cell: object) -> object:
     if isinstance(cell, bool):
         return "true" if cell else "false"
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in _DANGEROUS and cell else cell
+    return uncomputed(cell) if isinstance(cell, str) else cell
 
 
 def _step(machine: Kind, event: Event, step: Step) -> CsvRow:
-    region = next((table.name for table in machine.tables if event.type in table.triggers), machine.tables[0].name)
+    region = (machine.table_of(event.type) or machine.tables[0]).name
     return (
         *(event.position, event.type, event.sequence, text_of(event.occurred_at), text_of(event.received_at)),
-        *(step.run, step.measurement_id, region, _state(step.before, region), _state(step.after, region)),
+        *(step.run, step.measurement_id, region, in_region(step.before, region), in_region(step.after, region)),
         *(step.rule, step.reason, _anomalies(step.anomalies), event.signed),
     )
-
-
-def _state(regions: dict[str, str], region: str) -> str:
-    """A machine without regions has one state, under no name of its own."""
-    return regions[region] if region in regions else regions["state"]
 
 
 def _anomalies(found: Iterable[Anomaly], conflicts: Iterable[int] = ()) -> str:

@@ -241,6 +241,10 @@ class Kind:
         text = repr((self.name, self.revision, [table.text() for table in self.tables], shape))
         return sha256(text.encode()).hexdigest()[:16]
 
+    def table_of(self, trigger: str) -> Table | None:
+        """The table of the region that the trigger moves; None if no row lists it."""
+        return next((table for table in self.tables if trigger in table.triggers), None)
+
     def describe(self) -> dict[str, Any]:
         """For `GET /v1/machines`: name, fingerprint, and each region's states, initial state and transitions."""
         return {"name": self.name, "fingerprint": self.fingerprint, "regions": [t.describe() for t in self.tables]}

@@ -13,6 +13,7 @@ from adapters.sql.audit import tree
 from core import merkle
 from tests.support import rfc6962
 from tests.support.audited import SIGNING, Audited
+from tests.support.merkle_proofs import extends
 from tests.support.signed import holds, root_of
 
 
@@ -49,7 +50,7 @@ def test_checkpoints_of_a_growing_log_extend_each_other(audited: Audited):
             grown = audited.notary.consistency(first, second)
             assert grown.path == rfc6962.proof(first, audited.leaves()[:second])
             assert root_of(audited.notary.checkpoint_of(first) or "") == (first, grown.first_root)
-            assert merkle.extends(first, second, grown.first_root, grown.second_root, grown.path)
+            assert extends(first, second, grown.first_root, grown.second_root, grown.path)
     assert audited.verify().checkpoints == len(sizes)
 
 

@@ -9,7 +9,7 @@ import msgspec
 from flask import Response, request
 
 from adapters.http.presenters import shapes
-from core.words import counted
+from core.words import counted, uncomputed
 
 CSV, TEXT = "text/csv", "text/plain"
 _FORMATS = {"csv": CSV, "csv-bom": CSV, "text": TEXT}
@@ -21,9 +21,6 @@ _COLUMNS = (
     *("run", "measurement_id", "region", "from", "to", "before", "after", "rule", "reason", "guards", "anomalies"),
     *("snr", "result_sequence", "duplicates", "conflicts", "verified_by"),
 )
-_COMPUTED = tuple("=+-@\t\r\n＝＋－＠")
-"""A spreadsheet computes text that begins so; it may take the wide ones for the others."""
-
 _HEAD = ("position", "occurred", "received", "recorded", "after", "delay", "run", "seq", "event")
 _BEHIND = ("verified by", "remarks")
 _GAP = ("", "", "", "", "", "", "", "", "-- gap --")
@@ -62,8 +59,7 @@ def _cell(value: Any) -> Any:
     """Numbers stay numbers; text that a spreadsheet would compute is quoted."""
     if value is None or isinstance(value, int | float):
         return value
-    text = value if isinstance(value, str) else _joined(value)
-    return f"'{text}" if text.startswith(_COMPUTED) else text
+    return uncomputed(value if isinstance(value, str) else _joined(value))
 
 
 def _joined(value: Any) -> str:

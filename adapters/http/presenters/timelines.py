@@ -19,7 +19,7 @@ from adapters.sql import Arrival, Measured, Projected, Repeat, StreamPart, once,
 from core import prefixes
 from core.clocks import Clocks
 from core.event import Reading
-from core.fold import MACHINES, Kind
+from core.fold import MACHINES, Kind, in_region
 from core.instants import seconds, text_of, utc
 from core.timeline import Missing, TimelineEntry, timeline_part
 from core.timeline import timeline as entries_of
@@ -178,17 +178,17 @@ class Timeline:
         if isinstance(entry, Missing):
             return _empty("gap", entry.position, entry.run, entry.measurement_id, entry.words)
         step = entry.step
-        region = next((one.name for one in self._machine.tables if entry.event.type in one.triggers), None)
-        main = self._machine.tables[0].name
+        table = self._machine.table_of(entry.event.type)
+        region = (table or self._machine.tables[0]).name
         return self._happened(
             self._arrivals[entry.position],
             entry="event",
             after_s=seconds(entry.after),
             run=step.run,
             measurement_id=step.measurement_id,
-            region=region,
-            from_=_state(step.before, region or main),
-            to=_state(step.after, region or main),
+            region=table and table.name,
+            from_=in_region(step.before, region),
+            to=in_region(step.after, region),
             before=step.before,
             after=step.after,
             rule=step.rule,
@@ -251,8 +251,3 @@ def _empty(entry: Any, position: int, run: int, measurement_id: str | None, reas
     counts: dict[str, Any] = {"duplicates": 0, "conflicts": 0}
     place: dict[str, Any] = {"position": position, "run": run, "measurement_id": measurement_id, "reason": reason}
     return shapes.Step(entry=entry, **place, **nothing, **plain, **counts)
-
-
-def _state(regions: dict[str, str], region: str) -> str:
-    """A machine without regions has one state, under no name of its own."""
-    return regions[region] if region in regions else regions["state"]

@@ -7,9 +7,9 @@ import pytest
 
 from adapters.audit import CurrentKey, Notary
 from adapters.sql import Tree, open_engine
-from core.merkle import extends
 from tests.support.audited import SIGNING
 from tests.support.house import House, wms
+from tests.support.merkle_proofs import extends
 from tests.support.signed import holds, leads_to, root_of
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import merkle
-from tests.support import rfc6962
+from tests.support import merkle_proofs, rfc6962
 
 UP_TO = 130
 LEAVES = tuple(sha256(b"\x00%d" % number).digest() for number in range(3_000))
@@ -72,7 +72,7 @@ def test_every_inclusion_proof_up_to_130_leaves_is_that_of_the_rfc_and_holds():
             path = merkle.inclusion(index, size, hashes)
 
             assert path == rfc6962.path(index, LEAVES[:size])
-            assert merkle.includes(index, size, LEAVES[index], path, root)
+            assert merkle_proofs.includes(index, size, LEAVES[index], path, root)
             assert rfc6962.climb(index, size, LEAVES[index], path) == root
 
 
@@ -83,7 +83,7 @@ def test_every_consistency_proof_up_to_130_leaves_is_that_of_the_rfc_and_holds()
             path = merkle.consistency(first, second, hashes)
 
             assert path == rfc6962.proof(first, LEAVES[:second])
-            assert merkle.extends(first, second, roots[first], roots[second], path)
+            assert merkle_proofs.extends(first, second, roots[first], roots[second], path)
 
 
 def test_no_altered_inclusion_proof_holds():
@@ -100,7 +100,7 @@ def test_no_altered_inclusion_proof_holds():
                 *((index, size, LEAVES[index], _with(path, at), root) for at in range(len(path))),
                 *((index, size, LEAVES[index], path[:at] + path[at + 1 :], root) for at in range(len(path))),
             ]
-            assert not any(merkle.includes(*proof) for proof in wrong)
+            assert not any(merkle_proofs.includes(*proof) for proof in wrong)
 
 
 def test_no_altered_consistency_proof_holds():
@@ -119,16 +119,16 @@ def test_no_altered_consistency_proof_holds():
                 *((first, second, old, new, _with(path, at)) for at in range(len(path))),
                 *((first, second, old, new, path[:at] + path[at + 1 :]) for at in range(len(path))),
             ]
-            assert not any(merkle.extends(*proof) for proof in wrong)
+            assert not any(merkle_proofs.extends(*proof) for proof in wrong)
 
 
 def test_a_tree_extends_itself_without_any_proof():
     root = rfc6962.mth(LEAVES[:5])
 
     assert merkle.consistency(5, 5, hashes) == []
-    assert merkle.extends(5, 5, root, root, [])
-    assert not merkle.extends(5, 5, root, root, [root])
-    assert not merkle.extends(5, 5, root, altered(root), [])
+    assert merkle_proofs.extends(5, 5, root, root, [])
+    assert not merkle_proofs.extends(5, 5, root, root, [root])
+    assert not merkle_proofs.extends(5, 5, root, altered(root), [])
 
 
 @given(st.data())
@@ -142,8 +142,8 @@ def test_larger_trees_agree_too(data):
     growth = merkle.consistency(first, size, hashes)
 
     assert (path, growth) == (rfc6962.path(index, LEAVES[:size]), rfc6962.proof(first, LEAVES[:size]))
-    assert merkle.includes(index, size, LEAVES[index], path, root)
-    assert merkle.extends(first, size, rfc6962.mth(LEAVES[:first]), root, growth)
+    assert merkle_proofs.includes(index, size, LEAVES[index], path, root)
+    assert merkle_proofs.extends(first, size, rfc6962.mth(LEAVES[:first]), root, growth)
 
 
 @given(st.integers(0, 12).map(lambda level: 1 << level))
