@@ -1,13 +1,13 @@
-"""What a verification found."""
+"""The finding of a verification."""
 
 import msgspec
 
 
 class Discrepancy(msgspec.Struct, frozen=True):
-    """The first position that is wrong, or the first of those among which it is (`until`: the last of them).
+    """The first wrong position, or a range that contains it (`until`: its end).
 
-    `what`: event, payload, node, checkpoint, retraction, or log where something is missing or too much.
-    `end`: these positions are missing at the log's end, and everything before them is whole.
+    `what` is event, payload, node, checkpoint, retraction, or log if something is missing or surplus. `end`: these
+    positions are missing at the log's end, and everything before them is intact.
     """
 
     position: int

@@ -1,4 +1,4 @@
-"""Puts another key in force for the checkpoints of a log, in one transaction with the event that tells of it."""
+"""Rotates the key of a log's checkpoints, in one transaction with the event that records it."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ _KEEP = "INSERT INTO service (name, value) VALUES (?, ?)"
 
 
 class NotInForce(Exception):
-    """The key that is to be replaced is not the one that signs the log any more."""
+    """The key to be replaced no longer signs the log."""
 
 
 def rotate_key(engine: Engine, log: Log, recorder: Recorder, old: str, new: str, note: str) -> int:
-    """Puts the verifier key `new` in force in place of `old`, and `note` into the log; the position of the event.
+    """Replaces the verifier key `old` with `new` and appends `note` to the log; returns the event's position.
 
-    From that position on checkpoints are signed by the new key: nobody signs one meanwhile. Raises NotInForce where
-    `old` does not sign the log, Unavailable; nothing is changed then.
+    Checkpoints from that position on are signed with the new key, and no checkpoint is signed meanwhile. Raises
+    NotInForce if `old` does not sign the log, or Unavailable; nothing is changed then.
     """
     mark = dialect_of(engine).mark
 

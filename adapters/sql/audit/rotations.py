@@ -1,6 +1,6 @@
-"""How the key of a log's checkpoints was rotated: each time an event of the log's own tells of it.
+"""The rotations of the key that signs a log's checkpoints. One of the log's own events records each.
 
-What signs looks it up among the notes of the service, a row for each rotation; what verifies reads the log itself.
+Signers read them from the table `service`, a row per rotation; verifiers read the log itself.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,13 +14,13 @@ from adapters.sql.database.joins import WITH_PAYLOAD
 from adapters.sql.log.own_events import OWN
 
 LOG_KEY = "log_key"
-"""The fact that the verifier key in force stands under."""
+"""The name of the fact that holds the current verifier key."""
 
 ROTATED = "key_rotated"
-"""The type of the event that tells of it."""
+"""The type of the event that records a rotation."""
 
 PREFIX = f"{LOG_KEY}:"
-"""What the name of a rotation begins with among the notes of the service; the position of its event follows."""
+"""The prefix of a rotation's name in the table `service`. The position of its event follows."""
 
 _NOTED = text(f"SELECT name, value FROM service WHERE name LIKE '{PREFIX}%'")
 _RECORDED = text(
@@ -30,7 +30,7 @@ _RECORDED = text(
 
 
 class Rotation(NamedTuple):
-    """The position of the event that tells of it, and the note in which one key vouches for the next one."""
+    """The position of the recording event, and the note in which one key vouches for the next."""
 
     position: int
     note: str
@@ -46,18 +46,18 @@ _said = msgspec.json.Decoder(_Told)
 
 
 def noted_rotations(connection: Connection) -> list[Rotation]:
-    """Every rotation in the order of the log, as the service noted it. The notes bear signatures: verify them."""
+    """Every rotation in log order, from the table `service`. The notes are signed: verify them."""
     rows = connection.execute(_NOTED).all()
     return sorted(Rotation(int(name.removeprefix(PREFIX)), note) for name, note in rows)
 
 
 def recorded_rotations(connection: Connection) -> list[Rotation]:
-    """The same as the log's own events tell it; those of a log that was imported are of another key."""
+    """The same from the log's own events. Imported ones are left out, since they belong to another key."""
     return list(_told(connection.execute(_RECORDED, {"own": OWN, "rotated": ROTATED})))
 
 
 def _told(rows: Iterable[Any]) -> Iterator[Rotation]:
-    """Of each event that can be read: what is wrong with others, the verification of events finds."""
+    """The rotations of readable events. The verification of events finds the others."""
     for position, body in rows:
         if body is not None:
             with suppress(msgspec.MsgspecError, UnicodeDecodeError):

@@ -1,7 +1,8 @@
-"""The Merkle tree as it is stored: leaves stand in the events; 16 of them have a node, and 16 of those again.
+"""The stored Merkle tree. The events hold the leaves; a node covers 16 of them, the next node 16 of those, and so on.
 
-What lies between is at most 15 hashes away and worked out when asked for. Every level would cost ten times the room;
-with every eighth one a proof reads a thousand rows, and a forged event is told no closer than within 256.
+Nodes between the stored levels are computed on demand from at most 15 hashes. Storing every level would take ten times
+the space; with every eighth level, a proof would read a thousand rows and verification could locate a forged event only
+within 256.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,15 +23,15 @@ from core import merkle
 from core.merkle import Node
 
 STEP = 4
-"""Levels between two that are stored."""
+"""The distance between two stored levels."""
 
 WIDTH = 1 << STEP
 
 _BLOCKS_AT_A_TIME = 256
-"""Nodes of the lowest level that are made before they are stored together."""
+"""Nodes of the lowest level that are computed and stored together."""
 
 _MOST_ARMS = 100
-"""Ranges of tiles in one statement: SQLite takes 500 terms."""
+"""The most ranges of tiles in one statement: SQLite takes 500 terms."""
 
 _SEALED = select(func.coalesce(func.max(nodes.c.place) + 1, 0)).where(nodes.c.level == bindparam("level"))
 _NEWEST = select(checkpoints).order_by(checkpoints.c.number.desc()).limit(1)
@@ -43,7 +44,7 @@ _REMEMBER = text(
 T = TypeVar("T")
 
 Make = Callable[["TreeView", "StoredCheckpoint | None", int, merkle.Hashes], str]
-"""(what is stored, the newest checkpoint, the log's size, its nodes) -> the next checkpoint, signed."""
+"""(the stored tree, the newest checkpoint, the log's size, its nodes) -> the next checkpoint, signed."""
 
 
 class StoredCheckpoint(NamedTuple):
@@ -55,7 +56,7 @@ class StoredCheckpoint(NamedTuple):
 
 
 class MissingEvent(Exception):
-    """An event that should be in the log is not: nothing behind it can be proven."""
+    """An event is missing from the log, so nothing after it can be proven."""
 
     def __init__(self, position: int) -> None:
         super().__init__(f"the log has no event at position {position}")
@@ -63,27 +64,27 @@ class MissingEvent(Exception):
 
 
 class Tree:
-    """The tree of one log. Any thread may call; every method raises Unavailable while the database is away."""
+    """The tree of one log. Thread-safe. Every method raises Unavailable while the database is away."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.read_only = is_read_only(engine)
 
     def head(self) -> int:
-        """The log's last position, which is its number of leaves."""
+        """The log's last position, which is the number of leaves."""
         with self._reading() as connection:
             return int(connection.execute(HEAD).scalar_one())
 
     @contextmanager
     def look(self) -> Iterator["TreeView"]:
-        """What is stored of the tree, as long as the block lasts."""
+        """A view of the stored tree for the block."""
         with self._reading() as connection:
             yield TreeView(connection)
 
     def seal(self) -> int:
-        """Appends the nodes that the log completed since; their number of the lowest level. Raises MissingEvent.
+        """Appends the nodes that the log has completed; returns the number of the lowest level. Raises MissingEvent.
 
-        They are worked out before the turn: on SQLite, nobody else can write meanwhile.
+        Computes them before the write transaction, which on SQLite blocks all other writers.
         """
         made = 0
         while True:
@@ -97,9 +98,9 @@ class Tree:
                 return made
 
     def checkpoint(self, make: Make) -> StoredCheckpoint | None:
-        """Appends a checkpoint of the whole log, unless the newest one is that; None for an empty log.
+        """Appends a checkpoint of the whole log unless it exists; None for an empty log.
 
-        Where nothing may be written: the newest one. Raises MissingEvent.
+        On a read-only database, returns the newest one. Raises MissingEvent.
         """
         if self.read_only:
             with self.look() as view:
@@ -120,7 +121,7 @@ class Tree:
 
     @contextmanager
     def _turn(self) -> Iterator[Connection]:
-        """The transaction of the only one who seals."""
+        """The transaction that seals, under the sealing lock."""
         with our_errors(), writing(self._engine) as connection:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(SEALING)
@@ -128,7 +129,7 @@ class Tree:
 
 
 class TreeView:
-    """The log, its checkpoints and its nodes over one connection."""
+    """The log, its checkpoints and its nodes, read over one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -146,11 +147,11 @@ class TreeView:
         return _stored(self._connection, select(checkpoints).where(checkpoints.c.size == size))
 
     def rotations(self) -> list[Rotation]:
-        """How the key that signs was rotated."""
+        """The rotations of the signing key."""
         return noted_rotations(self._connection)
 
     def prove(self, work: Callable[[merkle.Hashes], T]) -> T:
-        """What `work` makes of the tree's nodes. It is run twice: first to learn which ones it needs."""
+        """The result of `work` on the tree's nodes. Runs `work` twice: first to find out which nodes it needs."""
         tiles, wanted = Tiles(self._connection), set[Node]()
 
         def note(node: Node) -> bytes:
@@ -163,14 +164,14 @@ class TreeView:
 
 
 class Tiles:
-    """The hash of any complete node, from what is stored. A node that is not sealed yet is worked out from below."""
+    """Gives the hash of any complete node from the stored ones. A node that is not sealed is computed from below."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._tiles: dict[Node, list[bytes]] = {}
 
     def __call__(self, node: Node) -> bytes:
-        """Raises MissingEvent where an event beneath is missing."""
+        """Raises MissingEvent if an event beneath is missing."""
         level, place = node
         above = level % STEP
         first = place << above
@@ -191,13 +192,13 @@ class Tiles:
         return merkle.fold([self._at(level - STEP, place * WIDTH + offset) for offset in range(WIDTH)])
 
     def _tile(self, level: int, number: int) -> list[bytes]:
-        """Up to 16 neighbours of a stored level."""
+        """Up to 16 adjacent nodes of a stored level."""
         if (level, number) not in self._tiles:
             self._read([(level, number, number + 1)])
         return self._tiles[level, number]
 
     def _read(self, ranges: Sequence[tuple[int, int, int]]) -> None:
-        """Ranges of tiles: (level, from, up to)."""
+        """Reads ranges of tiles: (level, from, up to)."""
         for level, start, end in ranges:
             self._tiles |= {(level, number): [] for number in range(start, end)}
         for first in range(0, len(ranges), _MOST_ARMS):
@@ -210,13 +211,13 @@ class Tiles:
         ]
         for level, place, value in sorted(map(tuple, self._connection.exec_driver_sql(" UNION ALL ".join(arms)))):
             tile = self._tiles[level, place // WIDTH]
-            if len(tile) == place % WIDTH:  # behind a hole, or a second event at one position, nothing is to be trusted
+            if len(tile) == place % WIDTH:  # nothing after a gap, or a second event at one position, can be trusted
                 tile.append(bytes(value))
 
 
 _LEAVES = "SELECT {0} AS level, position - 1 AS place, leaf FROM events WHERE position > {1} AND position <= {2}"
 _NODES = "SELECT level, place, hash FROM nodes WHERE level = {0} AND place >= {1} AND place < {2}"
-"""Numbers only, and ours: as constants they tell PostgreSQL how few rows there will be."""
+"""The values are numbers of ours. As constants they show PostgreSQL how few rows there will be."""
 
 
 def _arm(level: int, start: int, end: int) -> str:
@@ -225,7 +226,7 @@ def _arm(level: int, start: int, end: int) -> str:
 
 
 class _New(NamedTuple):
-    """Nodes that are not stored yet: `number` of the lowest level behind the first `sealed`, and those above."""
+    """Nodes that are not stored yet: `number` of the lowest level after the first `sealed`, and those above."""
 
     sealed: int
     number: int
@@ -233,7 +234,7 @@ class _New(NamedTuple):
 
 
 def _complete(connection: Connection, most: int) -> _New:
-    """At most so many nodes of the lowest stored level that the log completed, and those above that they complete."""
+    """At most `most` new nodes of the lowest stored level, and those above that they complete."""
     sealed = _count(connection, STEP)
     end = min(int(connection.execute(HEAD).scalar_one()) // WIDTH, sealed + most)
     rows: list[Row] = []
@@ -246,7 +247,7 @@ def _complete(connection: Connection, most: int) -> _New:
 
 
 def _next_level(connection: Connection, level: int, start: int, made: list[bytes]) -> tuple[int, int, list[bytes]]:
-    """The level above, its first node that is not stored, and the hashes beneath all that can be by now."""
+    """The next stored level, its first missing node, and the hashes beneath the nodes that can be computed now."""
     above = _count(connection, level + STEP)
     before = _run(connection, level, above * WIDTH, start)
     whole = (start + len(made)) // WIDTH * WIDTH - above * WIDTH
@@ -254,7 +255,7 @@ def _next_level(connection: Connection, level: int, start: int, made: list[bytes
 
 
 def _keep(connection: Connection, new: _New) -> int:
-    """Stores them, unless somebody else was first; how many of the lowest level."""
+    """Stores the nodes unless another process was first; returns how many of the lowest level."""
     if not new.rows or _count(connection, STEP) != new.sealed:
         return 0
     dialect_of(connection.engine).insert(connection.connection.cursor(), _INSERT, new.rows)
@@ -262,12 +263,12 @@ def _keep(connection: Connection, new: _New) -> int:
 
 
 def _count(connection: Connection, level: int) -> int:
-    """How many nodes of a level are stored."""
+    """The number of stored nodes of a level."""
     return int(connection.execute(_SEALED, {"level": level}).scalar_one())
 
 
 def _run(connection: Connection, level: int, start: int, end: int) -> list[bytes]:
-    """The hashes of a level from `start` up to `end`. Raises MissingEvent where one is missing."""
+    """The hashes of a level from `start` up to `end`. Raises MissingEvent if one is missing."""
     found = connection.exec_driver_sql(_arm(level, start, end)).all()
     for place, row in zip(range(start, end), found, strict=False):
         if row[1] != place:

@@ -1,7 +1,8 @@
-"""Recomputes the log from payload to checkpoint, and names the first position that is not as it was recorded.
+"""Recomputes the log from payloads to checkpoints, and names the first position that was altered.
 
-It stops there: everything behind rests on it. An event that was altered together with its leaf hash shows only in what
-was made of it, so such a finding is a range: behind the last checkpoint that still fits, up to what no longer does.
+It stops there, because everything after it depends on it. An event that was altered together with its leaf hash shows
+only in the nodes and checkpoints above it. Then the finding is a range: from the last checkpoint that matches to the
+first that does not.
 """
 
 from collections import deque
@@ -23,19 +24,19 @@ from core.note import Checkpoint
 from core.words import counted
 
 CHUNK = 4_096
-"""Positions read at once."""
+"""Positions per statement."""
 
 Trust = Callable[[str], Checkpoint]
-"""Opens a signed note of this log's key. Raises ValueError for any other text."""
+"""Verifies a signed note of this log's key. Raises ValueError for any other text."""
 
 VerifyProgress = Callable[[int, int], None]
-"""(positions done, positions in all), between two reads."""
+"""Called with (positions done, positions in all) after each chunk."""
 
 
 class Verified(msgspec.Struct, frozen=True):
-    """What was verified, up to `size` or to what is wrong. `wrong` null: all of it is as it was recorded.
+    """The result of a verification up to `size`. `wrong` is null if nothing was altered.
 
-    `root`: over the leaves that were verified. `unchecked`: unknown types whose source is no longer configured.
+    `root` covers the verified leaves. `unchecked` counts unknown types whose source is no longer configured.
     """
 
     wrong: Discrepancy | None
@@ -54,9 +55,10 @@ def recompute(
     readers: Mapping[str, BodyReader],
     progress: VerifyProgress = lambda _done, _all: None,
 ) -> Verified:
-    """Verifies the log as it is now. `kept`: checkpoints from elsewhere, which the log has to be an extension of.
+    """Verifies the log as it is now, without what is appended meanwhile.
 
-    `readers`: how the bodies of each configured source are read. What is appended meanwhile is left for the next time.
+    The log must extend the `kept` checkpoints, which were stored elsewhere. `readers` read the bodies of each
+    configured source.
     """
     walk = _Walk(connection, trust, kept, readers)
     try:
@@ -89,7 +91,7 @@ _FOREIGN_PAYLOADS = text(
 
 
 class _Walk:
-    """One pass over the log. `agreed`: the last position that a signature was found to cover as it is."""
+    """One pass over the log. `agreed` is the last position that a valid signature covers unaltered."""
 
     def __init__(
         self, connection: Connection, trust: Trust, kept: Sequence[Checkpoint], readers: Mapping[str, BodyReader]
@@ -110,14 +112,14 @@ class _Walk:
         return Verified(wrong, tree.size, tree.root(), self._checkpoints, self._nodes, *counted)
 
     def chunks(self) -> Iterator[int]:
-        """Walks the log; gives the number of positions done after every chunk. Raises Found."""
+        """Verifies the log; yields the number of positions done after every chunk. Raises DiscrepancyFound."""
         for after in range(0, self.head, CHUNK):
             end = min(after + CHUNK, self.head)
             self._walk(after, end)
             yield end
 
     def check_the_rest(self) -> None:
-        """What no position of the log led to. Raises Found."""
+        """Checks what no position of the log led to. Raises DiscrepancyFound."""
         self._check_later_checkpoints()
         self._check_count()
         self._check_foreign_rows()
@@ -141,7 +143,7 @@ class _Walk:
                 self._check_kept(kept.popleft())
             if not position & lowest:
                 self._check_nodes(position, stored)
-        for late in notes:  # numbered behind a larger one
+        for late in notes:  # with a number after a larger checkpoint's
             self._check_checkpoint(StoredCheckpoint(*late))
 
     def _stored_nodes(self, level: int, after: int, end: int) -> dict[int, bytes]:
@@ -193,7 +195,9 @@ class _Walk:
             raise DiscrepancyFound(self._agreed + 1, "log", why, until=checkpoint.size)
 
     def _check_later_checkpoints(self) -> None:
-        """Those made meanwhile are left for the next time; what they cover has to be there."""
+        """Checks only that the events exist which checkpoints made meanwhile cover; the next verification checks the
+        rest.
+        """
         head, number, last = int(self._connection.execute(HEAD).scalar_one()), self._checkpoints, self._agreed
         for row in self._connection.execute(_NEWER, {"number": number + 1}).all():
             stored, number = StoredCheckpoint(*row), number + 1
@@ -206,7 +210,7 @@ class _Walk:
             last = stored.size
 
     def _check_count(self) -> None:
-        """The newest checkpoint is remembered beside them all: without that, it could be gone and not be missed."""
+        """Compares with the separately stored newest checkpoint: otherwise its deletion would go unnoticed."""
         count, number, size, remembered = self._connection.execute(_COUNTED).one()
         if count != number or remembered != (f"{number} {size}" if number else None):
             told = f"{remembered or 'none'} is remembered as the newest, and {count} are there"
@@ -235,5 +239,5 @@ class _Walk:
 
 
 def _levels(end: int) -> range:
-    """The stored levels of a tree of so many leaves."""
+    """The stored levels of a tree with `end` leaves."""
     return range(STEP, end.bit_length(), STEP)

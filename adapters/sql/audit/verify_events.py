@@ -1,4 +1,4 @@
-"""Verifies events one by one: the leaf is recomputed from every column and from the payload."""
+"""Verifies events one by one: recomputes each leaf from the event's columns and payload."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -27,9 +27,9 @@ _ROWS = (
 
 
 class Events:
-    """Gives the leaves of the log in order, each found to be right.
+    """Yields the verified leaves of the log in order.
 
-    `erased`: events whose payload is gone. `unchecked`: unknown types of sources that `readers` does not know.
+    `erased` counts events without payload, `unchecked` unknown types of sources without a reader.
     """
 
     def __init__(self, connection: Connection, readers: Mapping[str, BodyReader]) -> None:
@@ -39,7 +39,7 @@ class Events:
         self.unchecked = 0
 
     def leaves(self, after: int, end: int) -> Iterator[tuple[int, bytes]]:
-        """(position, leaf) of every position behind `after` up to `end`. Raises Found."""
+        """(position, leaf) of every position after `after` up to `end`. Raises DiscrepancyFound."""
         expected = after + 1
         for row in self._rows(after, end):
             if row[_POSITION] != expected:
@@ -57,10 +57,10 @@ class Events:
             raise
 
     def _find_unreadable(self, after: int, end: int) -> None:
-        """A value that the driver cannot even read is found by reading the events one by one."""
+        """Finds a value that the driver cannot read by reading the events one by one."""
         if self._connection.dialect.name == "postgresql":
             self._connection.rollback()
-        self._connection.execute(HEAD)  # raises where it is the database that is away
+        self._connection.execute(HEAD)  # raises if the database is away
         for position in range(after + 1, end + 1):
             try:
                 self._connection.execute(_ROWS, {"after": position - 1, "end": position}).all()
@@ -84,7 +84,7 @@ class Events:
         try:
             covered = commitment(salt, unpack(headers), body, origin) if sealed is None else sealed
             recomputed = _leaf_of(columns, covered)
-        except Exception as error:  # a value of another type than was ever written, whatever that raises
+        except Exception as error:  # a value of a type that was never written; the exception may be any
             raise DiscrepancyFound(
                 position, "event", f"it holds what was never written: {type(error).__name__}"
             ) from error
@@ -97,13 +97,13 @@ class Events:
         return recomputed
 
     def _check_erased(self, position: int, sealed: bytes | None, rest: Sequence[bytes | None]) -> None:
-        """Of an erased payload nothing stays but what the leaf covers."""
+        """Checks that nothing of an erased payload remains but what the leaf covers."""
         self.erased += 1
         if sealed is None or any(value is not None for value in rest):
             raise DiscrepancyFound(position, "payload", "it is neither there as a whole nor erased as a whole")
 
     def _check_type(self, position: int, columns: Sequence[Any], kind: str | None, body: bytes | None) -> None:
-        """An unknown type stands beside the event and not in the leaf: it has to be what the body says."""
+        """Checks that an unknown type, which the leaf does not cover, is the one in the body."""
         read = self._readers.get(columns[_SOURCE])
         if columns[_READING] != "unknown_type":
             raise DiscrepancyFound(position, "payload", "it has a type of its own, which only an unknown type has")

@@ -1,4 +1,4 @@
-"""Verifies that an event of ours tells of every event that the fold skips, and that it skips every one so told of."""
+"""Verifies that the fold skips exactly those events whose retraction is recorded by an event of ours."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -32,9 +32,9 @@ _said = msgspec.json.Decoder(_Told)
 
 
 def check_retractions(connection: Connection, head: int) -> None:
-    """Raises Found for the first event that is skipped and not told of, or the other way round.
+    """Raises DiscrepancyFound for the first event that is skipped without such a record, or the other way round.
 
-    Where an import left out what told of a retraction, its placeholder says nothing, and the retraction stands.
+    If an import left the record out, there is only a placeholder, and the retraction is accepted.
     """
     asked = {"own": OWN, "head": head}
     told = dict(_told(connection.execute(_TELLING, asked).all()))
@@ -58,7 +58,7 @@ def _unskipped(skipped: dict[int, Any], told: dict[int, int | None]) -> Iterator
 
 
 def _told(rows: Sequence[Any]) -> Iterator[tuple[int, int | None]]:
-    """(position, what it retracts; None for a placeholder) of each event that can be read: others tell nothing."""
+    """(position, retracted position or None for a placeholder) of each readable event."""
     for at, kind, body in rows:
         if kind == "left_out":
             yield at, None

@@ -14,12 +14,12 @@ from core.headers import to_lines
 from core.leaf import Columns, leaf
 
 OTHERS = 10
-"""Bodies of conflicts that are kept for one event: the first ones. What comes beyond them is counted."""
+"""The most conflicting bodies that are stored for one event, the first ones. Further ones are counted."""
 
 
 class Known(NamedTuple):
-    """What the log has: the position that holds each (source, key), and by (source, position) the event's body, the
-    bodies of conflicts with it that are on record, and when it and its repetitions arrived.
+    """What the log has: the position that holds each (source, key); and by (source, position) the event's body, the
+    recorded bodies of conflicts with it, and when it and its repetitions arrived.
     """
 
     holders: dict[Row, int]
@@ -32,7 +32,9 @@ NOTHING_KNOWN = Known({}, lambda _: {}, lambda _: (), lambda _: set())
 
 
 class Batch:
-    """A batch under the append lock. `position`, `recorded_at`: first the log's last event, then the batch's."""
+    """A batch under the append lock. `position` and `recorded_at` begin as the last event's and end as the batch's
+    last.
+    """
 
     def __init__(self, position: int, recorded_at: Instant, clock: Callable[[], Instant]) -> None:
         self.position = position
@@ -77,7 +79,7 @@ class Batch:
     def _look_up_others(
         self, entries: Sequence[Entry], keys: Sequence[bytes], known: Known, bodies: dict[Row, bytes | None]
     ) -> None:
-        """Finds the conflicts on record of the events that conflicts of this batch hit."""
+        """Loads the recorded conflicts of the events that this batch conflicts with."""
         hit = {
             (entry.source, at)
             for entry, key in zip(entries, keys, strict=True)
@@ -87,7 +89,7 @@ class Batch:
             self._others[where].add(body)
 
     def _seen_before(self, entry: Entry, sealed: Sealed, at: int, body: bytes | None) -> None:
-        """A duplicate if the body is the same, else a conflict. A conflict that is on record is counted."""
+        """Records a duplicate if the body is the same, else a conflict. A known conflict is only counted."""
         verdict = "duplicate" if _same(entry, body) else "conflict"
         self.receipts.append(Receipt(verdict, at))
         if verdict == "conflict":
@@ -100,7 +102,7 @@ class Batch:
         self.deliveries.append((entry.source, verdict, at, row))
 
     def _keeps(self, entry: Entry, at: int) -> bool:
-        """Whether a conflict goes on record: its body is not there yet, and few others of its event are."""
+        """Whether to record a conflict: its body is new, and its event has few others."""
         others = self._others[entry.source, at]
         keeps = entry.body not in others and len(others) < OTHERS
         if keeps:
@@ -113,7 +115,7 @@ class Batch:
             self.deliveries.append((rejection.source, "rejected", None, _rejected(rejection, self.recorded_at)))
 
     def largely_rejected(self, size: int) -> list[str]:
-        """The sources of rejections whose kept bodies are larger than that."""
+        """The sources of rejections with a stored body larger than `size`."""
         rejected = ((source, row[-1]) for source, verdict, _, row in self.deliveries if verdict == "rejected")
         return sorted({source for source, body in rejected if body is not None and len(body) > size})
 
@@ -123,7 +125,7 @@ class Batch:
         return [event for event, _ in rows], [payload for _, payload in rows]
 
     def relay_rows(self) -> list[Row]:
-        """Rows of `relays`: what of the new events is to be delivered, at once. The order holds within a stream."""
+        """Rows of `relays`: the new events to deliver, due at once. Order is preserved within a stream."""
         return [
             (one.entry.source, one.position, one.stream or str(one.position), one.entry.relay, self._now)
             for one in self.new
@@ -144,16 +146,16 @@ class Batch:
 
 
 def _arrived(entries: Sequence[Entry], keys: Sequence[bytes], known: Known) -> set[Row]:
-    """Source, position and arrival of what the log has under the keys of those that were spooled."""
+    """(source, position, arrival) of what the log has under the keys of spooled entries."""
     spooled = [(one.source, key) for one, key in zip(entries, keys, strict=True) if one.spooled]
     held = sorted({(source, known.holders[source, key]) for source, key in spooled if (source, key) in known.holders})
     return known.arrivals(held) if held else set()
 
 
 def _same(entry: Entry, body: bytes | None) -> bool:
-    """Whether an entry says what the event that holds its key says.
+    """Whether an entry has the same body as the event that holds its key.
 
-    An erased body has nothing to compare with, and Hookfold's own events of one key are equal.
+    An erased body counts as the same, since it cannot be compared. So do Hookfold's own events with the same key.
     """
     return body is None or entry.body == body or entry.source == OWN
 

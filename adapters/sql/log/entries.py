@@ -1,4 +1,4 @@
-"""What goes into the log and what comes back."""
+"""The inputs and results of an append."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from core.event import Headers, Instant, Reading, Unreadable
 
 
 class Sealed(msgspec.Struct, gc=False, array_like=True):
-    """The key's hash, the headers as they are stored, the salt and the commitment under it (`log/seal.py`)."""
+    """The key's hash, the headers as stored, the salt and the commitment under it (`log/seal.py`)."""
 
     key: bytes
     headers: bytes
@@ -15,12 +15,12 @@ class Sealed(msgspec.Struct, gc=False, array_like=True):
 
 
 class Entry(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):
-    """An authentic delivery. `identity` is its idempotency key's bytes; `verified_by` is None where unsigned.
+    """An authentic delivery. `identity` is the idempotency key's bytes; `verified_by` is None if it is unsigned.
 
-    `keyed_by_body` tells that whoever has the identity has the body: the key may then begin with the time in it.
-    A process that does not write itself seals its entries, to take that from the writer. `relay`: what follows the URL
-    of the handler that a new event is to be delivered to; None where it is for nobody. `spooled`: it waited elsewhere
-    for the log, and may have come before: where the log has a delivery of the same key and arrival, it is that one.
+    `keyed_by_body`: the identity is derived from the body, so the key may begin with its time. A serving process sets
+    `sealed` to spare the writer that work. `relay` is the suffix of the handler's URL if a new event is to be
+    delivered, else None. `spooled`: it may already be in the log; a delivery with the same key and arrival is the same
+    one.
     """
 
     source: str
@@ -37,7 +37,7 @@ class Entry(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a
 
 
 class Rejection(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):
-    """A delivery that stays outside of the log: what it was answered, and why. `size` is that of the whole body."""
+    """A delivery that was refused: its answer and the reason. `size` is that of the whole body."""
 
     source: str
     received_at: Instant
@@ -50,13 +50,13 @@ class Rejection(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="
 
 
 class Probe(msgspec.Struct, gc=False, array_like=True, tag=True, tag_field="is_a"):
-    """Asks whether the log can commit now: a write of its own goes through, and leaves everything as it is."""
+    """Tests whether the log can commit, by a write that changes nothing."""
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, tag_field="is_a"):
-    """What a committed delivery turned out to be. `position` is that of the event that holds the key; 0: rejected.
+    """The verdict on a committed delivery. `position` is that of the event that holds the key; 0 if it was rejected.
 
-    `raw`: what was read could not be stored, so it was recorded as `undecodable`.
+    `raw`: the reading could not be stored, so the event was recorded as `undecodable`.
     """
 
     verdict: str

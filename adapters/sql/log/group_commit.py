@@ -1,4 +1,4 @@
-"""Group commit for threads: whoever gets the turn commits for all who wait."""
+"""Group commit for threads: the lock holder commits for all waiting threads."""
 
 from collections.abc import Callable, Sequence
 from threading import Lock
@@ -10,7 +10,7 @@ from adapters.sql.log.entries import Receipt
 from adapters.sql.log.writer import AppendItem, AppendOutcome
 
 PATIENCE = 8.0
-"""Seconds; senders give up after 10 and more."""
+"""Seconds. Senders give up after 10 or more."""
 
 
 class _Slot:
@@ -22,10 +22,10 @@ class _Slot:
 
 
 class GroupCommit:
-    """Deliveries that arrive together share one transaction. `log_commit` is that of a log.
+    """Commits deliveries that arrive together in one transaction, with a log's `log_commit`.
 
-    Who has not had the turn within `patience` seconds is told that the outcome is unknown: a sender tries again, and is
-    known by its key. The one that has the turn waits as long as the database's own deadlines say.
+    A thread that does not get the lock within `patience` seconds raises Unavailable with an unknown outcome: the sender
+    retries, and the key identifies the delivery. The lock holder waits as long as the database's own timeouts allow.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class GroupCommit:
         self._turn = Lock()
 
     def append(self, item: AppendItem) -> Receipt:
-        """Hands in a delivery and returns after its commit; any thread may call. Raises Unavailable."""
+        """Appends a delivery and returns after its commit. Thread-safe. Raises Unavailable."""
         slot = _Slot(item)
         with self._queue:
             self._waiting.append(slot)
@@ -60,7 +60,7 @@ class GroupCommit:
         raise Unavailable("the commit before this one does not end in time")
 
     def _take(self) -> list[_Slot]:
-        """Those that wait, from the first on, as far as they fit; later ones are appended behind them and stay."""
+        """Takes as many waiting slots as fit in a batch, the oldest first."""
         with self._queue:
             batch = self._waiting[: batch_length(slot.item for slot in self._waiting)]
             del self._waiting[: len(batch)]

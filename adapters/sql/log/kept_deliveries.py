@@ -1,4 +1,4 @@
-"""What stays on record of deliveries that made no event: the newest of each source. The others are counted."""
+"""Limits the record of deliveries that made no event to the newest of each source. Older ones are counted."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,14 +9,14 @@ from adapters.sql.log.batch import Batch
 from adapters.sql.log.delivery_numbers import LAST_DELIVERY
 
 KEPT_DELIVERIES = 1_000
-"""Deliveries of one verdict on record, each per source: the newest ones. Older ones are counted, duplicates and
+"""The most recorded deliveries per source and verdict, the newest ones. Older ones are counted: duplicates and
 conflicts by event, rejections by reason."""
 
 KEPT_BYTES = 16 * 2**20
-"""Of rejected bodies, for each source: the newest ones are whole, as far as they fit. Of conflicts, the newest ones
-that fit stay."""
+"""The bytes of complete rejected bodies per source, the newest ones. The same limit applies to conflicts, of which the
+newest remain."""
 CUT_BODY = 4_096
-"""What is left of older rejected bodies."""
+"""The bytes that remain of older rejected bodies."""
 
 DELIVERIES = Insert(tables.deliveries)
 
@@ -62,7 +62,8 @@ _ADD_CONFLICTS = (
     f"{_further('head', '>')}, {_further('recorded_at', '>')}, "
     f"{_further('first_head', '<')}, {_further('first_recorded_at', '<')}"
 )
-"""A repetition is counted while the first delivery of its body stays, so what is counted later may be older."""
+"""A repetition is counted while the first delivery of its body is still recorded, so later counts may be of older
+deliveries."""
 _REPEATED = Insert(tables.conflicts, _ADD_CONFLICTS)
 _PRUNED_CONFLICTS = (
     "INSERT INTO conflicts (source, position, times, head, recorded_at, first_head, first_recorded_at) "
@@ -75,13 +76,13 @@ _UNLESS_COUNTED = {"conflict": f"{_PRUNED_CONFLICTS} ON CONFLICT DO NOTHING"}
 
 
 class KeptDeliveries:
-    """Works in the caller's transaction, which has to hold the append lock."""
+    """Works in the caller's transaction, which must hold the append lock."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
     def add(self, cursor: Any, turn: Batch) -> None:
-        """Records a batch's deliveries that made no event, and counts what they push out."""
+        """Records a batch's deliveries that made no event, and counts those that exceed the limits."""
         if turn.repeated:
             self._dialect.insert(cursor, _REPEATED, turn.repeated_rows())
         if not turn.deliveries:
@@ -95,13 +96,13 @@ class KeptDeliveries:
             self._cut(cursor, source)
 
     def others(self, cursor: Any, at: Sequence[Row]) -> Iterator[tuple[Row, bytes | None]]:
-        """The bodies of conflicts on record, each with the (source, position) that it hit."""
+        """The bodies of recorded conflicts, each with the (source, position) of its event."""
         return (((source, position), body) for source, position, body in self._dialect.lookup(cursor, _OTHERS, at))
 
     def prune(self, cursor: Any, source: str, verdict: str, *, counted: bool = False) -> None:
-        """Deletes a source's oldest deliveries of one verdict, which are added to the counts first.
+        """Deletes a source's oldest deliveries of one verdict after adding them to the counts.
 
-        `counted`: the counts have them already, but for conflicts of events that have no count: those stay conflicts.
+        `counted`: the counts include them already, except conflicts of events without a count, which remain conflicts.
         """
         last = self._last_surplus(cursor, source, verdict)
         if last is None:
@@ -118,7 +119,9 @@ class KeptDeliveries:
         return next((int(number) for (number,) in cursor.fetchall()), None)
 
     def _first_too_large(self, cursor: Any, source: str) -> int | None:
-        """The newest conflict that is too much, in number or together with newer ones in bytes. The last one stays."""
+        """The newest conflict that exceeds the limit in number, or in bytes together with newer ones. The last one
+        always stays.
+        """
         held = 0
         for place, (delivery, size) in enumerate(self._sizes(cursor, source, "conflict")):
             held += size
@@ -127,7 +130,7 @@ class KeptDeliveries:
         return None
 
     def _cut(self, cursor: Any, source: str) -> None:
-        """Cuts the bodies of a source's older rejections, where all of them together have become too large."""
+        """Truncates the bodies of a source's older rejections if all together exceed the limit."""
         held = 0
         for delivery, size in self._sizes(cursor, source, "rejected"):
             held += size

@@ -1,4 +1,4 @@
-"""The log as one process appends to it: batches are handed in, and their outcomes come in the same order."""
+"""A process's access to the log for appends: batches are submitted, and their outcomes come in the same order."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -33,10 +33,10 @@ from core.event import Instant
 T = TypeVar("T")
 
 PRUNED_AFTER = 100
-"""Rejections of a source that are sent ahead before one batch asks for its turn, in which old ones are dropped."""
+"""Rejections of a source that are sent ahead before one batch takes the append lock to prune old ones."""
 
 LARGE = 65_536
-"""Bytes of a rejected body that count as one more of these."""
+"""Bytes of a rejected body that count as one more rejection."""
 
 _GUARDED = Guarded(
     EPOCH,
@@ -45,13 +45,14 @@ _GUARDED = Guarded(
     ((EVENTS, ("source", "key")), (STREAMS, ("source", "stream"))),
     {DELIVERIES: ("delivery", LAST_DELIVERY)},
 )
-"""The last event's leaf stands for the whole log before it: nobody else's event has the same."""
+"""The last event's leaf identifies the whole log up to it, since no two leaves are equal."""
 
 
 class Sent:
-    """A batch that was handed in. What became of it, `outcomes` or `error`, is known once it is `decided`.
+    """A submitted batch. `outcomes` or `error` is set once `decided` is true.
 
-    Of one that was sent ahead: the receipts that it gets if it is committed, the head before it, what it touches.
+    For a batch sent ahead, `outcomes` holds the receipts that apply if it is committed, `before` the head before it,
+    and `streams` the streams that it touches.
     """
 
     __slots__ = ("batch", "before", "decided", "error", "outcomes", "streams")
@@ -66,10 +67,11 @@ class Sent:
 
 
 class Log(BatchWriter):
-    """The writer of one process. Not for several threads at once: `GroupCommit` stands in front.
+    """The writer of one process. Not thread-safe: see `GroupCommit`.
 
-    Where the database is a server, a batch need not wait for the one before it (optimistic concurrency): it is made of
-    what is remembered, sent, and done only where the log is as it was made for. Else it is decided again, in its turn.
+    On PostgreSQL a batch does not wait for the previous one (optimistic concurrency). It is built from the cache and
+    sent with a guard that lets it happen only if the log is as assumed. Otherwise it is decided again under the append
+    lock.
     """
 
     def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant]) -> None:
@@ -85,7 +87,7 @@ class Log(BatchWriter):
         super().close()
 
     def append(self, batch: Sequence[AppendItem]) -> list[Receipt]:
-        """The same as `commit` for who needs all of it. Raises Unavailable, also where a single one is refused."""
+        """Like `commit`, but raises Unavailable if any item is refused."""
         receipts = []
         for outcome in self.commit(batch):
             if isinstance(outcome, Unstorable):
@@ -94,19 +96,19 @@ class Log(BatchWriter):
         return receipts
 
     def commit(self, batch: Sequence[AppendItem]) -> list[AppendOutcome]:
-        """Commits the batch and tells what became of each, in order.
+        """Commits the batch and returns each item's outcome, in order.
 
-        Raises Unavailable where the database could not commit. What cannot be stored or folded never fails the others:
-        the batch is then committed one by one. An entry that fails alone is recorded raw, as `undecodable`; what the
-        database takes in no form is Unstorable.
+        Raises Unavailable if the database could not commit. An item that cannot be stored or folded never fails the
+        others: the batch is then committed item by item. An entry that fails alone is recorded raw, as `undecodable`;
+        one that the database refuses in every form is Unstorable.
         """
         return self.finish(self.begin(batch))
 
     def begin(self, batch: Sequence[AppendItem]) -> Sent:
-        """Hands a batch in, behind those that were handed in before.
+        """Submits a batch after those submitted before.
 
-        Where the database is a server and memory tells all of it (nearly always), it is on its way then, and its
-        outcome comes later. Else it is decided at once.
+        On PostgreSQL, if the cache has everything (nearly always), it is sent and its outcome comes later. Otherwise it
+        is decided at once.
         """
         sent = Sent(batch)
         if not self._send(sent):
@@ -114,28 +116,30 @@ class Log(BatchWriter):
         return sent
 
     def finish(self, sent: Sent) -> list[AppendOutcome]:
-        """Waits for what becomes of a batch; see `commit`."""
+        """Waits for a batch's outcomes; see `commit`."""
         while not sent.decided:
             self._receive()
         if sent.error is not None:
             try:
                 raise sent.error
             finally:
-                sent.error = None  # else each would hold the other, and with them a connection that has to go
+                sent.error = None  # breaks a reference cycle that would hold a broken connection
         return sent.outcomes
 
     @property
     def socket(self) -> int | None:
-        """Can be read once the outcome of the oldest batch has come, unless it is `answered`; None where none is."""
+        """Becomes readable when the oldest batch's outcome arrives, unless it is `answered`; None if nothing is
+        pending.
+        """
         return self._ahead.socket if self._ahead is not None and self._under_way else None
 
     @property
     def answered(self) -> bool:
-        """Whether the outcome of the oldest batch under way need not be waited for."""
+        """Whether the oldest pending batch's outcome is available without waiting."""
         return self._ahead is None or not self._under_way or self._ahead.answered
 
     def _send(self, sent: Sent) -> bool:
-        """Sends a batch ahead of the answer to the one before it, if that can be."""
+        """Sends a batch before the previous one is acknowledged; False if that is not possible."""
         if not (self._ahead and self._alone and self._head.leaf) or not self._may_go_ahead(sent.batch):
             return False
         try:
@@ -152,7 +156,9 @@ class Log(BatchWriter):
         return True
 
     def _may_go_ahead(self, batch: Sequence[AppendItem]) -> bool:
-        """Whether nothing in it asks for a turn: no probe, and no rejection of a source that is to be pruned."""
+        """Whether nothing in the batch needs the append lock: no probe, and no rejection of a source that is due for
+        pruning.
+        """
         rejected = Counter[str]()
         for item in batch:
             if isinstance(item, Rejection):
@@ -164,7 +170,7 @@ class Log(BatchWriter):
         return not due and not any(isinstance(item, Probe) for item in batch)
 
     def _send_rows(self, sent: Sent, ahead: Ahead, leaf: bytes) -> Head | None:
-        """The head behind them; None where the database has to be asked."""
+        """Builds and sends the batch's rows; returns the head after them. None if that needs the append lock."""
         entries = [item for item in sent.batch if isinstance(item, Entry)]
         seals = [entry.sealed or seal(self._ids, entry) for entry in entries]
         turn = Batch(self._head.position, self._head.recorded_at, clock=self._clock)
@@ -185,7 +191,7 @@ class Log(BatchWriter):
         return Head(turn.position, turn.recorded_at, rows[EVENTS][-1][-1] if entries else leaf)
 
     def _receive(self) -> None:
-        """Decides the oldest batch that is under way, and those that build on it where it is not committed."""
+        """Decides the oldest pending batch and, if it was not committed, those that build on it."""
         committed = False
         try:
             if self._ahead is not None:
@@ -204,7 +210,7 @@ class Log(BatchWriter):
             self._turn_back()
 
     def _turn_back(self) -> None:
-        """Forgets what was built on a log that is another one, and decides by asking."""
+        """Discards what was built on a log that has changed, and decides those batches again under the lock."""
         self._alone = False
         self._head = self._under_way[0].before
         for sent in self._under_way:
@@ -212,7 +218,9 @@ class Log(BatchWriter):
         self._decide_all()
 
     def _lose(self) -> None:
-        """Nobody knows what became of what is under way."""
+        """Gives up the connection. The outcomes of pending batches are unknown, so they are decided again by their
+        keys.
+        """
         self._abandon()
         self._decide_all()
 
@@ -230,7 +238,7 @@ class Log(BatchWriter):
         sent.decided = True
 
     def _settle(self) -> None:
-        """Waits until nothing is under way any more."""
+        """Waits until no batch is pending."""
         while self._under_way:
             self._receive()
         if self._ahead is not None:
@@ -240,9 +248,10 @@ class Log(BatchWriter):
                 self._abandon()
 
     def append_with(self, entry: Entry, act: Callable[[Any, int], T]) -> tuple[int, T]:
-        """Appends an entry and does what it tells of, `act` (cursor, position), in one transaction; position, outcome.
+        """Appends an entry and runs `act(cursor, position)` in one transaction; returns the position and `act`'s
+        result.
 
-        Raises Unavailable, or what `act` raises: nothing is committed then.
+        Raises Unavailable, or what `act` raises. Nothing is committed then.
         """
 
         def write(cursor: Any) -> tuple[tuple[int, T], Head]:
@@ -259,7 +268,9 @@ class Log(BatchWriter):
             raise
 
     def _reading(self, streams: Iterable[Row]) -> Any | None:
-        """A cursor that sees of these streams all that there is, without waiting; None where some are under way."""
+        """A cursor that sees everything appended to these streams, without waiting; None if a pending batch touches
+        them.
+        """
         if not {stream for sent in self._under_way for stream in sent.streams}.isdisjoint(streams):
             return None
         if self._beside is None:

@@ -1,4 +1,4 @@
-"""What Hookfold records about itself: events of the reserved source, in the same log and under the same proofs."""
+"""Hookfold's own events: entries of a reserved source, in the same log and under the same proofs."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from core import fold
 from core.event import SECOND, Instant, Reading, Unreadable
 
 OWN = "hookfold"
-"""The source's name; no configured source may have it."""
+"""The source's name, which no configured source may have."""
 
 TYPES = frozenset(
     "body_read ids_read evidence_made exported imported left_out "
@@ -23,13 +23,13 @@ TYPES = frozenset(
 
 HOUR = 3_600 * SECOND
 NOBODY = "local"
-"""Who did it, where nobody is known."""
+"""The actor if none is known."""
 
 
 class Recorder:
-    """Records what was done with the log. `append` returns after the commit; `through` is `http` or `command line`.
+    """Records operations on the log. `append` returns after the commit; `through` is `http` or `command line`.
 
-    What is recorded stays for ever: our ids, positions, counts and names from the configuration, nothing personal.
+    Records are permanent. They contain our ids, positions, counts and configured names, nothing personal.
     """
 
     def __init__(self, append: Callable[[Entry], Receipt], clock: Callable[[], Instant], through: str) -> None:
@@ -38,10 +38,11 @@ class Recorder:
         self._through = through
 
     def record(self, kind: str, /, by: str | None = None, hourly: str | None = None, **what: Any) -> int:
-        """The position of the event. Raises adapters.sql.Unavailable: what cannot be recorded must not be done.
+        """Records an operation; returns the event's position. Raises adapters.sql.Unavailable: then it must not be
+        done.
 
-        `hourly`: what somebody does with one thing again and again is one event an hour, of the first time; the others
-        are duplicates of it, and counted.
+        With `hourly`, repeated operations on one thing are one event per hour; the others are counted as its
+        duplicates.
         """
         entry = self.entry(kind, by, **what)
         if hourly is not None:
@@ -49,14 +50,14 @@ class Recorder:
         return self._append(entry).position
 
     def entry(self, kind: str, /, by: str | None = None, **what: Any) -> Entry:
-        """The event, for who commits it together with what it tells of."""
+        """The entry of an operation, for a caller that commits both together."""
         at = self._clock()
         body = msgspec.json.encode({"type": kind, "who": by or NOBODY, "through": self._through, "at": at, **what})
         return Entry(OWN, at, [], body, None, os.urandom(16), _reading(kind, at, what))
 
 
 def own_source() -> Source:
-    """How our own events are read."""
+    """The source of our own events."""
     return Source(OWN, lambda kind: kind, _read, fold.Settings())
 
 

@@ -35,7 +35,7 @@ _logger = structlog.get_logger()
 _MEASUREMENTS = Insert.upsert(tables.measurements, keep=("stream", "measurement_id", "opened"))
 _GONE = Delete(tables.measurements)
 HOT = (STREAMS, PROJECTIONS, RUNS, PREFIXES, _MEASUREMENTS, _GONE)
-"""What nearly every batch writes."""
+"""The writes of nearly every batch."""
 
 _FORGET_MEASURED = "DELETE FROM measurements WHERE source = ? AND stream = ? AND fingerprint = ?"
 _STREAM_OF = Lookup("t.source, t.position, t.stream", tables.events, ("source", "position"), unique=True)
@@ -43,7 +43,7 @@ _KIND_OF = Lookup("t.source, t.stream, t.kind, t.provider_id", tables.streams, (
 
 
 class Projector:
-    """Keeps the projections of the machines that this code declares."""
+    """Updates the projections of this code's machines."""
 
     def __init__(self, dialect: Dialect, code: Code) -> None:
         self._dialect = dialect
@@ -58,7 +58,7 @@ class Projector:
         touched = touched_streams(new, self._code.ids)
         if conflicts:
             self._touch_conflicts(cursor, touched, self._hit(cursor, new, conflicts))
-            # A conflict has no position by which other processes would see that a stream changed.
+            # A conflict has no position that would show other processes that the stream changed.
             self.cache.raise_epoch(cursor)
         if touched:
             self.cache.load(cursor, touched, new)
@@ -77,7 +77,7 @@ class Projector:
         except Exception as error:
             if is_from_driver(error):
                 raise
-            rows = None  # a fault of ours, which is told where the stream is given up
+            rows = None  # a bug of ours, reported when the stream is given up
         if rows is None:
             self.cache.forget_streams(touched)
         return rows
@@ -108,9 +108,9 @@ class Projector:
         return rows
 
     def project(self, writes: Writes, touched: dict[Row, TouchedStream], head: int) -> None:
-        """Adds the projections of touched streams to the writes, where their new events are. `head`: the last position.
+        """Adds the projections of touched streams to the writes, after their new events. `head` is the last position.
 
-        Streams that this code has no built version for are marked, as every stream is for the versions of others.
+        Streams without a built version of this code are marked, as all streams are for other code's versions.
         """
         if not touched:
             return
@@ -136,9 +136,9 @@ class Projector:
             bring_back(writes.cursor, self._dialect, wanted)
 
     def _attempt(self, cursor: Any, head: int, one: Projection, act: Callable[..., Any], *arguments: Any) -> Any:
-        """What `act` gives. What it raises, the driver's errors apart, is a fault of ours: the stream is given up.
+        """The result of `act`. An exception other than the driver's is a bug of ours: the stream is given up.
 
-        It must not write what others wait for: their error would be taken for the stream's.
+        `act` must not flush the writes of other streams: their errors would be attributed to this one.
         """
         try:
             return act(one, *arguments)
@@ -150,7 +150,7 @@ class Projector:
     def _hit(
         self, cursor: Any, new: Sequence[NewEvent], conflicts: Sequence[tuple[str, int]]
     ) -> list[tuple[str, str, int]]:
-        """(source, stream, position) of the events that conflicts hit. One of this very batch is not in the log yet."""
+        """(source, stream, position) of the events that have conflicts. This batch's events are not in the log yet."""
         fresh = {(one.entry.source, one.position): one.stream for one in new}
         older = [where for where in set(conflicts) if where not in fresh]
         found = {(row[0], row[1]): row[2] for row in self._dialect.lookup(cursor, _STREAM_OF, older)} if older else {}
@@ -197,7 +197,7 @@ class Projector:
         return mine
 
     def _advance(self, one: Projection, touch: TouchedStream) -> bool:
-        """Whether the stream's state could be moved on by the new events; else it has to be folded anew."""
+        """Applies the new events to the stream's state; False if it must be refolded."""
         settings = self._code.sources[one.source].settings
         return one.state is not None and all(self._move_on(one, event, settings) for event in touch.events)
 
@@ -230,7 +230,7 @@ class Projector:
         return outdated_rows(known, measured), rows
 
     def _fold_anew(self, one: Projection, lacks: int, cursor: Any) -> None:
-        """Folds the stream, or marks it where that is long: nobody waits for it then, and it is not remembered."""
+        """Refolds the stream. A long one is marked for the background instead, and leaves the cache."""
         if is_long(cursor, self._dialect, one.source, one.opened, one.stream):
             leave_beside(cursor, self._dialect, (one.source, one.stream, one.version), lacks, whole=False)
             self.cache.forget_streams([(one.source, one.stream)])
@@ -243,7 +243,7 @@ class Projector:
         events = [to_event(*row, read=source.read) for row in rows]
         base = one.base and one.base.state(one.machine)
         state = fold.fold(one.machine, events, source.settings, base)
-        if one.state is None:  # nobody knows which rows are there
+        if one.state is None:  # the stored rows are unknown
             cursor.execute(_FORGET_MEASURED.replace("?", self._dialect.mark), (one.source, one.stream, one.version))
         elif one.machine.name == "measurement":
             one.measured = self._refolder.measured(cursor, (one.source, one.stream, one.version))
@@ -251,7 +251,7 @@ class Projector:
         self._refolder.forget_prefixes(cursor, [(one.source, one.stream, one.version)])
 
     def _give_up(self, cursor: Any, one: Projection, head: int, error: str) -> None:
-        """The stream waits for other code, or for its next event; every process has to know that its row is old."""
+        """Marks the stream until new code or its next event comes. Every process learns that its row is out of date."""
         _logger.error("fold_failed", source=one.source, stream=one.stream, version=one.version, error=error)
         mark_dirty(cursor, self._dialect, [(one.source, one.stream, one.version, head)], error)
         self.cache.forget_streams([(one.source, one.stream)])
@@ -259,7 +259,7 @@ class Projector:
 
 
 def _lacks(touch: TouchedStream, head: int) -> int:
-    """The first of its events; of a conflict, which has none, the log's last position."""
+    """The position of the first new event; for a conflict, which has none, the log's last position."""
     return touch.events[0].position if touch.events else head
 
 

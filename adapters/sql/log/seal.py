@@ -1,4 +1,4 @@
-"""What of an event depends on neither its position nor the log: made where there is time, before the writer's turn."""
+"""Seals an entry: computes what depends on neither its position nor the log, outside the append lock."""
 
 import os
 
@@ -10,11 +10,11 @@ from core.ids import Ids
 from core.leaf import commitment
 
 SALT = 16
-"""Bytes of the salt under which headers and body are committed to."""
+"""Bytes of the salt of the commitment to headers and body."""
 
 
 def seal(ids: Ids, entry: Entry) -> Sealed:
-    """The entry's key, its headers as they are stored, a salt, and the commitment to headers and body under it."""
+    """The entry's key, its headers as stored, a salt, and the commitment to headers and body under it."""
     lines, salt = to_lines(entry.headers), os.urandom(SALT)
     reading = entry.reading
     at = reading.occurred_at if entry.keyed_by_body and isinstance(reading, Reading) else None

@@ -1,4 +1,4 @@
-"""The streams that a batch touches, and with which events, before anything is folded."""
+"""The streams that a batch touches, and their new events."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from core.ids import Ids
 
 
 class NewEvent(msgspec.Struct, gc=False):
-    """An entry that became an event, its position, its key's hash, its stream and the position that opened that."""
+    """A new event: its position, entry, key's hash, stream, and the position that opened the stream."""
 
     position: int
     entry: Entry
@@ -34,7 +34,7 @@ class TouchedStream:
 
 
 def touched_streams(new: Sequence[NewEvent], ids: Ids) -> dict[Row, TouchedStream]:
-    """By (source, stream): the streams to which new events belong, and those that they mention."""
+    """The streams to which new events belong and those that they mention, by (source, stream)."""
     touched: dict[Row, TouchedStream] = {}
     for one in new:
         reading = one.entry.reading
@@ -61,7 +61,7 @@ def touched_stream(
 
 
 def _event(new: NewEvent, reading: Reading) -> Event:
-    """As the fold takes it."""
+    """The event as the fold takes it."""
     return Event(
         new.position,
         new.key,

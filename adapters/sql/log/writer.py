@@ -32,7 +32,7 @@ EVENTS = Insert(tables.events)
 PAYLOADS = Insert(tables.payloads, without=("origin", "commitment", "erased"))
 RELAYS = Insert(tables.relays, without=("holder", "attempts", "first_at", "last_at", "status", "failure", "dead_at"))
 USUAL = (EVENTS, PAYLOADS, RELAYS, *HOT, DELIVERIES)
-"""What batches write again and again."""
+"""The writes of batches, which are prepared on each connection."""
 
 _HOLDERS = Lookup("t.source, t.key, t.position", tables.events, ("source", "key"), unique=True)
 _BODIES = Lookup("t.source, t.position, t.body", tables.payloads, ("source", "position"))
@@ -52,13 +52,13 @@ REJECTED = Receipt("rejected", 0)
 
 
 def new_rows(turn: Batch) -> dict[Insert, list[Row]]:
-    """What the new events of a batch are in each table that has a row of its own for them, on every path."""
+    """The rows of a batch's new events in each table that has one row per event. Every append path uses it."""
     events, payloads = turn.event_rows()
     return {EVENTS: events, PAYLOADS: payloads, RELAYS: turn.relay_rows()}
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
-    """The log's last event. `leaf` is None where it is not known; of an empty log all is nothing."""
+    """The log's last event. `leaf` is None if unknown. An empty log has the defaults."""
 
     position: int = 0
     recorded_at: Instant = 0
@@ -120,7 +120,7 @@ class BatchWriter:
                 outcome, head = write(cursor)
                 self._connection.commit()
         except BaseException:
-            with suppress(Exception):  # a connection that is gone cannot roll back; the database did
+            with suppress(Exception):  # a broken connection cannot roll back; the database did
                 self._connection.rollback()
             self._abandon()
             raise
@@ -187,7 +187,7 @@ class BatchWriter:
         return {(source, position): body for source, position, body in self._dialect.lookup(cursor, _BODIES, at)}
 
     def _arrivals(self, cursor: Any, at: Sequence[Row]) -> set[Row]:
-        """Source, position and arrival of these events, and of their repetitions that are on record."""
+        """(source, position, arrival) of these events and of their recorded repetitions."""
         return {tuple(row) for look in (_RECEIVED, _REPEATED) for row in self._dialect.lookup(cursor, look, at)}
 
     def _stream(self, source: str, reading: Reading | Unreadable) -> str | None:

@@ -1,1 +1,1 @@
-"""Builds projections anew beside those that serve, and tells what would change."""
+"""Rebuilds projections beside those that serve, and shows what would change."""

@@ -1,8 +1,8 @@
-"""Builds this code's versions of the projections from the log, beside the ones that serve, while appends go on.
+"""Builds this code's versions of the projections from the log, beside the serving ones, while appends continue.
 
-First every stream in the order in which they were opened, a chunk and its cursor in one transaction, so that a build
-that was killed goes on where it stood; then the streams that appends have marked meanwhile; then, with the last marks
-folded under the append lock, the switch.
+It folds every stream in the order of opening; a chunk and its cursor share a transaction, so a killed build resumes
+there. Then it folds the streams that appends have marked meanwhile. At last it folds the remaining marks under the
+append lock and switches.
 """
 
 import time
@@ -40,10 +40,10 @@ from core.event import SECOND, Instant
 from core.words import counted
 
 FEW = 50
-"""With so many marks left, the switch folds them itself."""
+"""The most marks that are left for the switch to fold."""
 
 ALIVE: Instant = 15 * SECOND
-"""A build on another host that has told nothing for so long is taken for dead."""
+"""A build on another host without progress for this long counts as dead."""
 
 _STILL_MINE = (
     "UPDATE versions SET reached = ?, folded = folded + ?, progressed_at = ? "
@@ -52,11 +52,11 @@ _STILL_MINE = (
 
 
 class ReplayRefused(Exception):
-    """A replay cannot do what it was asked for; the text says why, and what would help."""
+    """A replay cannot be done. The message says why and what to do."""
 
 
 class ReplayProgress(msgspec.Struct, frozen=True):
-    """How far a build is: streams folded of all that it has to fold, and the events in them that this process read."""
+    """The progress of a build: streams folded, streams in all, and the events that this process read."""
 
     machine: str
     version: str
@@ -66,7 +66,7 @@ class ReplayProgress(msgspec.Struct, frozen=True):
 
 
 class FoldFailure(msgspec.Struct, frozen=True):
-    """A stream that this code cannot fold, and the fault."""
+    """A stream that this code cannot fold, and the error."""
 
     source: str
     stream: str
@@ -77,7 +77,7 @@ ReplayListener = Callable[[ReplayProgress | FoldFailure], None]
 
 
 class Builder:
-    """Builds for one process. `told` hears of progress, and of every fault at once."""
+    """The builder of one process. `told` receives progress, and every failure at once."""
 
     def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant], helpers: int = 0) -> None:
         self._transactions = Transactions(engine)
@@ -90,13 +90,12 @@ class Builder:
         self._me = uuid4().hex
 
     def machine_of(self, source: str, kind: str) -> fold.Kind | None:
-        """The machine that folds a source's streams of that kind; None for a source that nobody can read any more."""
+        """The machine that folds a source's streams of that kind; None if the source is no longer configured."""
         return self._code.machine_of(source, kind) if source in self._code.sources else None
 
     def build(self, names: Iterable[str], told: ReplayListener) -> list[Version]:
-        """Builds a version of each machine, or goes on with the one that was begun, and brings it up to the log.
-
-        Raises Refused where another process builds.
+        """Builds a version of each machine, or resumes one, and brings it up to date. Raises ReplayRefused if another
+        process builds.
         """
         versions = self._begin(list(names))
         for version in versions:
@@ -107,9 +106,9 @@ class Builder:
         return versions
 
     def finish(self, versions: Sequence[Version], status: str = SERVING) -> None:
-        """Lets these versions serve, or be ready to. The last marks are folded under the append lock, all in one turn.
+        """Folds the last marks under the append lock and makes these versions serve, or ready to, in one transaction.
 
-        Raises Refused where a stream cannot be folded, or another process took the build over.
+        Raises ReplayRefused if a stream cannot be folded or another process has taken over the build.
         """
         with self._transactions.turn() as cursor:
             known = {(one.machine, one.version): one for one in all_versions(cursor)}
@@ -123,7 +122,7 @@ class Builder:
             raise_epoch(cursor, self._dialect)
 
     def fold_the_rest(self, cursor: Any, version: Version) -> None:
-        """Folds the last marks of a version, under the append lock. Raises Refused where a stream cannot be folded."""
+        """Folds a version's last marks under the append lock. Raises ReplayRefused if a stream cannot be folded."""
         while streams := waiting(cursor, self._dialect, version.version, CHUNK):
             self._refolder.catch_up(cursor, streams)
         failed = count_failed(cursor, self._dialect, version.version)
@@ -148,7 +147,7 @@ class Builder:
         return begun
 
     def _chosen(self, versions: Sequence[Version], kind: fold.Kind) -> Version:
-        """The version to build: one that was begun or waits to be, else a new one."""
+        """The version to build: one that is begun or unbuilt, else a new one."""
         mine = [one for one in versions if one.machine == kind.name and one.fingerprint == kind.fingerprint]
         for status in (READY, BUILDING, UNBUILT):
             for one in mine:
@@ -165,7 +164,7 @@ class Builder:
         return msgspec.structs.replace(version, **changes)
 
     def _refuse_living(self, version: Version) -> None:
-        """A build has one builder. One that is dead is followed without asking."""
+        """Raises ReplayRefused if another live process builds the version. A dead builder is replaced."""
         if not version.built_by or version.built_by == this_process():
             return
         quiet = self._clock() - (version.progressed_at or 0)
@@ -173,7 +172,7 @@ class Builder:
             raise ReplayRefused(f"{version.machine}: {version.built_by} is building; stop it, or wait until it is done")
 
     def _first_pass(self, version: Version, told: ReplayListener) -> None:
-        done, events, end = version.folded, 0, self._streams.head()  # what is opened behind it carries marks
+        done, events, end = version.folded, 0, self._streams.head()  # streams opened later carry marks
         total = done + self._streams.count(version.machine, version.reached, end)
         told(ReplayProgress(version.machine, version.version, done, total, events))
         streams = self._streams.chunks(version.machine, version.version, version.reached, end)
@@ -194,9 +193,9 @@ class Builder:
             self._refolder.write(cursor, chunk.folded, first=True)
 
     def catch_up(self, version: str, told: ReplayListener) -> None:
-        """Folds marked streams outside of the append lock, until few are left, or no fewer than before.
+        """Folds marked streams without the append lock, until few are left or their number no longer falls.
 
-        Appends may mark them as fast as they are folded; what is left then is folded under the lock, by the switch.
+        Appends may mark streams as fast as they are folded. The switch folds the rest under the lock.
         """
         left = self._count_marks(version)
         while left:
@@ -213,10 +212,10 @@ class Builder:
         with self._transactions.turn() as cursor:
             self._refolder.write(cursor, chunk.folded)
         _tell_failed(chunk, told)
-        time.sleep(0.005)  # appends wait for the same turn
+        time.sleep(0.005)  # lets waiting appends have the lock
 
     def _count_marks(self, version: str) -> int:
-        """Of streams that are not known to be beyond this code."""
+        """Counts the marks of streams, without those that this code failed to fold."""
         with self._transactions.reading() as cursor:
             return count(cursor, self._dialect, version) - count_failed(cursor, self._dialect, version)
 

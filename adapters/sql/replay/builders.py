@@ -1,4 +1,4 @@
-"""Which process builds, as the tables name it (`PID@HOST`), and whether it still runs."""
+"""The name of a building process in the tables (`PID@HOST`), and whether it still runs."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ def this_process() -> str:
 
 
 def is_running(name: str) -> bool | None:
-    """Whether the process of that name runs; None for one on another host, of which that cannot be known."""
+    """Whether the named process runs; None if it is on another host."""
     process, _, host = name.partition("@")
     if host != socket.gethostname():
         return None

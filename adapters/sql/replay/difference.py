@@ -1,6 +1,6 @@
-"""What would change: the whole log folded with the code at hand, held against what the serving versions say.
+"""Shows what a replay would change: folds the log with this code and compares the result with the serving versions.
 
-Nothing is written.
+Writes nothing.
 """
 
 from collections import defaultdict
@@ -26,10 +26,10 @@ from core.declared import Cause, cause
 from core.event import ANOMALIES
 
 EXAMPLES = 5
-"""Of each kind of change, so many are told with the event that makes the difference."""
+"""The most examples of each kind of change, with the event that causes it."""
 
 LISTED = 1_000
-"""Of each kind of change, so many are named; all are counted."""
+"""The most ids that are listed for each kind of change. All are counted."""
 
 _OF_STREAM = ("source", "stream", "fingerprint")
 _STREAMS = Lookup(", ".join(f"t.{name}" for name in PROJECTIONS.names), tables.projections, _OF_STREAM)
@@ -50,7 +50,9 @@ _DEEPER_MEASUREMENTS = ("run", "complete", "steps", "snr", "chunks", "counts")
 
 
 class Example(msgspec.Struct, kw_only=True):
-    """One that would change, by our id. `stream` is its session's or its own; `cause`: the event that makes it."""
+    """Something that would change, by our id. `stream` is its own or its session's; `cause` is the event that causes
+    it.
+    """
 
     id: str
     source: str
@@ -59,7 +61,7 @@ class Example(msgspec.Struct, kw_only=True):
 
 
 class Change(msgspec.Struct, kw_only=True):
-    """One kind of change: of a session, action, ..., what (`state`, `outcome`, ...) is `was` and would be `now`."""
+    """A kind of change: `what` (`state`, `outcome`, ...) of a session, action, ... is `was` and would be `now`."""
 
     kind: str
     what: str
@@ -73,7 +75,7 @@ class Change(msgspec.Struct, kw_only=True):
 class Difference(msgspec.Struct, kw_only=True):
     """What a replay with this code would change. `compared` counts streams.
 
-    `behind` are streams that the serving version has not folded to their end yet: they are left out. `failed` are those
+    `behind` counts streams that the serving version has not folded completely; they are left out. `failed` are those
     that this code cannot fold.
     """
 
@@ -85,7 +87,7 @@ class Difference(msgspec.Struct, kw_only=True):
 
 
 class Differ:
-    """Compares for one process."""
+    """Compares the versions for one process."""
 
     def __init__(self, engine: Engine, code: Code, helpers: int = 0) -> None:
         self._transactions = Transactions(engine)
@@ -96,9 +98,9 @@ class Differ:
         self._changes: dict[str, Cause] | None = None
 
     def compare(self, names: Sequence[str] = (), source: str | None = None) -> Iterator[Difference]:
-        """The difference so far, after every chunk of streams; the last is the whole. Without names: all machines.
+        """Yields the difference so far after every chunk of streams; the last is complete. Without names: all machines.
 
-        `source`: only streams of this one.
+        With `source`, only its streams are compared.
         """
         sources = {name: one for name, one in self._code.sources.items() if source in (None, name)}
         cursor_of = StreamCursor(self._transactions, sources)
@@ -117,7 +119,7 @@ class Differ:
         yield found
 
     def _find_streamless(self, before: Version, source: str | None, found: Difference) -> None:
-        """Rows that no stream stands behind: none should be there, and a replay would not make them."""
+        """Finds rows without a stream, which should not exist and which a replay would not create."""
         sql, of = (_STREAMLESS, ()) if source is None else (_STREAMLESS_OF, (source,))
         with self._transactions.reading() as cursor:
             cursor.execute(sql.replace("?", self._dialect.mark), (before.version, *of))
@@ -208,7 +210,7 @@ def _stream_changes(kind: fold.Kind, was: Row | None, now: Row) -> Iterator[Fiel
 
 
 def _deeper(kind: fold.Kind, was: bytes, now: bytes) -> Iterator[FieldChange]:
-    """What the columns do not show, where both are of one shape."""
+    """Differences inside two snapshots of one form, which the columns do not show."""
     try:
         old, new = fold.decode(kind, was), fold.decode(kind, now)
     except msgspec.DecodeError:
@@ -231,7 +233,7 @@ def _measurement_changes(was: Mapping[str, Row], now: Mapping[str, Row]) -> Iter
 
 
 def _record_changes(was: bytes, now: bytes) -> Iterator[FieldChange]:
-    """What the columns do not show of a measurement that has left its session's snapshot."""
+    """The same for a measurement that has left its session's snapshot."""
     try:
         old, new = record_in(was), record_in(now)
     except msgspec.DecodeError:
@@ -242,7 +244,7 @@ def _record_changes(was: bytes, now: bytes) -> Iterator[FieldChange]:
 
 
 def _words(name: str, value: Any) -> str | None:
-    """A value as it is told: anomalies by their kinds; what may be personal or is different for each is not told."""
+    """A value as text: anomalies by their kinds. Omits values that may be personal or differ for each stream."""
     if name == "anomalies":
         return ", ".join(kind for place, kind in enumerate(ANOMALIES) if value & 1 << place) or "none"
     if name in {"state", "outcome"}:

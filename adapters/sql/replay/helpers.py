@@ -1,6 +1,7 @@
-"""Processes that fold beside the one that builds. They are forked, and know its machines and sources without a word.
+"""Helper processes that fold for the building process. They are forked, so they have its machines and sources.
 
-No connection may be used on both sides of a fork: that one reads and writes; stored events go over, rows come back.
+A connection must not be used on both sides of a fork: the builder reads and writes, helpers receive events and return
+rows.
 """
 
 import gc
@@ -27,16 +28,16 @@ _logger = structlog.get_logger()
 
 
 def spare_cores() -> int:
-    """How many processes can help this one with a replay: with more than three, it would be the one they wait for."""
+    """How many processes can help this one with a replay. With more than three, the builder is the bottleneck."""
     return min(3, len(os.sched_getaffinity(0)) - 1) if sys.platform == "linux" else 0
 
 
 class Died(Exception):
-    """A helper has ended before its time: somebody killed it, or memory was short. The text tells its exit code."""
+    """A helper ended prematurely: it was killed, or memory was short. The message has its exit code."""
 
 
 class Helper:
-    """One such process, with one load of work at a time. It ends with this process, whatever ends that."""
+    """A helper process with one unit of work at a time. It ends with this process in any case."""
 
     def __init__(self, fold: Fold) -> None:
         self.connection, theirs = _fork.Pipe()
@@ -45,12 +46,12 @@ class Helper:
         theirs.close()
 
     def give(self, histories: Sequence[History]) -> None:
-        """Lets it fold these."""
-        with suppress(OSError):  # one that has died is seen by who takes
+        """Sends histories to fold."""
+        with suppress(OSError):  # `take` reports a dead helper
             self.connection.send_bytes(_encode(histories))
 
     def take(self) -> list[FoldedStream | FailedStream]:
-        """What became of them, in their order; waits for it. Raises Died."""
+        """Waits for the results, in the same order. Raises Died."""
         try:
             return _folded.decode(self.connection.recv_bytes())
         except (EOFError, OSError) as error:
@@ -58,13 +59,13 @@ class Helper:
             raise Died(f"exit code {self._process.exitcode}") from error
 
     def join(self) -> None:
-        """Waits for its end, which comes once its connection, and those of all later helpers, are closed."""
+        """Waits for its end, which follows once its connection and those of all later helpers are closed."""
         self._process.join()
 
 
 @contextmanager
 def helping(count: int, fold: Fold) -> Iterator[list[Helper]]:
-    """So many helpers while the block lasts, or as many as the machine lets this process start: none, maybe."""
+    """Up to `count` helpers for the block, as many as can be started, possibly none."""
     helpers: list[Helper] = []
     try:
         _start(helpers, count, fold)
@@ -78,22 +79,22 @@ def helping(count: int, fold: Fold) -> Iterator[list[Helper]]:
 
 def _start(helpers: list[Helper], count: int, fold: Fold) -> None:
     try:
-        helpers.extend(Helper(fold) for _ in range(count))  # those before the one that fails stay
+        helpers.extend(Helper(fold) for _ in range(count))  # those before one that fails to start stay
     except OSError as error:  # a limit on processes or files, or memory is short
         _logger.warning("helper_not_started", reason=str(error), helpers=len(helpers))
 
 
 def done(helpers: Sequence[Helper], *, patient: bool) -> list[Helper]:
-    """Those of the busy helpers that have something to take; `patient` waits until one has."""
+    """The busy helpers with a result. With `patient`, waits until one has."""
     ready = wait([helper.connection for helper in helpers], None if patient else 0)
     return [helper for helper in helpers if helper.connection in ready]
 
 
 def _help(connection: Connection, parents: Connection, fold: Fold) -> None:
-    """What a helper does until the pipe closes, which it does with its parent."""
+    """A helper's loop, until its pipe closes, which happens at the latest with its parent."""
     parents.close()
-    gc.freeze()  # a connection that was garbage before the fork must not be closed from here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends first
+    gc.freeze()  # must not close connections that were garbage before the fork
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends first
     with suppress(EOFError, OSError):
         while True:
             histories = _histories.decode(connection.recv_bytes())

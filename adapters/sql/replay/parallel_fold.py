@@ -1,4 +1,4 @@
-"""Reads and folds chunks of streams: in this process, or with the help of others, where the machine has the cores."""
+"""Reads and folds chunks of streams, in this process or together with helpers if the machine has spare cores."""
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -16,20 +16,20 @@ from adapters.sql.replay.stream_cursor import CHUNK
 _logger = structlog.get_logger()
 
 PIECE = 20
-"""Streams that this process folds itself before it looks again whether a helper waits for work."""
+"""Streams that this process folds between two checks for idle helpers."""
 
 LOAD = 10
-"""Pieces that a helper is given at a time: work for as long as a chunk takes to be read, or to be written."""
+"""Pieces that a helper gets at a time: as much work as it takes to read or write a chunk."""
 
 MOST = 10 * LOAD
-"""Pieces in memory. More are not read while the first of them is still at work."""
+"""The most pieces in memory. No more are read while the first one is not folded."""
 
 MOST_EVENTS = 50_000
-"""With so many events in memory no more are read until some of them are folded, however few streams they are of."""
+"""The most events in memory. No more are read until some are folded, however few streams they belong to."""
 
 
 class FoldedChunk(msgspec.Struct, gc=False):
-    """Streams with what became of each, and how many events were read for it."""
+    """Folded streams, and how many events were read for them."""
 
     streams: Sequence[DirtyStream]
     folded: list[FoldedStream | FailedStream]
@@ -37,9 +37,9 @@ class FoldedChunk(msgspec.Struct, gc=False):
 
 
 class WorkUnit(msgspec.Struct, gc=False):
-    """Streams that are folded together, by this process or by a helper. `folded` is None until then.
+    """Streams that are folded together, by this process or a helper. `folded` is None until then.
 
-    What was read of them (`histories`) is kept until then only: who helps with it may die. `events` counts it.
+    Their `histories` are held until then, because a helper may die. `events` counts their events.
     """
 
     streams: list[DirtyStream]
@@ -48,16 +48,16 @@ class WorkUnit(msgspec.Struct, gc=False):
     folded: list[FoldedStream | FailedStream] | None = None
 
     def become(self, folded: list[FoldedStream | FailedStream]) -> None:
-        """Tells what became of the streams."""
+        """Sets the result."""
         self.folded, self.histories = folded, []
 
 
 def fold_chunks(
     transactions: Transactions, refolder: Refolder, chunks: Iterator[Sequence[DirtyStream]], helpers: int = 0
 ) -> Generator[FoldedChunk, None, None]:
-    """The streams in their order, each folded, a chunk at a time.
+    """Folds the streams in order and yields them a chunk at a time.
 
-    `helpers`: with so many processes more, where there is more than one chunk.
+    Uses `helpers` more processes if there is more than one chunk.
     """
     first = next(chunks, ())
     second = next(chunks, ()) if helpers else ()
@@ -76,7 +76,7 @@ def fold_chunk(transactions: Transactions, refolder: Refolder, streams: Sequence
 
 
 class _Together:
-    """Folds with helpers. `pieces` are all that were read and not told yet, in order; of them, `waiting` nobody has."""
+    """Folds with helpers. `pieces` are those read and not yielded yet, in order; `waiting` are those not assigned."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class _Together:
         self._all_read = False
 
     def fold(self) -> Iterator[FoldedChunk]:
-        """First of all, helpers shall never wait; then comes what only this process can do; then it folds, too."""
+        """Feeds helpers first, then does what only this process can do, then folds itself."""
         while self._pieces or not self._all_read:
             self._take(patient=False)
             self._give()
@@ -113,7 +113,7 @@ class _Together:
             load = self._busy.pop(helper)
             try:
                 folded = iter(helper.take())
-            except Died as death:  # the others do its work
+            except Died as death:  # the others take over its work
                 _logger.warning("helper_died", reason=str(death))
                 self._waiting.extendleft(reversed(load))
                 continue
@@ -145,7 +145,7 @@ class _Together:
         piece.become([self._refolder.fold(history) for history in piece.histories])
 
     def _folded(self) -> FoldedChunk | None:
-        """What is folded of the pieces in order, if it is a chunk, or the rest."""
+        """The next folded pieces in order, if they make a chunk or are the rest."""
         ready = sum(1 for _ in takewhile(lambda piece: piece.folded is not None, self._pieces))
         if ready * PIECE < CHUNK and not (self._all_read and ready == len(self._pieces)):
             return None

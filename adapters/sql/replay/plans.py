@@ -1,4 +1,4 @@
-"""Replays that are planned first: what would change is worked out and kept, and somebody says yes, or does not."""
+"""Planned replays: the difference is computed and stored first, and the replay begins once somebody confirms it."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ from core.event import SECOND, Instant
 PLANNING, PLANNED, REPLAYING, DONE, FAILED = "planning", "planned", "replaying", "done", "failed"
 
 KEPT = 100
-"""Plans; the oldest goes when one more is made. What a replay did is an event in the log."""
+"""The most plans, the newest ones. What a replay did is an event in the log."""
 
 _PLANS = Insert(tables.replays)
 _COLUMNS = ", ".join(_PLANS.names)
@@ -41,7 +41,7 @@ _difference = msgspec.json.Decoder(Difference)
 
 
 class Plan(msgspec.Struct):
-    """A planned replay. `report` is a Difference as JSON, once it is worked out; `told_by` the process at work."""
+    """A planned replay. `report` is a Difference as JSON once it is computed; `told_by` is the working process."""
 
     id: str
     asked_at: Instant
@@ -52,15 +52,15 @@ class Plan(msgspec.Struct):
     error: str | None = None
 
     def difference(self) -> Difference | None:
-        """What would change, as far as it is worked out."""
+        """What would change, as far as it is computed."""
         return _difference.decode(self.report) if self.report else None
 
 
 class Plans:
-    """The newest hundred plans. Any thread may ask. One thread works, on one plan at a time, over all processes.
+    """The newest plans. Thread-safe. One thread of all processes works on one plan at a time.
 
-    One that is killed leaves its plan unfinished: it is told as failed.
-    `replay` makes what replays, of the name of who wants it; None: nobody is known.
+    A plan whose process was killed counts as failed. `replay` builds a Replay for the name of the actor, or None if
+    unknown.
     """
 
     def __init__(self, engine: Engine, replay: Callable[[str | None], Replay], clock: Callable[[], Instant]) -> None:
@@ -71,13 +71,13 @@ class Plans:
         self._working: set[tuple[str, str]] = set()
 
     def read_from(self, engine: Engine) -> "Plans":
-        """The same plans, asked of a database that follows the one they are written to."""
+        """The same plans, read from a replica."""
         other = Plans(engine, self._replay, self._clock)
         other._written, other._working = self._written, self._working
         return other
 
     def newest(self) -> list[Plan]:
-        """All that are kept."""
+        """All stored plans, the newest first."""
         return self._ask(_NEWEST)
 
     def get(self, name: str) -> Plan | None:
@@ -85,9 +85,8 @@ class Plans:
         return next(iter(self._ask(_ONE, name)), None)
 
     def plan(self, machines: Sequence[str]) -> Plan:
-        """Begins to work out what a replay of these machines (none: of all) would change.
-
-        Raises Refused while another one is at work.
+        """Starts to compute what a replay of these machines (none: all) would change. Raises ReplayRefused while
+        another plan is at work.
         """
         plan = Plan(uuid4().hex, self._clock(), " ".join(machines), PLANNING, this_process())
         with self._transactions.turn() as cursor:
@@ -99,9 +98,9 @@ class Plans:
         return plan
 
     def confirm(self, name: str, by: str | None = None) -> Plan | None:
-        """Begins the replay of a plan that is worked out, which is then on record as done by `by`.
+        """Starts the replay of a computed plan, recorded as done by `by`.
 
-        Raises Refused where it is not, or was confirmed before, or another one is at work.
+        Raises ReplayRefused if it is not computed, was confirmed before, or another one is at work.
         """
         plan = self.get(name)
         if plan is None:
@@ -116,9 +115,9 @@ class Plans:
         return self.get(name)
 
     def serve(self, version: str, by: str | None = None) -> None:
-        """Lets a built version serve, the one before or a newer one, which is then on record as done by `by`.
+        """Makes a built version serve, an older or a newer one, recorded as done by `by`.
 
-        Raises Refused where it is not built, or a replay is at work.
+        Raises ReplayRefused if it is not built or a replay is at work.
         """
         with self._transactions.reading() as cursor:
             self._check_idle(cursor)
@@ -145,7 +144,7 @@ class Plans:
                 raise ReplayRefused(f"replay {plan.id} is {plan.status}: one at a time; ask again when it has ended")
 
     def _is_at_work(self, plan: Plan) -> bool:
-        """Of a process on another machine it cannot be known: a day is long enough."""
+        """Whether the plan's process still works. On another machine this is unknown: a day is the limit."""
         if plan.told_by == this_process():
             return (plan.id, plan.status) in self._working
         running = is_running(plan.told_by)
@@ -154,7 +153,7 @@ class Plans:
     def _as_it_is(self, plan: Plan) -> Plan:
         if plan.status not in {PLANNING, REPLAYING} or self._is_at_work(plan):
             return plan
-        # Who works writes the outcome and ends then: it may stand there since the plan was read.
+        # The process writes its outcome before it ends, perhaps since the plan was read.
         (found,) = self._read(self._written, _ONE, plan.id) or [plan]
         if found.status != plan.status:
             return self._as_it_is(found)

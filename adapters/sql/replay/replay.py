@@ -1,4 +1,4 @@
-"""What `hookfold replay` does with the versions of the projections, apart from printing."""
+"""The operations of `hookfold replay` on the versions of the projections."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -36,7 +36,7 @@ from core.golden_history import GoldenHistory, Uncapturable, captured
 from core.words import counted
 
 KEPT = 2
-"""Retired versions of a machine that stay for a way back, behind a replay that switches."""
+"""Retired versions of a machine that remain for a rollback after a switch."""
 
 KINDS = ("session", "registration", "action", "device")
 _ONE = "SELECT source, stream, kind, provider_id, opened FROM streams WHERE stream = ?"
@@ -49,7 +49,7 @@ _FORGET = "DELETE FROM versions WHERE machine = ? AND version = ?"
 
 
 class Part(msgspec.Struct, kw_only=True, frozen=True):
-    """Which streams to fold anew. None: not asked. `since`: only what an event recorded since then belongs to."""
+    """Which streams to refold. None: no condition. `since`: only streams with an event recorded since then."""
 
     source: str | None = None
     stream: str | None = None
@@ -58,16 +58,16 @@ class Part(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Record(Protocol):
-    """Records in the log what was done with it: a type of adapters.sql.Recorder and what belongs to it."""
+    """Records an operation in the log: a type of adapters.sql.Recorder and its fields."""
 
     def __call__(self, kind: str, /, **what: Any) -> Any: ...
 
 
 class Replay:
-    """Every method raises Unavailable while the database is away, and Refused where it cannot do what it is for.
+    """Every method raises Unavailable while the database is away, and ReplayRefused if the operation is not possible.
 
-    `record`: the access log; None records nothing. `helpers`: processes that fold too, where a whole log is folded;
-    they are forked, so there must be no other thread then.
+    `record` writes to the access log; None records nothing. `helpers` more processes fold whole logs. They are forked,
+    so no other thread may run then.
     """
 
     def __init__(
@@ -89,18 +89,18 @@ class Replay:
 
     @property
     def sources(self) -> list[str]:
-        """The names of all sources whose streams can be folded."""
+        """The names of the sources whose streams can be folded."""
         return sorted(self._code.sources)
 
     def status(self) -> Status:
-        """How far everything is, asked of the tables themselves."""
+        """The progress of every version, read from the tables."""
         with self._transactions.reading() as cursor:
             return status_of(cursor, self._dialect, self._code.machines)
 
     def rebuild(self, names: Sequence[str], told: ReplayListener, *, serve: bool = True) -> list[Version]:
-        """Builds a version of each machine and switches. Without names: of those that do not serve yet, else of all.
+        """Builds a version of each machine and switches. Without names: of those not serving yet, else of all.
 
-        Both are on record before they are done, so that one that is killed is on record too.
+        Both steps are recorded before they are done, so that a killed one is on record too.
         """
         wanted = list(names) or self._behind() or list(self._code.machines)
         self._record("replayed", machines=wanted)
@@ -113,23 +113,22 @@ class Replay:
         return versions
 
     def unbuilt(self) -> list[str]:
-        """The machines that this code has no built version of: what is asked of them is folded from the log."""
+        """The machines without a built version of this code. Queries about them are folded from the log."""
         return [name for name in self._behind() if not self._is_built(name)]
 
     def rebuild_where_unbuilt(self, told: ReplayListener) -> list[Version]:
-        """Builds what this code has no built version of; nothing where all is built."""
+        """Builds the versions of this code that are not built; does nothing if all are."""
         names = self.unbuilt()
         return self.rebuild(names, told) if names else []
 
     def compare(self, names: Sequence[str], source: str | None = None) -> Iterator[Difference]:
-        """What a rebuild with this code would change, after every chunk of streams; the last is the whole.
-
-        `source`: of this one alone.
+        """What a rebuild with this code would change, after every chunk of streams; the last is complete. `source`:
+        only its streams.
         """
         yield from self._differ.compare(names, source)
 
     def capture(self, stream: str, why: str) -> GoldenHistory:
-        """A stream, by our id, as a golden history with everything personal replaced."""
+        """A stream (by our id) as a golden history, with everything personal replaced."""
         rows = [row for row in self._rows_of(stream) if row[0] in self._code.sources]
         with self._transactions.reading() as cursor:
             found = [DirtyStream(source, one, kind, name or "", opened, "") for source, one, kind, name, opened in rows]
@@ -145,7 +144,9 @@ class Replay:
         raise ReplayRefused(f"no stream {stream} of a configured source")
 
     def again(self, part: Part, told: ReplayListener) -> int:
-        """Folds the selected streams anew, in place; how many. One that is killed leaves marks, which others fold."""
+        """Refolds the selected streams in place; returns how many. If it is killed, others fold the marks that it
+        leaves.
+        """
         if part.stream is not None and not self._rows_of(part.stream):
             raise ReplayRefused(f"there is no stream {part.stream}")
         self._record("replayed", part=msgspec.structs.asdict(part))
@@ -161,24 +162,24 @@ class Replay:
         return marked
 
     def answering(self) -> list[Answering]:
-        """What each living service answers with."""
+        """The versions that each live service reads."""
         with self._transactions.reading() as cursor:
             return answering(services(cursor), all_versions(cursor), self._clock())
 
     def releases_of(self, version: Version) -> list[str]:
-        """The releases that are known to have a version's code."""
+        """The releases known to have a version's code."""
         with self._transactions.reading() as cursor:
             return releases_of(version.fingerprint, services(cursor))
 
     def has_code_of(self, version: Version) -> bool:
-        """Whether this code reads and folds a version."""
+        """Whether the version belongs to this code."""
         kind = self._code.machines.get(version.machine)
         return kind is not None and kind.fingerprint == version.fingerprint
 
     def rollback(self, names: Sequence[str], to: str | None = None) -> list[Version]:
-        """Lets the version that served before serve again, or the one named `to`.
+        """Makes the previous version serve again, or the one named `to`.
 
-        It has to be caught up, which only its own code can do.
+        It must be up to date, and only its own code can bring it there.
         """
         with self._transactions.reading() as cursor:
             last = self._target(cursor, names, to)
@@ -195,7 +196,7 @@ class Replay:
         return last
 
     def drop(self) -> list[Version]:
-        """Removes the retired versions and what they folded, a little at a time; on record before any of it goes."""
+        """Deletes the retired versions and their rows, a little at a time; recorded before the first deletion."""
         return self._remove(lambda versions: [one for one in versions if one.status in {RETIRED, DROPPING}])
 
     def _remove(self, choose: Callable[[Sequence[Version]], list[Version]]) -> list[Version]:
@@ -240,7 +241,7 @@ class Replay:
         self._builder.fold_the_rest(cursor, version)
 
     def _drop(self, version: Version) -> None:
-        """The marks go first: what finds one folds the stream, and would leave rows behind those that went."""
+        """Deletes the marks first: a process that finds one would fold the stream and write new rows."""
         with self._transactions.turn() as cursor:
             cursor.execute(_DROP_MARKS.replace("?", self._dialect.mark), (version.version,))
         streams = ("runs", "prefixes", "projections")
@@ -264,13 +265,13 @@ class Replay:
             return [source for (source,) in cursor.fetchall()]
 
     def _behind(self) -> list[str]:
-        """Machines of which this code's version does not serve."""
+        """The machines whose serving version is not this code's."""
         versions = self._registered()
         owns = {name: own_version(versions, name, kind.fingerprint) for name, kind in self._code.machines.items()}
         return [name for name, own in owns.items() if own is None or own.status != SERVING]
 
     def _registered(self) -> list[Version]:
-        """Every version, this code's among them, unless nothing may be written."""
+        """Every version, after registering this code's unless the database is read-only."""
         if self._transactions.read_only:
             with self._transactions.reading() as cursor:
                 return all_versions(cursor)
@@ -308,7 +309,7 @@ class Replay:
                 yield rows
 
     def _mark(self, versions: Sequence[Version], streams: Sequence[Row]) -> int:
-        """Marks the streams for this code's versions; how many it has one for."""
+        """Marks the streams for this code's versions; returns how many have one."""
         marks = []
         for source, stream, kind, opened in streams:
             machine = self._builder.machine_of(source, kind)
@@ -337,7 +338,7 @@ def _names(versions: Sequence[Version]) -> list[str]:
 
 
 def _too_old(versions: Sequence[Version]) -> list[Version]:
-    """Retired versions behind the newest ones of their machine, and what is being dropped already."""
+    """Retired versions beyond the newest ones of their machine, and those whose deletion has begun."""
     gone = [one for one in versions if one.status == DROPPING]
     for machine in {one.machine for one in versions}:
         retired = [one for one in versions if one.machine == machine and one.status == RETIRED]

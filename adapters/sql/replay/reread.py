@@ -1,4 +1,4 @@
-"""Bodies that could not be read when they came, and can be now: new events beside the old, which stay as they are."""
+"""Rereads bodies that could not be read when they came: they become new events beside the old ones, which stay."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -23,7 +23,7 @@ from core.ids import Ids
 CHUNK = 200
 
 Receive = Callable[[Entry], Entry]
-"""Gives an entry the idempotency key that a delivery of today would have."""
+"""Gives an entry the idempotency key that it would get today."""
 
 _UNREAD = (
     "SELECT e.position, e.key, e.received_at, e.verified_by, p.headers, p.body "
@@ -39,18 +39,18 @@ _HELD = Lookup("t.source, t.key", tables.events, ("source", "key"))
 
 
 class _Erased(Exception):
-    """What was read is no longer to be kept: nothing is appended."""
+    """The body was erased meanwhile: nothing is appended."""
 
 
 class Reread(msgspec.Struct):
-    """What came of it: how many events belonged to no stream, and old position -> new position of those read now."""
+    """The result: how many events belonged to no stream, and old position -> new position of those read now."""
 
     looked_at: int = 0
     read: dict[int, int] = {}
 
 
 class Rereader:
-    """Reads again through this process's log."""
+    """Rereads and appends through this process's log."""
 
     def __init__(
         self, engine: Engine, ids: Ids, sources: Mapping[str, Source], receive: Receive, log: Log, recorder: Recorder
@@ -63,9 +63,9 @@ class Rereader:
         self._recorder = recorder
 
     def reread(self, source: str | None = None) -> Reread:
-        """Appends what this code can read of what it could not, once; and an event of ours that says so.
+        """Appends what can be read now, once, and an event of ours that records it.
 
-        A new event has the body, the headers, the arrival and the key that a delivery of today would have.
+        A new event has the old body, headers and arrival, and the key that it would get today.
         """
         found = Reread()
         for name in [source] if source else [name for name in self._sources if name != OWN]:
@@ -79,7 +79,7 @@ class Rereader:
         return found
 
     def _appended(self, source: str, at: int, entry: Entry) -> int | None:
-        """The new event's position; None where its key is held, or the body at position `at` was erased meanwhile."""
+        """The new event's position; None if its key is taken or the body at position `at` was erased meanwhile."""
 
         def is_new(cursor: Any, position: int) -> bool:
             cursor.execute(_WHOLE.replace("?", self._transactions.dialect.mark), (source, at))
@@ -95,7 +95,7 @@ class Rereader:
         return position if new else None
 
     def _unread(self, source: str) -> Iterator[list[Row]]:
-        """Events of no stream, a chunk at a time, up to where the log ends now."""
+        """The events of no stream, a chunk at a time, up to the log's present end."""
         dialect, after = self._transactions.dialect, 0
         sql = _UNREAD.format(dialect.using("ix_events_source_opened_position")).replace("?", dialect.mark)
         with self._transactions.reading() as cursor:
@@ -126,7 +126,7 @@ class Rereader:
             return None
         entry = self._receive(Entry(source, received_at, from_lines(unpack(headers)), body, verified_by, b"", reading))
         entry.sealed = seal(self._ids, entry)
-        if entry.sealed.key == held:  # what could not be read had the same identity, and keeps the key
+        if entry.sealed.key == held:  # the unreadable event had the same identity and keeps the key
             entry.identity = b"reread:" + held
             entry.sealed = seal(self._ids, entry)
         return entry

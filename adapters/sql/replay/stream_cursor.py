@@ -10,7 +10,7 @@ from adapters.sql.projections.projection import Source
 from adapters.sql.projections.status import KIND_OF
 
 CHUNK = 200
-"""Streams that are read, folded and written together."""
+"""The streams of one chunk, which are read, folded and written together."""
 
 _NEXT = (
     "SELECT source, stream, kind, provider_id, opened FROM streams{} "
@@ -20,7 +20,7 @@ _COUNT = "SELECT count(*) FROM streams{} WHERE kind = ? AND opened > ? AND opene
 
 
 class StreamCursor:
-    """The streams of every machine. A stream's `opened` is its place: no two of one kind share it."""
+    """Pages through the streams of a machine. `opened` is the key: no two streams of a kind share it."""
 
     def __init__(self, transactions: Transactions, sources: Mapping[str, Source]) -> None:
         self._transactions = transactions
@@ -32,7 +32,7 @@ class StreamCursor:
             return head_of(cursor)
 
     def chunks(self, machine: str, version: str, after: int, until: int) -> Iterator[list[DirtyStream]]:
-        """The machine's streams that were opened behind one position and up to another, for a version to fold."""
+        """The machine's streams opened after one position and up to another, for a version to fold."""
         while rows := self._ask(_NEXT, machine, after, until, CHUNK):
             after = rows[-1][4]
             yield [
@@ -41,11 +41,11 @@ class StreamCursor:
             ]
 
     def count(self, machine: str, after: int, until: int) -> int:
-        """How many they are."""
+        """The number of those streams."""
         return sum(count for (count,) in self._ask(_COUNT, machine, after, until))
 
     def _ask(self, sql: str, machine: str, after: int, until: int, *rest: int) -> list[Row]:
-        """Asks about the streams that a machine folds; nothing where no source has such streams."""
+        """Queries the streams that a machine folds; returns nothing if no source has such streams."""
         kind = KIND_OF.get(machine, machine)
         sources = [name for name, source in self._sources.items() if source.machine_of(kind) == machine]
         if not sources:

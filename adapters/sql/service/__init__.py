@@ -1,1 +1,1 @@
-"""What a service notes of itself: keys that belong to the database, and its configuration."""
+"""What a service stores about itself: the secrets that the database was used with, and its configuration."""

@@ -1,4 +1,4 @@
-"""What was configured when the service last started: what differs from it now is recorded in the log."""
+"""The configuration of the service's last start. Differences from it are recorded in the log."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from adapters.sql.log.own_events import OWN, Recorder
 from core.event import Instant
 
 TOKENS = "tokens."
-"""What a token's name begins with here: no source has a dot in its own."""
+"""The prefix of tokens' names here. A source's name has no dot."""
 
 _NAME = "configuration"
 _FIRST = text("INSERT INTO service (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING")
@@ -23,13 +23,12 @@ _COMPLETE = text("UPDATE service SET value = :new WHERE name = :name AND value =
 
 
 class Configured(msgspec.Struct, frozen=True):
-    """A source or a token as far as its changes are recorded. A token has no provider.
+    """A source or a token, as far as its changes are recorded. A token has no provider.
 
-    `secrets`: a hash keyed by the service's secret, by reference.
-    `settings`: all others that are set, by name, durations in seconds; None where they were not noted at that start.
-    Those of the service itself stand under our own source's name.
-    `api_key`: as `secrets`, of what we ask the provider's API with; it verifies nothing.
-    `secrets_at`: when `secrets` last changed; None where that is not known. It is no part of what is compared.
+    `secrets` maps references to hashes keyed by the service's secret; `api_key` likewise, for the provider's API.
+    `settings` has all others that are set, by name, durations in seconds; None if that start did not store them. Those
+    of the service itself are under our own source's name. `secrets_at` is the time of the last change of `secrets`,
+    None if unknown; it is not compared.
     """
 
     provider: str
@@ -49,13 +48,13 @@ _OURS = {OWN: Configured(OWN)}
 
 
 class _Overtaken(Exception):
-    """Another process has recorded a change meanwhile."""
+    """Another process recorded a change meanwhile."""
 
 
 def note_configuration(
     engine: Engine, log: Log, recorder: Recorder, sources: Mapping[str, Configured]
 ) -> list[dict[str, Any]]:
-    """Records how sources and tokens differ from the last start's; the changes. The first start of all has none."""
+    """Records how sources and tokens differ from the last start; returns the changes. The very first start has none."""
     while True:
         held = _held(engine, _document(sources))
         before = _noted(held)
@@ -73,7 +72,7 @@ def note_configuration(
 
 
 def secrets_changed(engine: Engine) -> dict[str, Instant]:
-    """When the secrets of sources changed last, of those of which it is known."""
+    """When the secrets of each source last changed, as far as known."""
     with engine.connect() as connection:
         held = connection.execute(select(service.c.value).where(service.c.name == _NAME)).scalar_one_or_none()
     noted = _noted(held or "{}")
@@ -105,7 +104,7 @@ def _held(engine: Engine, new: str) -> str:
 
 
 def _complete(engine: Engine, new: str, old: str) -> None:
-    """Nothing changed, but there may be more in it than there was to note at the last start."""
+    """Stores an unchanged configuration, which may have fields that the last start did not store."""
     if new != old:
         with writing(engine) as connection:
             connection.execute(_COMPLETE, {"name": _NAME, "new": new, "old": old})
@@ -118,7 +117,7 @@ def _swap(engine: Engine, cursor: Any, new: str, old: str) -> None:
 
 
 def _changes(old: Mapping[str, Configured], new: Mapping[str, Configured]) -> list[dict[str, Any]]:
-    """Each change as the name of the source or the token, what happened, and to what."""
+    """Each change: the name of the source or token, what happened, and to what."""
     changes: list[dict[str, Any]] = []
     for name in sorted({*old, *new}):
         before, after = (held.get(name, _OURS.get(name)) for held in (old, new))
@@ -148,7 +147,7 @@ def _changes_within(gone: Configured, come: Configured) -> Iterator[dict[str, An
 
 
 def _others(gone: Configured, come: Configured) -> Iterator[tuple[str, str | float | None, str | float | None]]:
-    """The settings that differ, what they were and what they are now; None where one is not set."""
+    """The settings that differ, before and now; None if not set."""
     if gone.settings is None or come.settings is None:
         return
     for setting in sorted({*gone.settings, *come.settings}):

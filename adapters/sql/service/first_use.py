@@ -1,4 +1,4 @@
-"""What a database was first used with: another secret or another provider under an old name would make lies of it."""
+"""What a database was first used with. Another secret, or another provider for a source, would falsify the log."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ _CLAIM = text("INSERT INTO service (name, value) VALUES (:name, :value) ON CONFL
 
 
 def is_begun(url: str) -> bool:
-    """Whether there is a log that somebody began. Makes nothing; raises Unavailable where the database is away."""
+    """Whether the database has a log that is in use. Creates nothing. Raises Unavailable."""
     parsed = address(url)
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
         return False
@@ -33,12 +33,12 @@ def claims(engine: Engine) -> dict[str, str]:
 
 
 def spooled_as(engine: Engine) -> str:
-    """What the log's spools are named after, so that no other log takes them; empty where it had no start yet."""
+    """The name of the log's spools, which identifies the log; empty before its first start."""
     return claims(engine).get(_SPOOL, "")
 
 
 def name_spool(engine: Engine) -> str:
-    """The same; the first start makes the name."""
+    """The same. Creates the name at the first start."""
     if name := spooled_as(engine):
         return name
     made = {_SPOOL: token_hex(8)}
@@ -46,21 +46,21 @@ def name_spool(engine: Engine) -> str:
 
 
 def claimed_sources(engine: Engine) -> dict[str, str]:
-    """Every source that the log ever had, with its provider, also those that the configuration no longer names."""
+    """Every source that the log ever had, with its provider, including those no longer configured."""
     held = claims(engine)
     return {name.removeprefix(_SOURCE): value for name, value in held.items() if name.startswith(_SOURCE)}
 
 
 def claim(engine: Engine, facts: Mapping[str, str]) -> dict[str, str]:
-    """Records each fact that the database has none of; gives those that it holds otherwise, with what it holds."""
+    """Stores each fact that the database lacks; returns those with another value, and that value."""
     held = claims(engine)
     if missing := [{"name": name, "value": value} for name, value in facts.items() if name not in held]:
         with writing(engine) as connection:
             connection.execute(_CLAIM, missing)
-        held = claims(engine)  # another service may have been first
+        held = claims(engine)  # another service may have stored it first
     return held_otherwise(held, facts)
 
 
 def held_otherwise(held: Mapping[str, str], facts: Mapping[str, str]) -> dict[str, str]:
-    """Those of the facts that the database holds otherwise, with what it holds."""
+    """The facts that have another value in the database, with that value."""
     return {name: held[name] for name, value in facts.items() if held.get(name, value) != value}

@@ -1,4 +1,4 @@
-"""Registers a service in its database, and gives signs of life while it runs."""
+"""Registers a service in its database and sends heartbeats while it runs."""
 
 from collections.abc import Callable, Mapping
 from threading import Event, Thread
@@ -19,7 +19,7 @@ _logger = structlog.get_logger()
 
 
 class Presence:
-    """A thread. While the database is away, the service is not seen; the next sign of life says that it is there."""
+    """The thread of the heartbeats. They resume once the database is back."""
 
     def __init__(
         self, engine: Engine, release: str, machines: Mapping[str, Kind], clock: Callable[[], Instant]
@@ -33,7 +33,7 @@ class Presence:
         self._thread.start()
 
     def close(self) -> None:
-        """Has the thread say that the service has ended, unless nobody heard it a moment ago."""
+        """Records the end of the service, unless the last heartbeat failed."""
         self._stopped.set()
         leave(self._thread)
 

@@ -1,1 +1,1 @@
-"""Takes a log out of one database and into another."""
+"""Exports a log from one database and imports it into another."""

@@ -1,4 +1,4 @@
-"""Reads the log from end to end, for an export: by position, a chunk at a time, so that memory stays flat."""
+"""Reads the whole log for an export by position, in chunks, so that memory use is constant."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,20 +26,20 @@ from adapters.sql.log.own_events import OWN
 from adapters.sql.projections.erased import Base
 
 CHUNK = 256
-"""Rows of one statement: a body may be 256 KiB."""
+"""Rows per statement. A body may have 256 KiB."""
 
 
 STREAMS = 32
-"""Streams whose events are read in one statement, where they are few: at most so many chunks of them."""
+"""Streams whose events are read in one statement if they are few: at most this many chunks."""
 
 CHUNKS = 2
 
 
 class ExportedEvent(NamedTuple):
-    """An event with all that is stored of it, its headers packed. `headers`, `body` and `salt` are None once erased.
+    """An event with everything stored about it, its headers packed. `headers`, `body` and `salt` are None once erased.
 
-    `times`, `head` and `counted_at`: its duplicates that are no longer on record one by one; what begins with `other`,
-    and with `first`, the same of its conflicts.
+    `times`, `head` and `counted_at` are those of its counted duplicates; the fields that begin with `other` and `first`
+    are those of its counted conflicts.
     """
 
     position: int
@@ -76,7 +76,7 @@ class ExportedEvent(NamedTuple):
 
     @property
     def duplicates(self) -> tuple[int, int, int] | None:
-        """Times, and head and recorded_at of the last one."""
+        """Their number, and head and recorded_at of the last one."""
         if self.times is None or self.head is None or self.counted_at is None:
             return None
         return self.times, self.head, self.counted_at
@@ -91,7 +91,7 @@ class ExportedEvent(NamedTuple):
 
 
 class ExportedDelivery(NamedTuple):
-    """A delivery that made no event. `key` is that of the event that it hit."""
+    """A delivery that made no event. `key` is that of the event that it duplicates or contradicts."""
 
     source: str
     delivery: int
@@ -109,10 +109,10 @@ class ExportedDelivery(NamedTuple):
 
 
 class ExportedStream(NamedTuple):
-    """A stream, the position that first named it, and its events as `to_event` takes them: by position, read once.
+    """A stream, the position that first named it, and its events by position, as `to_event` takes them. Iterate once.
 
-    Only what is folded: not what was erased or retracted; `base` is what is left of an erased stream. `conflicts`:
-    positions of events whose key came again with another body.
+    Only foldable events: none that was erased or retracted. `base` is the remainder of an erased stream. `conflicts`
+    are the positions of events with conflicts.
     """
 
     source: str
@@ -127,7 +127,7 @@ class ExportedStream(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What of the log is wanted. None: all of it. `since` and `until`: the half-open time in which it was received."""
+    """The selected part of the log. None: no condition. `since` and `until` are a half-open interval of the receipt."""
 
     sources: Sequence[str] | None = None
     streams: Sequence[tuple[str, str]] | None = None
@@ -137,7 +137,7 @@ class Selection:
 
     @property
     def whole(self) -> bool:
-        """True where nothing but Hookfold's own entries is left out."""
+        """Whether only Hookfold's own entries are left out."""
         return (self.sources, self.streams, self.since, self.until) == (None, None, None, None)
 
 
@@ -146,7 +146,7 @@ _Name = tuple[str, str | None]
 
 
 class Extent(NamedTuple):
-    """How far the log went when it was asked."""
+    """The extent of the log at the time of the query."""
 
     position: int
     delivery: int
@@ -211,7 +211,7 @@ class ExportReader:
         self._engine = engine
 
     def extent(self) -> Extent:
-        """How far the log goes now; what comes later is not read."""
+        """The log's present extent. Later entries are not read."""
         return Extent._make(self._rows(_EXTENT)[0])
 
     def providers(self) -> dict[str, str]:
@@ -245,7 +245,7 @@ class ExportReader:
             yield from self._with_events(found, extent)
 
     def erased(self, chosen: Selection, extent: Extent) -> Iterator[ExportedStream]:
-        """What is left of the chosen streams that were erased, without events, in the same order."""
+        """The remainders of the chosen streams that were erased, without events, in the same order."""
         for found in self._in_order(_chosen_streams(_STREAMS.where(erased.c.position <= extent.position), chosen)):
             yield from found
 
@@ -264,7 +264,7 @@ class ExportReader:
             yield one._replace(events=few[named] if few is not None else self._long(one, extent), conflicts=hit[named])
 
     def _events_of(self, found: list[ExportedStream], extent: Extent) -> dict[_Name, list[Row]] | None:
-        """The events of several streams; None where these are too many to be held at once."""
+        """The events of several streams; None if they are too many to hold at once."""
         query = _HISTORY.where(*_of(found, extent)).order_by(events.c.position)
         rows = self._rows(query.limit(CHUNKS * CHUNK + 1))
         return None if len(rows) > CHUNKS * CHUNK else _by_name(rows)
@@ -282,7 +282,7 @@ class ExportReader:
         return defaultdict(list, {named: sorted({position for (position,) in rows}) for named, rows in hit.items()})
 
     def _chunks(self, query: Select[Any], number: Any, place: int) -> Iterator[Sequence[Any]]:
-        """Chunk after chunk. `number` is the column that orders the rows, `place` where it stands in a row."""
+        """Yields chunks. `number` is the column that orders the rows, `place` its index in a row."""
         rows = self._rows(query)
         while rows:
             yield rows
@@ -308,7 +308,7 @@ def _chosen(query: Select[Any], table: Any, chosen: Selection) -> Select[Any]:
 
 
 def _chosen_streams(query: Select[Any], chosen: Selection) -> Select[Any]:
-    """Those of which an event was received in the chosen time."""
+    """The streams with an event received in the chosen interval."""
     if chosen.sources is not None:
         query = query.where(streams.c.source.in_(chosen.sources))
     if chosen.streams is not None:
@@ -329,7 +329,7 @@ def _stream(row: Any) -> ExportedStream:
 
 
 def _by_name(rows: Sequence[Any]) -> dict[_Name, list[Row]]:
-    """What stands behind (source, stream) in each row."""
+    """The columns after (source, stream), grouped by them."""
     found = defaultdict[_Name, list[Row]](list)
     for source, stream, *row in rows:
         found[source, stream].append(tuple(row))
@@ -337,15 +337,15 @@ def _by_name(rows: Sequence[Any]) -> dict[_Name, list[Row]]:
 
 
 def _behind(opened: int, stream: str) -> ColumnElement[bool]:
-    """One event may have named two streams: those go by id."""
+    """The condition for streams after one. Two streams may have the same `opened`: then the id decides."""
     same = and_(streams.c.opened == opened, streams.c.stream > stream)
     return (streams.c.opened > opened) | same
 
 
 def _of(found: Sequence[ExportedStream], extent: Extent) -> list[ColumnElement[bool]]:
-    """The streams' events, and of such as begin with them. An event carries the position that opened its stream.
+    """The conditions for the streams' events, by the position that opened each stream.
 
-    The lower bound is always kept; without it SQLite walks all events of the source.
+    The lower bound is always true; without it SQLite scans all events of the source.
     """
     sources, opened = sorted({one.source for one in found}), sorted({one.opened for one in found})
     number = events.c.position
@@ -353,6 +353,6 @@ def _of(found: Sequence[ExportedStream], extent: Extent) -> list[ColumnElement[b
 
 
 def _openings(chosen: Sequence[tuple[str, str]]) -> Any:
-    """An event carries the position that opened its stream: the index is ordered by it."""
+    """Each event has the position that opened its stream, by which the index is ordered."""
     names = [stream for _, stream in chosen]
     return select(streams.c.opened).where(streams.c.source.in_([one for one, _ in chosen]), streams.c.stream.in_(names))

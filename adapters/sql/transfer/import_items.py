@@ -1,4 +1,4 @@
-"""What an import reads from an export (events, deliveries, erased streams) and the counts that it ends with."""
+"""The items of an import (events, deliveries, erased streams) and its resulting counts."""
 
 import msgspec
 
@@ -8,12 +8,12 @@ from core.leaf import Columns
 
 
 class ImportedEvent(msgspec.Struct, gc=False):
-    """An event of another log, from one line of its export. `headers` are field lines, `origin` is as it is stored.
+    """An event of another log, from one line of its export. `headers` are field lines, `origin` is as stored.
 
-    `entry` is what this code reads in it; its stream is that of the columns, of a `kind` and with the provider's `name`
-    for it. `sent` is an unknown type as sent. Of an erased one, headers, body and salt are gone; `erased` and
-    `retracted` are the positions of the events that tell of it. `duplicates` are those that are only counted: times,
-    and head and recorded_at of the last one; `conflicts` the same, and those of the first one.
+    `entry` is this code's reading of it. Its stream is that of the columns, with its `kind` and the provider's `name`.
+    `sent` is an unknown type as sent. An erased event has no headers, body and salt. `erased` and `retracted` are the
+    positions of the events that record it. `duplicates` are the counted ones: number, and head and recorded_at of the
+    last one; `conflicts` likewise, and those of the first one.
     """
 
     line: int
@@ -34,12 +34,12 @@ class ImportedEvent(msgspec.Struct, gc=False):
 
     @property
     def folded(self) -> bool:
-        """False where nothing of it moves a machine any more."""
+        """Whether the fold takes the event."""
         return self.erased is None and self.retracted is None
 
 
 class ImportedDelivery(msgspec.Struct, gc=False):
-    """A delivery that made no event there. `key` is that of the event that it hit; null for a rejection."""
+    """A delivery that made no event there. `key` is that of its event; null for a rejection."""
 
     line: int
     source: str
@@ -58,7 +58,7 @@ class ImportedDelivery(msgspec.Struct, gc=False):
 
 
 class ErasedRemainder(msgspec.Struct, gc=False):
-    """What is left of a stream whose bodies were erased there; `measured` is JSON."""
+    """The remainder of a stream that was erased there. `measured` is JSON."""
 
     line: int
     source: str
@@ -71,20 +71,19 @@ class ErasedRemainder(msgspec.Struct, gc=False):
 
 
 class LastPosition(msgspec.Struct, gc=False):
-    """The highest position that anything tells of: an entry of Hookfold's own may stand behind all events."""
+    """The highest position that the export mentions, since an entry of Hookfold's own may follow all events."""
 
     line: int
     position: int
 
 
 class ImportOutcome(msgspec.Struct):
-    """What an import came to.
+    """The result of an import.
 
-    `kept` events have their old positions, `appended` ones new ones; `known` were here before, and so was the key of a
-    `conflicts` one, with another body. `erased` and `retracted` ones are left out where positions cannot be kept.
-    `whole` counts streams that were erased there and not here, where they stay until somebody erases them.
-    `placeholders` stand where the export left entries out. Of the deliveries, `strangers` are left out: rejections at
-    another door, and those that hit an event which is not here.
+    `kept` events have their old positions, `appended` ones new positions. `known` ones were here before; the key of
+    `conflicts` was, with another body. `erased` and `retracted` ones are left out if positions cannot be kept. `whole`
+    counts streams that were erased there but not here; they remain. `placeholders` fill positions that the export left
+    out. `strangers` are deliveries that are left out: rejections, and those whose event is not here.
     """
 
     kept: int = 0
@@ -100,13 +99,13 @@ class ImportOutcome(msgspec.Struct):
     strangers: int = 0
 
     def add(self, other: "ImportOutcome") -> None:
-        """Adds another one's numbers."""
+        """Adds another outcome's numbers."""
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 class Unimportable(Exception):
-    """A line of an export that this log cannot take. Nothing of its batch was taken."""
+    """This log cannot take a line of the export. Nothing of its batch was taken."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(f"line {line}: {why}")

@@ -1,6 +1,6 @@
-"""Imports that kept every position, until the log tells of them.
+"""Holds the records of imports that kept every position until they can be appended to the log.
 
-An entry of its own right away would stand where the exported log has its next event: nothing more could be taken over.
+An entry appended at once would take the position of the exported log's next event, so no more could be imported.
 """
 
 from functools import partial
@@ -24,11 +24,11 @@ _FORGET = f"DELETE FROM service WHERE name = '{_NAME}' AND value = ? RETURNING n
 
 
 class _Overtaken(Exception):
-    """Another process has told of it, or imported more, meanwhile."""
+    """Another process has recorded the import, or imported more, meanwhile."""
 
 
 def hold(cursor: Any, dialect: Dialect, outcome: ImportOutcome) -> None:
-    """Adds to what is to be told, in the transaction of the import."""
+    """Adds an outcome to be recorded, in the transaction of the import."""
     cursor.execute(_HELD)
     held = cursor.fetchone()
     whole = msgspec.json.decode(held[0], type=ImportOutcome) if held else ImportOutcome()
@@ -37,7 +37,7 @@ def hold(cursor: Any, dialect: Dialect, outcome: ImportOutcome) -> None:
 
 
 def record_imports(engine: Engine, log: Log, recorder: Recorder) -> None:
-    """Tells of what was imported since it was last told, before the log goes on by itself."""
+    """Records the imports since the last record, before the log gets its own events."""
     forget = _FORGET.replace("?", dialect_of(engine).mark)
 
     def forget_held(held: str, cursor: Any, _position: int) -> None:

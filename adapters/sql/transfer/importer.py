@@ -1,8 +1,9 @@
 """Imports another log's export, a batch in one transaction, under the append lock.
 
-While this log is the beginning of the exported one, event for event, what comes next is taken over as it was: position,
-clocks, salt and leaf. A log that has nothing of the exported one, or is told to append, takes it as new, and keeps its
-origin beside it. One that began like it and went on otherwise takes nothing: what is appended cannot be undone.
+If this log equals the beginning of the exported one, event for event, the next events are imported unchanged: with
+position, clocks, salt and leaf. If it has nothing of the exported log, or appending is requested, they are imported as
+new events with their origin. If it began like the exported log and then diverged, nothing is imported, because appends
+cannot be undone.
 """
 
 import hashlib
@@ -37,7 +38,7 @@ from core.header_codec import pack
 from core.leaf import Columns
 
 MOST_LEFT_OUT = 10_000
-"""So many positions in a row may be filled with placeholders; where more are missing, the export is a selection."""
+"""The most consecutive positions that are filled with placeholders. If more are missing, the export is a selection."""
 
 _PAYLOADS = Insert(tables.payloads)
 _DELIVERIES = Insert(tables.deliveries)
@@ -80,7 +81,7 @@ ImportItem = ImportedEvent | ImportedDelivery | ErasedRemainder | LastPosition
 
 
 class Importer(BatchWriter):
-    """The writer of an import. `whole`: the export is one of a whole log, so that positions can be kept."""
+    """The writer of an import. `whole`: the export covers a whole log, so positions can be kept."""
 
     def __init__(self, engine: Engine, code: Code, clock: Callable[[], Instant], *, whole: bool) -> None:
         super().__init__(engine, code, clock)
@@ -89,7 +90,7 @@ class Importer(BatchWriter):
         self._alike = False
 
     def take(self, batch: Sequence[ImportItem]) -> ImportOutcome:
-        """Commits what is not here yet. Raises Misfit, and Unavailable where the database could not commit."""
+        """Commits what is not here yet. Raises Unimportable, or Unavailable if the database could not commit."""
         try:
             turn = self._transact(lambda cursor: self._take(cursor, batch))
         except Exception as error:
@@ -134,7 +135,7 @@ class Importer(BatchWriter):
         self._take_back(cursor, turn)
 
     def _take_back(self, cursor: Any, turn: "ImportBatch") -> None:
-        """What was retracted or erased there is not folded here; its stream is, onto what is left of it."""
+        """Takes over retractions and erasures, and refolds their streams onto the remainders."""
         retracted = [place.taken for place in turn.places if place.taken.retracted]
         rows = [
             (one.columns.source, one.columns.stream, one.kind, one.name, one.columns.opened)
@@ -159,7 +160,7 @@ class Importer(BatchWriter):
         return self._clock()
 
     def holders(self, keys: Sequence[Row]) -> dict[Row, int]:
-        """Which position holds a (source, key)."""
+        """The position that holds each (source, key)."""
         return dict(self._held(list(dict.fromkeys(keys))))
 
     def body(self, cursor: Any, source: str, position: int) -> bytes | None:
@@ -181,17 +182,17 @@ class Importer(BatchWriter):
         return [None if body is None else bytes(body) for (body,) in cursor.fetchall()]
 
     def oldest_duplicate(self, cursor: Any, source: str) -> int:
-        """The number behind which no duplicate of the source stays on record; 0 while all do."""
+        """The number of the oldest duplicate of the source that stays recorded; 0 while all do."""
         cursor.execute(_OLDEST.replace("?", self._dialect.mark), (source,))
         return next((int(number) for (number,) in cursor.fetchall()), 0)
 
     def has_pruned(self, cursor: Any, event: Row, delivery: int) -> bool:
-        """Whether a conflict of an event (source, position) is one of those that are counted by now."""
+        """Whether a conflict of an event (source, position) is only counted by now."""
         cursor.execute(_PRUNED.replace("?", self._dialect.mark), (*event, event[0], delivery))
         return cursor.fetchone() is not None
 
     def is_whole(self, cursor: Any, left: ErasedRemainder) -> bool:
-        """Whether bodies are here of what was erased there."""
+        """Whether bodies of a stream that was erased there still exist here."""
         key = (left.source, left.opened, left.stream, left.position)
         asked = _WHOLE.format(self._dialect.using("ix_events_source_opened_position"))
         cursor.execute(asked.replace("?", self._dialect.mark), key)
@@ -203,7 +204,7 @@ class Importer(BatchWriter):
 
 
 class ImportBatch:
-    """One writer's turn: what becomes of a batch while nobody else can append."""
+    """Classifies a batch of an import under the append lock."""
 
     def __init__(self, log: Importer, cursor: Any, head: Head, *, same: bool, alike: bool) -> None:
         self._log = log
@@ -226,7 +227,7 @@ class ImportBatch:
         self._number = cursor.fetchone()[0]
 
     def look(self, batch: Sequence[ImportItem]) -> None:
-        """Finds at once what the batch is compared with."""
+        """Loads everything that the batch is compared with."""
         log, cursor = self._log, self._cursor
         events = [item for item in batch if isinstance(item, ImportedEvent)]
         others = [item for item in batch if isinstance(item, ImportedDelivery)]
@@ -237,7 +238,7 @@ class ImportBatch:
         self._numbered = log.numbered(cursor, [(one.source, one.delivery) for one in others]) if self.same else {}
 
     def event(self, taken: ImportedEvent) -> None:
-        """Gives an event its place, unless it is here."""
+        """Gives an event a position unless it is here already."""
         columns = taken.columns
         if self.same and columns.position <= self._head:
             if self._leaves.get(columns.position) == taken.leaf:
@@ -260,7 +261,7 @@ class ImportBatch:
             self.outcome.retracted += 1
 
     def _differs(self, line: int, what: str) -> None:
-        """From here on positions cannot be kept, which somebody has to want where the two logs began alike."""
+        """Gives up keeping positions. Raises Unimportable if the two logs began alike."""
         if self.alike:
             why = f"this log began like the exported one and has something else where its {what} belongs"
             mend = "import into a copy that did not go on by itself, or give the rest new positions with --append"
@@ -270,19 +271,19 @@ class ImportBatch:
         self.same = False
 
     def left(self, found: ErasedRemainder) -> None:
-        """Takes over what is left of an erased stream, where its events were. What is whole here stays as it is."""
+        """Takes over the remainder of an erased stream. A stream that is not erased here stays as it is."""
         if self.same and self._log.is_whole(self._cursor, found):
             self.outcome.whole += 1
         elif self.same and self._fill(found.position, None):
             self.lefts.append(found)
 
     def reach(self, position: int) -> None:
-        """Holds the places up to a position: no later event must stand where another one is said to be."""
+        """Fills the positions up to this one, so that no later event takes a position that the export mentions."""
         if self.same:
             self._fill(position, None)
 
     def delivery(self, found: ImportedDelivery) -> None:
-        """Records a delivery that made no event, unless it is on record."""
+        """Records a delivery that made no event unless it is recorded already."""
         if self.same:
             row = self._numbered.get((found.source, found.delivery))
             if row == (found.verdict, found.received_at) or self._pruned(found):
@@ -300,7 +301,7 @@ class ImportBatch:
             self._append_delivery(found, at)
 
     def _pruned(self, found: ImportedDelivery) -> bool:
-        """What is on record there, and was here until newer ones came."""
+        """Whether the delivery was recorded here until newer ones replaced it."""
         if found.verdict == "duplicate":
             return found.delivery < self._log.oldest_duplicate(self._cursor, found.source)
         if found.verdict == "conflict":
@@ -320,7 +321,7 @@ class ImportBatch:
             self.outcome.appended += 1
 
     def _count(self, taken: ImportedEvent, at: int) -> None:
-        """Takes over how often an event came again. Of a log that has its own count, the greater one stays."""
+        """Takes over the counts of an event's repetitions. If this log has its own count, the greater one stays."""
         if taken.duplicates is not None:
             times, *last = taken.duplicates if self.same else (taken.duplicates[0], self.position, self.recorded_at)
             self.counted[taken.columns.source, at] = (taken.columns.source, at, times, *last)
@@ -331,7 +332,7 @@ class ImportBatch:
             self.conflicts.append((taken.columns.source, at))
 
     def _fill(self, until: int, following: Columns | None) -> bool:
-        """Puts placeholders where the export left entries out; False where positions cannot be kept."""
+        """Fills positions that the export left out with placeholders; False if positions cannot be kept."""
         missing = until - self.position
         if missing > MOST_LEFT_OUT or (missing < 0 and following is not None):
             return False
@@ -371,7 +372,7 @@ class ImportBatch:
         self._add(found, found.delivery, found.head, at, found.recorded_at)
 
     def _append_delivery(self, found: ImportedDelivery, at: int) -> None:
-        """The same time and the same body: the same delivery."""
+        """Appends a delivery unless one with the same time and body is recorded."""
         wanted = (found.source, at, found.verdict, found.received_at, found.size)
         digest = (*wanted, hashlib.sha256(found.body or b"").digest())
         if digest in self._seen or found.body in self._log.same_deliveries(self._cursor, wanted):

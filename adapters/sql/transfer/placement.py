@@ -15,7 +15,7 @@ from core.leaf import Columns, commitment, leaf
 
 
 class Placement:
-    """An event that gets a place here: as it was (`kept`), or as a new one."""
+    """An imported event at its position here: unchanged (`kept`) or as a new event."""
 
     __slots__ = ("kept", "new", "recorded_at", "taken")
 
@@ -55,7 +55,7 @@ def _origin(columns: Columns) -> bytes:
 
 
 def placeholder(position: int, at: Instant, key: bytes) -> ImportedEvent:
-    """What stands for an entry of Hookfold's own that the export left out: positions have no holes."""
+    """A placeholder for an entry of Hookfold's own that the export left out, so that positions have no gaps."""
     body = msgspec.json.encode({"type": "left_out", "who": NOBODY, "through": "import", "at": at})
     headers, salt = b"", os.urandom(16)
     sealed = commitment(salt, headers, body).hex()
