@@ -1,4 +1,4 @@
-"""HTTP: the door for deliveries and the query API. This is the folder's whole face."""
+"""HTTP: the ingest door and the query API. The public interface of this folder."""
 
 from adapters.http.create import create_http, questions_of
 from adapters.http.framework.api import Api

@@ -1,4 +1,4 @@
-"""Puts the query API together: every route, what goes wrong, the safe headers, the metrics."""
+"""Assembles the query API: routes, error handlers, security headers and metrics."""
 
 import secrets
 import traceback
@@ -70,7 +70,7 @@ _KINDS = {404: ("not-found", "no such path"), 405: ("method", "not with this met
 
 
 class _Plain(Flask):
-    """Declines every offer of a WebSocket (RFC 9110, 7.8): Werkzeug has a rule for it refuse what asks so."""
+    """Ignores WebSocket upgrade requests (RFC 9110, 7.8), which Werkzeug would refuse."""
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         adapter = super().create_url_adapter(request)
@@ -99,7 +99,7 @@ def create_http(api: Api) -> Flask:
 
 
 def _below(root: str, application: "WSGIApplication") -> "WSGIApplication":
-    """The application as one that is mounted at a path, which the proxy in front has taken away."""
+    """The application mounted at a path that the proxy removes."""
 
     def mounted(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         return application({**environ, "SCRIPT_NAME": root}, start_response)
@@ -108,7 +108,7 @@ def _below(root: str, application: "WSGIApplication") -> "WSGIApplication":
 
 
 def questions_of(api: Api) -> Questions:
-    """The same questions, for who asks from within the process."""
+    """In-process access to the API."""
     return Questions(api, _routes(api))
 
 
@@ -134,7 +134,7 @@ def _tell_problems(app: Flask) -> None:
 
 
 def _http_problem(error: HTTPException) -> Response:
-    """What Flask itself refuses, such as unknown paths. Senders of webhooks read another shape."""
+    """Flask's own errors, such as unknown paths, as problems. Webhook senders get another format."""
     status = HTTPStatus(error.code or 500)
     headers = [(name, value) for name, value in error.get_headers() if name == "Allow"]
     if is_ingest(request.path):
@@ -145,7 +145,7 @@ def _http_problem(error: HTTPException) -> Response:
 
 
 def _unforeseen(error: Exception) -> Response:
-    """A fault of ours. What the exception says may hold personal data: its kind and place are logged, not its words."""
+    """A bug of ours. Logs the exception's kind and place, not its message, which may contain personal data."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     rule = request.url_rule.rule if request.url_rule else None
     name = secrets.token_hex(8)

@@ -1,1 +1,1 @@
-"""What every endpoint stands on: routes, parameters, cursors, answers, problems, tokens, the OpenAPI document."""
+"""The base of every endpoint: routes, parameters, cursors, answers, problems, tokens, the OpenAPI document."""

@@ -1,4 +1,4 @@
-"""Answers: JSON with an ETag over what does not depend on the time, links to the next page, and safe headers."""
+"""Responses: JSON with an ETag that ignores time-dependent values, links to the next page, and security headers."""
 
 from hashlib import sha256
 from typing import Any
@@ -13,13 +13,13 @@ SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
-"""What every answer has unless it says otherwise."""
+"""The default headers of every response."""
 
 
 def json_answer(content: Any, asked: Request, next_path: str | None = None, following: Any = None) -> Response:
-    """The content as JSON; 304 where the client has it already. `following`: the key behind which a list goes on.
+    """The content as JSON, or 304 if the client has it already. `following` is the key of the next page.
 
-    The ETag is a weak one: `derived` may differ between two answers that share it.
+    The ETag is weak: `derived` may differ between two responses that share it.
     """
     etag = sha256(msgspec.json.encode([_timeless(content), following])).hexdigest()[:32]
     headers = {"ETag": f'W/"{etag}"', "Cache-Control": "private, no-cache"}
@@ -31,21 +31,21 @@ def json_answer(content: Any, asked: Request, next_path: str | None = None, foll
 
 
 def uncached(content: Any, status: int = 200) -> Response:
-    """The content as JSON, for answers that nobody keeps."""
+    """The content as JSON that must not be cached."""
     return Response(msgspec.json.encode(content), status, content_type="application/json")
 
 
 def add_safe_headers(response: Response) -> Response:
-    """Sets what the answer does not set itself."""
+    """Sets the default headers that the response lacks."""
     for name, value in SAFE_HEADERS.items():
         response.headers.setdefault(name, value)
     return response
 
 
 def _timeless(content: Any) -> Any:
-    """The content without what depends on the time of the question, such as a cursor that holds what was said of it.
+    """The content without what depends on the time of the request, such as a cursor that contains that time.
 
-    Where a list goes on is told beside it: two pages may hold the same, and lead to different ones.
+    The key of the next page is hashed besides: two equal pages may lead to different ones.
     """
     if isinstance(content, list):
         return [_timeless(item) for item in content]

@@ -1,4 +1,4 @@
-"""What the query API is given to work with."""
+"""The dependencies of the query API."""
 
 import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ from core.ids import Ids
 
 
 class ReportAction(Protocol):
-    """Records what an app tells of an action. Returns the verdict and the position of the event that holds the key.
+    """Records an app's report on an action. Returns the verdict and the position of the event that holds the key.
 
     Raises `adapters.sql.Unavailable` while the log cannot commit.
     """
@@ -30,10 +30,10 @@ class ReportAction(Protocol):
 
 
 class Record(Protocol):
-    """Records in the log what was done with it, by whom: a type of adapters.sql.Recorder and what belongs to it.
+    """Records an operation and its actor in the log: a type of adapters.sql.Recorder and its fields.
 
-    `hourly`: what is one event for its doer and an hour, however often it is done.
-    Raises `adapters.sql.Unavailable` while the log cannot commit: what cannot be recorded is not done.
+    With `hourly`, repeated operations of one actor are one event per hour. Raises `adapters.sql.Unavailable` while the
+    log cannot commit: then the operation must not be done.
     """
 
     def __call__(self, kind: str, /, by: str | None = None, hourly: str | None = None, **what: Any) -> int: ...
@@ -41,19 +41,16 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """The wiring of the query API; `create_http` takes it.
+    """The dependencies that `create_http` takes.
 
-    `record`: the access log. `sources`: the configured ones by name. `clock`: now.
-    `as_of`: reads of the past, by either clock. `parts`: of a part of a long stream.
-    `relayed`: the sources whose deliveries go on to handlers behind our answer. `spools`: what waits in files for the
-    log.
-    `tokens`: who may ask at first, by name; without any, everybody. `holders`: who may now.
-    `notary`: who signs the log and proves what is in it. `probe`: returns once the log has committed something, and
-    raises Unavailable where it cannot. `plans`: replays that are asked for over HTTP.
-    `threads`: how many requests are served at a time, of which a quarter may wait. `patience`: how long, in seconds.
-    `limit`: seconds that a question may take.
-    `replica`: the same over a database that follows this one; questions are put there. `writable`: a service writes
-    here, and takes what a POST tells. `base_url`: how the service is reached from outside, where that is known.
+    `record` is the access log, `sources` the configured ones by name, `clock` the current time. `as_of` reads the past
+    by either time axis, `parts` a part of a long stream. `relayed` names the sources whose deliveries are forwarded
+    after the answer, `spools` shows what waits in files for the log. `tokens` are the initial ones by name (none: no
+    authentication), `holders` the current ones. `notary` signs the log and proves its content. `probe` returns once the
+    log has committed, or raises Unavailable. `plans` are replays over HTTP. Of `threads` concurrent requests, a quarter
+    may wait, for `patience` seconds. `limit` is the time limit of a request in seconds. `replica` is the same over a
+    standby database, which is queried first. `writable`: POST requests are accepted. `base_url` is the external URL, if
+    known.
     """
 
     reads: Reads
@@ -93,16 +90,16 @@ class Api:
 
     @property
     def root(self) -> str:
-        """The path of that URL, which every link of ours begins with. Whoever stands in front takes it away."""
+        """The path of `base_url`, the prefix of every link. The proxy removes it."""
         return urlsplit(self.base_url).path
 
     def provider_of(self, source: str) -> str | None:
-        """None for a source that the configuration no longer names."""
+        """The source's provider; None if it is no longer configured."""
         configured = self.sources.get(source)
         return configured.provider if configured else None
 
     def limited_to(self, only: frozenset[str] | None) -> "Api":
-        """The same for who may know of these sources alone; None: of all. Made once: what it has read is kept in it."""
+        """The same limited to these sources; None: all. Created once, because it caches what it has read."""
         if only is None:
             return self
         if only not in self._limited:
@@ -125,11 +122,11 @@ class Api:
         return limited
 
     def asked_of(self, source: str | None) -> frozenset[str] | None:
-        """The sources that a question is about, which may name one; None where it is about all."""
+        """The sources of a query, which may name one; None: all."""
         if source is None:
             return self._only
         return frozenset({source}) if self._only is None else self._only & {source}
 
     def source_names(self) -> list[str]:
-        """Every source, also one that is known from the log only."""
+        """Every source, including those known only from the log."""
         return sorted({*self.sources, *self.reads.sources()})

@@ -1,8 +1,7 @@
-"""What a server carries on with that needs no thread for it: who waits for the log to grow, and who follows it.
+"""Requests that wait for the log or follow it without a thread, in a server that supports it.
 
-The application, asked in a thread, answers with an order instead of a body, as it does with a file
-(`wsgi.file_wrapper`): to ask it again once there is something, or to send what comes. Other servers have nothing of
-that in the environment: there, whoever waits holds a thread (`waiting.py`).
+The application returns an instruction instead of a body, as with a file (`wsgi.file_wrapper`): to call it again when
+there is something, or to send events as they come. Under other servers such a request holds a thread (`waiting.py`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,37 +15,33 @@ from flask import Response, g
 from adapters.http.framework.problems import Busy
 
 CARRIED = "hookfold.carried"
-"""In the WSGI environment: the `Carried` of this request, where the server carries on."""
+"""The key of the WSGI environment that holds the request's `Carried`, if the server supports it."""
 
 HEARTBEAT = 15.0
-"""Seconds of silence behind which a comment is sent: proxies keep the connection, and a client that left is noticed."""
+"""Seconds of silence before a comment is sent, so that proxies keep the connection and a closed one is noticed."""
 
 RECONNECT = b"retry: 1000\n"
-"""Milliseconds after which a client that lost the connection comes back. Sent at once, so that headers get through.
+"""The milliseconds after which a client reconnects. Sent at once, so that the headers get through.
 
-Without an empty line, here as behind a comment: some clients make an event of nothing of it.
-"""
+No empty line follows, here or after a comment: some clients take it for an empty event."""
 COMMENT = b":\n"
 
 EVENTS = "events"
-"""The tail of the log itself, by which those who wait are told, too."""
+"""The name of the tail of the log itself, which also wakes waiting requests."""
 
 AT_ONCE = 100
-"""Events that are read and sent together."""
+"""The most events that are read and sent together."""
 BYTES_AT_ONCE = 256 << 10
-"""Their bytes, behind which no more are added: that much may wait for each client."""
+"""The bytes after which no more events are added. So much may be buffered for each client."""
 
 Place = None | str | tuple[str, str]
-"""Of an event: anywhere, its source, or its source and stream."""
+"""Where an event belongs: anywhere, its source, or its source and stream."""
 Key = tuple[Place, str | None]
-"""A place, and a type or any."""
+"""A place and a type, or None for any type."""
 
 
 class Wanted(NamedTuple):
-    """Events of some sources, or of all; where streams are named, as (source, stream), only theirs.
-
-    `reading`, `type`: only those of one.
-    """
+    """A filter on events: by sources, streams as (source, stream), `reading` and `type`. None: no condition."""
 
     sources: frozenset[str] | None = None
     streams: frozenset[tuple[str, str]] | None = None
@@ -55,18 +50,18 @@ class Wanted(NamedTuple):
 
     @property
     def keys(self) -> frozenset[Key]:
-        """An event that fits has one of these, and only one."""
+        """The keys of the filter. A matching event has exactly one of them."""
         places: Iterable[Place] | None = self.sources if self.streams is None else self.streams
         return frozenset((place, self.type) for place in ([None] if places is None else places))
 
     @property
     def anywhere(self) -> bool:
-        """Whether a source that nobody knew may bring another stream that fits."""
+        """Whether an unknown source may bring further matching streams."""
         return self.sources is None and self.streams is not None
 
 
 class TailEvent(NamedTuple):
-    """An event as a message that clients are sent."""
+    """An event and its message to clients."""
 
     position: int
     source: str
@@ -77,12 +72,12 @@ class TailEvent(NamedTuple):
 
     @classmethod
     def end(cls, position: int) -> "TailEvent":
-        """None, and for nobody: what was read went so far."""
+        """A marker, sent to nobody, of the position up to which was read."""
         return cls(position, "", None, "", None, b"")
 
     @property
     def keys(self) -> list[Key]:
-        """Each once."""
+        """The event's keys, without repeats."""
         if not self.message:
             return []
         places: list[Place] = [None, self.source]
@@ -93,16 +88,16 @@ class TailEvent(NamedTuple):
 
 
 class TailPage(NamedTuple):
-    """The next events behind a position. `more`: there are others behind them, to be read at once."""
+    """The next events after a position. `more`: others follow that can be read at once."""
 
     events: Sequence[TailEvent]
     more: bool
 
 
 class FollowPage(NamedTuple):
-    """What a client is sent, and how far that goes; nothing where none is left up to `after`, and none behind it.
+    """The messages for a client, and the position that they reach.
 
-    `head`: the log's last position before it was read.
+    `head` is the log's last position before the read.
     """
 
     messages: bytes
@@ -113,22 +108,24 @@ class FollowPage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """An order: send what is behind a position, and what comes. `page` reads, in a thread; `tail` feeds it then."""
+    """An instruction to send the events after a position and those to come. `page` reads in a thread, then `tail` feeds
+    it.
+    """
 
     page: Callable[[int], FollowPage]
     after: int
     tail: str = EVENTS
 
     def answer(self, **headers: Any) -> Response:
-        """The answer that has this order for its body."""
+        """The response with this instruction as its body."""
         return _ordered(self, **headers)
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """An order: ask the same again once something fits that is behind `after`, or when it is `due`.
+    """An instruction to repeat the request once an event after `after` matches, or at the time `due`.
 
-    `head`: the position up to which nothing did.
+    Nothing matches up to the position `head`.
     """
 
     wanted: Wanted
@@ -139,9 +136,9 @@ class Later:
 
 @dataclass(slots=True)
 class Carried:
-    """What a server says of a request that it can carry on with, the same each time that it asks.
+    """The server's state of a request that it can continue, the same at each repetition.
 
-    `full`: no more can wait. `began`: when it was asked first; `until`: how long something is waited for, by parameter.
+    `full`: no more requests can wait. `began` is the time of the first call, `until` the end of waiting by parameter.
     """
 
     full: bool = False
@@ -149,14 +146,16 @@ class Carried:
     until: dict[str, float] = field(default_factory=dict)
 
     def admit(self, parameter: str | None = None) -> None:
-        """Raises Busy where no more can wait."""
+        """Raises Busy if no more requests can wait."""
         if self.full:
             raise Busy("too many requests are waiting: ask again", parameter=parameter)
 
     def put_off(
         self, parameter: str, seconds: float, wanted: Wanted, after: int, head: int, every: float = inf
     ) -> None:
-        """Has the server ask again, `every` so many seconds at least. Returns once `seconds` are over. Raises Busy."""
+        """Has the server repeat the request, at least `every` so many seconds. Returns once `seconds` are over. Raises
+        Busy.
+        """
         self.admit(parameter)
         now = monotonic()
         due = self.until.setdefault(parameter, now + seconds)
@@ -165,20 +164,22 @@ class Carried:
 
 
 class PutOff(Exception):
-    """The request is not answered now. Not the order itself, which is kept: an exception keeps all that led to it."""
+    """The request is not answered now. Wraps the instruction, because a stored exception would hold its whole
+    traceback.
+    """
 
     def __init__(self, order: Later) -> None:
         super().__init__()
         self.order = order
 
     def response(self) -> Response:
-        """What has the order for its body; it is no answer, and not counted as one."""
+        """A response with the instruction as its body. It does not count as an answer."""
         g.put_off = True
         return _ordered(self.order)
 
 
 def within_bounds(told: Iterable[TailEvent]) -> list[TailEvent]:
-    """The first ones of these, as many as are sent at once."""
+    """The first events, as many as are sent at once."""
     some, size = [], 0
     for one in told:
         some.append(one)

@@ -1,7 +1,7 @@
-"""Cursors: where a list goes on, sealed, so that a link holds no personal data in clear and cannot be forged.
+"""Cursors of lists, encrypted so that a link contains no personal data in clear and cannot be forged.
 
-AES-SIV (RFC 5297) seals without a nonce: the same place gives the same text, so a list that did not change keeps its
-ETag. A cursor holds the list's parameters and the key of the last item shown, and is bound to the list's path.
+AES-SIV (RFC 5297) needs no nonce: the same content gives the same cursor, so an unchanged list keeps its ETag. A cursor
+holds the list's parameters and the key of the last item, and is bound to the list's path.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -15,7 +15,7 @@ from adapters.http.framework.problems import BadRequest
 
 
 class CursorContent(msgspec.Struct, array_like=True):
-    """Where a list goes on: its parameters as they were sent, and the key of the last item shown."""
+    """A list's parameters as sent, and the key of the last item shown."""
 
     parameters: dict[str, str]
     after: Any
@@ -31,7 +31,7 @@ class Cursors:
         self._cipher = AESSIV(key)
 
     def seal(self, path: str, place: CursorContent) -> str:
-        """The cursor as text that needs no escaping in a URL."""
+        """The cursor as text that is safe in a URL."""
         sealed = self._cipher.encrypt(msgspec.msgpack.encode(place), [path.encode()])
         return urlsafe_b64encode(sealed).decode().rstrip("=")
 
@@ -42,6 +42,6 @@ class Cursors:
             opened = _content.decode(self._cipher.decrypt(sealed, [path.encode()]))
         except (ValueError, InvalidTag, msgspec.MsgspecError):
             raise BadRequest("cursor: not one that this list gave", parameter="cursor") from None
-        if self.seal(path, opened) != cursor:  # base64 has several spellings of some bytes
+        if self.seal(path, opened) != cursor:  # base64 has several forms of some bytes
             raise BadRequest("cursor: not one that this list gave", parameter="cursor")
         return opened

@@ -1,4 +1,4 @@
-"""Between Flask and the views: reads what is asked, strictly, waits where asked to, and turns results into answers."""
+"""Connects Flask with the views: parses requests strictly, waits if requested, and turns results into responses."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from adapters.sql import TooLong, Unavailable, time_limit
 T = TypeVar("T")
 
 LARGEST_BODY = 16_384
-"""Bytes of a JSON body that the query API takes."""
+"""The largest JSON body that the query API accepts, in bytes."""
 
 Parameters = dict[str, str]
 
@@ -31,14 +31,14 @@ _OF_ONE_PAGE = {"wait"}
 
 
 class Endpoints:
-    """Makes Flask's view functions of routes."""
+    """Turns routes into Flask's view functions."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self._cursors = Cursors(api.ids.subkey("cursors"))
 
     def of(self, route: Route) -> Callable[..., Response]:
-        """The function that answers the route's requests."""
+        """The view function of a route."""
 
         def endpoint(**path: str) -> Response:
             given, by = read_query(request.query_string), asker()
@@ -53,7 +53,7 @@ class Endpoints:
         return endpoint
 
     def told(self, route: Route, path: dict[str, str], given: dict[str, str], by: Asker) -> tuple[Any, Parameters]:
-        """What a GET is answered with, before it is written as JSON; and the parameters, also those of a cursor."""
+        """The result of a GET before it is encoded, and its parameters, including those of a cursor."""
         where = route.path.format(**path)
 
         def tell(api: Api) -> tuple[Any, Parameters]:
@@ -67,17 +67,17 @@ class Endpoints:
         return self._of_either(route, tell)
 
     def done(self, route: Route, path: dict[str, str], document: dict[str, Any], by: Asker) -> Any:
-        """What a POST is answered with, before it is written as JSON."""
+        """The result of a POST before it is encoded."""
         ask, _ = self._ask(self._api, route, path, route.path.format(**path), {}, by)
         with self._limit(route, ask.query):
             return route.view(ask, as_document(route.body or msgspec.Struct, document))
 
     def opening(self, where: str, parameters: Parameters) -> str:
-        """A cursor for the first page of a list: a link that holds its filters, and none of them in clear."""
+        """A cursor for the first page of a list, which contains the filters in encrypted form."""
         return self._cursors.seal(where, CursorContent(parameters, None))
 
     def _of_either(self, route: Route, answer: Callable[[Api], T]) -> T:
-        """The replica's answer, where there is one; the primary's where that is away, or behind what is asked for."""
+        """The replica's answer if there is one; the primary's if the replica is away or lags behind the request."""
         replica = self._api.replica
         if replica is not None and route.method == "GET" and not route.primary:
             try:
@@ -101,7 +101,9 @@ class Endpoints:
         return nullcontext() if route.unhurried else time_limit(self._api.limit, getattr(query, "wait", None) or 0)
 
     def _parameters(self, where: str, asked: dict[str, str]) -> tuple[Parameters, Any]:
-        """The parameters and the key to go on behind. A cursor brings its own parameters: others must agree."""
+        """The parameters and the key after which the page begins. A cursor has its own parameters; others must equal
+        them.
+        """
         given = {name: value for name, value in asked.items() if name != "cursor"}
         cursor = asked.get("cursor")
         if cursor is None:
@@ -122,7 +124,7 @@ class Endpoints:
         return json_answer(result.answer(cursor), request, link, result.following)
 
     def _cursor(self, where: str, parameters: Parameters, following: Any) -> str | None:
-        """None where nothing follows."""
+        """The next page's cursor; None if nothing follows."""
         if following is None:
             return None
         carried = {name: value for name, value in parameters.items() if name not in _OF_ONE_PAGE}
@@ -139,10 +141,11 @@ def _viewed(route: Route, ask: Ask[Any]) -> Any:
 
 
 def _refuse_other_sites(asked: Request, base_url: str) -> None:
-    """Raises CrossSite where a browser says that a page of another site asks: any page may send a POST without a body.
+    """Raises CrossSite if a browser sends the request for a page of another site: any page may send a POST without a
+    body.
 
-    Browsers say so by `Sec-Fetch-Site` (Fetch Metadata), older ones by `Origin`; no other client sends either. A proxy
-    in front may ask under another name than the browser: `base_url` has that.
+    Browsers send `Sec-Fetch-Site` (Fetch Metadata), older ones `Origin`; other clients send neither. A proxy may use
+    another host name than the browser, which `base_url` has.
     """
     origin = asked.headers.get("Origin")
     site = asked.headers.get("Sec-Fetch-Site")
@@ -153,7 +156,8 @@ def _refuse_other_sites(asked: Request, base_url: str) -> None:
 
 
 def read_document(asked: Request, kind: type[msgspec.Struct], missing: Sequence[str] = ()) -> msgspec.Struct:
-    """The JSON body as that struct; no body is an empty object. `missing`: the headers that are not there.
+    """Parses the JSON body as that struct. No body is an empty object. `missing` are required headers that were not
+    sent.
 
     Raises TooLarge, NotJson, BadRequest.
     """
@@ -178,7 +182,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A field that is given twice is no field: which one was meant is not guessed."""
+    """Refuses repeated fields, instead of guessing which was meant."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]

@@ -1,4 +1,4 @@
-"""Who holds a token: found by its secret, or by its name."""
+"""Finds tokens by their secrets or names."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -8,16 +8,16 @@ from adapters.config import Token
 
 
 class Holders:
-    """Holds digests only: a comparison of tokens themselves would take longer the more of one is guessed.
+    """Compares digests, because the time of comparing secrets would reveal how much of one was guessed.
 
-    `some_limited`: there is a token that does not open all sources.
+    `some_limited`: some token is limited to some sources.
     """
 
     def __init__(self, tokens: Mapping[str, Token]) -> None:
         self.renew(tokens)
 
     def renew(self, tokens: Mapping[str, Token]) -> None:
-        """From now on these hold one, and nobody else."""
+        """Replaces the valid tokens."""
         self._holders = [(sha256(token.secret.value.encode()).digest(), token) for token in tokens.values()]
         self.named = dict(tokens).get
         self.some_limited = any(token.only is not None for token in tokens.values())
@@ -26,7 +26,7 @@ class Holders:
         return bool(self._holders)
 
     def holder(self, secret: str) -> Token | None:
-        """The token of that secret; None where it is none of ours."""
+        """The token with that secret; None if there is none."""
         digest = sha256(secret.encode("utf-8", "replace")).digest()
         found = [token for held, token in self._holders if compare_digest(held, digest)]
         return found[0] if found else None

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the declarations that register the routes and check what is sent."""
+"""Generates the OpenAPI 3.1 document from the declarations that register the routes and check requests."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -73,9 +73,9 @@ Schema = dict[str, Any]
 
 
 def document_of(routes: Sequence[Route], *, guarded: bool = False, server: str = "") -> Schema:
-    """The whole document as plain data. `guarded`: a token is asked for; without one no 401 is given, nor told of.
+    """The document as plain data. `guarded`: tokens are configured; otherwise 401 does not occur and is not documented.
 
-    `server`: how the service is reached, where that is known.
+    `server` is the service's URL, if known.
     """
     answers = [_answer_type(route) for route in routes if route.answer is not None]
     bodies = [route.body for route in routes if route.body is not None]
@@ -98,7 +98,7 @@ def document_of(routes: Sequence[Route], *, guarded: bool = False, server: str =
 
 
 def _guard(document: Schema, routes: Sequence[Route], schema_of: Schema) -> None:
-    """Tells the scope of each operation, as OpenAPI 3.1 has the roles of a security requirement."""
+    """Adds the scope of each operation as the role of an OpenAPI 3.1 security requirement."""
     document["components"]["securitySchemes"] = {"token": _BEARER}
     for route in routes:
         if route.scope is not OPEN:
@@ -109,7 +109,7 @@ def _guard(document: Schema, routes: Sequence[Route], schema_of: Schema) -> None
 
 
 def _with_plain_names(document: Schema) -> Schema:
-    """A page of sessions is called `Page_Session_` by msgspec, and `SessionPage` by people."""
+    """Renames msgspec's `Page_Session_` to `SessionPage`, and so on."""
     text = re.sub(r"Page_(\w+?)_(?=\")", r"\1Page", msgspec.json.encode(document).decode())
     named: Schema = msgspec.json.decode(re.sub(r'"Page\[(\w+)\]"', r'"\1Page"', text))
     named["components"]["schemas"] = dict(sorted(named["components"]["schemas"].items()))
@@ -192,7 +192,7 @@ def _problems(told: dict[str, str], schema_of: Schema) -> Schema:
 
 
 def _has_a_past(route: Route) -> bool:
-    """Whether one thing is asked for as it was: that may have been erased."""
+    """Whether the route returns one thing as it was, which may have been erased."""
     return "{id}" in route.path and issubclass(route.query, Timed)
 
 

@@ -1,4 +1,4 @@
-"""Query strings, read strictly: what is unknown, repeated or misspelt is refused by name, never skipped or guessed."""
+"""Parses query strings strictly: unknown, repeated or misspelt parameters are refused by name."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ _SIZES = {">": "of at least", "<": "of at most"}
 
 
 def read_query(query_string: bytes) -> dict[str, str]:
-    """The parameters of a query string. Raises BadRequest where one is repeated or is not UTF-8."""
+    """The parameters of a query string. Raises BadRequest if one is repeated or is not UTF-8."""
     try:
         pairs = parse_qsl(
             query_string.decode("latin-1"),
@@ -46,16 +46,16 @@ def read_query(query_string: bytes) -> dict[str, str]:
 
 
 def as_query(kind: type[S], parameters: Mapping[str, str]) -> S:
-    """The parameters as the struct that declares them. Raises BadRequest, which names the parameter."""
+    """Converts parameters to the struct that declares them. Raises BadRequest, which names the parameter."""
     query = _converted(kind, parameters, strict=False)
     _check_digits(query, parameters)
     return query
 
 
 def as_document(kind: type[S], document: Mapping[str, Any], missing: Sequence[str] = ()) -> S:
-    """A JSON object as the struct that declares it. Raises BadRequest, which names the field, or all that are missing.
+    """Converts a JSON object to the struct that declares it. Raises BadRequest with the field, or all that are missing.
 
-    `missing`: what else is, beside the document.
+    `missing` names what else is missing besides the document.
     """
     fields = (field.encode_name for field in msgspec.structs.fields(kind) if field.required)
     absent = [*missing, *(name for name in fields if name not in document)]
@@ -65,7 +65,7 @@ def as_document(kind: type[S], document: Mapping[str, Any], missing: Sequence[st
 
 
 def _check_digits(query: msgspec.Struct, parameters: Mapping[str, str]) -> None:
-    """Msgspec takes 1e1 and 10.0 for whole numbers, too."""
+    """Refuses 1e1 and 10.0, which msgspec accepts as whole numbers."""
     for field in msgspec.structs.fields(query):
         name = field.encode_name
         whole = type(getattr(query, field.name)) is int
@@ -78,9 +78,9 @@ _preparing = Lock()
 
 @cache
 def prepare(kind: type[msgspec.Struct]) -> None:
-    """Has msgspec prepare a type before anything is converted to it, one thread at a time.
+    """Makes msgspec prepare a type before its first use, one thread at a time.
 
-    It does so when it first meets a type, and a thread that converts meanwhile reads a null pointer (msgspec 0.22.0).
+    Otherwise msgspec prepares it at its first use, and a thread that converts meanwhile reads a null pointer (0.22.0).
     """
     with _preparing:
         msgspec.json.Decoder(kind)
@@ -102,7 +102,7 @@ def _converted(kind: type[S], given: Mapping[str, Any], *, strict: bool) -> S:
 
 
 def _named(message: str) -> tuple[str, str]:
-    """The field, and what is wrong with it. Msgspec says "Expected `int`, got `str` - at `$.limit`"."""
+    """The field and its fault, from msgspec's "Expected `int`, got `str` - at `$.limit`"."""
     if (missing := _MISSING.search(message)) is not None:
         return missing[1], "missing: it is required"
     name, what = _AT.search(message), _AT.sub("", message)
@@ -119,7 +119,7 @@ def _in_our_words(what: str) -> str:
 
 
 def is_optional(kind: type[msgspec.Struct]) -> bool:
-    """Whether an object of this kind may be empty."""
+    """Whether all fields of this kind are optional."""
     return not any(field.required for field in msgspec.structs.fields(kind))
 
 

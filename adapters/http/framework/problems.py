@@ -1,6 +1,6 @@
-"""What goes wrong, as problem documents (RFC 9457).
+"""Errors as problem documents (RFC 9457).
 
-    Problem
+Problem
     ├── BadRequest    400  the client's: a parameter, a header or a field, which is named
     ├── Unauthorized  401  the client's: no token, or none of ours; `WWW-Authenticate` says so
     ├── Forbidden     403  the client's: the token is not for that
@@ -30,7 +30,7 @@ _MEDIA_TYPE = "application/problem+json"
 
 
 class ProblemDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A problem. `parameter` names the parameter, header or field that is at fault, where one is."""
+    """A problem. `parameter` names the parameter, header or field at fault, if there is one."""
 
     type: str
     title: str
@@ -40,7 +40,7 @@ class ProblemDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Problem(Exception):
-    """An answer that is not the one asked for. `detail` is told to the client."""
+    """An error response. `detail` is sent to the client."""
 
     status: ClassVar[HTTPStatus]
     kind: ClassVar[str]
@@ -52,23 +52,23 @@ class Problem(Exception):
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """Header fields beside those that every problem has."""
+        """Further header fields of the response."""
         return []
 
     def response(self) -> Response:
-        """The problem as an answer."""
+        """The problem as a response."""
         return problem_response(self.status, self.kind, self.detail, self.parameter, self.headers)
 
 
 class BadRequest(Problem):
-    """Something that was sent cannot be understood."""
+    """The request is malformed."""
 
     status = HTTPStatus.BAD_REQUEST
     kind = "parameter"
 
 
 class Unauthorized(Problem):
-    """Nobody we know. `error` is told as RFC 6750, 3.1 has it; None where there was no token to speak of."""
+    """No valid token. `error` is a code of RFC 6750, 3.1; None if no token was sent."""
 
     status = HTTPStatus.UNAUTHORIZED
     kind = "unauthorized"
@@ -83,7 +83,7 @@ class Unauthorized(Problem):
 
 
 class Forbidden(Problem):
-    """The token is not for that: it lacks a scope."""
+    """The token lacks the required scope."""
 
     status = HTTPStatus.FORBIDDEN
     kind = "forbidden"
@@ -98,7 +98,7 @@ class Forbidden(Problem):
 
 
 class Limited(Problem):
-    """The token is limited to some sources, and what is asked for cannot be."""
+    """The token is limited to some sources, but the resource covers the whole log."""
 
     status = HTTPStatus.FORBIDDEN
     kind = "forbidden"
@@ -112,28 +112,28 @@ class Limited(Problem):
 
 
 class CrossSite(Problem):
-    """A browser asks for it on behalf of a page of another site."""
+    """A browser sends the request for a page of another site."""
 
     status = HTTPStatus.FORBIDDEN
     kind = "forbidden"
 
 
 class NotFound(Problem):
-    """There is no such thing."""
+    """The resource does not exist."""
 
     status = HTTPStatus.NOT_FOUND
     kind = "not-found"
 
 
 class Conflict(Problem):
-    """What is asked for does not go with how things are."""
+    """The request conflicts with the present state."""
 
     status = HTTPStatus.CONFLICT
     kind = "conflict"
 
 
 class Gone(Problem):
-    """What is asked for was erased."""
+    """The resource was erased."""
 
     status = HTTPStatus.GONE
     kind = "gone"
@@ -165,7 +165,7 @@ class Busy(Problem):
 
 
 class Behind(Busy):
-    """What is asked for is not there yet, where the question was put."""
+    """The database that was queried has not reached the requested position."""
 
 
 def _challenge(**told: str | None) -> tuple[str, str]:
@@ -181,12 +181,12 @@ def problem_response(
     parameter: str | None = None,
     headers: list[tuple[str, str]] | None = None,
 ) -> Response:
-    """`type` leads to the page that explains this kind of problem."""
+    """A problem response. `type` links to the page that explains this kind of problem."""
     return Response(_document(status, kind, detail, parameter), status.value, headers, content_type=_MEDIA_TYPE)
 
 
 def problem_answer(status: int, detail: str) -> Answer:
-    """One that a server gives without asking the application."""
+    """A problem as an answer of the server, without the application."""
     found = HTTPStatus(status)
     kind = "fault" if found is HTTPStatus.INTERNAL_SERVER_ERROR else "other"
     return Answer(status, [("content-type", _MEDIA_TYPE)], _document(found, kind, detail))

@@ -1,4 +1,4 @@
-"""The API's questions, put from within: what a page shows is what the API answers, asked with the same parameters."""
+"""In-process access to the API: pages of the console show what the API returns for the same parameters."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,14 +19,14 @@ TOO_LONG = "the question took longer than the service gives one: ask for less (a
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An answer, as `presenters.shapes` has it, and the parameters that it was asked with, also those of a cursor."""
+    """A result in the types of `presenters.shapes`, and its parameters, including those of a cursor."""
 
     answer: Any
     parameters: dict[str, str]
 
 
 class Questions:
-    """Every operation of the API by its name. Any thread may ask."""
+    """Every operation of the API by name. Thread-safe."""
 
     def __init__(self, api: Api, routes: Sequence[Route]) -> None:
         self._api = api
@@ -34,13 +34,13 @@ class Questions:
         self._routes = {route.name: route for route in routes}
 
     def sources(self, token: Token | None) -> Mapping[str, str]:
-        """The configured sources' providers by name, of those that the token's holder may know of."""
+        """The providers of the configured sources that the token covers, by source name."""
         api = self._api.limited_to(asker_with(token).only)
         return {name: source.provider for name, source in api.sources.items()}
 
     @contextmanager
     def sharing(self) -> Iterator[None]:
-        """A block whose questions, of one asker, read what they have in common of the past once."""
+        """Within the block, queries of one token share what they read of the past."""
         with sharing():
             yield
 
@@ -50,14 +50,14 @@ class Questions:
             return self._api.reads.head()
 
     def ask(self, name: str, token: Token | None, parameters: Mapping[str, str], /, **path: str) -> Told:
-        """The answer. `token`: whose question it is; None: nobody's, where none is configured. Raises Problem."""
+        """The result of a GET. `token` is None if no tokens are configured. Raises Problem."""
         route = self._routes[name]
         by = asker_with(token, route)
         with _away_as_busy():
             return Told(*self._endpoints.told(route, path, dict(parameters), by))
 
     def do(self, name: str, token: Token | None, document: dict[str, Any], /, **path: str) -> Any:
-        """What a POST of that document is answered with. Raises Problem."""
+        """The result of a POST of that document. Raises Problem."""
         if name not in self._routes:
             raise Conflict("this service only reads: go to the one that writes")
         route = self._routes[name]
@@ -66,12 +66,12 @@ class Questions:
             return self._endpoints.done(route, path, document, by)
 
     def note(self, kind: str, token: Token | None, hourly: str, **what: Any) -> None:
-        """Records in the log what somebody is about to be shown. Raises Problem: what is not recorded is not shown."""
+        """Records in the log what will be shown to whom. Raises Problem: then it must not be shown."""
         with _away_as_busy():
             self._api.record(kind, by=asker_with(token).who, hourly=hourly, **what)
 
     def opening(self, name: str, parameters: Mapping[str, str]) -> str:
-        """A cursor for the first page of a list: filters that are personal stand in no URL that we make."""
+        """A cursor for the first page of a list, so that personal filters do not appear in URLs."""
         return self._endpoints.opening(self._routes[name].path, dict(parameters))
 
 

@@ -1,4 +1,4 @@
-"""Routes as declarations: one registers a view, checks what is sent to it, and describes it in the OpenAPI document."""
+"""Route declarations: each registers a view, checks its requests, and describes it in the OpenAPI document."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from adapters.http.framework.api import Api
 from core.event import Instant
 
 OPEN: Final = None
-"""The scope of what asks for no token."""
+"""The scope of routes that need no token."""
 
 Q_co = TypeVar("Q_co", bound=msgspec.Struct, covariant=True)
 T = TypeVar("T")
@@ -19,16 +19,16 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Decorator(Protocol):
-    """Registers a view and gives it back as it is."""
+    """Registers a view and returns it unchanged."""
 
     def __call__(self, view: View) -> View: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ask(Generic[Q_co]):
-    """A question as a view takes it. `path`: the path's variables. `after`: the key that a cursor held.
+    """A request as a view takes it. `path` has the path's variables, `after` the key from a cursor.
 
-    `who`: the name of the token that it came with; None where none is asked for.
+    `who` is the name of the request's token; None if no tokens are configured.
     """
 
     api: Api
@@ -39,21 +39,21 @@ class Ask(Generic[Q_co]):
 
     @property
     def now(self) -> Instant:
-        """The time at which what depends on it is worked out: as asked for, else that of the past that is asked for."""
+        """The time for derived values: the requested `now`, else the requested time in the past, else the present."""
         asked = (getattr(self.query, name, None) for name in ("now", "as_of", "known_at"))
         return next((int(one) for one in asked if isinstance(one, int)), self.api.clock())
 
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
-    """A page: its items, and the key of the last one where more follow. `page` makes the answer of items and cursor."""
+    """A page: its items, and the last one's key if more follow. `page` combines items and cursor into the response."""
 
     items: list[T]
     following: Any = None
     page: Callable[[list[T], str | None], Any] | None = None
 
     def answer(self, cursor: str | None) -> Any:
-        """The whole answer."""
+        """The complete result."""
         return (self.page or Page)(self.items, cursor)
 
 
@@ -65,7 +65,7 @@ class Page(msgspec.Struct, Generic[T]):
 
 
 class Header(NamedTuple):
-    """A header that an operation takes: what it means, and how all of its value is written, as a regular expression."""
+    """A header of an operation: its meaning, and a regular expression that its whole value must match."""
 
     means: str
     pattern: str
@@ -73,15 +73,13 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method on one path. `scope`: what a token needs for it; OPEN, or None, is for what is not under `/v1`.
+    """One method on one path. `scope` is what a token needs; OPEN is only for paths outside `/v1`.
 
-    `answer`: what a page holds, or the whole answer; None: see `media`.
-    `headers`: those that are required. `more_headers`: those that may be sent.
-    `also`: other media types of the answer, as text.
-    `page`: what holds the items and the cursor, where it has more than these. `etag`: a GET's answer has one.
-    `problems`: the statuses of its own, with what they mean. `unhurried`: it may take longer than a question may.
-    `primary`: it is asked of the database that is written, though there is a replica.
-    `whole`: it is of the whole log, or of what is done with it: who may know of some sources only is refused.
+    `answer` is the type of a page's items or of the whole response; None: see `media`. `headers` are required,
+    `more_headers` optional. `also` are further media types of the response. `page` is the type that holds items and
+    cursor, if it has more fields. `etag`: a GET's response has one. `problems` are the route's own statuses and their
+    meanings. `unhurried`: no time limit applies. `primary`: a replica is not used. `whole`: the route covers the whole
+    log or operations on it, and refuses tokens limited to some sources.
     """
 
     method: str
@@ -109,7 +107,7 @@ class Route:
 
     @property
     def rule(self) -> str:
-        """The path as Flask writes it."""
+        """The path in Flask's syntax."""
         return self.path.replace("{", "<").replace("}", ">")
 
     @property
@@ -118,7 +116,7 @@ class Route:
 
     @property
     def summary(self) -> str:
-        """The view's docstring: what people read of the route."""
+        """The view's docstring, as the route's description."""
         return " ".join((self.view.__doc__ or "").split())
 
 
@@ -160,13 +158,13 @@ class Routes:
 
 
 def page_of(rows: Sequence[T], limit: int, key: Callable[[T], Any]) -> tuple[Sequence[T], Any]:
-    """Cuts what was read with one row too many: the page, and the key of its last row where more follow."""
+    """Splits rows that were read with one too many into the page and, if more follow, its last row's key."""
     page = rows[:limit]
     return page, key(page[-1]) if len(rows) > limit else None
 
 
 def listing_of(everything: Sequence[T], limit: int, after: Any, key: Callable[[T], Any]) -> Listing[T]:
-    """A page of a list that is at hand as a whole, behind the item that has the key `after`."""
+    """A page of a complete list, after the item with the key `after`."""
     start = next((at for at, item in enumerate(everything, 1) if key(item) == after), 0) if after is not None else 0
     page, following = page_of(everything[start : start + limit + 1], limit, key)
     return Listing(list(page), following)

@@ -1,7 +1,7 @@
-"""The kinds of values that a client may send, each with its own check and its own JSON schema.
+"""The scalar types of parameters, each with its check and its JSON schema.
 
-msgspec converts and checks what it knows by itself (integers, structs); for these it calls `parse`, and `describe` for
-the OpenAPI document. A ValueError's text is told to the client behind the parameter's name.
+msgspec converts and checks the types that it knows (integers, structs). For these it calls `parse`, and `describe` for
+the OpenAPI document. The text of a ValueError is sent to the client after the parameter's name.
 """
 
 from typing import Any, ClassVar, Self

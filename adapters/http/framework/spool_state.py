@@ -1,4 +1,4 @@
-"""What waits in files for the log."""
+"""The deliveries that wait in files for the log."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from core.event import Instant
 
 
 class SpoolState(NamedTuple):
-    """Of one source. `size`: bytes; `oldest_at`: None where nothing waits; `aside`: files that nobody took in."""
+    """The spool of one source. `size` is in bytes, `oldest_at` None if it is empty, `aside` counts files set aside."""
 
     source: str
     size: int

@@ -1,4 +1,4 @@
-"""Who may ask what of `/v1`: bearer tokens (RFC 6750), asked for before anything is told of what is there."""
+"""Authorization of `/v1` by bearer tokens (RFC 6750), checked before anything is revealed."""
 
 import re
 from collections.abc import Iterable
@@ -12,15 +12,15 @@ from adapters.http.framework.problems import Forbidden, Limited, Unauthorized
 from adapters.http.framework.routes import Route
 
 _BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
-"""RFC 6750, 2.1; a scheme's case means nothing (RFC 9110, 11.1). A header that comes twice is joined, and is none."""
+"""RFC 6750, 2.1. A scheme's case is insignificant (RFC 9110, 11.1). A repeated header is joined and does not match."""
 
 
 METRICS = "metrics"
-"""The endpoint that is under no `/v1` and tells of every source."""
+"""The endpoint outside `/v1` that covers every source."""
 
 
 class Asker(NamedTuple):
-    """Who asks: the name of a token, None where none is asked for. `only`: the sources to know of; None: all."""
+    """The request's token by name, None if none are configured. `only`: the sources that it covers; None: all."""
 
     who: str | None = None
     only: frozenset[str] | None = None
@@ -30,7 +30,7 @@ EVERYBODY: Final = Asker()
 
 
 def asker_with(token: Token | None, route: Route | None = None) -> Asker:
-    """Whose token it is, of who may ask such a question. Raises Forbidden, Limited."""
+    """The token's holder, if it may use the route. Raises Forbidden, Limited."""
     if token is None:
         return EVERYBODY
     if route is not None and route.scope is not None and route.scope not in token.scopes:
@@ -41,26 +41,26 @@ def asker_with(token: Token | None, route: Route | None = None) -> Asker:
 
 
 class Gate:
-    """Stands before `/v1`; where a token is limited to some sources, before all that tells of a source."""
+    """Guards `/v1`, and with limited tokens everything that reveals a source."""
 
     def __init__(self, holders: Holders, routes: Iterable[Route]) -> None:
         self._holders = holders
         self._routes = {route.name: route for route in routes}
 
     def watch(self, app: Flask) -> None:
-        """Has every request under `/v1` pass, also one that leads nowhere; without a token there is no gate."""
+        """Checks every request under `/v1`, even to unknown paths. Without configured tokens there is no check."""
         if self._holders:
             app.before_request(self._pass)
 
     def _pass(self) -> None:
-        """Notes who asks. Raises Unauthorized, Forbidden, Limited."""
+        """Stores the request's token. Raises Unauthorized, Forbidden, Limited."""
         if f"{request.path}/".startswith("/v1/"):
             g.asker = asker_with(self._holder(), self._routes.get(request.endpoint or ""))
         elif self._holders.some_limited:
             g.asker = self._without(request.endpoint == METRICS)
 
     def _without(self, whole: bool) -> Asker:
-        """Who asks where no token is needed: it opens what it opens elsewhere, and without one no source is known."""
+        """The holder on paths without required token. A token sent there covers its sources; without one, no source."""
         if whole and (only := asker_with(self._holder()).only) is not None:
             raise Limited(sorted(only))
         try:
@@ -79,6 +79,6 @@ class Gate:
 
 
 def asker() -> Asker:
-    """Who put the question that is answered."""
+    """The holder of the current request's token."""
     found: Asker = g.get("asker", EVERYBODY)
     return found

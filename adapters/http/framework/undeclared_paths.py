@@ -1,4 +1,4 @@
-"""What the OpenAPI document tells of paths that no route declares: deliveries, and the metrics."""
+"""The part of the OpenAPI document for paths that no route declares: deliveries and metrics."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Waiting for the log to grow: without a thread where the server carries on, else without taking every thread."""
+"""Waits for new events: without a thread if the server supports it, else in a limited number of threads."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,19 +13,19 @@ from adapters.http.framework.carried import CARRIED, Carried, Wanted
 from adapters.http.framework.problems import Behind, Busy
 
 ENDING = "hookfold.ending"
-"""In the WSGI environment, where a server knows it: a function, true once the client left or the service stops."""
+"""The key of the WSGI environment with a function that is true once the client has left or the service stops."""
 
 _NOTHING = Wanted(sources=frozenset())
-"""No event fits: a fold that is done is no event."""
+"""Matches no event, because the end of a fold is not an event."""
 
 _SOON = 0.02
 _EVERY = 0.1
 
 
 class Waiting:
-    """At most a quarter of the threads may wait; `folded` tells the log's last position, and up to which all is folded.
+    """Lets at most a quarter of the threads wait. `folded` returns the log's last position and the one folded up to.
 
-    `patience`: seconds for which one waits to read its own write.
+    `patience` is the longest wait for `min_position` in seconds.
     """
 
     def __init__(self, folded: Callable[[], tuple[int, int]], threads: int, patience: float) -> None:
@@ -37,7 +37,7 @@ class Waiting:
         )
 
     def slot(self, parameter: str | None = None) -> ExitStack:
-        """One of the slots, until the stack is closed. Raises Busy, which names the parameter, where none is free."""
+        """Takes a slot until the stack is closed. Raises Busy with the parameter if none is free."""
         if not self._slots.acquire(blocking=False):
             raise Busy("too many requests are waiting: ask again", parameter=parameter)
         slot = ExitStack()
@@ -46,7 +46,7 @@ class Waiting:
         return slot
 
     def until(self, position: int, environ: dict[str, Any]) -> None:
-        """Returns once that position is there, and folded. Raises Behind past the time for it, Busy, PutOff."""
+        """Returns once that position is folded. Raises Behind after the patience, Busy, PutOff."""
         head, folded = self._folded()
         if folded >= position:
             return
@@ -65,7 +65,7 @@ class Waiting:
 
 
 def looks(seconds: float = inf, every: float = _EVERY, ending: Callable[[], bool] = bool) -> Iterator[None]:
-    """A look now, and others, with pauses between, until that time is over or `ending` says so."""
+    """Yields at once and then after each pause, until the time is over or `ending` returns true."""
     end = monotonic() + seconds
     yield
     while (left := end - monotonic()) > 0 and not ending():
@@ -74,12 +74,12 @@ def looks(seconds: float = inf, every: float = _EVERY, ending: Callable[[], bool
 
 
 def ending_of(environ: dict[str, Any]) -> Callable[[], bool]:
-    """What tells of a request that nobody has to wait for any more; never, where the server does not know."""
+    """The function that tells when a request is obsolete. Never, if the server does not provide it."""
     ending: Callable[[], bool] = environ.get(ENDING, bool)
     return ending
 
 
 def carried_of(environ: dict[str, Any]) -> Carried | None:
-    """What the server says of a request that it can carry on with; None where it cannot."""
+    """The request's `Carried`; None if the server does not support it."""
     carried: Carried | None = environ.get(CARRIED)
     return carried

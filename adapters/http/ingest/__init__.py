@@ -1,1 +1,1 @@
-"""The senders' side: verifies and reads a delivery, and answers it."""
+"""The senders' side: verifies, reads and answers deliveries."""

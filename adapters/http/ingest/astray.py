@@ -1,4 +1,4 @@
-"""Requests on the senders' side that name no source: counted, logged now and then, with nothing of what was sent."""
+"""Counts requests to ingest paths that name no source, and logs them now and then without their content."""
 
 from collections.abc import Collection
 
@@ -8,14 +8,14 @@ from prometheus_client import Counter
 from adapters.http.ingest.quiet import Quiet
 
 MOST_SEGMENTS = 6
-"""Segments of a path that a line tells."""
+"""The most path segments in a log line."""
 
 _KNOWN = frozenset({"", "in", "webhook"})
 _logger = structlog.get_logger()
 
 
 class Astray:
-    """Of one process; any thread may call. `paths` counts, for whoever registers it."""
+    """The counter of one process. Thread-safe. `paths` is the metric to register."""
 
     def __init__(self, sources: Collection[str]) -> None:
         self.paths = Counter(
@@ -25,7 +25,7 @@ class Astray:
         self._quiet = Quiet()
 
     def tell(self, path: str) -> None:
-        """Counts one, and logs it together with those since the last line, if that is long enough ago."""
+        """Counts a request and, if the last line is long enough ago, logs it with those since."""
         self.paths.inc()
         count = self._quiet.count()
         if not count:
@@ -35,7 +35,7 @@ class Astray:
         _logger.warning("no_such_source", path=self._shape(path), count=count, mend=mend)
 
     def _shape(self, path: str) -> str:
-        """The path with `*` for whatever is not ours: it may be anything, an e-mail address too."""
+        """The path with `*` for unknown segments, which may contain anything, such as an e-mail address."""
         segments = path.split("/", MOST_SEGMENTS)
         told = [one if one in _KNOWN or one in self._sources else "*" for one in segments[:MOST_SEGMENTS]]
         return "/".join(told) + ("/…" if len(segments) > MOST_SEGMENTS else "")

@@ -1,4 +1,4 @@
-"""The ingest paths under any WSGI server; `adapters.server` answers the same ones without Flask in between."""
+"""The ingest paths under any WSGI server. `adapters.server` answers them without Flask."""
 
 from collections.abc import Callable
 
@@ -36,14 +36,14 @@ def ingest_blueprint(door: Door, append: Callable[[Entry | Rejection], Receipt])
 
 
 class _Rest(BaseConverter):
-    """Whatever follows, also nothing, and slashes in any number."""
+    """Matches any rest of a path, including nothing and repeated slashes."""
 
     regex = ".*"
     part_isolating = False
 
 
 def _take_all(state: BlueprintSetupState) -> None:
-    """Every path on the senders' side with every method: the door refuses what is wrong, in its order and its words."""
+    """Routes every ingest path and method to the door, which refuses what is wrong in its own order and words."""
     rules = state.app.url_map
     rules.converters["rest"] = _Rest
     rules.add(Rule("/in", endpoint=_ENDPOINT))
@@ -80,7 +80,7 @@ def _target() -> str:
 
 
 def _body(limit: int) -> bytes:
-    """The body, or more bytes than the limit of one that is longer. A server may give less than it is asked for."""
+    """The body, or more bytes than the limit if it is longer. A server may return fewer bytes than requested."""
     body = b""
     while len(body) <= limit and (some := request.stream.read(min(_READ, limit + 1 - len(body)))):
         body += some

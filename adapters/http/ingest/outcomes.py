@@ -1,6 +1,6 @@
-"""What became of deliveries: counted by source, and logged now and then where somebody should look.
+"""Counts the outcomes of deliveries by source, and logs those that need attention now and then.
 
-A line names a source, a code of ours and a position, never anything that was sent.
+A line has the source, a code of ours and a position, never anything that was sent.
 """
 
 from functools import cache
@@ -16,7 +16,7 @@ _logger = structlog.get_logger()
 
 
 class Outcomes:
-    """Of one process; any thread may call. `counters`, for whoever registers them."""
+    """The counters of one process. Thread-safe."""
 
     def __init__(self) -> None:
         deliveries = Counter(
@@ -38,15 +38,15 @@ class Outcomes:
         self._quiet = cache(lambda _source, _code: Quiet())
 
     def unrecorded(self, source: str) -> None:
-        """The log could not commit it."""
+        """Counts a delivery that the log could not commit."""
         self._delivery(source, "unrecorded").inc()
 
     def spooled(self, source: str) -> None:
-        """It waits in a file for the log."""
+        """Counts a delivery that waits in a file for the log."""
         self._delivery(source, "spooled").inc()
 
     def recorded(self, source: str, verdict: str, reading: str, position: int, fault: str | None = None) -> None:
-        """It is in the log, or was before. `reading`: one of READINGS. `fault`: why the body cannot be read.
+        """Counts a recorded delivery. `reading` is one of READINGS, `fault` the reason why the body cannot be read.
 
         A fault names documented fields and places in the body, never a value.
         """
@@ -61,7 +61,7 @@ class Outcomes:
             )
 
     def rejected(self, rejection: Rejection) -> None:
-        """It was refused, and is on record as that."""
+        """Counts a recorded rejection."""
         source, reason = rejection.source, rejection.reason
         self._delivery(source, "rejected").inc()
         self._rejection(source, reason).inc()

@@ -1,14 +1,14 @@
-"""Lines that senders cause: they may cause any number of them, and one a minute is enough."""
+"""Limits log lines that senders cause to one a minute."""
 
 from threading import Lock
 from time import monotonic
 
 QUIET = 60.0
-"""Seconds between two lines of one cause: a sender that does something wrong repeats it."""
+"""Seconds between two lines with one cause, since a faulty sender repeats its fault."""
 
 
 class Quiet:
-    """Says when a line about one cause is due, and for how many occurrences it stands. Any thread may call."""
+    """Decides when a line about one cause is due, and for how many occurrences it stands. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -16,7 +16,7 @@ class Quiet:
         self._due = 0.0
 
     def count(self) -> int:
-        """Counts one; how many a line stands for that is due now, 0 while none is."""
+        """Counts an occurrence; returns how many a line that is due now stands for, or 0 if none is due."""
         with self._lock:
             self._since += 1
             if monotonic() < self._due:

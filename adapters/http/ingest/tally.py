@@ -1,7 +1,7 @@
-"""What the processes of one service have counted, told as one sum by whichever of them is asked.
+"""Sums the metrics of all processes of a service, whichever process is scraped.
 
-Each has a file that all of them share, and writes there every second, and before it tells, what it has counted. A file
-outlives its process: the one that is started in its place goes on from there, so no counter ever goes down.
+Each process has a shared file, to which it writes its counts every second and before each scrape. The file outlives the
+process, and its successor continues from it, so no counter ever decreases.
 """
 
 import os
@@ -15,12 +15,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 EVERY = 1.0
-"""Seconds; what a process that is killed has counted since it last wrote is lost."""
+"""Seconds between two writes. Counts since the last write are lost if the process is killed."""
 
 _HALF = 1 << 24
-"""Bytes of a half of a file. They are written in turn, so that one is whole whenever a process is killed."""
+"""The bytes of half a file. The halves are written alternately, so that one is always complete."""
 _HEAD = Struct(">QII")
-"""How often the file was written, the length of what follows, and its checksum."""
+"""The number of writes, the length of the content, and its checksum."""
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -39,7 +39,7 @@ _decode = msgspec.msgpack.Decoder(Counts).decode
 
 
 class Tally(CollectorRegistry):
-    """The registry of one process, which tells those of all. `every`: the files of all, by descriptor; `own` is one."""
+    """A process's registry, which collects all processes. `every` has the descriptors of all files, `own` its own."""
 
     def __init__(self, own: int, every: Sequence[int]) -> None:
         super().__init__()
@@ -51,17 +51,17 @@ class Tally(CollectorRegistry):
         self._ended = Event()
 
     def begin(self) -> None:
-        """Has a thread write from now on, until `close`."""
+        """Starts the writing thread, until `close`."""
         Thread(target=self._keep_writing, name="hookfold-tally", daemon=True).start()
 
     def close(self) -> None:
-        """Writes a last time: the descriptor may be another file's from then on."""
+        """Writes a last time. The descriptor may be reused afterwards."""
         with self._writing:
             self._ended.set()
             self._write()
 
     def collect(self) -> Iterator[Metric]:
-        """All samples, summed over the processes; this one's as they are now."""
+        """All samples, summed over the processes, with this one's current values."""
         with self._writing:
             self._write()
         for name, one in _sum(_read(file)[1] for file in self._every).items():
@@ -89,7 +89,7 @@ def _read(file: int) -> tuple[int, Counts]:
 
 
 def _half(file: int, at: int) -> tuple[int, bytes]:
-    """Nothing where it was never written, or is being written."""
+    """A half's number and content; empty if it was never written or is being written."""
     head = os.pread(file, _HEAD.size, at)
     if len(head) < _HEAD.size:
         return 0, b""
@@ -99,7 +99,7 @@ def _half(file: int, at: int) -> tuple[int, bytes]:
 
 
 def _counts(metrics: Iterable[Metric]) -> Counts:
-    """Without the times at which a process began to count: no sum of them says anything."""
+    """The samples without creation times, whose sums would be meaningless."""
     return {
         one.name: CounterValue(
             one.documentation,

@@ -1,1 +1,1 @@
-"""Turns rows and folds into the shapes that views share."""
+"""Converts rows and folds to the response types that views share."""

@@ -1,4 +1,4 @@
-"""What an app tells of an action becomes an event like any other."""
+"""Records an app's report on an action as an event."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ def report_action(
     state: str,
     occurred_at: Instant,
 ) -> tuple[str, int]:
-    """Appends it; with `append` and `clock` bound, this is `adapters.http.framework.api.Tell`."""
+    """Appends the report. With `append` and `clock` bound, this is `adapters.http.framework.api.ReportAction`."""
     body = report_body(action_id, state, occurred_at)
     entry = Entry(source, clock(), [("idempotency-key", key)], body, None, b"told:" + key.encode(), read_report(body))
     receipt = append(entry)

@@ -1,4 +1,4 @@
-"""The two clocks of a question: `as_of` (what had happened by then) and `known_at` (what had been recorded by then)."""
+"""The two time axes of a query: `as_of` (what had happened by then) and `known_at` (what had been recorded by then)."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 def clocks_of(ask: Ask[Any]) -> Clocks | None:
-    """What the question is about; None for the present as it is stored.
+    """The times of a query; None for the present as it is stored.
 
-    Where this code has folded nothing yet, the present is asked of the log: all that is recorded by now.
+    If this code's projections are not built, the present is folded from the log, too.
     """
     query = ask.query
     asked = {
@@ -28,7 +28,7 @@ def clocks_of(ask: Ask[Any]) -> Clocks | None:
 
 
 def unless_erased(kind: str, find: Callable[[], T | None]) -> T | None:
-    """What is found of the past; None where nothing was known by then. Raises Gone where it was erased."""
+    """The result of `find`; None if nothing was known by then. Raises Gone if it was erased."""
     try:
         return find()
     except Erased:
@@ -36,7 +36,7 @@ def unless_erased(kind: str, find: Callable[[], T | None]) -> T | None:
 
 
 def known(kind: str, find: Callable[[], T | None]) -> T:
-    """What is found of the past. Raises NotFound where nothing was known by then, Gone where it was erased."""
+    """The result of `find`. Raises NotFound if nothing was known by then, Gone if it was erased."""
     found = unless_erased(kind, find)
     if found is None:
         raise NotFound(f"no such {kind}, or nothing of it by then")
@@ -44,5 +44,7 @@ def known(kind: str, find: Callable[[], T | None]) -> T:
 
 
 def given(value: Any) -> int | None:
-    """A number that was sent, or None. Zero is a value: the year 1970, or the position before the first."""
+    """A parameter's number, or None if it was not sent. Zero is a value: the year 1970, or the position before the
+    first.
+    """
     return value if isinstance(value, int) else None

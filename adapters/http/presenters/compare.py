@@ -1,4 +1,4 @@
-"""`.../compare`: what we learnt between two times, and which events, late ones among them, taught it."""
+"""`.../compare`: what changed in our knowledge between two times, and which events changed it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -28,13 +28,13 @@ from core.knowledge_changes import (
 )
 
 Found = tuple[Projected | Measured, msgspec.Struct]
-"""The row that a thing has by some clocks, and the thing as it is told."""
+"""The row of a resource at some times, and the resource as returned."""
 
 At = Callable[[Clocks], Found | None]
-"""The thing by these clocks; None where nothing of it was known. Raises Erased."""
+"""The resource at these times; None if nothing of it was known. Raises Erased."""
 
 _ARRIVAL = {"events", "position", "derived"}
-"""Fields that every event changes, or every moment."""
+"""Fields that change with every event or with time."""
 
 
 def compare_stream(ask: Ask[queries.Compare], kind: str, shape: Callable[..., msgspec.Struct]) -> shapes.Compared:
@@ -49,7 +49,7 @@ def compare_stream(ask: Ask[queries.Compare], kind: str, shape: Callable[..., ms
 
 
 def compared(ask: Ask[queries.Compare], kind: str, at: At, facts_of: FactsOf) -> shapes.Compared:
-    """The comparison of one thing. Raises BadRequest, NotFound, Gone."""
+    """The comparison of one resource. Raises BadRequest, NotFound, Gone."""
     before, after = _both(ask)
     row, now = known(kind, lambda: at(after))
     then = unless_erased(kind, lambda: at(before))
@@ -81,7 +81,7 @@ class _Asked(NamedTuple):
 
 
 def _of_long(asked: _Asked) -> tuple[KnownBefore, dict[int, Arrival]] | None:
-    """What was known earlier and what taught more, of a long stream from a prefix on; None where that cannot be."""
+    """What was known earlier and what changed it, from a prefix of a long stream; None if that is not possible."""
     api, row = asked.api, asked.row
     if row.source not in api.sources or state_of(row).events <= prefixes.LONG:
         return None
@@ -110,7 +110,7 @@ def _by_position(arrivals: Sequence[Arrival]) -> dict[int, Arrival]:
 
 
 def facts_of_record(record: Any) -> dict[str, Any]:
-    """What is compared of a measurement; nothing before there is one."""
+    """The compared facts of a measurement; none before it exists."""
     if record is None:
         return {}
     names = ("measurement_id", "run", "state", "outcome", "complete")
@@ -140,7 +140,7 @@ def _both(ask: Ask[queries.Compare]) -> tuple[Clocks, Clocks]:
 
 
 def _fields(shown: msgspec.Struct | None) -> dict[str, Any]:
-    """The fields as they are told, without those that every event changes."""
+    """The returned fields without those that every event changes."""
     plain: dict[str, Any] = {} if shown is None else msgspec.to_builtins(shown)
     return {name: value for name, value in plain.items() if name not in _ARRIVAL}
 

@@ -1,4 +1,4 @@
-"""Which streams are due (overdue, presumed to have ended, silent), as a list can be asked for them."""
+"""Filters of lists on due streams: overdue, presumed ended or silent."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ Key = tuple[str, str]
 
 
 def due(ask: Ask[queries.Folded], kind: str) -> list[Due]:
-    """What is asked for of each word; nothing where none is."""
+    """The conditions for each requested word; empty if none is."""
     asked = ((word, getattr(ask.query, word, None)) for word in WORDS)
     return [
         Due(tuple(_ways(ask.api.sources, kind, word, ask.now)), wanted)
@@ -26,7 +26,7 @@ def due(ask: Ask[queries.Folded], kind: str) -> list[Due]:
 
 
 def counted(reads: Reads, versions: Sequence[str], sources: Mapping[str, Source], now: Instant) -> dict[Key, int]:
-    """How many are due, by source and word, of the 10,000 of a machine and a source that were opened first."""
+    """The number of due streams by source and word, among the 10,000 oldest of each machine and source."""
     found: Counter[Key] = Counter()
     for name, source in sources.items():
         for machine in MACHINES:
@@ -37,9 +37,9 @@ def counted(reads: Reads, versions: Sequence[str], sources: Mapping[str, Source]
 
 
 def _ways(sources: Mapping[str, Source], kind: str, word: str, now: Instant) -> Iterator[DueIf]:
-    """In which a stream of a kind can be what the word says.
+    """The conditions under which a stream of a kind is what the word says.
 
-    Of machines whose limits no configuration sets: for all sources at once; of the others, for each.
+    One for all sources if a machine's limits are fixed, else one for each source.
     """
     for machine in MACHINES:
         common = rule(machine, Settings())

@@ -1,4 +1,4 @@
-"""What is told of an erasure: when it was, who did it, and why."""
+"""The record of an erasure: when, by whom, and why."""
 
 from adapters.http.presenters import shapes
 from adapters.sql import Reads, own_source
@@ -7,7 +7,7 @@ from core.instants import utc
 
 
 def told_by(reads: Reads, position: int) -> shapes.ErasureRecord:
-    """As the event at the position tells of it. Nothing but the position where an import left that event out."""
+    """The record from the event at the position. Only the position if an import left that event out."""
     told = own_source().read(None, reads.body(position) or b"")
     said = told.data if isinstance(told, Reading) else {}
     event = reads.event(position)

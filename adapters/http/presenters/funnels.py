@@ -1,4 +1,4 @@
-"""Where visits end: how many came to each step, and what ended those that came no further."""
+"""The funnel of visits: how many reached each step, and what ended those that went no further."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ STEPS = {
     "results": "RESULTS_RECEIVED",
     "redirected": "REDIRECTING_TO_CALLBACK",
 }
-"""The type of event that tells of each step. Who came to a step came to those before it, whether told of or not."""
+"""The event type of each step. A visit that reached a step counts for all earlier ones."""
 
 TYPES = tuple(STEPS.values())
 _RESULTS = list(STEPS).index("results")
@@ -31,7 +31,9 @@ def funnel(source: str, visits: Sequence[Visit]) -> shapes.Funnel:
 
 
 def _furthest(visit: Visit) -> int:
-    """The last step that it came to. A page redirects behind a failure, too: only behind results is that a step."""
+    """The last step that a visit reached. A page may redirect after a failure too, so that is a step only after
+    results.
+    """
     seen = visit.steps if visit.steps[_RESULTS] else visit.steps[:_RESULTS]
     return max((at for at, there in enumerate(seen) if there), default=0)
 

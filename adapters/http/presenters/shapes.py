@@ -1,4 +1,4 @@
-"""What the API tells: every answer's fields. Instants are ISO 8601 text, UTC, with microseconds."""
+"""The response types of the API. Instants are ISO 8601 text, UTC, with microseconds."""
 
 from typing import Annotated, Any, Literal
 
@@ -21,7 +21,7 @@ class Anomaly(msgspec.Struct):
 
 
 class Run(msgspec.Struct):
-    """One life of a stream whose id the provider uses again. `restarted`: it was stopped and started anew at once."""
+    """One life of a stream whose id the provider reuses. `restarted`: it was started again right after a stop."""
 
     run: int
     started_at: Time | None
@@ -40,12 +40,11 @@ class Machine(msgspec.Struct):
 
 
 class Folded(msgspec.Struct, kw_only=True):
-    """What every folded stream has.
+    """The fields of every folded stream.
 
-    `first_at` and `last_at` span its events' `occurred_at`; `position` is that of the last event folded; `events`
-    counts them; `unsigned`: no signature protects some of them. `anomalies` are the newest 100; `anomaly_counts` counts
-    all of them by kind. `derived` depends on the time of the question: it is
-    no part of the ETag.
+    `first_at` and `last_at` span its events' `occurred_at`; `position` is that of the last folded event; `events`
+    counts them; `unsigned`: some have no signature. `anomalies` are the newest 100; `anomaly_counts` counts all by
+    kind. `derived` depends on the time of the request and is not part of the ETag.
     """
 
     id: Ours
@@ -66,9 +65,9 @@ class Folded(msgspec.Struct, kw_only=True):
 
 
 class Session(Folded, kw_only=True):
-    """A session. `data` holds the latest documented fields that are none of the others.
+    """A session. `data` holds the latest values of other documented fields.
 
-    `run_count` counts the runs; `runs` holds the newest 20 of them, the last one alone in a row of a list.
+    `run_count` counts the runs; `runs` has the newest 20, in a list only the last one.
     """
 
     session_id: str | None
@@ -81,9 +80,9 @@ class Session(Folded, kw_only=True):
 
 
 class Action(Folded, kw_only=True):
-    """An action. `command` is the action's kind by whichever name the provider gave it; `device` is our id.
+    """An action. `command` is the kind of action, whatever the provider calls it; `device` is our id.
 
-    `completed_at` and `failed_at` are null where the provider told no time; its own words stand in the event's `data`.
+    `completed_at` and `failed_at` are null if the provider sent no time; its own text is in the event's `data`.
     """
 
     action_id: str | None
@@ -102,7 +101,7 @@ class Action(Folded, kw_only=True):
 
 
 class Device(Folded, kw_only=True):
-    """A device; `unknown` where an action only mentioned it."""
+    """A device; `unknown` if only an action mentioned it."""
 
     device_id: str | None
     device_type: Any
@@ -131,9 +130,9 @@ class Snr(msgspec.Struct):
 class Measurement(msgspec.Struct, kw_only=True):
     """A measurement.
 
-    `session` is our id; `steps` tells when each event of it occurred; `complete`: no hole in its part of the
-    sequence, from its start to its end, or so far. `snr` holds the newest 200 chunks of `snr_count`, `anomalies` the
-    newest 100 of those that `anomaly_counts` counts by kind.
+    `session` is our id; `steps` has the time of each of its events; `complete`: no gap in its part of the sequence,
+    from start to end, or so far. `snr` holds the newest 200 of `snr_count` chunks, `anomalies` the newest 100;
+    `anomaly_counts` counts all by kind.
     """
 
     id: Ours
@@ -159,9 +158,9 @@ class Measurement(msgspec.Struct, kw_only=True):
 
 
 class ErasureRecord(msgspec.Struct):
-    """When bodies of something were erased, by whom and why, as the event at `position` tells.
+    """When bodies were erased, by whom and why, as recorded by the event at `position`.
 
-    The rest is null where an import left that event out.
+    The other fields are null if an import left that event out.
     """
 
     position: int
@@ -173,11 +172,11 @@ class ErasureRecord(msgspec.Struct):
 class Step(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
     """An entry of a timeline: an `event`, a `gap`, an `erased` or a `retracted` event.
 
-    An event moved `region` from `from` to `to` by `rule`; where nothing moved, `reason` says why. `before` and `after`
-    have every region, `guards` what each condition that was asked said. `after_s`: since the event before, `delay_s`:
-    from the provider's clock to ours (negative: theirs is ahead). `duplicates` and `conflicts` count how often its key
-    came again. `verified_by` names the secret that matched; null: nothing verified it.
-    A gap tells the numbers that never came before the event at `position`.
+    An event moved `region` from `from` to `to` by `rule`; if nothing moved, `reason` says why. `before` and `after`
+    have every region, `guards` the result of each condition. `after_s` is the time since the previous event, `delay_s`
+    that from the provider's clock to ours (negative: theirs is ahead). `duplicates` and `conflicts` count redeliveries
+    of its key. `verified_by` names the secret that matched; null: unsigned. A gap lists the numbers that never came
+    before the event at `position`.
     """
 
     entry: Literal["event", "gap", "erased", "retracted"]
@@ -207,14 +206,14 @@ class Step(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
 
 
 class Origin(msgspec.Struct):
-    """Where an imported event stood in the log that it was first recorded in, and since when."""
+    """The position of an imported event in the log that first recorded it, and when."""
 
     position: int
     recorded_at: Time
 
 
 class Awaited(msgspec.Struct):
-    """An event that would move the machine on, to which state, and under which condition if any."""
+    """An event that would move the machine, the resulting state, and the condition, if any."""
 
     trigger: str
     to: str
@@ -222,20 +221,19 @@ class Awaited(msgspec.Struct):
 
 
 class Stop(msgspec.Struct):
-    """What can be known of the end of a run; `words` tell it."""
+    """What is known of a run's end, as `words`."""
 
     run: int
     words: str
 
 
 class Why(msgspec.Struct, kw_only=True):
-    """Why something is in its state. `sentence` says the most of it; its times are UTC.
+    """Why something is in its state. `sentence` sums it up; its times are UTC.
 
-    `chain`: the events that brought the present run there; `unmoved`: those that did not move it, with the reason and
-    the conditions that refused. `left_out` counts older ones; asked with `before`, `earlier` gives those before these.
-    `waits_for`: what would move it on. `stops`: how runs of glasses ended, as far as it can be known. `derived` tells
-    the deadline, and by how much it is overdue.
-    `erasure`: what brought it there before is gone; states, outcomes, runs and times are left. Null: nothing is.
+    `chain`: the events that led the current run there; `unmoved`: those that did not move it, with the reason and the
+    conditions that failed. `left_out` counts older ones; pass `earlier` as `before` to get them. `waits_for`: what
+    would move it on. `stops`: how runs of glasses ended, as far as known. `derived` has the deadline and by how much it
+    has passed. `erasure`: the events before were erased; states, outcomes, runs and times remain. Null: none were.
     """
 
     id: Ours
@@ -263,7 +261,7 @@ class Changed(msgspec.Struct):
 
 
 class Learnt(msgspec.Struct, kw_only=True):
-    """An event recorded in between, and what it changed. `late`: one that follows it in sequence was known before."""
+    """An event recorded in between, and its changes. `late`: one that follows it in sequence was known before."""
 
     position: int
     type: str
@@ -275,10 +273,10 @@ class Learnt(msgspec.Struct, kw_only=True):
 
 
 class Compared(msgspec.Struct, kw_only=True):
-    """What became known between two positions of the log; `as_of` bounds both sides.
+    """What became known between two positions of the log; `as_of` limits both sides.
 
-    `before` and `after` are the thing as it was known at each (null: nothing was), `changed` their fields that differ.
-    `learnt` tells the events that came in between, as they were recorded; `came` counts them, `late` the late ones.
+    `before` and `after` are the resource as known at each (null: unknown), `changed` their fields that differ. `learnt`
+    lists the events recorded in between; `came` counts them, `late` the late ones.
     """
 
     id: Ours
@@ -294,11 +292,11 @@ class Compared(msgspec.Struct, kw_only=True):
 
 
 class Finding(msgspec.Struct, kw_only=True):
-    """One thing that is not whole; `measurement` is our id of the one that it belongs to.
+    """One irregularity; `measurement` is our id of the measurement that it belongs to.
 
     `what`: missing, late, doubled, conflict, overlap, undecodable, unknown_type, never_ended, overdue or
-    presumed_ended. `lost`: something is gone, hangs or is contradicted (missing, never_ended, overdue, conflict); the
-    rest is irregular, and costs nobody a state. `position`: of the event that shows it; `since`: since when it is due.
+    presumed_ended. `lost`: it needs attention (missing, never_ended, overdue, conflict); the others affect no state.
+    `position`: of the event that shows it; `since`: when it was due.
     """
 
     what: str
@@ -311,7 +309,7 @@ class Finding(msgspec.Struct, kw_only=True):
 
 
 class Incomplete(msgspec.Struct, kw_only=True):
-    """A session or an action of which something is not whole. `lost` and `irregular` count its findings."""
+    """A session or an action with findings, which `lost` and `irregular` count."""
 
     kind: str
     id: Ours
@@ -326,10 +324,11 @@ class Incomplete(msgspec.Struct, kw_only=True):
 
 
 class SourceHealth(msgspec.Struct, kw_only=True):
-    """When a source was heard last. `position`: of its last event; `delay_s`: from its clock to ours, at that event.
+    """When a source last sent something. `position`: of its last event; `delay_s`: from its clock to ours, at that
+    event.
 
-    `derived` has `silent`: whether that is too long ago (`silent_after_s`); and `silent_for_s`: the seconds since then,
-    null where nothing was ever heard.
+    `derived` has `silent`: whether that is longer ago than `silent_after_s`; and `silent_for_s`: the seconds since
+    then, null if it never sent anything.
     """
 
     source: str
@@ -341,7 +340,7 @@ class SourceHealth(msgspec.Struct, kw_only=True):
 
 
 class Completeness(msgspec.Struct):
-    """Every source, and a page of what is not whole. `examined`: by kind, how many the page looked at."""
+    """Every source, and a page of findings. `examined`: how many the page examined, by kind."""
 
     sources: list[SourceHealth]
     examined: dict[str, int]
@@ -350,7 +349,7 @@ class Completeness(msgspec.Struct):
 
 
 class Count(msgspec.Struct, kw_only=True):
-    """How many of a kind are in a state, with an outcome or null."""
+    """The number of a kind in a state, with an outcome or null."""
 
     kind: str
     source: str
@@ -360,9 +359,9 @@ class Count(msgspec.Struct, kw_only=True):
 
 
 class LastDay(msgspec.Struct, kw_only=True):
-    """What is of the 24 hours before `now`, by when it was recorded: `counts` of what an event touched, since `since`.
+    """The 24 hours before `now`, by time of recording: `counts` of what an event touched, since `since`.
 
-    A measurement counts where it began since then. `sources`: when each was heard last.
+    A measurement counts if it began since then. `sources`: when each last sent something.
     """
 
     since: Time
@@ -371,7 +370,7 @@ class LastDay(msgspec.Struct, kw_only=True):
 
 
 class AnomalyCount(msgspec.Struct, kw_only=True):
-    """How many of a kind have an anomaly."""
+    """The number of a kind with an anomaly."""
 
     kind: str
     source: str
@@ -380,17 +379,14 @@ class AnomalyCount(msgspec.Struct, kw_only=True):
 
 
 class Dropped(msgspec.Struct, kw_only=True):
-    """How many visits came to a step and no further, and the type of the event that ended them.
-
-    It is null where nothing has.
-    """
+    """The number of visits that ended at a step, and the type of the event that ended them, or null."""
 
     ended_by: str | None
     count: int
 
 
 class FunnelStep(msgspec.Struct, kw_only=True):
-    """A step of a visit, how many came to it, and what became of those that came no further."""
+    """A step of a visit, how many visits reached it, and what ended those that went no further."""
 
     step: str
     reached: int
@@ -400,7 +396,7 @@ class FunnelStep(msgspec.Struct, kw_only=True):
 class Funnel(msgspec.Struct, kw_only=True):
     """How far the newest visits of a wms source came, in all their runs.
 
-    The newest 5,000 events of such sources tell of them, as many of each.
+    Based on the newest 5,000 events of such sources, as many of each.
     """
 
     source: str
@@ -417,10 +413,11 @@ class MisreadCount(msgspec.Struct, kw_only=True):
 
 
 class Overview(msgspec.Struct, kw_only=True):
-    """What is going on. `position`: the log's last one; `lag`: by how many positions the states told are behind it.
+    """The present state of everything. `position`: the log's last one; `lag`: by how many positions the states are
+    behind.
 
-    `counts` are of the newest of each kind, at most `newest`, and `anomalies` of the newest that have any; `unbuilt`:
-    this release has folded nothing yet, so there are none of either. `misread`: of each reading the newest, as many.
+    `counts` cover the newest of each kind, at most `newest`, and `anomalies` the newest that have any; `unbuilt`: this
+    release has folded nothing yet, so both are empty. `misread`: of each reading the newest, as many.
     """
 
     position: int
@@ -435,11 +432,11 @@ class Overview(msgspec.Struct, kw_only=True):
 
 
 class Event(msgspec.Struct, kw_only=True):
-    """An event of the log. Of the ids it has the one of its stream's kind; `stream` is our id of that.
+    """An event of the log. It has the provider's id of its stream's kind; `stream` is our id.
 
-    `reading`: `ok`, `unknown_type` or `undecodable`. `verified_by` names the secret that matched; null: unsigned.
-    `origin` stands where it was taken from another log, `changes` where it tells of a changed configuration, `told`
-    where Hookfold did something with the log: who, and with what.
+    `reading`: `ok`, `unknown_type` or `undecodable`. `verified_by` names the secret that matched; null: unsigned. An
+    imported event has `origin`, one that records a changed configuration has `changes`, and one that records an
+    operation on the log has `told`: by whom, and on what.
     """
 
     position: int
@@ -464,10 +461,10 @@ class Event(msgspec.Struct, kw_only=True):
 
 
 class WholeEvent(Event, kw_only=True):
-    """An event with what its body says: every documented field under its snake_case name.
+    """An event with its body's documented fields under their snake_case names.
 
-    `duplicates` counts how often an entry of Hookfold's own was made again: a body that was read within the hour.
-    NUL and lone surrogates stand in `data` as texts, as docs/follow.md has it; turned back, they are what was sent.
+    `duplicates` counts repetitions of an entry of Hookfold's own, such as a body read again within the hour. `data` has
+    NUL and lone surrogates in the reversible form of docs/follow.md.
     """
 
     data: dict[str, Any]
@@ -477,10 +474,10 @@ class WholeEvent(Event, kw_only=True):
 
 
 class Delivery(msgspec.Struct, kw_only=True):
-    """A request at an ingest path. `position` is that of the event that holds its key; null for a rejection.
+    """A request to an ingest path. `position` is that of the event that holds its key; null for a rejection.
 
-    `delivery` numbers those that are no event of their own; `reason` and `hint` say why one was rejected; `size` is
-    that of the body in bytes.
+    `delivery` numbers those that made no event; `reason` and `hint` say why one was rejected; `size` is that of the
+    body in bytes.
     """
 
     verdict: str
@@ -499,7 +496,7 @@ class Delivery(msgspec.Struct, kw_only=True):
 class Rejected(msgspec.Struct, kw_only=True):
     """How often a source's deliveries were rejected for one reason, and when first and last (by our clock).
 
-    `hint` is that of the newest one, while that is on record.
+    `hint` is that of the newest one, while it is stored.
     """
 
     source: str
@@ -518,12 +515,11 @@ class RejectionSummary(msgspec.Struct):
 
 
 class Relay(msgspec.Struct, kw_only=True):
-    """An event that is to be delivered to its source's handler (`mode = "relay"`).
+    """An event to be delivered to its source's handler (`mode = "relay"`).
 
-    `stream`: our id of the session, action or other stream that it belongs to; null where it belongs to none.
-    `state`: `waiting` (its turn has not come, or it is tried again at `next_at`), `delivering`, or `dead` since
-    `dead_at`, for this `reason`. `status` and `failure` are those of the last of its `attempts`, which began with that
-    at `first_at`.
+    `stream`: our id of its session, action or other stream; null if it has none. `state`: `waiting` (for its turn, or
+    for the next attempt at `next_at`), `delivering`, or `dead` since `dead_at` for this `reason`. `status` and
+    `failure` are those of the last of its `attempts`, the first of which was at `first_at`.
     """
 
     source: str
@@ -542,10 +538,10 @@ class Relay(msgspec.Struct, kw_only=True):
 
 
 class RelayCount(msgspec.Struct, kw_only=True):
-    """What of a source is to be delivered, and what is dead; counted up to 10,000 each.
+    """A source's waiting and dead deliveries, counted up to 10,000 each.
 
-    `oldest_at`: when the oldest that waits was received; `next_at`: when the next attempt is due; `paused_at`: since
-    when nothing is delivered.
+    `oldest_at`: when the oldest waiting one was received; `next_at`: when the next attempt is due; `paused_at`: since
+    when delivery is paused.
     """
 
     source: str
@@ -558,13 +554,13 @@ class RelayCount(msgspec.Struct, kw_only=True):
 
 
 class RelaySummary(msgspec.Struct):
-    """Every source with `mode = "relay"`, and every other one that has something left from such a time."""
+    """Every source with `mode = "relay"`, and others with deliveries left from that mode."""
 
     data: list[RelayCount]
 
 
 class Receipt(msgspec.Struct, kw_only=True):
-    """What was told is recorded; `id` is our id of the action."""
+    """The report is recorded; `id` is our id of the action."""
 
     status: str
     id: Ours

@@ -1,4 +1,4 @@
-"""When a source was heard last, and whether that is too long ago."""
+"""When a source last sent something, and whether that is too long ago."""
 
 from adapters.http.framework.api import Api
 from adapters.http.presenters import shapes

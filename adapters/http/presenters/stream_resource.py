@@ -1,4 +1,4 @@
-"""From a projection's row to what is told of it: the part that sessions, actions, devices and registrations share."""
+"""Converts a projection's row to the fields that sessions, actions, devices and registrations share."""
 
 import re
 from collections import Counter
@@ -27,21 +27,21 @@ _CONFLICT = "the key came again with another body: the first one counts, the oth
 
 
 def our_id(kind: str, text: str) -> str:
-    """An id of ours as it stands in a path. Raises NotFound where none can look like that."""
+    """An id of ours from a path. Raises NotFound if it has not the form of one."""
     if re.fullmatch(f"{PREFIXES[kind]}_[a-z2-7]{{26}}", text, re.ASCII) is None:
         raise NotFound(f"no such {kind}")
     return text
 
 
 def ids_of(api: Api, kind: str, source: str | None, name: str | None) -> list[str] | None:
-    """Our ids that a provider's id has under each source; None where no id is asked for."""
+    """Our ids of a provider's id under each source; None if `name` is None."""
     if name is None:
         return None
     return [api.ids.of(kind, one, name) for one in ([source] if source else api.source_names())]
 
 
 def sources_of(api: Api, source: str | None, provider: str | None) -> list[str] | None:
-    """The sources that the filters leave; None where all are meant."""
+    """The sources that match the filters; None: all."""
     if provider is None:
         return [source] if source else None
     of_provider = [name for name, configured in api.sources.items() if configured.provider == provider]
@@ -49,7 +49,7 @@ def sources_of(api: Api, source: str | None, provider: str | None) -> list[str] 
 
 
 def wanted(ask: Ask[queries.Folded], kind: str, *, name: str | None = None, devices: Any = None) -> WantedStreams:
-    """What a list asks the database for, with one row more than a page. `name`: the provider's own id."""
+    """The database query of a list, with one row more than a page. `name` is the provider's id."""
     query, source = ask.query, ask.query.source or None
     streams = ids_of(ask.api, kind, source, name)
     sources = sources_of(ask.api, source, query.provider or None)
@@ -73,13 +73,13 @@ def wanted(ask: Ask[queries.Folded], kind: str, *, name: str | None = None, devi
 
 
 def listed(ask: Ask[queries.Folded], asked: WantedStreams, shape: Callable[[Api, Projected, Instant], T]) -> Listing[T]:
-    """A page of streams, as they are or as they were."""
+    """A page of streams, at present or in the past."""
     rows, following = rows_of(ask, asked)
     return Listing([shape(ask.api, row, ask.now) for row in rows], following)
 
 
 def rows_of(ask: Ask[Any], asked: WantedStreams) -> tuple[Sequence[Projected], int | None]:
-    """One row less than `asked.limit` at most, and the `opened` before which the next page goes on."""
+    """At most one row less than `asked.limit`, and the `opened` before which the next page begins."""
     clocks, limit = clocks_of(ask), asked.limit - 1
     if clocks is not None:
         return ask.api.as_of.streams(replace(asked, limit=limit), clocks)
@@ -89,7 +89,7 @@ def rows_of(ask: Ask[Any], asked: WantedStreams) -> tuple[Sequence[Projected], i
 
 
 def one(ask: Ask[Any], kind: str) -> Projected:
-    """The projection that the path's id of ours names, as it is or as it was. Raises NotFound, Gone."""
+    """The projection with the path's id, at present or in the past. Raises NotFound, Gone."""
     api, name, clocks = ask.api, our_id(kind, ask.path["id"]), clocks_of(ask)
     if clocks is not None:
         return known(kind, lambda: api.as_of.stream(name, clocks))
@@ -101,7 +101,7 @@ def one(ask: Ask[Any], kind: str) -> Projected:
 
 
 def settings_of(api: Api, source: str) -> Settings:
-    """How the configuration has a source's streams folded; nothing set for a source that it no longer names."""
+    """The fold's settings of a source; the defaults if it is no longer configured."""
     configured = api.sources.get(source)
     return configured.settings if configured else Settings()
 
@@ -112,7 +112,7 @@ def state_of(row: Projected | Measured) -> Any:
 
 
 def record_of(row: Measured) -> Measurement:
-    """The measurement's own record: no two of a session begin with the same event."""
+    """The measurement's record, found by its first event, which is unique in the session."""
     if row.record is not None:
         return record_in(row.record)
     for record in state_of(row).records():
@@ -143,12 +143,12 @@ def common(api: Api, row: Projected, state: Any, now: Instant) -> dict[str, Any]
 
 
 def machine_of(row: Projected | Measured) -> shapes.Machine:
-    """The machine that folded it. A version that the same code built again has the fingerprint in its name."""
+    """The machine that folded it. The version's name begins with the fingerprint, even if it was rebuilt."""
     return shapes.Machine(row.machine, row.fingerprint.partition("-")[0])
 
 
 def runs_of(runs: Iterable[Run]) -> list[shapes.Run]:
-    """Runs as they are told."""
+    """Runs as returned by the API."""
     return [
         shapes.Run(
             run=run.run,
@@ -164,13 +164,15 @@ def runs_of(runs: Iterable[Run]) -> list[shapes.Run]:
 
 
 def anomalies_of(found: Sequence[Anomaly], conflicts: str = "") -> list[shapes.Anomaly]:
-    """The newest ones by position, then kind. `conflicts`: positions of keys with two bodies, comma between."""
+    """The newest anomalies by position, then kind. `conflicts`: positions of events with conflicts, separated by
+    commas.
+    """
     told = [shapes.Anomaly(one.kind, one.position, one.detail) for one in found]
     told += [shapes.Anomaly("conflict", int(position), _CONFLICT) for position in conflicts.split(",") if position]
     return sorted(told, key=lambda anomaly: (anomaly.position, anomaly.kind))[-NEWEST:]
 
 
 def _counts(counts: Mapping[str, int], conflicts: str) -> dict[str, int]:
-    """By kind; of keys that came again with another body, the newest ones are known."""
+    """Counts by kind. Of conflicts, only the newest are known."""
     doubled = len(conflicts.split(",")) if conflicts else 0
     return dict(sorted((Counter(counts) + Counter(conflict=doubled)).items()))

@@ -1,4 +1,4 @@
-"""Timelines as tables: CSV that no spreadsheet computes, and text for a terminal."""
+"""Timelines as tables: CSV without formulas, and text for a terminal."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from core.words import counted, uncomputed
 CSV, TEXT = "text/csv", "text/plain"
 _FORMATS = {"csv": CSV, "csv-bom": CSV, "text": TEXT}
 _BOM = "\ufeff"
-"""Without it, a spreadsheet takes UTF-8 for what its machine is set to."""
+"""The byte order mark. Without it, spreadsheets read UTF-8 in the local encoding."""
 
 _COLUMNS = (
     *("entry", "position", "type", "sequence", "occurred_at", "received_at", "recorded_at", "after_s", "delay_s"),
@@ -28,7 +28,7 @@ _DATE = len("2023-11-14T")
 
 
 def wanted_format(asked: str | None) -> str | None:
-    """`text/csv` or `text/plain` where the parameter, or else the Accept header, prefers it; None for JSON."""
+    """`text/csv` or `text/plain` if the parameter, or else the Accept header, requests it; None for JSON."""
     if asked:
         return _FORMATS.get(asked)
     best = request.accept_mimetypes.best_match(["application/json", CSV, TEXT], "application/json")
@@ -36,7 +36,7 @@ def wanted_format(asked: str | None) -> str | None:
 
 
 def table(heading: Sequence[str], steps: Sequence[shapes.Step], media: str, asked: str | None) -> Response:
-    """The whole timeline. `heading` stands above the text; `asked`: the format, where the parameter says it."""
+    """The whole timeline. `heading` precedes the text; `asked` is the parameter's format, if sent."""
     content = as_csv(steps) if media == CSV else as_text(heading, steps)
     if asked == "csv-bom":
         content = _BOM + content
@@ -73,7 +73,7 @@ def _word(value: Any) -> str:
 
 
 def as_text(heading: Sequence[str], steps: Sequence[shapes.Step]) -> str:
-    """One line an entry, columns aligned; control characters of senders are shown, never sent to a terminal."""
+    """One line per entry, columns aligned, with senders' control characters escaped."""
     regions = list(next((step.before for step in steps if step.before), ()))
     rows = [(*_HEAD, *regions, *_BEHIND), *(_row(step, regions) for step in steps)]
     rows = [tuple(_shown(cell) for cell in row) for row in rows]
@@ -93,7 +93,7 @@ def _row(step: shapes.Step, regions: Sequence[str]) -> tuple[str, ...]:
 
 
 def _clocks(step: shapes.Step) -> tuple[str, str, str]:
-    """Side by side. A day stands once, where the clocks agree on it."""
+    """The three times. A day that repeats the previous column's is left out."""
     occurred, received, recorded = step.occurred_at or "", step.received_at or "", step.recorded_at or ""
     return occurred or "unknown", _without_day_of(occurred, received), _without_day_of(received, recorded)
 

@@ -1,4 +1,4 @@
-"""Timelines: what each event of a stream did and what never came, in canonical order, by either clock."""
+"""Timelines: what each event of a stream did and which are missing, in canonical order, at present or in the past."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ from core.timeline import Missing, TimelineEntry, timeline_part
 from core.timeline import timeline as entries_of
 
 FORMS = (CSV, TEXT)
-"""Media types of a timeline beside JSON."""
+"""The media types of a timeline besides JSON."""
 
 Subject = Projected | Measured
 Belongs = Callable[[TimelineEntry], bool]
@@ -35,7 +35,9 @@ _RETRACTED = "retracted by the event at position {}{}: the fold passes it by"
 
 
 class TimelineLine(NamedTuple):
-    """A line of a timeline: what names it, and how it comes to be told. A gap has the position of what is behind it."""
+    """A line of a timeline: its key, and a function that makes its content. A gap has the position of the event after
+    it.
+    """
 
     entry: str
     position: int
@@ -43,9 +45,9 @@ class TimelineLine(NamedTuple):
 
 
 def timeline(ask: Ask[Any], row: Subject, belongs: Belongs = lambda _: True) -> list[TimelineLine]:
-    """The entries of a stream that belong; none where the configuration no longer says how its source is read.
+    """The entries of a stream for which `belongs` is true; none if its source is no longer configured.
 
-    Raises Gone where the bodies were erased.
+    Raises Gone if the bodies were erased.
     """
     if row.source not in ask.api.sources:
         return []
@@ -53,7 +55,7 @@ def timeline(ask: Ask[Any], row: Subject, belongs: Belongs = lambda _: True) -> 
 
 
 def lines_of_measurement(ask: Ask[Any], row: Measured) -> list[TimelineLine]:
-    """The entries of a measurement: of a long session, from the part in which it was."""
+    """The entries of a measurement. Reads only the relevant part of a long session."""
 
     def belongs(entry: TimelineEntry) -> bool:
         return entry.measurement == row.opened
@@ -68,12 +70,12 @@ def lines_of_measurement(ask: Ask[Any], row: Measured) -> list[TimelineLine]:
 
 
 def may_be_told_in_parts(ask: Ask[Any], row: Subject) -> bool:
-    """Whether a stream is long by a question's clocks."""
+    """Whether the stream is long enough to be read in parts."""
     return row.source in ask.api.sources and state_of(row).events > prefixes.LONG
 
 
 def page_of_timeline(ask: Ask[queries.Timeline], row: Projected) -> Listing[shapes.Step] | None:
-    """A page of a long stream's timeline, of that part alone; None where it has to be cut out of the whole."""
+    """A page of a long stream's timeline from that part alone; None if the whole timeline is needed."""
     if wanted_format(ask.query.format or None) is not None or not may_be_told_in_parts(ask, row):
         return None
     limit, most, clocks = ask.query.limit, ask.query.limit + 1, clocks_of(ask)
@@ -99,14 +101,16 @@ def _start_behind(lines: Sequence[TimelineLine], after: Any) -> int | None:
 
 
 def title_of(row: Subject, what: str) -> str:
-    """What stands above a timeline that is told as text; never a provider's id."""
+    """The heading of a timeline as text, without the provider's id."""
     return f"{row.stream}  {row.source}  {row.machine}  {what}"
 
 
 def answer(
     ask: Ask[queries.Timeline], title: str, lines: list[TimelineLine], sentence: Callable[[], str]
 ) -> Listing[shapes.Step] | Response:
-    """A page of the timeline as JSON; as CSV or text the whole of it, the text below the sentence that says why."""
+    """A page of the timeline as JSON, or all of it as CSV or text. The text begins with the sentence that explains the
+    state.
+    """
     asked = ask.query.format or None
     media = wanted_format(asked)
     if media is not None:
@@ -116,7 +120,7 @@ def answer(
 
 
 def whole_timeline(api: Api, row: Subject, clocks: Clocks) -> "Timeline":
-    """All of a stream as a question's clocks show it. Raises NotFound, Gone; its source has to be configured."""
+    """The whole timeline at these times. Raises NotFound, Gone. The source must be configured."""
     return once(("timeline", row.stream, clocks), lambda: _whole(api, row, clocks))
 
 
@@ -133,7 +137,7 @@ def _whole(api: Api, row: Subject, clocks: Clocks) -> "Timeline":
 
 
 def timeline_of_part(api: Api, row: Subject, found: StreamPart | None) -> "Timeline | None":
-    """Of a part of a stream; None where it can only be told with all before it."""
+    """The timeline of a part of a stream; None if it depends on events before the part."""
     if found is None:
         return None
     machine = MACHINES[row.machine]
@@ -142,7 +146,7 @@ def timeline_of_part(api: Api, row: Subject, found: StreamPart | None) -> "Timel
 
 
 class Timeline:
-    """The entries of a stream, or of a part of it, and what is told of each beside what it did."""
+    """The entries of a stream or a part of it, with the stored details of each."""
 
     def __init__(
         self,
@@ -162,7 +166,7 @@ class Timeline:
         self._machine = machine
 
     def lines(self, belongs: Belongs = lambda _: True) -> list[TimelineLine]:
-        """The entries that belong. What was erased stands before them, what was retracted behind: in no state."""
+        """The entries for which `belongs` is true, after the erased events and before the retracted ones."""
         erased = [self._line_apart(one, "erased") for one in self._arrivals.values() if one.erased]
         back = [one for one in self._arrivals.values() if one.retracted is not None and not one.erased]
         retracted = [self._line_apart(one, "retracted") for one in back]
@@ -174,7 +178,7 @@ class Timeline:
         )
 
     def shape(self, entry: TimelineEntry) -> shapes.Step:
-        """An entry as it is told."""
+        """An entry as returned by the API."""
         if isinstance(entry, Missing):
             return _empty("gap", entry.position, entry.run, entry.measurement_id, entry.words)
         step = entry.step
@@ -211,7 +215,7 @@ class Timeline:
         return _ERASED.format("erased" if self.erasure is None else words(self.erasure))
 
     def _taken_back(self, at: int) -> str:
-        """Who took it back and why; nothing of that where an import left out the event that tells of it."""
+        """Who retracted the event and why; unknown if an import left out the event that records it."""
         told = own_source().read(None, self._body(at) or b"")
         said = told.data if isinstance(told, Reading) else {}
         return _RETRACTED.format(at, f" ({said['who']}: {said['reason']})" if "reason" in said else "")
@@ -244,7 +248,7 @@ def _name_of(line: TimelineLine) -> list[Any]:
 
 
 def _empty(entry: Any, position: int, run: int, measurement_id: str | None, reason: str) -> shapes.Step:
-    """An entry that no event stands behind."""
+    """An entry without an event."""
     names = ("type", "sequence", "occurred_at", "received_at", "recorded_at", "verified_by", "after_s", "delay_s")
     nothing: dict[str, Any] = dict.fromkeys((*names, "region", "from_", "to", "rule"))
     plain: dict[str, Any] = {"before": {}, "after": {}, "guards": {}, "anomalies": [], "data": {}}

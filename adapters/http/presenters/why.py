@@ -1,4 +1,4 @@
-"""Why something is in its state: the chain of events, what did not move it, what it waits for and since when."""
+"""`.../why`: the chain of events that explains a state, those that did not move it, and what it waits for."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -22,14 +22,14 @@ from core.why import MOST, NEWEST, Why, moves_of, why, why_of_measurement, why_o
 
 
 class _Told(NamedTuple):
-    """An event, and the timeline that tells of it."""
+    """An event, and the timeline that describes it."""
 
     entry: Happened
     timeline: Timeline
 
 
 def why_stream(ask: Ask[Any], row: Projected) -> shapes.Why:
-    """The explanation of a stream's state. Raises NotFound, Gone."""
+    """Explains a stream's state. Raises NotFound, Gone."""
     state, machine, settings = state_of(row), MACHINES[row.machine], settings_of(ask.api, row.source)
     newest = _newest_of_long(ask, row, state) if may_be_told_in_parts(ask, row) else None
     if newest is None:
@@ -55,13 +55,13 @@ def _teller(some: Sequence[_Told]) -> Callable[[TimelineEntry], shapes.Step]:
 
 
 def _page_before(ask: Ask[Any], row: Projected, state: Any, before: int) -> tuple[list[_Told], int]:
-    """Events of the present run before that one, and how many are older. Raises BadRequest where it is none of them."""
+    """Events of the current run before `before`, and how many are older. Raises BadRequest if it is not in the run."""
     page = _page_of_long(ask, row, state, before) if may_be_told_in_parts(ask, row) else None
     return page or _cut(_present(_timeline(ask, row), state), before)
 
 
 def _page_of_long(ask: Ask[Any], row: Projected, state: Any, before: int) -> tuple[list[_Told], int] | None:
-    """The same from a part of a long stream; None where too few of its events stand before that one."""
+    """The same from a part of a long stream; None if the part has too few events before `before`."""
     part = ask.api.parts.before(row, before, MOST, clocks_of(ask))
     if part is None:
         return None
@@ -87,7 +87,7 @@ def _cut(present: Sequence[_Told], before: int) -> tuple[list[_Told], int]:
 
 
 def why_measurement(ask: Ask[Any], row: Measured) -> shapes.Why:
-    """The explanation of a measurement's state: of its own events alone."""
+    """Explains a measurement's state from its own events."""
     state, record = state_of(row), record_of(row)
     timeline = _part(ask, row, record.position, record.last) or _timeline(ask, row)
     own = [one for one in timeline.entries if isinstance(one, Happened) and one.measurement == row.opened]
@@ -101,7 +101,7 @@ def why_measurement(ask: Ask[Any], row: Measured) -> shapes.Why:
 
 
 def _newest_of_long(ask: Ask[Any], row: Projected, state: Any) -> list[_Told] | None:
-    """What is looked at of a long stream's last run; None where it can only be told with all before it."""
+    """The examined events of a long stream's last run; None if they depend on all events before."""
     found = timeline_of_part(ask.api, row, ask.api.parts.newest(row, state.run, NEWEST, clocks_of(ask)))
     if found is None:
         return None

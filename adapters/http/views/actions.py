@@ -1,4 +1,4 @@
-"""`/v1/actions`: what devices were told to do, and what came of it. The app that pushed one may tell of it too."""
+"""`/v1/actions`: commands to devices and their results. The app that pushed one may report on it."""
 
 import re
 
@@ -23,7 +23,7 @@ from core.instants import text_of
 routes = Routes()
 
 _KEY = re.compile(r"[ -+\--~\x80-\xff]{1,256}")
-"""No comma: a server joins a header that is sent twice with one, and then which of the two it was is not known."""
+"""No comma, because servers join repeated headers with commas, and the values could not be told apart."""
 HEADERS = {
     "Idempotency-Key": Header(
         "Identifies the report. The same key again is a `duplicate`, or a `conflict` if the content differs. "
@@ -68,13 +68,13 @@ def action_why(ask: Ask[queries.Why]) -> shapes.Why:
 
 @routes.one(Scope.READ, "/v1/actions/{id}/compare", queries.Compare, shapes.Compared)
 def action_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
-    """What we learnt of an action between two times, and which events taught it."""
+    """What we learnt about an action between two times, and from which events."""
     return compare_stream(ask, "action", shape)
 
 
 @routes.post(Scope.ACT, "/v1/actions", queries.Told, shapes.Receipt, headers=HEADERS, query=queries.Plain)
 def tell_action(ask: Ask[queries.Plain], told: queries.Told) -> Response:
-    """The app tells of an action that it pushed: an event like any other. Headers tell its verdict and position."""
+    """Records the app's report on an action that it pushed, as an event. Headers have its verdict and position."""
     key = request.headers.get("Idempotency-Key", "")
     if _KEY.fullmatch(key) is None:
         expected = "expected once, with 1 to 256 characters and without a comma: with one it cannot be told from two"
@@ -97,7 +97,7 @@ def tell_action(ask: Ask[queries.Plain], told: queries.Told) -> Response:
 
 
 def shape(api: Api, row: Projected, now: Instant) -> shapes.Action:
-    """An action as it is told."""
+    """An action as returned by the API."""
     state = state_of(row)
     data = {name: state.data.get(name) for name in _FIELDS}
     device_id = data["device_id"]

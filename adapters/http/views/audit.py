@@ -1,4 +1,4 @@
-"""`/v1/audit`: the newest checkpoint, and proofs that an event is in the log and that the log only grew."""
+"""`/v1/audit`: checkpoints, keys, and proofs that an event is in the log or that the log only grew."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ Size = Annotated[queries.Position | UnsetType, Meta(description="A number of pos
 
 
 class Format(Choice):
-    """How a proof is written."""
+    """The format of a proof."""
 
     __slots__ = ()
     choices = ("json", "tlog-proof")
@@ -73,7 +73,7 @@ class ConsistencyProof(msgspec.Struct, tag_field="kind", tag="consistency", rena
 class AuditKey(msgspec.Struct):
     """A verifier key. `since`: the position of the event from which on it signs; null for the first one.
 
-    `note`: what that event says, signed by the key before and by this one (c2sp.org/signed-note).
+    `note`: that event's note, signed by the previous key and this one (c2sp.org/signed-note).
     """
 
     key: str
@@ -82,20 +82,20 @@ class AuditKey(msgspec.Struct):
 
 
 class AuditKeys(msgspec.Struct):
-    """The keys of the log, the one in force last."""
+    """The keys of the log, the current one last."""
 
     data: list[AuditKey]
 
 
 @routes.one(Scope.READ, "/v1/audit/key", queries.Plain, str, media="text/plain")
 def audit_key(ask: Ask[queries.Plain]) -> Response:
-    """The log's verifier key (c2sp.org/signed-note): name, key id and Ed25519 public key. Keep it elsewhere."""
+    """The log's verifier key (c2sp.org/signed-note): name, key id and Ed25519 public key. Store it elsewhere."""
     return Response(f"{_notary(ask).key}\n", content_type=PLAIN)
 
 
 @routes.one(Scope.READ, "/v1/audit/keys", queries.Plain, AuditKeys)
 def audit_keys(ask: Ask[queries.Plain]) -> AuditKeys:
-    """Every key that signed the log, the first one first: each vouches for the next one, in an event of the log."""
+    """Every key that signed the log, the first one first. Each vouches for the next in an event of the log."""
     return AuditKeys([AuditKey(str(one.key), one.since or None, one.note) for one in _notary(ask).chain().keys])
 
 

@@ -1,7 +1,7 @@
 """`/v1/sessions/stream`, `/v1/measurements/stream`, `/v1/actions/stream`: states as they change, the latest of each.
 
-What changed is found by the events behind a position, so it costs what came, however many streams there are. A stream
-that went on behind the events looked at is told with those: so whoever is slow, or comes back, is told each state once.
+Changes are found from the events after a position, so the cost depends on new events, not on the number of streams. A
+stream with events after those read is sent with the later ones, so a slow or returning client gets each state once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,11 +30,11 @@ from core.machines.records import Measurement
 routes = Routes()
 
 PAGES = 20
-"""So many pages without anything that fits are read at once: others want the thread, and a client may have left."""
+"""The most pages without a match that are read in one go: others need the thread, and the client may have left."""
 
 
 class StreamChange(NamedTuple):
-    """A stream as it is now, by the last of its events that were looked at; and what of it is told."""
+    """A stream's present state, the position of its last event that was read, and what is sent of it."""
 
     position: int
     source: str
@@ -46,11 +46,11 @@ class StreamChange(NamedTuple):
 
 Folds = Sequence[Projected]
 Range = tuple[int, int]
-"""Two positions, both included."""
+"""Two positions, inclusive."""
 
 
 class ToldKind(NamedTuple):
-    """A kind of stream, what is told of some that changed between two positions, by stream, and each as what."""
+    """A kind of stream, a function that loads the changed rows between two positions, and one that converts a row."""
 
     kind: str
     told: Callable[[Api, Folds, Range], Mapping[str, Sequence[Any]]]
@@ -58,14 +58,14 @@ class ToldKind(NamedTuple):
 
 
 def _streams(_api: Api, folds: Folds, within: Range) -> Mapping[str, Sequence[Projected]]:
-    """All but those that went on behind the events looked at: they are told with what comes then."""
+    """The changed streams without those that have later events, which are sent with these."""
     return {row.stream: [row] for row in folds if state_of(row).position <= within[1]}
 
 
 def _measurements(api: Api, folds: Folds, within: Range) -> Mapping[str, Sequence[Measured]]:
-    """Those whose last event is one of these; and where the session did not go on, all that its state holds.
+    """The measurements whose last event is in the range. If the session has no later events, all in its state.
 
-    An event may change more of those than the one that it belongs to.
+    An event may change other measurements than its own.
     """
     here = [record.position for row in folds for record in _held(row, within)]
     wanted = WantedMeasurements(fingerprints=api.current.versions, limit=len(here), begun=here)
@@ -88,14 +88,14 @@ CHANGES: Mapping[str, ToldKind] = {
     "measurements": ToldKind("session", _measurements, lambda api, row, _: measurements.shape(api, row)),
     "actions": ToldKind("action", _streams, actions.shape),
 }
-"""By the name of the tail that feeds those who follow them."""
+"""The kinds by the name of the tail that feeds them."""
 
 
 @routes.one(Scope.READ, "/v1/sessions/stream", queries.SessionChanges, str, **STREAM)
 def sessions_stream(ask: Ask[queries.SessionChanges]) -> Response:
     """Sessions as they change, as server-sent events: `data` is a `Session` as in the list, the latest of each.
 
-    `id` is the position of an event that changed it; whoever comes back with it is told what changed since.
+    `id` is the position of an event that changed it; a client that reconnects with it gets what changed since.
     """
     return _stream(ask, "sessions")
 
@@ -105,7 +105,7 @@ def measurements_stream(ask: Ask[queries.MeasurementChanges]) -> Response:
     """Measurements as they change, as server-sent events: `data` is a `Measurement` as in the list, the latest of each.
 
     `id`, which the last one of a session has, is the position of an event that changed it. Others of the same session
-    are told along with the one that changed.
+    are sent with the one that changed.
     """
     return _stream(ask, "measurements")
 
@@ -114,13 +114,13 @@ def measurements_stream(ask: Ask[queries.MeasurementChanges]) -> Response:
 def actions_stream(ask: Ask[queries.ActionChanges]) -> Response:
     """Actions as they change, as server-sent events: `data` is an `Action` as in the list, the latest of each.
 
-    `id` is the position of an event that changed it; whoever comes back with it is told what changed since.
+    `id` is the position of an event that changed it; a client that reconnects with it gets what changed since.
     """
     return _stream(ask, "actions")
 
 
 def read_changes(name: str, api: Api, after: int) -> TailPage:
-    """What the next events behind a position changed, for a server that carries on, and how far these go."""
+    """The changes by the next events after a position, for a server that supports `Carried`, and how far these go."""
     if api.replica is not None:
         with suppress(Unavailable):
             return _read_changes(name, api.replica, after)
@@ -150,9 +150,9 @@ def _shapes(api: Api, name: str, change: StreamChange) -> list[Any]:
 
 
 def _next(api: Api, name: str, wanted: Wanted, after: int) -> FittingRows:
-    """What the next events that fit changed, of a few pages.
+    """The changes by the next matching events of a few pages.
 
-    It never goes beyond what is folded: a long stream that another service left is set aside only as this looks.
+    Never goes beyond what is folded: reading marks the long streams that another service left.
     """
     for _ in range(PAGES):
         rows, upto = _folded(api, wanted, after)
@@ -165,7 +165,7 @@ def _next(api: Api, name: str, wanted: Wanted, after: int) -> FittingRows:
 
 
 def _folded(api: Api, wanted: Wanted, after: int) -> tuple[list[Recorded], int]:
-    """The next events whose streams are folded, and up to where all are.
+    """The next events whose streams are folded, and the position up to which all are.
 
     Raises Unavailable while this release has not folded the log.
     """
@@ -180,7 +180,7 @@ def _upto(api: Api) -> int:
 
 
 def _latest(api: Api, name: str, rows: Sequence[Recorded]) -> list[StreamChange]:
-    """What is told of the streams that these events belong to."""
+    """The changes of the streams that these events belong to."""
     kind = CHANGES[name].kind
     last = {(row.source, row.stream): row.position for row in rows if row.kind == kind and row.stream is not None}
     if not last:

@@ -1,6 +1,5 @@
-"""`/v1/audit/completeness`: what is lost (missing, never ended, overdue, contradicted), and what is only irregular.
-
-And sources gone silent.
+"""`/v1/audit/completeness`: what is lost (missing, never ended, overdue, contradictory), what is irregular, and silent
+sources.
 """
 
 from collections import Counter
@@ -26,7 +25,7 @@ from core.instants import text_of
 routes = Routes()
 
 EXAMINED = 100
-"""A page looks at no more streams than these, however many of them are whole."""
+"""The most streams that a page examines, however few have findings."""
 
 _KINDS = ("session", "action")
 _NAMES = {"session": "session_id", "action": "action_id"}
@@ -34,7 +33,7 @@ _NAMES = {"session": "session_id", "action": "action_id"}
 
 @routes.many(Scope.READ, "/v1/audit/completeness", queries.Completeness, shapes.Incomplete, page=shapes.Completeness)
 def completeness(ask: Ask[queries.Completeness]) -> Listing[shapes.Incomplete]:
-    """Sessions and actions that are not whole, the newest first, and when each source was heard last."""
+    """Sessions and actions with findings, the newest first, and when each source last sent something."""
     clocks = clocks_of(ask) or ask.api.as_of.clocks()
     kind, before = ask.after or (_KINDS[0], None)
     rows, left = rows_of(ask, _wanted(ask, kind, before))
@@ -97,9 +96,9 @@ def _incomplete(ask: Ask[queries.Completeness], row: Projected, state: Any, cloc
 
 
 def _measured(api: Api, row: Projected, state: Any, begun: set[int]) -> dict[int, tuple[str, Measurement]]:
-    """Our ids and measurements of a session by the positions of their first events: of those that are spoken of.
+    """Our ids and the measurements of a session, by the positions of their first events, as far as they have findings.
 
-    Ids of an erased session stand in the rows of its measurements alone.
+    Ids of an erased session are only in the rows of its measurements.
     """
     records: dict[int, Measurement] = {record.position: record for record in state.records()} if begun else {}
     session = row.provider_id if row.erased is None else None

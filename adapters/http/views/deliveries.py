@@ -1,4 +1,4 @@
-"""`/v1/deliveries` and `/v1/rejections`: what came to the door, and what was turned away."""
+"""`/v1/deliveries` and `/v1/rejections`: requests to ingest paths, and those that were refused."""
 
 from adapters.config import Scope
 from adapters.http.framework import queries
@@ -14,23 +14,23 @@ routes = Routes()
 
 @routes.many(Scope.READ, "/v1/deliveries", queries.Deliveries, shapes.Delivery)
 def deliveries(ask: Ask[queries.Deliveries]) -> Listing[shapes.Delivery]:
-    """Deliveries, the newest first: a `new` one is the event at its position, the others are kept beside the log.
+    """Deliveries, the newest first: a `new` one is the event at its position, the others are stored beside the log.
 
-    Of duplicates, conflicts and rejections a bounded number per source is kept, and a conflict whose body is kept
-    already is not kept again; a timeline counts all duplicates and conflicts of an event.
+    Of duplicates, conflicts and rejections a bounded number per source is stored, and a conflicting body only once; a
+    timeline counts all duplicates and conflicts of an event.
     """
     return _listed(ask, ask.query.verdict or None, given(ask.query.position))
 
 
 @routes.many(Scope.READ, "/v1/rejections", queries.Rejections, shapes.Delivery)
 def rejections(ask: Ask[queries.Rejections]) -> Listing[shapes.Delivery]:
-    """Rejected deliveries, the newest first, each with its reason; a bounded number per source is kept."""
+    """Rejected deliveries, the newest first, each with its reason; a bounded number per source is stored."""
     return _listed(ask, "rejected", None)
 
 
 @routes.one(Scope.READ, "/v1/rejections/summary", queries.RejectionSummary, shapes.RejectionSummary)
 def rejection_summary(ask: Ask[queries.RejectionSummary]) -> shapes.RejectionSummary:
-    """How often deliveries were rejected, by source and reason: all of them, also those no longer on record."""
+    """How often deliveries were rejected, by source and reason, including those no longer stored."""
     source = ask.query.source or None
     found = ask.api.reads.refusals([str(source)] if source else ask.api.source_names())
     return shapes.RejectionSummary([_counted(ask.api, one) for one in found])
@@ -60,7 +60,7 @@ def _listed(
 
 
 def shape(api: Api, row: Delivered) -> shapes.Delivery:
-    """A delivery as it is told."""
+    """A delivery as returned by the API."""
     return shapes.Delivery(
         verdict=row.verdict,
         delivery=row.delivery or None,

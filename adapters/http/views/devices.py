@@ -1,4 +1,4 @@
-"""`/v1/devices`: what is connected, and what it was told to do."""
+"""`/v1/devices`: devices and their actions."""
 
 from adapters.config import Scope
 from adapters.http.framework import queries
@@ -15,7 +15,7 @@ routes = Routes()
 
 @routes.many(Scope.READ, "/v1/devices", queries.Devices, shapes.Device)
 def devices(ask: Ask[queries.Devices]) -> Listing[shapes.Device]:
-    """Devices, the newest first; also those that only an action mentioned."""
+    """Devices, the newest first, including those that only an action mentioned."""
     return listed(ask, wanted(ask, "device", name=ask.query.device_id or None), shape)
 
 
@@ -33,7 +33,7 @@ def device_actions(ask: Ask[queries.Folded]) -> Listing[shapes.Action]:
 
 
 def shape(api: Api, row: Projected, now: Instant) -> shapes.Device:
-    """A device as it is told."""
+    """A device as returned by the API."""
     state = state_of(row)
     return shapes.Device(
         **common(api, row, state, now),

@@ -1,4 +1,6 @@
-"""`/docs`: the OpenAPI document as a page for people. Nothing is from elsewhere; our script asks what is tried."""
+"""`/docs`: the OpenAPI document as a page for people, without third-party resources. A script sends the requests that
+are tried.
+"""
 
 import json
 import re
@@ -33,7 +35,7 @@ PROBLEMS = {
     "fault": "Something that nobody foresaw. It is on record; its cause is not told.",
     "other": "The request is refused as the status says.",
 }
-"""Every kind of problem; a problem's `type` leads to its paragraph."""
+"""Every kind of problem. A problem's `type` links to its paragraph."""
 
 
 def publish(app: Flask, document: Callable[[], dict[str, Any]]) -> None:
@@ -52,7 +54,7 @@ def publish(app: Flask, document: Callable[[], dict[str, Any]]) -> None:
             tried=can_be_tried,
             example=partial(example, told["components"]["schemas"]),
         )
-        return re.sub(r"\n +<", "\n<", made)  # a fifth of it, and nobody reads it there
+        return re.sub(r"\n +<", "\n<", made)  # a fifth of the page is indentation
 
     def docs() -> Response:
         headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
@@ -62,18 +64,18 @@ def publish(app: Flask, document: Callable[[], dict[str, Any]]) -> None:
 
 
 def prose(text: str) -> Markup:
-    """Text with `code` in it, as HTML."""
+    """Converts text with `code` to HTML."""
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def example(components: dict[str, Any], schema: dict[str, Any]) -> Markup:
-    """An answer of that schema as JSON for people, as HTML: a quote stays one, or the page would be twice as large."""
+    """An example response of that schema as HTML. Quotes are not escaped, which would double the page."""
     text = json.dumps(example_of(schema, components), indent=1)
     return Markup(str(escape(text)).replace("&#34;", '"'))  # noqa: S704 - escaped before; it stands in no attribute
 
 
 def can_be_tried(method: str, path: str, operation: dict[str, Any]) -> bool:
-    """Whether the page may ask it: it changes nothing, ends, and is for a page to show."""
+    """Whether the page may send it: it changes nothing, ends, and can be displayed."""
     media = operation["responses"].get("200", {}).get("content", {})
     return method == "GET" and path.startswith("/v1/") and "application/json" in media
 

@@ -1,4 +1,4 @@
-"""`/v1/events`: the log as it is, by position. Who follows positions sees every event once."""
+"""`/v1/events`: the log by position. A client that follows positions sees every event exactly once."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,7 +31,7 @@ from core.instants import text_of, utc
 routes = Routes()
 
 MOST_TOLD = 10
-"""A longer list of what an event of our own tells is left to the single event."""
+"""Longer lists in our own events are shown only in the single event."""
 
 _NAMES = {
     "session": "session_id",
@@ -44,7 +44,7 @@ _KIND_WITHOUT_A_STREAM = {"amps": "action"}
 
 @routes.many(Scope.READ, "/v1/events", queries.Events, shapes.Event)
 def events(ask: Ask[queries.Events]) -> Listing[shapes.Event]:
-    """The feed: events behind a position, in the order in which they were recorded; `wait` makes it a long-poll."""
+    """The feed: events after a position, in the order of recording; `wait` makes it a long-poll."""
     after, limit = _range(ask)
     found = _read(ask.api, wanted_of(ask), after, limit)
     if not found.rows and found.upto is None and ask.query.wait:
@@ -56,7 +56,7 @@ def events(ask: Ask[queries.Events]) -> Listing[shapes.Event]:
 def stream(ask: Ask[queries.Feed]) -> Response:
     """The feed while it grows, as server-sent events: `id` is the position, `data` an `Event` as in the list.
 
-    A comment comes after 15 seconds of silence. `503` where too many wait already, or the database is away.
+    A comment is sent after 15 seconds of silence. `503` if too many clients wait already, or the database is away.
     """
     read = partial(_read, ask.api)
     return follow(ask, Followed("events", ask.api.reads.head, partial(wanted_of, ask), read, partial(_shapes, ask.api)))
@@ -64,7 +64,7 @@ def stream(ask: Ask[queries.Feed]) -> Response:
 
 @routes.one(Scope.READ, "/v1/events/{position}", queries.Query, shapes.WholeEvent)
 def event(ask: Ask[queries.Query]) -> shapes.WholeEvent:
-    """One event, with what its body says."""
+    """One event, with the fields of its body."""
     recorded = ask.api.reads.event(_position(ask))
     if recorded is None:
         raise NotFound("no such event")
@@ -76,9 +76,9 @@ def event(ask: Ask[queries.Query]) -> shapes.WholeEvent:
 
 @routes.one(Scope.RAW, "/v1/events/{position}/body", queries.Query, None, media="application/octet-stream")
 def event_body(ask: Ask[queries.Query]) -> Response:
-    """An event's raw body, byte for byte, as a download. That it was read is recorded in the log first.
+    """An event's raw body, byte for byte, as a download. The log first records who reads it.
 
-    Who reads bodies of one stream has one event for an hour; its `duplicates` count the other times.
+    Reading bodies of one stream is recorded once an hour per reader; that event's `duplicates` count the other times.
     """
     position = _position(ask)
     recorded = ask.api.reads.event(position)
@@ -93,20 +93,20 @@ def event_body(ask: Ask[queries.Query]) -> Response:
 
 
 def events_of(ask: Ask[Any], streams: Sequence[tuple[str, str]]) -> Listing[shapes.Event]:
-    """A page of the events of these (source, our id) behind the position that is asked for."""
+    """A page of the events of these (source, our id) after the requested position."""
     after, limit = _range(ask)
     return _listing(ask, _read(ask.api, Wanted(streams=frozenset(streams)), after, limit))
 
 
 def read_tail(api: Api, after: int) -> TailPage:
-    """The next events behind a position as messages, for a server that carries on."""
+    """The next events after a position as messages, for a server that supports `Carried`."""
     rows = _next_of(api, after)
     told = within_bounds(tail_events(rows, partial(_shapes, api)))
     return TailPage(told, more=len(told) < len(rows) or len(rows) == AT_ONCE)
 
 
 def _next_of(api: Api, after: int) -> Sequence[Recorded]:
-    """Of the replica, where there is one and it answers."""
+    """The next events, read from the replica if there is one and it answers."""
     if api.replica is not None:
         with suppress(Unavailable):
             return read_fitting(api.replica, Wanted(), after)
@@ -114,7 +114,7 @@ def _next_of(api: Api, after: int) -> Sequence[Recorded]:
 
 
 def _read(api: Api, wanted: Wanted, after: int, limit: int = AT_ONCE) -> FittingRows:
-    """Events behind a position that fit, as many as a page may look at."""
+    """Matching events after a position, as many as a page may examine."""
     sources, streams, reading, kind = wanted
     asked = WantedEvents(
         after=after,
@@ -128,19 +128,19 @@ def _read(api: Api, wanted: Wanted, after: int, limit: int = AT_ONCE) -> Fitting
 
 
 def wanted_of(ask: Ask[Any]) -> Wanted:
-    """What the filters let through, as the sources are now."""
+    """The filter of the request, with the present sources."""
     sources = ask.api.asked_of(ask.query.source or None)
     reading, kind = (getattr(ask.query, name, None) or None for name in ("reading", "type"))
     return Wanted(sources, _streams(ask, sources), reading, kind)
 
 
 def read_fitting(api: Api, wanted: Wanted, after: int, limit: int = AT_ONCE) -> Sequence[Recorded]:
-    """Events behind a position that fit, of any type."""
+    """Matching events after a position, of any type."""
     return _read(api, wanted, after, limit).rows
 
 
 def _awaited(ask: Ask[Any], limit: int, after: int, wait: int) -> FittingRows:
-    """The same once there are some, or none when the time is over. Raises Busy, PutOff."""
+    """The same once there are some, or none after the wait. Raises Busy, PutOff."""
     wanted, ending = wanted_of(ask), ending_of(request.environ)
     carried = carried_of(request.environ)
     follower = Follower(ask.api.reads.head, lambda after: _read(ask.api, wanted, after, limit), after)
@@ -158,7 +158,7 @@ def _awaited(ask: Ask[Any], limit: int, after: int, wait: int) -> FittingRows:
 
 
 def _range(ask: Ask[Any]) -> tuple[int, int]:
-    """The position to go on behind, and how many events: one more than a page."""
+    """The position after which the page begins, and the number of events to read: one more than a page."""
     return ask.after or ask.query.after, ask.query.limit + 1
 
 
@@ -182,7 +182,7 @@ def _shape(api: Api, row: Recorded) -> shapes.Event:
 
 
 def _streams(ask: Ask[Any], sources: frozenset[str] | None) -> frozenset[tuple[str, str]] | None:
-    """The streams that a provider's id names under each source; None where no id is asked for, none of two kinds."""
+    """The streams of a provider's id under each source; None if no id is given, empty if ids of two kinds are."""
     asked = [(kind, name) for kind, field in _NAMES.items() if (name := getattr(ask.query, field, None))]
     if not asked:
         return None
@@ -229,7 +229,7 @@ def _origin(document: bytes | None) -> shapes.Origin | UnsetType:
 
 
 def _said(api: Api, row: Recorded) -> tuple[dict[str, Any], list[str]]:
-    """The documented fields of the body, and what the reading remarked; nothing once the source or the body is gone."""
+    """The documented fields of the body, and the notes of its reading; nothing if the source or the body is gone."""
     configured = own_source() if row.source == OWN else api.sources.get(row.source)
     body = api.reads.body(row.position)
     if configured is None or body is None:
@@ -242,6 +242,6 @@ def _said(api: Api, row: Recorded) -> tuple[dict[str, Any], list[str]]:
 
 
 def _slips(source: Source, body: bytes) -> list[str]:
-    """What would have been read under documented names."""
+    """Fields of the body whose names nearly match documented ones."""
     told = meant(PROVIDERS[source.provider], partial(source.read, None), body)
     return [told] if told else []

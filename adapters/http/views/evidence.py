@@ -1,4 +1,6 @@
-"""`/v1/sessions/{id}/evidence` and `/v1/measurements/{id}/evidence`: what an outsider can check without us."""
+"""`/v1/sessions/{id}/evidence` and `/v1/measurements/{id}/evidence`: evidence that outsiders can verify without the
+service.
+"""
 
 from typing import IO, Any
 
@@ -16,14 +18,14 @@ routes = Routes()
 
 
 class _Once:
-    """A file that closes itself behind its end: not every client of an application closes what it has read."""
+    """A file that closes itself at its end, because not every WSGI server closes it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.close = file.close
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes; none behind the end."""
+        """The next bytes; none after the end."""
         piece = b"" if self._file.closed else self._file.read(size)
         if not piece:
             self.close()
@@ -35,13 +37,13 @@ ZIP = "application/zip"
 
 @routes.one(Scope.RAW, "/v1/sessions/{id}/evidence", queries.Query, None, media=ZIP, unhurried=True)
 def session_evidence(ask: Ask[queries.Query]) -> Response:
-    """A session's events, proofs and trace in one zip, with a verifier. That it was made is recorded in the log."""
+    """A session's events, proofs and trace in one zip, with a verifier. The log records who made it."""
     return _answer(ask, our_id("session", ask.path["id"]))
 
 
 @routes.one(Scope.RAW, "/v1/measurements/{id}/evidence", queries.Query, None, media=ZIP, unhurried=True)
 def measurement_evidence(ask: Ask[queries.Query]) -> Response:
-    """The same for a measurement, with the whole session that it belongs to: its order is part of the proof."""
+    """The same for a measurement, with its whole session, whose order is part of the proof."""
     return _answer(ask, our_id("measurement", ask.path["id"]))
 
 

@@ -1,4 +1,4 @@
-"""An answer as it could be, made of its schema: every field is there, so that nobody has to guess at a shape."""
+"""Generates an example response with every field from its schema."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ _WORDS: Schema = {
 
 
 def example_of(schema: Schema, components: Schema, name: str = "", above: tuple[str, ...] = ()) -> Any:
-    """A value that fits. `name`: the field's; `above`: the schemas around it, for one may hold itself."""
+    """An example value. `name` is the field's; `above` are the enclosing schemas, which may be recursive."""
     if "$ref" in schema:
         one = str(schema["$ref"]).rpartition("/")[2]
         return None if one in above else example_of(components[one], components, name, (*above, one))

@@ -1,4 +1,4 @@
-"""Follows the log: page after page behind a position, as server-sent events (WHATWG HTML, 9.2) where it never ends."""
+"""Follows the log page by page after a position, as endless server-sent events (WHATWG HTML, 9.2)."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -26,25 +26,27 @@ from adapters.http.framework.waiting import carried_of, ending_of, looks
 from adapters.sql import Unavailable
 
 _AS_EVENTS: dict[str, Any] = {"headers": {"X-Accel-Buffering": "no"}, "content_type": "text/event-stream"}
-"""`X-Accel-Buffering`: nginx would keep the messages back."""
+"""Without `X-Accel-Buffering: no`, nginx would buffer the messages."""
 LAST = "Last-Event-ID"
 _LAST = Header("The `id` of the last message seen: the stream begins behind it, whatever `after` says.", "[0-9]{1,19}")
 STREAM: dict[str, Any] = {"media": "text/event-stream", "more_headers": {LAST: _LAST}}
-"""What such a route declares."""
+"""The declarations of such a route."""
 
 
 class FittingRows(NamedTuple):
-    """Rows that fit, and the position up to which no others do; None: that of the last row, or the head without any."""
+    """Matching rows, and the position up to which they are complete; None: the last row's, or the head if there are
+    none.
+    """
 
     rows: Sequence[Any]
     upto: int | None = None
 
 
 class Followed(NamedTuple):
-    """What is followed. `name`: the tail that feeds it; `head`: the position up to which there is something to read.
+    """A followed feed. `name` is the tail that feeds it, `head` returns the last readable position.
 
-    `wanted`: what fits, as the sources are now; `read`: the next of that behind a position; `shapes`: what is told of a
-    row, each in a message.
+    `wanted` returns the filter with the present sources, `read` the next rows after a position, and `shapes` the
+    contents of a row's messages.
     """
 
     name: str
@@ -55,9 +57,9 @@ class Followed(NamedTuple):
 
 
 def follow(ask: Ask[Any], followed: Followed) -> Response:
-    """The answer that never ends."""
+    """The endless response."""
     after = _last_seen(ask.query.after)
-    followed.head()  # a client that comes while the database is away is told so; one that is here waits for it
+    followed.head()  # raises if the database is away; a client that is connected already waits for it
     if request.method == "HEAD":
         return _stream_of(iter(()))
     if (carried := carried_of(request.environ)) is not None:
@@ -78,7 +80,7 @@ def tail_events(rows: Iterable[Any], shapes: Callable[[Any], Sequence[Any]]) -> 
 
 
 def position_of(given: str) -> int | None:
-    """A position as text; None where it is none."""
+    """Parses a position; None if it is not one."""
     plain = given.isascii() and given.isdigit() and len(given) < 20
     return int(given) if plain and int(given) <= queries.HIGHEST else None
 
@@ -88,7 +90,7 @@ def _stream_of(content: Iterator[bytes]) -> Response:
 
 
 def _page(followed: Followed, after: int) -> FollowPage:
-    """What the client of a stream is sent next."""
+    """The next messages for a client of a stream."""
     wanted = followed.wanted()
     follower = Follower(followed.head, partial(followed.read, wanted), after)
     rows = follower.page()
@@ -98,9 +100,9 @@ def _page(followed: Followed, after: int) -> FollowPage:
 
 
 def _last_seen(after: int) -> int:
-    """The position behind which a stream begins: what a client that comes back has seen, else what is asked for."""
+    """The position after which a stream begins: the last one that a returning client saw, else the requested one."""
     given = request.headers.get(LAST)
-    if not given:  # some clients send an empty one before they have seen anything
+    if not given:  # some clients send an empty one before their first event
         return after
     position = position_of(given)
     if position is None:
@@ -109,9 +111,9 @@ def _last_seen(after: int) -> int:
 
 
 class Follower:
-    """Reads events behind a position; `read` is asked only once the log has gone beyond what was seen of it.
+    """Reads events after a position; calls `read` only if the log has grown.
 
-    `head`: the log's last position when it was looked at last; `after`: nothing that fits is left up to there.
+    `head` is the log's last known position. Up to `after`, no matching event is left.
     """
 
     def __init__(self, head: Callable[[], int], read: Callable[[int], FittingRows], after: int) -> None:
@@ -121,10 +123,9 @@ class Follower:
         self.head = 0
 
     def page(self) -> Sequence[Any]:
-        """The next events that fit; none where there are none yet. Raises Unavailable.
+        """The next matching events, if there are any. Raises Unavailable.
 
-        No position up to the head comes later, so where none of them fits, all of them are done with, unless `read`
-        says that it went less far.
+        No position up to the head can appear later, so if none matches, all are done, unless `read` stopped earlier.
         """
         self.head = self._head()
         if self.head <= self.after:
@@ -134,12 +135,12 @@ class Follower:
         return rows
 
     def sign(self) -> bytes:
-        """What a client is sent that nothing fitted for: a comment where more is to be read at once."""
+        """The message if nothing matched: a comment if more can be read at once."""
         return COMMENT if self.after < self.head else b""
 
 
 def messages(follower: Follower, looks: Iterable[None], shapes: Callable[[Any], Sequence[Any]]) -> Iterator[bytes]:
-    """What is sent to a client, for as long as there are looks. A database that is away is waited for."""
+    """The messages to a client, one step per item of `looks`. Waits while the database is away."""
     yield RECONNECT
     said = monotonic()
     for _ in looks:
@@ -160,9 +161,9 @@ def _piece(follower: Follower, shapes: Callable[[Any], Sequence[Any]]) -> bytes:
 
 
 def messages_of(position: int, contents: Sequence[Any]) -> bytes:
-    """Without a name, so that every client gets them: types are the senders', who may write anything or nothing.
+    """Messages without an event name, so that every client receives them: types are chosen by the senders.
 
-    The last one has the position for its id: whoever has lost the connection before that gets all of them again.
+    Only the last one has the position as its id: a client that loses the connection before it gets all of them again.
     """
     data = [b"data: %s\n\n" % msgspec.json.encode(content) for content in contents]
     return b"".join([*data[:-1], b"id: %d\n" % position, *data[-1:]])

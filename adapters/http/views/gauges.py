@@ -1,4 +1,4 @@
-"""What a scrape asks the database for: what no process counts. Each statement reads a bounded number of rows."""
+"""The metrics that a scrape reads from the database. Each statement reads a bounded number of rows."""
 
 from itertools import product
 
@@ -14,7 +14,7 @@ HOUR = 3_600 * SECOND
 
 
 class Gauges:
-    """In a registry of its own."""
+    """The gauges, in a registry of their own."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -72,7 +72,7 @@ class Gauges:
         return Gauge(name, words, labels, registry=self.registry)
 
     def look_at_spools(self) -> None:
-        """They are no matter of the database. One that is told no more has no figure any more."""
+        """Updates the spools' gauges, without the database. A spool that no longer exists loses its gauge."""
         now = self._api.clock()
         for gauge in self._spools:
             gauge.clear()
@@ -82,7 +82,7 @@ class Gauges:
                 gauge.labels(one.source).set(value)
 
     def forget(self) -> None:
-        """The database is away: nothing is known."""
+        """Clears the gauges while the database is away."""
         for gauge in (self._head, self._wal, self._unsealed, self._since, self._lag):
             gauge.set(float("nan"))
         for labelled in (
@@ -92,7 +92,7 @@ class Gauges:
             labelled.clear()
 
     def look(self) -> None:
-        """Asks. Raises Unavailable."""
+        """Updates the gauges. Raises Unavailable."""
         api, now = self._api, self._api.clock()
         head = api.reads.head()
         self._head.set(head)

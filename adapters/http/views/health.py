@@ -1,4 +1,4 @@
-"""`/healthz`: the process answers. `/readyz`: the database does, is migrated, and its log is folded."""
+"""`/healthz`: the process answers. `/readyz`: the database answers, is migrated, and its log is folded."""
 
 from typing import Any
 
@@ -30,15 +30,15 @@ ALIVE = Answer(
     [("content-type", "application/json"), *((name.lower(), value) for name, value in SAFE_HEADERS.items())],
     msgspec.json.encode(Health("ok")),
 )
-"""The answer of `/healthz` as a server gives it by itself: threads that answer questions may all be busy."""
+"""The response of `/healthz` that a server sends itself, because all threads may be busy."""
 
 
 class Folding(msgspec.Struct, kw_only=True):
     """A version of a machine's projections. `own`: this process reads and writes it.
 
-    `status`: unbuilt, building, ready, serving, retired or dropping. `since` is when it came to serve, or its build
-    began, by `built_by`. `waiting` counts streams that it has to catch up with, `failed` those that its code could not
-    fold, which is a fault of ours; `oldest` is when the oldest event that it has not folded was recorded.
+    `status`: unbuilt, building, ready, serving, retired or dropping. `since` is when it began to serve, or its build
+    began, by `built_by`. `waiting` counts streams that it has yet to fold, `failed` those that its code could not fold,
+    which is a bug; `oldest` is when the oldest event that it has not folded was recorded.
     """
 
     machine: str
@@ -53,10 +53,10 @@ class Folding(msgspec.Struct, kw_only=True):
 
 
 class Replica(msgspec.Struct, kw_only=True):
-    """What follows the database that is written, and is asked instead of it. `status`: `ok` or `away`.
+    """The standby database that is queried instead of the primary. `status`: `ok` or `away`.
 
-    `position`: the last one that it has; `lag`: by how many it is behind, unknown to a service that knows it alone.
-    `replayed_at`: when what it replayed last was committed where it is written; null of one that replays nothing.
+    `position`: its last one; `lag`: how many positions it is behind, unknown without the primary. `replayed_at`: when
+    its last replayed transaction was committed on the primary; null if it replays nothing.
     """
 
     status: str
@@ -66,7 +66,7 @@ class Replica(msgspec.Struct, kw_only=True):
 
 
 class Spooled(msgspec.Struct, kw_only=True):
-    """Deliveries of a source that wait in files for the log. `aside`: files with some that it does not take."""
+    """Deliveries of a source that wait in files for the log. `aside`: files with some that the log refuses."""
 
     source: str
     bytes: int
@@ -75,14 +75,14 @@ class Spooled(msgspec.Struct, kw_only=True):
 
 
 class Readiness(msgspec.Struct):
-    """The service can take deliveries and answer questions.
+    """The service can accept deliveries and answer queries.
 
-    `status`: `ok`; `unbuilt` where this release has not folded the log yet, so that questions are answered from the log
-    itself, more slowly; `faulty` where it cannot fold some streams; `retired` where other code serves, and this process
-    answers with its own version until it is restarted with that release. `migrations`: the database's, which a newer
-    release may have brought there: this process goes on until it is restarted with that one. `position`: the log's last
-    one. `lag`: by how many positions the projections that this process reads are behind it. `replica`: where questions
-    are put to one. `spooled`: of sources that are handed on though the log cannot commit.
+    `status`: `ok`; `unbuilt`: this release has not folded the log yet, so queries are answered from the log itself,
+    more slowly; `faulty`: it cannot fold some streams; `retired`: other code serves, and this process answers with its
+    own version until it is restarted with that release. `migrations`: the database's revision, perhaps a newer
+    release's: this process works on until it is restarted. `position`: the log's last one. `lag`: how many positions
+    the projections that this process reads are behind. `replica`: if one is configured. `spooled`: of sources that
+    spool while the log cannot commit.
     """
 
     status: str
@@ -103,9 +103,9 @@ def healthz(_: Ask[Any]) -> Response:
 
 @routes.one(OPEN, "/readyz", queries.Plain, Readiness, etag=False, primary=True)
 def readyz(ask: Ask[Any]) -> Response:
-    """Whether the service can do its work: 503 where the database is away, not migrated, or takes no writes.
+    """Whether the service can work: 503 if the database is away, not migrated, or refuses writes.
 
-    One that only reads writes nothing to find out. A replica that is away is told, and the other database is asked.
+    A read-only service does not test writes. A replica that is away is shown, and the primary is queried instead.
     """
     try:
         current, newest = ask.api.reads.revision()
@@ -138,7 +138,7 @@ def _waiting(api: Api) -> str:
 
 
 def _replica(api: Api, position: int) -> Replica | UnsetType:
-    """Of a service that knows its replica, or is one. `position`: the last one here."""
+    """The state of the replica, or of this service as one. `position`: the last one here."""
     try:
         if api.replica is None:
             replayed_at = None if api.writable else text_of(api.reads.replayed_at())

@@ -1,4 +1,4 @@
-"""`/v1/machines`: the rules by which everything is folded, as they run."""
+"""`/v1/machines`: the running state machines."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ routes = Routes()
 
 _GLASSES = ("session", "registration")
 _FOLDED_BY = {"augmentos": _GLASSES, "mentraos": _GLASSES, "amps": ("action", "device"), "wms": ("measurement",)}
-"""The machines by the provider whose streams they fold."""
+"""The machines that fold each provider's streams."""
 
 
 class Transition(msgspec.Struct, rename={"from_": "from"}):
-    """A row: on `trigger`, from any of `from`, to `to` (null: nothing moves), where `when` holds.
+    """A row: on `trigger`, from any of `from`, to `to` (null: nothing moves), if `when` holds.
 
-    `marks`: the anomaly that the step is. `does`: what else happens. `why`: why nothing moves.
+    `marks`: the anomaly that it records. `does`: a further effect. `why`: why nothing moves.
     """
 
     trigger: str
@@ -47,7 +47,7 @@ prepare(Region)
 
 
 class MachineDescription(msgspec.Struct, kw_only=True):
-    """A machine. Its main region's fields stand at the top; `regions` has all of them where there are several."""
+    """A machine. The top-level fields are its main region's; `regions` has all if there are several."""
 
     name: str
     fingerprint: str
@@ -59,7 +59,7 @@ class MachineDescription(msgspec.Struct, kw_only=True):
 
 
 class ListedMachines(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The machines, in pages like every list."""
+    """The machines, in pages."""
 
     source: queries.Source = msgspec.UNSET
     limit: queries.Limit = 20
@@ -68,7 +68,7 @@ class ListedMachines(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 @routes.many(Scope.READ, "/v1/machines", ListedMachines, MachineDescription)
 def machines(ask: Ask[ListedMachines]) -> Listing[MachineDescription]:
-    """Every machine, or those that fold what a source sends."""
+    """Every machine, or those that fold a source's events."""
     names = _FOLDED_BY.get(ask.api.provider_of(ask.query.source) or "", ()) if ask.query.source else MACHINES
     found = [shape(MACHINES[name]) for name in sorted(names)]
     return listing_of(found, ask.query.limit, ask.after, lambda machine: machine.name)
@@ -84,7 +84,7 @@ def machine(ask: Ask[queries.Plain]) -> MachineDescription:
 
 
 def shape(found: Kind) -> MachineDescription:
-    """A machine as it is told."""
+    """A machine as returned by the API."""
     regions = [msgspec.convert(_described(table), Region) for table in found.tables]
     main = msgspec.structs.asdict(regions[0]) | {"name": found.name, "fingerprint": found.fingerprint}
     return MachineDescription(**main, regions=regions if len(regions) > 1 else [])

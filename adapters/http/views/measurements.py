@@ -31,12 +31,12 @@ from core.machines.records import Chunk
 routes = Routes()
 
 _PAGES = 20
-"""Of sessions that are looked through for one measurement, while this release has folded nothing."""
+"""The most pages of sessions that are searched for a measurement while this release has folded nothing."""
 
 
 @routes.many(Scope.READ, "/v1/measurements", queries.Measurements, shapes.Measurement)
 def measurements(ask: Ask[queries.Measurements]) -> Listing[shapes.Measurement]:
-    """Measurements, the newest first; as of an earlier time, those of the newest session first."""
+    """Measurements, the newest first; for an earlier time, those of the newest session first."""
     asked, clocks = _wanted(ask), clocks_of(ask)
     following: Any
     if clocks is None:
@@ -72,7 +72,7 @@ def measurement_why(ask: Ask[queries.One]) -> shapes.Why:
 
 @routes.one(Scope.READ, "/v1/measurements/{id}/compare", queries.Compare, shapes.Compared)
 def measurement_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
-    """What we learnt of a measurement between two times, and which events of its session taught it."""
+    """What we learnt about a measurement between two times, and from which events of its session."""
     present = present_measurement(ask.api, our_id("measurement", ask.path["id"]))
 
     def at(clocks: Clocks) -> tuple[Measured, shapes.Measurement] | None:
@@ -87,7 +87,7 @@ def measurement_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
 
 
 def shape(api: Api, row: Measured) -> shapes.Measurement:
-    """A measurement as it is told."""
+    """A measurement as returned by the API."""
     record = record_of(row)
     return shapes.Measurement(
         id=row.measurement,
@@ -135,14 +135,14 @@ def _wanted(ask: Ask[queries.Measurements]) -> WantedMeasurements:
 
 
 def one_measurement(ask: Ask[Any]) -> Measured:
-    """The measurement that the path's id of ours names, as it is or as it was. Raises NotFound, Gone."""
+    """The measurement with the path's id, at present or in the past. Raises NotFound, Gone."""
     clocks, api = clocks_of(ask), ask.api
     present = present_measurement(api, our_id("measurement", ask.path["id"]))
     return present if clocks is None else known("measurement", lambda: _earlier(api, present, clocks))
 
 
 def present_measurement(api: Api, name: str) -> Measured:
-    """The measurement as it is. Where this code has folded nothing yet, the newest sessions are looked through."""
+    """The measurement at present. Searches the newest sessions if this code has folded nothing yet."""
     if not api.current.is_built():
         return _unbuilt(api, name)
     versions, sources = api.current.versions, api.source_names()
@@ -168,7 +168,9 @@ def _unbuilt(api: Api, name: str) -> Measured:
 
 
 def _earlier(api: Api, present: Measured, clocks: Clocks) -> Measured | None:
-    """The measurement as it was. One that had no id yet had another id of ours: what shares an event with it is it."""
+    """The measurement in the past. Before it had the provider's id it had another id of ours, so its events identify
+    it.
+    """
     nameless: list[Measured] = []
     for row in api.as_of.measured(present.stream, clocks):
         if row.measurement == present.measurement:
@@ -179,7 +181,7 @@ def _earlier(api: Api, present: Measured, clocks: Clocks) -> Measured | None:
 
 
 def _subjects(api: Api, present: Measured, clocks: Clocks) -> set[int | None]:
-    """The measurements, by their first position, that the events of a present one belonged to."""
+    """The first positions of the past measurements that had the events of a present one."""
     now, then = (whole_timeline(api, present, each).entries for each in (api.as_of.clocks(), clocks))
     own = {entry.position for entry in now if entry.measurement == present.opened}
     return {entry.measurement for entry in then if entry.position in own}

@@ -1,4 +1,4 @@
-"""Counts requests by route, never by path: ours hold ids, foreign ones hold anything."""
+"""Counts requests by route, never by path: paths contain ids or arbitrary text."""
 
 from threading import Lock
 from time import perf_counter
@@ -15,9 +15,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Metrics:
-    """What is counted, in the registry that the Api holds; what no process counts is asked at each scrape.
+    """The metrics in the Api's registry. Those from the database are read at each scrape.
 
-    When a process began to count (`_created`) is told by nobody: no sum of processes has such a time.
+    Samples `_created` are omitted, because a sum over processes has no creation time.
     """
 
     def __init__(self, api: Api) -> None:
@@ -52,7 +52,7 @@ class Metrics:
         return response
 
     def _tell(self) -> Response:
-        """One scrape at a time: two at once would count into the same gauges."""
+        """Serves one scrape at a time, since all use the same gauges."""
         with self._telling:
             try:
                 self._gauges.look()

@@ -1,4 +1,4 @@
-"""`/v1/overview`: how many of everything are in which state, what is irregular, and what the last day brought."""
+"""`/v1/overview`: counts by state, anomalies, and the last day."""
 
 from collections import Counter
 
@@ -18,12 +18,12 @@ routes = Routes()
 KINDS = ("session", "measurement", "action", "device", "registration")
 DAY = 86_400 * SECOND
 FIRST = -62_135_596_800 * SECOND
-"""The beginning of year 1: nothing earlier can be written as a time."""
+"""The beginning of year 1, the earliest time that can be written."""
 
 
 @routes.one(Scope.READ, "/v1/overview", queries.Present, shapes.Overview)
 def overview(ask: Ask[queries.Present]) -> shapes.Overview:
-    """Counts by kind, source, state and outcome; anomalies; where visits end; the last day; when sources were heard."""
+    """Counts by kind, source, state and outcome; anomalies; where visits end; the last day; when sources last sent."""
     built, status = ask.api.current.is_built(), ask.api.current.status()
     with ask.api.reads.together():
         return _told(ask.api, built, status, ask.now)
@@ -55,7 +55,7 @@ def _counted(api: Api, after: int) -> list[Counted]:
 
 
 def _anomalies(api: Api) -> list[shapes.AnomalyCount]:
-    """A stream counts once for each kind of anomaly that it has."""
+    """Counts anomalies. A stream counts once for each kind that it has."""
     versions, found = api.current.versions, Counter[tuple[str, str, int]]()
     for one in [each for kind in KINDS for each in api.reads.anomalous(kind, versions)]:
         for bit in range(len(ANOMALIES)):
@@ -68,7 +68,7 @@ def _anomalies(api: Api) -> list[shapes.AnomalyCount]:
 
 
 def _misread(api: Api) -> list[shapes.MisreadCount]:
-    """Of every reading but the usual one."""
+    """Counts events by reading, without `ok`."""
     return [
         shapes.MisreadCount(source=source, reading=reading, count=count)
         for reading in READINGS[1:]
@@ -77,7 +77,7 @@ def _misread(api: Api) -> list[shapes.MisreadCount]:
 
 
 def _funnels(api: Api) -> list[shapes.Funnel]:
-    """Of the configured sources whose sessions are visits with measurements."""
+    """The funnels of the configured wms sources."""
     names = sorted(name for name, source in api.sources.items() if source.provider == "wms")
     return [funnel(name, api.reads.visits(name, TYPES, len(names))) for name in names]
 

@@ -1,4 +1,4 @@
-"""`/v1/registrations`: an app's servers as the glasses' cloud knows them."""
+"""`/v1/registrations`: app servers registered with the glasses' cloud."""
 
 from adapters.config import Scope
 from adapters.http.framework import queries
@@ -25,7 +25,7 @@ def registration(ask: Ask[queries.One]) -> shapes.Registration:
 
 
 def shape(api: Api, row: Projected, now: Instant) -> shapes.Registration:
-    """A registration as it is told."""
+    """A registration as returned by the API."""
     state = state_of(row)
     return shapes.Registration(
         **common(api, row, state, now),

@@ -1,4 +1,4 @@
-"""`/v1/relays`: what is to be delivered to the handlers of relayed sources, and what could not be."""
+"""`/v1/relays`: deliveries to the handlers of relayed sources that wait or have failed."""
 
 from adapters.config import Scope
 from adapters.http.framework import queries
@@ -14,7 +14,7 @@ routes = Routes()
 
 @routes.many(Scope.READ, "/v1/relays", queries.Relays, shapes.Relay)
 def relays(ask: Ask[queries.Relays]) -> Listing[shapes.Relay]:
-    """What is to be delivered to handlers, and what is dead, in the log's order. What was delivered is not here."""
+    """Waiting and dead deliveries to handlers, in log order. Completed ones are not listed."""
     source, limit = ask.query.source or None, ask.query.limit
     names = [str(source)] if source else ask.api.source_names()
     rows = ask.api.reads.relays(names, ask.after or 0, limit + 1, dead=bool(ask.query.state))
@@ -24,7 +24,7 @@ def relays(ask: Ask[queries.Relays]) -> Listing[shapes.Relay]:
 
 @routes.one(Scope.READ, "/v1/relays/summary", queries.RelaySummary, shapes.RelaySummary)
 def relay_summary(ask: Ask[queries.RelaySummary]) -> shapes.RelaySummary:
-    """How much waits to be delivered, how much is dead, and what is paused, by source."""
+    """The number of waiting and dead deliveries, and what is paused, by source."""
     reads = ask.api.reads
     with reads.together():
         names = ask.api.source_names()
@@ -51,7 +51,7 @@ def _shape(api: Api, row: QueuedRelay) -> shapes.Relay:
 
 
 def _reason(row: QueuedRelay) -> str:
-    """Why nobody tries any more."""
+    """Why a delivery is dead."""
     if row.failure is None:
         last = f"the handler answered the last one with {row.status}"
     else:

@@ -1,6 +1,6 @@
-"""`/v1/replays`: what a replay with this release's code would change, and the replay once somebody has said yes.
+"""`/v1/replays`: what a replay with this release's code would change, and the replay once it is confirmed.
 
-`/v1/versions`: what replays have built, which of it serves, and the way back.
+`/v1/versions`: the versions that replays have built, which one serves, and rollback.
 """
 
 from typing import Any
@@ -20,17 +20,17 @@ routes = Routes()
 
 
 class Wish(msgspec.Struct, forbid_unknown_fields=True):
-    """The machines to replay; none: those that this release's code does not serve yet, else all."""
+    """The machines to replay; none: those whose serving version is not this release's, else all."""
 
     machines: list[str] = []
 
 
 class Yes(msgspec.Struct, forbid_unknown_fields=True):
-    """Nothing more is to be said."""
+    """No fields."""
 
 
 class ListedReplays(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Replays, in pages like every list."""
+    """Replays, in pages."""
 
     limit: queries.Limit = 20
     cursor: queries.Cursor = msgspec.UNSET
@@ -39,7 +39,7 @@ class ListedReplays(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class PlannedReplay(msgspec.Struct, kw_only=True):
     """A replay. `status`: planning, planned, replaying, done or failed. `changes`: what it would change, once planned.
 
-    `by` is the process at work. A replay that was cut off goes on with the next one, from where it stood.
+    `by` is the working process. The next replay resumes an interrupted one.
     """
 
     id: str
@@ -54,9 +54,9 @@ class PlannedReplay(msgspec.Struct, kw_only=True):
 class FoldedVersion(msgspec.Struct, kw_only=True):
     """A version of a machine's projections. `status`: unbuilt, building, ready, serving, retired or dropping.
 
-    `own`: the code that answers here folds it. `folded`: streams that its build has folded; `waiting`: those that are
-    marked for it; `failed`: those that its code could not fold. `oldest`: the position of the oldest event that it has
-    not folded; null where it has folded all.
+    `own`: it belongs to this service's code. `folded`: streams that its build has folded; `waiting`: its dirty streams;
+    `failed`: those that its code could not fold. `oldest`: the position of the oldest event that it has not folded;
+    null if none.
     """
 
     machine: str
@@ -91,7 +91,7 @@ def versions(ask: Ask[ListedReplays]) -> Listing[FoldedVersion]:
     unhurried=True,
 )
 def serve_version(ask: Ask[queries.Plain], _: Yes) -> FoldedVersion:
-    """Lets a built version serve: the one that served before, or one that was built without a switch."""
+    """Makes a built version serve: the previous one, or one that was built without a switch."""
     name = ask.path["version"]
     if name not in {one.version for one in ask.api.current.status().versions}:
         raise NotFound("no such version")
@@ -104,7 +104,7 @@ def serve_version(ask: Ask[queries.Plain], _: Yes) -> FoldedVersion:
 
 @routes.many(Scope.READ, "/v1/replays", ListedReplays, PlannedReplay, whole=True)
 def replays(ask: Ask[ListedReplays]) -> Listing[PlannedReplay]:
-    """Replays that were asked for over HTTP, the newest first."""
+    """Replays requested over HTTP, the newest first."""
     found = [shape(plan) for plan in _plans(ask).newest()]
     return listing_of(found, ask.query.limit, ask.after, lambda plan: plan.id)
 
@@ -120,7 +120,7 @@ def replays(ask: Ask[ListedReplays]) -> Listing[PlannedReplay]:
     problems={"409": "Another one is at work: one at a time."},
 )
 def plan_replay(ask: Ask[queries.Plain], wish: Wish) -> PlannedReplay:
-    """Begins to work out what a replay would change. Nothing of the projections is written until it is confirmed."""
+    """Starts to compute what a replay would change. Projections stay unchanged until it is confirmed."""
     unknown = sorted({*wish.machines} - {*MACHINES})
     if unknown:
         raise NotFound(f"no machine {unknown[0]}; there are {', '.join(sorted(MACHINES))}")
@@ -147,7 +147,7 @@ def planned_replay(ask: Ask[queries.Plain]) -> PlannedReplay:
     problems={"409": "It is not planned any more, or not yet, or another one is at work."},
 )
 def confirm_replay(ask: Ask[queries.Plain], _: Yes) -> PlannedReplay:
-    """Begins a planned replay, which switches to what it has folded in the end."""
+    """Starts a planned replay, which switches to the new version at its end."""
     try:
         return shape(_known(_plans(ask).confirm(ask.path["id"], ask.who)))
     except ReplayRefused as error:
@@ -155,7 +155,7 @@ def confirm_replay(ask: Ask[queries.Plain], _: Yes) -> PlannedReplay:
 
 
 def shape(plan: Plan) -> PlannedReplay:
-    """A replay as it is told."""
+    """A replay as returned by the API."""
     return PlannedReplay(
         id=plan.id,
         asked_at=utc(plan.asked_at),

@@ -1,4 +1,4 @@
-"""`/v1/sessions`: of glasses and of measurements, folded, with their events, their timeline, their runs."""
+"""`/v1/sessions`: sessions of glasses and measurements, with their events, timelines and runs."""
 
 from flask import Response
 
@@ -20,7 +20,7 @@ from core.machines.state import Run
 routes = Routes()
 
 NEWEST_RUNS = 20
-"""Of a session's runs, how many it shows itself; `/runs` pages through all of them."""
+"""The most runs that a session shows. `/runs` pages through all."""
 
 
 @routes.many(Scope.READ, "/v1/sessions", queries.Sessions, shapes.Session)
@@ -59,7 +59,7 @@ def session_why(ask: Ask[queries.Why]) -> shapes.Why:
 
 @routes.one(Scope.READ, "/v1/sessions/{id}/compare", queries.Compare, shapes.Compared)
 def session_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
-    """What we learnt of a session between two times, and which events taught it."""
+    """What we learnt about a session between two times, and from which events."""
     return compare_stream(ask, "session", shape)
 
 
@@ -68,7 +68,7 @@ def session_runs(ask: Ask[queries.TimedListed]) -> Listing[shapes.Run]:
     """A session's runs, the first one first."""
     row, limit, after = one(ask, "session"), ask.query.limit, ask.after or 0
     found = _runs_behind(ask, row, after, limit + 1)
-    if found is None:  # they are written anew
+    if found is None:  # the rows are being rewritten
         row = ask.api.as_of.stream(row.stream, clocks_of(ask) or ask.api.as_of.clocks()) or row
         found = [run for run in _held(row) if run.run > after]
     page, following = page_of(found[: limit + 1], limit, lambda run: run.run)
@@ -76,13 +76,15 @@ def session_runs(ask: Ask[queries.TimedListed]) -> Listing[shapes.Run]:
 
 
 def _held(row: Projected) -> list[Run]:
-    """The runs that stand in a snapshot: the newest ones, or all where the log was folded for the question."""
+    """The runs in a snapshot: the newest ones, or all if the log was folded for the request."""
     state = state_of(row)
     return [*state.over, *state.runs]
 
 
 def _runs_behind(ask: Ask[queries.TimedListed], row: Projected, after: int, limit: int) -> list[Run] | None:
-    """A session's first runs behind a number, or more; None where they are of another fold than its state."""
+    """A session's first runs after a number, at least `limit` if there are; None if they belong to another fold than
+    its state.
+    """
     held = _held(row)
     before = state_of(row).run - len(held)
     found = ask.api.reads.runs(row, after, before, limit) if after < before else []
@@ -90,12 +92,12 @@ def _runs_behind(ask: Ask[queries.TimedListed], row: Projected, after: int, limi
 
 
 def row_shape(api: Api, row: Projected, now: Instant) -> shapes.Session:
-    """A session as a row of a list: with its last run alone."""
+    """A session as an item of a list, with only its last run."""
     return shape(api, row, now, runs=1)
 
 
 def shape(api: Api, row: Projected, now: Instant, *, runs: int = NEWEST_RUNS) -> shapes.Session:
-    """A session as it is told, with so many of its newest runs."""
+    """A session as returned by the API, with its newest `runs`."""
     state = state_of(row)
     return shapes.Session(
         **common(api, row, state, now),
