@@ -5,12 +5,13 @@ from asyncio import Transport
 from collections import deque
 from collections.abc import Sequence
 from http import HTTPStatus
+from time import perf_counter
 from typing import cast
 
 from adapters.http import Answer, failure, problem_answer
 from adapters.server.http11.files import FileBody, Sending
 from adapters.server.http11.reader import Reader, Refusal, Request
-from adapters.server.http11.site import NEVER, Site
+from adapters.server.http11.site import NEVER, TURN, Site
 from adapters.server.http11.streaming_body import StreamingBody
 from adapters.server.http11.unsent import unsent
 from adapters.server.http11.upload import Upload
@@ -27,7 +28,6 @@ AHEAD = 65_536
 """Bytes of one connection behind which it is not read, while what came before them is answered."""
 SLICE = 8_192
 """Bytes that are parsed at a time: of a thousand tiny requests in a row, each is a hundred times its bytes."""
-
 _LAST_CHUNK = b"0\r\n\r\n"
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINES = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}" for status in HTTPStatus}
@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         self._pieces: StreamingBody | None = None
         self._file: FileBody | None = None
         self._unsent = 0
-        self._going_on = False
+        self._going_on = self._later = False
         self._receiving = False
         self._half_closed = False
         self._ended = False
@@ -119,29 +119,48 @@ class Connection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Answers what can be answered. Not a call within a call: a client may send thousands of requests at once."""
-        if self._going_on:
+        if self._going_on or self._later:
             return
         self._going_on = True
         self._take_upload()
+        until = perf_counter() + TURN
         try:
-            while self._answering is None and not (self._ended or self._clogged) and (item := self._next()):
-                self._answer(item)
+            while self._is_free() and (self._unread or self._waiting or self._broke_off()):
+                self._step()
+                if perf_counter() > until:
+                    self._go_on_later()
+                    return
         finally:
             self._going_on = False
-        if self._answering is None and not (self._ended or self._clogged):
+        if self._is_free():
             self._wait()
 
-    def _next(self) -> Request | Refusal | None:
-        """What is to be answered next, once all of it is here."""
-        while not self._waiting and self._unread:
+    def _is_free(self) -> bool:
+        return self._answering is None and not (self._ended or self._clogged)
+
+    def _broke_off(self) -> bool:
+        return self._half_closed and self._reader.receiving
+
+    def _step(self) -> None:
+        """Answers the next request that is whole, or else reads on."""
+        if self._waiting:
+            item = self._waiting.popleft()
+            self._ahead -= item.weight
+            self._answer(item)
+        elif self._unread:
             self._read_some()
-        if not self._waiting and self._half_closed and self._reader.receiving:
+        else:
             self._waiting.append(self._reader.refusal(400, "the request broke off"))
-        if not self._waiting:
-            return None
-        item = self._waiting.popleft()
-        self._ahead -= item.weight
-        return item
+
+    def _go_on_later(self) -> None:
+        self._later = True
+        self._site.go_on_later(self)
+
+    def go_on(self) -> None:
+        """The site's call: it is this connection's turn again."""
+        self._later = False
+        self._go_on()
+        self._account()
 
     def _read_some(self) -> None:
         some, self._unread = self._unread[:SLICE], self._unread[SLICE:]
@@ -341,7 +360,7 @@ class Connection(asyncio.Protocol):
 
     def _part(self, status: int, message: str) -> None:
         """In words, where they can be in their turn."""
-        if self._ended or self._clogged or self._answering is not None or not self._reader.receiving:
+        if self._later or not (self._is_free() and self._reader.receiving):
             self._transport.abort()
             self._leave()
         else:

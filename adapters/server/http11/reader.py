@@ -251,6 +251,7 @@ class Reader:
             self._ended = not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1"
             return
         request = self._request(bytes(self._body), last=not self._parser.should_keep_alive())
+        self._body = b""
         if request.last:
             self._end(request)
         else:

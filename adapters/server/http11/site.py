@@ -5,9 +5,11 @@ Where it becomes tight, room is made by those who have kept us waiting longest: 
 
 import asyncio
 from asyncio import AbstractEventLoop
+from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
 from operator import attrgetter
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -28,6 +30,8 @@ One that comes piece by piece is taken when it begins, and None behind its last 
 """
 
 NEVER = 1 << 62
+TURN = 0.001
+"""Seconds of one turn of the event loop for what a connection has sent, and again for all that had no more time."""
 MOST_CONNECTIONS = 10_000
 MOST_HELD = 64 << 20
 """Bytes of all connections that wait for something from their clients: what is read and not answered, and answers that
@@ -78,6 +82,8 @@ class Site:
         self._most_held = max(most_held, 4 * max_body)
         self._shed = 0
         self._told = -_EVERY
+        self._later: deque[Connection] = deque()
+        self._goes_on = False
 
     def begin(self, loop: AbstractEventLoop, goes_on: Callable[[], None]) -> None:
         """Looks after its connections from now on, once a second, instead of a timer for each; tells that it does."""
@@ -107,6 +113,25 @@ class Site:
         self.held += change
         if change > 0 and self.held > self._most_held:
             self._lighten()
+
+    def go_on_later(self, connection: "Connection") -> None:
+        """A connection whose client keeps the loop busy goes on once others had their turn."""
+        self._later.append(connection)
+        if not self._goes_on:
+            self._goes_on = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        until = perf_counter() + TURN
+        try:
+            for _ in range(len(self._later)):
+                self._later.popleft().go_on()
+                if perf_counter() > until:
+                    break
+        finally:
+            self._goes_on = bool(self._later)
+            if self._goes_on:
+                asyncio.get_running_loop().call_soon(self._go_on)
 
     async def close(self, patience: float) -> None:
         """Ends every connection behind the answer that it waits for, or after so many seconds."""

@@ -232,6 +232,63 @@ def test_thousands_of_requests_at_once_are_answered_without_reading_all_of_them_
     connected(test)
 
 
+def test_others_are_answered_between_the_thousand_requests_that_one_client_sent_at_once(monkeypatch):
+    monkeypatch.setattr("adapters.server.http11.connection.TURN", 0.0)
+    targets = []
+
+    async def test(client: Client) -> None:
+        other = await client.another()
+
+        def answer(request: Request, respond: Respond) -> None:
+            targets.append(request.target)
+            respond(Answer(404, [], b""))
+
+        client.site.answer = answer
+
+        sending = asyncio.create_task(client.send(b"".join(GET % number for number in range(1_000))))
+        await client.until(lambda: client.end.received > 0)
+        await other.send(GET % 9_999)
+        assert await other.receive() == (404, b"")
+        assert [await client.receive() for _ in range(1_000)] == [(404, b"")] * 1_000
+        await sending
+
+        assert targets.index("/9999") < 1_000 == len(targets) - 1
+
+    connected(test)
+
+
+def test_a_client_that_left_in_the_middle_gets_its_answers_though_they_take_several_turns(monkeypatch):
+    monkeypatch.setattr("adapters.server.http11.connection.TURN", 0.0)
+
+    async def test(client: Client) -> None:
+        client.site.answer = lambda request, respond: respond(Answer(200, [], request.target.encode()))
+
+        client.writer.write(GET % 1 + GET % 2 + b"GET /3 HT")
+        client.writer.write_eof()
+
+        assert [await client.receive() for _ in range(2)] == [(200, b"/1"), (200, b"/2")]
+        assert (await client.receive())[0] == 400
+        assert await client.reader.read() == b""
+
+    connected(test)
+
+
+def test_a_client_that_keeps_the_loop_busy_is_let_go_at_once_when_memory_is_tight(monkeypatch):
+    monkeypatch.setattr("adapters.server.http11.connection.TURN", 0.0)
+
+    async def test(client: Client) -> None:
+        client.writer.write(b"POST / HTTP/1.1\r\nHost: example.com\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.writer.write(b"1\r\nx\r\n" * 90 + b" " * 50_000)
+        await client.until(lambda: client.end.received > 0)
+
+        client.end.give_way()
+
+        assert client.site.held == 0
+        assert client.is_closed
+
+    connected(test)
+
+
 def test_a_request_that_does_not_arrive_in_time_is_answered_so_and_its_connection_ends():
     async def test(client: Client) -> None:
         await client.send(b"POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: 9\r\n\r\na")

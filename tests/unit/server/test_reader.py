@@ -240,6 +240,19 @@ def test_what_the_parser_has_of_a_header_is_dropped_with_the_request():
     assert left < 10_000
 
 
+def test_what_was_handed_on_is_not_held_any_more():
+    head = b"POST /in/captions HTTP/1.1\r\nHost: example.com\r\nContent-Length: 100000\r\n\r\n"
+    readers = [Reader(100_000) for _ in range(20)]
+    tracemalloc.start()
+    for reader in readers:
+        for some in (head, b"x" * 50_000, b"x" * 50_000):
+            reader.feed(some)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held < 100_000
+
+
 @pytest.mark.parametrize(
     ("stream", "status"),
     [
