@@ -1,4 +1,4 @@
-"""The four senders: is a delivery authentic, what identifies it, what does it say. This is the folder's whole face."""
+"""The four providers: each verifies, identifies and reads deliveries. The public interface of this folder."""
 
 from adapters.providers.action_report import REPORTED_STATES, is_senders, read_report, reader, report_body
 from adapters.providers.amps import Amps
@@ -15,11 +15,13 @@ from adapters.providers.websocket_hosts import points_elsewhere
 from adapters.providers.wms import Wms
 
 PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (Augmentos, Mentraos, Amps, Wms)}
-"""Each provider by its name in the configuration. A new one is a file, a word here and a test file."""
+"""The providers by their names in the configuration. A new one needs a file, an entry here and a test file."""
 
 
 def build(source: Sender) -> Provider:
-    """The provider of a configured source. Raises KeyError for an unknown one, ValueError for an unusable secret."""
+    """Builds the provider of a configured source. Raises KeyError for an unknown one, ValueError for an unusable
+    secret.
+    """
     return PROVIDERS[source.provider].built_from(source)
 
 

@@ -1,4 +1,4 @@
-"""What an app tells of an action that it pushed: Amps sends webhooks for terminal states only."""
+"""An app's reports on actions that it pushed, since Amps sends webhooks for terminal states only."""
 
 from collections.abc import Callable
 
@@ -12,16 +12,16 @@ from core.event import Instant, Reading, Unreadable
 from core.order import OUTCOMES
 
 REPORTED_STATES = frozenset({"acknowledged", "scheduled", "cancelled"})
-"""The states that an app may tell; terminal ones besides `cancelled` come by webhook."""
+"""The states that an app may report. Terminal states other than `cancelled` come by webhook."""
 
 
 def is_senders(kind: str | None, body: bytes) -> bool:
-    """Whether a delivery of this documented type came from its sender: not told by ourselves, nor by an app."""
+    """Whether a delivery of this documented type came from the provider rather than from us or an app."""
     return kind not in OUTCOMES and kind not in REPORTED_STATES and not is_polled(body)
 
 
 def report_body(action_id: str, state: str, occurred_at: Instant) -> bytes:
-    """The body that the log keeps of it; `read_report` reads it. The same arguments give the same bytes."""
+    """The stored body of a report, which `read_report` reads. Equal arguments give equal bytes."""
     return msgspec.json.encode({"told": state, "action_id": action_id, "occurred_at": occurred_at})
 
 
@@ -31,7 +31,7 @@ def read_report(body: bytes) -> Reading | Unreadable:
 
 
 def reader(provider: Provider) -> Callable[[str | None, bytes], Reading | Unreadable]:
-    """What reads a source's bodies by their types: as we or an app told them, else as its provider does."""
+    """The function that reads a source's bodies by type: our own and an app's reports, else the provider's."""
 
     def read(kind: str | None, body: bytes) -> Reading | Unreadable:
         if kind in OUTCOMES:

@@ -1,10 +1,10 @@
-"""Amps AI: what became of an action pushed to a device, and devices coming and going; signed by Svix.
+"""Amps AI: results of actions pushed to devices, and device connections. Signed by Svix.
 
-Bodies are flat and carry no event type in the generations seen; an envelope (`eventId`, `type`, `data`) is documented.
-So the type comes from the source's configuration, else from a type field, else from the shape. An action failed by
-shape if it has an error code, an error, a `failedAt` or an unsuccessful result, and completed otherwise. Signals that
-contradict each other are kept and not folded; `device.connected` and `device.reconnected` look alike: never guessed.
-A `completedAt` on a body with an error code is no contradiction: the newest generation may send both.
+The bodies seen are flat and have no event type; an envelope (`eventId`, `type`, `data`) is documented. So the type
+comes from the source's configuration, else from a type field, else from the body's shape. By shape, an action failed if
+the body has an error code, an error, a `failedAt` or an unsuccessful result, and completed otherwise. Contradictory
+signals are recorded but not folded. `device.connected` and `device.reconnected` look alike and are never guessed. A
+`completedAt` beside an error code is no contradiction: the newest generation may send both.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Amps:
-    """One Amps endpoint: its secrets, and the only type it receives where one was configured."""
+    """One Amps endpoint: its secrets, and the only type that it receives, if configured."""
 
     keys: tuple[SignatureKey, ...]
     event_type: str | None = None
@@ -66,14 +66,14 @@ class Amps:
 
     @classmethod
     def built_from(cls, sender: Sender) -> Self:
-        """Takes `secrets` and `event_type`. Raises ValueError where a secret is not base64."""
+        """Takes `secrets` and `event_type`. Raises ValueError if a secret is not base64."""
         return cls(
             tuple(SignatureKey(secret.ref, svix_key(secret.value)) for secret in sender.secrets), sender.event_type
         )
 
     @staticmethod
     def key_of(secret: str) -> bytes:
-        """What follows `whsec_`, decoded. Raises ValueError where that is no base64."""
+        """Decodes what follows `whsec_`. Raises ValueError if it is not base64."""
         return svix_key(secret)
 
     def machine_of(self, kind: str) -> str:
@@ -85,19 +85,19 @@ class Amps:
         return verify_svix(self.keys, headers, body, now)
 
     def signed_again(self, headers: Headers, body: bytes, now: Instant) -> Headers:
-        """With a fresh timestamp, in whichever triple of headers it came."""
+        """Signs again with a new timestamp, in the same triple of headers."""
         return renew_svix(self.keys, headers, body, now)
 
     def claim(self, headers: Headers) -> Claim | Refused:
-        """What the signature's headers claim."""
+        """The claim in the signature's headers."""
         return svix_claim(headers)
 
     def read(self, body: bytes) -> Reading | Unreadable:
-        """Reads an action's end or a device's event, of any generation, flat or in an envelope."""
+        """Reads an action's or a device's event of any generation, flat or in an envelope."""
         return read_with(self._read, body)
 
     def identity(self, headers: Headers, body: bytes, reading: Reading | Unreadable) -> bytes:
-        """The message id that the signature covers; it stays the same over retries."""
+        """The message id, which the signature covers and which retries repeat."""
         message_id = "" if isinstance(reading, Unreadable) else svix_id(headers)
         return b"webhook:" + message_id.encode("utf-8", "surrogatepass") if message_id else body_identity(body)
 
@@ -114,7 +114,7 @@ class Amps:
 
 
 def _unwrapped(document: Document) -> Document:
-    """What an envelope holds, with the envelope's own id; a flat body as it is."""
+    """The content of an envelope with the envelope's id; a flat body unchanged."""
     inner = document.get("data")
     if type(inner) is not dict or "actionId" in document or "deviceId" in document:
         return document
@@ -126,7 +126,7 @@ def _declared(document: Document) -> list[str]:
 
 
 def _shaped(inner: Document) -> str:
-    """The type that the shape tells; empty where it tells none."""
+    """The type by shape; empty if the shape shows none."""
     if inner.get("actionId") is None:
         return ""
     return FAILED if _tells_failure(inner) else COMPLETED
@@ -148,7 +148,7 @@ def _success(inner: Document) -> object:
 
 
 def _contradiction(words: list[str], word: str, inner: Document) -> str | None:
-    """What speaks against what: configuration, type fields and shape; None where they agree."""
+    """The contradiction among configuration, type fields and shape; None if they agree."""
     if len(set(words)) > 1:
         return " against ".join(repr(word[:80]) for word in dict.fromkeys(words))
     failed, completed_at = _tells_failure(inner), inner.get("completedAt") is not None
@@ -174,7 +174,7 @@ def _known(document: Document, inner: Document, word: str) -> Reading:
 
 
 def _unfolded(document: Document, inner: Document, word: str, notes: tuple[Note, ...]) -> Reading:
-    """An event that moves nothing: kept with what can be made of it, so that a later version can fold it."""
+    """An event that moves nothing, with the fields that can be read, so that a later version can fold it."""
     action_id, device_id = identifier_if_any(inner, "actionId"), identifier_if_any(inner, "deviceId")
     try:
         occurred_at, odd = _moment(document, inner, word)
@@ -188,7 +188,7 @@ def _unfolded(document: Document, inner: Document, word: str, notes: tuple[Note,
 
 
 def _moment(document: Document, inner: Document, word: str) -> tuple[Instant | None, tuple[Note, ...]]:
-    """When it happened: the end of the action that the type tells of, else any time that stands in the body."""
+    """The time of the event: the action's end according to the type, else any time in the body."""
     names = ("failedAt", *_TIMES) if word == FAILED else _TIMES
     for place in (inner, document):
         for name in names:
@@ -198,7 +198,7 @@ def _moment(document: Document, inner: Document, word: str) -> tuple[Instant | N
 
 
 def action_fields(inner: Document) -> Document:
-    """Every documented field of any generation; an `error` object becomes its code and its message."""
+    """Every documented field of any generation. An `error` object becomes its code and message."""
     data = renamed(inner, {"actionId": "action_id", "deviceId": "device_id", **_FIELDS})
     error = inner.get("error")
     if type(error) is dict:

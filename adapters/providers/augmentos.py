@@ -1,4 +1,4 @@
-"""AugmentOS Cloud: the product's first name. Its documents say TPA for an app and `augmentOSWebsocketUrl`."""
+"""AugmentOS Cloud, the product's first name. Its documentation calls an app TPA and has `augmentOSWebsocketUrl`."""
 
 from typing import ClassVar
 

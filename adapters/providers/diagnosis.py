@@ -1,6 +1,7 @@
-"""Why a signature does not hold: what was signed instead, or with whose secret. For people, never for the sender.
+"""Diagnoses invalid signatures: what was signed instead, or with whose secret. For operators, never for the sender.
 
-Work is bounded for each delivery, for anybody may send one: so many bytes are hashed, and large bodies are not parsed.
+The work per delivery is bounded, because anybody may send one: hashed bytes are limited, and large bodies are not
+parsed.
 """
 
 import json
@@ -12,23 +13,23 @@ from adapters.providers.port import Claim, SignatureKey
 from core.words import OF_ANOTHER
 
 MOST_HASHED = 1 << 20
-"""Bytes over which MACs are made, all attempts together."""
+"""The bytes that all attempts together may hash."""
 MOST_STRANGERS = 64
-"""Secrets of other sources that are tried."""
+"""The most secrets of other sources that are tried."""
 LARGEST_PARSED = 16_384
-"""Bytes of a body that is written anew: that costs far more than a MAC over it."""
+"""The largest body that is encoded again, which costs far more than a MAC."""
 
 _OVERHEAD = 128
-"""Bytes that a MAC costs beyond those that it is over."""
+"""The fixed cost of a MAC in bytes."""
 _ON_THE_WAY = "something on the way changes the body: have it pass the bytes as they are"
 
 Attempt = tuple[str, Sequence[SignatureKey], bytes]
 
 
 def diagnose(claim: Claim, keys: Sequence[SignatureKey], strangers: Sequence[SignatureKey], body: bytes) -> str | None:
-    """What would make a claim hold that no key of its own source does; None where nothing that was tried would.
+    """What would make a claim valid that no key of its own source makes valid; None if nothing tried does.
 
-    `strangers`: the keys of other sources. Secrets are told by the names that the configuration has for them.
+    `strangers` are the keys of other sources. Secrets are named as in the configuration.
     """
     left = MOST_HASHED
     for words, tried, message in _attempts(keys, strangers, body):
@@ -44,7 +45,7 @@ def diagnose(claim: Claim, keys: Sequence[SignatureKey], strangers: Sequence[Sig
 
 
 def _attempts(keys: Sequence[SignatureKey], strangers: Sequence[SignatureKey], body: bytes) -> Iterator[Attempt]:
-    """The likeliest and cheapest first."""
+    """The attempts, the likeliest and cheapest first."""
     own = {key.value for key in keys}
     others = list(islice((key for key in strangers if key.value not in own), MOST_STRANGERS))
     yield (
@@ -70,13 +71,13 @@ def _changed(body: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _written_anew(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """As the usual libraries would write what the body says."""
+    """The body's content as common libraries would encode it."""
     if len(body) > LARGEST_PARSED:
         return
     try:
         document = json.loads(body)
         ways = [(how, json.dumps(document, **form).encode()) for how, form in _FORMS]
-    except (ValueError, RecursionError):  # no JSON, or none that anybody would write
+    except (ValueError, RecursionError):  # not JSON, or JSON that no library writes
         return
     yield from ways
 

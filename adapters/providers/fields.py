@@ -1,4 +1,4 @@
-"""Taking fields out of a parsed body: a field that the type requires is there and of its type, or nothing is read."""
+"""Reads fields of a parsed body. A required field must exist with its type, or the body is unreadable."""
 
 import hashlib
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from core.event import Instant, Note, Reading, Unreadable
 Document = dict[str, Any]
 
 LONGEST_WORD = 512
-"""Characters of the longest type that is taken."""
+"""The longest accepted event type in characters."""
 
 
 class UnusableFieldError(ValueError):
-    """A body that cannot be read; the text says which field is wrong and how."""
+    """A body cannot be read. The message names the field and its fault."""
 
 
 def read_with(read: Callable[[Document], Reading], body: bytes) -> Reading | Unreadable:
-    """What `read` makes of the body, made safe for text columns. Never raises."""
+    """The result of `read`, made safe for text columns. Never raises."""
     document = loads(body)
     if isinstance(document, Unreadable):
         return document
@@ -35,14 +35,14 @@ def read_with(read: Callable[[Document], Reading], body: bytes) -> Reading | Unr
 
 
 def required(document: Document, name: str) -> Any:
-    """What stands in a field that the type requires, be it null."""
+    """The value of a required field, which may be null."""
     if name not in document:
         raise UnusableFieldError(f"{name} is missing")
     return document[name]
 
 
 def identifier(document: Document, name: str) -> str:
-    """The id in a field that the type requires."""
+    """The id in a required field."""
     value = required(document, name)
     if type(value) is str and usable_id(value):
         return value
@@ -50,12 +50,12 @@ def identifier(document: Document, name: str) -> str:
 
 
 def identifier_if_any(document: Document, name: str) -> str | None:
-    """The id in an optional field; None where it is absent, null or no string. A string that is no id is refused."""
+    """The id in an optional field; None if it is absent, null or not a string. An invalid id is refused."""
     return identifier(document, name) if type(document.get(name)) is str else None
 
 
 def text(document: Document, name: str) -> str:
-    """The string in a field that the type requires."""
+    """The string in a required field."""
     value = required(document, name)
     if type(value) is not str:
         raise UnusableFieldError(f"{name} is not a string")
@@ -71,7 +71,7 @@ def type_word(document: Document, name: str) -> str:
 
 
 def moment(value: object, name: str) -> tuple[Instant, tuple[Note, ...]]:
-    """The instant that a value tells, as ISO 8601 text or a Unix number, and what is odd about it."""
+    """The instant of ISO 8601 text or a Unix number, with notes on irregularities."""
     if type(value) is str:
         return iso_moment(value, name)
     found = instant(value)
@@ -81,7 +81,7 @@ def moment(value: object, name: str) -> tuple[Instant, tuple[Note, ...]]:
 
 
 def iso_moment(value: object, name: str) -> tuple[Instant, tuple[Note, ...]]:
-    """The instant of ISO 8601 text; without a zone it is read as UTC, and a note says so."""
+    """The instant of ISO 8601 text. Without a zone it is read as UTC, with a note."""
     found = iso(value) if type(value) is str else None
     if found is None:
         raise UnusableFieldError(f"{name} is not an ISO 8601 time")
@@ -90,15 +90,15 @@ def iso_moment(value: object, name: str) -> tuple[Instant, tuple[Note, ...]]:
 
 
 def renamed(document: Document, names: dict[str, str]) -> Document:
-    """The fields that are there and not null, under our names: {sent: ours}."""
+    """The fields that are not null, under our names. `names` maps sent names to ours."""
     return {ours: document[sent] for sent, ours in names.items() if document.get(sent) is not None}
 
 
 def unknown_type(word: str) -> tuple[Note, ...]:
-    """The note on a type that the provider does not document."""
+    """The note on an undocumented type."""
     return (Note("unknown_type", f"no documented event has the type {word[:80]!r}"),)
 
 
 def body_identity(body: bytes) -> bytes:
-    """The idempotency key of what nothing else identifies."""
+    """The idempotency key of a body without other identification."""
     return b"body:" + hashlib.sha256(body).digest()

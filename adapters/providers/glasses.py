@@ -1,8 +1,8 @@
-"""What AugmentOS Cloud and MentraOS Cloud share: one product under two names, with one wire format.
+"""The common part of AugmentOS Cloud and MentraOS Cloud: one product under two names, with one wire format.
 
-Nothing is signed. A `sessionId` is `userId + "-" + package` and is used again for every start. Which URL fields a
-request carries depends on its year: none, one of three, or all three; every one is read whatever the provider's name.
-The documents require a URL of `session_recovery`; no sender of one was ever seen, so any of the three names will do.
+Nothing is signed. A `sessionId` is `userId + "-" + package` and is reused for every start. Depending on its year, a
+request has none, one or all of three URL fields; all are read for both providers. The documentation requires a URL in
+`session_recovery`; no sender of one is known, so any of the three names is accepted.
 """
 
 from collections.abc import Callable
@@ -55,12 +55,12 @@ class Glasses:
 
     @classmethod
     def built_from(cls, sender: Sender) -> Self:  # noqa: ARG003 - nothing is configured about an unsigned wire
-        """There is nothing to take from the configuration."""
+        """Takes nothing from the configuration."""
         return cls()
 
     @staticmethod
     def key_of(secret: str) -> bytes:  # noqa: ARG004 - there is no key
-        """Raises ValueError: nothing that this provider sends is signed."""
+        """Raises ValueError: this provider signs nothing."""
         raise ValueError("this provider signs nothing")
 
     def machine_of(self, kind: str) -> str:
@@ -68,15 +68,15 @@ class Glasses:
         return kind
 
     def verify(self, headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:  # noqa: ARG002
-        """Nothing can be verified: everything is taken and marked unsigned."""
+        """Accepts everything as unsigned."""
         return Verified(None)
 
     def signed_again(self, headers: Headers, body: bytes, now: Instant) -> Headers:  # noqa: ARG002 - there is nothing to sign
-        """As they are: no signature of this provider tells a time."""
+        """The headers unchanged: this provider's signatures have no time."""
         return headers
 
     def claim(self, headers: Headers) -> Refused:  # noqa: ARG002 - no header claims anything here
-        """Nothing is claimed."""
+        """Refuses: there is no signature."""
         return Refused("unsigned")
 
     def read(self, body: bytes) -> Reading | Unreadable:
@@ -84,7 +84,7 @@ class Glasses:
         return read_with(_read, body)
 
     def identity(self, headers: Headers, body: bytes, reading: Reading | Unreadable) -> bytes:  # noqa: ARG002
-        """A retry is the same bytes, so the body is its own key."""
+        """The body's hash, because retries repeat the bytes."""
         return body_identity(body)
 
 
@@ -104,7 +104,7 @@ def _read(document: Document) -> Reading:
 
 
 def _unknown(document: Document, word: str) -> Reading:
-    """An undocumented type: kept with what can be made of it, so that a later version can fold it."""
+    """An undocumented type, with the fields that can be read, so that a later version can fold it."""
     ids = {"sessionId": "session_id", "userId": "user_id", "registrationId": "registration_id"}
     known = {ours: identifier_if_any(document, sent) for sent, ours in ids.items()}
     data = {ours: value for ours, value in known.items() if value is not None} | renamed(document, _OPTIONAL)

@@ -1,4 +1,4 @@
-"""The providers' clocks: ISO 8601 text and Unix numbers, to microseconds."""
+"""Parses the providers' times, ISO 8601 text and Unix numbers, to microseconds."""
 
 import re
 from datetime import datetime, timedelta
@@ -17,10 +17,10 @@ _MILLISECONDS_ABOVE = 100_000_000_000
 
 
 def iso(text: str) -> tuple[Instant, bool] | None:
-    """The instant that ISO 8601 text names and whether the text names its zone (without one it is read as UTC).
+    """The instant of ISO 8601 text, and whether the text has a zone (without one it is read as UTC).
 
-    A leap second is the second after it. None for everything else: other notations, days and zones that do not exist,
-    instants outside the years 1 to 9999.
+    A leap second becomes the next second. None for other notations, invalid days and zones, and years outside 1 to
+    9999.
     """
     match = _ISO.fullmatch(text)
     if match is None:
@@ -42,7 +42,7 @@ def iso(text: str) -> tuple[Instant, bool] | None:
 
 
 def instant(value: object) -> Instant | None:
-    """The instant that a value of a body tells: ISO 8601 text (without a zone UTC) or a Unix number; else None."""
+    """The instant of ISO 8601 text (without a zone UTC) or a Unix number; None for any other value."""
     if type(value) is str:
         found = iso(value)
         return found[0] if found else None

@@ -1,4 +1,4 @@
-"""MentraOS Cloud: the product's name since 2025. Its documents say App and `mentraOSWebsocketUrl`."""
+"""MentraOS Cloud, the product's name since 2025. Its documentation says App and has `mentraOSWebsocketUrl`."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""What a handler made of a delivery that was handed on to it: told by ourselves, and an event of the session."""
+"""The outcome of a forwarded delivery at its handler, which we record as an event of the session."""
 
 import hashlib
 from base64 import b64encode
@@ -11,15 +11,15 @@ from core.event import Instant, Reading, Unreadable
 from core.order import OUTCOMES
 
 KEPT = 65_536
-"""Bytes of an answer that are kept: its beginning."""
+"""The bytes that are stored of a response, from its start."""
 
 
 class Outcome(msgspec.Struct, kw_only=True):
-    """How a handler answered; `status` is None where it did not, and `failure` says in a word why.
+    """A handler's response. `status` is None if there was none; then `failure` has the reason in a word.
 
-    `began`: when the delivery went on to it; `ended`: when its answer was there, or given up. `size` and `sha256` are
-    those of the answer's body as far as it came, `beginning` its first bytes. `attempts`: how many there were, where
-    we try again ourselves.
+    `began` is when the delivery was sent to it, `ended` when its response was complete or given up. `size` and `sha256`
+    are those of the response's body as far as it came, `beginning` its first bytes. `attempts` counts our attempts if
+    we retry.
     """
 
     began: Instant
@@ -33,7 +33,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     @property
     def succeeded(self) -> bool:
-        """As the senders have it: any 2xx is success."""
+        """Any 2xx is success, as for the senders."""
         return self.failure is None and self.status is not None and 200 <= self.status < 300
 
     @property
@@ -43,7 +43,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 
 def outcome_body(outcome: Outcome, session_id: str, key: bytes, verdict: str) -> bytes:
-    """The body that the log keeps of it; `read_outcome` reads it. `key`: that of the event that was handed on."""
+    """The stored body of an outcome, which `read_outcome` reads. `key` is that of the forwarded event."""
     return msgspec.json.encode(
         {
             "type": outcome.kind,
@@ -69,7 +69,7 @@ def read_outcome(body: bytes) -> Reading | Unreadable:
 
 
 def _told(beginning: bytes) -> dict[str, Any]:
-    """As text where it is text."""
+    """The first bytes as text if they are text."""
     if not beginning:
         return {}
     try:

@@ -1,5 +1,5 @@
-"""What Amps answers when it is asked for an action (`GET /actions/{id}`): webhooks come for completed and failed ones
-alone, and may be lost. What is learnt is an event of the action, of which we tell; a webhook's word goes before it.
+"""Polls Amps for an action (`GET /actions/{id}`), because webhooks come only for completed and failed ones and may be
+lost. We record the result as an event of the action; a webhook takes precedence.
 """
 
 import json
@@ -23,14 +23,14 @@ _TIMES = ("completedAt", "failedAt", "cancelledAt", "scheduledAt", "acknowledged
 
 
 class PolledStatus(NamedTuple):
-    """What the provider said: the state, in our machine's words, and all that it told of the action."""
+    """The provider's response: the state in our machine's words, and the action's fields."""
 
     state: str
     told: dict[str, Any]
 
 
 def polled_status(answer: bytes, action_id: str) -> PolledStatus | None:
-    """Of an answer's body; None where it tells no state that is known, or is about another action. Never raises."""
+    """Parses a response's body; None if it has no known state or is about another action. Never raises."""
     document = loads(answer)
     told = document.get("data") if isinstance(document, dict) and document.get("success") is not False else None
     if type(told) is not dict or told.get("id", action_id) != action_id:
@@ -40,9 +40,9 @@ def polled_status(answer: bytes, action_id: str) -> PolledStatus | None:
 
 
 def polled_body(action_id: str, status: PolledStatus, now: Instant) -> bytes:
-    r"""The body that the log keeps of it; `read_polled` reads it. It happened when the answer says, else now.
+    r"""The stored body of a result, which `read_polled` reads. Its time is the response's, else now.
 
-    A lone surrogate in the answer is written as it came: as `\ud800`, for which UTF-8 has no bytes.
+    A lone surrogate in the response is written as it came, as `\ud800`, because UTF-8 cannot encode it.
     """
     times = (instant(status.told[name]) for name in _TIMES if status.told.get(name) is not None)
     at = next((one for one in times if one is not None), now)
@@ -51,7 +51,7 @@ def polled_body(action_id: str, status: PolledStatus, now: Instant) -> bytes:
 
 
 def is_polled(body: bytes) -> bool:
-    """Whether we asked for it: no provider's body begins so."""
+    """Whether the body is a result of polling. No provider's body begins like it."""
     return body.startswith(_BEGINS)
 
 

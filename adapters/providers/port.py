@@ -1,4 +1,4 @@
-"""What every provider offers: is it authentic, what identifies it, what does it say."""
+"""The interface of a provider: it verifies, identifies and reads deliveries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,13 +10,15 @@ from core.event import Headers, Instant, Reading, Unreadable
 
 
 class Verified(msgspec.Struct, frozen=True, gc=False):
-    """Authentic. `by` names the secret that matched as the configuration does (`env:NAME`, `file:PATH`), or is None."""
+    """Authentic. `by` is the configuration's name of the secret that matched (`env:NAME`, `file:PATH`), or None."""
 
     by: str | None
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """Not authentic. `reason` is a code for the kept rejection, `hint` a sentence for the on-call; none is answered."""
+    """Not authentic. `reason` is a code for the stored rejection, `hint` a sentence for operators. Neither is sent
+    back.
+    """
 
     reason: str
     hint: str = ""
@@ -31,13 +33,13 @@ class SignatureKey:
 
 
 class Claim(Protocol):
-    """A signature as it was sent, whatever the body and the key."""
+    """A signature as sent, before it is compared with a body and a key."""
 
     def made_with(self, key: bytes, body: bytes) -> bool: ...
 
 
 class Secret(Protocol):
-    """A secret and how the configuration names it (`env:NAME`, `file:PATH`): the name may be told, the value never."""
+    """A secret and its name in the configuration (`env:NAME`, `file:PATH`). The name may be shown, the value never."""
 
     @property
     def ref(self) -> str: ...
@@ -47,7 +49,7 @@ class Secret(Protocol):
 
 
 class Sender(Protocol):
-    """What a provider is built from: one configured source, of which each provider takes what it knows."""
+    """A configured source, from which a provider is built. Each provider takes the settings that it knows."""
 
     @property
     def provider(self) -> str: ...
@@ -63,13 +65,13 @@ class Sender(Protocol):
 
 
 class Provider(Protocol):
-    """One configured sender. Its class says what it takes of the configuration, its object verifies and reads."""
+    """A configured sender. The class declares the settings that it takes; the object verifies and reads."""
 
     name: ClassVar[str]
     """The provider's name in the configuration."""
 
     signed: ClassVar[bool]
-    """False where nothing protects what arrives: every event is then marked `unsigned`."""
+    """False if the provider signs nothing. Every event is then marked `unsigned`."""
 
     types: ClassVar[frozenset[str]]
     """Every event type that the provider documents."""
@@ -82,24 +84,24 @@ class Provider(Protocol):
 
     @property
     def keys(self) -> Sequence[SignatureKey]:
-        """What verifies; none where nothing is signed."""
+        """The verifying keys; none if nothing is signed."""
 
     patience: ClassVar[Instant]
-    """How long this sender waits for an answer, and a little less: what it is given behind that is for nobody."""
+    """How long the sender waits for an answer, minus a margin. A later answer is useless."""
 
     beside: ClassVar[frozenset[str]]
-    """What it asks of an app beside webhooks, below the URL that it has: paths that are the app's own business."""
+    """Paths below the webhook URL that the sender requests for other purposes and that belong to the app."""
 
     settings: ClassVar[frozenset[str]]
-    """The keys of a source's configuration that only some providers take."""
+    """The settings of a source that this provider takes beyond the common ones."""
 
     @classmethod
     def built_from(cls, sender: Sender) -> Self:
-        """The provider of one source. Raises ValueError where a secret cannot be one."""
+        """Builds the provider of a source. Raises ValueError if a secret is unusable."""
 
     @staticmethod
     def key_of(secret: str) -> bytes:
-        """The MAC key that a secret's text stands for. Raises ValueError, without telling the secret."""
+        """The MAC key of a secret's text. Raises ValueError, without the secret in the message."""
 
     def machine_of(self, kind: str) -> str:
         """The name of the machine that folds this provider's streams of that kind."""
@@ -114,14 +116,16 @@ class Provider(Protocol):
         """
 
     def claim(self, headers: Headers) -> Claim | Refused:
-        """The signature as it was sent, for whoever looks why it does not hold."""
+        """The signature as sent, for diagnosis."""
 
     def read(self, body: bytes) -> Reading | Unreadable:
         """Reads an authentic body. Never raises, whatever the bytes."""
 
     @property
     def keyed_by_body(self) -> bool:
-        """True where two deliveries of one identity have one body, and so one time of occurrence."""
+        """Whether deliveries of one identity have the same body, and so the same time of occurrence."""
 
     def identity(self, headers: Headers, body: bytes, reading: Reading | Unreadable) -> bytes:
-        """The idempotency key's bytes, unique per source. For ever: another rule would let a delivery in again."""
+        """The idempotency key's bytes, unique per source. The rule must never change, or a delivery would be recorded
+        again.
+        """

@@ -1,7 +1,7 @@
 """Message authentication over raw bytes: Svix / Standard Webhooks, and the MAC of WMS.
 
-Strict on purpose: every malformed input is a refusal, never an exception, and comparisons take constant time.
-Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks, "Signature scheme".
+Strict on purpose: malformed input is refused, never an exception, and comparisons take constant time. Standard
+Webhooks: https://github.com/standard-webhooks/standard-webhooks, "Signature scheme".
 """
 
 import hmac
@@ -15,14 +15,14 @@ from core.event import SECOND, Headers, Instant
 from core.mac import mac
 
 TOLERANCE: Instant = 300 * SECOND
-"""How far a Svix timestamp may be from our clock, both ways."""
+"""How far a Svix timestamp may deviate from our clock, both ways."""
 
 SVIX = ("svix-id", "svix-timestamp", "svix-signature")
 STANDARD = ("webhook-id", "webhook-timestamp", "webhook-signature")
 WMS = "x-wms-content-mac"
 
 SHORTEST_KEY = 16
-"""Bytes: Svix's own keys have 24, and a key of few can be guessed."""
+"""In bytes. Svix's own keys have 24; a short key can be guessed."""
 
 _MOST_TOKENS = 16
 _ID = re.compile(r"[!-~]{1,256}")
@@ -33,33 +33,34 @@ _WMS_MAC = re.compile(r"hmac-sha256=([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class SvixClaim:
-    """The id and the timestamp that were sent, as the signed text begins, and the signatures over it."""
+    """The sent id and timestamp, as the start of the signed text, and the signatures."""
 
     prefix: bytes
     timestamp: int
     tokens: Sequence[str]
 
     def made_with(self, key: bytes, body: bytes) -> bool:
-        """Whether one of the signatures is that of the body under the key."""
+        """Whether the key makes one of the signatures over the body."""
         expected = _svix_token(key, self.prefix + body)
         return any(hmac.compare_digest(token, expected) for token in self.tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class WmsClaim:
-    """The MAC that was sent."""
+    """The sent MAC."""
 
     sent: bytes
 
     def made_with(self, key: bytes, body: bytes) -> bool:
-        """Whether it is that of the body under the key."""
+        """Whether the key makes this MAC over the body."""
         return hmac.compare_digest(mac(key, body), self.sent)
 
 
 def svix_key(secret: str) -> bytes:
-    """The key in `whsec_<base64>`; the prefix and the padding may be missing, as Svix's library has it.
+    """The key in `whsec_<base64>`. Prefix and padding may be missing, as in Svix's library.
 
-    Raises ValueError, which does not tell the secret; also where bits are left over: most likely its end is missing.
+    Raises ValueError without the secret in the message, also for surplus bits, which mean that its end is probably
+    missing.
     """
     encoded = secret.removeprefix("whsec_").rstrip("=")
     try:
@@ -76,20 +77,20 @@ def svix_key(secret: str) -> bytes:
 
 
 def wms_key(secret: str) -> bytes:
-    """WMS takes the secret's text itself. Raises ValueError where it is empty."""
+    """The secret's text itself, as in WMS. Raises ValueError if it is empty."""
     if not secret:
         raise ValueError("it is empty")
-    return secret.encode("utf-8", "surrogateescape")  # an environment may hold bytes that are no text
+    return secret.encode("utf-8", "surrogateescape")  # an environment variable may hold bytes that are not text
 
 
 def svix_id(headers: Headers) -> str:
-    """The message id of a verified delivery: that of the triple that was verified."""
+    """The message id of a verified delivery, from the verified triple of headers."""
     name = _triple(headers)[0]
     return next((value for sent, value in headers if sent == name), "")
 
 
 def verify_svix(keys: Sequence[SignatureKey], headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:
-    """Verifies either triple of headers. The window comes last: only authentic ones are called `stale` or `future`."""
+    """Verifies either triple of headers. Checks the time last, so only authentic deliveries are `stale` or `future`."""
     claim = svix_claim(headers)
     if isinstance(claim, Refused):
         return claim
@@ -100,7 +101,7 @@ def verify_svix(keys: Sequence[SignatureKey], headers: Headers, body: bytes, now
 
 
 def svix_claim(headers: Headers) -> SvixClaim | Refused:
-    """What either triple of headers claims."""
+    """The claim in either triple of headers."""
     found = _values(headers, _triple(headers))
     if isinstance(found, Refused):
         return found
@@ -116,14 +117,14 @@ def svix_claim(headers: Headers) -> SvixClaim | Refused:
 
 
 def _triple(headers: Headers) -> tuple[str, str, str]:
-    """The one that is whole, Svix's where both are; a stray header of one must not hide the other."""
+    """The complete triple, Svix's if both are complete. A stray header of one must not hide the other."""
     sent = {name for name, value in headers if value}
     named = SVIX if any(name in SVIX for name, _ in headers) else STANDARD
     return next((triple for triple in (SVIX, STANDARD) if sent.issuperset(triple)), named)
 
 
 def _values(headers: Headers, names: Sequence[str]) -> list[str] | Refused:
-    """The one value of each name; a header that comes twice is refused whichever of the two is good."""
+    """The single value of each name. A repeated header is refused even if one value is good."""
     found: dict[str, str] = {}
     for name, value in headers:
         if name in names:
@@ -153,7 +154,7 @@ def _in_time(sent: Instant, now: Instant | None) -> Refused | None:
 
 
 def verify_wms(keys: Sequence[SignatureKey], headers: Headers, body: bytes, *, node_ascii: bool) -> Verified | Refused:
-    """Verifies the MAC over the raw bytes, and over node's `ascii` reading of them where that is wanted and safe."""
+    """Verifies the MAC over the raw bytes, and over Node's `ascii` conversion of them if that is enabled and safe."""
     claim = wms_claim(headers)
     if isinstance(claim, Refused):
         return claim
@@ -169,7 +170,7 @@ def verify_wms(keys: Sequence[SignatureKey], headers: Headers, body: bytes, *, n
 
 
 def wms_claim(headers: Headers) -> WmsClaim | Refused:
-    """What the header claims."""
+    """The claim in the header."""
     found = _values(headers, (WMS,))
     if isinstance(found, Refused):
         return found
@@ -180,14 +181,14 @@ def wms_claim(headers: Headers) -> WmsClaim | Refused:
 
 
 def node_ascii_bytes(body: bytes) -> bytes:
-    """What `hmac.update(body.toString(), "ascii")` hashes in Node: the low byte of each UTF-16 unit."""
+    """The bytes that `hmac.update(body.toString(), "ascii")` hashes in Node: the low byte of each UTF-16 unit."""
     return body.decode("utf-8", "replace").encode("utf-16-le")[::2]
 
 
 def _one_meaning(body: bytes) -> bool:
-    """True where no other body has this MAC: all code points up to U+00FF, and their low bytes no UTF-8 themselves.
+    """Whether no other body has this MAC: all code points are up to U+00FF, and their low bytes are not valid UTF-8.
 
-    The second holds because a MAC over raw bytes is taken too: that of `é` (C3 A9) would pass for `Ã©`.
+    The latter is needed because a MAC over raw bytes is accepted too: that of `é` (C3 A9) would pass for `Ã©`.
     """
     try:
         low = body.decode().encode("latin-1")
@@ -201,13 +202,13 @@ def _one_meaning(body: bytes) -> bool:
 
 
 def sign_svix(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The headers of a delivery signed now (Unix seconds). Raises ValueError where the secret cannot be one."""
+    """The headers of a delivery signed at `timestamp` (Unix seconds). Raises ValueError if the secret is unusable."""
     token = _svix_token(svix_key(secret), f"{message_id}.{timestamp}.".encode() + body)
     return dict(zip(SVIX, (message_id, str(timestamp), token), strict=True))
 
 
 def renew_svix(keys: Sequence[SignatureKey], headers: Headers, body: bytes, now: Instant) -> Headers:
-    """The same delivery signed now, with every key, and all its other headers; as it is, where it has no id."""
+    """The headers of the same delivery, signed now with every key; unchanged if it has no id."""
     triple, message_id = _triple(headers), svix_id(headers)
     if not message_id:
         return headers
@@ -218,5 +219,5 @@ def renew_svix(keys: Sequence[SignatureKey], headers: Headers, body: bytes, now:
 
 
 def sign_wms(secret: str, body: bytes) -> dict[str, str]:
-    """The header of a delivery, its MAC over the raw bytes."""
+    """The header of a delivery, with its MAC over the raw bytes."""
     return {WMS: "hmac-sha256=" + mac(wms_key(secret), body).hex()}

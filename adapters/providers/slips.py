@@ -1,6 +1,6 @@
-"""Names that were meant: a body that says `action_id` where the provider documents `actionId`.
+"""Finds misspelt field names, such as `action_id` for the documented `actionId`.
 
-Nothing is read by a name that is not documented, since it would be a guess; but whoever sends can be told.
+Undocumented names are never read, since that would be a guess, but the sender can be told.
 """
 
 import json
@@ -12,17 +12,17 @@ from adapters.providers.strictjson import loads
 from core.event import Reading, Unreadable
 
 Slip = tuple[str, str]
-"""What was sent, and what is documented."""
+"""The sent name and the documented one."""
 
 _INSIDE = ("data", "payload")
-"""Fields that hold further documented ones."""
+"""Fields that contain further documented fields."""
 _LONGEST = 64
 
 
 def meant(provider: type[Provider], read: Callable[[bytes], Reading | Unreadable], body: bytes) -> str | None:
-    """What of a body differs from documented names in case and separators alone, and what it would then be read as.
+    """The names that differ from documented ones only in case and separators, and how the body would read with those.
 
-    A sentence of documented words and of those that differ so; None where there are none.
+    A sentence of documented words and such names; None if there are none.
     """
     document = loads(body)
     if isinstance(document, Unreadable):
@@ -47,7 +47,7 @@ def _places(document: Document) -> Iterator[Document]:
 
 
 def _rename(place: Document, names: dict[str, str]) -> list[Slip]:
-    """Gives fields the names that were meant, where these are not taken."""
+    """Renames fields to the documented names unless these exist already."""
     slips = []
     for sent in list(place):
         name = names.get(_letters(sent))
@@ -73,7 +73,7 @@ def _plain(words: frozenset[str]) -> dict[str, str]:
 
 
 def _letters(word: str) -> str:
-    """A word without case and separators; nothing for one that no slip of the pen makes."""
+    """A word without case and separators; empty if it is no plausible misspelling."""
     return word.translate(_SEPARATORS).lower() if len(word) <= _LONGEST and word.isascii() else ""
 
 

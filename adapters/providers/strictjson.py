@@ -1,7 +1,7 @@
-"""JSON without leniency: what two readers could understand in two ways is refused.
+"""Strict JSON: refuses whatever two parsers could read differently.
 
-RFC 8259, section 4 leaves repeated names open, section 6 the range of numbers; here both are an answer, not a guess.
-The nesting limit is ours and fixed, so that a body reads the same however deep the caller's stack is.
+RFC 8259 leaves repeated names (section 4) and the range of numbers (section 6) open; both are refused here. The nesting
+limit is fixed, so the result does not depend on the caller's stack depth.
 """
 
 import json
@@ -13,12 +13,12 @@ import msgspec
 from core.event import Unreadable
 
 DEEPEST = 64
-"""How many arrays and objects may stand inside one another."""
+"""The greatest nesting depth of arrays and objects."""
 
 _INT64 = range(-(2**63), 2**63)
 _SHAPE = bytes.maketrans(b"0123456789{", b"0000000000[")
 _LONG_INTEGER = b"0" * 19
-"""What has as many digits as the first integer beyond 64 bits, in a body's shape."""
+"""An integer with as many digits as the first one beyond 64 bits, in a body's shape."""
 
 Shape = TypeVar("Shape")
 
@@ -29,28 +29,28 @@ _BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class _RefusedError(ValueError):
-    """A body that the parser would let through."""
+    """The parser would accept the body, but we refuse it."""
 
 
 def loads(body: bytes) -> dict[str, Any] | Unreadable:
-    """The object that `body` holds. Never raises: what is not one strict JSON object is Unreadable, with the reason."""
+    """Parses one strict JSON object. Never raises: anything else is Unreadable, with the reason."""
     document = plain(body)
     return carefully(body) if document is None else document
 
 
 def plain(body: bytes) -> dict[str, Any] | None:
-    """The object of a body that is, byte for byte, how its only meaning is written: most senders' bodies are.
+    """The fast path: the object of a body that equals its own canonical encoding byte for byte, as most do.
 
-    None: look carefully.
+    None: use `carefully`.
     """
     return as_written(_plainly, body)
 
 
 def as_written(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape | None:
-    """What a decoder makes of a body that is, byte for byte, how that is written; else None.
+    """The decoded body if encoding it again gives the same bytes; else None.
 
-    A name that stood twice, a float beyond the range or bytes that are no UTF-8 would not be written so; nor would, of
-    a Struct, a name that it has not got, or names in another order.
+    That rules out repeated names, floats out of range and invalid UTF-8; for a Struct, also unknown names and another
+    order.
     """
     shape = body.translate(_SHAPE)
     if _LONG_INTEGER in shape or shape.count(b"[") > DEEPEST:
@@ -63,7 +63,7 @@ def as_written(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape | Non
 
 
 def carefully(body: bytes) -> dict[str, Any] | Unreadable:
-    """The same for every body."""
+    """The slow path of `loads`, for every body."""
     try:
         text = body.decode()
     except UnicodeDecodeError as error:

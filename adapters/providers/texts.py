@@ -1,25 +1,25 @@
-"""What a text column takes: ids that are kept exactly, and other strings with what no column takes written out."""
+"""Text for database columns: ids must fit unchanged; in other strings, unstorable characters are escaped."""
 
 import re
 from typing import Any
 
 LONGEST_ID = 512
-"""Characters (code points) of the longest id that is taken."""
+"""The longest accepted id in characters (code points)."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _WRITTEN_OUT = re.compile(r"[\x00\ud800-\udfff]|\\(?=u(?:0000|005c|d[89a-f][0-9a-f]{2}))")
 
 
 def usable_id(value: str) -> bool:
-    """True for a string of 1 to 512 characters without NUL and lone surrogates; nothing is normalised."""
+    """Whether the string has 1 to 512 characters without NUL and lone surrogates. Nothing is normalised."""
     if not 0 < len(value) <= LONGEST_ID:
         return False
     return "\0" not in value if value.isascii() else _UNSTORABLE.search(value) is None
 
 
 def may_hold_unstorable(body: bytes) -> bool:
-    r"""True where a strict JSON body may hold NUL or a lone surrogate: both can only be written as `\u....` there."""
-    return b"\\" in body and b"\\u" in body  # the search for one byte costs next to nothing
+    r"""Whether a strict JSON body may contain NUL or a lone surrogate, which it can only write as `\u....`."""
+    return b"\\" in body and b"\\u" in body  # searching for one byte costs almost nothing
 
 
 def safe(value: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Where a webhook of the glasses has its app connect to: whoever can send one could have it send its key elsewhere.
+"""Checks the WebSocket URLs in webhooks of the glasses: a forged one could make the app send its key elsewhere.
 
-Nothing is signed, so the host is all that tells. Parsers of URLs differ in what is odd (backslashes, users, other
-scripts); so only plain URLs are taken, which all of them read alike (WHATWG URL Standard; RFC 3986).
+Nothing is signed, so only the host can be checked. URL parsers differ on unusual forms (backslashes, users, other
+scripts), so only plain URLs are accepted, which all parse alike (WHATWG URL Standard; RFC 3986).
 """
 
 import re
@@ -17,7 +17,7 @@ _PLAIN = re.compile(r"wss?://([a-z0-9.-]{1,253})(?::[0-9]{1,5})?(?:[/?][!-\[\]-~
 
 
 def points_elsewhere(reading: Reading, allowed: Collection[str]) -> Refused | None:
-    """None where each WebSocket URL in it has one of these hosts. `*.example.com` is any host below that one."""
+    """None if every WebSocket URL has one of these hosts. `*.example.com` matches any host below that domain."""
     for name in _NAMES:
         url = reading.data.get(name)
         if url is not None and not _is_allowed(url, allowed):

@@ -1,9 +1,9 @@
-"""WMS: a face scan in the browser; 21 events, numbered inside a session, each with a MAC over its body.
+"""WMS: a face scan in the browser; 21 event types, numbered within a session, each with a MAC over its body.
 
-The session's `sequence` numbers its events; the payload's own `sequence` numbers intermediate results: never mixed.
-Undocumented, so every reading is taken: times may have fractions or be milliseconds; the violated constraint and the
-API's error code are looked for under `code`, `constraint`, `errorCode` and `error`, visibility under `state` and
-`visibility`; a payload is absent, null, empty or anything else, and is kept as sent.
+The session's `sequence` numbers its events, the payload's `sequence` numbers intermediate results. Undocumented
+variants are accepted: times may have fractions or be milliseconds; the violated constraint and the API's error code may
+be in `code`, `constraint`, `errorCode` or `error`, visibility in `state` or `visibility`; a payload may be absent,
+null, empty or anything else, and is stored as sent.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ _DETAILS = frozenset({"snr", "sequence", "details", "state", "visibility", *_COD
 
 @dataclass(frozen=True, slots=True)
 class Wms:
-    """One Config ID's webhook: its MAC secrets, and whether the MAC of the published check is taken too."""
+    """The webhook of one Config ID: its MAC secrets, and whether the MAC of the published example is accepted too."""
 
     keys: tuple[SignatureKey, ...]
     node_ascii: bool = False
@@ -80,38 +80,38 @@ class Wms:
 
     @classmethod
     def built_from(cls, sender: Sender) -> Self:
-        """Takes `secrets` and `node_ascii`. Raises ValueError where a secret is empty."""
+        """Takes `secrets` and `node_ascii`. Raises ValueError if a secret is empty."""
         return cls(
             tuple(SignatureKey(secret.ref, wms_key(secret.value)) for secret in sender.secrets), sender.node_ascii
         )
 
     @staticmethod
     def key_of(secret: str) -> bytes:
-        """The secret's own bytes. Raises ValueError where it is empty."""
+        """The secret's own bytes. Raises ValueError if it is empty."""
         return wms_key(secret)
 
     def machine_of(self, kind: str) -> str:  # noqa: ARG002 - there are sessions only
-        """A session is a sequence of measurements."""
+        """Sessions are folded by the measurement machine."""
         return "measurement"
 
     def verify(self, headers: Headers, body: bytes, now: Instant | None) -> Verified | Refused:  # noqa: ARG002
-        """Verifies the content MAC; it covers no time, so there is no window."""
+        """Verifies the content MAC. It covers no time, so there is no time window."""
         return verify_wms(self.keys, headers, body, node_ascii=self.node_ascii)
 
     def signed_again(self, headers: Headers, body: bytes, now: Instant) -> Headers:  # noqa: ARG002 - there is nothing to sign
-        """As they are: no signature of this provider tells a time."""
+        """The headers unchanged: this provider's signatures have no time."""
         return headers
 
     def claim(self, headers: Headers) -> Claim | Refused:
-        """What the signature's headers claim."""
+        """The claim in the signature's header."""
         return wms_claim(headers)
 
     def read(self, body: bytes) -> Reading | Unreadable:
-        """Reads any of the 21 events, and unknown ones that are numbered and timed like them."""
+        """Reads any of the 21 event types, and unknown ones with a number and a time."""
         return _read_as_documented(body) or read_with(_read, body)
 
     def identity(self, headers: Headers, body: bytes, reading: Reading | Unreadable) -> bytes:  # noqa: ARG002
-        """Session, sequence and body: a reload uses a number again, for another body."""
+        """Session, sequence and body, since a reload reuses numbers for other bodies."""
         if isinstance(reading, Unreadable) or reading.sequence is None:
             return body_identity(body)
         session = reading.provider_id.encode()
@@ -120,7 +120,7 @@ class Wms:
 
 
 class _Documented(msgspec.Struct, omit_defaults=True, gc=False):
-    """A body with the documented fields in the documented order, each as it has to be, and none of them null."""
+    """A body with exactly the documented fields in the documented order, none of them null."""
 
     timestamp: int | float
     sessionId: Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]  # noqa: N815 - the provider's name
@@ -134,9 +134,9 @@ _documented = msgspec.json.Decoder(_Documented)
 
 
 def _read_as_documented(body: bytes) -> Reading | None:
-    """The reading of a body that is as documented, in three quarters of the time; None: look carefully.
+    """The fast reading of a body that is exactly as documented, in three quarters of the time; else None.
 
-    Where nothing is escaped, nothing has to be made safe for text columns.
+    Without escapes, nothing needs to be made safe for text columns.
     """
     sent = None if b"\\" in body else as_written(_documented, body)
     instant = None if sent is None else unix(sent.timestamp)
@@ -179,7 +179,7 @@ def _occurred_at(timestamp: object) -> Instant:
 
 
 def _payload(payload: object) -> Document:
-    """The payload's fields under our names, each only where it is of its type; the payload itself is kept as sent."""
+    """The payload's fields under our names, each only if it has the right type; the payload itself as sent."""
     if not payload:
         return {}
     data: Document = {"payload": payload}

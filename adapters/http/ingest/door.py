@@ -1,4 +1,4 @@
-"""The door: what a delivery is answered, decided in one order for every server in front of it."""
+"""The ingest door: verifies, reads and answers deliveries, with the same checks and order under every server."""
 
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
@@ -18,18 +18,19 @@ from core.headers import misnamed
 from core.instants import utc
 
 KEPT_BODY = 4_096
-"""Bytes of a rejected body that stay on record; all of one whose signature does not hold: its secret may be mended."""
+"""The stored bytes of a rejected body. One with an invalid signature is stored whole, since its secret may be
+corrected."""
 KEPT_HEADER = 1_024
 KEPT_HEADERS = 64
 WHOLE_HEADERS = 16_384
-"""Bytes of headers that are kept whole, with such a body."""
+"""The largest headers that are stored whole with such a body."""
 MISMATCH = "signature_mismatch"
-"""Why a rejection is looked into: a signature that is whole, and that no secret of its source made."""
+"""The reason for a diagnosis: a complete signature that no secret of its source made."""
 MOST_BYTES = 2**63 - 1
-"""No size that is told is higher on record: databases count in 64 bits."""
+"""The highest recorded size, since databases have 64-bit integers."""
 
 SPOOLED = Receipt("spooled", 0)
-"""In place of a receipt: the log could not commit it, it is kept in a file until it can."""
+"""The receipt of a delivery that is spooled in a file, because the log could not commit it."""
 
 _PREFIX = "/in/"
 _APPENDED = "webhook"
@@ -39,12 +40,12 @@ _REFUSED_TYPES = ("application/x-www-form-urlencoded", "multipart/")
 
 
 def is_ingest(path: str) -> bool:
-    """Whether a path is on the senders' side, who read a shape of their own; a query may follow it."""
+    """Whether a path, with or without a query, is an ingest path. Its answers have the senders' format."""
     return path.startswith(_PREFIX) or path.partition("?")[0] == _PREFIX[:-1]
 
 
 class Answer(NamedTuple):
-    """What goes back to the sender."""
+    """The response to the sender."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -52,10 +53,10 @@ class Answer(NamedTuple):
 
 
 class Door:
-    """Takes deliveries for the configured sources. Bodies over `max_body` bytes are refused.
+    """Accepts deliveries for the configured sources. Bodies over `max_body` bytes are refused.
 
-    `forwarded`: the sources whose own handlers answer, so that nobody else may. `relayed`: those whose deliveries go on
-    to handlers behind our answer. `websocket_hosts`: of some sources, where their webhooks may have an app connect to.
+    `forwarded` are sources whose handlers answer themselves. `relayed` are those whose deliveries are forwarded after
+    our answer. `websocket_hosts` limits the hosts in WebSocket URLs, by source.
     """
 
     def __init__(
@@ -81,9 +82,9 @@ class Door:
     def verify_with(
         self, sources: Mapping[str, Provider], changed: Mapping[str, Instant], paths: Mapping[str, str]
     ) -> None:
-        """From now on these verify, of the same sources. `changed`: when the secrets of a source changed last.
+        """Replaces the providers of the same sources. `changed` is when the secrets of each source last changed.
 
-        `paths`: what has to stand behind the name of a source in its path.
+        `paths` are the secrets that must follow a source's name in its path.
         """
         self._paths = paths
         self._strangers = {name: _keys_of_others(name, sources) for name in sources}
@@ -92,11 +93,11 @@ class Door:
 
     @property
     def counters(self) -> tuple[Counter, ...]:
-        """What this process counts of what it answers, for whoever registers it."""
+        """The metrics of this process, to be registered."""
         return (*self._outcomes.counters, self._astray.paths)
 
     def source_of(self, method: str, path: str) -> str | Answer:
-        """The source that an ingest path names, or the answer (404, 405) to a path or method that cannot be."""
+        """The source that an ingest path names, or the answer (404, 405) to an invalid path or method."""
         name = self._named(path)
         if name not in self._sources:
             self._astray.tell(path)
@@ -106,7 +107,7 @@ class Door:
         return name
 
     def _named(self, path: str) -> str:
-        """The source that a path names; nothing where its secret is wrong: who guesses learns of no source."""
+        """The source that a path names; empty if its secret is wrong, so that guessing reveals no source."""
         name = _first_of(path)
         secret = self._paths.get(name)
         if secret is None:
@@ -117,13 +118,13 @@ class Door:
         return name if is_right and _name_in(_PREFIX + rest) else ""
 
     def refuse_size(self, source: str, headers: Headers, size: int) -> Rejection:
-        """For a body over the limit, of which nothing is kept. `size`: as declared, or as far as it was read."""
+        """The rejection of a body over the limit, without the body. `size` is as declared, or as far as it was read."""
         return self._reject(source, headers, b"", size, 413, "too_large", f"more than {self.max_body} bytes")
 
     def receive(self, source: str, headers: Headers, body: bytes, target: str = "") -> Entry | Rejection:
-        """What a delivery is, before it is recorded. Every failure is a rejection; an authentic body is an entry.
+        """Verifies and reads a delivery. An authentic body becomes an entry, anything else a rejection.
 
-        `target`: path and query, as they came.
+        `target` is the path and query as sent.
         """
         refusal = _transport(headers, body)
         if refusal:
@@ -162,7 +163,7 @@ class Door:
             self._outcomes.recorded(item.source, outcome.verdict, _reading(item, outcome), outcome.position, fault)
 
     def answer(self, item: Entry | Rejection, outcome: Receipt | Exception) -> Answer:
-        """What a delivery is answered once its outcome is known."""
+        """The answer to a delivery with this outcome."""
         self.count(item, outcome)
         if not isinstance(outcome, Receipt):
             return unrecorded()
@@ -177,7 +178,7 @@ class Door:
         return hint if at is None else f"{hint}; the secrets of this source changed at {utc(at)}"
 
     def _diagnosis(self, source: str, headers: Headers, body: bytes, refused: Refused) -> str | None:
-        """Why nobody's signature it is, or what to compare where that cannot be found; None where it is none."""
+        """The reason why a signature is invalid, or what to compare if it cannot be found; None for other refusals."""
         provider = self._sources[source]
         claim = provider.claim(headers)
         if isinstance(claim, Refused):
@@ -198,7 +199,7 @@ class Door:
 
 
 def _keys_of_others(name: str, sources: Mapping[str, Provider]) -> list[SignatureKey]:
-    """Those of other sources of the same kind: others sign otherwise."""
+    """The keys of other sources of the same provider."""
     kind = type(sources[name])
     return [key for other, one in sources.items() if other != name and type(one) is kind for key in one.keys]
 
@@ -208,39 +209,38 @@ def _first_of(path: str) -> str:
 
 
 def _name_in(path: str) -> str:
-    """What stands for a source in an ingest path, or nothing where something else follows it.
+    """The source's segment in an ingest path; empty if anything else follows it.
 
-    MentraOS appends `/webhook` to a `publicUrl` as it was typed: a slash at its end, or the appended part itself, is a
-    slip that changes nothing of what is meant.
+    MentraOS appends `/webhook` to a `publicUrl` as typed. A trailing slash or a second `/webhook` is a harmless slip.
     """
     name, *rest = [part for part in path[len(_PREFIX) :].split("/") if part] or [""]
     return name if all(part == _APPENDED for part in rest) else ""
 
 
 def appended(target: str) -> str:
-    """What MentraOS appends to a URL, however often; nothing where it was not."""
+    """What MentraOS appended to a URL, however often; empty if nothing."""
     _, _, rest = target.partition("?")[0].strip("/").removeprefix("in").strip("/").partition("/")
     return f"/{_APPENDED}" if rest.strip("/") else ""
 
 
 def handed_target(target: str) -> str:
-    """What follows a handler's URL of a delivery's path and query."""
+    """The part of a delivery's path and query that is appended to a handler's URL."""
     _, asked, query = target.partition("?")
     return appended(target) + asked + query
 
 
 def _reading(entry: Entry, receipt: Receipt) -> str:
-    """One of READINGS: how the body is recorded."""
+    """The recorded reading, one of READINGS."""
     return "undecodable" if receipt.raw else word_of(entry.reading)
 
 
 def unrecorded() -> Answer:
-    """To a delivery that could not be recorded, whatever the reason: it is worth sending again."""
+    """The answer to a delivery that could not be recorded: the sender should retry."""
     return failure(503, "the log cannot commit now: send again", [("retry-after", "2")])
 
 
 def failure(status: int, message: str, headers: list[tuple[str, str]] | None = None) -> Answer:
-    """An error as the providers' documents word it: `{"status": "error", "message": …}`."""
+    """An error in the providers' format: `{"status": "error", "message": …}`."""
     body = msgspec.json.encode({"status": "error", "message": message})
     return Answer(status, [_JSON, *(headers or [])], body)
 
@@ -254,13 +254,13 @@ _MESSAGES = {
     "websocket_host": "it would have the app connect to a host that is not allowed",
     "undecodable": "the body cannot be read as one of this provider's webhooks",
 }
-"""What a rejection tells its sender; whatever is not here tells no more than `signature`."""
+"""The messages to senders by reason. Others get the message of `signature`."""
 
 
 def _transport(headers: Headers, body: bytes) -> tuple[int, str, str] | None:
-    """Status, reason and hint where the request itself is wrong: 415 before a 400.
+    """Status, reason and hint of a faulty request: 415 before 400.
 
-    A name that is none, which no server should have let through, could not be recorded however often it is sent.
+    An invalid header name, which servers should refuse, could never be recorded.
     """
     for name, value in headers:
         if name == "content-encoding" and value.strip().lower() not in ("", "identity"):
