@@ -22,7 +22,7 @@ EVERY = 100
 """The smallest number of events between two prefixes."""
 
 LONG = 250
-"""A stream with more events than this has prefixes. A shorter one is always folded as a whole."""
+"""A stream with more events than this is told in parts. A shorter one is always told as a whole."""
 
 NEAR = 64
 """The number of prefixes at each end of a stream that are `EVERY` events apart. Further in, the gap doubles with the
@@ -51,7 +51,7 @@ def is_due(state: State) -> bool:
     """Whether an append should store this state as a prefix. An outcome whose event is missing may still change its
     place.
     """
-    return state.events % EVERY == 0 and state.events > LONG and not state.waiting
+    return state.events % EVERY == 0 and not state.waiting
 
 
 def is_over_by(kind: Kind, state: State, as_of: Instant) -> bool:

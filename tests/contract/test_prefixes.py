@@ -12,12 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.event import listen
 
 from adapters.http.presenters import compare, timelines, why
-from adapters.sql import LongStreams, Projected, TemporalReads, WantedStreams
+from adapters.sql import LongStreams, Projected, WantedStreams
 from adapters.sql.erasure.erase import Eraser
 from adapters.sql.erasure.retract import Retractor
 from adapters.sql.projections import dirty_streams
 from adapters.sql.projections.invalidation import Invalidator
-from adapters.sql.reads import parts, reads_parts
+from adapters.sql.reads import part_reader, parts
+from adapters.sql.reads.past_rows import PastRows
 from adapters.sql.replay.replay import Replay
 from core import prefixes
 from core import why as core_why
@@ -98,7 +99,7 @@ def pages(house: House, path: str, **asked: Any) -> list[Any]:
 def told_as_a_whole() -> Iterator[None]:
     """A block in which no part of a stream is short enough: all of it is folded."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reads_parts, "MOST", -1)
+        patch.setattr(part_reader, "MOST", -1)
         yield
 
 
@@ -247,14 +248,14 @@ def test_the_past_of_what_came_in_order_is_folded_from_the_prefix_before_it(
         {"as_of": at(16)},
         {"known_at_position": 19, "as_of": at(10)},
     ]
-    monkeypatch.setattr(TemporalReads, "_fold", None)
+    monkeypatch.setattr(PastRows, "_fold", None)
 
     told = [house.get(thing, **asked) for asked in clocks]
     listed = [house.get(f"/v1/{kind}", **asked)["data"] for asked in clocks]
 
     assert [one["events"] for one in told] == [19, 17, 11]
     monkeypatch.undo()
-    monkeypatch.setattr(reads_parts, "MOST", -1)
+    monkeypatch.setattr(part_reader, "MOST", -1)
     assert told == [house.get(thing, **asked) for asked in clocks]
     assert listed == [house.get(f"/v1/{kind}", **asked)["data"] for asked in clocks]
 
@@ -409,7 +410,7 @@ def test_a_long_part_is_looked_up_a_chunk_at_a_time(house: House, monkeypatch: p
 
 def test_a_part_that_is_too_long_is_told_as_a_whole(house: House, monkeypatch: pytest.MonkeyPatch):
     visits(house)
-    monkeypatch.setattr(reads_parts, "MOST", 8)
+    monkeypatch.setattr(part_reader, "MOST", 8)
 
     row = row_of(house)
 

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import false
 
 from adapters.sql import Reads
-from adapters.sql.reads import as_of
+from adapters.sql.reads import candidates
+from adapters.sql.reads.past_rows import PastRows
 from tests.support.house import NOON, SECOND, pushed, wms
 from tests.support.travel import Place
 
@@ -38,7 +39,7 @@ def is_told_as_folded(here: Place, monkeypatch: pytest.MonkeyPatch, *times: int 
     told = in_the_past(here, *times)
     with monkeypatch.context() as patch:
         patch.setattr(Reads, "settled", lambda *_: {})
-        patch.setattr(as_of, "unwanted", lambda *_: false())
+        patch.setattr(candidates, "unwanted", lambda *_: false())
         return told == in_the_past(here, *times)
 
 
@@ -80,7 +81,7 @@ def test_what_nothing_was_learnt_of_since_is_not_folded_again(here: Place, monke
     here.busy()
     position, then = here.api.reads.head(), f"2023-11-14T22:{14 + NOON % SECOND}:00Z"
     here.send("clinic", wms("s-9", 0))
-    monkeypatch.setattr(here.api.as_of, "_fold", None)
+    monkeypatch.setattr(PastRows, "_fold", None)
 
     scans = here.get("/v1/sessions", source="clinic", known_at_position=position, as_of=then)["data"]
 
@@ -88,8 +89,8 @@ def test_what_nothing_was_learnt_of_since_is_not_folded_again(here: Place, monke
 
 
 def test_a_page_folds_so_many_that_have_changed_and_no_more(here: Place, monkeypatch):
-    monkeypatch.setattr("adapters.sql.reads.as_of.FOLDED", 2)
-    monkeypatch.setattr("adapters.sql.reads.as_of._CHUNK", 2)
+    monkeypatch.setattr("adapters.sql.reads.candidates.FOLDED", 2)
+    monkeypatch.setattr("adapters.sql.reads.candidates._CHUNK", 2)
     for number in range(5):
         here.send("clinic", wms(f"s-{number}", 0))
     for number in range(5):

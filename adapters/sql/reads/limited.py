@@ -45,6 +45,9 @@ class LimitedReads(Reads):
     def sources(self) -> list[str]:
         return self._some(super().sources())
 
+    def retracted_sources(self) -> list[str]:
+        return self._some(super().retracted_sources())
+
     def streams(self, wanted: WantedStreams) -> list[Projected]:
         return super().streams(self._within(wanted))
 

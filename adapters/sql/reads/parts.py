@@ -2,27 +2,22 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Executable
 
-from adapters.sql.database.snapshot import hold_still
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code
 from adapters.sql.reads import reads_as_of
 from adapters.sql.reads.historical import Arrival, arrival_of
+from adapters.sql.reads.part_reader import ALL, PartReader, StoredPart, StoredPrefix
 from adapters.sql.reads.past_parts import PastPartReader
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_as_of import Repeat
-from adapters.sql.reads.reads_parts import (
-    ALL,
-    PartReader,
-    StoredPart,
-    StoredPrefix,
-    measurements_begun,
-    measurements_called,
-)
+from adapters.sql.reads.reads_parts import measurements_begun, measurements_between, measurements_called
 from adapters.sql.reads.reads_streams import Measured, Projected
+from adapters.sql.reads.shared import once
 from core import fold, prefixes
 from core.clocks import Clocks, covers
 from core.prefixes import NUMBERED
@@ -104,16 +99,15 @@ class StreamParts:
             return None
         part, arrivals = found
         if row.machine == NUMBERED:
-            part.names = self._names(connection, row, part, past=clocks is not None)
-        at = [one.position for one in part.events]
+            part.names = self._names(connection, row, part, stored.upto, past=clocks is not None)
+        at = [one.position for one in part.events if one.position in stored.doubled]
         told = _found(connection, lambda some: reads_as_of.repeats(row.source, some, clocks or _NOW), at)
         return StreamPart(part, arrivals, [Repeat(*one) for one in told], stored.until is None)
 
     @contextmanager
     def held_still(self) -> Iterator[Connection]:
         """A connection that sees one state."""
-        with self._reads.connected() as connection:
-            hold_still(connection)
+        with self._reads.together(), self._reads.connected() as connection:
             yield connection
 
     def following(
@@ -121,7 +115,7 @@ class StreamParts:
     ) -> tuple[Following, list[Arrival]] | None:
         """The part without names, and its events as they arrived; None where one of them is in no fold."""
         machine, read = fold.MACHINES[row.machine], self._code.sources[row.source].read
-        arrivals = [arrival_of(read, *one) for one in stored.rows]
+        arrivals = [once(("arrival", row.source, *one), partial(arrival_of, read, *one)) for one in stored.rows]
         if not all(one.foldable for one in arrivals):
             return None
         if clocks is not None:
@@ -148,11 +142,16 @@ class StreamParts:
         begun = ((name, at) for at, name in found if at <= first.position or at in held)
         return frozenset(name for name, at in begun if at not in here)
 
-    def _names(self, connection: Connection, row: Row, part: Following, *, past: bool) -> dict[int, str | None]:
+    def _names(
+        self, connection: Connection, row: Row, part: Following, upto: int, *, past: bool
+    ) -> dict[int, str | None]:
         """What the measurements of a part are called, now or then: one that has left a state gets no other name."""
-        here = {record.position for record in part.state.records()}
-        begins = sorted({*here, *(event.position for event in part.events)})
-        names = dict(_found(connection, lambda some: measurements_begun(row, some), begins))
+        here = [event.position for event in part.events if event.position <= upto]
+        apart = [event.position for event in part.events if event.position > upto]
+        apart += [record.position for record in part.state.records()]
+        names = dict(_found(connection, lambda some: measurements_begun(row, some), apart))
+        if here:
+            names |= dict(connection.execute(measurements_between(row, here[0], here[-1])).all())
         if past:
             then = fold.decode(fold.MACHINES[row.machine], row.snapshot)
             names |= {record.position: record.measurement_id for record in then.records()}

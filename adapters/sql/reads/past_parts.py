@@ -2,13 +2,12 @@
 
 from collections.abc import Collection
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, null, select
+from sqlalchemy import Connection
 
-from adapters.sql.database.tables import events, prefixes, projections
-from adapters.sql.reads.reads_as_of import Named
-from adapters.sql.reads.reads_parts import ALL, PartReader, StoredPrefix, others_in, prefixes_of
+from adapters.sql.reads import reads_parts
+from adapters.sql.reads.part_reader import ALL, PartReader, StoredPrefix, others_in
 from adapters.sql.reads.reads_streams import Measured, Projected
 from core import fold
 from core.clocks import Clocks
@@ -37,7 +36,7 @@ class PastPartReader(PartReader):
         super().__init__(connection, row)
         self._clocks = clocks
         self._machine = fold.MACHINES[row.machine]
-        self._state: Any = None
+        self._snapshot = b""
         self.conflicts = ""
 
     def newest(self, most: int, before: int = ALL) -> list[tuple[int, int]]:
@@ -45,14 +44,9 @@ class PastPartReader(PartReader):
         found = [(one.position, one.run) for one in self._known if one.position < before]
         return found[: -most - 1 : -1]
 
-    def _is_current(self) -> bool:
-        """Whether the stream is folded. `conflicts` and `_state` are those of the present then."""
-        row, its = self._row, projections.c
-        own = (its.source == row.source, its.stream == row.stream, its.fingerprint == row.fingerprint)
-        found = self._connection.execute(select(its.conflicts, its.snapshot).where(*own)).first()
-        if found is None:
-            return False
-        self.conflicts, self._state = found[0], fold.decode(self._machine, bytes(found[1]))
+    def _is_current(self, position: int, conflicts: str, snapshot: bytes) -> bool:  # noqa: ARG002 - it may have moved on
+        """`conflicts` and `_snapshot` are those of the present."""
+        self.conflicts, self._snapshot = conflicts, bytes(snapshot)
         return True
 
     def _last_before(self, position: int) -> StoredPrefix | None:
@@ -64,26 +58,21 @@ class PastPartReader(PartReader):
         return found if found is not None and self._is_over(found) else None
 
     def _at(self, one: _Ahead) -> StoredPrefix:
-        found = self._prefix(prefixes_of(self._row).where(prefixes.c.position == one.position))
+        found = self._prefix(reads_parts.FIRST_FROM, one.position)
         if found is None:
             raise LookupError("a transaction sees one state")
         return found
 
     def _is_over(self, one: StoredPrefix) -> bool:
-        state, as_of = fold.decode(self._machine, one.snapshot), self._clocks.as_of
-        return as_of is None or is_over_by(self._machine, state, as_of)
+        as_of = self._clocks.as_of
+        return as_of is None or is_over_by(self._machine, fold.decode(self._machine, one.snapshot), as_of)
 
     @cached_property
     def _all(self) -> list[_Ahead]:
         """Those up to the question's position."""
-        its, at = prefixes.c, null() if self._clocks.as_of is None else events.c.occurred_at
-        query = prefixes_of(self._row).with_only_columns(its.position, its.last, its.others, its.run, at)
-        if self._clocks.as_of is not None:
-            query = query.join_from(
-                prefixes, events, and_(events.c.source == its.source, events.c.position == its.last)
-            )
-        found = self._connection.execute(query.where(its.position <= self._clocks.position).order_by(its.position))
-        return [_Ahead(at, last, others_in(held), run, told) for at, last, held, run, told in found]
+        asked = reads_parts.AHEAD if self._clocks.as_of is None else reads_parts.AHEAD_IN_TIME
+        found = self._asked(asked, *self._own, self._clocks.position)
+        return [_Ahead(position, last, others_in(held), run, at) for position, last, held, run, at in found]
 
     @cached_property
     def _known(self) -> list[_Ahead]:
@@ -93,19 +82,16 @@ class PastPartReader(PartReader):
             return [one for one in self._all if all(other <= position for other in one.others)]
         return [one for one in self._all if not one.others and one.at is not None and one.at <= as_of]
 
-    def _rows(self, named: Named, above: int, held: Collection[int], end: StoredPrefix | None) -> list[Any]:
+    def _bounds(self, end: StoredPrefix | None) -> tuple[int, Collection[int]]:
         if end is not None:
-            return super()._rows(named, above, held, end)
+            return super()._bounds(end)
         position, past = self._clocks.position, self._first_past()
-        if past is None:
-            return self._rows_up_to(named, above, len(held), position, None)
-        others = [other for other in past.others if other <= position]
-        return self._rows_up_to(named, above, len(held), past.position, others)
+        return (position, ()) if past is None else (past.position, [one for one in past.others if one <= position])
 
     def _first_past(self) -> _Ahead | None:
         """The prefix behind which nothing had happened yet; None where none is known."""
         as_of = self._clocks.as_of
-        if as_of is None or not lies_in_time(self._machine, self._state):
+        if as_of is None or not lies_in_time(self._machine, fold.decode(self._machine, self._snapshot)):
             return None
         past = (one for one in self._all if one.at is not None and is_past(self._machine, as_of, one.at))
         return next(past, None)

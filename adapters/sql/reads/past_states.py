@@ -1,6 +1,7 @@
 """What long streams were, folded from the prefix before: of no more events than lie between it and the past."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -8,12 +9,14 @@ from sqlalchemy import Connection
 from adapters.sql.database.tables import measurements
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code, record_in
+from adapters.sql.reads.part_reader import ALL, StoredPrefix
 from adapters.sql.reads.parts import Row, StreamPart, StreamParts
 from adapters.sql.reads.past_parts import PastPartReader
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_as_of import Named
-from adapters.sql.reads.reads_parts import ALL, StoredPrefix, conflicts_of, long_streams, measurements_before
+from adapters.sql.reads.reads_parts import conflicts_of, long_streams, measurements_before
 from adapters.sql.reads.reads_streams import Projected
+from adapters.sql.reads.shared import once
 from core import fold
 from core.clocks import Clocks
 from core.machines.state import NEWEST
@@ -64,7 +67,7 @@ class PastStates:
             return {}
         with self._reads.connected() as connection:
             rows = [Projected._make(row) for row in connection.execute(long_streams(whole, versions))]
-        found = {row.stream: self._find(row, clocks) for row in rows}
+        found = {row.stream: once(("state", row, clocks), partial(self._find, row, clocks)) for row in rows}
         return {stream: state for stream, state in found.items() if state is not None}
 
     def _find(self, row: Projected, clocks: Clocks) -> PastState | None:

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, Executable, text
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.joins import HEAD
 from adapters.sql.database.revisions import revision
-from adapters.sql.database.transactions import Transactions
-from adapters.sql.dialects.dialect import Lookup
+from adapters.sql.database.snapshot import hold_still
+from adapters.sql.dialects.dialect import Lookup, dialect_of
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code, runs_in
 from adapters.sql.reads import (
@@ -62,7 +62,7 @@ class Reads:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._transactions = Transactions(engine)
+        self._dialect = dialect_of(engine)
         self._held: ContextVar[Connection | None] = ContextVar("held", default=None)
 
     def head(self) -> int:
@@ -96,6 +96,10 @@ class Reads:
     def sources(self) -> list[str]:
         """Every source that has a stream, also one that the configuration no longer names."""
         return [name for (name,) in self._rows(reads_streams.SOURCES)]
+
+    def retracted_sources(self) -> list[str]:
+        """Those of which anything was ever taken back."""
+        return [name for (name,) in self._rows(reads_streams.RETRACTED_SOURCES)]
 
     def streams(self, wanted: WantedStreams) -> list[Projected]:
         """Projections, the newest stream first."""
@@ -227,27 +231,33 @@ class Reads:
 
     def repeats(self, some: Sequence[Named], clocks: Clocks) -> dict[str, list[Repeat]]:
         """How often the keys of streams' events had come again, by our ids; of those that had begun."""
-        at = sorted(self._looked_up(reads_as_of.PLACES, some))
         had = clocks.as_of if clocks.as_of is not None else _EVER
-        places = {place: stream for place, stream, happened in at if place <= clocks.position and happened <= had}
-        found = {stream: Counter[tuple[int, str]]() for stream in places.values()}
+        source_of = {named.stream: named.source for named in some}
         with self.together():
-            for source in {named.source for named in some}:
-                own = {named.stream for named in some if named.source == source}
-                its = [position for position, stream in places.items() if stream in own]
-                for start in range(0, len(its), _MANY):
-                    asked = reads_as_of.repeats(source, its[start : start + _MANY], clocks)
-                    for position, verdict, times in self._rows(asked):
-                        found[places[position]][position, verdict] += times
-        return {stream: [Repeat(*key, times) for key, times in one.items()] for stream, one in found.items()}
+            came = sorted(self._looked_up(reads_as_of.PLACES, some))
+            came = [one for one in came if one[0] <= clocks.position and one[2] <= had]
+            stream_at = {position: stream for position, stream, *_ in came}
+            found: dict[str, list[Repeat]] = {stream: [] for stream in stream_at.values()}
+            for source in sorted(set(source_of.values())):
+                again = [position for position, stream, _, again in came if again and source_of[stream] == source]
+                for repeat in self._repeats_at(source, again, clocks):
+                    found[stream_at[repeat.position]].append(repeat)
+        return found
+
+    def _repeats_at(self, source: str, at: Sequence[int], clocks: Clocks) -> list[Repeat]:
+        times = Counter[tuple[int, str]]()
+        for start in range(0, len(at), _MANY):
+            for position, verdict, number in self._rows(reads_as_of.repeats(source, at[start : start + _MANY], clocks)):
+                times[position, verdict] += number
+        return [Repeat(*key, number) for key, number in times.items()]
 
     def _looked_up(self, find: Lookup, some: Sequence[Named]) -> list[Any]:
         """What is found of streams: each by its own part of an index, which SQLite would not choose for several."""
         if not some:
             return []
-        with our_errors(), self._transactions.reading() as cursor:
+        with self.connected() as connection:
             keys = [(named.source, named.opened, named.stream) for named in some]
-            return list(self._transactions.dialect.lookup(cursor, find, keys))
+            return list(self._dialect.lookup(connection.connection.cursor(), find, keys))
 
     def opened_at(self, kind: str, clocks: Clocks, before: int | None, number: int) -> int | None:
         """The `opened` of the stream of a kind that is so many behind the newest; None where there are fewer."""
@@ -326,8 +336,12 @@ class Reads:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """A block whose questions share a connection: many short ones would mostly wait for one."""
+        """A block whose questions share a connection, and so see one state: short ones would mostly wait for theirs."""
+        if self._held.get() is not None:
+            yield
+            return
         with self.connected() as connection:
+            hold_still(connection)
             token = self._held.set(connection)
             try:
                 yield

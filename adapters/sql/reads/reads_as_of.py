@@ -76,13 +76,19 @@ _PAYLOAD = and_(payloads.c.source == events.c.source, payloads.c.position == eve
 _BASE = and_(erased.c.source == streams.c.source, erased.c.stream == streams.c.stream)
 _RETRACTED = and_(retractions.c.source == events.c.source, retractions.c.position == events.c.position)
 
+CAME_AGAIN = " OR ".join(
+    f"(SELECT 1 FROM {table} d WHERE d.source = t.source AND d.position = t.position LIMIT 1) IS NOT NULL"
+    for table in ("deliveries", "duplicates", "conflicts")
+)
+"""Whether there is a repeat of an event `t`. Few have one: `repeats` is asked of these alone."""
+
 PLACES = Lookup(
-    "t.position, t.stream, coalesce(t.occurred_at, t.received_at)",
+    f"t.position, t.stream, coalesce(t.occurred_at, t.received_at), {CAME_AGAIN}",
     events,
     ("source", "opened", "stream"),
     index="ix_events_source_opened_position",
 )
-"""Of streams by (source, opened, our id): the position of each event, our id, and when it happened."""
+"""Of streams by (source, opened, our id): the position of each event, our id, when it happened, `CAME_AGAIN`."""
 
 HISTORY = Lookup(
     "t.stream, t.position, t.key, t.type, t.received_at, t.verified_by, p.body, "

@@ -1,170 +1,74 @@
-"""Statements on a part of a long stream: events between two of its prefixes, as they are now or as they were."""
+"""Statements on parts of long streams, as they are now or as they were.
 
-from collections.abc import Collection, Iterator, Sequence
-from itertools import islice, takewhile
-from typing import Any, NamedTuple
+Those of every part are SQL: what SQLAlchemy makes of a short one costs more than what it asks for.
+"""
 
-import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from collections.abc import Sequence
+from typing import Any
 
-from adapters.sql.database.tables import (
-    erased,
-    events,
-    measurements,
-    prefixes,
-    projections,
-    retractions,
-    streams,
-    unfolded,
-)
+from sqlalchemy import Select, func, select
+
+from adapters.sql.database.tables import events, measurements, prefixes, projections
+from adapters.sql.dialects.dialect import Lookup
 from adapters.sql.reads import reads_as_of
-from adapters.sql.reads.reads_as_of import Named, stored_events, there_is
+from adapters.sql.reads.reads_as_of import Named, there_is
 from adapters.sql.reads.reads_streams import STREAM_ROWS, Measured, Projected
-from core import fold
 from core.clocks import Clocks
 
-MOST = 20_000
-"""Events of a part at most: of a longer one the whole stream is told."""
+BY_STREAM = "ix_events_source_opened_position"
+"""The index of `{by_stream}`."""
 
-_PIECE = 128
-ALL = 1 << 62
-"""Behind every position."""
-_stream_of = (
-    select(events.c.stream)
-    .where(events.c.source == retractions.c.source, events.c.position == retractions.c.position)
-    .scalar_subquery()
+_WAITS = "SELECT 1 FROM unfolded u WHERE u.source = s.source AND u.stream = s.stream AND u.version = p.fingerprint"
+_GONE = "SELECT 1 FROM erased e WHERE e.source = s.source AND e.stream = s.stream"
+_BACK = (
+    "SELECT 1 FROM retractions r WHERE r.source = s.source AND r.position >= s.opened AND s.stream = "
+    "(SELECT e.stream FROM events e WHERE e.source = r.source AND e.position = r.position)"
 )
-"""Of a retracted event. Of a join, SQLite would make a walk through all events of the source."""
+"""Of a join, SQLite would make a walk through all events of the source."""
 
-_others = msgspec.msgpack.Decoder(list[int])
+STREAM = (
+    "SELECT s.kind, s.provider_id, s.opened, p.position, p.conflicts, p.snapshot, "
+    f"EXISTS ({_WAITS}), EXISTS ({_GONE}), EXISTS ({_BACK}) "
+    "FROM streams s JOIN projections p ON p.source = s.source AND p.stream = s.stream "
+    "WHERE s.source = ? AND s.stream = ? AND p.fingerprint = ?"
+)
+"""A stream and its projection; whether it waits to be folded, and whether any of it was erased or retracted."""
 
+_OWN = "FROM prefixes WHERE source = ? AND stream = ? AND fingerprint = ?"
+NEWEST = f"SELECT position, run {_OWN} AND position < ? ORDER BY position DESC LIMIT ?"
+LAST_BEFORE = f"SELECT position, last, others, snapshot {_OWN} AND position < ? ORDER BY position DESC LIMIT 1"
+FIRST_FROM = f"SELECT position, last, others, snapshot {_OWN} AND position >= ? ORDER BY position LIMIT 1"
 
-def others_in(stored: bytes) -> list[int]:
-    """The positions in a row's column `others`."""
-    return _others.decode(bytes(stored))
+AHEAD = f"SELECT position, last, others, run, NULL {_OWN} AND position <= ? ORDER BY position"
+AHEAD_IN_TIME = (
+    "SELECT p.position, p.last, p.others, p.run, e.occurred_at FROM prefixes p "
+    "JOIN events e ON e.source = p.source AND e.position = p.last "
+    "WHERE p.source = ? AND p.stream = ? AND p.fingerprint = ? AND p.position <= ? ORDER BY p.position"
+)
+"""Prefixes without their states, and when their last events happened."""
 
+FOLLOWING = (
+    "SELECT position FROM events{by_stream} WHERE source = ? AND opened = ? AND position > ? "
+    "ORDER BY position LIMIT 1 OFFSET ?"
+)
+"""Where a part of about so many events ends. What else was first named by the same event may be counted: said once more
+which stream is meant, PostgreSQL takes the rest to be few, and sorts all of a long stream for its beginning.
+"""
 
-class StoredPrefix(NamedTuple):
-    """A row of `prefixes`."""
-
-    position: int
-    last: int
-    others: bytes
-    snapshot: bytes
-
-    def held(self) -> frozenset[int]:
-        """What it holds beside the events up to its position."""
-        return frozenset(others_in(self.others))
-
-
-class StoredPart(NamedTuple):
-    """What a part is made of: the prefixes on both sides (None: the stream's beginning, its end), and stored events.
-
-    `rows` are those of `reads_as_of.history`, by position; `before` is the row of the last event of the prefix.
-    """
-
-    named: Named
-    first: StoredPrefix | None
-    until: StoredPrefix | None
-    rows: list[Any]
-    before: Any | None
-
-
-class PartReader:
-    """Reads parts of one stream as it is, over a connection that is held still."""
-
-    def __init__(self, connection: Connection, row: Projected | Measured) -> None:
-        self._connection = connection
-        self._row = row
-
-    def newest(self, most: int, before: int = ALL) -> list[tuple[int, int]]:
-        """(position, run) of so many prefixes, those that end last before that position."""
-        its = prefixes.c
-        query = prefixes_of(self._row).with_only_columns(its.position, its.run).where(its.position < before)
-        found = self._connection.execute(query.order_by(its.position.desc()).limit(most))
-        return [(position, run) for position, run in found]
-
-    def read(self, before: int, until: int | None, most: int) -> StoredPart | None:
-        """From the longest prefix that ends before a position up to one behind the event `until`, or so many events on.
-
-        None where the stream has to be told as a whole: it waits to be folded, not all of it is in the fold, it has
-        moved on since its row was read, or the part is too long.
-        """
-        named = self._named()
-        if named is None or not self._is_current() or not self._is_whole(named):
-            return None
-        start = self._last_before(before)
-        above = start.position if start is not None else 0
-        if until is None:
-            until = self._connection.scalar(_positions(named, above).limit(1).offset(most))
-        end = None if until is None else self._first_from(until)
-        held = frozenset[int]() if start is None else start.held()
-        rows = [row for row in self._rows(named, above, held, end) if row[0] not in held]
-        if len(rows) > MOST:
-            return None
-        return StoredPart(named, start, end, rows, None if start is None else self._event(named, start.last))
-
-    def _named(self) -> Named | None:
-        row = self._row
-        query = select(streams.c.source, streams.c.stream, streams.c.kind, streams.c.provider_id, streams.c.opened)
-        found = self._connection.execute(query.where(streams.c.source == row.source, streams.c.stream == row.stream))
-        return next((Named._make([*one, None, None, None, None]) for one in found), None)
-
-    def _is_current(self) -> bool:
-        """Whether the stream is where it was when its row was read: its prefixes are of the same events then."""
-        row, its = self._row, projections.c
-        own = (its.source == row.source, its.stream == row.stream, its.fingerprint == row.fingerprint)
-        position = self._connection.scalar(select(its.position).where(*own))
-        return bool(position == fold.decode(fold.MACHINES[row.machine], row.snapshot).position)
-
-    def _is_whole(self, named: Named) -> bool:
-        """Whether the prefixes hold, and every event of the stream is folded."""
-        here = unfolded.c.source == named.source, unfolded.c.stream == named.stream
-        waits = select(unfolded.c.token).where(*here, unfolded.c.version == self._row.fingerprint)
-        gone = select(erased.c.position).where(erased.c.source == named.source, erased.c.stream == named.stream)
-        back = select(retractions.c.position).where(
-            retractions.c.source == named.source, retractions.c.position >= named.opened, _stream_of == named.stream
-        )
-        return not self._connection.scalar(select(or_(waits.exists(), gone.exists(), back.exists())))
-
-    def _last_before(self, position: int) -> StoredPrefix | None:
-        its = prefixes.c.position
-        return self._prefix(prefixes_of(self._row).where(its < position).order_by(its.desc()).limit(1))
-
-    def _first_from(self, position: int) -> StoredPrefix | None:
-        its = prefixes.c.position
-        return self._prefix(prefixes_of(self._row).where(its >= position).order_by(its).limit(1))
-
-    def _prefix(self, query: Select[Any]) -> StoredPrefix | None:
-        found = self._connection.execute(query).first()
-        if found is None:
-            return None
-        position, last, others, snapshot = found
-        return StoredPrefix(position, last, bytes(others), bytes(snapshot))
-
-    def _rows(self, named: Named, above: int, held: Collection[int], end: StoredPrefix | None) -> list[Any]:
-        return self._rows_up_to(named, above, len(held), ALL if end is None else end.position, end and end.held())
-
-    def _rows_up_to(self, named: Named, above: int, held: int, last: int, others: Collection[int] | None) -> list[Any]:
-        """From above a position up to another one, and those at `others`; but if they are too many, not all."""
-        behind = takewhile(lambda row: row[0] <= last, self._rows_behind(named, above))
-        rows = list(islice(behind, MOST + held + 1))
-        if others:
-            more = stored_events().where(events.c.source == named.source, events.c.position.in_(sorted(others)))
-            rows += self._connection.execute(more)
-        return rows
-
-    def _rows_behind(self, named: Named, above: int) -> Iterator[Any]:
-        """With both bounds in a statement SQLite would read all events of the source between them."""
-        rows = [(above,)]
-        while rows:
-            its = stored_events().where(*_in_stream(named), events.c.position > rows[-1][0])
-            rows = list(self._connection.execute(its.limit(_PIECE)))
-            yield from rows
-
-    def _event(self, named: Named, position: int) -> Any:
-        its = stored_events().where(events.c.source == named.source, events.c.position == position)
-        return self._connection.execute(its).one()
+_TOLD = (
+    "t.position, t.key, t.type, t.received_at, t.verified_by, p.body, t.recorded_at, r.retraction, t.sequence, "
+    f"t.occurred_at, {reads_as_of.CAME_AGAIN}"
+)
+_BESIDE = (
+    " LEFT JOIN payloads p ON p.source = t.source AND p.position = t.position"
+    " LEFT JOIN retractions r ON r.source = t.source AND r.position = t.position"
+)
+PART = (
+    f"SELECT {_TOLD} FROM events t{{by_stream}}{_BESIDE} WHERE t.source = ? AND t.opened = ? AND t.stream = ? "
+    "AND t.position > ? AND t.position <= ? ORDER BY t.position LIMIT ?"
+)
+EVENTS_AT = Lookup(_TOLD, events, ("source", "position"), _BESIDE)
+"""What `arrival_of` takes, and whether the event came again."""
 
 
 def long_streams(some: Sequence[Named], versions: Sequence[str]) -> Select[Any]:
@@ -201,21 +105,15 @@ def measurements_before(row: Projected, opened: int, most: int) -> Select[Any]:
 
 def measurements_begun(row: Projected | Measured, positions: Sequence[int]) -> Select[Any]:
     """The same of those that began with these events."""
+    return _begun(row).where(measurements.c.opened.in_(positions))
+
+
+def measurements_between(row: Projected | Measured, first: int, last: int) -> Select[Any]:
+    """The same of those that began with any event from one to another."""
+    return _begun(row).where(measurements.c.opened.between(first, last))
+
+
+def _begun(row: Projected | Measured) -> Select[Any]:
     its = measurements.c
-    own = (its.stream == row.stream, its.opened.in_(positions), its.fingerprint == row.fingerprint)
-    return select(its.opened, its.measurement_id).where(*own, its.source == row.source)
-
-
-def prefixes_of(row: Projected | Measured) -> Select[Any]:
-    """Columns of StoredPrefix: all of a stream."""
-    its = prefixes.c
     own = (its.source == row.source, its.stream == row.stream, its.fingerprint == row.fingerprint)
-    return select(its.position, its.last, its.others, its.snapshot).where(*own)
-
-
-def _positions(named: Named, above: int) -> Select[Any]:
-    return select(events.c.position).where(*_in_stream(named), events.c.position > above).order_by(events.c.position)
-
-
-def _in_stream(named: Named) -> tuple[ColumnElement[bool], ...]:
-    return events.c.source == named.source, events.c.opened == named.opened, events.c.stream == named.stream
+    return select(its.opened, its.measurement_id).where(*own)

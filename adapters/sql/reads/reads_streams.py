@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, select
+from sqlalchemy import ColumnElement, Select, Table, and_, false, func, select
 
-from adapters.sql.database.tables import erased, measurements, projections, streams
+from adapters.sql.database.tables import erased, measurements, projections, retractions, streams
 from adapters.sql.reads.filters import IN_ORDER, MEASUREMENT_FILTERS, STREAM_FILTERS, Due, Filters, conditions
 from adapters.sql.reads.union_pages import union_of_pages
 
@@ -212,12 +212,14 @@ def _follows(opened: int, measurement: str) -> ColumnElement[bool]:
     return and_(measurements.c.opened <= opened, older | same)
 
 
-def _distinct_sources() -> Select[Any]:
+def _sources_of(table: Table) -> Select[Any]:
     """Jumps from name to name along the primary key: DISTINCT would read every row."""
-    first = select(func.min(streams.c.source).label("source")).cte("names", recursive=True)
-    following = select(func.min(streams.c.source)).where(streams.c.source > first.c.source).scalar_subquery()
+    first = select(func.min(table.c.source).label("source")).cte("names", recursive=True)
+    following = select(func.min(table.c.source)).where(table.c.source > first.c.source).scalar_subquery()
     names = first.union_all(select(following).where(first.c.source.is_not(None)))
     return select(names.c.source).where(names.c.source.is_not(None))
 
 
-SOURCES = _distinct_sources()
+SOURCES = _sources_of(streams)
+RETRACTED_SOURCES = _sources_of(retractions)
+"""Those of which anything was ever taken back."""

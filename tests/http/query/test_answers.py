@@ -7,7 +7,7 @@ import pytest
 from adapters.http.framework.carried import CARRIED, Carried, PutOff
 from adapters.http.framework.problems import Busy
 from adapters.http.framework.waiting import Waiting
-from adapters.sql.reads import as_of
+from adapters.sql.reads import candidates
 from tests.support.house import House, pushed, start, stop, wms
 
 ASKED = [
@@ -63,8 +63,8 @@ def test_a_page_that_has_a_next_one_keeps_its_etag_over_time(house: House, path:
 
 
 def test_a_page_that_goes_on_from_elsewhere_has_another_etag_though_it_holds_the_same(house: House, monkeypatch):
-    monkeypatch.setattr(as_of, "EXAMINED", 2)
-    monkeypatch.setattr(as_of, "_CHUNK", 2)
+    monkeypatch.setattr(candidates, "EXAMINED", 2)
+    monkeypatch.setattr(candidates, "_CHUNK", 2)
     asked = {"state": "finished", "as_of": "2023-11-15T00:00:00Z"}
     for name in ("ann", "ben"):
         house.send("captions", start(f"{name}@example.com"))

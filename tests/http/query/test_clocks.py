@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.sql.reads import as_of, reads_as_of
+from adapters.sql.reads import candidates, reads_as_of
+from adapters.sql.reads.past_rows import PastRows
 from core.fold import MACHINES, encode, fold
 from tests.support.house import NOON, SECOND, SETTINGS, House, pushed, start, stop, wms
 
@@ -260,8 +261,8 @@ def test_the_pages_of_the_past_hold_every_stream_once_whatever_comes_in_between(
 
 
 def test_a_page_examines_so_many_streams_and_no_more(house: House, monkeypatch):
-    monkeypatch.setattr(as_of, "EXAMINED", 4)
-    monkeypatch.setattr(as_of, "_CHUNK", 2)
+    monkeypatch.setattr(candidates, "EXAMINED", 4)
+    monkeypatch.setattr(candidates, "_CHUNK", 2)
     for number in range(9):
         house.send("clinic", wms(f"scan-{number}", 0))
     house.send("captions", start("ann@example.com"))
@@ -308,7 +309,7 @@ def test_what_the_past_was_is_folded_once_and_kept(house: House, monkeypatch):
     name = house.ids.of("session", "clinic", "scan")
     told = house.get(f"/v1/sessions/{name}", known_at_position=1)
 
-    monkeypatch.setattr(house.api.as_of, "_fold", None)
+    monkeypatch.setattr(PastRows, "_fold", None)
 
     assert house.get(f"/v1/sessions/{name}", known_at_position=1) == told
 

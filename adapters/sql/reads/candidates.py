@@ -1,0 +1,68 @@
+"""The streams that a page of a list of the past looks at, and how many it may look at."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from adapters.sql.reads.historical import HistoricalRow
+from adapters.sql.reads.past_rows import PastRows
+from adapters.sql.reads.reads import Reads
+from adapters.sql.reads.reads_as_of import Named
+from adapters.sql.reads.reads_settled import Unchanged, unwanted
+from adapters.sql.reads.reads_streams import WantedMeasurements, WantedStreams
+
+EXAMINED = 5_000
+"""A page of a list looks at no more streams than these, however few of them the filters leave."""
+
+FOLDED = 40
+"""And folds no more than these, and a chunk of them: of the others nothing has become known since."""
+
+_CHUNK = 80
+
+
+class Candidates:
+    """The streams that a page looks at, the newest first, each with its row, or None where it was erased.
+
+    `wanted`: which streams, of sources by name; what `asked` leaves out by what is stored of it is passed by.
+    `following`: the `opened` of the last one that was looked at; None where no more are there.
+    """
+
+    def __init__(
+        self,
+        reads: Reads,
+        rows: PastRows,
+        which: Unchanged,
+        wanted: WantedStreams,
+        asked: WantedStreams | WantedMeasurements,
+    ) -> None:
+        self._reads = reads
+        self._rows = rows
+        self._which = which
+        self._clocks = which.clocks
+        self._wanted = wanted
+        self._asked = asked
+        self.following = wanted.before
+
+    def __iter__(self) -> Iterator[tuple[Named, HistoricalRow | None]]:
+        which, measured = self._which, isinstance(self._asked, WantedMeasurements)
+        listed = self._listed(which)
+        size, folded = min(self._wanted.limit, _CHUNK), 0
+        while folded < FOLDED:
+            chunk = self._reads.named(self._clocks, size, before=self.following, **listed)
+            stored = self._rows.stored(chunk, which, measured=measured)
+            for named, row in self._rows.find(chunk, self._clocks, stored):
+                folded += named.stream not in stored
+                yield named, row
+            if len(chunk) < size:
+                self.following = listed["floor"]
+                return
+            self.following, size = chunk[-1].opened, _CHUNK
+
+    def _listed(self, which: Unchanged) -> dict[str, Any]:
+        """What is asked of `reads_as_of.list_named`."""
+        wanted = self._wanted
+        most = EXAMINED if self._clocks.as_of is None else max(1, EXAMINED // 10)
+        floor = None
+        if wanted.streams is None:
+            floor = self._reads.opened_at(wanted.kind, self._clocks, wanted.before, most)
+        but = unwanted(self._asked, which) if which.versions else None
+        return {"kind": wanted.kind, "sources": wanted.sources, "names": wanted.streams, "floor": floor, "but": but}

@@ -1,0 +1,142 @@
+"""Reads a part of a long stream: events between two of its prefixes, as they are now."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from adapters.sql.dialects.dialect import Row, dialect_of
+from adapters.sql.reads import reads_parts
+from adapters.sql.reads.reads_as_of import Named
+from adapters.sql.reads.reads_streams import Measured, Projected
+from core import fold
+
+MOST = 20_000
+"""Events of a part at most: of a longer one the whole stream is told."""
+
+ALL = 1 << 62
+"""Behind every position."""
+
+_others = msgspec.msgpack.Decoder(list[int])
+
+
+def others_in(stored: bytes) -> list[int]:
+    """The positions in a row's column `others`."""
+    return _others.decode(bytes(stored))
+
+
+class StoredPrefix(NamedTuple):
+    """A row of `prefixes`."""
+
+    position: int
+    last: int
+    others: bytes
+    snapshot: bytes
+
+    def held(self) -> frozenset[int]:
+        """What it holds beside the events up to its position."""
+        return frozenset(others_in(self.others))
+
+
+class StoredPart(NamedTuple):
+    """What a part is made of: the prefixes on both sides (None: the stream's beginning, its end), and stored events.
+
+    `rows` are what `arrival_of` takes: all events up to the position `upto`, and few later ones. `before` is the row
+    of the last event of the prefix. `doubled`: the positions of those whose keys came again.
+    """
+
+    named: Named
+    first: StoredPrefix | None
+    until: StoredPrefix | None
+    upto: int
+    rows: list[Sequence[Any]]
+    before: Row | None
+    doubled: frozenset[int]
+
+
+class PartReader:
+    """Reads parts of one stream as it is, over a connection that is held still."""
+
+    def __init__(self, connection: Connection, row: Projected | Measured) -> None:
+        self._connection = connection
+        self._row = row
+        self._dialect = dialect_of(connection.engine)
+        self._own = (row.source, row.stream, row.fingerprint)
+
+    def newest(self, most: int, before: int = ALL) -> list[tuple[int, int]]:
+        """(position, run) of so many prefixes, those that end last before that position."""
+        return [(position, run) for position, run in self._asked(reads_parts.NEWEST, *self._own, before, most)]
+
+    def read(self, before: int, until: int | None, most: int) -> StoredPart | None:
+        """From the longest prefix that ends before a position up to one behind the event `until`, or so many events on.
+
+        None where the stream has to be told as a whole: it waits to be folded, not all of it is in the fold, it has
+        moved on since its row was read, or the part is too long.
+        """
+        named = self._named()
+        if named is None:
+            return None
+        start = self._last_before(before)
+        above, held = (0, frozenset[int]()) if start is None else (start.position, start.held())
+        until = self._following(named, above, most) if until is None else until
+        end = None if until is None else self._first_from(until)
+        upto, others = self._bounds(end)
+        rows = [row for row in self._rows(named, above, upto, others, MOST + len(held) + 1) if row[0] not in held]
+        if len(rows) > MOST:
+            return None
+        last = None if start is None else self._rows_at([start.last])[0]
+        return StoredPart(named, start, end, upto, [told for *told, _ in rows], last and last[:-1], _doubled(rows))
+
+    def _named(self) -> Named | None:
+        """The stream, where all of it is folded, and nothing of it is erased or retracted."""
+        for *told, position, conflicts, snapshot, waits, gone, back in self._asked(reads_parts.STREAM, *self._own):
+            if self._is_current(position, conflicts, snapshot) and not (waits or gone or back):
+                return Named(self._row.source, self._row.stream, *told)
+        return None
+
+    def _following(self, named: Named, above: int, most: int) -> int | None:
+        """The position of the event behind so many others; None where there are fewer."""
+        found = self._asked(self._by_stream(reads_parts.FOLLOWING), named.source, named.opened, above, most)
+        return next((position for (position,) in found), None)
+
+    def _is_current(self, position: int, _conflicts: str, _snapshot: bytes) -> bool:
+        """Whether the stream is where it was when its row was read: its prefixes are of the same events then."""
+        return bool(position == fold.decode(fold.MACHINES[self._row.machine], self._row.snapshot).position)
+
+    def _last_before(self, position: int) -> StoredPrefix | None:
+        return self._prefix(reads_parts.LAST_BEFORE, position)
+
+    def _first_from(self, position: int) -> StoredPrefix | None:
+        return self._prefix(reads_parts.FIRST_FROM, position)
+
+    def _prefix(self, sql: str, position: int) -> StoredPrefix | None:
+        found = self._asked(sql, *self._own, position)
+        return next((StoredPrefix(at, last, bytes(held), bytes(state)) for at, last, held, state in found), None)
+
+    def _bounds(self, end: StoredPrefix | None) -> tuple[int, Collection[int]]:
+        """The position up to which all events are read, and those of others."""
+        return (ALL, ()) if end is None else (end.position, end.held())
+
+    def _rows(self, named: Named, above: int, upto: int, others: Collection[int], most: int) -> list[Row]:
+        """From above a position up to another one, and those at `others`; but if they are too many, not all."""
+        place = (named.source, named.opened, named.stream)
+        rows = self._asked(self._by_stream(reads_parts.PART), *place, above, upto, most)
+        return [*rows, *self._rows_at(sorted(others))]
+
+    def _rows_at(self, positions: Sequence[int]) -> list[Row]:
+        if not positions:
+            return []
+        cursor, keys = self._connection.connection.cursor(), [(self._row.source, at) for at in positions]
+        found = self._dialect.lookup(cursor, reads_parts.EVENTS_AT, keys)  # which may give a row twice
+        return list({row[0]: row for row in found}.values())
+
+    def _by_stream(self, sql: str) -> str:
+        return sql.replace("{by_stream}", self._dialect.using(reads_parts.BY_STREAM))
+
+    def _asked(self, sql: str, *given: Any) -> list[Row]:
+        return [tuple(row) for row in self._connection.exec_driver_sql(sql.replace("?", self._dialect.mark), given)]
+
+
+def _doubled(rows: Sequence[Row]) -> frozenset[int]:
+    return frozenset(row[0] for row in rows if row[-1])

@@ -1,0 +1,130 @@
+"""Rows of streams as they were: those stored, where nothing has become known since, or else folded from the log."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+
+from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
+from adapters.sql.projections.refold import PROJECTIONS
+from adapters.sql.reads.historical import Arrival, HistoricalRow, arrival_of, was_named
+from adapters.sql.reads.past_states import PastStates
+from adapters.sql.reads.reads import Reads
+from adapters.sql.reads.reads_as_of import Named
+from adapters.sql.reads.reads_settled import Unchanged
+from adapters.sql.reads.snapshots import Snapshots
+from core import fold
+from core.clocks import Clocks, covers
+from core.machines.records import KEPT
+
+
+class PastRows:
+    """Any thread may ask. Every method raises Unavailable while the database is away."""
+
+    def __init__(self, reads: Reads, code: Code, states: PastStates) -> None:
+        self._reads = reads
+        self._code = code
+        self._states = states
+        self._snapshots = Snapshots()
+
+    def find(
+        self, some: Sequence[Named], clocks: Clocks, stored: Mapping[str, HistoricalRow] = MappingProxyType({})
+    ) -> Iterator[tuple[Named, HistoricalRow | None]]:
+        """The row of each stream that had begun; None where it was erased. What is not `stored` is folded."""
+        changed = [named for named in some if named.stream not in stored]
+        long = self._states.find(changed, clocks)
+        short = dict(self.whole([named for named in changed if named.stream not in long], clocks))
+        for named in some:
+            if named.stream in stored:
+                yield named, stored[named.stream]
+            elif (found := long.get(named.stream)) is None:
+                if named in short:
+                    yield named, short[named]
+            elif found.begun or was_named(named, clocks):
+                row = self._row(named, found.snapshot, found.conflicts, found.version)
+                row.left = partial(self._states.left, found)
+                yield named, row
+
+    def whole(self, some: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, HistoricalRow | None]]:
+        """The same of streams that are folded from their first event on."""
+        repeats = self._reads.repeats(some, clocks)
+        begun = [named for named in some if named.stream in repeats or was_named(named, clocks)]
+        snapshots = self._snapshots_of(begun, clocks)
+        for named in begun:
+            snapshot, its = snapshots[named.stream], repeats.get(named.stream, [])
+            conflicts = [repeat.position for repeat in its if repeat.verdict == "conflict"]
+            version = self._machine_of(named).fingerprint
+            yield named, None if snapshot is None else self._row(named, snapshot, conflicts, version)
+
+    def stored(self, some: Sequence[Named], which: Unchanged, *, measured: bool) -> dict[str, HistoricalRow]:
+        """The rows of those of which nothing has become known since, by our ids.
+
+        `measured`: with the measurements of sessions, as far as none has left its session's row.
+        """
+        whole = [named for named in some if named.erased is None]
+        found = self._reads.settled(whole, which)
+        rows: dict[str, HistoricalRow] = {}
+        for named in whole:
+            if (columns := found.get(named.stream)) is None:
+                continue
+            one = self._projection(named, columns["snapshot"], columns["fingerprint"]) if measured else None
+            if one is None:
+                rows[named.stream] = HistoricalRow(named, columns, {})
+            elif len(one.state.records()) < KEPT:
+                rows[named.stream] = HistoricalRow(named, columns, measurement_rows(self._code.ids, one))
+        return rows
+
+    def _row(self, named: Named, snapshot: bytes, conflicts: Sequence[int], version: str) -> HistoricalRow:
+        one = self._projection(named, snapshot, version)
+        one.conflicts = with_conflicts("", conflicts)
+        columns = dict(zip(PROJECTIONS.names, projection_row(self._code.ids, one), strict=True))
+        columns["snapshot"] = snapshot  # with all runs that no rows hold
+        return HistoricalRow(named, columns, measurement_rows(self._code.ids, one))
+
+    def _projection(self, named: Named, snapshot: bytes, version: str) -> Projection:
+        machine = self._machine_of(named)
+        one = Projection(named.source, named.stream, named.kind, named.provider_id or "", machine, version)
+        one.opened, one.base, one.state = named.opened, named.base(), fold.decode(machine, snapshot)
+        return one
+
+    def _snapshots_of(self, some: Sequence[Named], clocks: Clocks) -> dict[str, bytes | None]:
+        """The folds, as they were made before where they were; an erased stream's is made anew, onto what is left."""
+        keys = {
+            named.stream: (
+                self._machine_of(named).fingerprint,
+                named.source,
+                named.stream,
+                clocks.position,
+                clocks.as_of,
+            )
+            for named in some
+        }
+        kept = {named.stream: self._snapshots.get(keys[named.stream]) for named in some if named.erased is None}
+        found: dict[str, bytes | None] = {stream: snapshot for stream, snapshot in kept.items() if snapshot is not None}
+        for named, arrivals in self.arrivals([named for named in some if named.stream not in found], clocks):
+            snapshot = found[named.stream] = None if arrivals is None else self._fold(named, arrivals)
+            if snapshot is not None:
+                self._snapshots.keep(keys[named.stream], snapshot)
+        return found
+
+    def _fold(self, named: Named, arrivals: Sequence[Arrival]) -> bytes:
+        machine, settings = self._machine_of(named), self._code.sources[named.source].settings
+        events = [one.event for one in arrivals if one.foldable]
+        base = named.base()
+        return fold.encode(fold.fold(machine, events, settings, base and base.state(machine)))
+
+    def arrivals(self, some: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, list[Arrival] | None]]:
+        """What the question is about, of each stream; None where what it would need was erased."""
+        gone = {named.stream for named in some if named.erased is not None and _needs(clocks, named.erased)}
+        events = self._reads.events_of([named for named in some if named.stream not in gone], clocks.position)
+        for named in some:
+            read = self._code.sources[named.source].read
+            found = [arrival_of(read, *row) for row in events.pop(named.stream, [])]
+            yield named, None if named.stream in gone else [one for one in found if covers(clocks, one.event)]
+
+    def _machine_of(self, named: Named) -> fold.Kind:
+        return self._code.machine_of(named.source, named.kind)
+
+
+def _needs(clocks: Clocks, erased: int) -> bool:
+    """Whether a question is about what was known before that event, which tells of an erasure, was there."""
+    return clocks.as_of is not None or clocks.position < erased
