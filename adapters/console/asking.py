@@ -1,25 +1,20 @@
 """What a page asks of the API: the parameters of its address, as forms send them."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from flask import g, redirect, request
 from werkzeug.wrappers import Response
 
+from adapters.console.times import INSTANTS, instant_of
 from adapters.http import Problem, Questions, Told
 
-INSTANTS = ("as_of", "known_at", "since", "until")
-CLOCKS = ("as_of", "known_at")
 
-_WITHOUT_ZONE = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d(?:\.\d+)?)?\s*(?:UTC|Z|([+-]\d\d:\d\d))?")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
-
-
-def sent() -> dict[str, str]:
-    """The address' parameters: a field that was left empty is not asked; a time without a zone is in UTC."""
+def sent(day: Callable[[], str]) -> dict[str, str]:
+    """The address' parameters: a field that was left empty is not asked. `day`: that of a time which names none."""
     given = {name: value.strip() for name, value in request.args.items()}
-    return {name: _instant(value) if name in INSTANTS else value for name, value in given.items() if value}
+    return {name: instant_of(value, day) if name in INSTANTS else value for name, value in given.items() if value}
 
 
 def go(path: str) -> Response:
@@ -32,6 +27,14 @@ class Asking:
 
     def __init__(self, questions: Questions) -> None:
         self.questions = questions
+
+    def now(self) -> datetime:
+        """The present time, UTC."""
+        return self.questions.now()
+
+    def today(self) -> str:
+        """Its day."""
+        return f"{self.now():%Y-%m-%d}"
 
     def told(self, name: str, parameters: Mapping[str, str] | None = None, /, **path: str) -> Told:
         """The answer, and the parameters that it was asked with. Raises Problem."""
@@ -56,10 +59,3 @@ class Asking:
             return self.answer(name, parameters, **path), None
         except Problem as problem:
             return None, problem.detail
-
-
-def _instant(value: str) -> str:
-    if _DAY.fullmatch(value):
-        return f"{value}T00:00:00Z"
-    found = _WITHOUT_ZONE.fullmatch(value)
-    return f"{found[1]}T{found[2]}{found[3] or ':00'}{found[4] or 'Z'}" if found else value

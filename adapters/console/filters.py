@@ -18,6 +18,7 @@ BUSY = frozenset(
     "acknowledged scheduled planning replaying building serving".split()
 )
 
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z", re.ASCII)
 _ADDRESS = re.compile(r'[^\s"@,;]+@[^\s",;]+')
 _CLOCK = re.compile(r"(?:(?<=\bat )|(?<=\buntil ))\d\d:\d\d:\d\d\b", re.ASCII)
 _USERS = frozenset({"user_id", "userId"})
@@ -28,6 +29,11 @@ def day_and_time(text: str) -> str:
     whole, _, fraction = text.removesuffix("Z").partition(".")
     fraction = fraction[:3].rstrip("0")
     return whole.replace("T", " ") + (f".{fraction}" if fraction else "")
+
+
+def in_a_field(text: str) -> str:
+    """An instant as a field takes it, in UTC and whole; what is none as it was typed."""
+    return text.removesuffix("Z").replace("T", " ") if _INSTANT.fullmatch(text) else text
 
 
 def pretty(value: Any) -> str:
@@ -103,6 +109,7 @@ def _veiled(value: Any, field: str = "") -> Any:
 ALL: dict[str, Callable[..., str]] = {
     "counted": counted,
     "day_and_time": day_and_time,
+    "in_a_field": in_a_field,
     "in_words": in_words,
     "mood": mood,
     "pretty": pretty,

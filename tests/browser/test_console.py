@@ -78,12 +78,12 @@ def test_an_open_session_shows_a_gap_come_and_go_without_a_reload(browser: Brows
 def test_the_overview_counts_what_comes_without_a_reload(browser: Browser, service: Service):
     browser.until(lambda: browser.all("body.is-live"), "the stream")
     browser.run("window.mark = 1")
-    [before] = browser.all(".tiles dd")[:1]
-    was = int(before.text.replace(",", ""))
+    count = "return Number(document.querySelector('.tiles dd').innerText.replaceAll(',', ''))"
+    was = browser.run(count)
 
     send(service, "clinic", scan("one more")[:3])
 
-    browser.until(lambda: int(browser.one(".tiles dd").text.replace(",", "")) >= was + 3, "the new events")
+    browser.until(lambda: browser.run(count) >= was + 3, "the new events")
     assert browser.run("return window.mark") == 1
 
 
@@ -106,15 +106,42 @@ def test_a_slider_leads_to_the_past_and_back(browser: Browser, service: Service)
     browser.open(newest(service, "sessions"))
     now = browser.one("dl.facts .tag").text
 
-    slide = "const one = document.querySelector('#as_of + input'); one.value = arguments[0];"
+    slide = "const one = document.querySelector('#as_of ~ .slide input'); one.value = arguments[0];"
     slide += "one.dispatchEvent(new Event('input')); one.dispatchEvent(new Event('change'))"
     browser.run(slide, 0)
     browser.one(".past")
     then = browser.one("dl.facts .tag").text
+    focused = browser.run("return document.activeElement.type")
     browser.run(slide, 1_000)
     browser.until(lambda: not browser.all(".past"), "the present")
 
-    assert (then, browser.one("dl.facts .tag").text) == ("loaded", now)
+    assert (then, focused, browser.one("dl.facts .tag").text) == ("loaded", "range", now)
+
+
+def test_a_time_is_typed_in_the_zone_in_which_it_is_read(browser: Browser, service: Service):
+    browser.zone("Europe/Berlin")
+    path = newest(service, "sessions")
+    browser.open(path)
+    read = browser.one(".timeline summary time")
+    clock, instant = read.text[11:19], read.get_attribute("datetime")
+
+    browser.run(
+        "const one = document.getElementById('as_of'); one.value = arguments[0]; one.form.requestSubmit()", clock
+    )
+    banner = browser.one(".past").text
+    url, label = browser.driver.current_url, browser.one("label[for=as_of]").text
+    later = (
+        "document.getElementById('as_of').value = '2099-01-01 12:00'; document.querySelector('.travel button').click()"
+    )
+    browser.run(later)
+    fault, (refused,) = browser.one("#as_of-fault").text, browser.said()
+    browser.zone("")
+
+    assert f"{str(instant)[:19].replace(':', '%3A')}Z" in url
+    assert f"{clock} Europe/Berlin" in banner
+    assert label == "Happened by (Europe/Berlin)"
+    assert "that is still to come" in fault
+    assert "400 (Bad Request)" in refused
 
 
 def test_a_bundle_is_downloaded_and_its_verifier_agrees(browser: Browser, service: Service, folder: Path):

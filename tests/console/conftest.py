@@ -13,13 +13,16 @@ from adapters.console import console
 from adapters.http import questions_of
 from adapters.sql import Plans, Replay, Tree
 from tests.support.audited import SIGNING
-from tests.support.house import NOON, House
+from tests.support.house import NOON, SECOND, House
 
 FIRST = ["curl <first>", "hookfold simulate --source clinic"]
 POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+NOW = NOON + 120 * SECOND
+"""What a page takes for the present: what is sent here happens in the two minutes before."""
+
 VOID = {"meta", "link", "input", "br", "path", "rect", "circle", "line", "polyline"}
 
 
@@ -64,7 +67,7 @@ class Desk(House):
     """A house with the console; `look` gives a page."""
 
     def __init__(self, url: str, **api: Any) -> None:
-        super().__init__(url, **api)
+        super().__init__(url, **({"clock": lambda: NOW} | api))
         object.__setattr__(self.api, "notary", Notary(Tree(self.engine), CurrentKey(SIGNING)))
         object.__setattr__(self.api, "plans", Plans(self.engine, self.replay, lambda: NOON))
         self.app.register_blueprint(console(questions_of(self.api), b"k" * 32, self.api.holders, lambda: FIRST))

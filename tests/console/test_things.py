@@ -79,6 +79,16 @@ def test_a_report_on_paper_says_its_zone_and_the_key_that_signed(one_desk: Desk)
     assert f"by another way. {SIGNING.key}" in report.text
 
 
+def test_a_report_of_the_past_says_how_much_came_later_and_of_when_its_signed_statement_is(one_desk: Desk):
+    scan(one_desk)
+    (measurement,) = one_desk.get("/v1/measurements")["data"]
+
+    report = one_desk.look(f"/measurements/{measurement['id']}/report", as_of="2023-11-14 22:13:26")
+
+    assert "by 2023-11-14 22:13:26 UTC . 2 events of this measurement came or happened later; the signed" in report.text
+    assert "Printed from the page of 2023-11-14 22:15:20 UTC." in report.text
+
+
 def test_what_was_erased_is_told_as_erased_on_every_page(desk: Desk):
     scan(desk)
     desk.send("captions", start("ann@example.com"))
@@ -219,13 +229,49 @@ def test_a_time_is_taken_in_the_readers_zone_where_it_is_told(one_desk: Desk):
     assert "The present state: configured." in page.text
 
 
-def test_a_time_that_cannot_be_read_leads_back_to_the_page(one_desk: Desk):
+@pytest.mark.parametrize(
+    ("field", "typed", "status", "kept", "said"),
+    [
+        ("known_at", "noon", 400, "noon", "Known here by: this is no time."),
+        (
+            "known_at",
+            "2023-11-14 23:00",
+            400,
+            "2023-11-14 23:00:00",
+            "by: that is still to come. It is 2023-11-14 22:15",
+        ),
+        ("as_of", "22:15:21", 400, "2023-11-14 22:15:21", "Happened by: that is still to come."),
+        (
+            "known_at",
+            "2023-11-14",
+            404,
+            "2023-11-14 00:00:00",
+            "by: first heard of at 2023-11-14 22:13:20 UTC ; nothing",
+        ),
+        ("as_of", "22:13", 404, "2023-11-14 22:13:00", "by: its first event happened at 2023-11-14 22:13:20 UTC ; not"),
+    ],
+)
+def test_a_past_that_cannot_be_shown_is_told_beside_its_field_and_no_other_state_is_shown(
+    one_desk: Desk, field: str, typed: str, status: int, kept: str, said: str
+):
     scan(one_desk)
-    path = page_of(one_desk, "sessions")
 
-    page = one_desk.look(path, 400, known_at="noon")
+    for kind in ("sessions", "measurements"):
+        page = one_desk.look(page_of(one_desk, kind), status, **{field: typed})
 
-    assert path in page.all("a", "href")
+        (taken,) = [attrs for tag, attrs in page.tags if tag == "input" and attrs.get("name") == field]
+        assert (taken["value"], taken["aria-describedby"]) == (kept, f"{field}-fault")
+        assert said.partition("22:13:20")[0] in page.text
+        assert "scanning" not in page.text
+
+
+def test_a_time_alone_is_of_the_last_events_day(one_desk: Desk):
+    scan(one_desk)
+
+    page = one_desk.look(page_of(one_desk, "sessions"), as_of="22:13:21")
+
+    assert "This is the past: what had happened by 2023-11-14 22:13:21 UTC" in page.text
+    assert "The present state: configured." in page.text
 
 
 def test_each_time_in_the_sentence_has_its_instant(one_desk: Desk):
@@ -247,11 +293,3 @@ def test_the_same_anomaly_is_told_once_with_every_position(one_desk: Desk):
     page = one_desk.look(page_of(one_desk, "sessions"))
 
     assert "late ×2 arrived after an event that follows it in sequence ( 2 , 3 )" in page.text
-
-
-def test_what_was_not_known_by_then_is_told(one_desk: Desk):
-    scan(one_desk)
-
-    page = one_desk.look(page_of(one_desk, "sessions"), 404, known_at="2020-01-01")
-
-    assert "or nothing of it by then" in page.text

@@ -11,11 +11,13 @@ function inZone(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     if (time.closest("[data-utc]")) continue; // on paper, everybody's is the same
     const told = time.getAttribute("datetime");
-    const at = new Date(told);
-    if (Number.isNaN(at.getTime())) continue;
-    const fraction = (told.match(/\.(\d{1,3})/) || ["", ""])[1].replace(/0+$/, "");
-    time.textContent = `${words(at)}${fraction ? `.${fraction}` : ""}`;
+    const text = local(told, 3);
+    if (!text) continue;
+    time.textContent = time.dataset.clock === undefined ? text : text.slice(11);
     time.title = `${told.replace("T", " ").replace("Z", "")} UTC`;
+  }
+  for (const named of root.querySelectorAll("[data-zone]")) {
+    if (!named.closest("[data-utc]")) named.textContent = zone;
   }
 }
 
@@ -24,20 +26,34 @@ function words(at) {
   return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
-// Beside a field, which takes UTC: what the time in it is for the reader.
-function tell(field) {
-  const zoned = document.createElement("small");
-  zoned.className = "zoned";
-  zoned.setAttribute("role", "status");
-  const say = () => {
-    const [day, clock, of] = field.value.trim().replace(" ", "T").match(/^([\d-]{10})(T[\d:.]{5,})? ?(Z|UTC|[+-][\d:]{5})?$/)?.slice(1) || [];
-    const at = new Date(`${day}${clock || "T00:00"}${!of || of === "UTC" ? "Z" : of}`);
-    const elsewhere = !Number.isNaN(at.getTime()) && (at.getTimezoneOffset() || (of && !"UTCZ".includes(of)));
-    zoned.textContent = elsewhere ? `${words(at)} in ${zone}` : "";
-  };
-  field.addEventListener("input", say);
-  say();
-  field.after(zoned);
+// An instant as the reader's clock has it, with at most so many digits of its fraction; nothing where it is none.
+function local(instant, digits = 6) {
+  const at = new Date(instant);
+  if (!instant.endsWith("Z") || Number.isNaN(at.getTime())) return "";
+  const fraction = (instant.match(/\.(\d+)/) || ["", ""])[1];
+  return words(at) + (/[1-9]/.test(fraction) ? `.${fraction.slice(0, digits)}` : "");
+}
+
+// The other way: the instant of what is typed. What names a zone, or is no time, is sent as it is.
+function instantOf(field) {
+  const typed = field.value.trim();
+  if (typed === field.dataset.shown) return field.dataset.time;
+  const [, day, clock, fraction] = typed.match(/^(\d{4}-\d\d-\d\d)?(?:[T ]?(\d\d:\d\d(?::\d\d)?)(\.\d+)?)?$/) || [];
+  if (!day && !clock) return typed;
+  const at = new Date(`${day || words(field.dataset.day ? new Date(field.dataset.day) : new Date()).slice(0, 10)}T${clock || "00:00"}`);
+  return Number.isNaN(at.getTime()) ? typed : `${at.toISOString().slice(0, 19)}${fraction || ""}Z`;
+}
+
+// A field takes and shows times in the zone of the page, which its label names; what is sent is an instant.
+function take(field) {
+  show(field, field.dataset.time);
+  field.form.addEventListener("formdata", (event) => event.formData.set(field.name, instantOf(field)));
+}
+
+function show(field, instant) {
+  field.value = field.dataset.shown = local(instant) || field.value;
+  if (!instant) field.value = field.dataset.shown = "";
+  field.dataset.time = instant;
 }
 
 function follow() {
@@ -92,26 +108,41 @@ function selectorOf(element) {
 function slide(field) {
   const instants = field.dataset.instants.split(" ");
   const slider = document.createElement("input");
-  const at = instants.findIndex((one) => one >= field.value);
+  const at = instants.findIndex((one) => one >= field.dataset.time);
   slider.type = "range";
   slider.max = instants.length;
-  slider.value = field.value && at >= 0 ? at : instants.length;
+  slider.value = field.dataset.time && at >= 0 ? at : instants.length;
   slider.setAttribute("aria-label", `${field.labels[0].textContent}: event by event`);
   const told = () => instants[slider.value] || "";
-  const say = () => slider.setAttribute("aria-valuetext", told() || "now");
+  const say = () => slider.setAttribute("aria-valuetext", local(told(), 3) || "now");
   slider.addEventListener("input", () => {
-    field.value = told();
-    field.dispatchEvent(new Event("input"));
+    show(field, told());
     say();
   });
-  slider.addEventListener("change", () => field.form.requestSubmit());
+  slider.addEventListener("change", () => {
+    sessionStorage.setItem("slid", field.id);
+    field.form.requestSubmit();
+  });
   say();
-  field.after(slider);
+  const ends = document.createElement("span");
+  ends.className = "slide";
+  ends.append(slider, end(instants[0], ""), end(instants.at(-1), ", now"));
+  field.after(ends);
+  if (sessionStorage.getItem("slid") !== field.id) return;
+  sessionStorage.removeItem("slid");
+  slider.focus();
+}
+
+function end(instant, behind) {
+  const told = document.createElement("small");
+  told.textContent = local(instant, 3).slice(11) + behind;
+  told.title = local(instant);
+  return told;
 }
 
 inZone(document);
-if (!document.querySelector("[data-utc]")) document.getElementById("zone").textContent = `Times are in your zone, ${zone}; hover over one for UTC. Fields take UTC.`;
-for (const field of document.querySelectorAll("input[data-time]")) tell(field);
+if (!document.querySelector("[data-utc]")) document.getElementById("zone").textContent = `Times are in your zone, ${zone}, those that you type as well; hover over one for UTC.`;
+for (const field of document.querySelectorAll("input[data-time]")) take(field);
 for (const field of document.querySelectorAll("input[data-instants]")) slide(field);
 follow();
 addEventListener("pagehide", () => source?.close());

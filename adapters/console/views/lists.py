@@ -6,6 +6,7 @@ from typing import Any
 from flask import Blueprint, g, render_template, request
 
 from adapters.console.asking import Asking, sent
+from adapters.console.times import faults_of
 from core.event import ANOMALIES, READINGS
 from core.fold import MACHINES
 
@@ -38,20 +39,24 @@ def add(pages: Blueprint, ask: Asking) -> None:
     """Adds a page for each list."""
 
     def page_of(name: str) -> None:
-        def listed() -> str:
-            told = ask.told(name, sent())
-            return render_template(
+        def listed() -> tuple[str, int]:
+            asked = sent(ask.today)
+            faults = faults_of(asked, ask.now())
+            told = None if faults else ask.told(name, asked)
+            page = render_template(
                 f"console/{name}.html",
                 name=name,
-                rows=told.answer.data,
-                following=told.answer.next_cursor,
+                rows=told.answer.data if told else (),
+                following=told and told.answer.next_cursor,
                 first="cursor" not in request.args,
                 fields=FIELDS[name],
                 choices=_choices(ask, name),
                 times=TIMES,
+                faults=faults,
                 head=ask.questions.head() if name == "events" else None,
-                asked={key: value for key, value in told.parameters.items() if key != "limit"},
+                asked={key: value for key, value in (told.parameters if told else asked).items() if key != "limit"},
             )
+            return page, 400 if faults else 200
 
         pages.add_url_rule(f"/{name}", name, listed)
 

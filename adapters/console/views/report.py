@@ -1,12 +1,13 @@
 """A measurement's report, for paper: what was measured, step by step, whether it is whole, and what vouches for it."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, render_template
 
 from adapters.console import pictures
-from adapters.console.asking import CLOCKS, Asking, sent
+from adapters.console.asking import Asking, sent
+from adapters.console.times import CLOCKS
 from adapters.http import Problem
 
 
@@ -22,16 +23,21 @@ def add(pages: Blueprint, ask: Asking) -> None:
     """Adds the page."""
 
     def measurement_report(id: str) -> str:  # noqa: A002 - as the API calls it
-        asked = sent()
+        asked = sent(ask.today)
         clocks = {name: asked[name] for name in CLOCKS if name in asked}
         found = ask.answer("measurement", clocks, id=id)
+        part = {"limit": "100", "format": "json"}
         why, _ = ask.answer_or_why_not("measurement_why", clocks, id=id)
-        timeline = ask.answer("measurement_timeline", {**clocks, "limit": "100", "format": "json"}, id=id)
+        timeline = ask.answer("measurement_timeline", {**clocks, **part}, id=id)
+        since = ask.answer("measurement_timeline", part, id=id) if clocks else timeline
         return render_template(
             "console/report.html",
             thing=found,
             clocks=clocks,
             why=why,
+            made=f"{ask.now():%Y-%m-%dT%H:%M:%SZ}",
+            later=_events(since) - _events(timeline),
+            at_least=since.next_cursor is not None,
             steps=steps_of(found.steps),
             entries=timeline.data,
             more=timeline.next_cursor is not None,
@@ -57,6 +63,10 @@ def steps_of(steps: dict[str, str | None]) -> list[StepTaken]:
         taken.append(StepTaken(name, text, after))
         before = at or before
     return taken
+
+
+def _events(timeline: Any) -> int:
+    return sum(one.entry != "gap" for one in timeline.data)
 
 
 def _signed(ask: Asking, name: str) -> str | None:

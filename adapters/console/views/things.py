@@ -6,9 +6,11 @@ from typing import Any
 from flask import Blueprint, Response, render_template, request
 
 from adapters.console import lanes, pictures
-from adapters.console.asking import CLOCKS, Asking, sent
+from adapters.console.asking import Asking, sent
+from adapters.console.times import CLOCKS, Fault, faults_of
 from adapters.console.views.live import FOLLOWED
 from adapters.console.views.report import steps_of
+from adapters.http import NotFound
 
 STEPS = "50"
 """Entries of a timeline on one page."""
@@ -30,11 +32,11 @@ def add(pages: Blueprint, ask: Asking) -> None:
 
 
 def _add(pages: Blueprint, ask: Asking, kind: str, extras: Extras) -> None:
-    def thing(id: str) -> str:  # noqa: A002 - as the API calls it
+    def thing(id: str) -> str | tuple[str, int]:  # noqa: A002 - as the API calls it
         with ask.questions.sharing():
             return _page(ask, kind, extras, id)
 
-    def ids(id: str) -> str:  # noqa: A002 - as the API calls it
+    def ids(id: str) -> str | tuple[str, int]:  # noqa: A002 - as the API calls it
         ask.show_ids(ask.answer(kind, id=id).id)
         return _page(ask, kind, extras, id)
 
@@ -48,16 +50,62 @@ def _add(pages: Blueprint, ask: Asking, kind: str, extras: Extras) -> None:
         pages.add_url_rule(f"/{kind}s/<id>/evidence", f"{kind}_evidence", evidence, methods=["POST"])
 
 
-def _page(ask: Asking, kind: str, extras: Extras, name: str) -> str:
-    asked = sent()
+def _page(ask: Asking, kind: str, extras: Extras, name: str) -> str | tuple[str, int]:
+    asked = sent(lambda: _day(ask, kind, name))
     clocks = {one: asked[one] for one in CLOCKS if one in asked}
+    if faults := faults_of(clocks, ask.now()):
+        return _unshown(kind, ask.answer(kind, id=name), clocks, faults), 400
     head = ask.questions.head()
-    found = ask.answer(kind, clocks, id=name)
+    try:
+        found = ask.answer(kind, clocks, id=name)
+    except NotFound:
+        if not clocks:
+            raise
+        now = ask.answer(kind, id=name)
+        return _unshown(kind, now, clocks, _unheard(ask, kind, now, clocks)), 404
     shown: dict[str, Any] = {"kind": kind, "thing": found, "clocks": clocks, "live": _live(kind, found, clocks, head)}
+    shown["day"] = _last_at(found)
     shown |= extras(ask, found, clocks)
     if kind in _EXPLAINED:
         shown |= _explained(ask, kind, found, clocks)
     return render_template(f"console/{kind}.html", **shown)
+
+
+def _unshown(kind: str, now: Any, clocks: dict[str, str], faults: dict[str, Fault]) -> str:
+    """The page's head alone, with what is wrong beside its field: no state, which would be taken for that time's."""
+    shown = {"kind": kind, "thing": now, "clocks": clocks, "faults": faults, "day": _last_at(now)}
+    return render_template(f"console/{kind}.html", **shown)
+
+
+def _day(ask: Asking, kind: str, name: str) -> str:
+    """The day that a time without one is of: that of its last event."""
+    return str(_last_at(ask.answer(kind, id=name)) or ask.today())[:10]
+
+
+def _last_at(found: Any) -> str | None:
+    at: str | None = found.ended_at or found.started_at if hasattr(found, "ended_at") else found.last_at
+    return at
+
+
+def _unheard(ask: Asking, kind: str, now: Any, clocks: dict[str, str]) -> dict[str, Fault]:
+    """Where a time of the past shows nothing: when the first event was recorded, or happened."""
+    recorded, occurred = _first(ask, kind, now)
+    if recorded is not None and clocks.get("known_at", recorded) < recorded:
+        return {"known_at": Fault("unheard", recorded)}
+    if occurred is not None and clocks.get("as_of", occurred) < occurred:
+        return {"as_of": Fault("not happened", occurred)}
+    return {next(name for name in CLOCKS if name in clocks): Fault("nothing")}
+
+
+def _first(ask: Asking, kind: str, now: Any) -> tuple[str | None, str | None]:
+    """When its first event was recorded, and when the first one happened, as far as either is known."""
+    if kind == "measurement":
+        timeline, _ = ask.answer_or_why_not("measurement_timeline", {"limit": "100", "format": "json"}, id=now.id)
+        instants = _of(timeline.data if timeline else ())
+        return next(iter(instants["known_at"]), None), next(iter(instants["as_of"]), None)
+    name = getattr(now, FOLLOWED[kind])
+    events = ask.answer("events", {"source": now.source, FOLLOWED[kind]: name, "limit": "1"}).data if name else ()
+    return next((one.recorded_at for one in events), None), now.first_at
 
 
 def _live(kind: str, found: Any, clocks: dict[str, str], head: int) -> str | None:

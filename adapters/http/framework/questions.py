@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from adapters.config import Token
@@ -12,6 +13,7 @@ from adapters.http.framework.problems import Busy, Conflict
 from adapters.http.framework.routes import Route
 from adapters.http.framework.tokens import asker_with
 from adapters.sql import TooLong, Unavailable, sharing
+from core.event import SECOND
 
 AWAY = "the database is away: ask again"
 TOO_LONG = "the question took longer than the service gives one: ask for less (a smaller limit, one source), or later"
@@ -37,6 +39,10 @@ class Questions:
         """The providers of the configured sources that the token covers, by source name."""
         api = self._api.limited_to(asker_with(token).only)
         return {name: source.provider for name, source in api.sources.items()}
+
+    def now(self) -> datetime:
+        """The time by the API's clock, UTC."""
+        return datetime.fromtimestamp(self._api.clock() / SECOND, UTC)
 
     @contextmanager
     def sharing(self) -> Iterator[None]:
