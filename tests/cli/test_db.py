@@ -1,8 +1,6 @@
 """`hookfold db`."""
 
 import json
-import shutil
-import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -100,15 +98,3 @@ def test_a_database_that_lost_its_end_or_its_triggers_is_told(run_all, database_
 def test_a_whole_database_has_no_fault(run_all, database_url, empty_database_url):
     assert run_all("db", "check", "--database", database_url).exit_code == 0
     assert run_all("db", "check", "--database", empty_database_url).exit_code == 1
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
-def test_systemd_takes_the_unit(elsewhere):
-    unit = (Path(__file__).parents[2] / "deploy/hookfold.service").read_text(encoding="utf-8")
-    (elsewhere / "hookfold.service").write_text(unit.replace("/opt/hookfold/.venv/bin/hookfold", "/bin/true"))
-
-    verified = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", "./hookfold.service"], capture_output=True, text=True, check=False
-    )
-
-    assert [line for line in verified.stderr.splitlines() if "hookfold" in line] == []

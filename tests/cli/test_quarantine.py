@@ -13,7 +13,8 @@ import app
 from adapters.cli import command_line
 from adapters.config import Settings, load, write_template
 from adapters.providers import sign_svix, sign_wms
-from adapters.sql import Rejection, open_engine
+from adapters.sql import Entry, Rejection, open_engine
+from adapters.sql.quarantine.quarantine import Quarantine
 from tests.support.house import pushed, wms
 from wiring.opening import open_parts
 
@@ -96,6 +97,52 @@ def test_what_holds_now_is_taken_with_its_original_arrival(settings: Settings, r
     assert (
         rows(settings, "SELECT type FROM events WHERE source = 'hookfold' AND type = 'released'") == [("released",)] * 2
     )
+
+
+def test_one_source_is_released_alone_and_what_is_relayed_is_delivered_too(
+    settings: Settings, run: Run, elsewhere: Path
+):
+    relayed = 'mode = "relay"\nforward_to = "http://127.0.0.1:9"'
+    settings.path.write_text(settings.path.read_text().replace('overdue_after = "10m"', relayed))
+    body = json.dumps(pushed("a")).encode()
+    action = ("energy", sign_svix(RIGHT, "msg_1", int(time.time()), body), body)
+    receive(load(None, os.environ), action, scan(0))
+    (elsewhere / "var/energy.secret").write_text(RIGHT)
+    (elsewhere / "var/clinic.secret").write_text(WMS_RIGHT)
+
+    clinic = json.loads(run("--source", "clinic").stdout)["sources"]
+    waiting = rows(settings, "SELECT source FROM relays")
+    rest = json.loads(run().stdout)["sources"]
+
+    assert (list(clinic), clinic["clinic"]["new"], waiting) == (["clinic"], 1, [])
+    assert rest["energy"]["new"] == 1
+    assert rows(settings, "SELECT r.source, e.type FROM relays r JOIN events e ON e.position = r.position") == [
+        ("energy", "push.completed")
+    ]
+
+
+def test_a_release_that_is_ended_goes_on_where_it_was(
+    settings: Settings, run: Run, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+):
+    receive(settings, scan(0), scan(1), scan(2))
+    (elsewhere / "var/clinic.secret").write_text(WMS_RIGHT)
+    take = Quarantine._take
+
+    def ended(self: Quarantine, source: str, delivery: int, entry: Entry) -> str | None:
+        if delivery == 2:
+            raise KeyboardInterrupt
+        return take(self, source, delivery, entry)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Quarantine, "_take", ended)
+        assert run().exit_code == 1
+    taken = rows(settings, "SELECT sequence FROM events WHERE source = 'clinic'")
+    released = run()
+
+    assert taken == [(0,)]
+    assert json.loads(released.stdout)["sources"]["clinic"]["new"] == 2
+    assert rows(settings, "SELECT sequence FROM events WHERE source = 'clinic' ORDER BY position") == [(0,), (1,), (2,)]
+    assert rows(settings, "SELECT count(*) FROM deliveries WHERE verdict = 'rejected'") == [(0,)]
 
 
 def test_the_number_of_a_released_rejection_is_never_given_again(settings: Settings, run: Run, elsewhere: Path):

@@ -112,7 +112,10 @@ def test_systemd_takes_it(tmp_path: Path):
     (tmp_path / "hookfold.service").write_text(installed, encoding="utf-8")
 
     done = subprocess.run(
-        [str(analyze), "verify", str(tmp_path / "hookfold.service")], capture_output=True, text=True, check=False
+        [str(analyze), "verify", "--man=no", str(tmp_path / "hookfold.service")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert (done.returncode, [line for line in done.stderr.splitlines() if "hookfold.service" in line]) == (0, [])

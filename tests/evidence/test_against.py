@@ -68,6 +68,21 @@ def test_of_a_bundle_without_a_proof_is_said_that_nobody_can_tell_and_what_to_do
     assert verify.check_against(files, file, tmp_path / "proof.json").endswith("covers 1 event of this bundle")
 
 
+def test_the_command_ends_with_what_is_missing_for_a_proof(
+    log: Audited, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    log.append(log.entry("clinic", wms("s-1", 0)))
+    _, file = kept(log, tmp_path)
+    log.append(log.entry("clinic", wms("s-1", 1)))
+    bundle = bundled(log, tmp_path / "bundle.zip")
+    monkeypatch.setattr("sys.argv", ["verify.py", str(bundle), "--against", str(file), "--key", str(SIGNING.key)])
+
+    with pytest.raises(SystemExit, match=r"^UNPROVEN  .* /v1/audit/proof\?from=1&to=2 and name"):
+        verify.main()
+
+    assert "same state" in capsys.readouterr().out
+
+
 def test_a_checkpoint_that_was_kept_later_covers_the_whole_bundle(log: Audited, tmp_path: Path):
     log.append(log.entry("clinic", wms("s-1", 0)))
     files = verify.read(bundled(log, tmp_path / "bundle.zip"))

@@ -173,6 +173,29 @@ def test_a_provider_that_does_not_answer_ends_the_round(small_house: House, behi
     assert done.learnt == {}
 
 
+@pytest.mark.parametrize(
+    ("pause", "asked", "learnt", "stopped"),
+    [(1, 2, {"cancelled": 1}, None), (61, 1, {}, "too many questions (429)")],
+)
+def test_a_pause_of_a_minute_that_the_provider_asks_for_is_made_and_a_longer_one_ends_the_round(
+    small_house: House, behind: Handler, pause: int, asked: int, learnt: dict[str, int], stopped: str | None
+):
+    told(small_house, "a", "acknowledged")
+    body = json.dumps(answer("a", "cancelled")[1]).encode()
+    answers = iter(
+        [
+            b"HTTP/1.1 429 X\r\nRetry-After: %d\r\nContent-Length: 0\r\n\r\n" % pause,
+            b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n" % len(body) + body,
+        ]
+    )
+    behind.answer = lambda connection: connection.sendall(next(answers))
+
+    (done,) = reconciled(small_house, behind)
+
+    assert (done.learnt, done.stopped) == (learnt, stopped)
+    assert behind.heard.qsize() == asked
+
+
 def test_a_round_of_a_service_goes_on_where_the_last_one_ended(small_house: House, behind: Handler):
     for action in ("a", "b", "c"):
         told(small_house, action, "acknowledged")
