@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import settings
 from sqlalchemy import URL
 
@@ -24,13 +23,14 @@ from tests.support.run import Run
 from tests.support.server import Server
 from tests.support.services import BACKENDS, Services
 from tests.support.templates import compile_templates_once
+from tests.support.watched_logs import no_leak, watch_logs
 
 settings.register_profile("hookfold", deadline=None, print_blob=True)  # the machine may be busy: slow is not wrong
 settings.load_profile("hookfold")
 compile_rules_once()
 compile_statements_once()
 compile_templates_once()
-structlog.configure(cache_logger_on_first_use=False)  # or `create_app` would set where the lines of this process go
+watch_logs()
 
 LEFT_OUT = "LEFT OUT"
 UNDO = pytest.StashKey[ExitStack]()
@@ -66,6 +66,13 @@ def pytest_configure_node(node: Any) -> None:
     if SHARED not in stash:
         stash[SHARED] = stash[UNDO].enter_context(Server(SETTINGS))
     node.workerinput["postgres"] = str(stash[SHARED].folder)
+
+
+@pytest.fixture(autouse=True)
+def _no_leak() -> Iterator[None]:
+    """No test makes a log line that tells a secret, an e-mail address or a body."""
+    with no_leak():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-from flask import Flask
+from flask import Flask, Response, request
 
 from adapters.http import Api, create_http, report_action
 from adapters.providers import build, reader
@@ -26,6 +26,7 @@ from adapters.sql import (
 )
 from core import fold
 from core.ids import Ids
+from tests.support.leaks import leaks
 
 SECOND = 1_000_000
 NOON = 1_700_000_000 * SECOND
@@ -61,7 +62,9 @@ class House:
     @cached_property
     def app(self) -> Flask:
         """The application, made when a test first asks it something: it takes longer than the rest."""
-        return create_http(self.api)
+        app = create_http(self.api)
+        app.after_request(_without_leaks)
+        return app
 
     @cached_property
     def client(self) -> Any:
@@ -118,6 +121,13 @@ class House:
         while page["next_cursor"]:
             page = self.get(path, cursor=page["next_cursor"])
             yield page["data"]
+
+
+def _without_leaks(answer: Response) -> Response:
+    """No metric tells a secret, an e-mail address or a body."""
+    if request.path == "/metrics":
+        assert leaks(answer.get_data(as_text=True)) == []
+    return answer
 
 
 def wms(session: str, sequence: int, event: str = "WMS_LOADED", at: int = 0, /, **payload: Any) -> dict[str, Any]:
