@@ -5,19 +5,19 @@ from adapters.sql.audit.rotate import NotInForce, rotate_key
 from adapters.sql.audit.rotations import LOG_KEY, Rotation, recorded_rotations
 from adapters.sql.audit.tree import MissingEvent, StoredCheckpoint, Tree, TreeView
 from adapters.sql.audit.verify import Verified, recompute
-from adapters.sql.database.address import WrongAddress
-from adapters.sql.database.backup import back_up, faults
-from adapters.sql.database.collector import seldom_collecting
-from adapters.sql.database.engine import files_at, is_standby, open_engine, opened_engine
+from adapters.sql.connections.address import WrongAddress
+from adapters.sql.connections.backup import back_up, faults
+from adapters.sql.connections.collector import seldom_collecting
+from adapters.sql.connections.engine import files_at, is_standby, open_engine, opened_engine
+from adapters.sql.connections.files import Noted
+from adapters.sql.connections.revisions import check_made, check_newest, is_served, migrate, revision, revision_fault
+from adapters.sql.connections.session import Unfit
+from adapters.sql.connections.wal import carrying
 from adapters.sql.database.errors import cause_of
 from adapters.sql.database.exceptions import Unavailable, Unstorable
-from adapters.sql.database.files import Noted
 from adapters.sql.database.limits import TooLong, time_limit
-from adapters.sql.database.revisions import check_made, check_newest, is_served, migrate, revision, revision_fault
-from adapters.sql.database.session import Unfit
 from adapters.sql.database.threads import leave
 from adapters.sql.database.transactions import is_read_only
-from adapters.sql.database.wal import carrying
 from adapters.sql.erasure.destroy import Erasable
 from adapters.sql.erasure.erase import Erasure
 from adapters.sql.erasure.keeping import Keeper, keeper
@@ -30,9 +30,9 @@ from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import NOBODY, OWN, Recorder, own_source
 from adapters.sql.log.seal import seal as sealed_by
 from adapters.sql.log.write_probe import probe
+from adapters.sql.long_streams.background import BackgroundFolding, LongStreams
 from adapters.sql.outbox.outbox import HeldRelay, Outbox, Settled, Turn
 from adapters.sql.outbox.relay_desk import RelayDesk
-from adapters.sql.projections.background import BackgroundFolding, LongStreams
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.erased import Base, measurement_id
 from adapters.sql.projections.projection import Code, Source, record_in

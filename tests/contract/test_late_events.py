@@ -8,11 +8,12 @@ from sqlalchemy import text
 
 from adapters.sql import LongStreams
 from adapters.sql.erasure.retract import Retractor
-from adapters.sql.projections import dirty_streams, pieces, projection, thinning
-from adapters.sql.projections.background import Refolded
+from adapters.sql.long_streams import pieces, thinning
+from adapters.sql.long_streams.background import Refolded
+from adapters.sql.long_streams.pieces import Piece
+from adapters.sql.projections import dirty_streams, projection
 from adapters.sql.projections.dirty_streams import DirtyStream, mark_dirty
 from adapters.sql.projections.invalidation import Invalidator
-from adapters.sql.projections.pieces import Piece
 from adapters.sql.projections.versions import raise_epoch
 from adapters.sql.reads import reads_runs
 from core import prefixes

@@ -13,11 +13,11 @@ from adapters.sql import LongStreams
 from adapters.sql.erasure.erase import Eraser
 from adapters.sql.erasure.retract import Retractor
 from adapters.sql.log.log import Log
+from adapters.sql.long_streams.background import Refolded
+from adapters.sql.long_streams.long_fold import LongFolds
 from adapters.sql.projections import dirty_streams
-from adapters.sql.projections.background import Refolded
 from adapters.sql.projections.dirty_streams import DirtyStream
 from adapters.sql.projections.invalidation import Invalidator
-from adapters.sql.projections.long_fold import LongFolds
 from adapters.sql.projections.refold import Refolder
 from adapters.sql.projections.versions import raise_epoch
 from tests.support.house import NOON, House, pushed, start, stop, wms

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from adapters.sql import Unavailable, migrate, open_engine
-from adapters.sql.database.session import RELIED_ON, Unfit
+from adapters.sql.connections.session import RELIED_ON, Unfit
 from tests.support.logs import Bench, wms
 from tests.support.postgres import Postgres
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from adapters.sql import Reads, carrying, open_engine
-from adapters.sql.database import wal
-from adapters.sql.database.engine import WAL_LIMIT
+from adapters.sql.connections import wal
+from adapters.sql.connections.engine import WAL_LIMIT
 
 
 def test_the_log_is_cut_once_a_long_reader_is_gone(sqlite_url: str, tmp_path: Path):

@@ -36,7 +36,7 @@ def house(sqlite_url: str) -> Iterator[House]:
 
 
 def folding(house: House, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("adapters.sql.projections.background.LongStreams.fold_all", faults)
+    monkeypatch.setattr("adapters.sql.long_streams.background.LongStreams.fold_all", faults)
     return BackgroundFolding(house.engine, house.code, tick=0.001)
 
 

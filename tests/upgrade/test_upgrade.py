@@ -20,7 +20,7 @@ from adapters.cli import command_line
 from adapters.config import load
 from adapters.providers import sign_wms
 from adapters.sql import GroupCommit, migrate, open_engine, revision
-from adapters.sql.database.revisions import MIGRATIONS, upgrade
+from adapters.sql.connections.revisions import MIGRATIONS, upgrade
 from adapters.sql.database.transactions import writing
 from app import commands
 from tests.support.service import SECRETS, WMS_SECRET

@@ -1,1 +1,1 @@
-"""The database itself: engine, tables, transactions, errors."""
+"""Tables, transactions and errors: what every statement stands on."""

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from adapters.sql.database import tables
+from adapters.sql.database.delivery_numbers import LAST_DELIVERY
 from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
 from adapters.sql.log.batch import Batch
-from adapters.sql.log.delivery_numbers import LAST_DELIVERY
 
 KEPT_DELIVERIES = 1_000
 """The most recorded deliveries per source and verdict, the newest ones. Older ones are counted: duplicates and

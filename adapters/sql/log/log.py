@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
+from adapters.sql.database.delivery_numbers import LAST_DELIVERY
 from adapters.sql.database.errors import cause_of, is_for_now, is_from_driver
 from adapters.sql.database.exceptions import Unavailable, Unstorable
 from adapters.sql.dialects.dialect import Ahead, Guarded, Row
 from adapters.sql.log.batch import NOTHING_KNOWN, Batch
-from adapters.sql.log.delivery_numbers import LAST_DELIVERY
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
 from adapters.sql.log.kept_deliveries import DELIVERIES
 from adapters.sql.log.seal import seal

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine
 
+from adapters.sql.database.delivery_numbers import HOLD_DELIVERY
 from adapters.sql.database.transactions import Transactions
-from adapters.sql.log.delivery_numbers import HOLD_DELIVERY
 from adapters.sql.log.entries import Entry
 from adapters.sql.log.log import Log
 from adapters.sql.log.own_events import Recorder

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable, text
 
+from adapters.sql.connections.revisions import revision
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.joins import HEAD
-from adapters.sql.database.revisions import revision
 from adapters.sql.database.snapshot import hold_still
 from adapters.sql.dialects.dialect import Lookup, dialect_of
 from adapters.sql.projections.current import Current

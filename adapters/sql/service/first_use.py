@@ -6,9 +6,9 @@ from secrets import token_hex
 
 from sqlalchemy import Engine, select, text
 
-from adapters.sql.database.address import address
-from adapters.sql.database.engine import opened_engine
-from adapters.sql.database.revisions import revision
+from adapters.sql.connections.address import address
+from adapters.sql.connections.engine import opened_engine
+from adapters.sql.connections.revisions import revision
 from adapters.sql.database.tables import service
 from adapters.sql.database.transactions import writing
 

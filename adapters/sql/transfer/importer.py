@@ -13,11 +13,11 @@ from typing import Any
 from sqlalchemy import Engine
 
 from adapters.sql.database import tables
+from adapters.sql.database.delivery_numbers import LAST_DELIVERY
 from adapters.sql.database.errors import cause_of, is_for_now
 from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.database.joins import WITH_PAYLOAD
 from adapters.sql.dialects.dialect import Insert, Lookup, Row, Writes
-from adapters.sql.log.delivery_numbers import LAST_DELIVERY
 from adapters.sql.log.kept_deliveries import KEPT_DELIVERIES
 from adapters.sql.log.own_events import OWN
 from adapters.sql.log.writer import EVENTS, BatchWriter, Head

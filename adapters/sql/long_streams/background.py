@@ -18,6 +18,9 @@ from adapters.sql.database.errors import cause_of, is_from_driver
 from adapters.sql.database.threads import leave
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Row
+from adapters.sql.long_streams.long_fold import LongFold, LongFolds
+from adapters.sql.long_streams.pieces import pieces_of
+from adapters.sql.long_streams.thinning import Thinning
 from adapters.sql.projections.dirty_streams import (
     AT_ONCE,
     WHOLE,
@@ -29,12 +32,9 @@ from adapters.sql.projections.dirty_streams import (
     waiting_beside,
 )
 from adapters.sql.projections.left_measurements import bring_back, named_elsewhere
-from adapters.sql.projections.long_fold import LongFold, LongFolds
-from adapters.sql.projections.pieces import pieces_of
 from adapters.sql.projections.projection import Code, Projection
 from adapters.sql.projections.refold import Refolder, fault
 from adapters.sql.projections.stored_events import stream_rows, to_event
-from adapters.sql.projections.thinning import Thinning
 from adapters.sql.projections.versions import VersionMap, all_versions, epoch, version_map
 from core import fold
 

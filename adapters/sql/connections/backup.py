@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
+from adapters.sql.connections.revisions import revision, revision_fault
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.database.joins import HEAD
-from adapters.sql.database.revisions import revision, revision_fault
 from core.words import counted
 
 _GUARDS = {

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect
 
+from adapters.sql.connections.session import Unfit
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.exceptions import Unavailable
-from adapters.sql.database.session import Unfit
 from adapters.sql.database.transactions import writing
 from adapters.sql.dialects.advisory_locks import MIGRATING
 

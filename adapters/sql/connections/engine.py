@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
 
-from adapters.sql.database import session
-from adapters.sql.database.address import SQLITE_OPTIONS, address
+from adapters.sql.connections import session
+from adapters.sql.connections.address import SQLITE_OPTIONS, address
+from adapters.sql.connections.files import CheckedConnection as SqliteConnection
+from adapters.sql.connections.files import DatabaseFiles, Noted
 from adapters.sql.database.errors import our_errors, spoils_session
-from adapters.sql.database.files import CheckedConnection as SqliteConnection
-from adapters.sql.database.files import DatabaseFiles, Noted
 from adapters.sql.database.limits import hold_to_limits
 
 WAL_LIMIT = 32 * 2**20

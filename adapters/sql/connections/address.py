@@ -7,7 +7,7 @@ from psycopg.pq import Conninfo
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from adapters.sql.database.session import set_otherwise
+from adapters.sql.connections.session import set_otherwise
 
 SQLITE_OPTIONS = {"timeout": 5, "cached_statements": 512}
 """The options that a URL may set, with their defaults. `timeout` is in seconds and applies to locks."""

@@ -1,0 +1,1 @@
+"""How a database is reached, and is the one that it was: addresses, engines, sessions, files, revisions, backups."""
