@@ -1,4 +1,4 @@
-"""What serves: HTTP in the event loop, Flask in threads behind it, and one process that writes."""
+"""The server: HTTP in the event loop, Flask in a thread pool, and one writing process."""
 
 from adapters.server.bridge import Bridge
 from adapters.server.commits.draining import Draining

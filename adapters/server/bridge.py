@@ -1,4 +1,4 @@
-"""Runs a WSGI application (PEP 3333) for requests that have arrived whole, in a bounded pool of threads."""
+"""Runs a WSGI application (PEP 3333) for complete requests in a bounded thread pool."""
 
 import asyncio
 import sys
@@ -25,14 +25,14 @@ Begin = Callable[[int, list[tuple[str, str]]], StreamingBody]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 MOST_ASKED = 256
-"""Questions that are answered or wait for a thread; what comes beyond them is refused."""
+"""The most requests that run or wait for a thread. Further ones are refused."""
 MOST_ASKED_BYTES = 16 << 20
-"""The bytes of their requests, behind which the next one is refused."""
+"""The bytes of these requests after which the next one is refused."""
 
 MOST_WAITING_BYTES = 32 << 20
-"""The bytes of requests that wait without a thread, behind which no other one may."""
+"""The bytes of requests that wait without a thread after which no other one may wait."""
 FOLLOWING = 2
-"""Threads that read for those who follow, and ask again for those who waited: others have their own."""
+"""Threads that read for followers and repeat waiting requests. Other requests have their own."""
 
 _FAILED = problem_answer(500, "this server has a fault: its log tells more")
 _STOPPING = problem_answer(503, "the service stops")
@@ -44,10 +44,10 @@ Given = Answer | Sending | StreamOrder | Later
 
 
 class Bridge:
-    """`threads` requests run at a time; the others wait their turn. `address`: host and port that are served.
+    """Runs up to `threads` requests at a time; others wait. `address` is the host and port that is served.
 
-    `tails`: what feeds those who wait without a thread, by the names that orders have for them; without any, each holds
-    his own.
+    `tails` feed requests that wait without a thread, by the names in their instructions. Without tails, each holds a
+    thread.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Bridge:
         self._waiting_bytes = 0
 
     def answer(self, request: Request, respond: Respond) -> None:
-        """Answers one request, in the event loop, once a thread has run it."""
+        """Answers a request in the event loop once a thread has run it."""
         if self._asked >= MOST_ASKED or self._asked_bytes >= MOST_ASKED_BYTES:
             respond(_FULL)
             return
@@ -77,7 +77,7 @@ class Bridge:
         self._asked_bytes += size
 
     def close(self) -> None:
-        """Waits for the threads; not in the event loop, for which they may wait themselves."""
+        """Waits for the threads. Not for the event loop, since they may wait for it."""
         self._threads.close()
         self._following.close()
         for tail in self._tails.values():
@@ -105,7 +105,7 @@ class Bridge:
     def _carry_on(
         self, order: Later | StreamOrder, request: Request, respond: Respond, carried: Carried | None
     ) -> None:
-        """Without a thread."""
+        """Continues a request without a thread."""
         self._waiting_bytes += request.weight
         if isinstance(order, Later):
             Parked(order, request, self._tails[EVENTS], partial(self._ask_again, request, respond, carried)).begin()
@@ -114,7 +114,7 @@ class Bridge:
             EventStream(order, request, respond, self._tails[order.order.tail], self._following).begin()
 
     def _ask_again(self, request: Request, respond: Respond, carried: Carried | None) -> None:
-        """It was admitted: it is not refused now."""
+        """Repeats an admitted request, which is no longer refused."""
         self._waiting_bytes -= request.weight
         self._run(self._following, request, respond, carried)
 
@@ -124,7 +124,7 @@ class Bridge:
         respond(answer)
 
     def _call(self, request: Request, begin: Begin, carried: Carried | None) -> Given | None:
-        """The answer, or an order; None behind the last piece of one that came so."""
+        """Calls the application; returns the answer or an instruction, or None after a streamed body."""
         started: list[Any] = []
 
         def start_response(
@@ -152,7 +152,7 @@ class Bridge:
         return Answer(started[0], started[1], content)
 
     def _environ(self, request: Request, carried: Carried | None) -> dict[str, Any]:
-        """A size instead of a body is declared and not there: Flask refuses it by its own limit."""
+        """The WSGI environment. A body over the limit has only its length, which Flask refuses by its own limit."""
         body = request.body if isinstance(request.body, bytes) else b""
         path, _, query = _of_origin(request.target).partition("?")
         host, port = self._address
@@ -200,7 +200,7 @@ def _begin(loop: AbstractEventLoop, respond: Respond, status: int, headers: list
 
 
 def _hand_over(result: Iterable[bytes], pieces: StreamingBody, request: Request) -> None:
-    """Nothing is no piece: in chunks it would be the end."""
+    """Streams a response body without empty pieces, which would end a chunked body."""
     for piece in result:
         if piece:
             pieces.put(piece)
@@ -209,7 +209,7 @@ def _hand_over(result: Iterable[bytes], pieces: StreamingBody, request: Request)
 
 
 def _of_origin(target: str) -> str:
-    """The path and query of a target, also of an absolute one (RFC 9112, 3.2.2)."""
+    """The path and query of a target, which may be absolute (RFC 9112, 3.2.2)."""
     scheme, found, rest = target.partition("://")
     if not found or scheme.startswith("/"):
         return target

@@ -1,4 +1,4 @@
-"""What a request is answered with: deliveries and `/healthz` in the event loop, everything else by Flask in threads."""
+"""Dispatches requests: deliveries and `/healthz` to the event loop, everything else to Flask in threads."""
 
 from functools import partial
 from urllib.parse import unquote
@@ -21,10 +21,9 @@ _logger = structlog.get_logger()
 
 
 class Front:
-    """One process's server side. `link` leads to the process that writes; `bridge` runs Flask.
+    """The dispatcher of one process. `link` leads to the writing process; `bridge` runs Flask.
 
-    `forwarding`: for sources whose own handlers answer. `limits`: how much may come. `spans`: where deliveries are
-    traced.
+    `forwarding` handles sources whose handlers answer, `limits` the rate limits, `spans` the tracing of deliveries.
     """
 
     def __init__(
@@ -56,15 +55,15 @@ class Front:
             self._bridge.answer(request, respond)
 
     def streams(self, target: str) -> bool:
-        """Whether the body of such a request is handed on while it comes."""
+        """Whether the body of such a request is forwarded while it arrives."""
         return self._forwarding is not None and self._forwarding.passes(_path(target)) is not None
 
     def close(self) -> None:
-        """Waits for what Flask still answers."""
+        """Waits for Flask's current requests."""
         self._bridge.close()
 
     async def settle(self, patience: float) -> None:
-        """Waits for what handlers still answer, whether or not a client waits for it."""
+        """Waits for handlers' current requests, even without a waiting client."""
         if self._forwarding is not None:
             await self._forwarding.close(patience)
 
@@ -80,7 +79,7 @@ class Front:
             self._take(source, request, respond)
 
     def _take(self, source: str, request: Request, respond: Respond) -> None:
-        """Whatever goes wrong with a delivery, its sender is told to send it again."""
+        """Takes a delivery. On any error its sender is told to retry."""
         span = None
         if self._spans is not None:
             span = self._spans.delivery(source, request.headers)

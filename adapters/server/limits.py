@@ -1,7 +1,4 @@
-"""Who sends too much is asked to wait (429, RFC 6585): a peer, or all that send to one source. Memory is bounded.
-
-Each serving process counts for itself.
-"""
+"""Rate limits (429, RFC 6585) per peer and per source, in bounded memory. Each serving process counts for itself."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +13,10 @@ from adapters.http import Answer, failure, is_ingest, problem_answer
 from core.event import Headers
 
 MOST_PEERS = 10_000
-"""Whoever was seen longest ago is forgotten first."""
+"""The most peers. The least recently seen is forgotten first."""
 
 OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
-"""What supervises is never sent away."""
+"""Paths for monitoring, which have no limit."""
 
 Network = IPv4Network | IPv6Network
 
@@ -27,7 +24,7 @@ LIMITED = Counter("hookfold_limited", "Requests that were answered with 429.", [
 
 
 class Buckets:
-    """A bucket for each name: it holds what may come in one period at once, and fills evenly (GCRA)."""
+    """A bucket per name: it holds one period's requests and refills evenly (GCRA)."""
 
     def __init__(self, rate: Rate, clock: Callable[[], float] = monotonic) -> None:
         self._every = rate.seconds / rate.count
@@ -36,7 +33,7 @@ class Buckets:
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def wait(self, name: str) -> float:
-        """Takes one: 0, or the seconds until there is one to take."""
+        """Takes one and returns 0, or the seconds until one is available."""
         now = self._clock()
         full_at = max(self._full_at.get(name, now), now) + self._every
         if full_at - now > self._whole + 1e-9:
@@ -49,7 +46,7 @@ class Buckets:
 
 
 class Limits:
-    """Of one process. `trusted`: proxies whose `X-Forwarded-For` says who their client is."""
+    """The limits of one process. `trusted` are the proxies whose `X-Forwarded-For` is believed."""
 
     def __init__(self, peers: Rate | None, sources: Mapping[str, Rate], trusted: Sequence[Network] = ()) -> None:
         self._peers = Buckets(peers) if peers else None
@@ -57,18 +54,18 @@ class Limits:
         self._trusted = trusted
 
     def refusal_of_peer(self, peer: str, target: str, headers: Headers) -> Answer | None:
-        """What a client is answered that asks too often."""
+        """The refusal of a peer over its limit; None if it is within."""
         if self._peers is None or target in OPEN:
             return None
         return _refusal("peer", self._peers.wait(self._name(peer, headers)), target)
 
     def refusal_of_source(self, source: str, target: str) -> Answer | None:
-        """What a sender is answered where too much comes for its source."""
+        """The refusal of a delivery to a source over its limit; None if it is within."""
         buckets = self._sources.get(source)
         return _refusal("source", buckets.wait(source), target) if buckets else None
 
     def _name(self, peer: str, headers: Headers) -> str:
-        """Who asks: the last address that no trusted proxy has. Of IPv6 the network, for a host has all of it."""
+        """The client: the last address that is not a trusted proxy's. For IPv6 its network, all of which a host has."""
         told = [one.strip() for name, value in headers if name == "x-forwarded-for" for one in value.split(",")]
         found = peer
         while self._is_trusted(found) and told:

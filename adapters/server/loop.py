@@ -1,4 +1,4 @@
-"""Runs one process that serves: its event loop, from the first connection to the last answer."""
+"""Runs the event loop of a serving process, from the first connection to the last answer."""
 
 import asyncio
 import signal
@@ -18,13 +18,13 @@ from adapters.server.processes.pulse import Pulse
 from adapters.server.processes.signals import STOPS
 
 BACKLOG = 1_024
-"""Connections that may wait to be taken, as far as the system lets them."""
+"""The backlog of connections, as far as the system allows."""
 
 LONGEST = 20.0
-"""Seconds for one turn of the event loop, behind which this process is started anew."""
+"""The longest iteration of the event loop in seconds. After it this process is restarted."""
 
 PATIENCE = 30.0
-"""Seconds for what is under way when the service is told to stop, and again for what no client waits for any more."""
+"""Seconds for pending requests when the service stops, and again for work that no client waits for."""
 
 
 def serve_for_parent(
@@ -35,11 +35,11 @@ def serve_for_parent(
     listening: socket.socket,
     renew: Callable[[Any], None],
 ) -> None:
-    """Serves on the socket until the parent's line ends, or SIGTERM comes.
+    """Serves on the socket until the parent's pipe closes or SIGTERM arrives.
 
-    `renew` is given what the parent hands over meanwhile.
+    `renew` receives what the parent sends meanwhile.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
     site = Site(front.answer, max_body, connections_at_most(), streams=front.streams)
     uvloop.run(_serve(parent, front, link, site, listening, renew))
 

@@ -1,1 +1,1 @@
-"""From a serving process to the one that writes: frames, links, the writer, and the spool for when it cannot."""
+"""The way from a serving process to the writing one: frames, links, the writer, and the spool for outages."""

@@ -1,7 +1,7 @@
-"""Takes into the log what was spooled while that could not commit: in order, and once, whatever is killed in between.
+"""Appends spooled deliveries to the log, in order and exactly once, whatever is killed in between.
 
-A segment leaves when all of it is committed. Who begins with one again hands in what is in the log already, where that
-is known by its key and its arrival.
+A segment is deleted once all of it is committed. If it is drained again, the log recognises deliveries by key and
+arrival.
 """
 
 import asyncio
@@ -18,13 +18,14 @@ from adapters.server.commits.spool import DeliverySpool, Read
 from adapters.sql import Probe, Receipt, Unavailable, Unstorable
 
 TOGETHER = 128
-"""Deliveries that are with the writer at a time."""
+"""The most deliveries that are with the writer at a time."""
 MOST_BYTES = 8 << 20
-"""Of their bodies, unless one alone is larger."""
+"""The most bytes of their bodies, unless a single one is larger."""
 HOLDING = 1.0
-"""Seconds for the last ones of a segment, while nobody may add; after that, new deliveries go straight to the log."""
+"""Seconds for the last deliveries of a segment, while nobody may add. Afterwards new deliveries go directly to the
+log."""
 LOOK = 0.5
-"""Seconds between two looks whether something waits, and before the database is asked again."""
+"""Seconds between two checks of the spool, and before the database is tried again."""
 LOCK_RETRY = 0.01
 """Seconds before the lock is tried again."""
 
@@ -36,7 +37,7 @@ _logger = structlog.get_logger()
 
 
 class Draining:
-    """Of one source's spool, in the one process that drains it. `commit` tells what the log made of a delivery."""
+    """Drains one source's spool, in one process. `commit` returns the log's outcome of a delivery."""
 
     def __init__(self, spool: DeliverySpool, commit: Callable[[Item], Awaitable[Receipt | Unavailable]]) -> None:
         self._spool = spool
@@ -46,18 +47,18 @@ class Draining:
         self._faults = Quiet()
 
     def wake(self) -> None:
-        """Something was appended to the log: nothing to do."""
+        """Does nothing: appends to the log do not matter here."""
 
     def stop(self) -> None:
-        """`run` returns once what is with the writer is answered."""
+        """Makes `run` return once the pending deliveries are answered."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Drains until it is stopped. Of several services with one folder, one does."""
+        """Drains until stopped. Of several services with one folder, only one drains."""
         while not self._stopping.is_set():
             try:
                 await self._drain_if_waiting()
-            except (BlockingIOError, Unavailable):  # somebody else drains, or the log cannot commit yet
+            except (BlockingIOError, Unavailable):  # another process drains, or the log cannot commit yet
                 pass
             except OSError as error:
                 self._tell_fault(error)
@@ -70,7 +71,7 @@ class Draining:
 
     @asynccontextmanager
     async def _taken(self, name: str) -> AsyncIterator[None]:
-        """The spool's lock. Raises BlockingIOError where somebody else has it."""
+        """Holds a lock of the spool. Raises BlockingIOError if another process has it."""
         lock = self._spool.taken(name, wait=False)
         await asyncio.to_thread(lock.__enter__)
         try:
@@ -99,11 +100,11 @@ class Draining:
                         progress.add(*await self._append_in_time(rest))
                         await asyncio.to_thread(self._remove_or_set_aside, segment, progress)
                         break
-            except BlockingIOError:  # somebody adds
+            except BlockingIOError:  # another process adds
                 await self._rest(LOCK_RETRY)
 
     def _alone(self, read: Callable[..., Read], *given: Any) -> Read:
-        """What is read while nobody adds: a write that fails is taken back."""
+        """The result of `read` while nobody adds, since a failed write is undone."""
         with self._spool.taken("lock"):
             return read(*given)
 
@@ -115,7 +116,8 @@ class Draining:
             raise Unavailable("the log does not commit in time") from error
 
     async def _append(self, read: Read) -> tuple[Read, int]:
-        """Has them committed, the first one alone: while the log is away, no other one follows it. How many it refuses.
+        """Commits deliveries, the first one alone, so that no other follows while the log is away. Returns the rest and
+        the number refused.
 
         Raises Unavailable.
         """
@@ -150,7 +152,7 @@ class Draining:
 
 
 class _Progress:
-    """What was done with a segment so far."""
+    """The progress with a segment."""
 
     def __init__(self) -> None:
         self.end = self.count = self.unreadable = self.refused = 0
@@ -163,7 +165,7 @@ class _Progress:
 
 
 def _together(items: Sequence[Item]) -> int:
-    """How many of them, from the first on, the writer gets at a time."""
+    """How many of the first items the writer gets at a time."""
     size = 0
     for count, item in enumerate(items[:TOGETHER]):
         size += 0 if isinstance(item, Probe) else len(item.body)
@@ -173,7 +175,7 @@ def _together(items: Sequence[Item]) -> int:
 
 
 def _refused(outcomes: Sequence[Receipt | Unavailable]) -> int:
-    """How many the database takes in no form. Raises Unavailable for the first that it may take another time."""
+    """How many the database refuses in every form. Raises Unavailable for the first that it may accept later."""
     for outcome in outcomes:
         if isinstance(outcome, Unavailable) and not isinstance(outcome, Unstorable):
             raise outcome

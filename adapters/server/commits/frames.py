@@ -1,4 +1,4 @@
-"""What goes over the socket between the processes that serve and the one that writes: a length, then MessagePack."""
+"""The protocol between serving processes and the writing one: frames of a length and MessagePack."""
 
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -9,24 +9,24 @@ from adapters.sql import Entry, Probe, Receipt, Rejection
 
 
 class Listen(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, tag_field="is_a"):
-    """Asks to be told, by an empty frame, when something of others was committed; it has no outcome."""
+    """Requests an empty frame whenever something of other processes is committed. It has no outcome."""
 
 
 class Trace(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, tag_field="is_a"):
-    """In front of a delivery that is traced: where its span stands (`Spans`); it has no outcome."""
+    """Precedes a traced delivery with its span's context (`Spans`). It has no outcome."""
 
     context: bytes
 
 
 class Unstored(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, tag_field="is_a"):
-    """The database works, and takes this item in no form."""
+    """The database works but refuses this item in every form."""
 
     reason: str
 
 
 Item = Entry | Rejection | Probe
 Outcome = Receipt | Unstored | str
-"""A receipt, or what went wrong: then nothing is known to be committed."""
+"""A receipt, or an error: then the outcome is unknown."""
 
 Content = TypeVar("Content")
 
@@ -34,29 +34,29 @@ _LENGTH = 8
 _ARRAY = b"\xdd"
 _encode = msgspec.msgpack.Encoder().encode
 unpack: Callable[[bytes], Item] = msgspec.msgpack.Decoder(Item).decode
-"""One item that was packed. Raises msgspec.DecodeError."""
+"""Unpacks an item. Raises msgspec.DecodeError."""
 
 
 def pack(content: Item | Listen | Trace | Outcome) -> bytes:
-    """One content of a frame. Raises where it cannot be encoded, before it is among others."""
+    """Encodes one content of a frame. Raises before it is joined with others."""
     return _encode(content)
 
 
 def frame(packed: Sequence[bytes]) -> bytes:
-    """All of them as one frame: a MessagePack array behind its length."""
+    """Joins contents to a frame: a length and a MessagePack array."""
     array = b"".join((_ARRAY, len(packed).to_bytes(4), *packed))
     return len(array).to_bytes(_LENGTH) + array
 
 
 class Inbox(Generic[Content]):
-    """Puts frames of one kind of content together from what a socket gives."""
+    """Assembles frames of one kind of content from a socket's data."""
 
     def __init__(self, content: type[Content]) -> None:
         self._decode = msgspec.msgpack.Decoder(list[content]).decode  # type: ignore[valid-type]  # known when it runs
         self._rest = bytearray()
 
     def whole(self, data: bytes | memoryview) -> list[Content]:
-        """The contents of all frames that are whole by now."""
+        """The contents of all frames that are complete now."""
         self._rest += data
         contents: list[Content] = []
         while (end := self._end()) <= len(self._rest):
@@ -65,5 +65,5 @@ class Inbox(Generic[Content]):
         return contents
 
     def _end(self) -> int:
-        """Of the first frame; of its length, while that is not there."""
+        """The end of the first frame, or of its length field while that is incomplete."""
         return _LENGTH + int.from_bytes(self._rest[:_LENGTH]) if len(self._rest) >= _LENGTH else _LENGTH

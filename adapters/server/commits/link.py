@@ -1,4 +1,4 @@
-"""A serving process's link to the one that writes: in the event loop, and for threads."""
+"""A serving process's link to the writing process, for the event loop and for threads."""
 
 import asyncio
 import socket
@@ -18,15 +18,15 @@ from core.ids import Ids
 Tell = Callable[[Receipt | Unavailable], None]
 
 ENOUGH = 8
-"""Deliveries that leave without waiting for the others of their turn: the writer has work meanwhile."""
+"""Deliveries that are sent without waiting for others of the same iteration, to give the writer work."""
 
 MOST_ITEMS = 4_096
-"""Deliveries that are with the writer at a time; what comes beyond them is refused."""
+"""The most deliveries that are with the writer. Further ones are refused."""
 MOST_BYTES = 64 << 20
-"""Their bytes, behind which the next one is refused."""
+"""The bytes of these deliveries after which the next one is refused."""
 
 _LOOK = 0.25
-"""Seconds between two looks whether somebody has waited long enough."""
+"""Seconds between two checks for expired deliveries."""
 
 _LISTEN = frame([pack(Listen())])
 _GONE = "the writing process is away"
@@ -55,13 +55,12 @@ class _Pending(NamedTuple):
 
 
 class Link(asyncio.Protocol):
-    """Belongs to one event loop. Deliveries of one turn of the loop are one frame; outcomes come in their order.
+    """Belongs to one event loop. Sends deliveries of one iteration as one frame; outcomes come in order.
 
-    One that finds the writer idle does not wait for the others of its turn. What can be made of a delivery before the
-    writer's turn is made here: the writer is what everybody waits for.
-    Who has no outcome within `patience` seconds is told that it is unknown: a sender tries again, and is known by its
-    key. A writer that hangs is started anew by who keeps it; until then, what is with it counts. `connect` makes a
-    connection to it.
+    If the writer is idle, a delivery is sent at once. Entries are sealed here, because the writer is the bottleneck. A
+    delivery without outcome within `patience` seconds fails as unknown: the sender retries, and the key identifies the
+    delivery. The supervisor restarts a writer that hangs; until then its deliveries count towards the limits. `connect`
+    opens a connection to the writer.
     """
 
     def __init__(self, connect: Callable[[], socket.socket], ids: Ids, patience: float) -> None:
@@ -81,10 +80,7 @@ class Link(asyncio.Protocol):
         QUEUE.set_function(lambda: len(self._pending))
 
     def commit(self, item: Item, tell: Tell, trace: bytes = b"") -> None:
-        """Hands a delivery in; `tell` is given its outcome, in the event loop, once that is known.
-
-        `trace`: where its span stands, if it has one.
-        """
+        """Sends a delivery; calls `tell` with its outcome in the event loop. `trace` is its span's context."""
         if len(self._pending) >= MOST_ITEMS or self._bytes >= MOST_BYTES:
             tell(Unavailable(_FULL))
             return
@@ -103,7 +99,7 @@ class Link(asyncio.Protocol):
             self._send()
 
     def append(self, item: Item) -> Receipt:
-        """The same for a thread that may wait. Raises Unavailable."""
+        """The same for a thread, which waits. Raises Unavailable."""
         waiting: Future[Receipt | Unavailable] = Future()
         self._loop.call_soon_threadsafe(self._commit_for, item, waiting)
         outcome = waiting.result()
@@ -118,19 +114,19 @@ class Link(asyncio.Protocol):
             waiting.set_exception(error)
 
     def listen(self, news: Callable[[], None]) -> None:
-        """Has `news` called, too, when something was committed; again and again: the writer may be another one."""
+        """Registers `news` to be called after commits. Call it repeatedly, since the writer may have been replaced."""
         if not self._news and self._transport is not None:
             self._transport.write(_LISTEN)
         self._news[news] = None
         self._connect_if_away()
 
     def tie(self, loop: AbstractEventLoop) -> None:
-        """Ties the link to its loop, before anything is handed in."""
+        """Binds the link to its event loop. Call this first."""
         self._loop = loop
         self._look()
 
     def close(self) -> None:
-        """Gives up: whoever waits for an outcome, or asks for one from now on, is told that the writer is away."""
+        """Closes the link: pending and later deliveries fail because the writer is away."""
         self._closed = True
         if self._transport is not None:
             self._transport.abort()
@@ -138,7 +134,7 @@ class Link(asyncio.Protocol):
             self._give_up()
 
     def _look(self) -> None:
-        """Tells those who have waited long enough; their outcomes, which come in order, are nobody's then."""
+        """Fails expired deliveries. Their outcomes, which come in order, are discarded later."""
         self._loop.call_later(_LOOK, self._look)
         now = self._loop.time()
         while self._late < len(self._pending) and self._pending[self._late].due <= now:
@@ -146,7 +142,7 @@ class Link(asyncio.Protocol):
             self._pending[self._late - 1].tell(Unavailable(_SLOW))
 
     def _send(self) -> None:
-        """Without a connection, what is to go waits for one."""
+        """Sends the pending frame, or connects first."""
         if not self._outgoing:
             return
         if self._closed:
@@ -199,7 +195,7 @@ class Link(asyncio.Protocol):
         COMMIT.observe(seconds)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Asyncio's call: nothing is known of what was under way."""
+        """Asyncio's call: the outcomes of pending deliveries are unknown."""
         self._transport, self._inbox = None, _inbox()
         self._give_up()
 
@@ -212,7 +208,7 @@ class Link(asyncio.Protocol):
 
 
 class NoWriter:
-    """In place of a link, where nothing is written: nobody hands anything in, and nobody tells of commits."""
+    """Replaces the link in a read-only service."""
 
     def commit(self, _item: Item, tell: Tell, _trace: bytes = b"") -> None:
         """Refuses it."""
@@ -223,17 +219,17 @@ class NoWriter:
         raise Unavailable(_READS)
 
     def listen(self, news: Callable[[], None]) -> None:
-        """There are none."""
+        """Does nothing: there are no commits."""
 
     def tie(self, loop: AbstractEventLoop) -> None:
-        """Nothing is tied."""
+        """Does nothing."""
 
     def close(self) -> None:
-        """Nobody waits."""
+        """Does nothing: no delivery is pending."""
 
 
 def outcome_of(link: "Link", item: Item, trace: bytes = b"") -> asyncio.Future[Receipt | Unavailable]:
-    """The same as `commit` for who waits in the event loop; what is handed in leaves whether or not he waits."""
+    """`commit` as a future. The delivery is sent even if nobody awaits it."""
     told: asyncio.Future[Receipt | Unavailable] = asyncio.get_running_loop().create_future()
     link.commit(item, lambda outcome: None if told.done() else told.set_result(outcome), trace)
     return told

@@ -1,4 +1,4 @@
-"""What traces deliveries, as a process that serves, writes or relays sees it (`adapters.tracing`)."""
+"""The interface to the tracing of deliveries (`adapters.tracing`) in serving, writing and relaying processes."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,13 +8,13 @@ from core.event import Headers
 
 
 class TracedForward(Protocol):
-    """An attempt to have a handler answer."""
+    """The span of an attempt at a handler."""
 
     def end(self, outcome: Outcome) -> None: ...
 
 
 class TracedDelivery(Protocol):
-    """A request, until its answer is whole. `context`: what goes with it to the process that writes."""
+    """The span of a request until its complete answer. `context` accompanies it to the writing process."""
 
     context: bytes
 
@@ -26,7 +26,7 @@ class TracedDelivery(Protocol):
 
 
 class Spans(Protocol):
-    """Of one process."""
+    """The tracer of one process."""
 
     def delivery(self, source: str, headers: Headers) -> TracedDelivery: ...
 
@@ -36,5 +36,5 @@ class Spans(Protocol):
 
 
 def context_of(span: TracedDelivery | None) -> bytes:
-    """Nothing where nothing is traced."""
+    """The span's context; empty if the delivery is not traced."""
     return b"" if span is None else span.context

@@ -1,8 +1,8 @@
-"""Deliveries that wait in files for the database: any process of a service adds to them, one takes them out.
+"""The spool: deliveries wait in files for the database. Any process of a service adds to it, one drains it.
 
-A source has a folder with segments, named by the microsecond that they were begun in; only the last one grows. What is
-in them was acknowledged once it was synced. A frame is a delivery as it travels to the writer, behind a mark that
-nobody can guess, its length and a keyed hash: one that a death cut short is recognised, and no body passes for a frame.
+A source has a folder of segments, named by the microsecond in which they were begun; only the last one grows. A
+delivery is acknowledged once it is synced. A frame is a delivery in the writer's protocol, after an unguessable mark,
+its length and a keyed hash: truncated frames are recognised, and no body can be taken for a frame.
 """
 
 import fcntl
@@ -21,25 +21,25 @@ from adapters.http import SpoolState
 from adapters.server.commits.frames import Item, unpack
 
 SEGMENT = 4 << 20
-"""Bytes of a segment, behind which the next one is begun."""
+"""The bytes of a segment after which the next one begins."""
 
 _HEAD = Struct(">8sI16s")
 _SEGMENTS, _ASIDE = ".spool", ".aside"
 
 
 class SpoolFullError(Exception):
-    """What is to be kept does not fit any more."""
+    """The spool is full."""
 
 
 class Kept(NamedTuple):
-    """A delivery, packed. `behind`: it waits because others do; where none does, the log is to be asked."""
+    """A packed delivery. `behind`: it is spooled only because others are; if none are, it goes to the log."""
 
     packed: bytes
     behind: bool
 
 
 class Read(NamedTuple):
-    """What is in a segment up to `end`, and how many bytes of it are no whole frame of ours."""
+    """The items of a segment up to `end`, and how many bytes are not complete frames of ours."""
 
     items: list[Item]
     unreadable: int
@@ -47,7 +47,7 @@ class Read(NamedTuple):
 
 
 class DeliverySpool:
-    """Of one source, in files. `most`: their bytes. What may block belongs in a thread."""
+    """The spool of one source, of at most `most` bytes. Methods may block and belong in a thread."""
 
     def __init__(self, source: str, folder: Path, most: int, key: bytes) -> None:
         self.source = source
@@ -57,27 +57,27 @@ class DeliverySpool:
         self._mark = self._hash(b"mark")[:8]
 
     def prepare(self) -> None:
-        """Makes the folder. Raises OSError where nothing can be kept there."""
+        """Creates the folder. Raises OSError if it cannot be written."""
         with self.taken("lock"):
             _sync_folders(self.folder)
-            with suppress(PermissionError):  # one that we may only pass through is not ours: it was there before
+            with suppress(PermissionError):  # an existing folder that is not ours
                 _sync_folder(self.folder.parent.parent.parent)
 
     def is_empty(self) -> bool:
-        """Whether nothing waits; it costs a look into a folder with a few names."""
+        """Whether the spool is empty. Lists a folder with a few names."""
         return not self._names(_SEGMENTS)
 
     def state(self) -> SpoolState:
-        """What waits now. A segment that was drained meanwhile counts for nothing."""
+        """The present content. A segment drained meanwhile is not counted."""
         names = self._names(_SEGMENTS)
         size = sum(_size(self.folder / name) for name in names)
         oldest = int(Path(names[0]).stem) if size else None
         return SpoolState(self.source, size, oldest, len(self._names(_ASIDE)))
 
     def append(self, waiting: Sequence[Kept]) -> list[bool]:
-        """Keeps them behind what is there, synced; False of one for which the log is to be asked.
+        """Appends deliveries and syncs; False for each that should go to the log instead.
 
-        All or none: raises OSError or SpoolFullError.
+        All or none are stored. Raises OSError or SpoolFullError.
         """
         with self.taken("lock"):
             names = self._names(_SEGMENTS)
@@ -91,12 +91,12 @@ class DeliverySpool:
         return kept
 
     def oldest(self) -> Path | None:
-        """The segment that is to be drained next."""
+        """The segment to drain next."""
         names = self._names(_SEGMENTS)
         return self.folder / names[0] if names else None
 
     def read(self, segment: Path, at: int = 0) -> Read:
-        """What is in a segment from there on, while nobody adds to it. What is unreadable is passed over."""
+        """Reads a segment from `at` while nobody adds to it. Skips what is unreadable."""
         with segment.open("rb") as file:
             file.seek(at)
             data = file.read()
@@ -112,7 +112,9 @@ class DeliverySpool:
         return Read(items, unreadable, at + len(data))
 
     def read_first(self, segment: Path) -> Read:
-        """The first delivery of a segment, while nobody adds to it; nothing where no whole one begins it."""
+        """Reads the first delivery of a segment while nobody adds to it; nothing if it does not begin with a complete
+        one.
+        """
         with segment.open("rb") as file:
             data = file.read(_HEAD.size)
             if data.startswith(self._mark) and len(data) == _HEAD.size:
@@ -121,20 +123,20 @@ class DeliverySpool:
         return Read([], 0, 0) if item is None else Read([item], 0, end)
 
     def remove(self, segment: Path) -> None:
-        """All of it is in the log."""
+        """Deletes a segment that is completely in the log."""
         segment.unlink()
 
     def set_aside(self, segment: Path) -> Path:
-        """Some of it is not in the log, and cannot be: it stays for somebody to look at."""
+        """Renames a segment of which some cannot be appended, for somebody to examine."""
         aside = segment.with_suffix(_ASIDE)
         segment.rename(aside)
         return aside
 
     @contextmanager
     def taken(self, name: str, *, wait: bool = True) -> Iterator[None]:
-        """A lock of that name, which ends with its process. Raises BlockingIOError unless it may wait.
+        """Holds the named lock, which ends with its process. Raises BlockingIOError unless it may wait.
 
-        Who has `lock` adds, or removes what others could add to; who has `draining` drains.
+        The holder of `lock` adds, or removes what others could add to. The holder of `draining` drains.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.folder / name).open("ab") as file:
@@ -142,7 +144,7 @@ class DeliverySpool:
             yield
 
     def _names(self, ending: str) -> list[str]:
-        """Asked for each delivery."""
+        """The sorted file names. Called for each delivery."""
         try:
             names = os.listdir(self.folder)  # noqa: PTH208 - a path for each name is dear
         except FileNotFoundError:
@@ -171,7 +173,7 @@ class DeliverySpool:
         return blake2b(packed, digest_size=16, key=self._key).digest()
 
     def _item_at(self, data: bytes, at: int) -> tuple[int, Item | None]:
-        """Where the next frame may begin, and the item, where a whole one stands here."""
+        """Where the next frame may begin, and the item if a complete frame begins here."""
         begin = at + _HEAD.size
         if data.startswith(self._mark, at) and begin <= len(data):
             _, length, digest = _HEAD.unpack_from(data, at)
@@ -183,7 +185,7 @@ class DeliverySpool:
 
 
 def _unpacked(packed: bytes) -> Item | None:
-    """None where another release wrote what this one does not know."""
+    """The unpacked item; None if another release wrote a form that this one does not know."""
     try:
         return unpack(packed)
     except msgspec.DecodeError:
@@ -191,9 +193,9 @@ def _unpacked(packed: bytes) -> Item | None:
 
 
 def _append(segment: Path, frames: bytes) -> None:
-    """Writes and syncs; what did not get there whole is taken back.
+    """Appends and syncs; undoes an incomplete write.
 
-    The folders are synced before the first byte: a file that holds any is found after a crash, whoever began it.
+    Syncs the folders before the first byte, so that a file with content is found after a crash.
     """
     with segment.open("ab", buffering=0) as file:
         before = file.tell()
@@ -211,7 +213,7 @@ def _append(segment: Path, frames: bytes) -> None:
 
 
 def _sync_folders(folder: Path) -> None:
-    """Of a source, of a log, and the one that all of them are in: each may be new."""
+    """Syncs the folders of the source, of the log, and their parent, each of which may be new."""
     for one in (folder, folder.parent, folder.parent.parent):
         _sync_folder(one)
 

@@ -1,4 +1,4 @@
-"""Takes deliveries though the log cannot: they are kept in the source's spool, in the order in which they came."""
+"""Accepts deliveries while the log cannot commit: spools them in order of arrival."""
 
 import asyncio
 from asyncio import Future, Task
@@ -13,27 +13,28 @@ from adapters.sql import Entry, Receipt, Unavailable, Unstorable, sealed_by
 from core.ids import Ids
 
 PATIENCE = 2.0
-"""Seconds for the log to commit a delivery, after which it is spooled; the handler still needs time to answer."""
+"""Seconds that the log has for a delivery before it is spooled. The handler still needs time to answer."""
 
 FRESH = 0.05
-"""Seconds for which a look into the folder holds: other processes add to it, too."""
+"""How long a look into the folder is valid, in seconds. Other processes add to it, too."""
 LOOKED = 0.5
-"""Seconds for such a look, after which the log is asked."""
+"""Seconds for such a look before the log is tried."""
 SYNCED = 4.0
 """Seconds for the file to be synced."""
 WITHIN = 6.0
-"""Seconds for all of it, after which a delivery is refused: the senders' own patience is 9 s and more."""
+"""Seconds for everything before a delivery is refused. Senders wait 9 s and more."""
 MOST_BYTES = 64 << 20
-"""Of deliveries that wait for that."""
+"""The most bytes of deliveries that wait for a sync."""
 
 _logger = structlog.get_logger()
 
 
 class Spooling:
-    """Of one source in one process; belongs to the event loop. Deliveries that arrive during a sync share the next one.
+    """Spools for one source in one process. Belongs to the event loop. Deliveries that arrive during a sync share the
+    next.
 
-    An entry that the log did not take in time may be there all the same. When it is drained, it is known by its key and
-    its arrival.
+    An entry that the log did not commit in time may be in it all the same. When drained, it is recognised by key and
+    arrival.
     """
 
     def __init__(self, spool: DeliverySpool, link: Link, ids: Ids) -> None:
@@ -49,14 +50,14 @@ class Spooling:
         self._spooled, self._refused = Quiet(), Quiet()
 
     async def take(self, item: Item, trace: bytes = b"") -> Receipt | Unavailable:
-        """What the log says, or `SPOOLED`; Unavailable where neither takes it, or the database takes it in no form.
+        """The log's receipt or `SPOOLED`; Unavailable if both fail, or if the database refuses it in every form.
 
-        `trace`: as `Link.commit` has it.
+        `trace` as in `Link.commit`.
         """
         try:
             async with asyncio.timeout(WITHIN):
                 return await self._take(item, trace)
-        except (OSError, SpoolFullError) as error:  # a timeout is an OSError
+        except (OSError, SpoolFullError) as error:  # includes TimeoutError
             self._tell_refused(error)
             return Unavailable(str(error))
 
@@ -72,16 +73,17 @@ class Spooling:
         return SPOOLED
 
     async def _queues(self, item: Item) -> bool:
-        """Whether it waits behind others now. Where none waits, or it cannot, the log is asked."""
+        """Spools the delivery if others wait; False if the log should be tried."""
         try:
             return await self._others_wait() and await self._keep(item, behind=True)
         except (OSError, SpoolFullError):
             return False
 
     async def _others_wait(self) -> bool:
-        """Looked up in a thread, or a disk that hangs would hold up every source. Raises OSError.
+        """Whether deliveries are spooled. Looks in a thread, because a hanging disk would block every source. Raises
+        OSError.
 
-        Once some wait, only an append can tell that none does any more.
+        Once some are, only an append can find that none are left.
         """
         loop = asyncio.get_running_loop()
         if not self._waits and loop.time() >= self._look_after:
@@ -93,7 +95,7 @@ class Spooling:
     async def _look(self) -> None:
         try:
             self._waits = not await asyncio.to_thread(self._spool.is_empty) or self._waits
-        except OSError:  # the next append tells of it
+        except OSError:  # the next append reports it
             pass
         finally:
             self._looking = None
@@ -107,7 +109,7 @@ class Spooling:
             return Unavailable("the log does not commit in time")
 
     async def _keep(self, item: Item, *, behind: bool) -> bool:
-        """Raises OSError (a timeout is one) and SpoolFullError."""
+        """Raises OSError (including TimeoutError) and SpoolFullError."""
         if isinstance(item, Entry):
             if item.sealed is None:
                 item.sealed, item.headers = sealed_by(self._ids, item), []
@@ -130,12 +132,12 @@ class Spooling:
         self._writing = None
 
     async def _write_together(self, waiting: list[Kept], kept: "list[Future[bool]]") -> None:
-        """Who waits for it no longer is told nothing."""
+        """Writes the waiting deliveries. Cancelled ones get no result."""
         outcomes: list[bool] = []
         error: Exception | None = None
         try:
             outcomes = await asyncio.to_thread(self._spool.append, waiting)
-            self._waits = outcomes[-1]  # where any is kept, so is the last one
+            self._waits = outcomes[-1]  # if any is spooled, the last one is
         except Exception as raised:  # noqa: BLE001 - whoever waits for it raises it
             error = raised
         self._bytes -= sum(len(one.packed) for one in waiting)

@@ -1,6 +1,6 @@
-"""The process that writes: one for a whole service, one thread, so that nobody fights for a lock or an interpreter.
+"""The writing process: one thread for a whole service, so nothing contends for the lock or the interpreter.
 
-While it commits, deliveries pile up in the sockets of the processes that serve; the next transaction takes them all.
+While it commits, deliveries accumulate in the sockets of the serving processes; the next transaction takes them all.
 """
 
 import selectors
@@ -23,13 +23,13 @@ from adapters.server.processes.signals import leave_to_parent
 from adapters.sql import Receipt, Unavailable, Unstorable, batch_length
 
 MOST_UNDER_WAY = 2
-"""Batches that are not answered yet: while the database works on one, the next one is made and leaves."""
+"""The most unanswered batches. While the database works on one, the next one is built and sent."""
 
 LONGEST = 120.0
-"""Seconds for one batch, behind which this process is started anew: a database that is silent is left long before."""
+"""The longest batch in seconds. After it this process is restarted; a silent database is given up long before."""
 
 PATIENCE = 5.0
-"""Seconds for a process to take what it is told: the others wait meanwhile."""
+"""Seconds for a process to receive its outcomes, while others wait."""
 
 _READ = 1 << 20
 _NEWS = frame([])
@@ -38,7 +38,9 @@ _logger = structlog.get_logger()
 
 
 class Appends(Protocol):
-    """What commits (`Log`). `socket` can be read once the outcome of the oldest batch has come, or it is `answered`."""
+    """The log's interface (`Log`). `socket` is readable when the oldest batch's outcome has arrived, or it is
+    `answered`.
+    """
 
     @property
     def socket(self) -> int | None: ...
@@ -52,7 +54,7 @@ class Appends(Protocol):
 
 
 class _Received(NamedTuple):
-    """A delivery, whose it is, and where its span stands, if it is traced."""
+    """A delivery, its connection, and its span's context if it is traced."""
 
     connection: Any
     item: Item
@@ -60,7 +62,7 @@ class _Received(NamedTuple):
 
 
 class _UnderWay(NamedTuple):
-    """A batch that is not answered yet. `begun`: when it was, in nanoseconds, where deliveries are traced."""
+    """An unanswered batch. `begun` is its start in nanoseconds if deliveries are traced."""
 
     batch: list[_Received]
     sent: Any
@@ -68,7 +70,7 @@ class _UnderWay(NamedTuple):
 
 
 class Writer:
-    """Commits what processes send that have handed their ends over to `listener`. `spans`: where that is traced."""
+    """Commits the deliveries of the processes that have passed their socket ends to `listener`. `spans` traces them."""
 
     def __init__(self, parent: Parent, listener: socket.socket, log: Appends, spans: Spans | None = None) -> None:
         self._log = log
@@ -86,7 +88,7 @@ class Writer:
         self._buffer = memoryview(bytearray(_READ))
 
     def run(self) -> None:
-        """Returns when the parent's line ends, after all that was received is committed and answered."""
+        """Runs until the parent's pipe closes and everything received is committed and answered."""
         self._pulse.start()
         while True:
             ready = self._wait()
@@ -114,9 +116,9 @@ class Writer:
             self._selector.register(connection, selectors.EVENT_READ, _inbox())
 
     def _wait(self) -> list[selectors.SelectorKey]:
-        """What can be read. The log's socket is registered for this one look.
+        """Waits for readable sockets. Registers the log's socket for this call only.
 
-        Until the next one its connection may be lost and opened anew, and the new socket have the old one's number.
+        Before the next call its connection may be replaced, and the new socket may have the old one's number.
         """
         outcome = self._log.socket
         if outcome is None:
@@ -147,14 +149,14 @@ class Writer:
         return received
 
     def _forget(self, connection: Any) -> None:
-        """Once: who died while it was answered may be there to be read in the same turn."""
+        """Drops a connection once, since a process that died while it was answered may be readable in the same turn."""
         self._listening.discard(connection)
         if connection.fileno() >= 0:
             self._selector.unregister(connection)
             connection.close()
 
     def _begin(self) -> None:
-        """Begins what waits, as far as there may be more under way."""
+        """Starts batches of waiting deliveries while fewer than the most are unanswered."""
         while self._waiting and self._may_begin():
             count = batch_length(one.item for one in self._waiting)
             batch, self._waiting = self._waiting[:count], self._waiting[count:]
@@ -163,7 +165,7 @@ class Writer:
             self._finish_answered()
 
     def _may_begin(self) -> bool:
-        """A second batch waits until it is as large as the one under way: small ones are dear."""
+        """Whether a second batch may start: once it is as large as the first, because small batches are expensive."""
         if not self._under_way:
             return True
         return len(self._under_way) < MOST_UNDER_WAY and len(self._waiting) >= len(self._under_way[-1].batch)
@@ -173,7 +175,7 @@ class Writer:
             self._finish()
 
     def _finish(self) -> None:
-        """Answers the oldest batch under way, once its outcome is known."""
+        """Answers the oldest batch once its outcome is known."""
         self._pulse.goes_on()
         batch, sent, begun = self._under_way.popleft()
         connections = [one.connection for one in batch]
@@ -187,7 +189,9 @@ class Writer:
             self._spans.committed(begun, [(one.trace, told) for one, told in zip(batch, outcomes, strict=True)])
 
     def _outcomes(self, count: int, sent: Any) -> Sequence[Outcome]:
-        """One for each. The log is told when the database goes and when it is back, not for every batch in between."""
+        """An outcome for each delivery. Logs when the database goes away and when it is back, not every batch in
+        between.
+        """
         try:
             outcomes = self._log.finish(sent)
         except Unavailable as error:
@@ -216,6 +220,6 @@ def _inbox() -> Inbox[Item | Listen | Trace]:
 
 
 def write_for_parent(parent: Parent, listener: socket.socket, log: Appends, spans: Spans | None = None) -> None:
-    """Runs the writer until the parent's line ends."""
+    """Runs the writer until the parent's pipe closes."""
     leave_to_parent()
     Writer(parent, listener, log, spans).run()

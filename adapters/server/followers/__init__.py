@@ -1,1 +1,1 @@
-"""Server-sent events and long polls without threads, and the one tail of the log that feeds them."""
+"""Server-sent events and long polls without threads, fed by one tail of the log."""

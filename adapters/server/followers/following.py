@@ -1,4 +1,4 @@
-"""Clients that wait in the event loop, without a thread: of a stream, and those whose question is asked again later."""
+"""Clients that wait in the event loop without a thread: followers of a stream, and requests to be repeated later."""
 
 import asyncio
 from asyncio import Future
@@ -27,7 +27,7 @@ _logger = structlog.get_logger()
 
 
 class StreamOrder(NamedTuple):
-    """Status and headers of an answer that follows the log."""
+    """Status and headers of a response that follows the log."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -35,10 +35,10 @@ class StreamOrder(NamedTuple):
 
 
 class EventStream(StreamingBody):
-    """A client that follows the log. What it is behind with is read page by page, then the tail feeds it.
+    """A client that follows the log. It reads page by page until it has caught up; then the tail feeds it.
 
-    It is given something only where all before it was taken: so what waits for it is bounded, and a client that is
-    slow reads at its own pace.
+    It gets data only after it has taken everything before, so buffers are bounded and a slow client reads at its own
+    pace.
     """
 
     patient = True
@@ -60,7 +60,7 @@ class EventStream(StreamingBody):
         self._said = monotonic()
 
     def begin(self) -> None:
-        """Sends the head, and begins to read."""
+        """Sends the headers and begins to read."""
         WAITING.inc()
         self._respond(self)
         if self.send is None or self._request.ending:
@@ -76,7 +76,7 @@ class EventStream(StreamingBody):
             self._read()
 
     def take(self, messages: bytes, position: int) -> bool:
-        """The tail's call, as are those that follow."""
+        """The tail's call, like those that follow."""
         self.after = position
         return self._give(messages)
 
@@ -87,7 +87,7 @@ class EventStream(StreamingBody):
         self._read()
 
     def _give(self, piece: bytes) -> bool:
-        """Whether it takes more."""
+        """Sends a piece; returns whether the client takes more."""
         if self.send is None or self._ended:
             return False
         self._giving, self._takes = True, False
@@ -125,7 +125,7 @@ class EventStream(StreamingBody):
             asyncio.get_running_loop().call_later(EVERY, self._read)
 
     def _end(self, how: Answer | None = None) -> None:
-        """As a whole answer, unless something went wrong."""
+        """Ends the response, as complete unless something went wrong."""
         if not self._ended:
             self._ended = True
             WAITING.dec()
@@ -134,7 +134,7 @@ class EventStream(StreamingBody):
 
 
 class Parked:
-    """A question that is asked again once there is something for it, or its time is over."""
+    """A request that is repeated once something matches or its time is over."""
 
     patient = False
 
@@ -149,7 +149,7 @@ class Parked:
         self._woken = False
 
     def begin(self) -> None:
-        """Waits from now on."""
+        """Starts to wait."""
         WAITING.inc()
         left = max(0.0, self._order.due - monotonic())
         self._timer = asyncio.get_running_loop().call_later(left, self.fall_back)

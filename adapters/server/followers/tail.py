@@ -1,7 +1,7 @@
-"""One tail of the log in each process that serves: it reads each event once, and feeds all who follow or wait.
+"""The tail of the log in each serving process: reads each event once and feeds all followers and waiting requests.
 
-An event costs those whom it fits, whoever else is there: they stand under what they want. Who does not take what he is
-given is fed no longer, and reads for himself what he missed before he comes back.
+Followers are indexed by what they match, so an event costs only its own followers. A follower that does not take its
+data is dropped, and reads what it missed by itself before it returns.
 """
 
 import asyncio
@@ -19,22 +19,22 @@ from adapters.server.processes.threads import Threads
 from adapters.sql import Unavailable
 
 EVERY = 0.1
-"""Seconds between two looks for events of other services: the writer tells of those of this one."""
+"""Seconds between two checks for events of other services. The writer reports those of this one."""
 REST = 2.0
 LONGEST_REST = 0.05
-"""A round rests so many times as long as it took, at most so many seconds: others want the interpreter, too."""
+"""The pause after a round, as a multiple of its duration and in seconds at most, to leave the interpreter to others."""
 SOON = 0.004
-"""Seconds behind which a database that follows another one is looked at again; each time twice as long."""
+"""Seconds before a standby database is checked again; doubled each time."""
 LOOKS = 5
-"""So many times at most for one commit: behind those comes the next look of all."""
+"""The most such checks for one commit, before the next regular one."""
 KEPT = 1_000
-"""Events that are kept for those who come back."""
+"""The most events that are held for returning followers."""
 
 _logger = structlog.get_logger()
 
 
 class TailFollower(Protocol):
-    """Who is fed. `after`: nothing up to there is for it. `patient`: it waits while the database is away."""
+    """A follower. It has everything up to `after`. `patient`: it waits while the database is away."""
 
     wanted: Wanted
     after: int
@@ -42,20 +42,20 @@ class TailFollower(Protocol):
     patient: bool
 
     def take(self, messages: bytes, position: int) -> bool:
-        """Messages that fit, up to a position. False: feed it no longer."""
+        """Takes matching messages up to a position. False: drop it."""
 
     def look(self) -> bool:
-        """Every now and then. False: feed it no longer."""
+        """Called regularly. False: drop it."""
 
     def fall_back(self) -> None:
-        """It is fed no longer: it reads for itself, or asks."""
+        """Called when it is dropped: it must read or ask by itself."""
 
 
 class Tail:
-    """Belongs to one event loop. `read`: the next events behind a position, in a thread.
+    """Belongs to one event loop. `read` returns the next events after a position, in a thread.
 
-    `listen` is given what is to be called when something was committed, again and again: the writer may be another one.
-    `replayed`: what is read comes a little later than what was committed.
+    `listen` registers a callback for commits, repeatedly, since the writer may be replaced. `replayed`: the database is
+    a standby, which lags a little.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class Tail:
         self._looking = self._reading = self._resting = self._again = False
 
     def join(self, follower: TailFollower, head: int) -> bool:
-        """Feeds it from now on. False where it has to read once more: `head` is too far back by now.
+        """Feeds the follower from now on. False if `head` is too far back, so that it must read again.
 
-        `head`: the log's position up to which it has all that there is for it.
+        `head` is the position up to which it has everything.
         """
         if not self._groups:
             self._begin(head)
@@ -94,17 +94,17 @@ class Tail:
         return True
 
     def leave(self, follower: TailFollower) -> None:
-        """It has ended."""
+        """Removes a follower."""
         if follower.fed:
             self._remove(follower, follower.after)
 
     def committed(self) -> None:
-        """Something was."""
+        """Called after a commit."""
         self._left = self._looks
         self.news()
 
     def news(self) -> None:
-        """There may be something to read."""
+        """Called when there may be something to read."""
         if self._reading or self._resting:
             self._again = True
         elif self._groups:
@@ -113,7 +113,7 @@ class Tail:
             self._threads.run(partial(self._read, self._position)).add_done_callback(told)
 
     def close(self) -> None:
-        """Waits for what is read."""
+        """Waits for the current read."""
         self._threads.close()
 
     def _begin(self, head: int) -> None:
@@ -125,7 +125,7 @@ class Tail:
             asyncio.get_running_loop().call_soon(self._look)
 
     def _look(self) -> None:
-        """As long as anybody is there."""
+        """Reads while there are followers."""
         self._looking = bool(self._groups)
         if self._looking:
             asyncio.get_running_loop().call_later(EVERY, self._look)
@@ -179,14 +179,14 @@ class Tail:
                 self._give(follower, some, messages)
 
     def _give(self, follower: TailFollower, some: list[TailEvent], messages: bytes) -> None:
-        """Whoever is ahead of the tail gets what is behind him."""
+        """Gives a follower that is ahead of the tail only the later events."""
         if follower.after >= some[0].position:
             messages = joined([told for told in some if told.position > follower.after])
         if follower.fed and messages and not follower.take(messages, self._position) and follower.fed:
             self._remove(follower, self._position)
 
     def _meet(self, sources: set[str]) -> None:
-        """Of a source that is new here, nobody has known which of its streams fit."""
+        """Drops followers whose streams of a new source were unknown, so that they look again."""
         new = sources - self._sources
         self._sources |= new
         if new:
@@ -215,7 +215,7 @@ class Tail:
         follower.fall_back()
 
     def _remove(self, follower: TailFollower, upto: int) -> None:
-        """It has had all that there is for it up to that position."""
+        """Removes a follower that has everything up to that position."""
         follower.fed, follower.after = False, max(follower.after, upto)
         group = self._groups[follower.wanted]
         del group[follower]

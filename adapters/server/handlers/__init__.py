@@ -1,1 +1,1 @@
-"""Everything that asks others: the handlers of sources, inline and relayed, and the providers' own APIs."""
+"""Outgoing HTTP: to the sources' handlers, inline or relayed, and to the providers' APIs."""

@@ -1,4 +1,4 @@
-"""The provider's own API, asked for one action at a time."""
+"""A client of the provider's API that fetches one action at a time."""
 
 import asyncio
 from typing import NamedTuple
@@ -9,13 +9,13 @@ from adapters.server.handlers.handler_connections import HandlerConnections, Mis
 from adapters.server.handlers.outgoing import head_of
 
 PATIENCE = 15.0
-"""Seconds for an answer."""
+"""Seconds for a response."""
 MOST = 1 << 20
-"""Bytes of one."""
+"""The most bytes of a response."""
 
 
 class Answered(NamedTuple):
-    """A status, None where none came, and the body; `later`: seconds after which it may be asked again."""
+    """The status, None if there was no response, and the body. `later`: seconds before the next request."""
 
     status: int | None
     body: bytes = b""
@@ -33,15 +33,15 @@ class ActionApi:
         self._connections = HandlerConnections(url)
 
     def ask_with(self, key: str) -> None:
-        """What is asked from now on is asked with this key."""
+        """Uses this key from now on."""
         self._key = ("x-api-key", key.encode("utf-8", "surrogateescape").decode("latin-1"))
 
     async def close(self) -> None:
-        """Ends its connection."""
+        """Closes its connection."""
         await self._connections.close()
 
     async def ask(self, action_id: str) -> Answered:
-        """What it says of an action. Never raises for what the other side does."""
+        """Fetches an action. Never raises for the other side's faults."""
         target = f"{self._path}/actions/{quote(action_id, safe='')}"
         head = head_of("GET", target, [*self._headers, self._key])
         try:

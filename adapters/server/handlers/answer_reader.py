@@ -1,7 +1,7 @@
-"""Puts the answer to one request (RFC 9112) together from what a connection gives; no input or output of its own.
+"""Parses the response to one request (RFC 9112) from a connection's data, without input or output of its own.
 
-The parser is `httptools`, as for requests. What it leaves to its user stands here: how long a head may be, which
-answers have no body, where one without a length ends, and what comes before the final answer (1xx): it is left out.
+The parser is `httptools`, as for requests. This module adds what it leaves to its user: the limit of the head,
+responses without a body, the end of a body without a length, and interim responses (1xx), which are skipped.
 """
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -15,13 +15,13 @@ _VERSIONS = ("1.1", "1.0")
 
 
 class BrokenError(Exception):
-    """What came is no HTTP/1.1, or broke off."""
+    """The response is not HTTP/1.1, or is incomplete."""
 
 
 class AnswerReader:
-    """`begun`: status and headers are there; `whole`: all of it; `keeps`: the connection may be used again then.
+    """`begun`: status and headers are complete; `whole`: everything is; `keeps`: the connection can be reused then.
 
-    `held`: bytes of the body that nobody has taken yet. `bodiless`: the request was one for a head alone.
+    `held` counts body bytes that were not taken yet. `bodiless`: it was a HEAD request.
     """
 
     def __init__(self, *, bodiless: bool) -> None:
@@ -37,10 +37,12 @@ class AnswerReader:
         self._size = 0
         self._around = 0
         self._parser = HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # a line may end so (RFC 9112, 2.2)
+        self._parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True
+        )  # allows a line feed alone (RFC 9112, 2.2)
 
     def feed(self, data: bytes) -> None:
-        """What came next. Raises BrokenError."""
+        """Parses the next data. Raises BrokenError."""
         before = self._size
         try:
             self._parser.feed_data(data)
@@ -53,26 +55,26 @@ class AnswerReader:
             raise BrokenError
 
     def end(self) -> None:
-        """Nothing more comes: that ends a body without a length. Raises BrokenError."""
+        """Ends the input, which ends a body without a length. Raises BrokenError."""
         self.keeps = False
         if not self.begun or (self._framed and not self.whole):
             raise BrokenError
         self.whole = True
 
     def take(self) -> bytes:
-        """What came of the body and was not taken yet."""
+        """Takes the body bytes that have arrived."""
         taken = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self.held = 0
         return taken
 
     def drop(self) -> None:
-        """Nothing more is read. The parser holds its reader: else both were there until somebody looks for cycles."""
+        """Stops reading. Breaks the reference cycle with the parser, which would otherwise need the garbage collector."""
         del self._parser
 
     def on_message_begin(self) -> None:
         """The parser's call, as are all that begin so."""
-        if self.whole:  # nobody asked for another one
+        if self.whole:  # an unrequested second response
             self.keeps = False
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Deliveries go on to the handlers of their sources once they are committed, and what became of them into the log."""
+"""Forwards committed deliveries to their sources' handlers, and records the outcomes in the log."""
 
 import asyncio
 from collections.abc import Awaitable, Collection, Coroutine, Mapping
@@ -21,7 +21,7 @@ from adapters.server.http11.site import Respond
 from adapters.sql import Entry, Receipt, Recorder, Rejection, Unavailable
 
 AGAIN = (0.0, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before each attempt to record an outcome; behind the last one it is lost, and a line says so."""
+"""Seconds before each attempt to record an outcome. After the last one it is lost and logged."""
 
 FORWARDS = Counter(
     "hookfold_forwards", "Deliveries handed on to handlers, by what came of it.", ["source", "outcome"], registry=None
@@ -37,10 +37,10 @@ _logger = structlog.get_logger()
 
 
 class Forwarding:
-    """Of one process; belongs to the event loop. `handlers`: by source; `recorder` makes entries of our own.
+    """Forwards for one process. Belongs to the event loop. `handlers` are by source; `recorder` makes our own entries.
 
-    `answering`: the sources that are answered by their handlers. Of the others only what is no webhook is passed on.
-    `spools`: of those that are handed on though the log cannot commit.
+    `answering` are sources whose handlers answer. For others, only requests that are not webhooks are passed on.
+    `spools` belong to sources that are forwarded while the log cannot commit.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Forwarding:
         return source in self._answering
 
     def pass_on(self, request: Request, path: str, respond: Respond) -> bool:
-        """Passes on what the sender asks of the app beside webhooks, unrecorded; False where it is none of that."""
+        """Passes on the sender's other requests to the app, unrecorded; False if the request is none of these."""
         passed = self.passes(path)
         if passed is None:
             return False
@@ -73,7 +73,7 @@ class Forwarding:
         return True
 
     def passes(self, path: str) -> tuple[str, str] | None:
-        """The source and what follows its name, where that is no webhook but the app's own business."""
+        """The source and the rest of the path, if the path belongs to the app; None for webhooks."""
         source, slash, rest = path.removeprefix("/in/").partition("/")
         handler = self._handlers.get(source)
         return (source, slash + rest) if handler and slash + rest in handler.target.beside else None
@@ -81,7 +81,7 @@ class Forwarding:
     def take(
         self, item: Entry | Rejection, request: Request, respond: Respond, span: TracedDelivery | None = None
     ) -> None:
-        """Has a delivery committed, or spooled, and hands it on then. `span`: that of the request, if it is traced."""
+        """Commits or spools a delivery, then forwards it. `span` is the request's, if traced."""
         trace = context_of(span)
         if not self._goes_on(item):
             self._link.commit(item, lambda receipt: respond(self._door.answer(item, receipt)), trace)
@@ -91,7 +91,7 @@ class Forwarding:
         self._start(self._take(item, request, respond, receipt, span))
 
     def _goes_on(self, item: Entry | Rejection) -> bool:
-        """What does not verify goes on where it is only observed."""
+        """Whether to forward the item. Rejections are forwarded only in observing mode."""
         return isinstance(item, Entry) or (item.status == 401 and self._handlers[item.source].target.observe)
 
     async def _take(
@@ -102,10 +102,10 @@ class Forwarding:
         recording: Awaitable[Receipt | Unavailable],
         span: TracedDelivery | None,
     ) -> None:
-        """What goes to the handler is made while the delivery is committed."""
+        """Builds the request to the handler while the delivery is committed."""
         arrived = asyncio.get_running_loop().time()
         try:
-            await asyncio.sleep(0)  # it leaves for its commit first
+            await asyncio.sleep(0)  # lets the delivery leave for its commit first
             handler = self._handlers[item.source]
             prepared = handler.prepared(request, appended(request.target))
             receipt = await recording
@@ -119,7 +119,7 @@ class Forwarding:
             respond(self._door.answer(item, receipt))
 
     async def close(self, patience: float) -> None:
-        """Waits for what is under way, for which no client need wait any more."""
+        """Waits for current requests, even without waiting clients."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience)
         for handler in self._handlers.values():
@@ -144,7 +144,7 @@ class Forwarding:
         receipt: Receipt,
         span: TracedDelivery | None,
     ) -> None:
-        """Hands a delivery on, now that it is on record."""
+        """Forwards a recorded delivery."""
         marks = [("hookfold-verdict", receipt.verdict)]
         if isinstance(item, Entry) and receipt is not SPOOLED:
             marks.append(("hookfold-position", str(receipt.position)))
@@ -170,7 +170,7 @@ class Forwarding:
         _logger.warning("handler_failed", source=source, **told, mend=mend)
 
     async def _record(self, source: str, position: int, entry: Entry) -> None:
-        """The same entry again is known by its key: what was committed without our hearing of it is not doubled."""
+        """Records an entry with retries. Its key prevents a duplicate if an earlier attempt was committed unnoticed."""
         spooling = self._spools.get(source)
         for pause in AGAIN:
             await asyncio.sleep(pause)

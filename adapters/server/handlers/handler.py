@@ -1,6 +1,6 @@
-"""A source's own handler, asked over HTTP: bytes in, bytes out, within bounds, and nothing added that it did not get.
+"""The HTTP client for a source's handler: passes bytes unchanged, within limits.
 
-No redirect is followed, and no cookie is kept.
+Follows no redirects and stores no cookies.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from adapters.server.http11.upload import BrokenOffError, Upload
 from core.event import Headers, Instant
 
 MOST_ANSWER = 16 << 20
-"""Bytes of an answer to a delivery; no sender reads more."""
+"""The most bytes of a response to a delivery. No sender reads more."""
 SILENCE = 60.0
-"""Seconds in which something has to come of what is passed on beside deliveries."""
+"""The longest silence in seconds of requests other than deliveries."""
 
 _HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
     "upgrade".split()
 )
-"""They speak of one connection (RFC 9110, 7.6.1); so does what `Connection` names."""
+"""Headers of one connection (RFC 9110, 7.6.1), besides those that `Connection` names."""
 _OURS = frozenset({"content-length", "expect", "host", "hookfold-position", "hookfold-verdict"})
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _CHUNKED = ("transfer-encoding", "chunked")
@@ -41,10 +41,10 @@ _logger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a source's handler listens. `within`: seconds from a delivery's arrival to the end of its answer.
+    """A source's handler. `within`: seconds from a delivery's arrival to the end of its response.
 
-    `most`: requests that are with it at a time. `observe`: what does not verify goes on, too. `beside`: the paths that
-    are passed on unrecorded. `session`: its sessions know what their handler did, by events of their own.
+    `most`: its concurrent requests. `observe`: forward rejections, too. `beside`: paths that are passed on unrecorded.
+    `session`: outcomes are events of the session.
     """
 
     url: str
@@ -56,7 +56,7 @@ class Target:
 
 
 class RecordedRequest(NamedTuple):
-    """A delivery as it was recorded. `target`: what follows the handler's URL."""
+    """A recorded delivery. `target` is appended to the handler's URL."""
 
     target: str
     headers: Headers
@@ -64,9 +64,9 @@ class RecordedRequest(NamedTuple):
 
 
 class HandlerRequest(NamedTuple):
-    """A request to the handler, as far as it is made. `head`: None where HTTP/1.1 cannot carry it.
+    """A prepared request to the handler. `head` is None if HTTP/1.1 cannot express it.
 
-    `silence`: seconds in which something has to come of it.
+    `silence` is the longest silence in seconds.
     """
 
     head: bytes | None
@@ -77,7 +77,7 @@ class HandlerRequest(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Why there is no whole answer: in a word, and as the sender is told."""
+    """Why there is no complete response: in a word, and as a message to the sender."""
 
     word: str
     status: int
@@ -97,19 +97,19 @@ _FAULT = Failure("fault", 502, "the answer could not be handed back")
 
 
 class _OversizedError(Exception):
-    """More than `MOST_ANSWER`."""
+    """The response exceeds `MOST_ANSWER`."""
 
 
 class _UnsendableError(Exception):
-    """HTTP/1.1 cannot carry the request."""
+    """HTTP/1.1 cannot express the request."""
 
 
 class _LeftError(Exception):
-    """Nobody takes the rest."""
+    """The client has left."""
 
 
 class Handler:
-    """One handler, as one process asks it. Belongs to the event loop. `own`: where this service itself listens."""
+    """A client of one handler in one process. Belongs to the event loop. `own` is this service's own address."""
 
     def __init__(self, target: Target, clock: Callable[[], Instant], own: tuple[str, int] | None = None) -> None:
         self.target = target
@@ -123,7 +123,7 @@ class Handler:
         await self._connections.close()
 
     def prepared(self, request: Request, suffix: str) -> HandlerRequest:
-        """What the handler is asked with a request of ours; `suffix` follows its own path."""
+        """Prepares the handler's request from a client's. `suffix` is appended to its path."""
         _, asked, query = request.target.partition("?")
         body = b"" if isinstance(request.body, int) else request.body
         headers = [*end_to_end(request.headers, _OURS), *_framing(request)]
@@ -131,23 +131,23 @@ class Handler:
         return made._replace(chunked=_CHUNKED in headers, bodiless=request.method == "HEAD")
 
     def _made(self, method: str, target: str, headers: Headers, body: bytes | Upload) -> HandlerRequest:
-        """`target`: what follows the handler's own URL: path and query."""
+        """Prepares a request. `target` is the path and query to append to the handler's URL."""
         suffix, asked, query = target.partition("?")
         whole = (self._path + suffix or "/") + asked + query
         return HandlerRequest(head_of(method, whole, [("host", self._host), *headers]), body)
 
     async def answer(self, prepared: HandlerRequest, marks: Headers, respond: Respond, until: float) -> Outcome:
-        """Hands a delivery on, with `marks` among its headers, and the answer back, until the loop's time `until`."""
+        """Forwards a delivery with `marks` among its headers, and returns the response, until the loop's time `until`."""
         heard = _Heard(self._clock(), respond, MOST_ANSWER, lambda: False)
         return await self._exchange(prepared, marks, heard, until)
 
     async def pass_on(self, request: Request, suffix: str, respond: Respond) -> Outcome:
-        """The same of what is no delivery: whatever it takes, as long as something comes and somebody is there."""
+        """The same for other requests, without a time limit while data comes and the client waits."""
         prepared = self.prepared(request, suffix)._replace(silence=SILENCE)
         return await self._exchange(prepared, [], _Heard(self._clock(), respond, None, lambda: request.ending), None)
 
     async def deliver(self, sent: RecordedRequest, marks: Headers, until: float) -> tuple[Outcome, Headers]:
-        """Hands on what was recorded earlier; nobody waits for the answer, of which the headers are given back."""
+        """Delivers a recorded request; returns the outcome and the response's headers. No client waits."""
         heard = _Heard(self._clock(), lambda _: None, MOST_ANSWER, lambda: False)
         headers = [*end_to_end(sent.headers, _OURS), ("content-length", str(len(sent.body)))]
         outcome = await self._exchange(self._made("POST", sent.target, headers, sent.body), marks, heard, until)
@@ -156,7 +156,7 @@ class Handler:
     async def _exchange(
         self, prepared: HandlerRequest, marks: Headers, heard: "_Heard", until: float | None
     ) -> Outcome:
-        """Whatever becomes of it, there is one answer, and none looks whole that is not."""
+        """Performs the request. There is exactly one response, and an incomplete one never looks complete."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         self._asked += 1
@@ -193,9 +193,9 @@ class Handler:
 
 
 class _Heard:
-    """An answer as it comes in. Short ones go back whole, so that one that breaks off can still be told as that.
+    """A response as it arrives. Short ones are buffered, so that a broken one can still become an error.
 
-    `most`: bytes; `left` tells whether anybody still takes one that is streamed.
+    `most` is its limit in bytes; `left` returns whether the client of a streamed one has left.
     """
 
     def __init__(self, began: Instant, respond: Respond, most: int | None, left: Callable[[], bool]) -> None:
@@ -244,14 +244,14 @@ class _Heard:
 
 
 def end_to_end(headers: Headers, without: frozenset[str] = frozenset()) -> Headers:
-    """Those that are not about the connection, nor among `without`."""
+    """The headers that are not hop-by-hop, nor in `without`."""
     named = {one.strip().lower() for name, value in headers if name.lower() == "connection" for one in value.split(",")}
     left_out = _HOP_BY_HOP | without | named
     return [(name, value) for name, value in headers if name.lower() not in left_out]
 
 
 def _framing(request: Request) -> Headers:
-    """What says where the body ends: as its sender said of one that is handed on while it comes, else its length."""
+    """The headers that frame the body: the sender's for a streamed body, else its length."""
     if isinstance(request.body, Upload):
         declared = [one for one in request.headers if one[0] == "content-length"]
         return declared[:1] or [_CHUNKED]

@@ -1,4 +1,4 @@
-"""Connections to one server, such as a handler: kept for the next request, and looked at before a byte is sent."""
+"""A connection pool for one server, such as a handler. Reused connections are checked before they send."""
 
 import asyncio
 import ssl
@@ -13,26 +13,26 @@ from aiohappyeyeballs import start_connection
 from adapters.server.handlers.outgoing import OutgoingConnection
 
 REUSED = 1.5
-"""Seconds for which an idle connection is kept: handlers close theirs after 2 (gunicorn) or 5 (Node.js)."""
+"""Seconds that an idle connection is kept. Handlers close theirs after 2 (gunicorn) or 5 (Node.js)."""
 _LOOKED_AT = 2
-"""Idle ones that may have expired, for each that becomes idle: so all of them are closed in time."""
+"""Idle connections that are checked for expiry whenever one becomes idle, so that all are closed in time."""
 _NEXT = 0.25
-"""Seconds behind which the next address of a name is tried beside the one before (RFC 8305)."""
+"""Seconds before the next address of a name is tried in parallel (RFC 8305)."""
 _PORTS = {"http": 80, "https": 443}
 
 
 class UnreachableError(Exception):
-    """Nobody takes a connection there."""
+    """The server accepts no connection."""
 
 
 class MisledError(Exception):
-    """The handler's name leads where none of ours is."""
+    """The handler's name resolves to a forbidden address."""
 
 
 class HandlerConnections:
-    """Belongs to the event loop. A connection has one request at a time; how many there are is bounded by who asks.
+    """Belongs to the event loop. A connection has one request at a time; the caller bounds their number.
 
-    `own`: address and port that this service listens on, if it shall not be led there.
+    `own` is this service's address and port, to which connections are refused.
     """
 
     def __init__(self, url: str, own: tuple[str, int] | None = None) -> None:
@@ -43,13 +43,12 @@ class HandlerConnections:
         self._idle: deque[OutgoingConnection] = deque()
 
     async def taken(self, silence: float | None = None) -> OutgoingConnection:
-        """One that is kept, else a new one."""
+        """A kept connection, else a new one."""
         return self.kept(silence) or await self.opened(silence)
 
     def kept(self, silence: float | None = None) -> OutgoingConnection | None:
-        """The one that was used last, unless the handler has closed it meanwhile.
-
-        `silence`: seconds to wait for whatever the handler does.
+        """The most recently used connection, unless the handler has closed it. `silence` is the longest silence in
+        seconds.
         """
         while self._idle:
             connection = self._idle.pop()
@@ -60,16 +59,16 @@ class HandlerConnections:
         return None
 
     async def opened(self, silence: float | None = None) -> OutgoingConnection:
-        """A new one. Raises UnreachableError and MisledError."""
+        """Opens a connection. Raises UnreachableError and MisledError."""
         try:
             connection = await asyncio.wait_for(self._new(), silence)
-        except (OSError, UnicodeError) as error:  # a time-out is one of the first
+        except (OSError, UnicodeError) as error:  # OSError includes TimeoutError
             raise UnreachableError from error
         connection.silence = silence
         return connection
 
     def give_back(self, connection: OutgoingConnection) -> None:
-        """Behind each request."""
+        """Returns a connection after each request."""
         connection.finish()
         for _ in range(_LOOKED_AT):
             if self._idle and _has_expired(self._idle[0]):
@@ -78,13 +77,13 @@ class HandlerConnections:
             self._idle.append(connection)
 
     async def close(self) -> None:
-        """Closes those that are idle."""
+        """Closes the idle connections."""
         while self._idle:
             self._idle.pop().close()
         await asyncio.sleep(0)
 
     async def _new(self) -> OutgoingConnection:
-        """A name may lead elsewhere each time: where it led is looked at once it is connected."""
+        """Connects, then checks the address, because a name may resolve differently each time."""
         loop = asyncio.get_running_loop()
         addresses = await loop.getaddrinfo(self._host, self._port, type=SOCK_STREAM)
         connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT)
@@ -114,9 +113,9 @@ def _has_expired(connection: OutgoingConnection) -> bool:
 
 
 def misleads(host: str, port: int, ours: str, theirs: str, own: tuple[str, int] | None) -> bool:
-    """Whether a connection from `ours` to `theirs` led to this very service, or to what no name of a handler has.
+    """Whether a connection from `ours` to `theirs` led to this service itself or to a forbidden address.
 
-    Private addresses are fine; those of the link (such as a cloud's metadata) are what the URL itself may name.
+    Private addresses are allowed. Link-local ones (such as a cloud's metadata) are allowed only if the URL names them.
     """
     if own is not None and port == own[1] and ours == theirs and (own[0] == theirs or _is_any(own[0])):
         return True

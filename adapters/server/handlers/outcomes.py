@@ -1,4 +1,4 @@
-"""What a handler did, as an entry of the log."""
+"""Records a handler's outcome in the log."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from core.event import Reading, Unreadable
 
 
 class HandedOn:
-    """An event that went on to a handler, and how that is told. `session`: its sessions' machine knows of handlers.
+    """A forwarded event and how its outcome is recorded. `session`: the session's machine has handler events.
 
-    `position`: 0 where it is not in the log yet.
+    `position` is 0 if the event is not in the log yet.
     """
 
     __slots__ = ("key", "position", "reading", "session", "source", "verdict")
@@ -26,7 +26,7 @@ class HandedOn:
         self.session = session
 
     def entry(self, recorder: Recorder, outcome: Outcome) -> Entry:
-        """An event of the session where its machine knows what handlers do; else one of our own, without the answer."""
+        """An event of the session if its machine has handler events; else one of our own, without the response."""
         reading = self.reading
         if self.session and isinstance(reading, Reading) and reading.known and reading.kind == "session":
             body = outcome_body(outcome, reading.provider_id, self.key, self.verdict)
@@ -48,5 +48,5 @@ class HandedOn:
 
 
 def counted_as(outcome: Outcome) -> str:
-    """What is counted: why there was no answer, or the kind of its status."""
+    """The label for metrics: why there was no response, or the class of its status."""
     return outcome.failure or f"{(outcome.status or 0) // 100}xx"

@@ -1,4 +1,4 @@
-"""One connection to another server, which is asked one request at a time: a protocol around the reader of answers."""
+"""A connection to another server with one request at a time: a protocol around the response parser."""
 
 import asyncio
 import re
@@ -10,7 +10,7 @@ from adapters.server.http11.upload import Upload
 from core.event import Headers
 
 MOST_HELD = 65_536
-"""Bytes of an answer that wait to be taken, behind which the connection is not read."""
+"""The buffered bytes of a response after which the connection is not read."""
 
 _FIRST = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.1")
 _LINE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~\x80-\xff]*")
@@ -18,7 +18,7 @@ _LAST_CHUNK = b"0\r\n\r\n"
 
 
 def head_of(method: str, target: str, headers: Headers) -> bytes | None:
-    """A request's head but for the empty line behind it; None where HTTP/1.1 cannot carry it."""
+    """A request's head without the final empty line; None if HTTP/1.1 cannot express it."""
     first, lines = f"{method} {target} HTTP/1.1", [f"{name}: {value}" for name, value in headers]
     if not (_FIRST.fullmatch(first) and all(map(_LINE.fullmatch, lines))):
         return None
@@ -26,10 +26,10 @@ def head_of(method: str, target: str, headers: Headers) -> bytes | None:
 
 
 class OutgoingConnection(asyncio.Protocol):
-    """Belongs to one task at a time: that sends a request, and takes status, headers and body of its answer.
+    """Belongs to one task at a time, which sends a request and reads status, headers and body of the response.
 
-    `silence`: seconds in which something has to come, or to be taken by the other side. What is awaited here raises
-    BrokenError where there is no whole answer, and TimeoutError.
+    `silence` is the longest time in seconds without progress on either side. Coroutines raise BrokenError for an
+    incomplete response, and TimeoutError.
     """
 
     silence: float | None = None
@@ -47,16 +47,16 @@ class OutgoingConnection(asyncio.Protocol):
 
     @property
     def may_be_asked(self) -> bool:
-        """Whether another request may go over it, as far as is known."""
+        """Whether the connection can take another request, as far as known."""
         return not (self._lost or self._broken) and self._answer is None
 
     def ask(self, head: bytes, body: bytes = b"", *, bodiless: bool = False) -> None:
-        """Sends a request. `head`: without the empty line behind it. `bodiless`: its answer is a head alone."""
+        """Sends a request. `head` has no final empty line. `bodiless`: the response has no body."""
         self._sent, self._answer = True, AnswerReader(bodiless=bodiless)
         self._transport.write(b"%b\r\n%b" % (head, body))
 
     async def send_pieces(self, body: Upload, *, chunked: bool) -> None:
-        """Sends a body behind its head, unless the other side has left before; what it said is heard all the same."""
+        """Sends a body after its head, unless the other side closes before. Its response is read all the same."""
         self._sent = False
         async for piece in body:
             while self._clogged and not self._lost:
@@ -71,14 +71,14 @@ class OutgoingConnection(asyncio.Protocol):
         self._sent = True
 
     async def head(self) -> tuple[int, Headers]:
-        """Status and headers of the answer."""
+        """Status and headers of the response."""
         answer = self._asked()
         while not answer.begun:
             await self._more()
         return answer.status, answer.headers
 
     async def some(self) -> bytes:
-        """What comes next of the body; nothing behind its end."""
+        """The next part of the body; empty at its end."""
         answer = self._asked()
         while not (answer.held or answer.whole):
             await self._more()
@@ -88,7 +88,7 @@ class OutgoingConnection(asyncio.Protocol):
         return answer.take()
 
     def finish(self) -> None:
-        """Whatever has come of the answer, it is over; the connection is given up where it is not clean."""
+        """Ends the exchange; closes the connection unless it can be reused."""
         answer, self._answer = self._answer, None
         self.since = asyncio.get_running_loop().time()
         if not (self._sent and answer is not None and answer.keeps):
@@ -97,7 +97,7 @@ class OutgoingConnection(asyncio.Protocol):
             answer.drop()
 
     def close(self) -> None:
-        """Gives it up."""
+        """Closes the connection."""
         self._broken = True
         self._transport.abort()
 
@@ -124,7 +124,7 @@ class OutgoingConnection(asyncio.Protocol):
         self._transport = cast(Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None:  # nobody asked
+        if self._answer is None:  # an unrequested response
             self.close()
             return
         try:

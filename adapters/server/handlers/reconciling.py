@@ -1,4 +1,4 @@
-"""Asks a provider how its actions are that no webhook has ended, and records what it says."""
+"""Polls a provider for actions that no webhook has ended, and records the results."""
 
 import asyncio
 import hashlib
@@ -15,16 +15,16 @@ from core.event import SECOND, Instant
 from core.machines.action import is_further
 
 GAP = 0.5
-"""Seconds between two questions: what every API stands."""
+"""Seconds between two requests, which every API tolerates."""
 LONGEST_LATER = 60
-"""Seconds that are waited for a provider that asks for a pause; a longer one ends the round."""
+"""The longest pause in seconds that a provider may request. A longer one ends the round."""
 FAILURES = 3
-"""Questions without an answer, one after another, that end a round."""
+"""Consecutive requests without response that end a round."""
 YOUNG: Instant = 60 * SECOND
-"""What was heard of so lately may have its webhook under way."""
+"""The age below which an action's webhook may still be on its way."""
 PAGE = 50
 MOST = 500
-"""Questions of one round of a service; the next one goes on behind them."""
+"""The most requests of a service's round. The next round continues after them."""
 
 _REPORT = (
     "a fault of Hookfold: report this line; the action opened at this position is asked for again in a later round"
@@ -35,9 +35,9 @@ _logger = structlog.get_logger()
 
 
 class Reconciled(msgspec.Struct):
-    """What a round did. `learnt`: events that it recorded, by state; `stopped`: why it ended early.
+    """The result of a round. `learnt` counts recorded events by state; `stopped`: why it ended early.
 
-    `unchanged`: answers that tell nothing beyond what the log knows; `failed`: those that a fault of ours met.
+    `unchanged` counts responses without news; `failed` those that met a bug of ours.
     """
 
     asked: int = 0
@@ -67,7 +67,7 @@ class Reconciliation:
     _failures: int = field(default=0, init=False)
 
     async def round(self, most: int | None = None, tell: Callable[[Reconciled], None] = lambda _: None) -> Reconciled:
-        """Asks for each action once, from where the last round ended; from the first one again behind the last."""
+        """Requests each action once, from where the last round ended, and begins again after the last action."""
         done = Reconciled(learnt={})
         self._failures = 0
         while page := await self.find(self.after, self.clock() - YOUNG, PAGE):
@@ -84,7 +84,7 @@ class Reconciliation:
         return done
 
     async def _settle(self, one: LiveAction, done: Reconciled) -> None:
-        """A fault of ours over one action is told, and ends nothing: the others are asked all the same."""
+        """Handles one action. A bug of ours is logged and does not end the round."""
         done.asked += 1
         try:
             await self._one(one, done)
@@ -138,7 +138,7 @@ class Reconciliation:
 
 
 class Reconciling:
-    """The same every so often, in a process that has time for it."""
+    """Runs rounds at an interval."""
 
     def __init__(self, reconciliation: Reconciliation, every: float) -> None:
         self._reconciliation = reconciliation
@@ -147,22 +147,22 @@ class Reconciling:
         self._round: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
-        """What is appended is of no concern here."""
+        """Does nothing: appends do not matter here."""
 
     def ask_with(self, keys: Mapping[str, str]) -> None:
-        """Its API is asked with its source's key among these from now on."""
+        """Uses its source's key of these from now on."""
         reconciliation = self._reconciliation
         if (key := keys.get(reconciliation.source)) is not None:
             reconciliation.api.ask_with(key)
 
     def stop(self) -> None:
-        """`run` returns soon."""
+        """Makes `run` return soon."""
         self._ended.set()
         if self._round is not None:
             self._round.cancel()
 
     async def run(self) -> None:
-        """Until it is stopped; the first round is one interval from now."""
+        """Runs until stopped. The first round is one interval from now."""
         while not await self._rested(self._every):
             self._round = asyncio.ensure_future(self._ask())
             await asyncio.wait([self._round])
@@ -181,7 +181,7 @@ class Reconciling:
                 _logger.info("reconciled", source=source, **msgspec.to_builtins(done))
 
     async def _rested(self, seconds: float) -> bool:
-        """Whether it was ended meanwhile."""
+        """Waits; returns whether it was stopped meanwhile."""
         try:
             await asyncio.wait_for(self._ended.wait(), seconds)
         except TimeoutError:

@@ -1,6 +1,6 @@
-"""Sends a stored range of the log to a handler again, one delivery after the other, no faster than it is asked to.
+"""Sends a stored range of the log to a handler again, one delivery after another, at a limited rate.
 
-It is for a handler under development: nothing of it becomes an event but that it was done.
+Meant for a handler under development. The log records only that it was done.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from adapters.server.handlers.handler import Handler, RecordedRequest, Target
 from core.event import Headers, Instant
 
 MARK = ("hookfold-verdict", "duplicate")
-"""As what a sender repeats: the handler may have had it before."""
+"""Marks deliveries as repeated, since the handler may have had them before."""
 
 
 class StoredDelivery(NamedTuple):
-    """A delivery as it was recorded; its event's position."""
+    """A recorded delivery and its event's position."""
 
     source: str
     position: int
@@ -26,7 +26,7 @@ class StoredDelivery(NamedTuple):
 
 
 class Redelivered(NamedTuple):
-    """What became of one."""
+    """The outcome of one delivery."""
 
     position: int
     outcome: Outcome
@@ -34,7 +34,9 @@ class Redelivered(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Redelivery:
-    """`url`: the handler's whole URL. `rate`: deliveries a second, at most. `within`: seconds for each answer."""
+    """`url` is the handler's complete URL, `rate` the most deliveries per second, `within` the seconds for each
+    response.
+    """
 
     url: str
     rate: float
@@ -43,7 +45,7 @@ class Redelivery:
     clock: Callable[[], Instant]
 
     def run(self, deliveries: Iterable[StoredDelivery], tell: Callable[[Redelivered], bool]) -> None:
-        """Sends them, until `tell` says that it is enough (False)."""
+        """Sends the deliveries until `tell` returns False."""
         asyncio.run(self._run(deliveries, tell))
 
     async def _run(self, deliveries: Iterable[StoredDelivery], tell: Callable[[Redelivered], bool]) -> None:

@@ -1,4 +1,4 @@
-"""Runs the process that delivers what waits: an event loop of its own, so that nobody waits for it."""
+"""Runs the relaying process with an event loop of its own, which delays no serving process."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -18,15 +18,15 @@ from adapters.sql import Entry, Receipt
 _logger = structlog.get_logger()
 
 LONGEST = 20.0
-"""Seconds for one turn of the event loop, behind which this process is started anew."""
+"""The longest iteration of the event loop in seconds. After it this process is restarted."""
 PATIENCE = 45.0
-"""Seconds for what is under way when the service is told to stop: longer than a handler is given, unless configured."""
+"""Seconds for pending deliveries when the service stops: longer than a handler's default time."""
 
 Ask = Callable[..., Any]
 
 
 class Background(Protocol):
-    """Work that nobody waits for; see `Relaying`."""
+    """Background work; see `Relaying`."""
 
     def wake(self) -> None: ...
 
@@ -36,15 +36,15 @@ class Background(Protocol):
 
 
 Made = Callable[[Ask, Callable[[Entry], Any]], Sequence[Background]]
-"""What delivers, of who asks the database and who commits."""
+"""Builds the background work from a function that queries the database and one that commits."""
 
 
 Renew = Callable[[Sequence[Background], Any], None]
-"""Takes what the parent hands over meanwhile: secrets may be others."""
+"""Takes what the parent sends meanwhile, such as new secrets."""
 
 
 def relay_for_parent(parent: Parent, made: Made, link: Link, renew: Renew) -> None:
-    """Delivers until the parent's line ends. `renew`: see there."""
+    """Delivers until the parent's pipe closes."""
     leave_to_parent()
     uvloop.run(_relay(parent, made, link, renew))
 
@@ -70,7 +70,7 @@ async def _relay(parent: Parent, made: Made, link: Link, renew: Renew) -> None:
 
 
 async def _run(one: Background, told: asyncio.Event) -> None:
-    """A fault of ours ends the process, which is started anew."""
+    """Runs one work. A bug of ours ends the process, which is restarted."""
     try:
         await one.run()
     except Exception:
@@ -79,7 +79,7 @@ async def _run(one: Background, told: asyncio.Event) -> None:
 
 
 async def _look(relays: Sequence[Background], link: Link, pulse: Pulse) -> None:
-    """The writer may be another one by now: it is told again that we listen."""
+    """Registers for commits again, since the writer may have been replaced."""
 
     def wake() -> None:
         for one in relays:

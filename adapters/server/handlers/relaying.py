@@ -1,7 +1,7 @@
-"""Delivers what waits in the outbox to the handlers of its sources: after the sender was answered, until it succeeds.
+"""Delivers the outbox to the sources' handlers after the sender was answered, until it succeeds.
 
-What became of one is committed before it leaves the outbox. So whatever is killed in between, it is delivered again,
-and told of again: at least once, and in the order of its stream.
+An outcome is committed before its delivery leaves the outbox. So if anything is killed in between, it is delivered and
+recorded again: at least once, in the order of its stream.
 """
 
 import asyncio
@@ -23,23 +23,23 @@ from adapters.sql import BodyReader, Entry, HeldRelay, Receipt, Recorder, Settle
 from core.event import SECOND, Instant
 
 LEASE: Instant = 60 * SECOND
-"""For what comes behind an answer, until somebody else may take the delivery."""
+"""The time after a response until another process may take the delivery."""
 SPARE: Instant = 5 * SECOND
-"""Before the end of a lease: nobody records any more that it was delivered."""
+"""The time before the end of a lease from which an outcome is no longer recorded."""
 GAP = 0.01
-"""Seconds between two looks: what was appended or settled meanwhile is taken together."""
+"""Seconds between two queries, so that what was appended or settled meanwhile is taken together."""
 LONGEST_REST = 5.0
-"""Seconds without a look, though nobody told that something was appended."""
+"""The longest time in seconds without a query if no append is reported."""
 AWAY = 1.0
-"""Seconds before the database is asked again, or the log."""
+"""Seconds before the database or the log is tried again."""
 HOPELESS = frozenset({"oversized", "unsendable"})
-"""Failures that another attempt would meet again."""
+"""Failures that every attempt would meet."""
 
 _logger = structlog.get_logger()
 
 
 class Queue(Protocol):
-    """What waits to be delivered (`Outbox`)."""
+    """The queue of deliveries (`Outbox`)."""
 
     def release(self, now: Instant) -> None: ...
 
@@ -48,7 +48,7 @@ class Queue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RelaySource:
-    """One source as it is delivered. `retry_for`: microseconds from the first attempt to the last one."""
+    """A relayed source. `retry_for`: microseconds from the first attempt to the last one."""
 
     name: str
     handler: Handler
@@ -58,10 +58,10 @@ class RelaySource:
 
 
 class Relaying:
-    """Of one source in one process; belongs to the event loop.
+    """Relays one source in one process. Belongs to the event loop.
 
-    `ask` runs what asks the database, in a thread; `commit` tells what became of an entry, None where it is not in the
-    log. `spans`: where deliveries are traced.
+    `ask` runs a database query in a thread; `commit` returns an entry's receipt, or None if it is not in the log.
+    `spans` traces deliveries.
     """
 
     def __init__(
@@ -89,21 +89,21 @@ class Relaying:
         self._dead: defaultdict[str, Quiet] = defaultdict(Quiet)
 
     def wake(self) -> None:
-        """Something was appended."""
+        """Called after an append."""
         self._woken.set()
 
     def sign_with(self, providers: Mapping[str, Provider]) -> None:
-        """What goes out from now on is signed with their secrets."""
+        """Signs with these providers' secrets from now on."""
         provider = providers.get(self._source.name, self._source.provider)
         self._source = replace(self._source, provider=provider)
 
     def stop(self) -> None:
-        """Nothing more is taken; `run` returns once what is under way is settled."""
+        """Takes no more deliveries; `run` returns once the pending ones are settled."""
         self._stopping = True
         self._woken.set()
 
     async def run(self) -> None:
-        """Delivers until it is stopped."""
+        """Delivers until stopped."""
         await self._until_there(self._release)
         while not self._stopping or self._tasks or self._settled:
             self._woken.clear()
@@ -123,13 +123,13 @@ class Relaying:
         self._queue.release(self._clock())
 
     def _take(self, settled: list[Settled], room: int) -> Turn:
-        """Each time that the database is asked: a lease must not run while it is away."""
+        """Computes the leases anew for each query, because a lease must not expire while the database is away."""
         now = self._clock()
         until = now + int(self._source.handler.target.within * SECOND) + LEASE
         return self._queue.turn(self._source.name, settled, room, now, until)
 
     async def _until_there(self, question: Callable[..., Any], *values: Any) -> Any:
-        """Asks the database, again and again while it is away."""
+        """Queries the database, with retries while it is away."""
         while True:
             try:
                 answer = await self._ask(question, *values)
@@ -148,7 +148,7 @@ class Relaying:
         self._away = True
 
     async def _rest(self, turn: Turn) -> None:
-        """Until something is appended, settled or due; not for what there is no room for."""
+        """Waits until something is appended, settled or due, as far as there is room for it."""
         await asyncio.sleep(GAP)
         seconds = LONGEST_REST
         if turn.next_at is not None and len(self._tasks) < self._source.handler.target.most:
@@ -169,16 +169,16 @@ class Relaying:
         self._woken.set()
 
     async def _deliver(self, held: HeldRelay) -> None:
-        """A fault of ours leaves it held: it is taken again when its lease is over."""
+        """Delivers one. A bug of ours leaves it leased; it is taken again when the lease expires."""
         try:
             settled = await self._attempt(held)
-            self._settled.append(settled)  # not in one: a turn takes the list away meanwhile
+            self._settled.append(settled)  # not in one statement: a turn replaces the list meanwhile
         except Exception:
             _logger.exception("relay_failed", source=held.source, position=held.position)
 
     async def _attempt(self, held: HeldRelay) -> Settled:
         now = self._clock()
-        if held.body is None:  # erased meanwhile: there is nothing to deliver
+        if held.body is None:  # erased meanwhile
             return Settled(held, now)
         headers = self._source.provider.signed_again(held.headers, held.body, now)
         marks = [("hookfold-verdict", "new"), ("hookfold-position", str(held.position))]
@@ -209,7 +209,7 @@ class Relaying:
         return settled._replace(dead=not outcome.succeeded)
 
     def _tell_dead(self, held: HeldRelay, outcome: Outcome, attempts: int) -> None:
-        """A handler that is away for long gives up any number of them: one line a minute says how many."""
+        """Logs dead deliveries, at most one line a minute with their number."""
         reason = outcome.failure or f"status {outcome.status}"
         if count := self._dead[reason].count():
             mend = f"/v1/relays?source={held.source}&state=dead lists them; hookfold relay retry delivers them again"
@@ -217,7 +217,7 @@ class Relaying:
             _logger.error("not_relayed", source=held.source, reason=reason, count=count, mend=mend, **of_last)
 
     async def _record(self, entry: Entry, until: Instant) -> bool:
-        """The same entry again is known by its key."""
+        """Records an entry. Its key prevents duplicates."""
         while await self._commit(entry) is None:
             if self._clock() > until or self._stopping:
                 return False
