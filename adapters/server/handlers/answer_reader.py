@@ -69,7 +69,7 @@ class AnswerReader:
         return taken
 
     def drop(self) -> None:
-        """Stops reading. Breaks the reference cycle with the parser, which would otherwise need the garbage collector."""
+        """Stops reading. Breaks the reference cycle with the parser, which would wait for the garbage collector."""
         del self._parser
 
     def on_message_begin(self) -> None:

@@ -137,7 +137,7 @@ class Handler:
         return HandlerRequest(head_of(method, whole, [("host", self._host), *headers]), body)
 
     async def answer(self, prepared: HandlerRequest, marks: Headers, respond: Respond, until: float) -> Outcome:
-        """Forwards a delivery with `marks` among its headers, and returns the response, until the loop's time `until`."""
+        """Forwards a delivery with `marks` in its headers, and returns the response, until the loop's time `until`."""
         heard = _Heard(self._clock(), respond, MOST_ANSWER, lambda: False)
         return await self._exchange(prepared, marks, heard, until)
 
