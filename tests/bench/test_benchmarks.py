@@ -37,10 +37,10 @@ def test_ingest_looks_up_every_event_that_was_acknowledged(place):
 def test_services_beside_each_other_are_looked_up(place, monkeypatch):
     monkeypatch.setattr("bench.services.TOGETHER", (1, 2))
 
-    *together, found = services(place)
+    *together, found, of_other = services(place)
 
-    assert [figure.settings["services"] for figure in together] == [1, 2]
-    assert "without a gap" in found.note
+    assert [figure.settings["services"] for figure in together] == [1, 2, 2]
+    assert all("without a gap" in figure.note for figure in (found, of_other))
 
 
 def test_each_of_many_followers_is_told_every_event_once(place):
