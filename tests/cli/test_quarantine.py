@@ -136,10 +136,10 @@ def test_a_release_that_is_ended_goes_on_where_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(Quarantine, "_take", ended)
         assert run().exit_code == 1
-    taken = rows(settings, "SELECT sequence FROM events WHERE source = 'clinic'")
+    taken = rows(settings, "SELECT source, type FROM events WHERE source = 'clinic' OR type = 'released'")
     released = run()
 
-    assert taken == [(0,)]
+    assert taken == [("clinic", "WMS_LOADED"), ("hookfold", "released")]
     assert json.loads(released.stdout)["sources"]["clinic"]["new"] == 2
     assert rows(settings, "SELECT sequence FROM events WHERE source = 'clinic' ORDER BY position") == [(0,), (1,), (2,)]
     assert rows(settings, "SELECT count(*) FROM deliveries WHERE verdict = 'rejected'") == [(0,)]

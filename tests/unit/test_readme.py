@@ -12,6 +12,7 @@ from adapters.cli import Commands, command_line
 from adapters.config import load
 from adapters.config.load import _SERVICE, settings_of
 from adapters.providers import PROVIDERS
+from adapters.sql.log.own_events import TYPES
 
 HOUSE = Path(__file__).parents[2]
 README = (HOUSE / "README.md").read_text()
@@ -86,6 +87,14 @@ def test_every_target_that_is_named_can_be_made():
 def _code(text: str) -> list[str]:
     """What stands in backticks or in a block of code."""
     return re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL)
+
+
+def test_every_event_of_our_own_is_in_the_list_of_the_access_log():
+    page = (HOUSE / "docs/erasure.md").read_text(encoding="utf-8")
+
+    listed = page.partition("## The access log")[2].partition("## Evidence")[0]
+
+    assert {kind for kind in TYPES if f"`{kind}`" not in listed} == set()
 
 
 def _commands(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

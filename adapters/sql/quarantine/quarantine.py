@@ -84,12 +84,14 @@ class Quarantine:
         Raises Unavailable.
         """
         found = Released()
-        for delivery, reason, entry in self._verified(source, found):
-            became = "new" if dry_run else self._take(source, delivery, entry)
-            if became is not None:
-                found.count(reason, became)
-        if found.new and not dry_run:
-            self._recorder.record("released", source=source, **msgspec.to_builtins(found))
+        try:
+            for delivery, reason, entry in self._verified(source, found):
+                became = "new" if dry_run else self._take(source, delivery, entry)
+                if became is not None:
+                    found.count(reason, became)
+        finally:  # what was taken is on record also where somebody ends the rest
+            if found.new and not dry_run:
+                self._recorder.record("released", source=source, **msgspec.to_builtins(found))
         return found
 
     def _verified(self, source: str, found: Released) -> Iterator[tuple[int, str, Entry]]:
