@@ -1,12 +1,14 @@
 """Formats instants (ISO 8601, UTC, microseconds) and durations (seconds)."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from core.event import SECOND, Instant
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=4_096)
 def utc(instant: Instant) -> str:
     """`2026-11-21T20:48:00.000000Z`."""
     moment = _EPOCH + timedelta(microseconds=instant)

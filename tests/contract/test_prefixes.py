@@ -297,6 +297,21 @@ def test_what_was_learnt_of_a_long_stream_is_told_from_a_prefix(house: House, mo
         assert told == [learnt(house, path, **one) for path, one in product((session, scan), asked)]
 
 
+def test_what_happened_by_a_time_is_folded_from_a_prefix_that_holds_a_late_event(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    thing = every_second(house, "devices")
+    late = {"type": "device.disconnected", "deviceId": "car-1", "timestamp": at(2)}
+    house.log.append([house.entry("energy", late, "msg_late")])
+    LongStreams(house.engine, house.code).fold_all()
+    with told_as_a_whole():
+        whole = house.get(thing, as_of=at(16))
+    monkeypatch.setattr("core.fold.fold", None)
+
+    assert whole["anomaly_counts"] == {"late": 1}
+    assert house.get(thing, as_of=at(16)) == whole
+
+
 def test_a_key_that_came_with_another_body_is_told_of_the_past_of_a_long_stream_since_it_came(house: House):
     thing = every_second(house, "devices")
     again = {"type": "device.connected", "deviceId": "car-1", "timestamp": at(99)}

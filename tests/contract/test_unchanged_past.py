@@ -88,6 +88,24 @@ def test_what_nothing_was_learnt_of_since_is_not_folded_again(here: Place, monke
     assert [one["session_id"] for one in scans] == ["s-2", "s-1"]
 
 
+def test_a_conflict_is_told_since_it_was_known_and_nothing_is_folded_for_it(here: Place, monkeypatch):
+    here.send("energy", pushed("a-1"), key="msg_1")
+    here.send("energy", pushed("a-2"), key="msg_2")
+    here.send("energy", pushed("a-1", completedAt="2023-11-14T22:00:09Z"), key="msg_1")
+    here.send("energy", pushed("a-3"), key="msg_3")
+    monkeypatch.setattr(PastRows, "_fold", None)
+
+    known = [here.get("/v1/actions", known_at_position=position)["data"] for position in (1, 2, 3)]
+    conflicts = here.get("/v1/actions", anomaly="conflict", known_at_position=3)["data"]
+
+    assert [[one["anomaly_counts"] for one in page] for page in known] == [
+        [{}],
+        [{}, {"conflict": 1}],
+        [{}, {}, {"conflict": 1}],
+    ]
+    assert [one["action_id"] for one in conflicts] == ["a-1"]
+
+
 def test_a_page_folds_so_many_that_have_changed_and_no_more(here: Place, monkeypatch):
     monkeypatch.setattr("adapters.sql.reads.candidates.FOLDED", 2)
     monkeypatch.setattr("adapters.sql.reads.candidates._CHUNK", 2)

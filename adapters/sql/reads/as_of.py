@@ -175,7 +175,7 @@ class TemporalReads:
         back = set(self.reads.retracted_sources())
         received = clocks.position if clocks.as_of is None else self.reads.position_at(clocks.as_of)
         sources = [name for name in self._code.sources if name not in back]
-        return Unchanged(clocks, sources, self._current.built(), received)
+        return Unchanged(clocks, sources, once("built", self._current.built), received)
 
     def _find(self, name: str, clocks: Clocks) -> list[Named]:
         return self.reads.named(clocks, 1, kind=None, sources=list(self._code.sources), names=[name])

@@ -14,9 +14,9 @@ EXAMINED = 5_000
 """A page of a list looks at no more streams than these, however few of them the filters leave."""
 
 FOLDED = 40
-"""And folds no more than these, and a chunk of them: of the others nothing has become known since."""
+"""And folds no more than these: of the others nothing has become known since."""
 
-_CHUNK = 80
+_CHUNK = 320
 
 
 class Candidates:
@@ -46,16 +46,19 @@ class Candidates:
         which, measured = self._which, isinstance(self._asked, WantedMeasurements)
         listed = self._listed(which)
         size, folded = min(self._wanted.limit, _CHUNK), 0
-        while folded < FOLDED:
+        while True:
             chunk = self._reads.named(self._clocks, size, before=self.following, **listed)
             stored = self._rows.stored(chunk, which, measured=measured)
             for named, row in self._rows.find(chunk, self._clocks, stored):
                 folded += named.stream not in stored
                 yield named, row
+                if folded == FOLDED:
+                    self.following = named.opened
+                    return
             if len(chunk) < size:
                 self.following = listed["floor"]
                 return
-            self.following, size = chunk[-1].opened, _CHUNK
+            self.following, size = chunk[-1].opened, min(4 * size, _CHUNK)
 
     def _listed(self, which: Unchanged) -> dict[str, Any]:
         """What is asked of `reads_as_of.list_named`."""

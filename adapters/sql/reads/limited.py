@@ -118,6 +118,9 @@ class LimitedReads(Reads):
     def repeats(self, some: Sequence[Named], clocks: Clocks) -> dict[str, list[Repeat]]:
         return super().repeats(self._those(some), clocks)
 
+    def conflicts(self, source: str, at: Sequence[int], clocks: Clocks) -> list[int]:
+        return super().conflicts(source, at, clocks) if source in self._only else []
+
     def settled(self, some: Sequence[Named], which: Unchanged) -> dict[str, dict[str, Any]]:
         return super().settled(self._those(some), which)
 

@@ -85,7 +85,7 @@ class StreamParts:
     def _part(
         self, row: Row, clocks: Clocks | None, read: Callable[[PartReader], StoredPart | None], *, holds: int
     ) -> StreamPart | None:
-        if clocks is not None and row.fingerprint not in self._current.built():
+        if clocks is not None and row.fingerprint not in once("built", self._current.built):
             return None
         with self.held_still() as connection:
             stored = read(PartReader(connection, row) if clocks is None else PastPartReader(connection, row, clocks))

@@ -28,8 +28,8 @@ class _Ahead(NamedTuple):
 class PastPartReader(PartReader):
     """The same of a stream as a question's clocks show it; no part holds what came later.
 
-    A prefix is one of the past if all that it holds was known and had happened then. By the provider's clock it may
-    hold nothing beside the events up to its position: what came before one of these, and late, may not have happened.
+    A prefix is one of the past if all that it holds was known and had happened then. By the provider's clock its last
+    event must be among those up to its position: what it holds beside them was late for that one, which had happened.
     """
 
     def __init__(self, connection: Connection, row: Projected | Measured, clocks: Clocks) -> None:
@@ -78,9 +78,10 @@ class PastPartReader(PartReader):
     def _known(self) -> list[_Ahead]:
         """Those of the past, as far as that can be said without their states."""
         position, as_of = self._clocks.position, self._clocks.as_of
+        known = [one for one in self._all if all(other <= position for other in one.others)]
         if as_of is None:
-            return [one for one in self._all if all(other <= position for other in one.others)]
-        return [one for one in self._all if not one.others and one.at is not None and one.at <= as_of]
+            return known
+        return [one for one in known if one.last <= one.position and one.at is not None and one.at <= as_of]
 
     def _bounds(self, end: StoredPrefix | None) -> tuple[int, Collection[int]]:
         if end is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
 from adapters.sql.projections.refold import PROJECTIONS
@@ -11,10 +12,15 @@ from adapters.sql.reads.past_states import PastStates
 from adapters.sql.reads.reads import Reads
 from adapters.sql.reads.reads_as_of import Named
 from adapters.sql.reads.reads_settled import Unchanged
+from adapters.sql.reads.reads_streams import Projected
 from adapters.sql.reads.snapshots import Snapshots
 from core import fold
 from core.clocks import Clocks, covers
 from core.machines.records import KEPT
+from core.machines.state import NEWEST
+
+AT_ONCE = 20
+"""Streams whose events are in memory, and that are folded though nobody may ask for them any more."""
 
 
 class PastRows:
@@ -29,31 +35,46 @@ class PastRows:
     def find(
         self, some: Sequence[Named], clocks: Clocks, stored: Mapping[str, HistoricalRow] = MappingProxyType({})
     ) -> Iterator[tuple[Named, HistoricalRow | None]]:
-        """The row of each stream that had begun; None where it was erased. What is not `stored` is folded."""
+        """The row of each stream that had begun; None where it was erased.
+
+        What is not `stored` is folded, as far as rows are asked for.
+        """
         changed = [named for named in some if named.stream not in stored]
-        long = self._states.find(changed, clocks)
-        short = dict(self.whole([named for named in changed if named.stream not in long], clocks))
+        long = self._states.long(changed)
+        short = self.whole([named for named in changed if named.stream not in long], clocks)
+        following = next(short, None)
         for named in some:
             if named.stream in stored:
                 yield named, stored[named.stream]
-            elif (found := long.get(named.stream)) is None:
-                if named in short:
-                    yield named, short[named]
-            elif found.begun or was_named(named, clocks):
-                row = self._row(named, found.snapshot, found.conflicts, found.version)
-                row.left = partial(self._states.left, found)
-                yield named, row
+            elif named.stream in long:
+                yield from self._of_long(named, long[named.stream], clocks)
+            elif following is not None and following[0] is named:
+                yield following
+                following = next(short, None)
+
+    def _of_long(self, named: Named, row: Projected, clocks: Clocks) -> Iterator[tuple[Named, HistoricalRow | None]]:
+        found = self._states.find(row, clocks)
+        if found is None:
+            yield from self.whole([named], clocks)
+        elif found.begun or was_named(named, clocks):
+            told = self._row(named, found.snapshot, found.conflicts, found.version)
+            told.left = partial(self._states.left, found)
+            yield named, told
 
     def whole(self, some: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, HistoricalRow | None]]:
         """The same of streams that are folded from their first event on."""
+        if not some:
+            return
         repeats = self._reads.repeats(some, clocks)
         begun = [named for named in some if named.stream in repeats or was_named(named, clocks)]
-        snapshots = self._snapshots_of(begun, clocks)
-        for named in begun:
-            snapshot, its = snapshots[named.stream], repeats.get(named.stream, [])
-            conflicts = [repeat.position for repeat in its if repeat.verdict == "conflict"]
-            version = self._machine_of(named).fingerprint
-            yield named, None if snapshot is None else self._row(named, snapshot, conflicts, version)
+        for start in range(0, len(begun), AT_ONCE):
+            some = begun[start : start + AT_ONCE]
+            snapshots = self._snapshots_of(some, clocks)
+            for named in some:
+                snapshot, its = snapshots[named.stream], repeats.get(named.stream, [])
+                conflicts = [repeat.position for repeat in its if repeat.verdict == "conflict"]
+                version = self._machine_of(named).fingerprint
+                yield named, None if snapshot is None else self._row(named, snapshot, conflicts, version)
 
     def stored(self, some: Sequence[Named], which: Unchanged, *, measured: bool) -> dict[str, HistoricalRow]:
         """The rows of those of which nothing has become known since, by our ids.
@@ -62,16 +83,32 @@ class PastRows:
         """
         whole = [named for named in some if named.erased is None]
         found = self._reads.settled(whole, which)
-        rows: dict[str, HistoricalRow] = {}
-        for named in whole:
-            if (columns := found.get(named.stream)) is None:
-                continue
-            one = self._projection(named, columns["snapshot"], columns["fingerprint"]) if measured else None
-            if one is None:
-                rows[named.stream] = HistoricalRow(named, columns, {})
-            elif len(one.state.records()) < KEPT:
-                rows[named.stream] = HistoricalRow(named, columns, measurement_rows(self._code.ids, one))
-        return rows
+        conflicts = {named: _positions(found[named.stream]["conflicts"]) for named in whole if named.stream in found}
+        known = self._known(conflicts, which.clocks)
+        rows = {}
+        for named, doubled in conflicts.items():
+            columns = found[named.stream]
+            if len(doubled) < NEWEST:  # it tells no more than the newest
+                then = [position for position in doubled if position in known]
+                rows[named.stream] = self._stored(named, columns, then, alters=bool(doubled), measured=measured)
+        return {stream: row for stream, row in rows.items() if row is not None}
+
+    def _stored(
+        self, named: Named, columns: dict[str, Any], conflicts: Sequence[int], *, alters: bool, measured: bool
+    ) -> HistoricalRow | None:
+        """`alters`: the row has conflicts, which may be others than were known."""
+        if not (alters or measured):
+            return HistoricalRow(named, columns, {})
+        row = self._row(named, columns["snapshot"], conflicts, columns["fingerprint"])
+        left = measured and len(row.of_measurements) >= KEPT
+        return None if left else row
+
+    def _known(self, conflicts: Mapping[Named, Sequence[int]], clocks: Clocks) -> set[int]:
+        """Those of the conflicts of streams that were known."""
+        at: dict[str, list[int]] = {}
+        for named, positions in conflicts.items():
+            at.setdefault(named.source, []).extend(positions)
+        return {one for source, its in at.items() if its for one in self._reads.conflicts(source, sorted(its), clocks)}
 
     def _row(self, named: Named, snapshot: bytes, conflicts: Sequence[int], version: str) -> HistoricalRow:
         one = self._projection(named, snapshot, version)
@@ -128,3 +165,7 @@ class PastRows:
 def _needs(clocks: Clocks, erased: int) -> bool:
     """Whether a question is about what was known before that event, which tells of an erasure, was there."""
     return clocks.as_of is not None or clocks.position < erased
+
+
+def _positions(told: str) -> list[int]:
+    return [int(position) for position in told.split(",") if position]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from adapters.sql.database.tables import measurements
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code, record_in
-from adapters.sql.reads.part_reader import ALL, StoredPrefix
+from adapters.sql.reads.part_reader import ALL, StoredPart, StoredPrefix
 from adapters.sql.reads.parts import Row, StreamPart, StreamParts
 from adapters.sql.reads.past_parts import PastPartReader
 from adapters.sql.reads.reads import Reads
@@ -59,23 +59,25 @@ class PastStates:
         self._current = current
         self._parts = parts
 
-    def find(self, some: Sequence[Named], clocks: Clocks) -> dict[str, PastState]:
-        """By our ids: what the long ones of the streams were, but for those that have to be folded as a whole."""
+    def long(self, some: Sequence[Named]) -> dict[str, Projected]:
+        """The rows of the present of those of the streams that have prefixes, by our ids."""
         whole = [named for named in some if named.erased is None]
-        versions = self._current.built() if whole else []
+        versions = once("built", self._current.built) if whole else []
         if not versions:
             return {}
         with self._reads.connected() as connection:
             rows = [Projected._make(row) for row in connection.execute(long_streams(whole, versions))]
-        found = {row.stream: once(("state", row, clocks), partial(self._find, row, clocks)) for row in rows}
-        return {stream: state for stream, state in found.items() if state is not None}
+        return {row.stream: row for row in rows}
+
+    def find(self, row: Projected, clocks: Clocks) -> PastState | None:
+        """What a long stream was; None where it has to be folded as a whole."""
+        return once(("state", row, clocks), partial(self._find, row, clocks))
 
     def _find(self, row: Projected, clocks: Clocks) -> PastState | None:
         with self._parts.held_still() as connection:
-            reader = PastPartReader(connection, row, clocks)
-            stored = reader.read(ALL, ALL, 0)
+            stored, conflicts = self._newest(connection, row, clocks)
             found = None if stored is None else self._parts.following(connection, row, stored, clocks)
-            known = self._conflicts(connection, row, reader.conflicts, clocks)
+            known = self._conflicts(connection, row, conflicts, clocks)
         if stored is None or found is None or known is None:
             return None
         machine, settings, part = fold.MACHINES[row.machine], self._code.sources[row.source].settings, found[0]
@@ -84,6 +86,16 @@ class PastStates:
         elif not fold.fold_on(machine, part.state, part.events, settings, part.gone):
             return None
         return PastState(fold.encode(part.state), known, part.state.events > 0, row, stored.first)
+
+    @staticmethod
+    def _newest(connection: Connection, row: Row, clocks: Clocks) -> tuple[StoredPart | None, str]:
+        """What follows on the last prefix of the past, and the conflicts of the present."""
+
+        def read() -> tuple[StoredPart | None, str]:
+            reader = PastPartReader(connection, row, clocks)
+            return reader.read(ALL, ALL, 0), reader.conflicts
+
+        return once(("newest", row.source, row.stream, row.fingerprint, clocks), read)
 
     def _conflicts(self, connection: Connection, row: Projected, told: str, clocks: Clocks) -> list[int] | None:
         """Those known then; None where the row, which tells the newest ones, may lack one."""
@@ -97,10 +109,10 @@ class PastStates:
 
         Of the prefix's end, or the stream's, or more. None where the stream has to be told as a whole.
         """
-        if row.fingerprint not in self._current.built():
+        if row.fingerprint not in once("built", self._current.built):
             return None
         with self._parts.held_still() as connection:
-            earlier = PastPartReader(connection, row, before).read(ALL, ALL, 0)
+            earlier, _ = self._newest(connection, row, before)
             if earlier is None:
                 return None
             start = 0 if earlier.first is None else earlier.first.position

@@ -244,6 +244,10 @@ class Reads:
                     found[stream_at[repeat.position]].append(repeat)
         return found
 
+    def conflicts(self, source: str, at: Sequence[int], clocks: Clocks) -> list[int]:
+        """Of a source's events at these positions, those whose keys had come again with another body."""
+        return [repeat.position for repeat in self._repeats_at(source, at, clocks) if repeat.verdict == "conflict"]
+
     def _repeats_at(self, source: str, at: Sequence[int], clocks: Clocks) -> list[Repeat]:
         times = Counter[tuple[int, str]]()
         for start in range(0, len(at), _MANY):

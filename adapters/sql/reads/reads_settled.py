@@ -21,7 +21,7 @@ _its = projections.c
 class Unchanged:
     """Which rows of `projections` hold what a question is about: of `sources`, of which nothing was ever taken back.
 
-    Those whose keys came with two bodies do not: which of the conflicts were known then, a row does not say.
+    Which of a row's conflicts were known then, it does not say: they alter no state, and were never more than now.
     `versions`: those that hold the present; none where it would have to be folded. `received`: the log's last position
     when `as_of` was; events without a time of their own had happened by then if they are not after it. A device that
     was only mentioned has no event: when it was named first, its row does not say.
@@ -38,7 +38,7 @@ class Unchanged:
             unfolded.c.source == _its.source, unfolded.c.stream == _its.stream, unfolded.c.version == _its.fingerprint
         )
         position = min(self.clocks.position, self.received)
-        its = [_its.fingerprint.in_(self.versions), _its.position <= position, _its.conflicts == "", ~waits]
+        its = [_its.fingerprint.in_(self.versions), _its.position <= position, ~waits]
         return its if self.clocks.as_of is None else [*its, _its.position > 0, _had_happened(self.clocks.as_of)]
 
 
