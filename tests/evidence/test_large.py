@@ -3,25 +3,30 @@
 `HOOKFOLD_BUNDLE_EVENTS=100000` makes the long one as long as that.
 """
 
+import gc
 import os
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Select
 
 from adapters.audit import CurrentKey, Notary, SigningKey
 from adapters.evidence import Evidence, verify
 from adapters.evidence.bundle import Made
-from adapters.sql import Reads, Tree
+from adapters.sql import Exhibit, Exhibits, Reads, Tree
 from tests.support.erasing import Erasing
 from tests.support.logs import wms
 
 SIGNING = SigningKey(b"k" * 32, "example.com/log")
 SHORT, LONG = 300, int(os.environ.get("HOOKFOLD_BUNDLE_EVENTS", "800"))
-FOR_EACH = 200
+FOR_EACH = 100
 """Bytes of memory that an event may take: its order is found on disk, its body alone has 2,000."""
+TRIES = 2
+"""The least of so many is compared: the first fills caches, too."""
 OLDER = Path(__file__).with_name("older.zip")
 
 
@@ -38,26 +43,47 @@ def evidence(bench: Erasing, signing: SigningKey = SIGNING) -> Evidence:
     )
 
 
-def fill(bench: Erasing, count: int, beside: int = 0) -> str:
+def fill(bench: Erasing, count: int, beside: int = 0, name: str = "visit") -> str:
     """A visit of so many events, each with so many events of others between; our id of it."""
     batch = []
     for number in range(count):
         batch += [bench.entry("clinic", wms(f"other-{number}-{one}", 0)) for one in range(beside)]
         note = f"{number}".zfill(2_000)
         batch.append(
-            bench.entry("clinic", wms("visit", number, "INTERMEDIATE_RESULTS", measurementId="m-1", note=note))
+            bench.entry("clinic", wms(name, number, "INTERMEDIATE_RESULTS", measurementId="m-1", note=note))
         )
         if len(batch) > 500:
             bench.log.append(batch)
             batch = []
     bench.log.append(batch)
-    return bench.stream("session", "clinic", "visit")
+    return bench.stream("session", "clinic", name)
 
 
 def verified(made: Made, where: Path) -> list[str]:
     with made.file:
         where.write_bytes(made.file.read())
     return verify.verify(verify.read(where), str(SIGNING.key))
+
+
+def peak(bench: Erasing, visit: str) -> int:
+    """Bytes of memory that its bundle needs."""
+    tracemalloc.start()
+    made = evidence(bench).bundle(visit)
+    _, highest = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    made.file.close()
+    return highest
+
+
+def collect_at_each_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cycles that nobody holds are no need: left to itself, the collector comes when it likes, 200 kB late or early."""
+    read = Exhibits._read
+
+    def collected(self: Exhibits, query: Select[Any]) -> Iterator[Exhibit]:
+        gc.collect()
+        return read(self, query)
+
+    monkeypatch.setattr(Exhibits, "_read", collected)
 
 
 def told(bench: Erasing) -> list[str]:
@@ -74,16 +100,12 @@ def test_a_visit_that_is_scattered_over_a_busy_log_has_a_bundle(bench: Erasing, 
 
 def test_the_memory_that_it_takes_hardly_grows_with_the_events(bench: Erasing, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("adapters.evidence.bundle.LONGEST_LIST", 0)
-    needed = []
-    for count in (SHORT, LONG):
-        visit = fill(bench, count)
-        tracemalloc.start()
-        made = evidence(bench).bundle(visit)
-        needed.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-        made.file.close()
+    collect_at_each_page(monkeypatch)
+    visits = [fill(bench, count, name=f"{count}") for count in (SHORT, LONG)]
 
-    assert needed[1] - needed[0] < FOR_EACH * (LONG - SHORT), needed
+    short, long = (min(peak(bench, visit) for _ in range(TRIES)) for visit in visits)
+
+    assert long - short < FOR_EACH * (LONG - SHORT), (short, long)
 
 
 def test_a_list_that_is_longer_than_a_note_has_a_file_of_its_own(
