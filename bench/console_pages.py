@@ -71,7 +71,11 @@ def _lists(moments: Sequence[Moment]) -> Iterator[Page]:
 def _filters(name: str, moments: Sequence[Moment]) -> Iterator[str]:
     yield from (f"source={source}" for source in PROVIDERS)
     if name == "deliveries":
-        yield from ("position=1000", *(f"verdict={word}" for word in ("new", "duplicate", "conflict", "rejected")))
+        yield from (
+            "position=1000",
+            "reason=signature_mismatch",
+            *(f"verdict={word}" for word in ("new", "duplicate", "conflict", "rejected")),
+        )
     elif name == "events":
         yield from ("after=1000", *(f"reading={word}" for word in READINGS))
     else:

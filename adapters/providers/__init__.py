@@ -3,7 +3,7 @@
 from adapters.providers.action_report import REPORTED_STATES, is_senders, read_report, reader, report_body
 from adapters.providers.amps import Amps
 from adapters.providers.augmentos import Augmentos
-from adapters.providers.diagnosis import diagnose
+from adapters.providers.diagnosis import diagnose, tried
 from adapters.providers.instants import instant, iso
 from adapters.providers.mentraos import Mentraos
 from adapters.providers.outcome import KEPT, Outcome, outcome_body, read_outcome
@@ -52,4 +52,5 @@ __all__ = [
     "report_body",
     "sign_svix",
     "sign_wms",
+    "tried",
 ]

@@ -21,7 +21,7 @@ LARGEST_PARSED = 16_384
 
 _OVERHEAD = 128
 """The fixed cost of a MAC in bytes."""
-_ON_THE_WAY = "something on the way changes the body: have it pass the bytes as they are"
+_MEND = "what signs has to sign the bytes that it sends, and what is on the way has to pass them as they are"
 
 Attempt = tuple[str, Sequence[SignatureKey], bytes]
 
@@ -36,12 +36,16 @@ def diagnose(claim: Claim, keys: Sequence[SignatureKey], strangers: Sequence[Sig
         for key in tried:
             left -= len(message) + _OVERHEAD
             if left < 0:
-                return (
-                    "no configured secret made it; the body is too large for all to be tried that could have changed it"
-                )
+                return "no secret that was tried made it; the body is too large for all to be tried"
             if claim.made_with(key.value, message):
                 return words.format(key.ref)
     return None
+
+
+def tried(body: bytes) -> str:
+    """What `diagnose` tries of a body beside its own bytes."""
+    lines = "with other line ends"
+    return lines if len(body) > LARGEST_PARSED else f"{lines} or as JSON written otherwise"
 
 
 def _attempts(keys: Sequence[SignatureKey], strangers: Sequence[SignatureKey], body: bytes) -> Iterator[Attempt]:
@@ -54,20 +58,20 @@ def _attempts(keys: Sequence[SignatureKey], strangers: Sequence[SignatureKey], b
         body,
     )
     for change, message in _changed(body):
-        yield f"it matches under {{}} {change}: {_ON_THE_WAY}", keys, message
+        yield f"the secret {{}} is right, but it signed {change}: {_MEND}", keys, message
 
 
 def _changed(body: bytes) -> Iterator[tuple[str, bytes]]:
     if body.endswith(b"\n"):
-        yield "with a line feed less at the end", body.removesuffix(b"\n").removesuffix(b"\r")
-    yield "with a line feed more at the end", body + b"\n"
+        yield "the body with a line feed less at the end", body.removesuffix(b"\n").removesuffix(b"\r")
+    yield "the body with a line feed more at the end", body + b"\n"
     if b"\r\n" in body:
-        yield "with line feeds instead of CR LF", body.replace(b"\r\n", b"\n")
+        yield "the body with line feeds instead of CR LF", body.replace(b"\r\n", b"\n")
     elif b"\n" in body:
-        yield "with CR LF instead of line feeds", body.replace(b"\n", b"\r\n")
+        yield "the body with CR LF instead of line feeds", body.replace(b"\n", b"\r\n")
     if body.startswith(b"\xef\xbb\xbf"):
-        yield "without the byte order mark", body[3:]
-    yield from ((f"as JSON written anew, {how}", message) for how, message in _written_anew(body))
+        yield "the body without the byte order mark", body[3:]
+    yield from ((f"the same JSON written otherwise ({how})", message) for how, message in _written_anew(body))
 
 
 def _written_anew(body: bytes) -> Iterator[tuple[str, bytes]]:

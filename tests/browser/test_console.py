@@ -202,3 +202,19 @@ def test_everything_but_what_is_live_works_without_a_script(browser: Browser, se
     assert {"abandoned"} <= set(told)
     assert "Verified by" in opened
     assert zone == "All times are UTC."
+
+
+def test_the_hint_of_a_rejection_is_beside_it_and_on_a_telephone_below_it(browser: Browser):
+    look = """
+        const row = document.querySelector('.refused tbody tr'), panel = row.closest('.scroll');
+        const [reason, hint] = ['.tag', '.hint'].map(name => row.querySelector(name).getBoundingClientRect());
+        return [hint.top >= reason.bottom, hint.left >= reason.right, panel.scrollWidth > panel.clientWidth];
+    """
+
+    wide = browser.run(look)
+    browser.width(390)
+    narrow = browser.run(look)
+    browser.width(1280)
+
+    assert wide == [False, True, False]
+    assert narrow == [True, False, False]

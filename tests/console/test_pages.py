@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from adapters.sql import Unavailable
+from adapters.sql import Rejection, Unavailable
 from core.event import ANOMALIES, READINGS
 from tests.console.conftest import Desk
-from tests.support.house import pushed, start, stop, wms
+from tests.support.house import NOON, SECOND, pushed, start, stop, wms
 from tests.support.relayed import to_relay
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}javascript:alert(1)"
@@ -138,7 +138,7 @@ def test_the_overview_counts_states_outcomes_and_refusals(desk: Desk):
     assert "Outcomes of the last day Kind" not in page.text
     desk.send("clinic", wms("visit x", 20, "LOW_SNR", 20, measurementId="m x"))
     assert "measurement clinic canceled 1" in desk.look("/").text
-    assert "clinic signature_wrong an old secret 1 2023-11-14" in page.text
+    assert "clinic signature_wrong 1 2023-11-14" in page.text
     assert "States behind the log by 0 positions" in page.text
 
 
@@ -153,8 +153,24 @@ def test_the_row_of_a_source_tells_what_was_rejected_and_what_was_not_read(desk:
     rows = page.text.partition("Silent Rejected Not read")[2]
     assert " no 2 1 unknown_type 1 undecodable " in rows.partition("clinic wms")[2]
     assert "captions mentraos never silent after 1 d 0 none " in rows
-    for query in ("deliveries?source=clinic&verdict=rejected", "events?source=clinic&reading=undecodable"):
-        assert page.all("a", "href").count(f"/{query}") >= 2
+    links = page.all("a", "href")
+    assert links.count("/events?source=clinic&reading=undecodable") >= 2
+    assert links.count("/deliveries?source=clinic&verdict=rejected") == 1
+    assert links.count("/deliveries?source=clinic&verdict=rejected&reason=signature_wrong") == 1
+
+
+def test_the_overview_says_of_each_reason_how_many_since_when_and_why_and_leads_to_those_alone(desk: Desk):
+    for minute, (reason, hint) in enumerate([("stale", "a day ago"), ("stale", "412 s ago"), ("too_large", "")]):
+        desk.log.append([Rejection("clinic", NOON + minute * 60 * SECOND, [], b"", 0, 401, reason, hint)])
+
+    page = desk.look("/")
+
+    assert "Rejected deliveries 3 2023-11-14 22:13:20 to 2023-11-14 22:15:20" in page.text
+    assert "clinic stale 2 2023-11-14 22:13:20 2023-11-14 22:14:20 412 s ago" in page.text
+    (link,) = [href for href in page.all("a", "href") if "reason=stale" in href]
+    listed = desk.look(link).text
+    assert listed.count("s ago") + listed.count("day ago") == 2
+    assert "too_large" not in listed.partition("Received")[2]
 
 
 def test_filters_stand_in_the_address_and_an_empty_field_asks_nothing(desk: Desk):

@@ -91,8 +91,9 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         {"verdict": "rejected"},
         {"position": 5},
         {"source": "clinic", "verdict": "conflict"},
+        {"source": "clinic", "verdict": "rejected", "reason": "signature_mismatch"},
     ],
-    "rejections": [{}, {"source": "clinic"}],
+    "rejections": [{}, {"source": "clinic"}, {"reason": "stale"}],
     "relays": [{}, {"source": "gone"}, {"source": "gone", "state": "dead"}],
     "audit/completeness": [{}, {"source": "clinic"}, {"session_id": "s5"}],
 }

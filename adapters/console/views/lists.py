@@ -18,7 +18,7 @@ FIELDS: dict[str, Sequence[str]] = {
     "actions": (*FOLDED, "overdue", *TIMES),
     "devices": (*FOLDED, *TIMES),
     "registrations": (*FOLDED, "silent", *TIMES),
-    "deliveries": ("source", "verdict", "position"),
+    "deliveries": ("source", "verdict", "reason", "position"),
     "events": ("source", "type", "reading", "after"),
 }
 """The filters that a form offers. Others of the API may stand in an address, or in a cursor; ids are searched for."""

@@ -264,11 +264,17 @@ class StreamEvents(Listed):
     after: After = 0
 
 
+Reason = Annotated[
+    Name | UnsetType, Meta(description="Only what was rejected for this reason, by its code: `signature_mismatch`.")
+]
+
+
 class Deliveries(Listed):
     """What came to the door."""
 
     source: Source = UNSET
     verdict: Verdict | UnsetType = UNSET
+    reason: Reason = UNSET
     position: Annotated[Position | UnsetType, Meta(description="Only deliveries of the event at this position.")] = (
         UNSET
     )
@@ -278,6 +284,7 @@ class Rejections(Listed):
     """What was refused at the door."""
 
     source: Source = UNSET
+    reason: Reason = UNSET
 
 
 class RejectionSummary(Query):

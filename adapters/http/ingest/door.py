@@ -11,7 +11,7 @@ from prometheus_client import Counter
 
 from adapters.http.ingest.astray import Astray
 from adapters.http.ingest.outcomes import Outcomes
-from adapters.providers import Provider, Refused, SignatureKey, diagnose, meant, points_elsewhere
+from adapters.providers import Provider, Refused, SignatureKey, diagnose, meant, points_elsewhere, tried
 from adapters.sql import Entry, Receipt, Rejection
 from core.event import Headers, Instant, Reading, Unreadable, word_of
 from core.headers import misnamed
@@ -185,7 +185,10 @@ class Door:
             return None
         found = diagnose(claim, provider.keys, self._strangers[source], body)
         ours = ", ".join(dict.fromkeys(key.ref for key in provider.keys))
-        return found or f"{refused.hint}, nor one over a body changed on its way: compare the sender's with {ours}"
+        return (
+            found
+            or f"{refused.hint}, and none of this source over the body {tried(body)}: compare the sender's with {ours}"
+        )
 
     def _reject(
         self, source: str, headers: Headers, body: bytes, size: int, status: int, reason: str, hint: str

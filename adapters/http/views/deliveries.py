@@ -54,7 +54,8 @@ def _listed(
     source, limit = ask.query.source or None, ask.query.limit
     names = [source] if source else ask.api.source_names()
     seen = Seen(*ask.after) if ask.after else None
-    asked = Deliveries(sources=names, limit=limit, verdict=verdict, position=position, seen=seen)
+    reason = ask.query.reason or None
+    asked = Deliveries(sources=names, limit=limit, verdict=verdict, position=position, reason=reason, seen=seen)
     rows, following = ask.api.reads.deliveries(asked)
     return Listing([shape(ask.api, row) for row in rows], following)
 

@@ -53,19 +53,24 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliveries:
-    """Which deliveries are asked for. `sources`: all names to look under; `position`: that of the event they hit."""
+    """Which deliveries are asked for. `sources`: all names to look under; `position`: that of the event they hit.
+
+    `reason`: only rejections for it. Of a source a bounded number is on record, so these are looked through.
+    """
 
     sources: Sequence[str]
     limit: int
     verdict: str | None = None
     position: int | None = None
+    reason: str | None = None
     seen: Seen | None = None
 
 
 def newest(connection: Connection, asked: Deliveries) -> tuple[list[Delivered], Seen | None]:
     """At most `limit` deliveries, newest first, and the keyset behind them; None where no more follow."""
     seen = asked.seen or _top(connection)
-    fresh = _rows(connection, _new(asked, seen), asked) if asked.verdict in {None, "new"} else []
+    has_events = asked.verdict in {None, "new"} and asked.reason is None
+    fresh = _rows(connection, _new(asked, seen), asked) if has_events else []
     others = _rows(connection, _others(asked, seen), asked) if asked.verdict != "new" else []
     ordered = merge(fresh, others, key=attrgetter("place", "delivery"), reverse=True)
     rows = list(islice(ordered, asked.limit + 1))
@@ -166,6 +171,8 @@ def _others(asked: Deliveries, seen: Seen) -> _Arm:
     ).where(table.delivery < seen.delivery)
     if asked.verdict is not None:
         query = query.where(table.verdict == asked.verdict)
+    if asked.reason is not None:
+        query = query.where(table.verdict == "rejected", table.reason == asked.reason)
     if asked.position is not None:
         query = query.where(table.position == asked.position)
     return _Arm(query, table.source, table.delivery)

@@ -49,6 +49,21 @@ def test_deliveries_are_filtered_by_verdict_source_and_event(house: House):
     assert house.problem("/v1/deliveries", verdict="lost")["parameter"] == "verdict"
 
 
+def test_deliveries_and_rejections_are_filtered_by_reason(house: House):
+    busy_door(house)
+    house.reject("clinic", "stale")
+
+    def found(path: str, **filters: Any) -> list[tuple[str, str]]:
+        return [(one["source"], one["reason"]) for one in house.get(path, **filters)["data"]]
+
+    assert found("/v1/rejections", reason="stale") == [("clinic", "stale"), ("energy", "stale")]
+    assert found("/v1/deliveries", reason="stale", source="energy") == [("energy", "stale")]
+    assert found("/v1/deliveries", reason="stale", verdict="rejected", source="clinic") == [("clinic", "stale")]
+    assert found("/v1/deliveries", reason="stale", verdict="new") == found("/v1/rejections", reason="lost") == []
+    pages = list(house.walk("/v1/rejections", reason="stale", limit=1))
+    assert [[one["source"] for one in page] for page in pages] == [["clinic"], ["energy"]]
+
+
 def test_duplicates_that_are_no_longer_listed_are_still_counted(house: House):
     house.send("clinic", wms("scan", 0))
     before = house.get("/v1/sessions")["data"][0]

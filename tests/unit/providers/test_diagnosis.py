@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from adapters.providers import Refused, diagnose, sign_svix, sign_wms
-from adapters.providers.diagnosis import MOST_HASHED
+from adapters.providers import Refused, diagnose, sign_svix, sign_wms, tried
+from adapters.providers.diagnosis import LARGEST_PARSED, MOST_HASHED
 from tests.support.deliveries import SVIX_SECRET, WMS_SECRET, amps, wms
 
 BODY = '{"sequence": 0, "sessionId": "café", "payload": {"snr": 1.5}}'.encode()
@@ -25,7 +25,10 @@ def hint(provider, signed, body, *, strangers=(), sign=None):
         (BODY + b"\n", "a line feed less"),
         (BODY + b"\r\n", "a line feed less"),
         (b"\xef\xbb\xbf" + BODY, "without the byte order mark"),
-        (json.dumps(json.loads(BODY), indent=4).encode(), "as JSON written anew, with spaces behind , and :"),
+        (
+            json.dumps(json.loads(BODY), indent=4).encode(),
+            "the same JSON written otherwise (with spaces behind , and :)",
+        ),
     ],
 )
 def test_what_the_way_did_to_a_body_is_named(came, words):
@@ -47,8 +50,22 @@ def test_a_body_that_was_parsed_and_written_anew_is_told_for_either_scheme():
     by_mac = hint(wms(), compact, BODY)
     by_svix = hint(amps(), compact, BODY, sign=lambda text: sign_svix(SVIX_SECRET, "msg_1", 1_700_000_000, text))
 
-    assert "written anew, compact" in by_mac
-    assert "written anew, compact" in by_svix
+    assert "written otherwise (compact)" in by_mac
+    assert "written otherwise (compact)" in by_svix
+
+
+def test_a_hint_says_that_the_secret_is_right_and_leaves_open_who_changed_the_body():
+    told = hint(wms(), BODY, BODY + b"\n")
+
+    assert told == (
+        "the secret env:SECRET_0 is right, but it signed the body with a line feed less at the end: "
+        "what signs has to sign the bytes that it sends, and what is on the way has to pass them as they are"
+    )
+
+
+@pytest.mark.parametrize(("size", "told"), [(10, True), (LARGEST_PARSED + 1, False)])
+def test_of_a_body_that_is_too_large_to_parse_no_hint_says_that_its_json_was_tried(size, told):
+    assert ("as JSON written otherwise" in tried(b"x" * size)) is told
 
 
 def test_the_secret_of_another_source_is_told_by_its_name():
