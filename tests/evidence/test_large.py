@@ -49,9 +49,7 @@ def fill(bench: Erasing, count: int, beside: int = 0, name: str = "visit") -> st
     for number in range(count):
         batch += [bench.entry("clinic", wms(f"other-{number}-{one}", 0)) for one in range(beside)]
         note = f"{number}".zfill(2_000)
-        batch.append(
-            bench.entry("clinic", wms(name, number, "INTERMEDIATE_RESULTS", measurementId="m-1", note=note))
-        )
+        batch.append(bench.entry("clinic", wms(name, number, "INTERMEDIATE_RESULTS", measurementId="m-1", note=note)))
         if len(batch) > 500:
             bench.log.append(batch)
             batch = []
