@@ -22,6 +22,10 @@ from adapters.sql.erasure.destroy import Erasable
 from adapters.sql.erasure.erase import Erasure
 from adapters.sql.erasure.keeping import Keeper, keeper
 from adapters.sql.erasure.retract import Unretractable
+from adapters.sql.history.as_of import Erased, TemporalReads
+from adapters.sql.history.historical import Arrival
+from adapters.sql.history.parts import StreamPart, StreamParts
+from adapters.sql.history.shared import once, sharing
 from adapters.sql.log.batch_limits import batch_length
 from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
 from adapters.sql.log.group_commit import GroupCommit
@@ -41,22 +45,18 @@ from adapters.sql.projections.status import Status, VersionStatus
 from adapters.sql.projections.stored_events import BodyReader, to_event
 from adapters.sql.projections.versions import Version
 from adapters.sql.quarantine.quarantine import Quarantine, ReleaseCounts, Released
-from adapters.sql.reads.as_of import Erased, TemporalReads
-from adapters.sql.reads.filters import Due, DueIf
-from adapters.sql.reads.historical import Arrival
+from adapters.sql.queries.actions import LiveAction
+from adapters.sql.queries.as_of import Repeat
+from adapters.sql.queries.counts import NEWEST, Anomalous, Counted
+from adapters.sql.queries.deliveries import Delivered, Deliveries, Refusals, Seen
+from adapters.sql.queries.events import Recorded, WantedEvents
+from adapters.sql.queries.evidence import Exhibit, Exhibits
+from adapters.sql.queries.filters import Due, DueIf
+from adapters.sql.queries.relays import MOST_COUNTED, QueuedRelay, RelayState
+from adapters.sql.queries.streams import Measured, Projected, WantedMeasurements, WantedStreams
+from adapters.sql.queries.visits import Visit
 from adapters.sql.reads.limited import LimitedReads
-from adapters.sql.reads.parts import StreamPart, StreamParts
 from adapters.sql.reads.reads import Reads
-from adapters.sql.reads.reads_actions import LiveAction
-from adapters.sql.reads.reads_as_of import Repeat
-from adapters.sql.reads.reads_counts import NEWEST, Anomalous, Counted
-from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
-from adapters.sql.reads.reads_events import Recorded, WantedEvents
-from adapters.sql.reads.reads_evidence import Exhibit, Exhibits
-from adapters.sql.reads.reads_relays import MOST_COUNTED, QueuedRelay, RelayState
-from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
-from adapters.sql.reads.reads_visits import Visit
-from adapters.sql.reads.shared import once, sharing
 from adapters.sql.replay.build import FoldFailure, ReplayProgress, ReplayRefused
 from adapters.sql.replay.difference import Difference
 from adapters.sql.replay.helpers import spare_cores

@@ -5,14 +5,14 @@ from contextlib import closing
 
 import pytest
 
-from adapters.sql.reads import reads_streams
+from adapters.sql.queries import streams
 from tests.support.house import House, wms
 
 
 @pytest.fixture
 def house(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     """Seven sessions with a measurement each, of which the first one alone was given up; a page looks at three."""
-    monkeypatch.setattr(reads_streams, "EXAMINED", 3)
+    monkeypatch.setattr(streams, "EXAMINED", 3)
     with closing(House(database_url)) as house:
         for number in range(7):
             house.send("clinic", wms(f"s-{number}", 0, "MEASUREMENT_STARTED"))

@@ -15,7 +15,7 @@ from adapters.sql.projections import dirty_streams, projection
 from adapters.sql.projections.dirty_streams import DirtyStream, mark_dirty
 from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.projections.versions import raise_epoch
-from adapters.sql.reads import reads_runs
+from adapters.sql.queries import runs
 from core import prefixes
 from core.fold import MACHINES
 from core.machines import records
@@ -34,7 +34,7 @@ def house(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]
     monkeypatch.setattr(prefixes, "LONG", 3)
     monkeypatch.setattr(records, "KEPT", 1)
     monkeypatch.setattr(states, "HELD", 1)
-    for module in (states, projection, reads_runs):
+    for module in (states, projection, runs):
         monkeypatch.setattr(module, "BLOCK", 1)
     for name in ("MEASURED_ROWS", "BLOCKS", "STATES", "KEYS"):
         monkeypatch.setattr(pieces, name, 1)

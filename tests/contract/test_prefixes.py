@@ -15,10 +15,10 @@ from adapters.http.presenters import compare, timelines, why
 from adapters.sql import LongStreams, Projected, WantedStreams
 from adapters.sql.erasure.erase import Eraser
 from adapters.sql.erasure.retract import Retractor
+from adapters.sql.history import part_reader, parts
+from adapters.sql.history.past_rows import PastRows
 from adapters.sql.projections import dirty_streams
 from adapters.sql.projections.invalidation import Invalidator
-from adapters.sql.reads import part_reader, parts
-from adapters.sql.reads.past_rows import PastRows
 from adapters.sql.replay.replay import Replay
 from core import prefixes
 from core import why as core_why

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import false
 
 from adapters.sql import Reads
-from adapters.sql.reads import candidates
-from adapters.sql.reads.past_rows import PastRows
+from adapters.sql.history import candidates
+from adapters.sql.history.past_rows import PastRows
 from tests.support.house import NOON, SECOND, pushed, wms
 from tests.support.travel import Place
 
@@ -107,8 +107,8 @@ def test_a_conflict_is_told_since_it_was_known_and_nothing_is_folded_for_it(here
 
 
 def test_a_page_folds_so_many_that_have_changed_and_no_more(here: Place, monkeypatch):
-    monkeypatch.setattr("adapters.sql.reads.candidates.FOLDED", 2)
-    monkeypatch.setattr("adapters.sql.reads.candidates._CHUNK", 2)
+    monkeypatch.setattr("adapters.sql.history.candidates.FOLDED", 2)
+    monkeypatch.setattr("adapters.sql.history.candidates._CHUNK", 2)
     for number in range(5):
         here.send("clinic", wms(f"s-{number}", 0))
     for number in range(5):

@@ -3,7 +3,7 @@
 from sqlalchemy import literal, select
 
 from adapters.sql import open_engine
-from adapters.sql.reads.union_pages import union_of_pages
+from adapters.sql.queries.union_pages import union_of_pages
 
 
 def test_more_lists_than_one_statement_may_unite_are_union_of_pages_in_their_order(database_url: str):

@@ -1,1 +1,1 @@
-"""Statements that answer questions about the log and its projections, as they are and as they were."""
+"""What answers questions about the log and its projections as they are now."""

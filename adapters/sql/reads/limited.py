@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from adapters.sql.reads.filters import Due
+from adapters.sql.queries.actions import LiveAction
+from adapters.sql.queries.as_of import Named, Repeat
+from adapters.sql.queries.counts import Anomalous, Counted
+from adapters.sql.queries.deliveries import Delivered, Deliveries, Refusals, Seen
+from adapters.sql.queries.events import Recorded, WantedEvents
+from adapters.sql.queries.evidence import Exhibits
+from adapters.sql.queries.filters import Due
+from adapters.sql.queries.relays import QueuedRelay, RelayState
+from adapters.sql.queries.settled import Unchanged
+from adapters.sql.queries.streams import Measured, Projected, WantedMeasurements, WantedStreams
+from adapters.sql.queries.visits import Visit
 from adapters.sql.reads.reads import Reads
-from adapters.sql.reads.reads_actions import LiveAction
-from adapters.sql.reads.reads_as_of import Named, Repeat
-from adapters.sql.reads.reads_counts import Anomalous, Counted
-from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
-from adapters.sql.reads.reads_events import Recorded, WantedEvents
-from adapters.sql.reads.reads_evidence import Exhibits
-from adapters.sql.reads.reads_relays import QueuedRelay, RelayState
-from adapters.sql.reads.reads_settled import Unchanged
-from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
-from adapters.sql.reads.reads_visits import Visit
 from core.clocks import Clocks
 from core.event import Headers, Instant
 from core.machines.state import Run

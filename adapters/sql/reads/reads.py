@@ -17,31 +17,31 @@ from adapters.sql.database.snapshot import hold_still
 from adapters.sql.dialects.dialect import Lookup, dialect_of
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code, runs_in
-from adapters.sql.reads import (
-    reads_actions,
-    reads_as_of,
-    reads_counts,
-    reads_deliveries,
-    reads_due,
-    reads_events,
-    reads_evidence,
-    reads_relays,
-    reads_runs,
-    reads_settled,
-    reads_streams,
-    reads_visits,
+from adapters.sql.queries import (
+    actions,
+    as_of,
+    counts,
+    deliveries,
+    due,
+    events,
+    evidence,
+    relays,
+    runs,
+    settled,
+    streams,
+    visits,
 )
-from adapters.sql.reads.filters import Due
-from adapters.sql.reads.reads_actions import LiveAction
-from adapters.sql.reads.reads_as_of import Named, Repeat
-from adapters.sql.reads.reads_counts import Anomalous, Counted
-from adapters.sql.reads.reads_deliveries import Delivered, Deliveries, Refusals, Seen
-from adapters.sql.reads.reads_events import Recorded, WantedEvents
-from adapters.sql.reads.reads_evidence import Exhibits
-from adapters.sql.reads.reads_relays import QueuedRelay, RelayState
-from adapters.sql.reads.reads_settled import Unchanged
-from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
-from adapters.sql.reads.reads_visits import Visit
+from adapters.sql.queries.actions import LiveAction
+from adapters.sql.queries.as_of import Named, Repeat
+from adapters.sql.queries.counts import Anomalous, Counted
+from adapters.sql.queries.deliveries import Delivered, Deliveries, Refusals, Seen
+from adapters.sql.queries.events import Recorded, WantedEvents
+from adapters.sql.queries.evidence import Exhibits
+from adapters.sql.queries.filters import Due
+from adapters.sql.queries.relays import QueuedRelay, RelayState
+from adapters.sql.queries.settled import Unchanged
+from adapters.sql.queries.streams import Measured, Projected, WantedMeasurements, WantedStreams
+from adapters.sql.queries.visits import Visit
 from core.clocks import Clocks
 from core.event import Headers, Instant
 from core.header_codec import unpack
@@ -95,26 +95,26 @@ class Reads:
 
     def sources(self) -> list[str]:
         """Every source that has a stream, also one that the configuration no longer names."""
-        return [name for (name,) in self._rows(reads_streams.SOURCES)]
+        return [name for (name,) in self._rows(streams.SOURCES)]
 
     def retracted_sources(self) -> list[str]:
         """Those of which anything was ever taken back."""
-        return [name for (name,) in self._rows(reads_streams.RETRACTED_SOURCES)]
+        return [name for (name,) in self._rows(streams.RETRACTED_SOURCES)]
 
     def streams(self, wanted: WantedStreams) -> list[Projected]:
         """Projections, the newest stream first."""
         if wanted.sources == []:
             return []
-        return [Projected._make(row) for row in self._rows(reads_streams.list_streams(wanted))]
+        return [Projected._make(row) for row in self._rows(streams.list_streams(wanted))]
 
     def page(self, wanted: WantedStreams) -> tuple[list[Projected], int | None]:
         """The same, of no more rows than a page may look at, and the `opened` of the last of these where more are."""
-        floor = None if wanted.sources == [] else self._first(reads_streams.floor_of(wanted))
+        floor = None if wanted.sources == [] else self._first(streams.floor_of(wanted))
         return self.streams(replace(wanted, floor=floor)), floor
 
     def page_of_measurements(self, wanted: WantedMeasurements) -> tuple[list[Measured], int | None]:
         """The same of measurements."""
-        floor = None if wanted.sources == [] else self._first(reads_streams.floor_of_measurements(wanted))
+        floor = None if wanted.sources == [] else self._first(streams.floor_of_measurements(wanted))
         return self.measurements(replace(wanted, floor=floor)), floor
 
     def runs(self, row: Projected, after: int, upto: int, limit: int) -> list[Run] | None:
@@ -122,7 +122,7 @@ class Reads:
 
         None while they are written anew.
         """
-        blocks = self._rows(reads_runs.blocks_of(row, after, upto, limit))
+        blocks = self._rows(runs.blocks_of(row, after, upto, limit))
         if any(written for _, written in blocks):
             return None
         found = [run for block, _ in blocks for run in runs_in(block)]
@@ -132,97 +132,97 @@ class Reads:
         """Measurements with the snapshots that hold their records, the newest first."""
         if wanted.sources == []:
             return []
-        return [Measured._make(row) for row in self._rows(reads_streams.list_measurements(wanted))]
+        return [Measured._make(row) for row in self._rows(streams.list_measurements(wanted))]
 
     def counts(self, kind: str, fingerprints: Sequence[str], after: int) -> list[Counted]:
         """How many of the newest of a kind are in which state; what events behind `after` have touched is recent."""
         statement = (
-            reads_counts.of_measurements(fingerprints, after)
+            counts.of_measurements(fingerprints, after)
             if kind == "measurement"
-            else reads_counts.of_streams(kind, fingerprints, after)
+            else counts.of_streams(kind, fingerprints, after)
         )
         return [Counted(kind, *row) for row in self._rows(statement)]
 
     def live(self, machine: str, source: str, fingerprints: Sequence[str]) -> int:
         """How many of a machine and a source have yet to end: 10,000 at most."""
-        return int(self._rows(reads_due.live(machine, source, fingerprints))[0][0])
+        return int(self._rows(due.live(machine, source, fingerprints))[0][0])
 
     def due(self, machine: str, source: str, fingerprints: Sequence[str], wanted: Due) -> int:
         """How many are due, of the 10,000 of a machine and a source that have yet to end and were opened first."""
-        return int(self._rows(reads_due.due(machine, source, fingerprints, wanted))[0][0])
+        return int(self._rows(due.due(machine, source, fingerprints, wanted))[0][0])
 
     def recent_sessions(self, fingerprints: Sequence[str], after: int) -> list[tuple[str, str | None, int, int]]:
         """Of the newest sessions that events behind `after` touched: source, outcome, mask of anomalies, count."""
-        return [tuple(row) for row in self._rows(reads_counts.recent_sessions(fingerprints, after))]
+        return [tuple(row) for row in self._rows(counts.recent_sessions(fingerprints, after))]
 
     def anomalous(self, kind: str, fingerprints: Sequence[str]) -> list[Anomalous]:
         """How many of the newest of a kind have which anomalies."""
-        return [Anomalous(kind, *row) for row in self._rows(reads_counts.of_anomalies(kind, fingerprints))]
+        return [Anomalous(kind, *row) for row in self._rows(counts.of_anomalies(kind, fingerprints))]
 
     def misread(self, reading: str) -> list[tuple[str, int]]:
         """How many of the newest events that were read so are of which source."""
-        return [tuple(row) for row in self._rows(reads_counts.misread(reading))]
+        return [tuple(row) for row in self._rows(counts.misread(reading))]
 
     def visits(self, source: str, steps: tuple[str, ...], sources: int) -> list[Visit]:
         """The newest sessions of one of so many sources: which types of event each has seen, and what ended it."""
-        return [reads_visits.visit_of(row) for row in self._rows(reads_visits.list_visits(source, steps, sources))]
+        return [visits.visit_of(row) for row in self._rows(visits.list_visits(source, steps, sources))]
 
     def events(self, wanted: WantedEvents) -> list[Recorded]:
         """Events behind a position, in the log's order."""
         if wanted.sources == [] or wanted.streams == []:
             return []
-        return [Recorded._make(row) for row in self._rows(reads_events.list_events(wanted))]
+        return [Recorded._make(row) for row in self._rows(events.list_events(wanted))]
 
     def page_of_events(self, wanted: WantedEvents) -> tuple[list[Recorded], int | None]:
         """The same, of no more events than a page may look at, and the position of the last of these where more are."""
         if wanted.sources == [] or wanted.streams == []:
             return [], None
-        upto = self._first(reads_events.last_examined(wanted))
+        upto = self._first(events.last_examined(wanted))
         rows = self.events(replace(wanted, upto=upto))
         return rows, upto if len(rows) < wanted.limit else None
 
     def event(self, position: int) -> Recorded | None:
         """One event."""
-        return next((Recorded._make(row) for row in self._rows(reads_events.one_event(position))), None)
+        return next((Recorded._make(row) for row in self._rows(events.one_event(position))), None)
 
     def duplicates(self, source: str, position: int) -> int:
         """How often the key of an event came again."""
-        return sum(int(times) for (times,) in self._rows(reads_deliveries.duplicates_of(source, position)))
+        return sum(int(times) for (times,) in self._rows(deliveries.duplicates_of(source, position)))
 
     def body(self, position: int) -> bytes | None:
         """An event's raw body; None where there is no such event, or its payload was erased."""
-        rows = self._rows(reads_events.one_body(position))
+        rows = self._rows(events.one_body(position))
         return next((bytes(body) for (body,) in rows if body is not None), None)
 
     def erased(self, position: int) -> int | None:
         """The position of the event that tells that an event's payload was erased; None where none does."""
-        return next((at for (at,) in self._rows(reads_events.erasure_of(position))), None)
+        return next((at for (at,) in self._rows(events.erasure_of(position))), None)
 
     def request(self, position: int) -> tuple[Headers, bytes] | None:
         """An event's headers and raw body, as they came; None where there is no such event, or it was erased."""
-        rows = self._rows(reads_events.one_request(position))
+        rows = self._rows(events.one_request(position))
         found = ((from_lines(unpack(bytes(headers))), bytes(body)) for headers, body in rows if body is not None)
         return next(found, None)
 
     def position_at(self, recorded_at: Instant) -> int:
         """The last position that had been recorded by then; 0 where none had."""
-        return int(self._rows(reads_as_of.POSITION_AT, {"recorded_at": recorded_at})[0][0])
+        return int(self._rows(as_of.POSITION_AT, {"recorded_at": recorded_at})[0][0])
 
     def named(self, clocks: Clocks, limit: int, **asked: Any) -> list[Named]:
-        """Streams that a question can be about, the newest first; `asked` is that of `reads_as_of.list_named`."""
-        return [Named._make(row) for row in self._rows(reads_as_of.list_named(clocks, limit, **asked))]
+        """Streams that a question can be about, the newest first; `asked` is that of `queries.as_of.list_named`."""
+        return [Named._make(row) for row in self._rows(as_of.list_named(clocks, limit, **asked))]
 
     def last_of(self, source: str, position: int) -> tuple[int, Instant, Instant | None] | None:
         """Position, received_at and occurred_at of a source's last event up to a position."""
-        return next((tuple(row) for row in self._rows(reads_as_of.last_of(source, position))), None)
+        return next((tuple(row) for row in self._rows(as_of.last_of(source, position))), None)
 
     def events_of(self, some: Sequence[Named], position: int) -> dict[str, list[Any]]:
-        """Stored events of streams up to a position, in order, by our ids: columns of `reads_as_of.stored_events`.
+        """Stored events of streams up to a position, in order, by our ids: columns of `queries.as_of.stored_events`.
 
         `retracted`: the position of the event that took it back, where that was known at the position too.
         """
         found: dict[str, list[Any]] = {}
-        for stream, *event in self._looked_up(reads_as_of.HISTORY, some):
+        for stream, *event in self._looked_up(as_of.HISTORY, some):
             if event[0] <= position:
                 retraction = event[_RETRACTION]
                 event[_RETRACTION] = retraction if retraction is not None and retraction <= position else None
@@ -234,7 +234,7 @@ class Reads:
         had = clocks.as_of if clocks.as_of is not None else _EVER
         source_of = {named.stream: named.source for named in some}
         with self.together():
-            came = sorted(self._looked_up(reads_as_of.PLACES, some))
+            came = sorted(self._looked_up(as_of.PLACES, some))
             came = [one for one in came if one[0] <= clocks.position and one[2] <= had]
             stream_at = {position: stream for position, stream, *_ in came}
             found: dict[str, list[Repeat]] = {stream: [] for stream in stream_at.values()}
@@ -251,7 +251,7 @@ class Reads:
     def _repeats_at(self, source: str, at: Sequence[int], clocks: Clocks) -> list[Repeat]:
         times = Counter[tuple[int, str]]()
         for start in range(0, len(at), _MANY):
-            for position, verdict, number in self._rows(reads_as_of.repeats(source, at[start : start + _MANY], clocks)):
+            for position, verdict, number in self._rows(as_of.repeats(source, at[start : start + _MANY], clocks)):
                 times[position, verdict] += number
         return [Repeat(*key, number) for key, number in times.items()]
 
@@ -265,14 +265,14 @@ class Reads:
 
     def opened_at(self, kind: str, clocks: Clocks, before: int | None, number: int) -> int | None:
         """The `opened` of the stream of a kind that is so many behind the newest; None where there are fewer."""
-        return self._first(reads_as_of.opened_at(kind, clocks, before, number))
+        return self._first(as_of.opened_at(kind, clocks, before, number))
 
     def settled(self, some: Sequence[Named], which: Unchanged) -> dict[str, dict[str, Any]]:
         """The rows of `projections` that hold what a question is about, by our ids."""
         some = [named for named in some if named.source in which.sources]
         if not some or not which.versions:
             return {}
-        found = self._rows(reads_settled.settled(some, which))
+        found = self._rows(settled.settled(some, which))
         return {row.stream: dict(row._mapping) for row in found}  # noqa: SLF001 - its API
 
     def has_any(self, table: str, source: str) -> bool:
@@ -284,7 +284,7 @@ class Reads:
 
     def place_of(self, name: str, sources: Sequence[str]) -> tuple[str, str] | None:
         """(source, our id of the session) of a session or a measurement by our id."""
-        return next((tuple(row) for row in self._rows(reads_evidence.place_of(name, sources))), None)
+        return next((tuple(row) for row in self._rows(evidence.place_of(name, sources))), None)
 
     @contextmanager
     def exhibits(self, source: str, stream: str) -> Iterator[Exhibits]:
@@ -295,32 +295,30 @@ class Reads:
     def deliveries(self, asked: Deliveries) -> tuple[list[Delivered], Seen | None]:
         """Deliveries of every verdict, the newest first: events are the `new` ones. And the keyset, if more follow."""
         with self.connected() as connection:
-            return reads_deliveries.newest(connection, asked)
+            return deliveries.newest(connection, asked)
 
     def refusals(self, sources: Sequence[str]) -> list[Refusals]:
         """Rejections by source and reason, a source's latest reason first."""
         with self.connected() as connection:
-            return [one for source in sources for one in reads_deliveries.refusals(connection, source)]
+            return [one for source in sources for one in deliveries.refusals(connection, source)]
 
     def live_actions(
         self, source: str, versions: Sequence[str], after: int, heard_before: Instant, limit: int
     ) -> list[LiveAction]:
         """Actions of a source that go on, opened behind a position and not heard of lately."""
-        found = self._rows(reads_actions.live_actions(source, versions, after, heard_before, limit))
+        found = self._rows(actions.live_actions(source, versions, after, heard_before, limit))
         return [LiveAction._make(row) for row in found]
 
     def relays(self, sources: Sequence[str], after: int, limit: int, *, dead: bool) -> list[QueuedRelay]:
         """What is to be delivered behind a position, the oldest first; only what is dead, where asked for."""
         if not sources:
             return []
-        return [
-            QueuedRelay._make(row) for row in self._rows(reads_relays.list_relays(sources, after, limit, dead=dead))
-        ]
+        return [QueuedRelay._make(row) for row in self._rows(relays.list_relays(sources, after, limit, dead=dead))]
 
     def relay_state(self, source: str) -> RelayState:
         """What waits to be delivered to a source's handler, and what is dead."""
         with self.connected() as connection:
-            return reads_relays.relay_state(connection, source)
+            return relays.relay_state(connection, source)
 
     def _first(self, statement: Executable | None) -> int | None:
         return None if statement is None else next((int(value) for (value,) in self._rows(statement)), None)

@@ -7,7 +7,7 @@ import pytest
 from adapters.http.framework.carried import CARRIED, Carried, PutOff
 from adapters.http.framework.problems import Busy
 from adapters.http.framework.waiting import Waiting
-from adapters.sql.reads import candidates
+from adapters.sql.history import candidates
 from tests.support.house import House, pushed, start, stop, wms
 
 ASKED = [

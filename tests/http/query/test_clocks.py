@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.sql.reads import candidates, reads_as_of
-from adapters.sql.reads.past_rows import PastRows
+from adapters.sql.history import candidates
+from adapters.sql.history.past_rows import PastRows
+from adapters.sql.queries import as_of
 from core.fold import MACHINES, encode, fold
 from tests.support.house import NOON, SECOND, SETTINGS, House, pushed, start, stop, wms
 
@@ -350,21 +351,19 @@ def test_a_source_that_is_no_longer_configured_has_no_past_that_could_be_folded(
 def test_histories_and_streams_of_the_past_are_found_by_their_indexes(sqlite_url):
     house = House(sqlite_url)
     clocks = house.api.as_of.clocks(as_of=NOON)
-    named = reads_as_of.Named("a", "s", "session", "x", 1)
+    named = as_of.Named("a", "s", "session", "x", 1)
 
     def plan(statement: Any) -> list[str]:
         sql = str(statement.compile(house.engine, compile_kwargs={"literal_binds": True}))
         with house.engine.connect() as connection:
             return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
 
-    listed = plan(reads_as_of.list_named(clocks, 50, kind="session", sources=["a", "b"], before=9))
+    listed = plan(as_of.list_named(clocks, 50, kind="session", sources=["a", "b"], before=9))
     assert "ix_streams_kind_opened" in listed[0]
     assert not any("SCAN" in step or "TEMP B-TREE" in step for step in listed)
-    assert {reads_as_of.HISTORY.index, reads_as_of.PLACES.index} == {"ix_events_source_opened_position"}
+    assert {as_of.HISTORY.index, as_of.PLACES.index} == {"ix_events_source_opened_position"}
     searches = [
-        step
-        for step in plan(reads_as_of.repeats(named.source, [1, 2], clocks))
-        if "deliveries" in step or "dupl" in step
+        step for step in plan(as_of.repeats(named.source, [1, 2], clocks)) if "deliveries" in step or "dupl" in step
     ]
     assert "ix_deliveries_source_position" in searches[0]
     assert all(step.startswith("SEARCH") for step in searches), searches

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from adapters.http import due_counts
-from adapters.sql.reads import reads_due
 from core import fold
 from tests.support.house import NOON, SECOND, House, start, stop, wms
 
@@ -59,7 +58,7 @@ def test_they_are_counted_by_source_and_word_among_those_that_were_opened_first(
     asked = due.api.reads, due.api.current.built(), due.api.sources, 2 * NOON
 
     every = due_counts(*asked)
-    monkeypatch.setattr(reads_due, "MOST", 1)
+    monkeypatch.setattr("adapters.sql.queries.due.MOST", 1)
 
     expected = {("captions", "presumed_ended"): 1, ("clinic", "overdue"): 1}
     assert every == {("energy", "overdue"): 2} | expected

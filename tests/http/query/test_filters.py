@@ -12,7 +12,7 @@ from sqlalchemy import Connection, literal, select
 
 from adapters.sql import WantedMeasurements, WantedStreams, open_engine
 from adapters.sql.database.tables import MAY_BE_DUE, measurements, projections
-from adapters.sql.reads.filters import (
+from adapters.sql.queries.filters import (
     IN_ORDER,
     MEASUREMENT_FILTERS,
     STREAM_FILTERS,

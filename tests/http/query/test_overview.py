@@ -5,7 +5,6 @@ from typing import Any
 
 from adapters.providers import read_outcome
 from adapters.sql import Entry
-from adapters.sql.reads import reads_counts, reads_visits
 from tests.support.house import NOON, House, pushed, start, stop, wms
 
 RECORDED_LONG_AGO = "2023-11-16T00:00:00Z"
@@ -61,7 +60,7 @@ def test_a_day_before_the_first_time_there_is_begins_with_that(house: House):
 
 
 def test_of_each_kind_the_newest_are_counted(house: House, monkeypatch):
-    monkeypatch.setattr(reads_counts, "NEWEST", 2)
+    monkeypatch.setattr("adapters.sql.queries.counts.NEWEST", 2)
     for name in ("ann", "ben", "cyd"):
         house.send("captions", start(f"{name}@example.com"))
 
@@ -110,7 +109,7 @@ def test_a_funnel_tells_where_visits_end_and_what_ended_them(house: House):
 
 
 def test_a_funnel_is_of_the_newest_visits(house: House, monkeypatch):
-    monkeypatch.setattr(reads_visits, "MOST", 2)
+    monkeypatch.setattr("adapters.sql.queries.visits.MOST", 2)
     visit(house, "older", "WMS_LOADED", "PAGE_UNLOADED")
     visit(house, "newer", "WMS_LOADED", "CAMERA_STARTED")
 
@@ -156,5 +155,5 @@ def test_what_could_not_be_read_is_counted_by_source_and_reading(house: House, m
         return {(one["source"], one["reading"], one["count"]) for one in misread}
 
     assert told() == {("clinic", "unknown_type", 3), ("captions", "undecodable", 1)}
-    monkeypatch.setattr(reads_counts, "NEWEST", 2)
+    monkeypatch.setattr("adapters.sql.queries.counts.NEWEST", 2)
     assert told() == {("clinic", "unknown_type", 2), ("captions", "undecodable", 1)}

@@ -8,7 +8,10 @@ from sqlalchemy import text
 
 from adapters.sql import Due, DueIf, WantedEvents, WantedMeasurements, WantedStreams, open_engine
 from adapters.sql.projections import stored_events
-from adapters.sql.reads import reads_counts, reads_events, reads_streams, reads_visits
+from adapters.sql.queries import counts
+from adapters.sql.queries.events import list_events
+from adapters.sql.queries.streams import list_measurements, list_streams
+from adapters.sql.queries.visits import list_visits
 
 FINGERPRINTS = ("one", "two")
 Plan = Callable[[Any], list[str]]
@@ -27,7 +30,7 @@ def plan(sqlite_url) -> Plan:
 
 
 def streams(**asked: Any) -> Any:
-    return reads_streams.list_streams(WantedStreams(kind="session", fingerprints=FINGERPRINTS, limit=21, **asked))
+    return list_streams(WantedStreams(kind="session", fingerprints=FINGERPRINTS, limit=21, **asked))
 
 
 @pytest.mark.parametrize("asked", [{}, {"before": 9}, {"state": "active"}, {"sources": ["a"]}, {"changed_after": 9}])
@@ -68,22 +71,22 @@ def test_what_is_due_of_any_source_is_found_without_another_machines_streams(pla
 
 
 def test_what_is_counted_is_read_in_the_order_of_an_index_and_no_further_than_the_newest(plan: Plan):
-    counted = plan(reads_counts.of_streams("session", FINGERPRINTS, 9))
-    scans = plan(reads_counts.of_measurements(FINGERPRINTS, 9))
+    counted = plan(counts.of_streams("session", FINGERPRINTS, 9))
+    scans = plan(counts.of_measurements(FINGERPRINTS, 9))
 
     assert any("ix_projections_kind_opened" in step for step in counted)
     assert any("ix_measurements_opened" in step for step in scans)
 
 
 def test_what_was_misread_is_counted_along_the_index_over_that(plan: Plan):
-    steps = plan(reads_counts.misread("undecodable"))
+    steps = plan(counts.misread("undecodable"))
 
     assert any("ix_events_misread (reading=?)" in step for step in steps), steps
 
 
 def test_visits_and_anomalies_are_read_along_an_index_and_no_further_than_the_newest(plan: Plan):
-    visits = plan(reads_visits.list_visits("clinic", ("WMS_LOADED",)))
-    irregular = plan(reads_counts.of_anomalies("session", FINGERPRINTS))
+    visits = plan(list_visits("clinic", ("WMS_LOADED",)))
+    irregular = plan(counts.of_anomalies("session", FINGERPRINTS))
 
     assert any("ix_events_source" in step and "opened>?" in step for step in visits), visits
     assert any("ix_projections_anomalous" in step for step in irregular)
@@ -108,7 +111,7 @@ def test_what_is_rare_is_found_by_its_own_index(plan: Plan, index, asked):
 def test_a_measurement_is_found_by_either_id(plan: Plan):
     def first(**asked: Any) -> str:
         wanted = WantedMeasurements(fingerprints=FINGERPRINTS, limit=21, **asked)
-        return plan(reads_streams.list_measurements(wanted))[0]
+        return plan(list_measurements(wanted))[0]
 
     assert "ix_measurements_measurement_id" in first(measurement_id="m")
     assert "(source=? AND measurement=? AND fingerprint=?)" in first(sources=["a"], measurements=["m"])
@@ -116,7 +119,7 @@ def test_a_measurement_is_found_by_either_id(plan: Plan):
 
 
 def events(**asked: Any) -> Any:
-    return reads_events.list_events(WantedEvents(**{"after": 9, "limit": 21} | asked))
+    return list_events(WantedEvents(**{"after": 9, "limit": 21} | asked))
 
 
 def test_a_stream_is_read_alone_and_by_position(plan: Plan):

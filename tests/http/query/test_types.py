@@ -7,7 +7,7 @@ import pytest
 from werkzeug.test import create_environ
 
 from adapters.http import CARRIED, Carried, Wanted
-from adapters.sql.reads import reads_events
+from adapters.sql.queries import events
 from tests.support.house import House, pushed, wms
 
 
@@ -38,7 +38,7 @@ def test_events_are_filtered_by_their_type_as_sent(mixed: House):
 
 
 def test_a_page_looks_at_so_many_events_and_its_cursor_leads_on(mixed: House, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(reads_events, "EXAMINED", 2)
+    monkeypatch.setattr(events, "EXAMINED", 2)
 
     assert pages(mixed, type="WMS_LOADED") == [[1], [], [6], [8], []]
     assert pages(mixed, type="WMS_LOADED", source="clinic") == [[1], [], [6], [8], []]
@@ -53,7 +53,7 @@ def carried(house: House, **asked: str) -> Any:
 
 
 def test_an_empty_page_waits_only_once_nothing_is_left_to_look_at(mixed: House, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(reads_events, "EXAMINED", 5)
+    monkeypatch.setattr(events, "EXAMINED", 5)
 
     first = json.loads(b"".join(carried(mixed, type="NEVER_HEARD_OF", wait="1")))
     order = carried(mixed, cursor=first["next_cursor"], wait="1")

@@ -5,15 +5,15 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from adapters.sql.history.historical import Arrival, HistoricalRow, arrival_of, was_named
+from adapters.sql.history.past_states import PastStates
+from adapters.sql.history.snapshots import Snapshots
 from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
 from adapters.sql.projections.refold import PROJECTIONS
-from adapters.sql.reads.historical import Arrival, HistoricalRow, arrival_of, was_named
-from adapters.sql.reads.past_states import PastStates
+from adapters.sql.queries.as_of import Named
+from adapters.sql.queries.settled import Unchanged
+from adapters.sql.queries.streams import Projected
 from adapters.sql.reads.reads import Reads
-from adapters.sql.reads.reads_as_of import Named
-from adapters.sql.reads.reads_settled import Unchanged
-from adapters.sql.reads.reads_streams import Projected
-from adapters.sql.reads.snapshots import Snapshots
 from core import fold
 from core.clocks import Clocks, covers
 from core.machines.records import KEPT

@@ -8,19 +8,19 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from adapters.sql.history.candidates import Candidates
+from adapters.sql.history.historical import HistoricalRow, StreamHistory
+from adapters.sql.history.parts import StreamPart, StreamParts
+from adapters.sql.history.past_rows import PastRows
+from adapters.sql.history.past_states import ChangedLater, PastStates
+from adapters.sql.history.shared import once
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code
-from adapters.sql.reads.candidates import Candidates
-from adapters.sql.reads.filters import MEASUREMENT_FILTERS, is_wanted
-from adapters.sql.reads.historical import HistoricalRow, StreamHistory
-from adapters.sql.reads.parts import StreamPart, StreamParts
-from adapters.sql.reads.past_rows import PastRows
-from adapters.sql.reads.past_states import ChangedLater, PastStates
+from adapters.sql.queries.as_of import Named
+from adapters.sql.queries.filters import MEASUREMENT_FILTERS, is_wanted
+from adapters.sql.queries.settled import Unchanged
+from adapters.sql.queries.streams import Measured, Projected, WantedMeasurements, WantedStreams
 from adapters.sql.reads.reads import Reads
-from adapters.sql.reads.reads_as_of import Named
-from adapters.sql.reads.reads_settled import Unchanged
-from adapters.sql.reads.reads_streams import Measured, Projected, WantedMeasurements, WantedStreams
-from adapters.sql.reads.shared import once
 from core.clocks import Clocks
 from core.event import Instant
 

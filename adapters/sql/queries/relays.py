@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from adapters.sql.database.facts import paused_name
 from adapters.sql.database.tables import events, relays, service
-from adapters.sql.reads.union_pages import union_of_pages
+from adapters.sql.queries.union_pages import union_of_pages
 from core.event import Instant
 
 MOST_COUNTED = 10_000

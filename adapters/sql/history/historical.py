@@ -9,9 +9,9 @@ import msgspec
 
 from adapters.sql.projections.refold import MEASUREMENTS
 from adapters.sql.projections.stored_events import BodyReader, to_event
-from adapters.sql.reads.filters import STREAM_FILTERS, is_wanted
-from adapters.sql.reads.reads_as_of import Named, Repeat
-from adapters.sql.reads.reads_streams import Measured, Projected, WantedStreams
+from adapters.sql.queries.as_of import Named, Repeat
+from adapters.sql.queries.filters import STREAM_FILTERS, is_wanted
+from adapters.sql.queries.streams import Measured, Projected, WantedStreams
 from core.clocks import Clocks
 from core.event import Event, Instant
 
@@ -77,7 +77,7 @@ class HistoricalRow(msgspec.Struct, gc=False):
 
 
 def arrival_of(read: BodyReader, *row: Any) -> Arrival:
-    """From a row of `reads_as_of.history`."""
+    """From a row of `queries.as_of.HISTORY`."""
     *stored, recorded_at, retracted, sequence, occurred_at = row
     position, key, kind, received_at, verified_by, body = stored
     if body is not None:

@@ -10,9 +10,9 @@ from sqlalchemy import Select, func, select
 
 from adapters.sql.database.tables import events, measurements, prefixes, projections
 from adapters.sql.dialects.dialect import Lookup
-from adapters.sql.reads import reads_as_of
-from adapters.sql.reads.reads_as_of import Named, there_is
-from adapters.sql.reads.reads_streams import STREAM_ROWS, Measured, Projected
+from adapters.sql.queries import as_of
+from adapters.sql.queries.as_of import Named, there_is
+from adapters.sql.queries.streams import STREAM_ROWS, Measured, Projected
 from core.clocks import Clocks
 
 BY_STREAM = "ix_events_source_opened_position"
@@ -57,7 +57,7 @@ which stream is meant, PostgreSQL takes the rest to be few, and sorts all of a l
 
 _TOLD = (
     "t.position, t.key, t.type, t.received_at, t.verified_by, p.body, t.recorded_at, r.retraction, t.sequence, "
-    f"t.occurred_at, {reads_as_of.CAME_AGAIN}"
+    f"t.occurred_at, {as_of.CAME_AGAIN}"
 )
 _BESIDE = (
     " LEFT JOIN payloads p ON p.source = t.source AND p.position = t.position"
@@ -82,7 +82,7 @@ def long_streams(some: Sequence[Named], versions: Sequence[str]) -> Select[Any]:
 
 def conflicts_of(row: Projected, at: Sequence[int], clocks: Clocks) -> Select[Any]:
     """(position): which of a stream's events at these positions had happened, their keys being known to be doubled."""
-    told = reads_as_of.repeats(row.source, at, clocks).subquery()
+    told = as_of.repeats(row.source, at, clocks).subquery()
     happened = func.coalesce(events.c.occurred_at, events.c.received_at)
     query = select(told.c.position).distinct().join(events, events.c.position == told.c.position)
     query = query.where(events.c.source == row.source, told.c.verdict == "conflict", told.c.position <= clocks.position)

@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from adapters.sql.database.tables import measurements
+from adapters.sql.history.part_reader import ALL, StoredPart, StoredPrefix
+from adapters.sql.history.parts import Row, StreamPart, StreamParts
+from adapters.sql.history.past_parts import PastPartReader
+from adapters.sql.history.shared import once
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code, record_in
-from adapters.sql.reads.part_reader import ALL, StoredPart, StoredPrefix
-from adapters.sql.reads.parts import Row, StreamPart, StreamParts
-from adapters.sql.reads.past_parts import PastPartReader
+from adapters.sql.queries.as_of import Named
+from adapters.sql.queries.parts import conflicts_of, long_streams, measurements_before
+from adapters.sql.queries.streams import Projected
 from adapters.sql.reads.reads import Reads
-from adapters.sql.reads.reads_as_of import Named
-from adapters.sql.reads.reads_parts import conflicts_of, long_streams, measurements_before
-from adapters.sql.reads.reads_streams import Projected
-from adapters.sql.reads.shared import once
 from core import fold
 from core.clocks import Clocks
 from core.machines.state import NEWEST

@@ -6,7 +6,7 @@ from sqlalchemy import Select, exists, select
 
 from adapters.sql.database.tables import runs, unfolded
 from adapters.sql.projections.dirty_streams import CLAIMED
-from adapters.sql.reads.reads_streams import Projected
+from adapters.sql.queries.streams import Projected
 from core.machines.state import BLOCK
 
 

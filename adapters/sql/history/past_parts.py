@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from adapters.sql.reads import reads_parts
-from adapters.sql.reads.part_reader import ALL, PartReader, StoredPrefix, others_in
-from adapters.sql.reads.reads_streams import Measured, Projected
+from adapters.sql.history.part_reader import ALL, PartReader, StoredPrefix, others_in
+from adapters.sql.queries import parts
+from adapters.sql.queries.streams import Measured, Projected
 from core import fold
 from core.clocks import Clocks
 from core.event import Instant
@@ -58,7 +58,7 @@ class PastPartReader(PartReader):
         return found if found is not None and self._is_over(found) else None
 
     def _at(self, one: _Ahead) -> StoredPrefix:
-        found = self._prefix(reads_parts.FIRST_FROM, one.position)
+        found = self._prefix(parts.FIRST_FROM, one.position)
         if found is None:
             raise LookupError("a transaction sees one state")
         return found
@@ -70,7 +70,7 @@ class PastPartReader(PartReader):
     @cached_property
     def _all(self) -> list[_Ahead]:
         """Those up to the question's position."""
-        asked = reads_parts.AHEAD if self._clocks.as_of is None else reads_parts.AHEAD_IN_TIME
+        asked = parts.AHEAD if self._clocks.as_of is None else parts.AHEAD_IN_TIME
         found = self._asked(asked, *self._own, self._clocks.position)
         return [_Ahead(position, last, others_in(held), run, at) for position, last, held, run, at in found]
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from adapters.sql.reads.historical import HistoricalRow
-from adapters.sql.reads.past_rows import PastRows
+from adapters.sql.history.historical import HistoricalRow
+from adapters.sql.history.past_rows import PastRows
+from adapters.sql.queries.as_of import Named
+from adapters.sql.queries.settled import Unchanged, unwanted
+from adapters.sql.queries.streams import WantedMeasurements, WantedStreams
 from adapters.sql.reads.reads import Reads
-from adapters.sql.reads.reads_as_of import Named
-from adapters.sql.reads.reads_settled import Unchanged, unwanted
-from adapters.sql.reads.reads_streams import WantedMeasurements, WantedStreams
 
 EXAMINED = 5_000
 """A page of a list looks at no more streams than these, however few of them the filters leave."""
@@ -61,7 +61,7 @@ class Candidates:
             self.following, size = chunk[-1].opened, min(4 * size, _CHUNK)
 
     def _listed(self, which: Unchanged) -> dict[str, Any]:
-        """What is asked of `reads_as_of.list_named`."""
+        """What is asked of `queries.as_of.list_named`."""
         wanted = self._wanted
         most = EXAMINED if self._clocks.as_of is None else max(1, EXAMINED // 10)
         floor = None

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 from adapters.sql.database.joins import PAYLOAD, STREAM
 from adapters.sql.database.tables import MISREAD, events, payloads, streams
 from adapters.sql.log.own_events import OWN
-from adapters.sql.reads.union_pages import union_of_pages
+from adapters.sql.queries.union_pages import union_of_pages
 
 EXAMINED = 20_000
 """A page that no index finds looks at no more events than these, however few of them fit."""

@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, Select, and_, exists, false, func, not_, o
 
 from adapters.sql.database.tables import erased, measurements, projections, streams, unfolded
 from adapters.sql.projections.projection import mask
-from adapters.sql.reads.filters import MEASUREMENT_FILTERS, STREAM_FILTERS, conditions
-from adapters.sql.reads.reads_as_of import Named, there_is
-from adapters.sql.reads.reads_streams import WantedMeasurements, WantedStreams
+from adapters.sql.queries.as_of import Named, there_is
+from adapters.sql.queries.filters import MEASUREMENT_FILTERS, STREAM_FILTERS, conditions
+from adapters.sql.queries.streams import WantedMeasurements, WantedStreams
 from core.clocks import Clocks
 from core.event import Instant
 

@@ -10,7 +10,7 @@ from adapters.sql.database.joins import HEAD, PAYLOAD, RETRACTION
 from adapters.sql.database.snapshot import hold_still
 from adapters.sql.database.tables import erased as remainders
 from adapters.sql.database.tables import events, measurements, payloads, retractions, streams
-from adapters.sql.reads.reads_events import of_stream
+from adapters.sql.queries.events import of_stream
 from core.header_codec import as_stored
 from core.leaf import Columns, commitment
 

@@ -7,9 +7,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from adapters.sql.dialects.dialect import Row, dialect_of
-from adapters.sql.reads import reads_parts
-from adapters.sql.reads.reads_as_of import Named
-from adapters.sql.reads.reads_streams import Measured, Projected
+from adapters.sql.queries import parts
+from adapters.sql.queries.as_of import Named
+from adapters.sql.queries.streams import Measured, Projected
 from core import fold
 
 MOST = 20_000
@@ -66,7 +66,7 @@ class PartReader:
 
     def newest(self, most: int, before: int = ALL) -> list[tuple[int, int]]:
         """(position, run) of so many prefixes, those that end last before that position."""
-        return [(position, run) for position, run in self._asked(reads_parts.NEWEST, *self._own, before, most)]
+        return [(position, run) for position, run in self._asked(parts.NEWEST, *self._own, before, most)]
 
     def read(self, before: int, until: int | None, most: int) -> StoredPart | None:
         """From the longest prefix that ends before a position up to one behind the event `until`, or so many events on.
@@ -90,14 +90,14 @@ class PartReader:
 
     def _named(self) -> Named | None:
         """The stream, where all of it is folded, and nothing of it is erased or retracted."""
-        for *told, position, conflicts, snapshot, waits, gone, back in self._asked(reads_parts.STREAM, *self._own):
+        for *told, position, conflicts, snapshot, waits, gone, back in self._asked(parts.STREAM, *self._own):
             if self._is_current(position, conflicts, snapshot) and not (waits or gone or back):
                 return Named(self._row.source, self._row.stream, *told)
         return None
 
     def _following(self, named: Named, above: int, most: int) -> int | None:
         """The position of the event behind so many others; None where there are fewer."""
-        found = self._asked(self._by_stream(reads_parts.FOLLOWING), named.source, named.opened, above, most)
+        found = self._asked(self._by_stream(parts.FOLLOWING), named.source, named.opened, above, most)
         return next((position for (position,) in found), None)
 
     def _is_current(self, position: int, _conflicts: str, _snapshot: bytes) -> bool:
@@ -105,10 +105,10 @@ class PartReader:
         return bool(position == fold.decode(fold.MACHINES[self._row.machine], self._row.snapshot).position)
 
     def _last_before(self, position: int) -> StoredPrefix | None:
-        return self._prefix(reads_parts.LAST_BEFORE, position)
+        return self._prefix(parts.LAST_BEFORE, position)
 
     def _first_from(self, position: int) -> StoredPrefix | None:
-        return self._prefix(reads_parts.FIRST_FROM, position)
+        return self._prefix(parts.FIRST_FROM, position)
 
     def _prefix(self, sql: str, position: int) -> StoredPrefix | None:
         found = self._asked(sql, *self._own, position)
@@ -121,18 +121,18 @@ class PartReader:
     def _rows(self, named: Named, above: int, upto: int, others: Collection[int], most: int) -> list[Row]:
         """From above a position up to another one, and those at `others`; but if they are too many, not all."""
         place = (named.source, named.opened, named.stream)
-        rows = self._asked(self._by_stream(reads_parts.PART), *place, above, upto, most)
+        rows = self._asked(self._by_stream(parts.PART), *place, above, upto, most)
         return [*rows, *self._rows_at(sorted(others))]
 
     def _rows_at(self, positions: Sequence[int]) -> list[Row]:
         if not positions:
             return []
         cursor, keys = self._connection.connection.cursor(), [(self._row.source, at) for at in positions]
-        found = self._dialect.lookup(cursor, reads_parts.EVENTS_AT, keys)  # which may give a row twice
+        found = self._dialect.lookup(cursor, parts.EVENTS_AT, keys)  # which may give a row twice
         return list({row[0]: row for row in found}.values())
 
     def _by_stream(self, sql: str) -> str:
-        return sql.replace("{by_stream}", self._dialect.using(reads_parts.BY_STREAM))
+        return sql.replace("{by_stream}", self._dialect.using(parts.BY_STREAM))
 
     def _asked(self, sql: str, *given: Any) -> list[Row]:
         return [tuple(row) for row in self._connection.exec_driver_sql(sql.replace("?", self._dialect.mark), given)]

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, Subquery, func, literal_column, select
 
 from adapters.sql.database.tables import MAY_BE_DUE, projections
-from adapters.sql.reads.filters import Due
+from adapters.sql.queries.filters import Due
 
 MOST = 10_000
 """Of each machine and source, no more are looked at."""

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from adapters.sql.database.joins import PAYLOAD
 from adapters.sql.database.tables import deliveries, duplicates, events, payloads, rejections
-from adapters.sql.reads.union_pages import union_of_pages
+from adapters.sql.queries.union_pages import union_of_pages
 
 
 class Delivered(NamedTuple):

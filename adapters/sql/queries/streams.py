@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, Table, and_, false, func, select
 
 from adapters.sql.database.tables import erased, measurements, projections, retractions, streams
-from adapters.sql.reads.filters import IN_ORDER, MEASUREMENT_FILTERS, STREAM_FILTERS, Due, Filters, conditions
-from adapters.sql.reads.union_pages import union_of_pages
+from adapters.sql.queries.filters import IN_ORDER, MEASUREMENT_FILTERS, STREAM_FILTERS, Due, Filters, conditions
+from adapters.sql.queries.union_pages import union_of_pages
 
 EXAMINED = 20_000
 """A page of a list looks at no more rows than these, however few of them the filters leave."""

@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Executable
 
+from adapters.sql.history.historical import Arrival, arrival_of
+from adapters.sql.history.part_reader import ALL, PartReader, StoredPart, StoredPrefix
+from adapters.sql.history.past_parts import PastPartReader
+from adapters.sql.history.shared import once
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code
-from adapters.sql.reads import reads_as_of
-from adapters.sql.reads.historical import Arrival, arrival_of
-from adapters.sql.reads.part_reader import ALL, PartReader, StoredPart, StoredPrefix
-from adapters.sql.reads.past_parts import PastPartReader
+from adapters.sql.queries import as_of
+from adapters.sql.queries.as_of import Repeat
+from adapters.sql.queries.parts import measurements_begun, measurements_between, measurements_called
+from adapters.sql.queries.streams import Measured, Projected
 from adapters.sql.reads.reads import Reads
-from adapters.sql.reads.reads_as_of import Repeat
-from adapters.sql.reads.reads_parts import measurements_begun, measurements_between, measurements_called
-from adapters.sql.reads.reads_streams import Measured, Projected
-from adapters.sql.reads.shared import once
 from core import fold, prefixes
 from core.clocks import Clocks, covers
 from core.prefixes import NUMBERED
@@ -101,7 +101,7 @@ class StreamParts:
         if row.machine == NUMBERED:
             part.names = self._names(connection, row, part, stored.upto, past=clocks is not None)
         at = [one.position for one in part.events if one.position in stored.doubled]
-        told = _found(connection, lambda some: reads_as_of.repeats(row.source, some, clocks or _NOW), at)
+        told = _found(connection, lambda some: as_of.repeats(row.source, some, clocks or _NOW), at)
         return StreamPart(part, arrivals, [Repeat(*one) for one in told], stored.until is None)
 
     @contextmanager

@@ -1,0 +1,1 @@
+"""Statements on the log and its projections: a file for each kind of question."""
