@@ -13,6 +13,9 @@ from core.mac import mac
 
 PREFIXES = {"session": "ses", "measurement": "mea", "action": "act", "device": "dev", "registration": "reg"}
 
+BEGINNING = f"({'|'.join(PREFIXES.values())})_[a-z2-7]{{8,26}}"
+"""An id of ours, or its beginning: fewer than 8 characters behind the prefix would begin too many."""
+
 KEY_BYTES = (16, 21)
 """The lengths of a key: without and with a leading second."""
 

@@ -51,13 +51,14 @@ class Signing:
         )
 
     def _pass(self) -> Response | None:
-        """Raises BadRequest where what is sent comes from no page of ours."""
+        """Asks for a sign-in where one is wanting. Raises BadRequest where what is sent comes from no page of ours."""
+        if request.endpoint not in OPEN and self._tokens:
+            g.token = self._kept()
+            if g.token is None:
+                return self._form("")
         if request.method == "POST" and not _is_ours():
             raise BadRequest("this form is no longer good, or cookies are off: go back, reload, send again")
-        if request.endpoint in OPEN or not self._tokens:
-            return None
-        g.token = self._kept()
-        return self._form("") if g.token is None else None
+        return None
 
     def _sign_in(self) -> Response:
         token = self._tokens.holder(request.form.get("token", "").strip())

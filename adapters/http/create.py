@@ -34,6 +34,7 @@ from adapters.http.views import (
     events,
     evidence,
     health,
+    ids,
     machines,
     measurements,
     overview,
@@ -64,7 +65,7 @@ _MODULES = (
         audit,
         evidence,
     ),
-    *(completeness, overview, health),
+    *(completeness, overview, ids, health),
 )
 _KINDS = {404: ("not-found", "no such path"), 405: ("method", "not with this method")}
 

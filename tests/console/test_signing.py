@@ -42,6 +42,20 @@ def test_without_a_sign_in_every_page_is_the_one_that_asks_for_it(desk: Desk, pa
     assert "Sessions" not in page.text
 
 
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_search_without_a_sign_in_is_answered_with_the_page_that_asks_for_it(desk: Desk, method: str):
+    answer = getattr(desk.client, method)("/search", data={"id": "visit-1"})
+
+    assert "Token" in desk.page(answer, 401).text
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="hookfold"'
+
+
+def test_the_address_of_the_search_leads_to_the_overview(desk: Desk):
+    sign_in(desk, READ)
+
+    assert desk.client.get("/search").headers["Location"] == "/"
+
+
 def test_the_style_sheet_needs_no_sign_in(desk: Desk):
     answer = desk.client.get("/console/console.css")
 

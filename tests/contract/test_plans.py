@@ -94,6 +94,7 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         {"source": "clinic", "verdict": "rejected", "reason": "signature_mismatch"},
     ],
     "rejections": [{}, {"source": "clinic"}, {"reason": "stale"}],
+    **{f"ids/{prefix}_abcdefgh": [{}] for prefix in ("ses", "mea", "act", "dev", "reg")},
     "relays": [{}, {"source": "gone"}, {"source": "gone", "state": "dead"}],
     "audit/completeness": [{}, {"source": "clinic"}, {"session_id": "s5"}],
 }

@@ -320,7 +320,7 @@ def _named(client: Any, path: str) -> str:
         query = "?source=clinic" if kind == "sessions" else ""
         name = client.get(f"/v1/{kind}{query}").json["data"][0]["id"]
         return path.replace("{id}", name).replace("{session}", name)
-    return path.replace("{position}", "2").replace("{name}", "session")
+    return path.replace("{position}", "2").replace("{name}", "session").replace("{beginning}", "ses_aaaaaaaa")
 
 
 def _lasting(answer: Any) -> Any:

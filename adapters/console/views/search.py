@@ -5,13 +5,15 @@ or a cursor, which is sealed.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, render_template, request
 from werkzeug.wrappers import Response as Redirect
 
+from adapters.console import spellings
 from adapters.console.asking import Asking, go
-from adapters.http import NotFound
+from adapters.http import NotFound, Problem
 
 PLACES = {"ses": "sessions", "mea": "measurements", "act": "actions", "dev": "devices", "reg": "registrations"}
 LOOKED = (
@@ -25,8 +27,13 @@ LOOKED = (
 )
 """The lists in which a provider's id is looked for, and by which filter."""
 
-_OURS = re.compile(r"(ses|mea|act|dev|reg)_[a-z2-7]{26}", re.ASCII)
 _POSITION = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+
+class Ours(NamedTuple):
+    """A whole id of ours."""
+
+    id: str
 
 
 class Found(NamedTuple):
@@ -34,28 +41,76 @@ class Found(NamedTuple):
 
     place: str
     field: str
+    wanted: str
     rows: list[Any]
     cursor: str
 
 
+class Hits(NamedTuple):
+    """What was found: by provider's ids, an event by its position, ids of ours that begin so; `more` of these."""
+
+    found: list[Found]
+    event: Any = None
+    begun: Sequence[Any] = ()
+    more: bool = False
+
+    def links(self) -> list[str]:
+        """The pages of all of it."""
+        links = [f"/{one.place}/{row.id}" for one in self.found for row in one.rows]
+        links += [f"/events/{self.event.position}"] if self.event else []
+        return list(dict.fromkeys([*links, *(f"/{PLACES[one.id[:3]]}/{one.id}" for one in self.begun)]))
+
+
 def add(pages: Blueprint, ask: Asking) -> None:
-    """Adds the search."""
+    """Adds the search. Where a browser opens its address, as behind a sign-in, there is nothing to search for."""
 
     def search() -> Redirect | Response:
-        wanted = request.form.get("id", "").strip()
-        if not wanted:
+        typed = request.form.get("id", "")
+        if not typed.strip():
             return go("/")
-        if ours := _OURS.fullmatch(wanted):
-            return go(f"/{PLACES[ours[1]]}/{wanted}")
-        found, event = _found(ask, wanted), _event(ask, wanted)
-        hits = [f"/{one.place}/{row.id}" for one in found for row in one.rows]
-        hits += [f"/events/{event.position}"] if event else []
-        if len(hits) == 1:
-            return go(hits[0])
-        page = render_template("console/search.html", wanted=wanted, found=found, event=event)
-        return Response(page, 200 if hits else 404, content_type="text/html; charset=utf-8")
+        hits = _hits(ask, typed)
+        links = hits.links()
+        if len(links) == 1:
+            return go(links[0])
+        page = render_template(
+            "console/search.html",
+            wanted=typed.strip(),
+            hits=hits,
+            places=PLACES,
+            rejected=0 if links else sum(one.count for one in ask.answer("rejection_summary").data),
+        )
+        return Response(page, 200 if links else 404, content_type="text/html; charset=utf-8")
 
-    pages.add_url_rule("/search", "search", search, methods=["POST"])
+    pages.add_url_rule("/search", "search", search, methods=["GET", "POST"])
+
+
+def _hits(ask: Asking, typed: str) -> Hits:
+    if (one := spellings.ours(typed)) and (hits := _ours(ask, one)).begun:
+        return hits
+    for step in spellings.steps(typed):
+        found = [one for wanted in step for one in _found(ask, wanted)]
+        event = _event(ask, step[0])
+        if found or event:
+            return Hits(found, event)
+    return Hits([])
+
+
+def _ours(ask: Asking, one: str) -> Hits:
+    """A whole id is asked for as its page does: this release may have folded nothing yet."""
+    if spellings.is_whole(one) and _is_there(ask, one):
+        return Hits([], begun=[Ours(one)])
+    told = ask.answer("ids", beginning=one)
+    return Hits([], begun=told.data, more=told.next_cursor is not None)
+
+
+def _is_there(ask: Asking, one: str) -> bool:
+    try:
+        ask.answer(PLACES[one[:3]].removesuffix("s"), id=one)
+    except NotFound:
+        return False
+    except Problem:  # its page tells of it
+        return True
+    return True
 
 
 def _found(ask: Asking, wanted: str) -> list[Found]:
@@ -63,7 +118,7 @@ def _found(ask: Asking, wanted: str) -> list[Found]:
     for place, field in LOOKED:
         rows = ask.answer(place, {field: wanted}).data
         if rows:
-            found.append(Found(place, field, rows, ask.questions.opening(place, {field: wanted})))
+            found.append(Found(place, field, wanted, rows, ask.questions.opening(place, {field: wanted})))
     return found
 
 

@@ -14,6 +14,7 @@ from adapters.http.framework.problems import ProblemDocument
 from adapters.http.framework.queries import HIGHEST, Timed
 from adapters.http.framework.routes import OPEN, Page, Route
 from adapters.http.framework.scalars import describe
+from core.ids import BEGINNING
 
 VERSION = "1"
 _PROBLEMS = {
@@ -46,6 +47,10 @@ _BEARER = {
 _TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
 _PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "id": ("Our id.", _TEXT),
+    "beginning": (
+        "A prefix and at least 8 characters of what follows.",
+        {"type": "string", "pattern": f"^{BEGINNING}$"},
+    ),
     "position": ("The event's place in the log.", {"type": "integer", "minimum": 1, "maximum": HIGHEST}),
     "name": ("The machine's name.", _TEXT),
     "version": ("A version's name, as `/v1/versions` tells it.", _TEXT),
@@ -53,6 +58,7 @@ _PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
 _TAGS = {
     "ingest": "The senders' side.",
     "overview": "What is going on.",
+    "ids": "Our ids, by their beginnings.",
     "sessions": "Sessions of every provider.",
     "measurements": "Measurements of the Web Measurement Service.",
     "actions": "Actions that were pushed to devices.",

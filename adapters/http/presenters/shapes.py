@@ -514,6 +514,15 @@ class RejectionSummary(msgspec.Struct):
     data: list[Rejected]
 
 
+class OurId(msgspec.Struct):
+    """An id of ours, and what it is of. `kind`: session, measurement, action, device or registration."""
+
+    id: str
+    kind: str
+    source: str
+    provider: str | None
+
+
 class Relay(msgspec.Struct, kw_only=True):
     """An event to be delivered to its source's handler (`mode = "relay"`).
 

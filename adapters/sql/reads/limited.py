@@ -13,6 +13,7 @@ from adapters.sql.queries.deliveries import Delivered, Deliveries, Refusals, See
 from adapters.sql.queries.events import Recorded, WantedEvents
 from adapters.sql.queries.evidence import Exhibits
 from adapters.sql.queries.filters import Due
+from adapters.sql.queries.ids import IdRow
 from adapters.sql.queries.relays import QueuedRelay, RelayState
 from adapters.sql.queries.settled import Unchanged
 from adapters.sql.queries.streams import Measured, Projected, WantedMeasurements, WantedStreams
@@ -129,6 +130,9 @@ class LimitedReads(Reads):
 
     def place_of(self, name: str, sources: Sequence[str]) -> tuple[str, str] | None:
         return super().place_of(name, self._some(sources))
+
+    def ids_beginning(self, beginning: str, sources: Sequence[str], after: str, limit: int) -> list[IdRow]:
+        return super().ids_beginning(beginning, self._some(sources), after, limit)
 
     @contextmanager
     def exhibits(self, source: str, stream: str) -> Iterator[Exhibits]:

@@ -25,6 +25,7 @@ from adapters.sql.queries import (
     due,
     events,
     evidence,
+    ids,
     relays,
     runs,
     settled,
@@ -38,6 +39,7 @@ from adapters.sql.queries.deliveries import Delivered, Deliveries, Refusals, See
 from adapters.sql.queries.events import Recorded, WantedEvents
 from adapters.sql.queries.evidence import Exhibits
 from adapters.sql.queries.filters import Due
+from adapters.sql.queries.ids import IdRow
 from adapters.sql.queries.relays import QueuedRelay, RelayState
 from adapters.sql.queries.settled import Unchanged
 from adapters.sql.queries.streams import Measured, Projected, WantedMeasurements, WantedStreams
@@ -285,6 +287,13 @@ class Reads:
     def place_of(self, name: str, sources: Sequence[str]) -> tuple[str, str] | None:
         """(source, our id of the session) of a session or a measurement by our id."""
         return next((tuple(row) for row in self._rows(evidence.place_of(name, sources))), None)
+
+    def ids_beginning(self, beginning: str, sources: Sequence[str], after: str, limit: int) -> list[IdRow]:
+        """Our ids of one kind that begin so and come after another one, in their order."""
+        if not sources:
+            return []
+        found = self._rows(ids.list_beginning(beginning, sources, after, limit))
+        return [IdRow._make(row) for row in found]
 
     @contextmanager
     def exhibits(self, source: str, stream: str) -> Iterator[Exhibits]:

@@ -85,7 +85,7 @@ def operations(house: House) -> list[tuple[str, dict[str, Any]]]:
 def the_newest(house: House, path: str, position: int) -> str:
     kind = path.split("/")[2] if "{id}" in path else ""
     name = house.get(f"/v1/{kind}", limit=1)["data"][0]["id"] if kind and kind != "registrations" else "reg_none"
-    return path.format(id=name, position=position, name="measurement")
+    return path.format(id=name, position=position, name="measurement", beginning="ses_aaaaaaaa")
 
 
 def asked(draw: Any, schema: dict[str, Any]) -> str:
