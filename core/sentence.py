@@ -26,7 +26,7 @@ class Facts(NamedTuple):
 
     `chain` holds the events that moved the stream, in order. `measured`: an event of a measurement came; `results`: its
     results came. `awaited` and `due` apply to a stream that continues. `stopped` says how a run of glasses ended,
-    `code` is an error's, `erased` says how the events before the chain were erased.
+    `decisive` set the outcome, `code` is an error's, `erased` says how the events before the chain were erased.
     """
 
     chain: Sequence[Happened]
@@ -37,6 +37,7 @@ class Facts(NamedTuple):
     awaited: Sequence[str] = ()
     due: Deadline | None = None
     stopped: str | None = None
+    decisive: Happened | None = None
     code: str | int | None = None
     erased: str | None = None
 
@@ -72,6 +73,8 @@ def _rests(kind: Kind, facts: Facts) -> Iterator[str]:
     if facts.erased is not None:
         yield f"what {'came before' if facts.chain else 'brought it there'} was {facts.erased}"
         yield "states, outcomes, runs and times are left of it"
+    if facts.decisive is not None and facts.outcome != facts.state:
+        yield f"{facts.decisive.event.type} {_at(facts.decisive)} set the outcome"
     if facts.code is not None and "failed" in {facts.state, facts.outcome}:
         yield f"the error is {facts.code}"
     if kind.name == "measurement" and facts.outcome not in {None, "completed"} and facts.erased is None:

@@ -8,8 +8,9 @@ import msgspec
 
 from core.derived import Deadline, deadline
 from core.event import SECOND
-from core.fold import Kind, Run, Settings, State
+from core.fold import Kind, Run, Settings, State, in_region
 from core.machines.action import TERMINAL
+from core.machines.measurement import OUTCOMES
 from core.machines.records import GONE, RESULTS, TELLING
 from core.machines.session import RESTART_WITHIN, STOPPED
 from core.sentence import Facts, sentence
@@ -148,6 +149,7 @@ def _explained(
         chain=chain,
         awaited=[one.trigger for one in awaited],
         due=due,
+        decisive=decisive(kind, chain, facts.outcome),
         stopped=ends[-1].words if ends and ends[-1].run == state.run else None,
         code=state.data.get("error_code", state.data.get("code")),
     )
@@ -161,6 +163,16 @@ def moves_of(events: Sequence[Happened], *, begins: bool) -> tuple[list[Happened
         moved[0] = True
     chain = [event for event, did in zip(events, moved, strict=True) if did]
     return chain, [event for event, did in zip(events, moved, strict=True) if not did]
+
+
+def decisive(kind: Kind, chain: Sequence[Happened], outcome: str | None) -> Happened | None:
+    """The last event that led a measurement to a state of this outcome; None where none is known."""
+    region = kind.tables[0].name
+    for one in reversed(chain) if kind.name == "measurement" and outcome is not None else ():
+        to = in_region(one.step.after, region)
+        if OUTCOMES.get(to) == outcome and in_region(one.step.before, region) != to:
+            return one
+    return None
 
 
 def waits_for(kind: Kind, current: str) -> list[Awaited]:
