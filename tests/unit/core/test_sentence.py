@@ -45,8 +45,10 @@ def told(machine: str, lines: list[str], settings: Settings = NOTHING_SET) -> An
         (
             "measurement",
             [*DONE, "PAGE_UNLOADED 9 @40"],
-            "closed, outcome completed: PAGE_UNLOADED at 22:14:00 while completed, 40 s after the page was loaded; "
-            "RESULTS_RECEIVED at 22:13:56 set the outcome.",
+            (
+                "closed, outcome completed: PAGE_UNLOADED at 22:14:00 while completed, 40 s after the page was loaded; "
+                "RESULTS_RECEIVED at 22:13:56 set the outcome."
+            ),
         ),
         (
             "measurement",
