@@ -185,9 +185,9 @@ class Door:
             return None
         found = diagnose(claim, provider.keys, self._strangers[source], body)
         ours = ", ".join(dict.fromkeys(key.ref for key in provider.keys))
-        return (
-            found
-            or f"{refused.hint}, and none of this source over the body {tried(body)}: compare the sender's with {ours}"
+        return found or (
+            f"it is not made with {ours}, neither over the body as it came nor {tried(body)}: "
+            "compare the secret of the sender with the one here"
         )
 
     def _reject(

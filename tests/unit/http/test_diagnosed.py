@@ -31,9 +31,8 @@ def test_where_nothing_would_have_matched_the_hint_says_what_to_compare():
     unknown = rejected(sign_wms("nobody-here-has-this-0123456789ab", BODY))
 
     assert unknown.hint == (
-        "no configured secret made this MAC, and none of this source over the body with other line ends "
-        "or as JSON written otherwise: "
-        "compare the sender's with env:SECRET_0"
+        "it is not made with env:SECRET_0, neither over the body as it came nor with other line ends or as JSON "
+        "written otherwise: compare the secret of the sender with the one here"
     )
 
 
