@@ -173,11 +173,11 @@ class Door:
         return Answer(200, [_JSON, *((f"hookfold-{name}", value) for name, value in told.items())], _SUCCESS)
 
     def _why(self, source: str, headers: Headers, body: bytes, refused: Refused) -> str:
-        hint = self._diagnosis(source, headers, body, refused) or refused.hint
+        hint = self._diagnosis(source, headers, body) or refused.hint
         at = self._changed.get(source)
         return hint if at is None else f"{hint}; the secrets of this source changed at {utc(at)}"
 
-    def _diagnosis(self, source: str, headers: Headers, body: bytes, refused: Refused) -> str | None:
+    def _diagnosis(self, source: str, headers: Headers, body: bytes) -> str | None:
         """The reason why a signature is invalid, or what to compare if it cannot be found; None for other refusals."""
         provider = self._sources[source]
         claim = provider.claim(headers)
