@@ -9,6 +9,7 @@ import msgspec
 from flask import g
 from markupsafe import Markup, escape
 
+from adapters.console.lessons import learnt_since
 from core.words import counted
 
 GOOD = frozenset("completed connected reconnected registered alive".split())
@@ -111,6 +112,7 @@ ALL: dict[str, Callable[..., str]] = {
     "day_and_time": day_and_time,
     "in_a_field": in_a_field,
     "in_words": in_words,
+    "learnt_since": learnt_since,
     "mood": mood,
     "pretty": pretty,
     "span": span,

@@ -196,12 +196,30 @@ def test_the_past_is_shown_as_such_with_what_was_learnt_since(desk: Desk):
 
     assert "This is the past: as it was known here at" in past.text
     assert "The present state: camera_granted." in past.text
-    assert "6 events came since, 0 of them late" in past.text
+    told = "Learnt since: 6 events; the state became scanning (it was camera_granted); new anomalies: gap."
+    assert told in past.text.partition("Why")[0]
     assert "The present state: configured." in before.text
     since = before.text[before.text.index("What happened since", before.text.index("Its machine")) :]
     assert "CAMERA_PERMISSION_GRANTED (position 3 ) configured → camera_granted" in since
     assert "CONFIGURATION_LOADED (position" not in since
     assert "What was learnt since" not in desk.look(path).text
+
+
+def test_what_came_late_is_told_as_changing_what_was_known_about_the_past(one_desk: Desk):
+    scan(one_desk)
+    path, early = page_of(one_desk, "sessions"), one_desk.get("/v1/events/9")["recorded_at"]
+    chunk = {"measurementId": "m-1", "resultSequence": 2, "snr": 4.0}
+    one_desk.send("clinic", wms("visit-1", 8, "INTERMEDIATE_RESULTS", 8, **chunk))
+    one_desk.send("clinic", wms("visit-1", 10, "PAGE_UNLOADED", 10))
+
+    past = one_desk.look(path, known_at=early)
+
+    told = "2 events, 1 of them late, which changed what was known about the past; the state became abandoned"
+    rest = "the outcome became abandoned; new anomalies: late; anomalies that are gone: gap."
+    assert f"{told} (it was scanning); {rest}" in past.text
+    folded = past.markup[past.markup.index('<details id="difference">') :]
+    assert "<summary>The difference as JSON</summary>" in folded
+    assert 'aria-label="Table: what changed"' in folded.partition("</details>")[0]
 
 
 def test_a_page_of_the_past_reads_each_history_once(one_desk: Desk, monkeypatch: pytest.MonkeyPatch):
