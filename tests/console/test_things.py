@@ -11,7 +11,7 @@ from core.clocks import Clocks
 from tests.console.conftest import Desk
 from tests.console.test_pages import SCAN, scan
 from tests.support.audited import SIGNING
-from tests.support.house import NOON, pushed, start, stop, wms
+from tests.support.house import NOON, SECOND, pushed, start, stop, wms
 
 
 def page_of(desk: Desk, kind: str) -> str:
@@ -311,3 +311,21 @@ def test_the_same_anomaly_is_told_once_with_every_position(one_desk: Desk):
     page = one_desk.look(page_of(one_desk, "sessions"))
 
     assert "late ×2 arrived after an event that follows it in sequence ( 2 , 3 )" in page.text
+
+
+def test_what_is_overdue_is_told_with_its_beginning(one_desk: Desk):
+    scan(one_desk)
+    path = page_of(one_desk, "sessions")
+
+    overdue, waits = one_desk.look(path), one_desk.look(path, as_of="2023-11-14 22:13:29")
+
+    assert '<span class="tag warn">overdue since <time datetime="2023-11-14T22:14:29' in overdue.markup
+    assert "Overdue at 2023-11-14 22:14:29" in waits.text
+
+
+def test_a_silent_source_is_told_with_when_it_was_heard_last(one_desk: Desk):
+    scan(one_desk)
+    heard = one_desk.get("/v1/events/9")["received_at"]
+    object.__setattr__(one_desk.api, "clock", lambda: NOON + 2 * 86_400 * SECOND)
+
+    assert f'<span class="tag warn">silent since <time datetime="{heard}"' in one_desk.look("/").markup
