@@ -251,3 +251,9 @@ def test_the_events_lead_to_the_newest(one_desk: Desk):
         one_desk.send("clinic", wms("visit-1", number))
 
     assert "/events?after=0" in one_desk.look("/events").all("a", "href")
+
+
+def test_the_outcomes_of_the_last_day_say_from_when_to_when(one_desk: Desk):
+    scan(one_desk)
+
+    assert "From 2023-11-13 22:15:20 to 2023-11-14 22:15:20 UTC , by when it was recorded." in one_desk.look("/").text

@@ -34,12 +34,14 @@ def add(pages: Blueprint, ask: Asking, first: Callable[[], list[str]]) -> None:
     """Adds the page. `first`: the commands that make the first webhook appear."""
 
     def overview() -> str:
-        found = ask.answer("overview")
+        now = f"{ask.now():%Y-%m-%dT%H:%M:%S.%fZ}"
+        found = ask.answer("overview", {"now": now})
         refused = ask.answer("rejection_summary").data
         relayed = ask.answer("relay_summary").data
         return render_template(
             "console/overview.html",
             overview=found,
+            until=now,
             states=_by_kind(found.counts),
             outcomes=_outcomes(found.derived.counts),
             refused=refused,
