@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.janitor import lives
+from tests.support.janitor import lives, processes_of
+from tests.support.run import Run
 
 HOUSE = Path(__file__).parents[2]
 A_RUN = """
@@ -49,6 +50,15 @@ def test_nothing_is_left_of_chaos_whose_process_group_is_killed():
 
     assert _of(temporary) == []
     temporary.rmdir()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the janitor finds processes in /proc")
+def test_a_run_that_lies_outside_the_one_around_it_keeps_its_janitor(monkeypatch: pytest.MonkeyPatch):
+    with Run() as around:
+        monkeypatch.setattr("tests.support.run.LONGEST", 0)
+        with Run() as inner:
+            assert not inner.folder.is_relative_to(around.folder)
+            assert inner.janitor.pid not in processes_of(around.folder)
 
 
 def _of(temporary: Path) -> list[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 def main(folder: Path) -> None:
     sys.stdin.buffer.read()
     _end(list(_servers(folder)), signal.SIGQUIT)  # a server that is killed leaves its shared memory to the machine
-    while left := list(_processes(folder)):
+    while left := list(processes_of(folder)):
         _end(left, signal.SIGKILL)
     while folder.is_mount() and _unmounted(folder):
         """Another one may lie beneath it."""
@@ -30,10 +30,15 @@ def _servers(folder: Path) -> Iterator[int]:
         yield int(file.read_text().partition("\n")[0])
 
 
-def _processes(folder: Path) -> Iterator[int]:
-    """Everything that was started in the run, or in one within it: its temporary directory is in the run's folder."""
+def processes_of(folder: Path) -> Iterator[int]:
+    """Everything that was started in the run, or in one within it: its temporary directory is in the run's folder.
+
+    Not this process, which may be the run's janitor.
+    """
     named = b"TMPDIR=" + os.fsencode(folder)
     for file in Path("/proc").glob("[0-9]*/environ"):
+        if file.parent.name == str(os.getpid()):
+            continue
         with suppress(OSError):  # it ended, or is somebody else's
             if any(one == named or one.startswith(named + b"/") for one in file.read_bytes().split(b"\0")):
                 yield int(file.parent.name)

@@ -35,7 +35,9 @@ class Run:
         self.folder = Path(tempfile.mkdtemp(prefix="hookfold-run-", dir=place))
         self.folder.chmod(0o711)  # a server that root starts runs as somebody else
         command = [sys.executable, "-I", janitor.__file__, str(self.folder)]
-        self._janitor = subprocess.Popen(command, stdin=subprocess.PIPE, cwd="/", start_new_session=True)
+        # It is of this run, not of one around it, whose janitor would end it before it has done its work.
+        env = os.environ | {"TMPDIR": str(self.folder)}
+        self.janitor = subprocess.Popen(command, stdin=subprocess.PIPE, cwd="/", env=env, start_new_session=True)
         self._before = os.environ.get("TMPDIR")
         _use(str(self.folder))
         return self
@@ -44,7 +46,7 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _use(self._before)
-        self._janitor.communicate()
+        self.janitor.communicate()
 
 
 def _use(folder: str | None) -> None:
