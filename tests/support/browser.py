@@ -42,8 +42,8 @@ class Browser:
 
     def one(self, selector: str) -> WebElement:
         """The first that fits, once it is there."""
-        self.until(lambda: self.all(selector), selector)
-        return self.all(selector)[0]
+        found: list[WebElement] = self.until(lambda: self.all(selector), selector)
+        return found[0]
 
     def press(self, text: str) -> None:
         """Presses the button with that text; the next page is there when this returns."""
