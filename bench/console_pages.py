@@ -6,7 +6,7 @@ from typing import NamedTuple
 from bench.asking import Asking
 from bench.mixed import PROVIDERS
 from core.event import ANOMALIES, READINGS
-from core.fold import MACHINES
+from core.folding.fold import MACHINES
 
 MOMENTS = 12
 """Instants of the past that are asked for in turn: no answer is one that was kept."""

@@ -22,8 +22,8 @@ from bench.peers.stepping import a_machine_each, a_machine_each_event, one_machi
 from bench.results import Figure, rate
 from bench.servers import settings_of
 from bench.traffic import SOURCE
-from core import fold
 from core.event import Event, Unreadable
+from core.folding import fold
 
 OF_SCAN = 0.5
 OF_MACHINE = 20.0

@@ -26,7 +26,7 @@ from adapters.sql import (
     recorded_erasures,
     revision,
 )
-from core.note import Checkpoint, Key
+from core.proofs.note import Checkpoint, Key
 from wiring import appending
 from wiring.opening import begin, check_up_to_date, database, key_of, missing_secrets, opened
 from wiring.reconciling import reconciling

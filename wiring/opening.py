@@ -37,7 +37,7 @@ from adapters.sql import (
     spooled_as,
 )
 from core.ids import Ids
-from core.note import Key
+from core.proofs.note import Key
 from wiring.parts import THREADS, Parts, wire
 from wiring.signing import signing_key, with_key_in_force
 

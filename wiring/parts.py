@@ -46,10 +46,10 @@ from adapters.sql import (
     open_engine,
     probe,
 )
-from core import fold
-from core.completeness import SOURCE_SILENT_AFTER
 from core.event import SECOND, Instant
+from core.folding import fold
 from core.ids import Ids
+from core.views.completeness import SOURCE_SILENT_AFTER
 from wiring.lookout import Lookout
 from wiring.signing import signing_key
 from wiring.spools import SpoolStates, drained

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from adapters.audit import SigningKey
 from adapters.config import Settings, put_in_place, waiting_key, with_key
 from adapters.sql import LOG_KEY, claims
-from core.note import Key
+from core.proofs.note import Key
 
 
 def signing_key(settings: Settings) -> SigningKey:

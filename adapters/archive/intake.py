@@ -37,7 +37,7 @@ from adapters.sql import (
 )
 from core.event import Note, Reading, Unreadable
 from core.ids import KEY_BYTES, PREFIXES, Ids
-from core.leaf import Columns, commitment, leaf
+from core.proofs.leaf import Columns, commitment, leaf
 
 LONGEST = 64 * 1024 * 1024
 """Bytes of a line; a body is 256 KiB unless configured larger."""

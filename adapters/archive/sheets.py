@@ -8,7 +8,7 @@ from typing import Any
 from adapters.archive.export import ExportProgress
 from adapters.sql import ExportedStream, ExportReader, Extent, Selection, Source, measurement_id, to_event
 from core.event import Anomaly, Event
-from core.fold import MACHINES, Kind, Measurement, Step, fold, in_region, trace
+from core.folding.fold import MACHINES, Kind, Measurement, Step, fold, in_region, trace
 from core.ids import Ids
 from core.instants import text_of
 from core.words import uncomputed

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from adapters.audit.keys import SigningKey, check, opened
 from adapters.sql import Rotation
-from core import note
-from core.note import Checkpoint, Key, Malformed, NotSigned
+from core.proofs import note
+from core.proofs.note import Checkpoint, Key, Malformed, NotSigned
 
 HEAD = "hookfold key v1"
 """The first line of a note in which one key vouches for the next one."""

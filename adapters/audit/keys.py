@@ -6,8 +6,8 @@ from hashlib import sha256
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from core import note
-from core.note import Checkpoint, Key
+from core.proofs import note
+from core.proofs.note import Checkpoint, Key
 
 
 class SigningKey:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from adapters.audit.chain import KeyChain
 from adapters.audit.keys import CurrentKey, SigningKey
 from adapters.sql import StoredCheckpoint, Tree, TreeView
-from core import merkle
-from core.note import Checkpoint, Key, Proof
+from core.proofs import merkle
+from core.proofs.note import Checkpoint, Key, Proof
 
 _ROTATED = "the log's key was rotated: give this service the new one, and send it SIGHUP or start it anew"
 _SOON = "the service that writes makes one every now and then, ask again"

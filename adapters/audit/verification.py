@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from adapters.audit.chain import KeyChain
 from adapters.sql import BodyReader, Verified, recompute, recorded_rotations
-from core.note import Checkpoint, Key, NotSigned
+from core.proofs.note import Checkpoint, Key, NotSigned
 
 
 @dataclass(frozen=True, slots=True)

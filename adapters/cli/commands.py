@@ -27,7 +27,7 @@ from adapters.sql import (
     Verified,
 )
 from core.event import Instant
-from core.note import Checkpoint, Key
+from core.proofs.note import Checkpoint, Key
 
 Progress = Callable[[int, int], None]
 """(done, in all)"""

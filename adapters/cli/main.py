@@ -2,19 +2,19 @@
 
 import click
 
-from adapters.cli.archive import export, import_
-from adapters.cli.audit import audit
+from adapters.cli.audit.archive import export, import_
+from adapters.cli.audit.audit import audit
 from adapters.cli.commands import Commands
-from adapters.cli.db import db
-from adapters.cli.demo import demo
-from adapters.cli.init import init
-from adapters.cli.listen import listen
-from adapters.cli.quarantine import quarantine
-from adapters.cli.reconcile import reconcile
-from adapters.cli.relay import relay
-from adapters.cli.replay import replay
-from adapters.cli.serve import serve
-from adapters.cli.simulate import simulate
+from adapters.cli.replay.replay import replay
+from adapters.cli.running.db import db
+from adapters.cli.running.init import init
+from adapters.cli.running.quarantine import quarantine
+from adapters.cli.running.reconcile import reconcile
+from adapters.cli.running.relay import relay
+from adapters.cli.running.serve import serve
+from adapters.cli.trial.demo import demo
+from adapters.cli.trial.listen import listen
+from adapters.cli.trial.simulate import simulate
 
 
 def command_line(commands: Commands) -> click.Group:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from adapters.config.settings import ConfigError, Rate
 from core.event import SECOND, Instant
-from core.note import is_name
+from core.proofs.note import is_name
 
 Table = dict[str, Any]
 Take = Callable[[Path, str, object], Any]

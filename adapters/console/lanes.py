@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from adapters.console.pictures import Tick
-from core.order import OUTCOMES
+from core.ordering.order import OUTCOMES
 from core.words import counted
 
 WIDTH, LEFT = 860, 122

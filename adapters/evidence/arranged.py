@@ -1,4 +1,4 @@
-"""Canonical order on disk, for any number of events: what `core.order` and `core.runs` make in memory."""
+"""Canonical order on disk, for any number of events; `core.ordering` has the same in memory."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -6,10 +6,10 @@ from itertools import count, islice
 from typing import Any, NamedTuple
 
 from core.event import Event, Instant
-from core.fold import Kind, late_ones
-from core.machines.state import Stretch
-from core.order import OUTCOMES, behind, place
-from core.runs import found_runs, walked_by
+from core.folding.fold import Kind, late_ones
+from core.ordering.order import OUTCOMES, behind, place
+from core.ordering.runs import found_runs, walked_by
+from core.states.state import Stretch
 
 Load = Callable[[Iterator[int]], Iterable[Event]]
 """Gives the events at positions, in the order asked for."""

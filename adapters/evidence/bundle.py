@@ -21,9 +21,9 @@ from adapters.evidence.packing import Packing, Spool, Write
 from adapters.evidence.report import ReportFacts, ToldErasure, report, row, told_erasure
 from adapters.sql import Exhibit, Exhibits, Reads, Source, to_event
 from core.event import Event
-from core.fold import MACHINES, Kind, Step, decode, walked
-from core.machines.state import State
-from core.note import Checkpoint, to_base64
+from core.folding.fold import MACHINES, Kind, Step, decode, walked
+from core.proofs.note import Checkpoint, to_base64
+from core.states.state import State
 from core.words import counted
 
 HEAD = "hookfold evidence v1"

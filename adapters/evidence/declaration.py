@@ -3,12 +3,12 @@
 import re
 from typing import Any
 
-from core.declared import declared
-from core.fold import Kind
+from core.folding.fold import Kind
 from core.machines import measurement
-from core.machines.records import BEGUN, CREATED, ENDS, GONE, OVER, RESULTS, STARTS
-from core.order import OUTCOMES, RANKS
-from core.runs import CLOCK_SLACK, UNLOADED
+from core.ordering.order import OUTCOMES, RANKS
+from core.ordering.runs import CLOCK_SLACK, UNLOADED
+from core.states.records import BEGUN, CREATED, ENDS, GONE, OVER, RESULTS, STARTS
+from core.views.declared import declared
 
 
 def declaration(kind: Kind) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from msgspec import UNSET, UnsetType
 
 from adapters.audit import KeyChain, Notary
 from adapters.sql import Erasure, RecordedErasure
-from core import note
 from core.event import Instant
-from core.note import Checkpoint
+from core.proofs import note
+from core.proofs.note import Checkpoint
 
 HEAD = "hookfold erasure certificate v1"
 """Its first line: no checkpoint begins so, and no certificate has a checkpoint's second line."""

@@ -9,7 +9,7 @@ from adapters.providers.outcome import read_outcome
 from adapters.providers.polling import is_polled, read_polled
 from adapters.providers.port import Provider
 from core.event import Instant, Reading, Unreadable
-from core.order import OUTCOMES
+from core.ordering.order import OUTCOMES
 
 REPORTED_STATES = frozenset({"acknowledged", "scheduled", "cancelled"})
 """The states that an app may report. Terminal states other than `cancelled` come by webhook."""

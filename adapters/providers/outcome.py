@@ -8,7 +8,7 @@ import msgspec
 
 from adapters.providers.fields import Document, UnusableFieldError, identifier, read_with
 from core.event import Instant, Reading, Unreadable
-from core.order import OUTCOMES
+from core.ordering.order import OUTCOMES
 
 KEPT = 65_536
 """The bytes that are stored of a response, from its start."""

@@ -15,7 +15,8 @@ of the sequence moves it as usual, and the run continues. A measurement that has
 from enum import Enum
 
 from core.event import SECOND, Event
-from core.machines.records import (
+from core.ordering.sequence_order import begin_run, by_sequence, come_back, count, follow_sequence, go_on_by_sequence
+from core.states.records import (
     GONE,
     RESULTS,
     TELLING,
@@ -25,9 +26,8 @@ from core.machines.records import (
     note_step,
     side_measurement_of,
 )
-from core.machines.state import Kind, Settings
-from core.machines.table import UNLISTED, Arm, On, declare
-from core.sequence_order import begin_run, by_sequence, come_back, count, follow_sequence, go_on_by_sequence
+from core.states.state import Kind, Settings
+from core.states.table import UNLISTED, Arm, On, declare
 
 
 class Scan(Enum):

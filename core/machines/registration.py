@@ -3,9 +3,9 @@
 from enum import Enum
 
 from core.event import SECOND, Event
-from core.machines.state import Kind, Settings, State
-from core.machines.table import Arm, On, declare
-from core.order import begin_by_time, by_time, follow_by_time, go_on_by_time
+from core.ordering.order import begin_by_time, by_time, follow_by_time, go_on_by_time
+from core.states.state import Kind, Settings, State
+from core.states.table import Arm, On, declare
 
 SILENT_AFTER = 300 * SECOND
 """A registration without events for this long is `silent` (derived). No cloud is known to send heartbeats, so this

@@ -4,9 +4,9 @@ from enum import Enum
 from typing import Any
 
 from core.event import SECOND, Event
-from core.machines.state import Kind, Run, Settings, State
-from core.machines.table import Arm, On, declare
-from core.order import begin_by_time, by_time, follow_by_time, go_on_by_time
+from core.ordering.order import begin_by_time, by_time, follow_by_time, go_on_by_time
+from core.states.state import Kind, Run, Settings, State
+from core.states.table import Arm, On, declare
 
 RESTART_WITHIN = 10 * SECOND
 """A start this soon after a stop is a restart by the cloud, not the user's doing."""

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from adapters.audit import Contradiction, CurrentKey, Empty, Notary, Sealer
 from adapters.sql import MissingEvent, Tree
 from adapters.sql.audit import tree
-from core import merkle
+from core.proofs import merkle
 from tests.support import rfc6962
 from tests.support.audited import SIGNING, Audited
 from tests.support.merkle_proofs import extends

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from adapters.sql.database.tables import events, payloads
 from core.header_codec import unpack
-from core.leaf import Columns, commitment, leaf
+from core.proofs.leaf import Columns, commitment, leaf
 from tests.support.audited import Audited
 from tests.support.logs import wms
 

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.audit import CurrentKey, KeyChain, KeyReplaced, Notary, SigningKey, Verification, verify_log, vouch
 from adapters.sql import NotInForce, Rotation, Verified, rotate_key
-from core.note import NotSigned, parse
+from core.proofs.note import NotSigned, parse
 from tests.support.audited import SIGNING, Audited
 
 NAME = SIGNING.key.name

@@ -10,8 +10,8 @@ from sqlalchemy import Column, Connection, LargeBinary, Table, Text, and_, cast,
 from sqlalchemy.exc import DataError, IntegrityError
 
 from adapters.sql.database.tables import checkpoints, events, nodes, payloads, retractions
-from core.leaf import Columns
-from core.note import Checkpoint
+from core.proofs.leaf import Columns
+from core.proofs.note import Checkpoint
 from tests.support.audited import SIGNING, Audited
 
 COUNT = 36
@@ -335,7 +335,7 @@ def _cut(connection: Connection, size: int) -> None:
 def _leaf(log: Audited, row: Any) -> bytes:
     """The leaf as a forger would make it, for another `verified_by`."""
     from core.header_codec import unpack
-    from core.leaf import commitment, leaf
+    from core.proofs.leaf import commitment, leaf
 
     payload = next(found for found in _rows(log, payloads) if found.position == row.position)
     sealed = commitment(payload.salt, unpack(payload.headers), payload.body).hex()

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 import app
 from adapters.cli import command_line
 from adapters.config import write_template
-from core.note import Key
+from core.proofs.note import Key
 
 Run = Callable[..., Result]
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from adapters.cli import command_line
 from adapters.config import load
 from app import commands
-from core.note import Key, Proof
+from core.proofs.note import Key, Proof
 from tests.support.audited import Audited
 
 SECRETS = {"CLINIC": "wms-test-secret-0123456789abcdef"}

@@ -15,9 +15,9 @@ from adapters.audit.keys import SigningKey, check
 from adapters.cli import command_line
 from adapters.config import Settings, load, write_template
 from adapters.sql import open_engine
-from core import note
 from core.event import SECOND
 from core.ids import Ids
+from core.proofs import note
 from wiring.opening import open_parts
 
 HEAD = "hookfold erasure certificate v1"

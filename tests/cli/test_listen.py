@@ -82,7 +82,7 @@ def test_what_was_rejected_while_it_listens_says_why(
     run: Callable[..., Result], recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ):
     recorded.reject()
-    monkeypatch.setattr("adapters.cli.listen.time.sleep", lambda _: recorded.reject())
+    monkeypatch.setattr("adapters.cli.trial.listen.time.sleep", lambda _: recorded.reject())
 
     (line,) = run("--verdict", "rejected", "--limit", 1).stdout.splitlines()
 

@@ -13,7 +13,7 @@ from adapters.cli import command_line
 from adapters.config import ConfigError, load
 from adapters.sql import rotate_key
 from app import commands
-from core.note import Key, parse
+from core.proofs.note import Key, parse
 from wiring import rotation
 from wiring.appending import appending
 from wiring.opening import open_parts

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from adapters.cli import Commands, Serving, command_line
-from adapters.cli.hello import hello
+from adapters.cli.running.hello import hello
 from adapters.config import ConfigError, load, write_template
 
 UNSIGNED = """

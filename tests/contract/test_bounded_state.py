@@ -10,9 +10,9 @@ from adapters.sql import Code, LongStreams
 from adapters.sql.erasure.erase import Eraser
 from adapters.sql.erasure.retract import Retractor
 from adapters.sql.projections.invalidation import Invalidator
-from core.fold import MACHINES, decode
-from core.machines.records import KEPT
-from core.machines.state import BLOCK, HELD
+from core.folding.fold import MACHINES, decode
+from core.states.records import KEPT
+from core.states.state import BLOCK, HELD
 from tests.support.house import House, start, stop, wms
 from tests.support.rows import folded_whole, stored
 

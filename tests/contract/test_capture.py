@@ -5,8 +5,8 @@ import json
 import pytest
 
 from adapters.sql import Replay, ReplayRefused
-from core.fold import MACHINES, fold, trace
-from core.golden_history import line_of, stream, summary
+from core.folding.fold import MACHINES, fold, trace
+from core.views.golden_history import line_of, stream, summary
 from tests.support.house import House, pushed, start, stop, wms
 
 ANN = "ann.wearer@example.com"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from adapters.sql import Difference, Recorder, Replay
-from core import fold
+from core.folding import fold
 from tests.support.logs import IDS, wms
 from tests.support.releases import Release, changed
 

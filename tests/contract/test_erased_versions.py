@@ -8,7 +8,7 @@ import pytest
 from adapters.sql.erasure.erase import Eraser
 from adapters.sql.log.own_events import Recorder
 from adapters.sql.projections.invalidation import Invalidator
-from core import fold
+from core.folding import fold
 from tests.support.logs import IDS, NOON
 from tests.support.releases import Release, changed
 

@@ -13,7 +13,7 @@ from sqlalchemy import make_url, update
 
 from adapters.audit import SigningKey, Verification, verify_log
 from adapters.sql.database.tables import payloads
-from core import fold
+from core.folding import fold
 from tests.support.erasing import Erasing
 from tests.support.logs import NOON, SECOND, rejection, wms
 from tests.support.server import binaries

@@ -12,7 +12,7 @@ import pytest
 from adapters.sql import FoldFailure, ReplayProgress
 from adapters.sql.replay import parallel_fold, stream_cursor
 from adapters.sql.replay.difference import Differ
-from core import fold
+from core.folding import fold
 from tests.support.logs import wms
 from tests.support.releases import Release, faulty
 

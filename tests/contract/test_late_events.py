@@ -15,11 +15,11 @@ from adapters.sql.projections import dirty_streams, projection
 from adapters.sql.projections.dirty_streams import DirtyStream, mark_dirty
 from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.projections.versions import raise_epoch
-from adapters.sql.queries import runs
-from core import prefixes
-from core.fold import MACHINES
-from core.machines import records
-from core.machines import state as states
+from adapters.sql.queries import parts
+from core.folding import prefixes
+from core.folding.fold import MACHINES
+from core.states import records
+from core.states import state as states
 from tests.support.house import House, wms
 from tests.support.rows import folded_whole, rows, stored
 
@@ -34,7 +34,7 @@ def house(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]
     monkeypatch.setattr(prefixes, "LONG", 3)
     monkeypatch.setattr(records, "KEPT", 1)
     monkeypatch.setattr(states, "HELD", 1)
-    for module in (states, projection, runs):
+    for module in (states, projection, parts):
         monkeypatch.setattr(module, "BLOCK", 1)
     for name in ("MEASURED_ROWS", "BLOCKS", "STATES", "KEYS"):
         monkeypatch.setattr(pieces, name, 1)

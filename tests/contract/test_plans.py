@@ -20,8 +20,8 @@ from adapters.sql.erasure.erase import Eraser
 from adapters.sql.log.kept_deliveries import KEPT_DELIVERIES
 from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.replay.build import Builder
-from core import prefixes
-from core.fold import MACHINES, Settings
+from core.folding import prefixes
+from core.folding.fold import MACHINES, Settings
 from tests.support.house import NOON, SECOND, House, pushed, start, wms
 from tests.support.plans import GROWING, Plans, reads_too_much
 from tests.support.postgres import Postgres

@@ -20,10 +20,10 @@ from adapters.sql.history.past_rows import PastRows
 from adapters.sql.projections import dirty_streams
 from adapters.sql.projections.invalidation import Invalidator
 from adapters.sql.replay.replay import Replay
-from core import prefixes
-from core import why as core_why
-from core.fold import MACHINES
-from core.machines import records
+from core.folding import prefixes
+from core.folding.fold import MACHINES
+from core.states import records
+from core.views import why as core_why
 from tests.support.house import NOON, House, start, stop, wms
 from tests.support.releases import Release
 from tests.support.rows import folded_whole, stored
@@ -306,7 +306,7 @@ def test_what_happened_by_a_time_is_folded_from_a_prefix_that_holds_a_late_event
     LongStreams(house.engine, house.code).fold_all()
     with told_as_a_whole():
         whole = house.get(thing, as_of=at(16))
-    monkeypatch.setattr("core.fold.fold", None)
+    monkeypatch.setattr("core.folding.fold.fold", None)
 
     assert whole["anomaly_counts"] == {"late": 1}
     assert house.get(thing, as_of=at(16)) == whole

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from adapters.sql.erasure.retract import Unretractable
-from core import fold
+from core.folding import fold
 from tests.support.erasing import Erasing
 from tests.support.logs import IDS, wms
 

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.sql import Presence, Replay
 from adapters.sql.projections.services import ALIVE, KEPT, RegisteredService, note
-from core import fold
+from core.folding import fold
 from tests.support.house import start as start_of
 from tests.support.logs import NOON
 from tests.support.releases import Release, changed

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core import fold
+from core.folding import fold
 from tests.support.logs import wms
 from tests.support.releases import Release, changed, faulty
 

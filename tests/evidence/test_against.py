@@ -10,8 +10,8 @@ import pytest
 from adapters.audit import Contradiction
 from adapters.evidence import Evidence, verify
 from adapters.sql import Reads
-from core import merkle
-from core.note import Checkpoint, to_base64
+from core.proofs import merkle
+from core.proofs.note import Checkpoint, to_base64
 from tests.support.audited import SIGNING, Audited
 from tests.support.logs import wms
 

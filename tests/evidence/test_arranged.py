@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.evidence.arranged import Arranged
 from core.event import Event
-from core.fold import MACHINES, Settings, Step, fold, trace, walked
+from core.folding.fold import MACHINES, Settings, Step, fold, trace, walked
 from tests.support.random_streams import streams
 
 

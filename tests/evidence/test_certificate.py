@@ -8,7 +8,7 @@ from msgspec import UNSET
 from adapters.evidence import certificate, opened_certificate
 from adapters.evidence.erasure import MOST_LISTED, digest, mismatch, spans
 from adapters.sql import Erasure, RecordedErasure
-from core.note import LARGEST
+from core.proofs.note import LARGEST
 from tests.support.audited import Audited
 from tests.support.logs import NOON, wms
 

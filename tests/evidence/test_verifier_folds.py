@@ -12,7 +12,7 @@ from adapters.evidence import verify
 from adapters.evidence.bundle import _json, _state
 from adapters.evidence.declaration import declaration
 from core.event import Event
-from core.fold import MACHINES, fold, trace
+from core.folding.fold import MACHINES, fold, trace
 from tests.support.random_streams import streams
 from tests.support.streams import stream
 

@@ -19,7 +19,7 @@ import pytest
 
 from adapters.config import load
 from adapters.sql import Entry, Status, spare_cores, to_event
-from core import fold
+from core.folding import fold
 from tests.support.launcher import Launched, launch
 from tests.support.logs import wms
 from tests.support.service import FRONTS, Service, running, surroundings

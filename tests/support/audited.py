@@ -11,8 +11,8 @@ from adapters.sql import LOG_KEY, Entry, ImportedEvent, Importer, Tree, Verified
 from adapters.sql.log.seal import seal
 from core.event import Reading
 from core.header_codec import unpack
-from core.leaf import Columns, leaf
-from core.note import Checkpoint
+from core.proofs.leaf import Columns, leaf
+from core.proofs.note import Checkpoint
 from tests.support.erasing import Erasing
 from tests.support.logs import IDS, NOON, wms
 

@@ -24,7 +24,7 @@ from adapters.sql import (
     Source,
     open_engine,
 )
-from core import fold
+from core.folding import fold
 from core.ids import Ids
 from tests.support.leaks import leaks
 

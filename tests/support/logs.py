@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.providers import build, reader
 from adapters.sql import Code, Entry, Log, Receipt, Rejection, Source, open_engine
-from core import fold
+from core.folding import fold
 from core.ids import Ids
 
 SECOND = 1_000_000

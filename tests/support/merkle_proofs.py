@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from core import merkle
+from core.proofs import merkle
 
 
 def includes(index: int, size: int, leaf: bytes, path: Sequence[bytes], root: bytes) -> bool:

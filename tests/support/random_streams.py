@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from core.event import SECOND, Event, Note
-from core.fold import MACHINES
+from core.folding.fold import MACHINES
 
 TYPES = {
     "session": ["session_request", "stop_request", "session_recovery", "handler_succeeded", "handler_failed"],

@@ -10,9 +10,9 @@ from adapters.sql import Code, Source
 from adapters.sql.dialects.dialect import dialect_of
 from adapters.sql.log.projector import Projector
 from adapters.sql.replay.build import Builder, FoldFailure, ReplayProgress
-from core import fold
+from core.folding import fold
 from core.machines import session
-from core.machines.table import On, declare
+from core.states.table import On, declare
 from tests.support.logs import IDS, NOON, Bench
 
 ACTIVE, RECOVERING = session.Session.ACTIVE, session.Session.RECOVERING

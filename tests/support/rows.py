@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from adapters.sql.projections.dirty_streams import DirtyStream
 from adapters.sql.projections.refold import FoldedStream, Refolder
-from core.fold import MACHINES
+from core.folding.fold import MACHINES
 from tests.support.house import House
 
 

@@ -3,7 +3,7 @@
 from base64 import b64decode
 from typing import Any
 
-from core.note import Checkpoint, Proof
+from core.proofs.note import Checkpoint, Proof
 from tests.support import rfc6962
 from tests.support.audited import SIGNING
 

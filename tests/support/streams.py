@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.golden_history import START, stream
+from core.views.golden_history import START, stream
 
 __all__ = ["START", "kinds", "stream", "wms"]
 

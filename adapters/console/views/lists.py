@@ -8,7 +8,7 @@ from flask import Blueprint, g, render_template, request
 from adapters.console.asking import Asking, sent
 from adapters.console.times import faults_of
 from core.event import ANOMALIES, READINGS
-from core.fold import MACHINES
+from core.folding.fold import MACHINES
 
 TIMES = ("since", "until", "as_of", "known_at")
 FOLDED = ("source", "provider", "state", "anomaly")

@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response as Redirect
 from adapters.config import Scope
 from adapters.console.asking import Asking, go
 from adapters.http import BadRequest
-from core.fold import MACHINES
+from core.folding.fold import MACHINES
 
 AT_WORK = ("planning", "replaying")
 

@@ -13,11 +13,11 @@ from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import given, known, unless_erased
 from adapters.http.presenters.stream_resource import our_id, runs_of, settings_of, state_of
 from adapters.sql import Arrival, Measured, Projected
-from core import prefixes
 from core.clocks import Clocks
-from core.fold import MACHINES
+from core.folding import prefixes
+from core.folding.fold import MACHINES
 from core.instants import text_of, utc
-from core.knowledge_changes import (
+from core.views.knowledge_changes import (
     FactChange,
     FactsOf,
     KnowledgeChange,

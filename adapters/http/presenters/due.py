@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from adapters.http.framework import queries
 from adapters.http.framework.routes import Ask
 from adapters.sql import Due, DueIf, Reads, Source
-from core.derived import Rule, kind_of, rule
 from core.event import Instant
-from core.fold import MACHINES, Settings
+from core.folding.fold import MACHINES, Settings
+from core.views.derived import Rule, kind_of, rule
 
 WORDS = ("overdue", "presumed_ended", "silent")
 Key = tuple[str, str]

@@ -2,9 +2,9 @@
 
 from adapters.http.framework.api import Api
 from adapters.http.presenters import shapes
-from core.completeness import SOURCE_SILENT_AFTER
 from core.event import SECOND, Instant
 from core.instants import seconds, text_of
+from core.views.completeness import SOURCE_SILENT_AFTER
 
 
 def health_of(

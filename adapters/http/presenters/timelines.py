@@ -16,13 +16,13 @@ from adapters.http.presenters.erasures import told_by, words
 from adapters.http.presenters.stream_resource import anomalies_of, record_of, state_of
 from adapters.http.presenters.tables import CSV, TEXT, table, wanted_format
 from adapters.sql import Arrival, Measured, Projected, Repeat, StreamPart, once, own_source
-from core import prefixes
 from core.clocks import Clocks
 from core.event import Reading
-from core.fold import MACHINES, Kind, in_region
+from core.folding import prefixes
+from core.folding.fold import MACHINES, Kind, in_region
 from core.instants import seconds, text_of, utc
-from core.timeline import Missing, TimelineEntry, timeline_part
-from core.timeline import timeline as entries_of
+from core.views.timeline import Missing, TimelineEntry, timeline_part
+from core.views.timeline import timeline as entries_of
 
 FORMS = (CSV, TEXT)
 """The media types of a timeline besides JSON."""

@@ -13,12 +13,12 @@ from adapters.http.presenters.erasures import words
 from adapters.http.presenters.stream_resource import machine_of, record_of, settings_of, state_of
 from adapters.http.presenters.timelines import Timeline, may_be_told_in_parts, timeline_of_part, whole_timeline
 from adapters.sql import Measured, Projected
-from core.derived import Deadline
 from core.event import Instant
-from core.fold import MACHINES
+from core.folding.fold import MACHINES
 from core.instants import utc
-from core.timeline import Happened, TimelineEntry
-from core.why import MOST, NEWEST, Why, moves_of, why, why_of_measurement, why_of_newest
+from core.views.derived import Deadline
+from core.views.timeline import Happened, TimelineEntry
+from core.views.why import MOST, NEWEST, Why, moves_of, why, why_of_measurement, why_of_newest
 
 
 class _Told(NamedTuple):

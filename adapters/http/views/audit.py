@@ -12,7 +12,7 @@ from adapters.http.framework import queries
 from adapters.http.framework.problems import BadRequest, NotFound
 from adapters.http.framework.routes import Ask, Routes
 from adapters.http.framework.scalars import Choice
-from core.note import to_base64
+from core.proofs.note import to_base64
 
 routes = Routes()
 

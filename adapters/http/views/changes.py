@@ -25,7 +25,7 @@ from adapters.http.views.events import read_fitting, wanted_of
 from adapters.http.views.follow import STREAM, FittingRows, Followed, follow, tail_events
 from adapters.sql import Measured, Projected, Recorded, Unavailable, WantedMeasurements, WantedStreams
 from core.event import Instant
-from core.machines.records import Measurement
+from core.states.records import Measurement
 
 routes = Routes()
 

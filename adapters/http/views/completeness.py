@@ -17,10 +17,10 @@ from adapters.http.presenters.sources import health_of
 from adapters.http.presenters.stream_resource import ids_of, record_of, rows_of, settings_of, sources_of, state_of
 from adapters.sql import Projected, WantedMeasurements, WantedStreams
 from core.clocks import Clocks
-from core.completeness import Finding, findings
 from core.event import SECOND
-from core.fold import Measurement
+from core.folding.fold import Measurement
 from core.instants import text_of
+from core.views.completeness import Finding, findings
 
 routes = Routes()
 

@@ -6,9 +6,9 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from adapters.http.framework.api import Api
 from adapters.http.presenters.due import counted
-from core.derived import kind_of
 from core.event import ANOMALIES, SECOND, Instant
-from core.fold import MACHINES
+from core.folding.fold import MACHINES
+from core.views.derived import kind_of
 
 HOUR = 3_600 * SECOND
 

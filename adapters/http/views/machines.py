@@ -9,7 +9,7 @@ from adapters.http.framework import queries
 from adapters.http.framework.parameters import prepare
 from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask, Listing, Routes, listing_of
-from core.fold import MACHINES, Kind
+from core.folding.fold import MACHINES, Kind
 
 routes = Routes()
 

@@ -26,7 +26,7 @@ from adapters.http.presenters.why import why_measurement
 from adapters.sql import Measured, WantedMeasurements
 from core.clocks import Clocks
 from core.instants import text_of
-from core.machines.records import Chunk
+from core.states.records import Chunk
 
 routes = Routes()
 

@@ -13,7 +13,7 @@ from adapters.http.framework.problems import Conflict, NotFound
 from adapters.http.framework.routes import Ask, Listing, Routes, listing_of
 from adapters.http.presenters import shapes
 from adapters.sql import Difference, Plan, Plans, ReplayRefused, VersionStatus
-from core.fold import MACHINES
+from core.folding.fold import MACHINES
 from core.instants import text_of, utc
 
 routes = Routes()

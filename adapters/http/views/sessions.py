@@ -15,7 +15,7 @@ from adapters.http.presenters.why import why_stream
 from adapters.http.views.events import events_of
 from adapters.sql import Projected
 from core.event import Instant
-from core.machines.state import Run
+from core.states.state import Run
 
 routes = Routes()
 

@@ -19,8 +19,8 @@ from adapters.sql.database.tables import checkpoints, nodes
 from adapters.sql.database.transactions import is_read_only, writing
 from adapters.sql.dialects.advisory_locks import SEALING
 from adapters.sql.dialects.dialect import Insert, Row, dialect_of
-from core import merkle
-from core.merkle import Node
+from core.proofs import merkle
+from core.proofs.merkle import Node
 
 STEP = 4
 """The distance between two stored levels."""

@@ -19,8 +19,8 @@ from adapters.sql.audit.verify_retractions import check_retractions
 from adapters.sql.database.joins import HEAD, HEAD_SQL
 from adapters.sql.database.tables import checkpoints, nodes
 from adapters.sql.projections.stored_events import BodyReader
-from core.merkle import Growing
-from core.note import Checkpoint
+from core.proofs.merkle import Growing
+from core.proofs.note import Checkpoint
 from core.words import counted
 
 CHUNK = 4_096

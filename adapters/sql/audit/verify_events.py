@@ -11,7 +11,7 @@ from adapters.sql.database.tables import events, payloads
 from adapters.sql.projections.stored_events import BodyReader
 from core.event import Reading
 from core.header_codec import unpack
-from core.leaf import Columns, commitment, leaf
+from core.proofs.leaf import Columns, commitment, leaf
 
 _COLUMNS = [events.c[name] for name in Columns.__struct_fields__ if name != "commitment"]
 _POSITION, _SOURCE, _READING, _KEY = map(Columns.__struct_fields__.index, ("position", "source", "reading", "key"))

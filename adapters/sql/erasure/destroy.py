@@ -21,11 +21,11 @@ from adapters.sql.projections.projection import (
 )
 from adapters.sql.projections.refold import FoldedStream, History
 from adapters.sql.projections.versions import VersionMap, raise_epoch
-from core import fold
+from core.folding import fold
 from core.header_codec import as_stored
-from core.leaf import commitment
-from core.machines.state import Run
+from core.proofs.leaf import commitment
 from core.redact import redact
+from core.states.state import Run
 
 _HELD = (
     " JOIN payloads p ON p.source = t.source AND p.position = t.position WHERE t.position > 0 AND p.body IS NOT NULL"

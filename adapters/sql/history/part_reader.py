@@ -10,7 +10,7 @@ from adapters.sql.dialects.dialect import Row, dialect_of
 from adapters.sql.queries import parts
 from adapters.sql.queries.as_of import Named
 from adapters.sql.queries.streams import Measured, Projected
-from core import fold
+from core.folding import fold
 
 MOST = 20_000
 """Events of a part at most: of a longer one the whole stream is told."""

@@ -18,10 +18,10 @@ from adapters.sql.queries.as_of import Repeat
 from adapters.sql.queries.parts import measurements_begun, measurements_between, measurements_called
 from adapters.sql.queries.streams import Measured, Projected
 from adapters.sql.reads.reads import Reads
-from core import fold, prefixes
 from core.clocks import Clocks, covers
-from core.prefixes import NUMBERED
-from core.timeline import Following
+from core.folding import fold, prefixes
+from core.folding.prefixes import NUMBERED
+from core.views.timeline import Following
 
 MANY = 500
 """Values in one statement."""

@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 from adapters.sql.history.part_reader import ALL, PartReader, StoredPrefix, others_in
 from adapters.sql.queries import parts
 from adapters.sql.queries.streams import Measured, Projected
-from core import fold
 from core.clocks import Clocks
 from core.event import Instant
-from core.prefixes import is_over_by, is_past, lies_in_time
+from core.folding import fold
+from core.folding.prefixes import is_over_by, is_past, lies_in_time
 
 
 class _Ahead(NamedTuple):

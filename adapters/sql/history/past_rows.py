@@ -14,10 +14,10 @@ from adapters.sql.queries.as_of import Named
 from adapters.sql.queries.settled import Unchanged
 from adapters.sql.queries.streams import Projected
 from adapters.sql.reads.reads import Reads
-from core import fold
 from core.clocks import Clocks, covers
-from core.machines.records import KEPT
-from core.machines.state import NEWEST
+from core.folding import fold
+from core.states.records import KEPT
+from core.states.state import NEWEST
 
 AT_ONCE = 20
 """Streams whose events are in memory, and that are folded though nobody may ask for them any more."""

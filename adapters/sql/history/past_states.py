@@ -17,9 +17,9 @@ from adapters.sql.queries.as_of import Named
 from adapters.sql.queries.parts import conflicts_of, long_streams, measurements_before
 from adapters.sql.queries.streams import Projected
 from adapters.sql.reads.reads import Reads
-from core import fold
 from core.clocks import Clocks
-from core.machines.state import NEWEST
+from core.folding import fold
+from core.states.state import NEWEST
 
 MEASURED = 50
 """Measurements that one statement reads."""

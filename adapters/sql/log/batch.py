@@ -11,7 +11,7 @@ from adapters.sql.log.touched_streams import NewEvent
 from core.event import Instant, Reading, Unreadable, word_of
 from core.header_codec import pack
 from core.headers import to_lines
-from core.leaf import Columns, leaf
+from core.proofs.leaf import Columns, leaf
 
 OTHERS = 10
 """The most conflicting bodies that are stored for one event, the first ones. Further ones are counted."""

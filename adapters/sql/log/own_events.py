@@ -8,8 +8,8 @@ import msgspec
 
 from adapters.sql.log.entries import Entry, Receipt
 from adapters.sql.projections.projection import Source
-from core import fold
 from core.event import SECOND, Instant, Reading, Unreadable
+from core.folding import fold
 
 OWN = "hookfold"
 """The source's name, which no configured source may have."""

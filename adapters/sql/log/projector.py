@@ -26,9 +26,9 @@ from adapters.sql.projections.projection import (
 )
 from adapters.sql.projections.refold import FORGET_MEASUREMENT, PREFIXES, PROJECTIONS, RUNS, Refolder, fault
 from adapters.sql.projections.stored_events import stream_rows, to_event
-from core import fold
 from core.event import Event
-from core.prefixes import Prefix, is_due
+from core.folding import fold
+from core.folding.prefixes import Prefix, is_due
 
 _logger = structlog.get_logger()
 

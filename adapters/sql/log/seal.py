@@ -7,7 +7,7 @@ from core.event import Reading
 from core.header_codec import pack
 from core.headers import to_lines
 from core.ids import Ids
-from core.leaf import commitment
+from core.proofs.leaf import commitment
 
 SALT = 16
 """Bytes of the salt of the commitment to headers and body."""

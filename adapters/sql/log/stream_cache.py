@@ -12,8 +12,8 @@ from adapters.sql.log.touched_streams import NewEvent, TouchedStream
 from adapters.sql.projections.erased import bases
 from adapters.sql.projections.projection import Code, Projection, measurement_rows
 from adapters.sql.projections.versions import MachineVersions, VersionMap, raise_epoch, register, version_map
-from core import fold
 from core.event import Instant
+from core.folding import fold
 
 _REMEMBERED = 8_192
 _MOST_FOREIGN = 10_000

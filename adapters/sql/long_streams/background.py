@@ -36,7 +36,7 @@ from adapters.sql.projections.projection import Code, Projection
 from adapters.sql.projections.refold import Refolder, fault
 from adapters.sql.projections.stored_events import stream_rows, to_event
 from adapters.sql.projections.versions import VersionMap, all_versions, epoch, version_map
-from core import fold
+from core.folding import fold
 
 TICK = 0.5
 """Seconds between two checks of the marks."""

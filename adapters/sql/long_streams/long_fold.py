@@ -15,11 +15,11 @@ from adapters.sql.projections.erased import new_measurement_id
 from adapters.sql.projections.projection import Code, Projection
 from adapters.sql.projections.refold import MEASUREMENTS, Refolder
 from adapters.sql.projections.stored_events import rows_at, stream_pieces, to_event
-from core import fold
 from core.event import Event
-from core.long_fold import bare, fold_behind, fold_loaded
-from core.machines.state import Kind, Stretch
-from core.prefixes import NUMBERED, Prefix
+from core.folding import fold
+from core.folding.long_fold import bare, fold_behind, fold_loaded
+from core.folding.prefixes import NUMBERED, Prefix
+from core.states.state import Kind, Stretch
 
 _OWN = "source = ? AND stream = ? AND fingerprint = ?"
 _FOLDED = f"SELECT position FROM projections WHERE {_OWN}"

@@ -5,7 +5,7 @@ import msgspec
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Row
 from adapters.sql.projections.refold import FORGET_PREFIX
-from core.prefixes import too_close
+from core.folding.prefixes import too_close
 
 MANY = 500
 """A stream with fewer prefixes is not thinned."""

@@ -8,7 +8,7 @@ import msgspec
 
 from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
-from core import fold
+from core.folding import fold
 from core.ids import Ids
 
 _BASES = Lookup("t.source, t.stream, t.position, t.measured, t.snapshot", tables.erased, ("source", "stream"))

@@ -10,12 +10,12 @@ from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Row
 from adapters.sql.projections.erased import Base, measurement_id
 from adapters.sql.projections.stored_events import BodyReader
-from core import fold
-from core.completeness import SOURCE_SILENT_AFTER
 from core.event import ANOMALIES, Instant
+from core.folding import fold
+from core.folding.prefixes import Prefix
 from core.ids import Ids
-from core.machines.state import BLOCK, NEWEST, Run
-from core.prefixes import Prefix
+from core.states.state import BLOCK, NEWEST, Run
+from core.views.completeness import SOURCE_SILENT_AFTER
 
 _COLUMNS = list(tables.measurements.c.keys())
 _KEPT = slice(_COLUMNS.index("stream"), _COLUMNS.index("measurement_id") + 1)

@@ -24,9 +24,9 @@ from adapters.sql.projections.projection import (
     with_conflicts,
 )
 from adapters.sql.projections.stored_events import FOLDABLE, THERE, to_event
-from core import fold, prefixes
 from core.event import Event
-from core.long_fold import fold_loaded
+from core.folding import fold, prefixes
+from core.folding.long_fold import fold_loaded
 
 _logger = structlog.get_logger()
 

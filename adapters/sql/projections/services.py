@@ -11,7 +11,7 @@ from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Insert
 from adapters.sql.projections.versions import Version, own_version, serving
 from core.event import SECOND, Instant
-from core.machines.state import Kind
+from core.states.state import Kind
 
 EVERY = 15.0
 """Seconds between two heartbeats."""

@@ -9,8 +9,8 @@ from adapters.sql.dialects.dialect import Dialect
 from adapters.sql.projections.dirty_streams import count, count_failed, oldest
 from adapters.sql.projections.services import RegisteredService, services
 from adapters.sql.projections.versions import BUILDING, UNBUILT, Version, all_versions, own_version
-from core import fold
 from core.event import Instant
+from core.folding import fold
 
 KIND_OF = {"measurement": "session"}
 """The kind of stream that a machine folds, if their names differ."""

@@ -12,9 +12,9 @@ import msgspec
 
 from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Insert
-from core.declared import declared
 from core.event import Instant
-from core.machines.state import Kind
+from core.states.state import Kind
+from core.views.declared import declared
 
 UNBUILT, BUILDING, READY, SERVING, RETIRED, DROPPING = "unbuilt", "building", "ready", "serving", "retired", "dropping"
 BUILT = frozenset({READY, SERVING, RETIRED})

@@ -37,7 +37,7 @@ from adapters.sql.dialects.dialect import Lookup
 from adapters.sql.projections.erased import Base
 from core.clocks import Clocks
 from core.event import Instant
-from core.order import OUTCOMES
+from core.ordering.order import OUTCOMES
 
 
 class Named(NamedTuple):

@@ -12,7 +12,7 @@ from adapters.sql.database.tables import erased as remainders
 from adapters.sql.database.tables import events, measurements, payloads, retractions, streams
 from adapters.sql.queries.events import of_stream
 from core.header_codec import as_stored
-from core.leaf import Columns, commitment
+from core.proofs.leaf import Columns, commitment
 
 
 class Exhibit(NamedTuple):

@@ -6,14 +6,16 @@ Those of every part are SQL: what SQLAlchemy makes of a short one costs more tha
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, exists, func, select
 
-from adapters.sql.database.tables import events, measurements, prefixes, projections
+from adapters.sql.database.tables import events, measurements, prefixes, projections, runs, unfolded
 from adapters.sql.dialects.dialect import Lookup
+from adapters.sql.projections.dirty_streams import CLAIMED
 from adapters.sql.queries import as_of
 from adapters.sql.queries.as_of import Named, there_is
 from adapters.sql.queries.streams import STREAM_ROWS, Measured, Projected
 from core.clocks import Clocks
+from core.states.state import BLOCK
 
 BY_STREAM = "ix_events_source_opened_position"
 """The index of `{by_stream}`."""
@@ -117,3 +119,15 @@ def _begun(row: Projected | Measured) -> Select[Any]:
     its = measurements.c
     own = (its.source == row.source, its.stream == row.stream, its.fingerprint == row.fingerprint)
     return select(its.opened, its.measurement_id).where(*own)
+
+
+def blocks_of(row: Projected, after: int, upto: int, limit: int) -> Select[Any]:
+    """The blocks that hold the stream's first runs behind the number `after`, up to `upto`.
+
+    Behind each stands whether some of them may be of another fold than the stream's snapshot.
+    """
+    mine = (runs.c.source == row.source, runs.c.stream == row.stream, runs.c.fingerprint == row.fingerprint)
+    mark = (unfolded.c.source == row.source, unfolded.c.stream == row.stream, unfolded.c.version == row.fingerprint)
+    written = exists().where(*mark, unfolded.c.beside >= CLAIMED)
+    query = select(runs.c.runs, written).where(*mine, runs.c.first > after - BLOCK, runs.c.first <= upto)
+    return query.order_by(runs.c.first).limit(limit // BLOCK + 2)

@@ -21,7 +21,7 @@ from adapters.sql.queries.visits import Visit
 from adapters.sql.reads.reads import Reads
 from core.clocks import Clocks
 from core.event import Headers, Instant
-from core.machines.state import Run
+from core.states.state import Run
 from core.words import OF_ANOTHER
 
 OF_NO_SOURCE: Final = frozenset(

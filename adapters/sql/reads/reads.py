@@ -26,8 +26,8 @@ from adapters.sql.queries import (
     events,
     evidence,
     ids,
+    parts,
     relays,
-    runs,
     settled,
     streams,
     visits,
@@ -48,7 +48,7 @@ from core.clocks import Clocks
 from core.event import Headers, Instant
 from core.header_codec import unpack
 from core.headers import from_lines
-from core.machines.state import Run
+from core.states.state import Run
 
 _REPLAYED = text("SELECT (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000000)::bigint")
 _MANY = 500
@@ -124,7 +124,7 @@ class Reads:
 
         None while they are written anew.
         """
-        blocks = self._rows(runs.blocks_of(row, after, upto, limit))
+        blocks = self._rows(parts.blocks_of(row, after, upto, limit))
         if any(written for _, written in blocks):
             return None
         found = [run for block, _ in blocks for run in runs_in(block)]

@@ -35,8 +35,8 @@ from adapters.sql.projections.versions import (
 from adapters.sql.replay.builders import is_running, this_process
 from adapters.sql.replay.parallel_fold import FoldedChunk, fold_chunk, fold_chunks
 from adapters.sql.replay.stream_cursor import CHUNK, StreamCursor
-from core import fold
 from core.event import SECOND, Instant
+from core.folding import fold
 from core.words import counted
 
 FEW = 50

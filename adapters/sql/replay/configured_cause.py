@@ -7,8 +7,8 @@ import msgspec
 
 from adapters.sql.dialects.dialect import Dialect
 from adapters.sql.log.own_events import OWN
-from core.declared import Cause
-from core.fold import Step
+from core.folding.fold import Step
+from core.views.declared import Cause
 
 MARK, SETTING = "wrong_package", "package_name"
 """The one anomaly that the configuration decides about, and the setting that it comes of."""

@@ -21,9 +21,9 @@ from adapters.sql.projections.versions import Version, all_versions, serving
 from adapters.sql.replay.configured_cause import FieldChange, configured_cause, is_configured, recorded_changes
 from adapters.sql.replay.parallel_fold import FoldedChunk, fold_chunks
 from adapters.sql.replay.stream_cursor import StreamCursor
-from core import fold
-from core.declared import Cause, cause
 from core.event import ANOMALIES
+from core.folding import fold
+from core.views.declared import Cause, cause
 
 EXAMPLES = 5
 """The most examples of each kind of change, with the event that causes it."""

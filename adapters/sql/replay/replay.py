@@ -32,7 +32,7 @@ from adapters.sql.replay.build import Builder, ReplayListener, ReplayRefused
 from adapters.sql.replay.difference import Differ, Difference
 from adapters.sql.replay.stream_cursor import CHUNK
 from core.event import Instant
-from core.golden_history import GoldenHistory, Uncapturable, captured
+from core.views.golden_history import GoldenHistory, Uncapturable, captured
 from core.words import counted
 
 KEPT = 2

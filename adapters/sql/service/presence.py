@@ -13,7 +13,7 @@ from adapters.sql.database.threads import leave
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.projections.services import EVERY, note, own_service
 from core.event import Instant
-from core.machines.state import Kind
+from core.states.state import Kind
 
 _logger = structlog.get_logger()
 

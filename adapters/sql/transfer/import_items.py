@@ -4,7 +4,7 @@ import msgspec
 
 from adapters.sql.log.entries import Entry
 from core.event import Instant
-from core.leaf import Columns
+from core.proofs.leaf import Columns
 
 
 class ImportedEvent(msgspec.Struct, gc=False):

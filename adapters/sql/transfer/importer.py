@@ -35,7 +35,7 @@ from adapters.sql.transfer.import_record import hold
 from adapters.sql.transfer.placement import Placement, placeholder
 from core.event import Instant
 from core.header_codec import pack
-from core.leaf import Columns
+from core.proofs.leaf import Columns
 
 MOST_LEFT_OUT = 10_000
 """The most consecutive positions that are filled with placeholders. If more are missing, the export is a selection."""

@@ -11,7 +11,7 @@ from adapters.sql.log.touched_streams import NewEvent
 from adapters.sql.transfer.import_items import ImportedEvent, Unimportable
 from core.event import Instant, Unreadable
 from core.header_codec import pack
-from core.leaf import Columns, commitment, leaf
+from core.proofs.leaf import Columns, commitment, leaf
 
 
 class Placement:

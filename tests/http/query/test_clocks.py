@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from adapters.sql.history import candidates
 from adapters.sql.history.past_rows import PastRows
 from adapters.sql.queries import as_of
-from core.fold import MACHINES, encode, fold
+from core.folding.fold import MACHINES, encode, fold
 from tests.support.house import NOON, SECOND, SETTINGS, House, pushed, start, stop, wms
 
 ON_ONE_DATABASE = settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from adapters.http import due_counts
-from core import fold
+from core.folding import fold
 from tests.support.house import NOON, SECOND, House, start, stop, wms
 
 

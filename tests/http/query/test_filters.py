@@ -22,7 +22,7 @@ from adapters.sql.queries.filters import (
     conditions,
     is_wanted,
 )
-from core import derived
+from core.views import derived
 
 NUMBERS = st.integers(0, 3)
 TEXTS = st.sampled_from(["", "a", "A", "é", "active"])

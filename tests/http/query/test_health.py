@@ -5,7 +5,7 @@ import re
 import pytest
 
 from adapters.sql import open_engine, revision
-from core.fold import MACHINES
+from core.folding.fold import MACHINES
 from tests.support.house import House, pushed, start, wms
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.fold import MACHINES
+from core.folding.fold import MACHINES
 from tests.support.house import House, wms
 
 

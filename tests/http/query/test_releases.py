@@ -12,7 +12,7 @@ import pytest
 
 from adapters.sql import Part, Plans, Replay, ReplayRefused, Unavailable
 from adapters.sql.database import tables
-from core import fold
+from core.folding import fold
 from tests.support.house import NOON, House, wms
 from tests.support.releases import changed
 

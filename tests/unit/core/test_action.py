@@ -1,6 +1,6 @@
 """Actions, devices and registrations."""
 
-from core.fold import MACHINES, fold
+from core.folding.fold import MACHINES, fold
 from tests.support.streams import kinds, stream
 
 ACTION, DEVICE, REGISTRATION = MACHINES["action"], MACHINES["device"], MACHINES["registration"]

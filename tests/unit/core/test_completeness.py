@@ -1,9 +1,9 @@
 """What is not whole of a stream, by a time that is given."""
 
-from core.completeness import findings
-from core.derived import deadline
 from core.event import SECOND
-from core.fold import MACHINES, Settings, fold
+from core.folding.fold import MACHINES, Settings, fold
+from core.views.completeness import findings
+from core.views.derived import deadline
 from tests.support.streams import START, stream
 
 LIMITS = Settings(overdue_after=60 * SECOND, presumed_ended_after=3600 * SECOND)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.derived import derived
 from core.event import SECOND
-from core.fold import MACHINES, Settings, fold
+from core.folding.fold import MACHINES, Settings, fold
+from core.views.derived import derived
 from tests.support.streams import START, stream
 
 LIMITS = Settings(overdue_after=60 * SECOND, presumed_ended_after=3600 * SECOND)

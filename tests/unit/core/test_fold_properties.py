@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.event import Event
-from core.fold import MACHINES, Settings, advance, decode, encode, fold, trace
-from core.machines import records
-from core.machines import state as states
-from core.machines.records import Measurement, MeasurementState
+from core.folding.fold import MACHINES, Settings, advance, decode, encode, fold, trace
+from core.states import records
+from core.states import state as states
+from core.states.records import Measurement, MeasurementState
 from tests.support.random_streams import streams
 
 CONFIGURED = Settings(package_name="com.example.other")

@@ -3,7 +3,7 @@
 Each line was thought through; none is ever regenerated to make a build pass.
 `hookfold replay capture` writes new ones.
 `tests/histories/NAME.json` says `why` it is there, the `machine`, the source's `settings`, the `events` in the order in
-which they arrived (in the words of `core.golden_history`), the `trace` in canonical order, and what is expected of
+which they arrived (as `core.views.golden_history` writes them), the `trace` in canonical order, and what is expected of
 the `state`.
 """
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.fold import MACHINES, fold, trace
-from core.golden_history import GoldenHistory, line_of, stream, summary
+from core.folding.fold import MACHINES, fold, trace
+from core.views.golden_history import GoldenHistory, line_of, stream, summary
 
 STORIES = sorted((Path(__file__).parents[2] / "histories").glob("*.json"))
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 
 from core.event import Event
-from core.fold import MACHINES, advance, fold, trace
-from core.machines.records import Chunk
+from core.folding.fold import MACHINES, advance, fold, trace
+from core.states.records import Chunk
 from tests.support.random_streams import streams
 from tests.support.streams import START, kinds, stream
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import merkle
+from core.proofs import merkle
 from tests.support import merkle_proofs, rfc6962
 
 UP_TO = 130

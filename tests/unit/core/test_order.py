@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.fold import MACHINES, advance, fold
+from core.folding.fold import MACHINES, advance, fold
 from tests.support.streams import stream
 
 SESSION, MEASUREMENT = MACHINES["session"], MACHINES["measurement"]

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core import prefixes
 from core.clocks import Clocks, covered
 from core.event import SECOND, Event
-from core.fold import MACHINES, Settings, Step, advance, decode, encode, fold, fold_on, resumed, trace
-from core.long_fold import fold_behind, fold_loaded
-from core.machines import records
-from core.machines import state as states
-from core.machines.state import State
-from core.order import OUTCOMES
-from core.prefixes import Prefix, is_due, is_over_by, is_past, lies_in_time
-from core.timeline import Following, timeline, timeline_part
+from core.folding import prefixes
+from core.folding.fold import MACHINES, Settings, Step, advance, decode, encode, fold, fold_on, resumed, trace
+from core.folding.long_fold import fold_behind, fold_loaded
+from core.folding.prefixes import Prefix, is_due, is_over_by, is_past, lies_in_time
+from core.ordering.order import OUTCOMES
+from core.states import records
+from core.states import state as states
+from core.states.state import State
+from core.views.timeline import Following, timeline, timeline_part
 from tests.support.random_streams import streams
 from tests.support.streams import stream
 

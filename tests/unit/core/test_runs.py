@@ -4,7 +4,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.event import Event
-from core.runs import runs
+from core.ordering.runs import runs
 from tests.support.random_streams import streams
 from tests.support.streams import stream
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from core.event import SECOND
-from core.fold import MACHINES, Settings, fold
-from core.machines.state import NOTHING_SET
-from core.timeline import timeline
-from core.why import why
+from core.folding.fold import MACHINES, Settings, fold
+from core.states.state import NOTHING_SET
+from core.views.timeline import timeline
+from core.views.why import why
 from tests.support.streams import stream
 
 LOADED = [

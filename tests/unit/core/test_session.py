@@ -1,7 +1,7 @@
 """Sessions of augmentos and mentraos: one id, started and stopped for ever."""
 
-from core.fold import MACHINES, Settings, fold
-from core.machines.state import Run
+from core.folding.fold import MACHINES, Settings, fold
+from core.states.state import Run
 from tests.support.streams import START, kinds, stream
 
 SESSION = MACHINES["session"]

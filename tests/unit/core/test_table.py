@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from transitions import MachineError
 
 from core.event import Event
-from core.fold import MACHINES, Kind, Measurement, MeasurementState, State
-from core.machines.table import UNLISTED, DeclarationError, On, Table, declare
+from core.folding.fold import MACHINES, Kind, Measurement, MeasurementState, State
+from core.states.table import UNLISTED, DeclarationError, On, Table, declare
 
 DEVICE = MACHINES["device"]
 

@@ -1,0 +1,1 @@
+"""Commands of auditors and of those who keep or erase data."""

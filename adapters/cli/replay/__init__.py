@@ -1,0 +1,1 @@
+"""Commands that fold the log again."""

@@ -1,0 +1,1 @@
+"""Commands that try Hookfold out: demo and simulated traffic, a live tail."""

@@ -1,0 +1,1 @@
+"""Leaf hashes, the Merkle tree over them, and signed notes."""
