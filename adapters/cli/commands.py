@@ -4,8 +4,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, NoReturn, Protocol
+from typing import Any, BinaryIO, NamedTuple, NoReturn, Protocol
 
 import click
 
@@ -184,7 +185,7 @@ port_option = click.option("--port", type=click.IntRange(0, 65535), help="[defau
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
-def settings(
+def read_settings(
     config: Path | None = None, database: str | None = None, port: int | None = None, *, senders: bool = False
 ) -> Settings:
     """The settings, options before environment. Raises Wrong, which names file, key and mend.
@@ -197,3 +198,21 @@ def settings(
         return configuration.load(None, os.environ | given, senders=senders)
     except ConfigError as error:
         raise Wrong(str(error)) from error
+
+
+def configured(*, senders: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command over one configuration: takes --config and --database, and is called with what is wired, the settings
+    that they name (with `senders` as `read_settings` has it), and its own options.
+    """
+
+    def over(command: Callable[..., None]) -> Callable[..., None]:
+        @config_option
+        @database_option
+        @click.pass_obj
+        @wraps(command)
+        def called(commands: Commands, /, config: Path | None, database: str | None, **options: Any) -> None:
+            command(commands, read_settings(config, database, senders=senders), **options)
+
+        return called
+
+    return over

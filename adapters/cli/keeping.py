@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from adapters.cli.commands import Commands, Keeping, errors_in_one_line, settings
+from adapters.cli.commands import Commands, Keeping, errors_in_one_line
+from adapters.config import Settings
 from adapters.evidence import certificate
 from adapters.sql import Erasable, Erasure
 from core.words import counted
@@ -23,10 +24,9 @@ dry_option = click.option("--dry-run", is_flag=True, help="Tell what would be er
 
 
 @contextmanager
-def keeping(commands: Commands, config: Path | None, database: str | None) -> Iterator[Keeping]:
+def keeping(commands: Commands, settings: Settings) -> Iterator[Keeping]:
     """What the configuration names, as long as the block lasts."""
-    found = settings(config, database)
-    with errors_in_one_line(), commands.keeping(found) as opened:
+    with errors_in_one_line(), commands.keeping(settings) as opened:
         yield opened
 
 

@@ -13,18 +13,10 @@ import click
 import msgspec
 
 from adapters.archive import FORMATS, Altered
-from adapters.cli.commands import (
-    Commands,
-    Failed,
-    Wrong,
-    config_option,
-    database_option,
-    errors_in_one_line,
-    json_option,
-    settings,
-)
+from adapters.cli.commands import Commands, Failed, Wrong, configured, errors_in_one_line, json_option
 from adapters.cli.pace import Pace
 from adapters.cli.times import Moment
+from adapters.config import Settings
 from adapters.sql import ImportOutcome, Unimportable
 from core.event import Instant
 from core.words import counted
@@ -60,8 +52,7 @@ _LINES = {
 
 
 @click.command("export")
-@config_option
-@database_option
+@configured()
 @click.option("--format", "form", type=click.Choice(FORMATS), default="jsonl", show_default=True)
 @click.option("--source", "sources", multiple=True, metavar="NAME", help="Only this source. Also several times.")
 @click.option("--session", metavar="ID", help="Only this session: our id, or the provider's.")
@@ -72,11 +63,9 @@ _LINES = {
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.  [default: print it]"
 )
-@click.pass_obj
 def export(
     commands: Commands,
-    config: Path | None,
-    database: str | None,
+    settings: Settings,
     form: str,
     sources: tuple[str, ...],
     session: str | None,
@@ -93,7 +82,7 @@ def export(
     if bom and form not in _CSV:
         raise Wrong(f"--bom is for CSV: not with --format {form}")
     tell = ArchiveProgress("exported")
-    with errors_in_one_line(), commands.export(settings(config, database)) as exporter:
+    with errors_in_one_line(), commands.export(settings) as exporter:
         try:
             chosen = exporter.choose(sources, session, since, until, own=with_own)
         except LookupError as error:
@@ -108,15 +97,11 @@ def export(
 
 
 @click.command("import")
-@config_option
-@database_option
+@configured()
 @click.argument("file", type=click.File("rb"))
 @click.option("--append", is_flag=True, help="Give new positions, also where the old ones could be kept.")
 @json_option
-@click.pass_obj
-def import_(
-    commands: Commands, config: Path | None, database: str | None, file: BinaryIO, append: bool, as_json: bool
-) -> None:
+def import_(commands: Commands, settings: Settings, file: BinaryIO, append: bool, as_json: bool) -> None:
     """Take over what `hookfold export` wrote to FILE (- for standard input). Again: what is here is left as it is.
 
     An empty log takes everything over as it was, and goes on where an interrupted import stopped. A living one appends,
@@ -126,7 +111,7 @@ def import_(
     outcome = ImportOutcome()
     try:
         with errors_in_one_line():
-            commands.import_(settings(config, database), file, append, ArchiveProgress("read"), outcome)
+            commands.import_(settings, file, append, ArchiveProgress("read"), outcome)
     except Unimportable as error:
         raise Failed(f"{error}; {_what_came(outcome)}") from error
     finally:

@@ -22,12 +22,14 @@ from adapters.cli.commands import (
     Failed,
     Wrong,
     config_option,
+    configured,
     database_option,
     errors_in_one_line,
     json_option,
-    settings,
+    read_settings,
 )
 from adapters.cli.pace import Pace
+from adapters.config import Settings
 from adapters.sql import MissingEvent, Verified
 from core.proofs.note import Key, to_base64
 from core.words import counted
@@ -71,7 +73,7 @@ def verify(
     Nothing is written. With --key and --database no configuration is needed.
     """
     alone = vkey is not None and database is not None and config is None
-    found = None if alone else settings(config, database)
+    found = None if alone else read_settings(config, database)
     with errors_in_one_line():
         key = commands.key(found) if vkey is None and found is not None else _key(vkey or "")
     url, started = found.database_url if found else str(database), time.monotonic()
@@ -89,8 +91,7 @@ def verify(
 
 
 @audit.command()
-@config_option
-@database_option
+@configured()
 @click.option(
     "--to",
     multiple=True,
@@ -99,15 +100,12 @@ def verify(
     help="A file, a URL (POST), '| command', or - for here. Also several times.",
 )
 @json_option
-@click.pass_obj
-def checkpoint(
-    commands: Commands, config: Path | None, database: str | None, to: tuple[str, ...], as_json: bool
-) -> None:
+def checkpoint(commands: Commands, settings: Settings, to: tuple[str, ...], as_json: bool) -> None:
     """Sign the log as it is now, and send the checkpoint to where the log's operator cannot change it.
 
     With --json it stands in a document here, beside what it says; other places get it as it is.
     """
-    with _notary(commands, config, database) as notary:
+    with _notary(commands, settings) as notary:
         note, chain = notary.latest(), notary.chain()
     for place in to:
         if place == "-" and as_json:
@@ -121,27 +119,19 @@ def checkpoint(
 
 
 @audit.command()
-@config_option
-@database_option
+@configured()
 @click.argument("position", type=click.IntRange(1))
 @click.option("--size", type=click.IntRange(1), help="In the checkpoint of just this size.  [default: the newest one]")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write: *.tlog-proof")
 @json_option
-@click.pass_obj
 def proof(
-    commands: Commands,
-    config: Path | None,
-    database: str | None,
-    position: int,
-    size: int | None,
-    output: Path | None,
-    as_json: bool,
+    commands: Commands, settings: Settings, position: int, size: int | None, output: Path | None, as_json: bool
 ) -> None:
     """Prove that the event at POSITION is in the log: a file for any verifier (c2sp.org/tlog-proof).
 
     With --json the proof is printed as /v1/audit/proof tells it.
     """
-    with _notary(commands, config, database) as notary:
+    with _notary(commands, settings) as notary:
         found = notary.inclusion(position, size)
     file = found.file()
     if file is None:
@@ -161,7 +151,7 @@ def proof(
 def key(commands: Commands, config: Path | None, as_json: bool) -> None:
     """Print the log's verifier key. Give it to who verifies, by another way than the log itself."""
     with errors_in_one_line():
-        found = commands.key(settings(config))
+        found = commands.key(read_settings(config))
     told = {"name": found.name, "id": found.id.hex(), "key": str(found)}
     click.echo(json.dumps(told) if as_json else str(found))
 
@@ -182,10 +172,9 @@ class AuditProgress:
 
 
 @contextmanager
-def _notary(commands: Commands, config: Path | None, database: str | None) -> Iterator[Notary]:
-    found = settings(config, database)
+def _notary(commands: Commands, settings: Settings) -> Iterator[Notary]:
     try:
-        with errors_in_one_line(), commands.notary(found) as notary:
+        with errors_in_one_line(), commands.notary(settings) as notary:
             yield notary
     except (Contradiction, Empty, MissingEvent, Uncovered, ValueError) as error:
         raise Failed(str(error)) from error

@@ -8,8 +8,19 @@ from pathlib import Path
 
 import click
 
-from adapters.cli.commands import Commands, Failed, Keeping, Wrong, config_option, database_option, json_option
+from adapters.cli.commands import (
+    Commands,
+    Failed,
+    Keeping,
+    Wrong,
+    config_option,
+    configured,
+    database_option,
+    json_option,
+    read_settings,
+)
 from adapters.cli.keeping import by_option, certify, counts, dry_option, keeping, progress, reason_option, words
+from adapters.config import Settings
 from adapters.sql import OWN, Erasable, Unretractable
 from core.ids import PREFIXES, is_id
 
@@ -60,7 +71,7 @@ def erase(
     _check_ids("--stream", streams, STREAMS)
     if user == "-" and not (yes or dry_run):
         raise Wrong("--user -: the id comes by standard input, where nobody can answer: add --yes, or --dry-run first")
-    with keeping(commands, config, database) as opened:
+    with keeping(commands, read_settings(config, database)) as opened:
         found = _found(opened, sessions + streams, user, source, before)
         if not found:
             raise Failed("nothing is there to be erased")
@@ -76,24 +87,14 @@ def erase(
 
 
 @click.command()
-@config_option
-@database_option
+@configured()
 @click.argument("position", type=click.IntRange(1))
 @reason_option
 @by_option
 @json_option
-@click.pass_obj
-def retract(
-    commands: Commands,
-    config: Path | None,
-    database: str | None,
-    position: int,
-    reason: str,
-    by: str | None,
-    as_json: bool,
-) -> None:
+def retract(commands: Commands, settings: Settings, position: int, reason: str, by: str | None, as_json: bool) -> None:
     """Take the event at POSITION back: it stays in the log, and the state is folded without it from now on."""
-    with keeping(commands, config, database) as opened:
+    with keeping(commands, settings) as opened:
         try:
             at = opened.keeper.retractor.retract(position, reason, by)
         except Unretractable as error:

@@ -8,14 +8,14 @@ import click
 
 from adapters.audit import Contradiction, Uncovered
 from adapters.cli.audit.checkpoints import kept_checkpoint
-from adapters.cli.commands import Commands, Failed, config_option, database_option, json_option
+from adapters.cli.commands import Commands, Failed, configured, json_option
 from adapters.cli.keeping import by_option, keeping
+from adapters.config import Settings
 from adapters.sql import MissingEvent
 
 
 @click.command()
-@config_option
-@database_option
+@configured()
 @click.argument("name", metavar="ID")
 @by_option
 @click.option(
@@ -26,11 +26,9 @@ from adapters.sql import MissingEvent
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The zip.  [default: evidence-ID.zip]")
 @json_option
-@click.pass_obj
 def bundle(
     commands: Commands,
-    config: Path | None,
-    database: str | None,
+    settings: Settings,
     name: str,
     by: str | None,
     against: tuple[str, ...],
@@ -41,7 +39,7 @@ def bundle(
 
     It holds everything that the sender sent. That it was made is recorded in the log.
     """
-    with keeping(commands, config, database) as opened:
+    with keeping(commands, settings) as opened:
         try:
             chain = opened.notary.chain()
             kept = [kept_checkpoint(one, chain) for one in against]

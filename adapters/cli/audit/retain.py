@@ -6,30 +6,22 @@ from pathlib import Path
 
 import click
 
-from adapters.cli.commands import Commands, Keeping, config_option, database_option, json_option
+from adapters.cli.commands import Commands, Keeping, configured, json_option
 from adapters.cli.keeping import by_option, certify, counts, dry_option, keeping, progress, words
-from adapters.config import Source
+from adapters.config import Settings, Source
 from adapters.sql import Erasable
 
 
 @click.command()
-@config_option
-@database_option
+@configured()
 @by_option
 @dry_option
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="NAME.txt: NAME-<source>.txt each."
 )
 @json_option
-@click.pass_obj
 def retain(
-    commands: Commands,
-    config: Path | None,
-    database: str | None,
-    by: str | None,
-    dry_run: bool,
-    output: Path | None,
-    as_json: bool,
+    commands: Commands, settings: Settings, by: str | None, dry_run: bool, output: Path | None, as_json: bool
 ) -> None:
     """Erase what is older than its source's `keep_for`. Run it daily; it does nothing where nothing is due.
 
@@ -37,7 +29,7 @@ def retain(
     """
     told: dict[str, Erasable] = {}
     certificates: dict[str, str] = {}
-    with keeping(commands, config, database) as opened:
+    with keeping(commands, settings) as opened:
         for name, source in sorted(opened.settings.sources.items()):
             if source.keep_for is not None:
                 told[name] = _due(opened, source, source.keep_for)

@@ -1,26 +1,17 @@
 """`hookfold audit rotate-key`: another key signs the log, vouched for by the one before it."""
 
 import json
-from pathlib import Path
 
 import click
 
 from adapters.audit import Contradiction, Uncovered
-from adapters.cli.commands import (
-    Commands,
-    Failed,
-    config_option,
-    database_option,
-    errors_in_one_line,
-    json_option,
-    settings,
-)
+from adapters.cli.commands import Commands, Failed, configured, errors_in_one_line, json_option
+from adapters.config import Settings
 from adapters.sql import MissingEvent, NotInForce
 
 
 @click.command("rotate-key")
-@config_option
-@database_option
+@configured()
 @click.option(
     "--new",
     metavar="REF",
@@ -28,15 +19,14 @@ from adapters.sql import MissingEvent, NotInForce
     "[default: made beside the old one, and put in its place]",
 )
 @json_option
-@click.pass_obj
-def rotate_key(commands: Commands, config: Path | None, database: str | None, new: str | None, as_json: bool) -> None:
+def rotate_key(commands: Commands, settings: Settings, new: str | None, as_json: bool) -> None:
     """Have another key sign the log. The old one vouches for it in the log, so that its verifiers follow.
 
     The old key signs nothing from then on. Its file is kept under its id: it belongs to backups that were made before.
     """
     try:
         with errors_in_one_line():
-            found = commands.rotate(settings(config, database), new)
+            found = commands.rotate(settings, new)
     except (Contradiction, MissingEvent, NotInForce, Uncovered) as error:
         raise Failed(str(error)) from error
     if as_json:

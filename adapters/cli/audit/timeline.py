@@ -3,23 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
-from adapters.cli.commands import (
-    Asked,
-    Commands,
-    Failed,
-    Wrong,
-    config_option,
-    database_option,
-    errors_in_one_line,
-    json_option,
-    settings,
-)
+from adapters.cli.commands import Asked, Commands, Failed, Wrong, configured, errors_in_one_line, json_option
 from adapters.cli.times import Seconds
+from adapters.config import Settings
 from core.words import counted
 
 _PATHS = {"ses": "sessions", "mea": "measurements", "act": "actions"}
@@ -29,31 +19,22 @@ _POSITION = click.option("--known-at-position", metavar="N", help="Only what had
 
 
 @click.command()
-@config_option
-@database_option
+@configured()
 @click.argument("name", metavar="ID")
 @_AS_OF
 @_KNOWN_AT
 @_POSITION
 @click.option("--format", "form", type=click.Choice(["text", "csv", "csv-bom", "json"]), help="[default: text]")
 @json_option
-@click.pass_obj
 def timeline(
-    commands: Commands,
-    /,
-    config: Path | None,
-    database: str | None,
-    name: str,
-    form: str | None,
-    as_json: bool,
-    **clocks: str | None,
+    commands: Commands, settings: Settings, /, name: str, form: str | None, as_json: bool, **clocks: str | None
 ) -> None:
     """Print the timeline of ID (ses_…, mea_… or act_…): what each event did, what never came, what came again."""
     if as_json and form not in {None, "json"}:
         raise Wrong(f"--json is --format json: not with --format {form}")
     path = f"/v1/{_path_of(name)}/{name}/timeline"
     given = {key: value for key, value in clocks.items() if value is not None}
-    with errors_in_one_line(), commands.asking(settings(config, database)) as ask:
+    with errors_in_one_line(), commands.asking(settings) as ask:
         if as_json or form == "json":
             steps = [step for page in _pages(ask, path, given) for step in page["data"]]
             click.echo(json.dumps(steps, indent=2))
@@ -62,8 +43,7 @@ def timeline(
 
 
 @click.command()
-@config_option
-@database_option
+@configured()
 @click.option("--source", help="Of this source alone.")
 @click.option("--session-id", metavar="ID", help="Of the session that the provider calls so.")
 @click.option("--lost", flag_value="true", help="Only what has something lost.")
@@ -75,10 +55,7 @@ def timeline(
 @_KNOWN_AT
 @_POSITION
 @json_option
-@click.pass_obj
-def completeness(
-    commands: Commands, /, config: Path | None, database: str | None, as_json: bool, **asked: str | int | None
-) -> None:
+def completeness(commands: Commands, settings: Settings, /, as_json: bool, **asked: str | int | None) -> None:
     """Tell what is lost and what is irregular, and which sources are silent; exit code 1 where something is lost.
 
     Lost is what is missing, never ended, is overdue or contradicted. What came late or twice is irregular: it is in its
@@ -86,7 +63,7 @@ def completeness(
     """
     lost_alone = asked.pop("lost") is not None
     given = {key: str(value) for key, value in asked.items() if value is not None}
-    with errors_in_one_line(), commands.asking(settings(config, database)) as ask:
+    with errors_in_one_line(), commands.asking(settings) as ask:
         sources: list[Any] = []
         losing, irregular = 0, 0
         examined: Counter[str] = Counter()

@@ -3,24 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 
-from adapters.cli.commands import (
-    Commands,
-    Failed,
-    Redelivering,
-    Wrong,
-    config_option,
-    database_option,
-    errors_in_one_line,
-    json_option,
-    settings,
-)
+from adapters.cli.commands import Commands, Failed, Redelivering, Wrong, configured, errors_in_one_line, json_option
 from adapters.cli.pace import Pace
-from adapters.config import handler_url
+from adapters.config import Settings, handler_url
 from adapters.server import Redelivered, StoredDelivery
 from core.words import counted
 
@@ -54,8 +43,7 @@ class DeliveryMeter:
 
 
 @click.command()
-@config_option
-@database_option
+@configured(senders=True)
 @click.option("--to", "url", required=True, metavar="URL", help="The handler's whole URL; nothing is appended.")
 @click.option("--source", required=True, metavar="NAME", help="What this source sent.")
 @click.option("--stream", metavar="ID", help="Only the stream with this id of ours (ses_…, act_…, dev_…, reg_…).")
@@ -67,24 +55,20 @@ class DeliveryMeter:
 )
 @click.option("--send", is_flag=True, help="Send it. Without this, tell what would be sent.")
 @json_option
-@click.pass_obj
-def deliver(
-    commands: Commands, /, config: Path | None, database: str | None, url: str, as_json: bool, **asked: Any
-) -> None:
+def deliver(commands: Commands, settings: Settings, /, url: str, as_json: bool, **asked: Any) -> None:
     """Send stored webhooks again, in the log's order, to a handler under development. Shows first, sends with --send.
 
     Headers and body go out as they came; what Amps signed is signed anew, with the source's secrets. Nothing that is
     answered becomes an event. Exit code 1 where anything but a success came back.
     """
-    found = settings(config, database, senders=True)
     source = asked["source"]
-    if source not in found.sources:
-        raise Wrong(f"--source: {found.path} names no source {source}")
+    if source not in settings.sources:
+        raise Wrong(f"--source: {settings.path} names no source {source}")
     try:
         to = handler_url(url)
     except ValueError as error:
         raise Wrong(f"--to: {error}") from error
-    with errors_in_one_line(), commands.redelivering(found) as opened:
+    with errors_in_one_line(), commands.redelivering(settings) as opened:
         some = opened.find(source, asked["stream"], asked["after"], asked["until"])
         if asked["send"]:
             _send(opened, to, some, asked, as_json)

@@ -13,16 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from adapters.cli.commands import (
-    Commands,
-    Failed,
-    Wrong,
-    config_option,
-    database_option,
-    errors_in_one_line,
-    json_option,
-    settings,
-)
+from adapters.cli.commands import Commands, Failed, Wrong, configured, errors_in_one_line, json_option
 from adapters.cli.meter import Meter
 from adapters.cli.pace import Pace
 from adapters.cli.replay.deliver import deliver
@@ -60,8 +51,7 @@ def replay(context: click.Context, /, **asked: Any) -> None:
 
 
 @replay.command()
-@config_option
-@database_option
+@configured()
 @_machine
 @click.option("--no-switch", is_flag=True, help="Build, and let the old version serve on: the next run switches.")
 @click.option("--source", metavar="NAME", help="Refold in place: only streams of this source.")
@@ -69,8 +59,7 @@ def replay(context: click.Context, /, **asked: Any) -> None:
 @click.option("--kind", type=click.Choice(KINDS), help="Refold in place: only streams of this kind.")
 @click.option("--since", type=Moment(), help="Refold in place: only streams with an event recorded since then.")
 @json_option
-@click.pass_obj
-def run(commands: Commands, /, config: Path | None, database: str | None, as_json: bool, **asked: Any) -> None:
+def run(commands: Commands, settings: Settings, /, as_json: bool, **asked: Any) -> None:
     """Rebuild projections with this release, then switch.
 
     It builds beside the serving version, while ingest goes on. A run that was killed resumes where it stopped. Up to
@@ -78,7 +67,7 @@ def run(commands: Commands, /, config: Path | None, database: str | None, as_jso
     those streams in place instead.
     """
     mode = mode_of([name for name, value in asked.items() if value])
-    with _opened(commands, config, database) as opened:
+    with _opened(commands, settings) as opened:
         if mode == "part":
             _again(opened, Part(**{name: asked[name] for name in PART}), as_json)
         else:
@@ -86,58 +75,38 @@ def run(commands: Commands, /, config: Path | None, database: str | None, as_jso
 
 
 @replay.command()
-@config_option
-@database_option
+@configured()
 @_machine
 @click.option("--source", metavar="NAME", help="Only streams of this source.")
 @json_option
-@click.pass_obj
-def diff(
-    commands: Commands,
-    config: Path | None,
-    database: str | None,
-    machine: Machines,
-    source: str | None,
-    as_json: bool,
-) -> None:
+def diff(commands: Commands, settings: Settings, machine: Machines, source: str | None, as_json: bool) -> None:
     """Show what a run would change; write nothing. Exit code 1 if anything would."""
-    with _opened(commands, config, database) as opened:
+    with _opened(commands, settings) as opened:
         _check_source(opened, source)
         _difference(opened, machine, source, as_json)
 
 
 @replay.command()
-@config_option
-@database_option
+@configured()
 @json_option
-@click.pass_obj
-def status(commands: Commands, config: Path | None, database: str | None, as_json: bool) -> None:
+def status(commands: Commands, settings: Settings, as_json: bool) -> None:
     """Show versions, which one serves, and what waits."""
-    with _opened(commands, config, database) as opened:
+    with _opened(commands, settings) as opened:
         _status(opened.status(), as_json)
 
 
 @replay.command()
-@config_option
-@database_option
+@configured()
 @_machine
 @click.option("--to", metavar="VERSION", help="To this one, as `status` names it.")
 @json_option
-@click.pass_obj
-def rollback(
-    commands: Commands,
-    config: Path | None,
-    database: str | None,
-    machine: Machines,
-    to: str | None,
-    as_json: bool,
-) -> None:
+def rollback(commands: Commands, settings: Settings, machine: Machines, to: str | None, as_json: bool) -> None:
     """Switch back to the version that served before, or to the one that is named.
 
     A service answers with the version of its own code: the command tells which ones have to be restarted, with which
     release.
     """
-    with _opened(commands, config, database) as opened:
+    with _opened(commands, settings) as opened:
         versions = opened.rollback(machine, to)
         _tell_switched(opened, versions, "serves again", as_json)
         for one in versions:
@@ -146,52 +115,40 @@ def rollback(
 
 
 @replay.command()
-@config_option
-@database_option
+@configured()
 @json_option
-@click.pass_obj
-def drop(commands: Commands, config: Path | None, database: str | None, as_json: bool) -> None:
+def drop(commands: Commands, settings: Settings, as_json: bool) -> None:
     """Delete the retired versions and their projections."""
-    with _opened(commands, config, database) as opened:
+    with _opened(commands, settings) as opened:
         _tell_changed(opened.drop(), "is gone", as_json)
 
 
 @replay.command()
-@config_option
-@database_option
+@configured()
 @click.option("--source", metavar="NAME", help="Only deliveries of this source.")
 @json_option
-@click.pass_obj
-def reread(commands: Commands, config: Path | None, database: str | None, source: str | None, as_json: bool) -> None:
+def reread(commands: Commands, settings: Settings, source: str | None, as_json: bool) -> None:
     """Parse again what could not be parsed.
 
     Bodies that no earlier release could parse, and this one can, become new events.
     """
-    _reread(commands, settings(config, database), source, as_json)
+    _reread(commands, settings, source, as_json)
 
 
 @replay.command()
-@config_option
-@database_option
+@configured()
 @click.argument("capture", metavar="ID")
 @click.option("--why", help="What the history is there for.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
 @json_option
-@click.pass_obj
 def capture(
-    commands: Commands,
-    config: Path | None,
-    database: str | None,
-    capture: str,
-    why: str | None,
-    output: Path | None,
-    as_json: bool,
+    commands: Commands, settings: Settings, capture: str, why: str | None, output: Path | None, as_json: bool
 ) -> None:
     """Write a stream as a golden history.
 
     Everything personal is replaced; read the file before you give it away.
     """
-    with _opened(commands, config, database) as opened:
+    with _opened(commands, settings) as opened:
         _capture(opened.capture(capture, why or "Captured."), output, as_json)
 
 
@@ -213,9 +170,8 @@ replay.params = _aliases()
 
 
 @contextmanager
-def _opened(commands: Commands, config: Path | None, database: str | None) -> Iterator[Replay]:
-    found = settings(config, database)
-    with errors_in_one_line(), commands.replay(found) as opened:
+def _opened(commands: Commands, settings: Settings) -> Iterator[Replay]:
+    with errors_in_one_line(), commands.replay(settings) as opened:
         try:
             yield opened
         except ReplayRefused as error:
@@ -254,10 +210,10 @@ def _capture(story: GoldenHistory, output: Path | None, as_json: bool) -> None:
         click.echo(f"{counted(len(story.events), 'event')} in {output}: read it before it is anybody else's")
 
 
-def _reread(commands: Commands, found: Settings, source: str | None, as_json: bool) -> None:
-    if source is not None and source not in found.sources:
-        raise Wrong(f"--source: {found.path} names no source {source}")
-    with errors_in_one_line(), commands.rereader(found) as opened:
+def _reread(commands: Commands, settings: Settings, source: str | None, as_json: bool) -> None:
+    if source is not None and source not in settings.sources:
+        raise Wrong(f"--source: {settings.path} names no source {source}")
+    with errors_in_one_line(), commands.rereader(settings) as opened:
         again = opened.reread(source)
     if as_json:
         click.echo(msgspec.json.encode(again).decode())

@@ -11,12 +11,12 @@ from adapters.cli.commands import (
     Failed,
     Wrong,
     config_option,
-    database_option,
+    configured,
     errors_in_one_line,
     json_option,
-    settings,
+    read_settings,
 )
-from adapters.config import config_path
+from adapters.config import Settings, config_path
 from adapters.sql import revision_fault
 from core.words import counted
 
@@ -63,16 +63,13 @@ def status(commands: Commands, url: str, as_json: bool) -> None:
 
 
 @db.command()
-@config_option
-@database_option
+@configured()
 @json_option
-@click.pass_obj
-def new(commands: Commands, config: Path | None, database: str | None, as_json: bool) -> None:
+def new(commands: Commands, settings: Settings, as_json: bool) -> None:
     """Begin an empty log, though the secrets of another one are there: that one is lost, or stands elsewhere."""
-    found = settings(config, database)
     with errors_in_one_line():
-        commands.begin(found)
-        current, newest = commands.revision(found.database_url)
+        commands.begin(settings)
+        current, newest = commands.revision(settings.database_url)
     _tell(current, newest, f"the database is at revision {current}", as_json)
 
 
@@ -108,7 +105,7 @@ def check(context: click.Context, config: Path | None, url: str, as_json: bool) 
     named = context.get_parameter_source("url") is click.core.ParameterSource.COMMANDLINE
     served = config is not None or (not named and config_path(os.environ).exists())
     with errors_in_one_line():
-        found = commands.faults(url, settings(config, url) if served else None)
+        found = commands.faults(url, read_settings(config, url) if served else None)
     if as_json:
         click.echo(json.dumps({"faults": found}))
     for fault in [] if as_json else found:

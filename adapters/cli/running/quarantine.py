@@ -1,20 +1,12 @@
 """`hookfold quarantine`: rejections that a corrected secret would have let in."""
 
 import json
-from pathlib import Path
 
 import click
 import msgspec
 
-from adapters.cli.commands import (
-    Commands,
-    Wrong,
-    config_option,
-    database_option,
-    errors_in_one_line,
-    json_option,
-    settings,
-)
+from adapters.cli.commands import Commands, Wrong, configured, errors_in_one_line, json_option
+from adapters.config import Settings
 from adapters.sql import ReleaseCounts
 from core.words import counted
 
@@ -25,25 +17,20 @@ def quarantine() -> None:
 
 
 @quarantine.command()
-@config_option
-@database_option
+@configured(senders=True)
 @click.option("--source", metavar="NAME", help="Only this one.  [default: every source that signs]")
 @click.option("--dry-run", is_flag=True, help="Tell what would be taken, and take nothing.")
 @json_option
-@click.pass_obj
-def release(
-    commands: Commands, config: Path | None, database: str | None, source: str | None, dry_run: bool, as_json: bool
-) -> None:
+def release(commands: Commands, settings: Settings, source: str | None, dry_run: bool, as_json: bool) -> None:
     """Verify kept rejections again, and take those that hold into the log, as received when they came.
 
     For a secret that was wrong or missing here and is corrected now. The time in a signature is held against the time
     at which it came.
     """
-    found = settings(config, database, senders=True)
-    signing = [name for name, one in sorted(found.sources.items()) if one.secrets]
+    signing = [name for name, one in sorted(settings.sources.items()) if one.secrets]
     if source is not None and source not in signing:
-        raise Wrong(f"--source: {found.path} names no source {source} with secrets")
-    with errors_in_one_line(), commands.quarantine(found) as opened:
+        raise Wrong(f"--source: {settings.path} names no source {source} with secrets")
+    with errors_in_one_line(), commands.quarantine(settings) as opened:
         done = {name: opened.release(name, dry_run=dry_run) for name in ([source] if source else signing)}
     if as_json:
         click.echo(json.dumps({"dry_run": dry_run, "sources": msgspec.to_builtins(done)}))

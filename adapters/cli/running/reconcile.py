@@ -1,44 +1,29 @@
 """`hookfold reconcile`: asks the provider of actions how those are that no webhook has ended."""
 
 import json
-from pathlib import Path
 
 import click
 import msgspec
 
-from adapters.cli.commands import (
-    Commands,
-    Failed,
-    Wrong,
-    config_option,
-    database_option,
-    errors_in_one_line,
-    json_option,
-    settings,
-)
+from adapters.cli.commands import Commands, Failed, Wrong, configured, errors_in_one_line, json_option
 from adapters.cli.pace import Pace
 from adapters.config import Settings
 from adapters.server import Reconciled
 
 
 @click.command()
-@config_option
-@database_option
+@configured(senders=True)
 @click.option("--source", metavar="NAME", help="Only this one.  [default: every source with an api_key]")
 @click.option("--most", type=click.IntRange(min=1), metavar="N", help="So many questions for each source at most.")
 @json_option
-@click.pass_obj
-def reconcile(
-    commands: Commands, config: Path | None, database: str | None, source: str | None, most: int | None, as_json: bool
-) -> None:
+def reconcile(commands: Commands, settings: Settings, source: str | None, most: int | None, as_json: bool) -> None:
     """Ask Amps for the actions that are acknowledged or scheduled, and record what it says.
 
     So a lost webhook, and an action that was cancelled, become known. Two questions a second; a pause that Amps asks
     for is kept. Exit code 1 where a round had to end early.
     """
-    found = settings(config, database, senders=True)
-    names = _named(found, source)
-    with errors_in_one_line(), commands.reconciling(found) as ask:
+    names = _named(settings, source)
+    with errors_in_one_line(), commands.reconciling(settings) as ask:
         pace = Pace()
 
         def tell(done: Reconciled) -> None:
@@ -56,12 +41,12 @@ def reconcile(
         raise Failed("; ".join(wrong))
 
 
-def _named(found: Settings, source: str | None) -> list[str]:
-    with_api = [name for name, one in sorted(found.sources.items()) if one.polling is not None]
+def _named(settings: Settings, source: str | None) -> list[str]:
+    with_api = [name for name, one in sorted(settings.sources.items()) if one.polling is not None]
     if source is not None and source not in with_api:
-        raise Wrong(f"--source: {found.path} gives no source {source} an api_key")
+        raise Wrong(f"--source: {settings.path} gives no source {source} an api_key")
     if not with_api:
-        raise Wrong(f'{found.path} gives no source an api_key: add api_key = "env:NAME" to an amps source')
+        raise Wrong(f'{settings.path} gives no source an api_key: add api_key = "env:NAME" to an amps source')
     return with_api if source is None else [source]
 
 

@@ -3,23 +3,13 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
 
-from adapters.cli.commands import (
-    Asked,
-    Commands,
-    Failed,
-    Wrong,
-    config_option,
-    database_option,
-    errors_in_one_line,
-    json_option,
-    settings,
-)
+from adapters.cli.commands import Asked, Commands, Failed, Wrong, configured, errors_in_one_line, json_option
 from adapters.cli.keeping import by_option
+from adapters.config import Settings
 from adapters.sql import RelayDesk
 from core.words import counted
 
@@ -33,13 +23,11 @@ def relay() -> None:
 
 
 @relay.command()
-@config_option
-@database_option
+@configured()
 @json_option
-@click.pass_obj
-def status(commands: Commands, config: Path | None, database: str | None, as_json: bool) -> None:
+def status(commands: Commands, settings: Settings, as_json: bool) -> None:
     """Tell how much waits and how much is dead, by source; exit code 1 where something is dead."""
-    with errors_in_one_line(), commands.asking(settings(config, database)) as ask:
+    with errors_in_one_line(), commands.asking(settings) as ask:
         code, text = ask("/v1/relays/summary", {})
     if code != 200:
         raise Failed(f"the database cannot be asked: {text}")
@@ -57,90 +45,73 @@ def status(commands: Commands, config: Path | None, database: str | None, as_jso
 
 
 @relay.command("list")
-@config_option
-@database_option
+@configured()
 @click.option("--source", metavar="NAME", help="Only deliveries of this source.")
 @click.option("--dead", is_flag=True, help="Only those that were given up.")
 @json_option
-@click.pass_obj
-def list_(
-    commands: Commands, config: Path | None, database: str | None, source: str | None, dead: bool, as_json: bool
-) -> None:
+def list_(commands: Commands, settings: Settings, source: str | None, dead: bool, as_json: bool) -> None:
     """Tell of each delivery that waits or is dead: whose it is, and why it is not there. --json: a line for each."""
     asked = {"limit": "100", **({"source": source} if source else {}), **({"state": "dead"} if dead else {})}
-    with errors_in_one_line(), commands.asking(settings(config, database)) as ask:
+    with errors_in_one_line(), commands.asking(settings) as ask:
         for one in _rows(ask, asked):
             click.echo(json.dumps(one) if as_json else _row(one))
 
 
 @relay.command()
-@config_option
-@database_option
+@configured()
 @_source
 @by_option
 @json_option
-@click.pass_obj
-def pause(
-    commands: Commands, config: Path | None, database: str | None, source: str, by: str | None, as_json: bool
-) -> None:
+def pause(commands: Commands, settings: Settings, source: str, by: str | None, as_json: bool) -> None:
     """Deliver nothing of a source until `resume`. What is under way ends; what comes meanwhile waits."""
-    with _desk(commands, config, database, source) as desk:
+    with _desk(commands, settings, source) as desk:
         desk.pause(source, by)
     click.echo(json.dumps({"source": source, "paused": True}) if as_json else f"{source}: nothing is delivered now")
 
 
 @relay.command()
-@config_option
-@database_option
+@configured()
 @_source
 @by_option
 @json_option
-@click.pass_obj
-def resume(
-    commands: Commands, config: Path | None, database: str | None, source: str, by: str | None, as_json: bool
-) -> None:
+def resume(commands: Commands, settings: Settings, source: str, by: str | None, as_json: bool) -> None:
     """Deliver what of a source waits, and what comes."""
-    with _desk(commands, config, database, source) as desk:
+    with _desk(commands, settings, source) as desk:
         desk.resume(source, by)
     click.echo(json.dumps({"source": source, "paused": False}) if as_json else f"{source}: what waits is delivered")
 
 
 @relay.command()
-@config_option
-@database_option
+@configured()
 @_source
 @_position
 @by_option
 @json_option
-@click.pass_obj
-def retry(commands: Commands, /, config: Path | None, database: str | None, **asked: Any) -> None:
+def retry(commands: Commands, settings: Settings, /, **asked: Any) -> None:
     """Deliver dead ones, all of a source or one, for as long as new ones are tried."""
-    _decide(commands, config, database, asked, lambda desk: desk.retry, "are tried again")
+    _decide(commands, settings, asked, lambda desk: desk.retry, "are tried again")
 
 
 @relay.command()
-@config_option
-@database_option
+@configured()
 @_source
 @_position
 @by_option
 @json_option
-@click.pass_obj
-def drop(commands: Commands, /, config: Path | None, database: str | None, **asked: Any) -> None:
+def drop(commands: Commands, settings: Settings, /, **asked: Any) -> None:
     """Never deliver dead ones, all of a source or one. Their events stay in the log."""
-    _decide(commands, config, database, asked, lambda desk: desk.drop, "are dropped")
+    _decide(commands, settings, asked, lambda desk: desk.drop, "are dropped")
 
 
 def _decide(
     commands: Commands,
-    config: Path | None,
-    database: str | None,
+    settings: Settings,
     asked: dict[str, Any],
     act: Callable[[RelayDesk], Callable[..., int]],
     words: str,
 ) -> None:
     source, position = asked["source"], asked["position"]
-    with _desk(commands, config, database, source) as desk:
+    with _desk(commands, settings, source) as desk:
         done = act(desk)(source, position, asked["by"])
     if position is not None and not done:
         raise Failed(f"{source}: the delivery of the event at position {position} is not dead")
@@ -148,11 +119,10 @@ def _decide(
 
 
 @contextmanager
-def _desk(commands: Commands, config: Path | None, database: str | None, source: str) -> Iterator[RelayDesk]:
-    found = settings(config, database)
-    if source not in found.sources:
-        raise Wrong(f"--source: {found.path} names no source {source}")
-    with errors_in_one_line(), commands.relays(found) as desk:
+def _desk(commands: Commands, settings: Settings, source: str) -> Iterator[RelayDesk]:
+    if source not in settings.sources:
+        raise Wrong(f"--source: {settings.path} names no source {source}")
+    with errors_in_one_line(), commands.relays(settings) as desk:
         yield desk
 
 

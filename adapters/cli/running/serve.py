@@ -17,7 +17,7 @@ from adapters.cli.commands import (
     database_option,
     errors_in_one_line,
     port_option,
-    settings,
+    read_settings,
 )
 from adapters.cli.meter import Meter
 from adapters.cli.running.hello import hello
@@ -53,7 +53,7 @@ def serve(
     """
     if read_only and (rebuild or greet):
         raise Wrong("--read-only writes nothing: leave --rebuild-on-start and --hello out")
-    found = settings(config, database, port, senders=not read_only)
+    found = read_settings(config, database, port, senders=not read_only)
     found = msgspec.structs.replace(found, port=_free(host, found.port))
     if greet:
         click.echo(hello(found, time.time()))

@@ -5,21 +5,12 @@ import time
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import click
 
-from adapters.cli.commands import (
-    Asked,
-    Commands,
-    Failed,
-    config_option,
-    database_option,
-    errors_in_one_line,
-    json_option,
-    settings,
-)
+from adapters.cli.commands import Asked, Commands, Failed, configured, errors_in_one_line, json_option
+from adapters.config import Settings
 
 EVERY = 0.5
 """Seconds between two looks."""
@@ -34,8 +25,7 @@ Line = dict[str, Any]
 
 
 @click.command()
-@config_option
-@database_option
+@configured()
 @click.option("--source", help="Of this source alone.")
 @click.option("--session-id", metavar="ID", help="Of the session that the provider calls so; only what is new.")
 @click.option("--type", "types", multiple=True, metavar="NAME", help="Events of this type, * for any text; repeatable.")
@@ -43,12 +33,10 @@ Line = dict[str, Any]
 @click.option("--after", type=click.IntRange(0), metavar="N", help="Begin behind this position.  [default: the last]")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="End after so many lines.")
 @json_option
-@click.pass_obj
 def listen(
     commands: Commands,
+    settings: Settings,
     /,
-    config: Path | None,
-    database: str | None,
     types: Sequence[str],
     verdicts: Sequence[str],
     limit: int | None,
@@ -59,7 +47,7 @@ def listen(
 
     It reads the database, and needs no token. A state is the one behind the event, as it was known then.
     """
-    with errors_in_one_line(), commands.asking(settings(config, database)) as ask:
+    with errors_in_one_line(), commands.asking(settings) as ask:
         listener = Listener(ask, asked["after"], asked["source"], asked["session_id"])
         wanted = (line for line in listener.lines() if _is_wanted(line, types, verdicts))
         for line in islice(wanted, limit):

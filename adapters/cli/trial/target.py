@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.cli.commands import Wrong, settings
+from adapters.cli.commands import Wrong, read_settings
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def target(
 
 
 def _configured(name: str, url: str | None, secret: str | None, config: Path | None) -> SimulationTarget:
-    found = settings(config, senders=True)
+    found = read_settings(config, senders=True)
     if name not in found.sources:
         raise Wrong(f"{found.path} has no source {name}: take one of {', '.join(sorted(found.sources))}")
     source = found.sources[name]
