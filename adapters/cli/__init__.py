@@ -2,5 +2,3 @@
 
 from adapters.cli.commands import Asked, Commands, Keeping, Rotated, Serving
 from adapters.cli.main import command_line
-
-__all__ = ["Asked", "Commands", "Keeping", "Rotated", "Serving", "command_line"]

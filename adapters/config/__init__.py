@@ -7,25 +7,3 @@ from adapters.config.successor import next_key, put_in_place, waiting_key, with_
 from adapters.config.surroundings import config_path
 from adapters.config.template import write_template
 from adapters.config.values import duration_of, handler_url
-
-__all__ = [
-    "ConfigError",
-    "Forward",
-    "Polling",
-    "Rate",
-    "Scope",
-    "Secret",
-    "Settings",
-    "Source",
-    "Token",
-    "config_path",
-    "duration_of",
-    "handler_url",
-    "load",
-    "make_secrets",
-    "next_key",
-    "put_in_place",
-    "waiting_key",
-    "with_key",
-    "write_template",
-]

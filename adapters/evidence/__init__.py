@@ -1,6 +1,6 @@
 """What an outsider can check without us: certificates of erasure, and bundles of evidence. The folder's whole face."""
 
-from adapters.evidence.bundle import Evidence, Made
+from adapters.evidence.bundle import Evidence
 from adapters.evidence.erasure import (
     OpenedCertificate,
     Span,
@@ -10,15 +10,3 @@ from adapters.evidence.erasure import (
     opened_certificate,
     spans_in_words,
 )
-
-__all__ = [
-    "Evidence",
-    "Made",
-    "OpenedCertificate",
-    "Span",
-    "certificate",
-    "erased_by",
-    "mismatch",
-    "opened_certificate",
-    "spans_in_words",
-]

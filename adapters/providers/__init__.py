@@ -7,7 +7,7 @@ from adapters.providers.diagnosis import diagnose, tried
 from adapters.providers.instants import instant, iso
 from adapters.providers.mentraos import Mentraos
 from adapters.providers.outcome import KEPT, Outcome, outcome_body, read_outcome
-from adapters.providers.polling import PolledStatus, polled_body, polled_status, read_polled
+from adapters.providers.polling import polled_body, polled_status, read_polled
 from adapters.providers.port import Provider, Refused, Sender, SignatureKey
 from adapters.providers.signatures import sign_svix, sign_wms
 from adapters.providers.slips import meant
@@ -30,10 +30,8 @@ __all__ = [
     "PROVIDERS",
     "REPORTED_STATES",
     "Outcome",
-    "PolledStatus",
     "Provider",
     "Refused",
-    "Sender",
     "SignatureKey",
     "build",
     "diagnose",

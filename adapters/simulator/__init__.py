@@ -7,19 +7,3 @@ from adapters.simulator.reader import Reader
 from adapters.simulator.scenarios import SCENARIOS, Scenario
 from adapters.simulator.sender import Answer, Sender, Unreachable
 from adapters.simulator.traffic import disturbed, plays
-
-__all__ = [
-    "FIRST",
-    "SCENARIOS",
-    "Answer",
-    "Message",
-    "Reader",
-    "Scenario",
-    "Sender",
-    "Stage",
-    "Unreachable",
-    "disturbed",
-    "first_curl",
-    "play",
-    "plays",
-]
