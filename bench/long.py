@@ -202,7 +202,7 @@ def _late(place: Place, kind: str, server: Server, stream: Visits) -> list[Figur
     others.open(CONNECTIONS, RATE, place.scale.seconds)
     slices = {
         "without": partial(others.open, CONNECTIONS, RATE, seconds),
-        "with": partial(_with_a_late_event, server, late, own, partial(others.open, CONNECTIONS, RATE, seconds)),
+        "with": partial(_with_a_late_event, late, own, others, seconds),
     }
     taken = interleaved(place.scale.rounds, slices)
     if others.refused or set(own.statuses) != {200}:
@@ -210,17 +210,18 @@ def _late(place: Place, kind: str, server: Server, stream: Visits) -> list[Figur
     return [_answer(place, kind, own, taken["with"]), _others(place, kind, taken)]
 
 
-def _with_a_late_event(server: Server, late: Iterator[Message], own: Result, others: partial[Result]) -> Result:
+def _with_a_late_event(late: Iterator[Message], own: Result, others: Sender, seconds: float) -> Result:
     """A slice of the others' traffic, at whose beginning a late event is sent."""
 
     def send() -> None:
-        result = closed_loop(server.port, deque([next(late).request]), 1, 60)
+        result = closed_loop(others.server.port, deque([next(late).request]), 1, 60)
         own.latencies += result.latencies
         own.statuses += result.statuses
 
+    beside = others.opening(CONNECTIONS, RATE, seconds)
     thread = Thread(target=send)
     thread.start()
-    result = others()
+    result = beside()
     thread.join()
     return result
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.load import Result, closed_loop, open_loop
@@ -37,9 +38,13 @@ class Sender:
 
     def open(self, connections: int, rate: float, seconds: float) -> Result:
         """A slice at a rate of our own."""
+        return self.opening(connections, rate, seconds)()
+
+    def opening(self, connections: int, rate: float, seconds: float) -> Callable[[], Result]:
+        """The same, with its requests made already: making them takes the interpreter from other threads that send."""
         self._prepare(int(rate * seconds))
         requests = deque(message.request for message in self._ready)
-        return self._noted(requests, open_loop(self.server.port, requests, connections, rate, seconds))
+        return lambda: self._noted(requests, open_loop(self.server.port, requests, connections, rate, seconds))
 
     def finish(self, connections: int) -> None:
         """Brings every open session to its end."""
