@@ -336,6 +336,17 @@ def test_a_question_reads_no_more_than_its_answer_holds(full: House):
     assert too_much(plans) == {}
 
 
+def test_the_measurements_of_a_source_with_nearly_all_of_them_are_read_in_their_order(full: House):
+    gather_statistics(full)
+    plans = watched(full, as_if_large=False)
+
+    full.get("/v1/measurements", source="clinic")
+
+    pages = [steps for sql, steps in plans.told().items() if "FROM measurements JOIN projections" in sql]
+    assert len(pages) == 1
+    assert any("ix_measurements_opened" in step for step in pages[0])
+
+
 def test_a_part_of_a_long_stream_is_told_without_a_walk_through_its_source(
     house: House, monkeypatch: pytest.MonkeyPatch
 ):

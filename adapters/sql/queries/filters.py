@@ -7,7 +7,10 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, and_, false, func, literal_column, not_, null, or_
+from sqlalchemy import ColumnElement, FromClause, and_, false, func, literal_column, not_, or_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from adapters.sql.database.tables import MAY_BE_DUE
 from core.event import Instant
@@ -76,11 +79,27 @@ MEASUREMENT_FILTERS: Filters = {
     "anomaly": _any_bit("anomalies"),
 }
 
+
+class _Unindexed(FunctionElement[Any]):
+    """A column that SQLite looks up in no index. PostgreSQL compares costs, for which it needs the column itself."""
+
+    inherit_cache = True
+
+
+@compiles(_Unindexed)
+def _as_it_is(element: _Unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(_Unindexed, "sqlite")
+def _with_a_plus(element: _Unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    """See https://www.sqlite.org/optoverview.html, "Disqualifying WHERE Clause Terms Using Unary +"."""
+    return f"+{compiler.process(element.clauses, **options)}"
+
+
 IN_ORDER: Filters = MEASUREMENT_FILTERS | {
     "sources": Filter(
-        "source",
-        lambda column, names: func.coalesce(column, null()).in_(names),
-        lambda value, names: value in names,
+        "source", lambda column, names: _Unindexed(column).in_(names), lambda value, names: value in names
     )
 }
 """SQLite would find a source's measurements through an index without their order, and sort them all."""
