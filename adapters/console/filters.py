@@ -7,10 +7,13 @@ from typing import Any
 
 import msgspec
 from flask import g
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from adapters.console.lessons import learnt_since
-from core.words import counted
+from adapters.console.numbers import counted, number
+from core.ids import PREFIXES
 
 GOOD = frozenset("completed connected reconnected registered alive".split())
 BAD = frozenset("failed abandoned canceled cancelled camera_denied denied lost disconnected rejected conflict".split())
@@ -23,6 +26,8 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z", re.ASCII)
 _ADDRESS = re.compile(r'[^\s"@,;]+@[^\s",;]+')
 _CLOCK = re.compile(r"(?:(?<=\bat )|(?<=\buntil ))\d\d:\d\d:\d\d\b", re.ASCII)
 _USERS = frozenset({"user_id", "userId"})
+_KINDS = {prefix: kind for kind, prefix in PREFIXES.items()}
+_OURS = re.compile(rf"\b({'|'.join(_KINDS)})_[a-z2-7]{{26}}\b", re.ASCII)
 
 
 def day_and_time(text: str) -> str:
@@ -63,6 +68,16 @@ def in_words(why: Any) -> Markup:
         return f'<time datetime="{at}">{found[0]}</time>' if at else f"{found[0]} UTC"
 
     return Markup(_CLOCK.sub(marked, escape(veiled(why.sentence))))  # noqa: S704 - what is not ours was escaped
+
+
+@pass_context
+def linked(page: Context, text: str) -> Markup:
+    """The text with every id of ours in it as a link to its page."""
+
+    def link(found: re.Match[str]) -> str:
+        return f'<a href="{escape(page["root"])}/{_KINDS[found[1]]}s/{found[0]}">{found[0]}</a>'
+
+    return Markup(_OURS.sub(link, escape(text)))  # noqa: S704 - what is not ours was escaped
 
 
 def mood(state: str) -> str:
@@ -113,7 +128,9 @@ ALL: dict[str, Callable[..., str]] = {
     "in_a_field": in_a_field,
     "in_words": in_words,
     "learnt_since": learnt_since,
+    "linked": linked,
     "mood": mood,
+    "number": number,
     "pretty": pretty,
     "span": span,
     "told": told,

@@ -5,9 +5,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from adapters.console.numbers import counted
 from adapters.console.pictures import Tick
 from core.ordering.order import OUTCOMES
-from core.words import counted
 
 WIDTH, LEFT = 860, 122
 _TOP, _HIGH, _RIGHT = 40, 44, 36

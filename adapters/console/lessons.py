@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from core.words import counted
+from adapters.console.numbers import counted, number
 
 _OFTEN = frozenset({"first_at", "last_at", "machine", "snr"})
 """Fields that events change without a word about the thing, or that another field tells."""
@@ -25,7 +25,7 @@ def learnt_since(compared: Any) -> str:
 def _events(came: int, late: int) -> str:
     if late <= 0:
         return counted(came, "event")
-    whole = "1 event, late" if came == late == 1 else f"{counted(came, 'event')}, {late} of them late"
+    whole = "1 event, late" if came == late == 1 else f"{counted(came, 'event')}, {number(late)} of them late"
     return f"{whole}, which changed what was known about the past"
 
 
@@ -69,8 +69,8 @@ def _anomalies(before: Mapping[str, int] | None, after: Mapping[str, int] | None
         yield f"anomalies that are gone: {', '.join(gone)}"
 
 
-def _times(kind: str, number: int) -> str:
-    return kind if number == 1 else f"{kind} ×{number}"
+def _times(kind: str, times: int) -> str:
+    return kind if times == 1 else f"{kind} ×{number(times)}"
 
 
 def _complete(_: bool | None, after: bool | None) -> Iterator[str]:
@@ -78,7 +78,7 @@ def _complete(_: bool | None, after: bool | None) -> Iterator[str]:
 
 
 def _chunks(before: int | None, after: int | None) -> Iterator[str]:
-    yield f"{counted(after or 0, 'chunk')} instead of {before or 0}"
+    yield f"{counted(after or 0, 'chunk')} instead of {number(before or 0)}"
 
 
 def _silent(_: Any, __: Any) -> tuple[()]:

@@ -7,7 +7,7 @@ steps back on the left. That needs no layout engine, stands on a telephone's wid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from core.words import counted
+from adapters.console.numbers import counted
 
 WIDE = 4
 """A rule from more states than these has no arcs, unless it was taken: the table tells it."""

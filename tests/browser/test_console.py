@@ -218,3 +218,25 @@ def test_the_hint_of_a_rejection_is_beside_it_and_on_a_telephone_below_it(browse
 
     assert wide == [False, True, False]
     assert narrow == [True, False, False]
+
+
+def test_on_a_telephone_no_day_and_no_time_of_day_is_on_two_lines(browser: Browser, service: Service):
+    torn = """
+        const lines = (time, from, to) => {
+            const range = document.createRange();
+            range.setStart(time.firstChild, from);
+            range.setEnd(time.firstChild, to);
+            return new Set([...range.getClientRects()].filter(one => one.width).map(one => one.top)).size;
+        };
+        const shown = [...document.querySelectorAll('time')].filter(one => one.textContent.includes(' '));
+        return shown.filter(one => [[0, 10], [11, one.textContent.length]].some(part => lines(one, ...part) > 1))
+            .map(one => one.textContent);
+    """
+    browser.width(390)
+
+    found = {}
+    for path in places(service):
+        browser.open(path)
+        found[path] = browser.run(torn)
+
+    assert {path: times for path, times in found.items() if times} == {}

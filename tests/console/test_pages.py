@@ -257,3 +257,33 @@ def test_the_outcomes_of_the_last_day_say_from_when_to_when(one_desk: Desk):
     scan(one_desk)
 
     assert "From 2023-11-13 22:15:20 to 2023-11-14 22:15:20 UTC , by when it was recorded." in one_desk.look("/").text
+
+
+def test_counts_have_separators_and_the_figures_of_a_column_stand_below_each_other(one_desk: Desk):
+    one_desk.log.append([Rejection("clinic", NOON, [], b"", 1_234_567, 413, "too_large", "")])
+
+    page = one_desk.look("/deliveries")
+
+    assert '<td class="number">413</td><td class="number">1,234,567</td>' in page.markup
+
+
+def test_our_ids_in_the_access_log_lead_to_their_pages(one_desk: Desk):
+    scan(one_desk)
+    ids = [one_desk.get(f"/v1/{kind}")["data"][0]["id"] for kind in ("sessions", "measurements")]
+    for one in ids:
+        one_desk.recorder.record("evidence_made", by="<ann>", of=one)
+
+    page = one_desk.look("/events", source="hookfold")
+
+    assert {f"/sessions/{ids[0]}", f"/measurements/{ids[1]}"} <= set(page.all("a", "href"))
+    assert "by <ann>" in page.text
+
+
+@pytest.mark.parametrize("kind", ["sessions", "actions", "devices", "registrations"])
+def test_the_clocks_are_in_one_order_on_every_page(one_desk: Desk, kind: str):
+    filled(one_desk)
+    (one, *_) = one_desk.get(f"/v1/{kind}")["data"]
+
+    for path in (f"/{kind}", f"/{kind}/{one['id']}"):
+        text = one_desk.look(path).text
+        assert text.index("Happened by") < text.index("Known here by")

@@ -50,6 +50,17 @@ def test_a_replay_is_planned_confirmed_and_rolled_back(desk: Desk):
     ]
 
 
+def test_each_example_of_a_change_leads_to_its_page(desk: Desk):
+    desk.send("clinic", wms("visit-1", 0))
+    (session,) = desk.get("/v1/sessions")["data"]
+    with desk.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE projections SET state = 'spoiled'")
+
+    page = desk.look(planned(desk))
+
+    assert f"/sessions/{session['id']}" in page.all("a", "href")
+
+
 def test_what_is_not_confirmed_by_a_tick_is_not_done(one_desk: Desk):
     one_desk.send("clinic", wms("visit-1", 0))
     place = planned(one_desk)

@@ -123,6 +123,7 @@ def test_what_is_not_found_is_told_with_what_was_not_searched_and_leads_to_the_s
 
     assert "Nothing has this id" in page.text
     assert "Not searched: 3 rejected deliveries ;" in page.text
+    assert "type one of mixed case exactly" in page.text
     assert {"/sessions", "/deliveries?verdict=rejected"} <= set(page.all("a", "href"))
 
 
