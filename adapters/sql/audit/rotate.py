@@ -24,14 +24,13 @@ def rotate_key(engine: Engine, log: Log, recorder: Recorder, old: str, new: str,
     Checkpoints from that position on are signed with the new key, and no checkpoint is signed meanwhile. Raises
     NotInForce if `old` does not sign the log, or Unavailable; nothing is changed then.
     """
-    mark = dialect_of(engine).mark
+    dialect = dialect_of(engine)
 
     def act(cursor: Any, position: int) -> None:
         if engine.dialect.name == "postgresql":
             cursor.execute(SEALING)
-        cursor.execute(_REPLACE.replace("?", mark), (new, old))
-        if cursor.fetchone() is None:
+        if dialect.run(cursor, _REPLACE, new, old).fetchone() is None:
             raise NotInForce(f"{old} does not sign this log any more: another rotation came first")
-        cursor.execute(_KEEP.replace("?", mark), (f"{PREFIX}{position}", note))
+        dialect.run(cursor, _KEEP, f"{PREFIX}{position}", note)
 
     return log.append_with(recorder.entry(ROTATED, key=new, note=note), act)[0]

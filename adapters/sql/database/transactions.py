@@ -75,6 +75,11 @@ class Transactions:
         with self._transaction(_nothing) as cursor:
             yield cursor
 
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """The rows that a statement finds now, with `?` in the place of each value."""
+        with self.reading() as cursor:
+            return list(self.dialect.run(cursor, sql, *values).fetchall())
+
     @contextmanager
     def _transaction(self, begin: Callable[[Any], None], behind: Callable[[Any], None] = _nothing) -> Iterator[Any]:
         """`behind` resets the connection for the pool. A connection that failed is discarded."""

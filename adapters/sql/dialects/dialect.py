@@ -83,6 +83,9 @@ class Dialect(Protocol):
     def together(self, connection: Any) -> AbstractContextManager[Any]:
         """Gives a cursor. Statements whose rows nobody asks of it need not be answered before the next one leaves."""
 
+    def run(self, cursor: Any, sql: str, *values: Any) -> Any:
+        """Executes a statement with `?` in the place of each value; the cursor, which has its rows."""
+
     def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None:
         """Inserts all rows, in as few statements as the database takes."""
 

@@ -90,6 +90,10 @@ class Postgresql:
         with connection.driver_connection.pipeline():
             yield StatementCursors(connection.driver_connection)
 
+    def run(self, cursor: Any, sql: str, *values: Any) -> Any:
+        cursor.execute(sql.replace("?", self.mark), values)
+        return cursor
+
     def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None:
         self.insert_all(cursor, {into: rows})
 

@@ -69,6 +69,10 @@ class Sqlite:
     def together(self, connection: Any) -> AbstractContextManager[Any]:
         return nullcontext(connection.cursor())
 
+    def run(self, cursor: Any, sql: str, *values: Any) -> Any:
+        cursor.execute(sql, values)
+        return cursor
+
     def insert(self, cursor: Any, into: Insert, rows: Sequence[Row]) -> None:
         cursor.executemany(_insert(into), rows)
 

@@ -131,19 +131,17 @@ class Destroyer:
         return None
 
     def _stored(self, cursor: Any, one: DirtyStream) -> Sequence[Row]:
-        cursor.execute(_ROWS.replace("?", self._dialect.mark), (one.source, one.stream))
-        rows: Sequence[Row] = cursor.fetchall()
-        return rows
+        return list(self._dialect.run(cursor, _ROWS, one.source, one.stream).fetchall())
 
     def _runs_over(self, cursor: Any, one: Projection) -> list[Run]:
         """The runs that have left the stored snapshot: the rows in which they stand are about to go."""
-        cursor.execute(_RUNS.replace("?", self._dialect.mark), (one.source, one.stream, one.version))
-        return [run for (block,) in cursor.fetchall() for run in runs_in(block)]
+        blocks = self._dialect.run(cursor, _RUNS, one.source, one.stream, one.version).fetchall()
+        return [run for (block,) in blocks for run in runs_in(block)]
 
     def _measurements_left(self, cursor: Any, one: Projection) -> list[fold.Measurement]:
         """The same of measurements."""
-        cursor.execute(_LEFT.replace("?", self._dialect.mark), (one.source, one.stream, one.version))
-        return [record_in(bytes(record)) for (record,) in cursor.fetchall()]
+        rows = self._dialect.run(cursor, _LEFT, one.source, one.stream, one.version).fetchall()
+        return [record_in(bytes(record)) for (record,) in rows]
 
     def _redacted(self, one: Projection, at: int) -> tuple[str, str, Base]:
         """Takes what is personal out of the projection."""

@@ -254,8 +254,7 @@ class Eraser:
 
     def _all(self, cursor: Any, sql: str, values: Sequence[Any]) -> list[Any]:
         by = self._dialect.using("ix_events_source_opened_position")
-        cursor.execute(sql.replace("{by}", by).replace("?", self._dialect.mark), tuple(values))
-        return [tuple(row) for row in cursor.fetchall()]
+        return [tuple(row) for row in self._dialect.run(cursor, sql.replace("{by}", by), *values).fetchall()]
 
 
 def _needles(name: str) -> set[bytes]:

@@ -44,8 +44,7 @@ class Retractor:
             raise Unretractable(f"the configuration no longer says how {source} is read") from error
 
     def _find(self, cursor: Any, position: int) -> tuple[str, str]:
-        cursor.execute(_EVENT.replace("?", self._invalidator.dialect.mark), (position,))
-        found = cursor.fetchone()
+        found = self._invalidator.dialect.run(cursor, _EVENT, position).fetchone()
         if found is None:
             raise Unretractable(f"there is no event at position {position}")
         source, stream, erased, retraction = found

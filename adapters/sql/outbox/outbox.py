@@ -121,13 +121,14 @@ class Outbox:
         with self._releasing:
             if not self._released:
                 with self._transactions.beside() as cursor:
-                    self._run(cursor, _RELEASE, now, self._holder)
+                    self._dialect.run(cursor, _RELEASE, now, self._holder)
                 self._released = True
 
     def turn(self, source: str, settled: Sequence[Settled], room: int, now: Instant, until: Instant) -> Turn:
         """Settles, and takes as many as there is room for, to be settled before `until`: one short transaction."""
         with self._transactions.reading() as cursor:
-            first, paused = self._first_due(cursor, source, now, until), self._row(cursor, _PAUSED, paused_name(source))
+            first = self._first_due(cursor, source, now, until)
+            paused = self._dialect.run(cursor, _PAUSED, paused_name(source)).fetchone()
         takes = min(room, PAGE) if paused is None else 0
         if not settled and (not takes or first is None or first > now):
             return Turn([], first if paused is None else None)
@@ -144,14 +145,14 @@ class Outbox:
         this = (held.source, held.position, held.until, self._holder)
         tried = (one.at, one.at, one.status, one.failure)
         if one.again is not None:
-            self._run(cursor, _LATER, one.again, *tried, *this)
+            self._dialect.run(cursor, _LATER, one.again, *tried, *this)
             return
         if one.dead:
-            self._run(cursor, _DEAD, now, *tried, *this)
+            self._dialect.run(cursor, _DEAD, now, *tried, *this)
         else:
-            self._run(cursor, _DELIVERED, *this)
+            self._dialect.run(cursor, _DELIVERED, *this)
         by = self._dialect.using("ix_relays_lane")
-        self._run(cursor, _NEXT.format(by), now, held.source, held.source, held.lane)
+        self._dialect.run(cursor, _NEXT.format(by), now, held.source, held.source, held.lane)
 
     def _take(self, cursor: Any, source: str, most: int, now: Instant, until: Instant) -> list[HeldRelay]:
         rows = self._due(cursor, _DUE_BY_NOW, source, now, most)
@@ -163,9 +164,9 @@ class Outbox:
         behind = {position for (position,) in self._dialect.lookup(cursor, _BEHIND, keys)}
         taken = [_held(source, row, until) for row in rows if row[0] not in behind]
         for position in behind:
-            self._run(cursor, _PARK, source, position)
+            self._dialect.run(cursor, _PARK, source, position)
         for one in taken:
-            self._run(cursor, _HOLD, until, self._holder, source, one.position)
+            self._dialect.run(cursor, _HOLD, until, self._holder, source, one.position)
         self._load(cursor, taken)
         return taken
 
@@ -180,19 +181,11 @@ class Outbox:
             one.headers = [] if headers is None else from_lines(unpack(bytes(headers)))
 
     def _due(self, cursor: Any, sql: str, source: str, at: Instant, most: int) -> list[Row]:
-        self._run(cursor, sql + self._dialect.skip_locked, source, at, most)
-        return list(cursor.fetchall())
+        return list(self._dialect.run(cursor, sql + self._dialect.skip_locked, source, at, most).fetchall())
 
     def _first_due(self, cursor: Any, source: str, now: Instant, until: Instant) -> Instant | None:
-        first, last = self._row(cursor, _FIRST_AND_LAST_DUE, source, source)
+        first, last = self._dialect.run(cursor, _FIRST_AND_LAST_DUE, source, source).fetchone()
         return now if last is not None and last > _farthest(now, until) else first
-
-    def _row(self, cursor: Any, sql: str, *values: Any) -> Any:
-        self._run(cursor, sql, *values)
-        return cursor.fetchone()
-
-    def _run(self, cursor: Any, sql: str, *values: Any) -> None:
-        cursor.execute(sql.replace("?", self._dialect.mark), values)
 
 
 def _farthest(now: Instant, until: Instant) -> Instant:

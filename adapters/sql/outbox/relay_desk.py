@@ -36,7 +36,7 @@ class RelayDesk:
 
     def __init__(self, engine: Engine, log: Log, recorder: Recorder, clock: Callable[[], Instant]) -> None:
         self._transactions = Transactions(engine)
-        self._mark = self._transactions.dialect.mark
+        self._dialect = self._transactions.dialect
         self._log = log
         self._recorder = recorder
         self._clock = clock
@@ -46,23 +46,23 @@ class RelayDesk:
         values = (paused_name(source), str(self._clock()))
         self._log.append_with(
             self._recorder.entry("relay_paused", by, source=source),
-            lambda cursor, _: self._run(cursor, _PAUSE, *values),
+            lambda cursor, _: self._dialect.run(cursor, _PAUSE, *values),
         )
 
     def resume(self, source: str, by: str | None = None) -> None:
         """What waits is delivered again."""
         self._log.append_with(
             self._recorder.entry("relay_resumed", by, source=source),
-            lambda cursor, _: self._run(cursor, _RESUME, paused_name(source)),
+            lambda cursor, _: self._dialect.run(cursor, _RESUME, paused_name(source)),
         )
 
     def retry(self, source: str, position: int | None = None, by: str | None = None) -> int:
         """Has dead ones tried again, all of a source or one; how many. They come before what waits behind them."""
-        return self._with_dead("relay_retried", source, position, by, lambda at: (_REVIVE, (self._clock(), source, at)))
+        return self._with_dead("relay_retried", source, position, by, lambda at: (_REVIVE, self._clock(), source, at))
 
     def drop(self, source: str, position: int | None = None, by: str | None = None) -> int:
         """Has dead ones never tried again; how many. Their events stay."""
-        return self._with_dead("relay_dropped", source, position, by, lambda at: (_DROP, (source, at)))
+        return self._with_dead("relay_dropped", source, position, by, lambda at: (_DROP, source, at))
 
     def _with_dead(
         self,
@@ -70,14 +70,14 @@ class RelayDesk:
         source: str,
         position: int | None,
         by: str | None,
-        statement: Callable[[int], tuple[str, tuple[Any, ...]]],
+        statement: Callable[[int], tuple[Any, ...]],
     ) -> int:
         done = 0
         for some in self._dead(source, position):
             entry = self._recorder.entry(kind, by, source=source, positions=some)
 
             def act(cursor: Any, _: int, some: list[int] = some) -> int:
-                return sum(self._changed(cursor, *statement(at)) for at in some)
+                return sum(len(self._dialect.run(cursor, *statement(at)).fetchall()) for at in some)
 
             done += self._log.append_with(entry, act)[1]
         return done
@@ -93,13 +93,4 @@ class RelayDesk:
             last = some[-1]
 
     def _positions(self, sql: str, *values: Any) -> list[int]:
-        with self._transactions.reading() as cursor:
-            self._run(cursor, sql, *values)
-            return [position for (position,) in cursor.fetchall()]
-
-    def _changed(self, cursor: Any, sql: str, values: tuple[Any, ...]) -> int:
-        self._run(cursor, sql, *values)
-        return len(cursor.fetchall())
-
-    def _run(self, cursor: Any, sql: str, *values: Any) -> None:
-        cursor.execute(sql.replace("?", self._mark), values)
+        return [position for (position,) in self._transactions.rows(sql, *values)]

@@ -91,15 +91,13 @@ def waiting_beside(cursor: Any, dialect: Dialect, version: str, limit: int) -> l
 
 
 def _waiting(cursor: Any, dialect: Dialect, version: str, limit: int, beside: str) -> list[DirtyStream]:
-    cursor.execute(_WAITING.format(beside).replace("?", dialect.mark), (version, limit))
-    return [DirtyStream(*row) for row in cursor.fetchall()]
+    return [DirtyStream(*row) for row in dialect.run(cursor, _WAITING.format(beside), version, limit).fetchall()]
 
 
 def is_long(cursor: Any, dialect: Dialect, source: str, opened: int, stream: str) -> bool:
     """Whether a stream has too many events to be folded under the append lock."""
-    asked = _LONG.format(dialect.using("ix_events_source_opened_position")).replace("?", dialect.mark)
-    cursor.execute(asked, (source, opened, stream, AT_ONCE))
-    return cursor.fetchone() is not None
+    asked = _LONG.format(dialect.using("ix_events_source_opened_position"))
+    return dialect.run(cursor, asked, source, opened, stream, AT_ONCE).fetchone() is not None
 
 
 def leave_beside(cursor: Any, dialect: Dialect, stream: Row, position: int, *, whole: bool) -> None:
@@ -108,60 +106,55 @@ def leave_beside(cursor: Any, dialect: Dialect, stream: Row, position: int, *, w
     `whole`: the row may be out of date for other reasons too.
     """
     mark_dirty(cursor, dialect, [(*stream, position)])
-    cursor.execute(_LEAVE.replace("?", dialect.mark), (1 + whole * WHOLE, *stream))
+    dialect.run(cursor, _LEAVE, 1 + whole * WHOLE, *stream)
 
 
 def claim(cursor: Any, dialect: Dialect, stream: Row, beside: int) -> int:
     """Claims the rows of a (source, stream, version) whose mark has this `beside`; returns the new `beside`."""
     claimed = beside + 1 if beside & CLAIMED else beside + CLAIMED
-    cursor.execute(_CLAIM.replace("?", dialect.mark), (claimed, *stream))
+    dialect.run(cursor, _CLAIM, claimed, *stream)
     return claimed
 
 
 def count_conflict(cursor: Any, dialect: Dialect, source: str, stream: str) -> None:
     """Counts a conflict in the mark for the background fold: no event records it, and deliveries are pruned."""
-    cursor.execute(_COUNT_CONFLICT.replace("?", dialect.mark), (source, stream))
+    dialect.run(cursor, _COUNT_CONFLICT, source, stream)
 
 
 def still_lacks(cursor: Any, dialect: Dialect, stream: Row, position: int) -> None:
     """Moves a mark to the first event, at `position`, that the row still lacks."""
-    cursor.execute(_MOVE.replace("?", dialect.mark), (position, *stream))
+    dialect.run(cursor, _MOVE, position, *stream)
 
 
 def any_dirty(cursor: Any, dialect: Dialect, versions: Sequence[str]) -> bool:
     """Whether a stream is waiting (see `waiting`) in one of the versions."""
-    some = ", ".join(dialect.mark for _ in versions)
-    where = f"version IN ({some}) AND error IS NULL AND beside = 0"
-    cursor.execute(f"SELECT 1 FROM unfolded WHERE {where} LIMIT 1", list(versions))
-    return cursor.fetchone() is not None
+    where = f"version IN ({', '.join('?' for _ in versions)}) AND error IS NULL AND beside = 0"
+    return dialect.run(cursor, f"SELECT 1 FROM unfolded WHERE {where} LIMIT 1", *versions).fetchone() is not None
 
 
 def first_left_beside(cursor: Any, dialect: Dialect, versions: Sequence[str]) -> int | None:
     """The position of the first event that a long stream lacks in one of the versions; None if none does."""
-    some = ", ".join(dialect.mark for _ in versions)
-    where = f"version IN ({some}) AND error IS NULL AND beside > 0"
-    cursor.execute(f"SELECT min(position) FROM unfolded WHERE {where}", list(versions))
-    position: int | None = cursor.fetchone()[0]
+    where = f"version IN ({', '.join('?' for _ in versions)}) AND error IS NULL AND beside > 0"
+    position: int | None = dialect.run(
+        cursor, f"SELECT min(position) FROM unfolded WHERE {where}", *versions
+    ).fetchone()[0]
     return position
 
 
 def count(cursor: Any, dialect: Dialect, version: str) -> int:
     """How many streams are marked for a version."""
-    cursor.execute(_COUNT.replace("?", dialect.mark), (version,))
-    return int(cursor.fetchone()[0])
+    return int(dialect.run(cursor, _COUNT, version).fetchone()[0])
 
 
 def oldest(cursor: Any, dialect: Dialect, version: str) -> int | None:
     """The position of a version's oldest mark."""
-    cursor.execute(_OLDEST.replace("?", dialect.mark), (version,))
-    position: int | None = cursor.fetchone()[0]
+    position: int | None = dialect.run(cursor, _OLDEST, version).fetchone()[0]
     return position
 
 
 def count_failed(cursor: Any, dialect: Dialect, version: str) -> int:
     """How many streams this version's code failed to fold."""
-    cursor.execute(_FAILED.replace("?", dialect.mark), (version,))
-    return int(cursor.fetchone()[0])
+    return int(dialect.run(cursor, _FAILED, version).fetchone()[0])
 
 
 def clear(cursor: Any, dialect: Dialect, streams: Sequence[DirtyStream]) -> None:
@@ -169,6 +162,6 @@ def clear(cursor: Any, dialect: Dialect, streams: Sequence[DirtyStream]) -> None
     for one in streams:
         key = (one.source, one.stream, one.version)
         if one.token:
-            cursor.execute(_CLEAR_OLD.replace("?", dialect.mark), (*key, one.token))
+            dialect.run(cursor, _CLEAR_OLD, *key, one.token)
         else:
-            cursor.execute(_CLEAR.replace("?", dialect.mark), key)
+            dialect.run(cursor, _CLEAR, *key)

@@ -174,8 +174,7 @@ class Refolder:
         return any(self._has_any(cursor, sql, source) for sql in (on_record, _ANY_COUNTED))
 
     def _has_any(self, cursor: Any, sql: str, source: str) -> bool:
-        cursor.execute(sql.replace("?", self._dialect.mark), (source,))
-        return cursor.fetchone() is not None
+        return self._dialect.run(cursor, sql, source).fetchone() is not None
 
     def fold(self, history: History) -> FoldedStream | FailedStream:
         """The stream's rows. A failure of the fold or of a reading is logged and returned, since it must not stop other
@@ -238,7 +237,7 @@ class Refolder:
         """Writes a projection over its row, and the rows of measurements that differ."""
         now = measurement_rows(self._code.ids, one)
         for key in outdated_rows(one.measured, now):
-            cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), key)
+            self._dialect.run(cursor, FORGET_MEASUREMENT, *key)
         self._dialect.insert(cursor, PROJECTIONS, [projection_row(self._code.ids, one)])
         if changed := changed_rows(one.measured, now):
             self._dialect.insert(cursor, MEASUREMENTS, changed)
@@ -286,7 +285,7 @@ class Refolder:
         known = list(self._dialect.lookup(cursor, _MEASURED, keys)) if keys else []
         for row in known:
             if tuple(row) not in measured:
-                cursor.execute(FORGET_MEASUREMENT.replace("?", self._dialect.mark), tuple(row))
+                self._dialect.run(cursor, FORGET_MEASUREMENT, *row)
 
 
 def _by_position(rows: Iterable[Row]) -> list[Row]:

@@ -96,14 +96,12 @@ def _oldest(cursor: Any, dialect: Dialect, one: Version) -> int | None:
     found = [oldest(cursor, dialect, one.version)]
     if one.status in {UNBUILT, BUILDING}:
         kind = KIND_OF.get(one.machine, one.machine)
-        cursor.execute(_UNREACHED.replace("?", dialect.mark), (kind, one.reached))
-        found.append(cursor.fetchone()[0])
+        found.append(dialect.run(cursor, _UNREACHED, kind, one.reached).fetchone()[0])
     return min((position for position in found if position is not None), default=None)
 
 
 def _recorded(cursor: Any, dialect: Dialect, position: int | None) -> Instant | None:
     if position is None:
         return None
-    cursor.execute(_RECORDED.replace("?", dialect.mark), (position,))
-    row = cursor.fetchone()
+    row = dialect.run(cursor, _RECORDED, position).fetchone()
     return row[0] if row else None

@@ -64,9 +64,7 @@ def rows_at(cursor: Any, dialect: Dialect, source: str, positions: Iterator[int]
 
 
 def _events(cursor: Any, dialect: Dialect, which: Row) -> list[Row]:
-    cursor.execute(_STREAM.replace("?", dialect.mark), which)
-    events: list[Row] = cursor.fetchall()
-    return events
+    return list(dialect.run(cursor, _STREAM, *which).fetchall())
 
 
 def _foldable(cursor: Any, dialect: Dialect, source: str, events: Sequence[Row]) -> list[Row]:

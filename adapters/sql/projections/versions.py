@@ -93,7 +93,7 @@ def epoch(cursor: Any) -> str:
 def raise_epoch(cursor: Any, dialect: Dialect) -> str:
     """Makes every process read the versions again; returns the new epoch. Only under the append lock."""
     raised = str(int(epoch(cursor)) + 1)
-    cursor.execute(_RAISE.replace("?", dialect.mark), (raised,))
+    dialect.run(cursor, _RAISE, raised)
     return raised
 
 
@@ -146,7 +146,7 @@ def update(cursor: Any, dialect: Dialect, version: Version, **changes: Any) -> N
     """Changes columns of a version."""
     assignments = ", ".join(f"{name} = ?" for name in changes)
     sql = f"UPDATE versions SET {assignments} WHERE machine = ? AND version = ?"
-    cursor.execute(sql.replace("?", dialect.mark), (*changes.values(), version.machine, version.version))
+    dialect.run(cursor, sql, *changes.values(), version.machine, version.version)
 
 
 def switch(cursor: Any, dialect: Dialect, version: Version, status: str, now: Instant) -> None:
@@ -179,5 +179,4 @@ def _own(versions: Sequence[Version], kind: Kind) -> MachineVersions:
 
 
 def _is_marked(cursor: Any, dialect: Dialect, version: str) -> bool:
-    cursor.execute(_ANY_MARK.replace("?", dialect.mark), (version,))
-    return cursor.fetchone() is not None
+    return dialect.run(cursor, _ANY_MARK, version).fetchone() is not None

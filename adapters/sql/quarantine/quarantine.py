@@ -1,6 +1,7 @@
 """Rejections that a corrected secret would have let in: verified again, and taken into the log as they came."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -73,7 +74,6 @@ class Quarantine:
 
     def __init__(self, engine: Engine, log: Log, recorder: Recorder, receive: Receive) -> None:
         self._transactions = Transactions(engine)
-        self._mark = self._transactions.dialect.mark
         self._log = log
         self._recorder = recorder
         self._receive = receive
@@ -96,7 +96,7 @@ class Quarantine:
 
     def _verified(self, source: str, found: Released) -> Iterator[tuple[int, str, Entry]]:
         last = 0
-        while rows := self._rows(source, last):
+        while rows := self._transactions.rows(_KEPT, source, last):
             for delivery, reason, received_at, size, headers, body in rows:
                 last = delivery
                 found.count(reason, "looked_at")
@@ -107,29 +107,20 @@ class Quarantine:
                 if entry is not None:
                     yield delivery, reason, entry
 
-    def _rows(self, source: str, last: int) -> list[Any]:
-        with self._transactions.reading() as cursor:
-            self._run(cursor, _KEPT, source, last)
-            return list(cursor.fetchall())
-
     def _take(self, source: str, delivery: int, entry: Entry) -> str | None:
         """What it became: `new`, `known`, or None where it is not there any more."""
 
         def settle(cursor: Any, position: int) -> bool:
+            run = partial(self._transactions.dialect.run, cursor)
             rejection = (source, delivery, entry.received_at)
-            self._run(cursor, _COUNT, *rejection)
-            self._run(cursor, _REMOVE, *rejection)
-            if not cursor.fetchall():
+            run(_COUNT, *rejection)
+            if not run(_REMOVE, *rejection).fetchall():
                 raise _GoneError
-            self._run(cursor, HOLD_DELIVERY, str(delivery))
-            self._run(cursor, _ARRIVED, source, position)
-            return bool(cursor.fetchone()[0] == entry.received_at)
+            run(HOLD_DELIVERY, str(delivery))
+            return bool(run(_ARRIVED, source, position).fetchone()[0] == entry.received_at)
 
         try:
             _, is_new = self._log.append_with(entry, settle)
         except _GoneError:
             return None
         return "new" if is_new else "known"
-
-    def _run(self, cursor: Any, sql: str, *values: Any) -> None:
-        cursor.execute(sql.replace("?", self._mark), values)

@@ -187,8 +187,7 @@ class Builder:
         progress = (chunk.streams[-1].opened, len(chunk.streams), self._clock())
         with self._transactions.beside() as cursor:
             mine = (version.machine, version.version, self._me)
-            cursor.execute(_STILL_MINE.replace("?", self._dialect.mark), (*progress, *mine))
-            if cursor.rowcount != 1:
+            if self._dialect.run(cursor, _STILL_MINE, *progress, *mine).rowcount != 1:
                 raise ReplayRefused(f"{version.machine}: another process has taken over the build")
             self._refolder.write(cursor, chunk.folded, first=True)
 

@@ -56,8 +56,7 @@ def configured_cause(recorded: Cause | None, steps: Sequence[Step], types: Mappi
 def recorded_changes(cursor: Any, dialect: Dialect) -> dict[str, Cause]:
     """By source, the newest event that tells of another value of the setting."""
     found: dict[str, Cause] = {}
-    cursor.execute(_CHANGES.replace("?", dialect.mark), (OWN,))
-    for position, body in cursor.fetchall():
+    for position, body in dialect.run(cursor, _CHANGES, OWN).fetchall():
         for change in _said.decode(body).changes if body is not None else ():
             if change.get("change") == SETTING:
                 was, now = (f"{SETTING} {change.get(which) or 'not set'}" for which in ("from", "to"))

@@ -121,10 +121,7 @@ class Differ:
     def _find_streamless(self, before: Version, source: str | None, found: Difference) -> None:
         """Finds rows without a stream, which should not exist and which a replay would not create."""
         sql, of = (_STREAMLESS, ()) if source is None else (_STREAMLESS_OF, (source,))
-        with self._transactions.reading() as cursor:
-            cursor.execute(sql.replace("?", self._dialect.mark), (before.version, *of))
-            rows = cursor.fetchall()
-        for whose, stream in rows:
+        for whose, stream in self._transactions.rows(sql, before.version, *of):
             group = _group(found, before.machine, "row", "there", None)
             _count(group, stream)
             if group.count <= EXAMPLES:

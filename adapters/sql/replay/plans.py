@@ -107,8 +107,7 @@ class Plans:
             return None
         with self._transactions.turn() as cursor:
             self._check_idle(cursor, but=name)
-            cursor.execute(_CONFIRM.replace("?", self._transactions.dialect.mark), (this_process(), name))
-            if cursor.rowcount != 1:
+            if self._transactions.dialect.run(cursor, _CONFIRM, this_process(), name).rowcount != 1:
                 raise ReplayRefused(f"the plan is {plan.status}: only one that is {PLANNED} can be confirmed, and once")
             self._working.add((name, REPLAYING))
         self._start(plan, REPLAYING, partial(self._rebuild, by))
@@ -172,13 +171,11 @@ class Plans:
         assignments = ", ".join(f"{name} = ?" for name in changes)
         sql = f"UPDATE replays SET {assignments} WHERE id = ?"
         with self._transactions.beside() as cursor:
-            cursor.execute(sql.replace("?", self._transactions.dialect.mark), (*changes.values(), plan.id))
+            self._transactions.dialect.run(cursor, sql, *changes.values(), plan.id)
 
     def _ask(self, sql: str, *parameters: str) -> list[Plan]:
         return [self._as_it_is(plan) for plan in self._read(self._transactions, sql, *parameters)]
 
     @staticmethod
     def _read(transactions: Transactions, sql: str, *parameters: str) -> list[Plan]:
-        with transactions.reading() as cursor:
-            cursor.execute(sql.replace("?", transactions.dialect.mark), parameters)
-            return [Plan(*row) for row in cursor.fetchall()]
+        return [Plan(*row) for row in transactions.rows(sql, *parameters)]

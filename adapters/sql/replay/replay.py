@@ -129,7 +129,7 @@ class Replay:
 
     def capture(self, stream: str, why: str) -> GoldenHistory:
         """A stream (by our id) as a golden history, with everything personal replaced."""
-        rows = [row for row in self._rows_of(stream) if row[0] in self._code.sources]
+        rows = [row for row in self._transactions.rows(_ONE, stream) if row[0] in self._code.sources]
         with self._transactions.reading() as cursor:
             found = [DirtyStream(source, one, kind, name or "", opened, "") for source, one, kind, name, opened in rows]
             histories = self._refolder.read(cursor, found)
@@ -147,7 +147,7 @@ class Replay:
         """Refolds the selected streams in place; returns how many. If it is killed, others fold the marks that it
         leaves.
         """
-        if part.stream is not None and not self._rows_of(part.stream):
+        if part.stream is not None and not self._transactions.rows(_ONE, part.stream):
             raise ReplayRefused(f"there is no stream {part.stream}")
         self._record("replayed", part=msgspec.structs.asdict(part))
         marked = 0
@@ -243,26 +243,23 @@ class Replay:
     def _drop(self, version: Version) -> None:
         """Deletes the marks first: a process that finds one would fold the stream and write new rows."""
         with self._transactions.turn() as cursor:
-            cursor.execute(_DROP_MARKS.replace("?", self._dialect.mark), (version.version,))
+            self._dialect.run(cursor, _DROP_MARKS, version.version)
         streams = ("runs", "prefixes", "projections")
         for table, key in (("measurements", "measurement"), *((table, "stream") for table in streams)):
             for source in self._sources_of(table):
-                sql = _DROP.format(table=table, key=key).replace("?", self._dialect.mark)
-                while self._delete_some(sql, (version.version, source, source, version.version)):
+                sql = _DROP.format(table=table, key=key)
+                while self._delete_some(sql, version.version, source, source, version.version):
                     pass
         with self._transactions.turn() as cursor:
-            cursor.execute(_DROP_MARKS.replace("?", self._dialect.mark), (version.version,))
-            cursor.execute(_FORGET.replace("?", self._dialect.mark), (version.machine, version.version))
+            self._dialect.run(cursor, _DROP_MARKS, version.version)
+            self._dialect.run(cursor, _FORGET, version.machine, version.version)
 
-    def _delete_some(self, sql: str, parameters: Row) -> bool:
+    def _delete_some(self, sql: str, *values: str) -> bool:
         with self._transactions.beside() as cursor:
-            cursor.execute(sql, parameters)
-            return bool(cursor.rowcount > 0)
+            return bool(self._dialect.run(cursor, sql, *values).rowcount > 0)
 
     def _sources_of(self, table: str) -> list[str]:
-        with self._transactions.reading() as cursor:
-            cursor.execute(f"SELECT DISTINCT source FROM {table}")
-            return [source for (source,) in cursor.fetchall()]
+        return [source for (source,) in self._transactions.rows(f"SELECT DISTINCT source FROM {table}")]
 
     def _behind(self) -> list[str]:
         """The machines whose serving version is not this code's."""
@@ -277,11 +274,6 @@ class Replay:
                 return all_versions(cursor)
         with self._transactions.turn() as cursor:
             return register(cursor, self._dialect, self._code.machines, self._clock())
-
-    def _rows_of(self, stream: str) -> list[Row]:
-        with self._transactions.reading() as cursor:
-            cursor.execute(_ONE.replace("?", self._dialect.mark), (stream,))
-            return list(cursor.fetchall())
 
     def _is_built(self, name: str) -> bool:
         with self._transactions.reading() as cursor:
@@ -299,14 +291,10 @@ class Replay:
         sql = (
             f"SELECT s.source, s.stream, s.kind, s.opened FROM streams s WHERE {where} ORDER BY s.opened LIMIT {CHUNK}"
         )
-        opened, rows = 0, [()]
-        while rows:
-            with self._transactions.reading() as cursor:
-                cursor.execute(sql.replace("?", self._dialect.mark), (kind, opened, *asked.values()))
-                rows = cursor.fetchall()
-            if rows:
-                opened = rows[-1][3]
-                yield rows
+        opened = 0
+        while rows := self._transactions.rows(sql, kind, opened, *asked.values()):
+            opened = rows[-1][3]
+            yield rows
 
     def _mark(self, versions: Sequence[Version], streams: Sequence[Row]) -> int:
         """Marks the streams for this code's versions; returns how many have one."""

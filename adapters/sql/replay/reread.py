@@ -82,8 +82,7 @@ class Rereader:
         """The new event's position; None if its key is taken or the body at position `at` was erased meanwhile."""
 
         def is_new(cursor: Any, position: int) -> bool:
-            cursor.execute(_WHOLE.replace("?", self._transactions.dialect.mark), (source, at))
-            whole, last = cursor.fetchone()
+            whole, last = self._transactions.dialect.run(cursor, _WHOLE, source, at).fetchone()
             if not whole:
                 raise _Erased
             return bool(last == position)
@@ -97,15 +96,10 @@ class Rereader:
     def _unread(self, source: str) -> Iterator[list[Row]]:
         """The events of no stream, a chunk at a time, up to the log's present end."""
         dialect, after = self._transactions.dialect, 0
-        sql = _UNREAD.format(dialect.using("ix_events_source_opened_position")).replace("?", dialect.mark)
+        sql = _UNREAD.format(dialect.using("ix_events_source_opened_position"))
         with self._transactions.reading() as cursor:
             until = head_of(cursor)
-        while True:
-            with self._transactions.reading() as cursor:
-                cursor.execute(sql, (source, after, until, CHUNK))
-                rows = cursor.fetchall()
-            if not rows:
-                return
+        while rows := self._transactions.rows(sql, source, after, until, CHUNK):
             yield rows
             after = rows[-1][0]
 

@@ -51,8 +51,5 @@ class StreamCursor:
         if not sources:
             return []
         marks = ", ".join("?" * len(sources))
-        with self._transactions.reading() as cursor:
-            dialect = self._transactions.dialect
-            asked = sql.format(dialect.using("ix_streams_kind_opened"), marks).replace("?", dialect.mark)
-            cursor.execute(asked, (kind, after, until, *sources, *rest))
-            return list(cursor.fetchall())
+        asked = sql.format(self._transactions.dialect.using("ix_streams_kind_opened"), marks)
+        return self._transactions.rows(asked, kind, after, until, *sources, *rest)

@@ -111,8 +111,7 @@ def _complete(engine: Engine, new: str, old: str) -> None:
 
 
 def _swap(engine: Engine, cursor: Any, new: str, old: str) -> None:
-    cursor.execute(_SWAP.replace("?", dialect_of(engine).mark), (new, old))
-    if cursor.fetchone() is None:
+    if dialect_of(engine).run(cursor, _SWAP, new, old).fetchone() is None:
         raise _Overtaken
 
 

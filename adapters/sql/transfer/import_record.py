@@ -33,16 +33,14 @@ def hold(cursor: Any, dialect: Dialect, outcome: ImportOutcome) -> None:
     held = cursor.fetchone()
     whole = msgspec.json.decode(held[0], type=ImportOutcome) if held else ImportOutcome()
     whole.add(outcome)
-    cursor.execute(_HOLD.replace("?", dialect.mark), (msgspec.json.encode(whole).decode(),))
+    dialect.run(cursor, _HOLD, msgspec.json.encode(whole).decode())
 
 
 def record_imports(engine: Engine, log: Log, recorder: Recorder) -> None:
     """Records the imports since the last record, before the log gets its own events."""
-    forget = _FORGET.replace("?", dialect_of(engine).mark)
 
     def forget_held(held: str, cursor: Any, _position: int) -> None:
-        cursor.execute(forget, (held,))
-        if cursor.fetchone() is None:
+        if dialect_of(engine).run(cursor, _FORGET, held).fetchone() is None:
             raise _Overtaken
 
     while (held := _held(engine)) is not None:

@@ -178,25 +178,22 @@ class Importer(BatchWriter):
 
     def same_deliveries(self, cursor: Any, wanted: Row) -> list[bytes | None]:
         """The bodies of the deliveries that (source, position, verdict, received_at, size) names."""
-        cursor.execute(_SAME_DELIVERY.replace("?", self._dialect.mark), wanted)
-        return [None if body is None else bytes(body) for (body,) in cursor.fetchall()]
+        rows = self._dialect.run(cursor, _SAME_DELIVERY, *wanted).fetchall()
+        return [None if body is None else bytes(body) for (body,) in rows]
 
     def oldest_duplicate(self, cursor: Any, source: str) -> int:
         """The number of the oldest duplicate of the source that stays recorded; 0 while all do."""
-        cursor.execute(_OLDEST.replace("?", self._dialect.mark), (source,))
-        return next((int(number) for (number,) in cursor.fetchall()), 0)
+        return next((int(number) for (number,) in self._dialect.run(cursor, _OLDEST, source).fetchall()), 0)
 
     def has_pruned(self, cursor: Any, event: Row, delivery: int) -> bool:
         """Whether a conflict of an event (source, position) is only counted by now."""
-        cursor.execute(_PRUNED.replace("?", self._dialect.mark), (*event, event[0], delivery))
-        return cursor.fetchone() is not None
+        return self._dialect.run(cursor, _PRUNED, *event, event[0], delivery).fetchone() is not None
 
     def is_whole(self, cursor: Any, left: ErasedRemainder) -> bool:
         """Whether bodies of a stream that was erased there still exist here."""
         key = (left.source, left.opened, left.stream, left.position)
         asked = _WHOLE.format(self._dialect.using("ix_events_source_opened_position"))
-        cursor.execute(asked.replace("?", self._dialect.mark), key)
-        return cursor.fetchone() is not None
+        return self._dialect.run(cursor, asked, *key).fetchone() is not None
 
     def left_out_key(self, position: int) -> bytes:
         """The key of a placeholder."""
