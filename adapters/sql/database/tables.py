@@ -29,6 +29,12 @@ metadata = MetaData(
 MISREAD = text("reading <> 'ok'")
 """The condition of the partial index on the few events that moved no machine."""
 
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """An index over some rows of a table."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 service = Table(
     "service",
     metadata,
@@ -57,7 +63,7 @@ events = Table(
     UniqueConstraint("source", "key"),
     Index(None, "position", unique=True),
     Index(None, "source", "opened", "position"),
-    Index("ix_events_misread", "reading", "position", sqlite_where=MISREAD, postgresql_where=MISREAD),
+    _partial("ix_events_misread", "reading", "position", where=MISREAD.text),
     sqlite_with_rowid=False,
 )
 
@@ -207,16 +213,11 @@ relays = Table(
     Column("failure", Text, comment="why it did not"),
     Column("dead_at", BigInteger, comment="when it was given up"),
     PrimaryKeyConstraint("source", "position"),
-    *(
-        Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
-        for name, columns, where in (
-            ("ix_relays_due", ("source", "due"), "due IS NOT NULL"),
-            ("ix_relays_lane", ("source", "lane", "position"), "dead_at IS NULL"),
-            ("ix_relays_dead", ("source", "position"), "dead_at IS NOT NULL"),
-            ("ix_relays_waiting", ("source", "position"), "dead_at IS NULL"),
-            ("ix_relays_holder", ("holder",), "holder IS NOT NULL"),
-        )
-    ),
+    _partial("ix_relays_due", "source", "due", where="due IS NOT NULL"),
+    _partial("ix_relays_lane", "source", "lane", "position", where="dead_at IS NULL"),
+    _partial("ix_relays_dead", "source", "position", where="dead_at IS NOT NULL"),
+    _partial("ix_relays_waiting", "source", "position", where="dead_at IS NULL"),
+    _partial("ix_relays_holder", "holder", where="holder IS NOT NULL"),
     sqlite_with_rowid=False,
 )
 
@@ -226,7 +227,7 @@ MAY_BE_DUE = (
 )
 """The condition of the partial index on the few streams whose state has a deadline. A statement must use this exact
 text."""
-_MAY_BE_DUE = text(MAY_BE_DUE.removeprefix("projections."))
+_MAY_BE_DUE = MAY_BE_DUE.removeprefix("projections.")
 
 projections = Table(
     "projections",
@@ -249,29 +250,11 @@ projections = Table(
     Column("snapshot", LargeBinary, nullable=False, comment="the fold's state, MessagePack"),
     PrimaryKeyConstraint("source", "stream", "fingerprint"),
     Index("ix_projections_kind_opened", "kind", "opened"),
-    Index(
-        "ix_projections_anomalous",
-        "kind",
-        "opened",
-        sqlite_where=text("anomalies <> 0"),
-        postgresql_where=text("anomalies <> 0"),
-    ),
-    Index("ix_projections_live", "machine", "opened", sqlite_where=_MAY_BE_DUE, postgresql_where=_MAY_BE_DUE),
-    Index("ix_projections_due", "machine", "source", "opened", sqlite_where=_MAY_BE_DUE, postgresql_where=_MAY_BE_DUE),
-    Index(
-        "ix_projections_user_id",
-        "user_id",
-        "opened",
-        sqlite_where=text("user_id IS NOT NULL"),
-        postgresql_where=text("user_id IS NOT NULL"),
-    ),
-    Index(
-        "ix_projections_device",
-        "device",
-        "opened",
-        sqlite_where=text("device IS NOT NULL"),
-        postgresql_where=text("device IS NOT NULL"),
-    ),
+    _partial("ix_projections_anomalous", "kind", "opened", where="anomalies <> 0"),
+    _partial("ix_projections_live", "machine", "opened", where=_MAY_BE_DUE),
+    _partial("ix_projections_due", "machine", "source", "opened", where=_MAY_BE_DUE),
+    _partial("ix_projections_user_id", "user_id", "opened", where="user_id IS NOT NULL"),
+    _partial("ix_projections_device", "device", "opened", where="device IS NOT NULL"),
 )
 
 runs = Table(
@@ -316,20 +299,8 @@ measurements = Table(
     PrimaryKeyConstraint("source", "measurement", "fingerprint"),
     Index(None, "opened"),
     Index("ix_measurements_of_stream", "stream", "opened"),
-    Index(
-        "ix_measurements_left",
-        "stream",
-        "position",
-        sqlite_where=text("position IS NOT NULL"),
-        postgresql_where=text("position IS NOT NULL"),
-    ),
-    Index(
-        "ix_measurements_measurement_id",
-        "measurement_id",
-        "opened",
-        sqlite_where=text("measurement_id IS NOT NULL"),
-        postgresql_where=text("measurement_id IS NOT NULL"),
-    ),
+    _partial("ix_measurements_left", "stream", "position", where="position IS NOT NULL"),
+    _partial("ix_measurements_measurement_id", "measurement_id", "opened", where="measurement_id IS NOT NULL"),
 )
 
 services = Table(
