@@ -76,7 +76,7 @@ class EventStream(StreamingBody):
             self._read()
 
     def take(self, messages: bytes, position: int) -> bool:
-        """The tail's call, like those that follow."""
+        """Called by the tail, as are `look` and `fall_back`."""
         self.after = position
         return self._give(messages)
 

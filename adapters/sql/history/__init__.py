@@ -1,1 +1,1 @@
-"""Streams as they were: as of a time, as known at a position, or both; and parts of long streams."""
+"""Streams in the past, by either time axis or both, and parts of long streams."""

@@ -1,6 +1,6 @@
 """Temporal reads: streams folded from the log as of a time, as known at a position, or both (bitemporal).
 
-The rows look like those of `projections` and `measurements` but are computed for each question.
+The rows look like those of `projections` and `measurements` but are computed for each query.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,11 +26,11 @@ from core.event import Instant
 
 
 class Erased(Exception):
-    """The stream's bodies are gone: what was known of it earlier cannot be folded any more."""
+    """The stream's bodies were erased, so its earlier states cannot be folded any more."""
 
 
 class TemporalReads:
-    """Any thread may ask. Every method raises Unavailable while the database is away."""
+    """Thread-safe. Every method raises Unavailable while the database is away."""
 
     def __init__(self, reads: Reads, code: Code, current: Current) -> None:
         self.reads = reads
@@ -43,7 +43,7 @@ class TemporalReads:
     def clocks(
         self, *, as_of: Instant | None = None, known_at: Instant | None = None, position: int | None = None
     ) -> Clocks:
-        """What a question is about. Of `known_at` and a position, the earlier one."""
+        """The times of a query. Of `known_at` and a position, the earlier one applies."""
 
         def found() -> Clocks:
             known = self.reads.head() if known_at is None else self.reads.position_at(known_at)
@@ -53,12 +53,12 @@ class TemporalReads:
         return found() if asked == (None, None, None) else once(("clocks", *asked), found)
 
     def stream(self, name: str, clocks: Clocks) -> Projected | None:
-        """One stream by our id; None where nothing was known of it. Raises Erased."""
+        """One stream by our id; None if nothing was known of it. Raises Erased."""
         row = once(("row", name, clocks), lambda: self._one(name, clocks))
         return row.projected() if row else None
 
     def _one(self, name: str, clocks: Clocks) -> HistoricalRow | None:
-        """Nobody asks this row for its measurements: those that are stored would not be all of them."""
+        """The row without its measurements, since not all of them may be stored."""
         with self.reads.together():
             found = self._find(name, clocks)
             return self._known(found, clocks, self._rows.stored(found, self._settled(clocks), measured=False))
@@ -73,7 +73,7 @@ class TemporalReads:
         return None
 
     def history(self, name: str, clocks: Clocks) -> StreamHistory | None:
-        """One stream's events; None where nothing was known of it. Raises Erased."""
+        """One stream's events; None if nothing was known of it. Raises Erased."""
         return once(("history", name, clocks), lambda: self._history(name, clocks))
 
     def _history(self, name: str, clocks: Clocks) -> StreamHistory | None:
@@ -85,22 +85,22 @@ class TemporalReads:
         return None
 
     def since(self, row: Projected | Measured, before: Clocks, after: Clocks, most: int) -> StreamPart | None:
-        """Of a long stream, from a prefix on: what was known before, and the first events that came since, or more.
+        """The part of a long stream that follows a prefix: what was known `before`, and at least `most` later events.
 
-        `row` is that of the clocks `after`. None where it has to be told as a whole.
+        `row` is the stream at the clocks `after`. None if the whole stream is needed.
         """
         return self._states.since(row, before, after, most)
 
     def doubled(self, row: Projected, clocks: Clocks) -> dict[int, int]:
-        """How often the keys of a stream's events came again with the same body, by position."""
+        """How often each event of a stream was delivered again with the same body, by position."""
         named = Named(row.source, row.stream, row.kind, row.provider_id, row.opened)
         repeats = self.reads.repeats([named], clocks).get(named.stream, [])
         return {repeat.position: repeat.times for repeat in repeats if repeat.verdict == "duplicate"}
 
     def streams(self, wanted: WantedStreams, clocks: Clocks) -> tuple[list[Projected], int | None]:
-        """A page, and the `opened` before which the next one goes on; None at the list's end.
+        """A page, and the `opened` before which the next one begins; None at the end of the list.
 
-        It holds fewer than `wanted.limit`, even none, where few of the streams that were examined are wanted.
+        It has fewer than `wanted.limit` items, even none, if few of the examined streams match.
         """
         with self.reads.together():
             return self._streams(wanted, self._settled(clocks))
@@ -116,9 +116,9 @@ class TemporalReads:
         return page, candidates.following
 
     def measurements(self, wanted: WantedMeasurements, clocks: Clocks) -> tuple[list[Measured], tuple[int, int] | None]:
-        """A page of measurements, those of the newest session first; and the keyset of the next one, or None.
+        """A page of measurements, those of the newest session first, and the next page's keyset or None.
 
-        A keyset is the `opened` of a session and of a measurement, exclusive as `wanted.before`.
+        A keyset is the `opened` of a session and of a measurement, both exclusive, as in `wanted.before`.
         """
         with self.reads.together():
             return self._measurements(wanted, self._settled(clocks))
@@ -154,7 +154,7 @@ class TemporalReads:
                 yield from (one for one in rows if told is None or one[0].opened < told.opened)
 
     def _sessions(self, wanted: WantedMeasurements) -> WantedStreams:
-        """The sessions that may have what is wanted; the one of the keyset once more, where it has a rest."""
+        """The sessions that may have matching measurements, including the keyset's if it may have more."""
         scans = [name for name, source in self._code.sources.items() if source.machine_of("session") == "measurement"]
         return WantedStreams(
             kind="session",
@@ -166,12 +166,12 @@ class TemporalReads:
         )
 
     def _of_ours(self, wanted: WantedStreams) -> WantedStreams:
-        """Those of the sources whose streams can be folded here."""
+        """The filter limited to the sources whose streams this process can fold."""
         sources = [name for name in self._code.sources if wanted.sources is None or name in wanted.sources]
         return replace(wanted, sources=sources)
 
     def _settled(self, clocks: Clocks) -> Unchanged:
-        """Which of the stored rows hold what a question is about."""
+        """Which stored rows are valid at these clocks."""
         back = set(self.reads.retracted_sources())
         received = clocks.position if clocks.as_of is None else self.reads.position_at(clocks.as_of)
         sources = [name for name in self._code.sources if name not in back]

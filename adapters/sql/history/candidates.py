@@ -1,4 +1,4 @@
-"""The streams that a page of a list of the past looks at, and how many it may look at."""
+"""The streams that are examined for a page of a list of the past, up to a limit."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,19 +11,19 @@ from adapters.sql.queries.streams import WantedMeasurements, WantedStreams
 from adapters.sql.reads.reads import Reads
 
 EXAMINED = 5_000
-"""A page of a list looks at no more streams than these, however few of them the filters leave."""
+"""The most streams that are examined for a page, however few of them match."""
 
 FOLDED = 40
-"""And folds no more than these: of the others nothing has become known since."""
+"""The most streams that are folded for a page. Of the others the stored rows are still valid."""
 
 _CHUNK = 320
 
 
 class Candidates:
-    """The streams that a page looks at, the newest first, each with its row, or None where it was erased.
+    """The examined streams, the newest first, each with its row, or None if it was erased.
 
-    `wanted`: which streams, of sources by name; what `asked` leaves out by what is stored of it is passed by.
-    `following`: the `opened` of the last one that was looked at; None where no more are there.
+    `wanted` selects streams of named sources. Streams that do not match `asked`, by their valid stored rows, are left
+    out. `following` is the `opened` of the last examined stream; None if there are no more.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Candidates:
             self.following, size = chunk[-1].opened, min(4 * size, _CHUNK)
 
     def _listed(self, which: Unchanged) -> dict[str, Any]:
-        """What is asked of `queries.as_of.list_named`."""
+        """The arguments of `queries.as_of.list_named`."""
         wanted = self._wanted
         most = EXAMINED if self._clocks.as_of is None else max(1, EXAMINED // 10)
         floor = None

@@ -1,4 +1,4 @@
-"""What is told of streams as they were: rows like those of `projections` and `measurements`, and the events behind."""
+"""Past streams: rows like those of `projections` and `measurements`, and the events that they result from."""
 
 from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
@@ -21,8 +21,8 @@ _OPENED = itemgetter(MEASUREMENTS.names.index("opened"))
 class Arrival(NamedTuple):
     """An event, when it was recorded, and the secret that verified it (None: unsigned).
 
-    `retracted`: the position of the event that took it back. `erased`: its body is gone, and with it all data. The fold
-    passes both by: what erased events did stands in the state that is left of their stream.
+    `retracted` is the position of the event that retracted it. `erased`: its body is gone, and with it all data. The
+    fold skips both; the effect of erased events is in the state that was kept of their stream.
     """
 
     event: Event
@@ -37,7 +37,7 @@ class Arrival(NamedTuple):
 
 
 class StreamHistory(NamedTuple):
-    """A stream's events by position, as far as a question is about them, and how often their keys came again."""
+    """The events of a stream that a query covers, by position, and their repeated deliveries."""
 
     named: Named
     arrivals: list[Arrival]
@@ -45,9 +45,9 @@ class StreamHistory(NamedTuple):
 
 
 class HistoricalRow(msgspec.Struct, gc=False):
-    """The columns of `projections` by name, the stream they would be of, and its rows of `measurements`.
+    """The columns of a stream's row in `projections` by name, and its rows of `measurements`.
 
-    `left` gives more of these rows, the newest first, where only those are here that the state has.
+    If `of_measurements` has only those that are in the state, `left` returns the others, the newest first.
     """
 
     named: Named
@@ -56,7 +56,7 @@ class HistoricalRow(msgspec.Struct, gc=False):
     left: Callable[[], Iterable[Any]] = tuple
 
     def projected(self) -> Projected:
-        """The row as a question of the present gives it."""
+        """The row as a query of the present returns it."""
         found, told = self.columns, self.named
         names = (found["source"], found["stream"], found["kind"], found["machine"], found["fingerprint"])
         rest = (told.provider_id, found["opened"], found["conflicts"], found["snapshot"])
@@ -77,7 +77,7 @@ class HistoricalRow(msgspec.Struct, gc=False):
 
 
 def arrival_of(read: BodyReader, *row: Any) -> Arrival:
-    """From a row of `queries.as_of.HISTORY`."""
+    """The arrival in a row of `queries.as_of.HISTORY`."""
     *stored, recorded_at, retracted, sequence, occurred_at = row
     position, key, kind, received_at, verified_by, body = stored
     if body is not None:
@@ -88,5 +88,5 @@ def arrival_of(read: BodyReader, *row: Any) -> Arrival:
 
 
 def was_named(named: Named, clocks: Clocks) -> bool:
-    """Whether a stream without events, such as a device that an action is for, had been named by then."""
+    """Whether a stream without events, such as the device of an action, had been named by then."""
     return clocks.as_of is None or (named.named_at is not None and named.named_at <= clocks.as_of)

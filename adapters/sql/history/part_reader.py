@@ -13,10 +13,10 @@ from adapters.sql.queries.streams import Measured, Projected
 from core.folding import fold
 
 MOST = 20_000
-"""Events of a part at most: of a longer one the whole stream is told."""
+"""The most events of a part. If there are more, the whole stream is read."""
 
 ALL = 1 << 62
-"""Behind every position."""
+"""After every position."""
 
 _others = msgspec.msgpack.Decoder(list[int])
 
@@ -35,15 +35,15 @@ class StoredPrefix(NamedTuple):
     snapshot: bytes
 
     def held(self) -> frozenset[int]:
-        """What it holds beside the events up to its position."""
+        """The positions of the later events that it contains."""
         return frozenset(others_in(self.others))
 
 
 class StoredPart(NamedTuple):
-    """What a part is made of: the prefixes on both sides (None: the stream's beginning, its end), and stored events.
+    """A part as stored: the prefixes on both sides (None: the beginning or end of the stream) and its events.
 
-    `rows` are what `arrival_of` takes: all events up to the position `upto`, and few later ones. `before` is the row
-    of the last event of the prefix. `doubled`: the positions of those whose keys came again.
+    `rows` are the arguments of `arrival_of`: all events up to the position `upto` and a few later ones. `before` is the
+    row of the first prefix's last event. `doubled` holds the positions of events that were delivered more than once.
     """
 
     named: Named
@@ -56,7 +56,7 @@ class StoredPart(NamedTuple):
 
 
 class PartReader:
-    """Reads parts of one stream as it is, over a connection that is held still."""
+    """Reads parts of one stream at present, from one snapshot of the database."""
 
     def __init__(self, connection: Connection, row: Projected | Measured) -> None:
         self._connection = connection
@@ -65,14 +65,14 @@ class PartReader:
         self._own = (row.source, row.stream, row.fingerprint)
 
     def newest(self, most: int, before: int = ALL) -> list[tuple[int, int]]:
-        """(position, run) of so many prefixes, those that end last before that position."""
+        """(position, run) of the last `most` prefixes before a position."""
         return [(position, run) for position, run in self._asked(parts.NEWEST, *self._own, before, most)]
 
     def read(self, before: int, until: int | None, most: int) -> StoredPart | None:
-        """From the longest prefix that ends before a position up to one behind the event `until`, or so many events on.
+        """Reads from the longest prefix before a position to the first one from `until` on, or over `most` events.
 
-        None where the stream has to be told as a whole: it waits to be folded, not all of it is in the fold, it has
-        moved on since its row was read, or the part is too long.
+        None if the whole stream is needed: it waits to be folded, some of it is not folded, it has changed since its
+        row was read, or the part is too long.
         """
         named = self._named()
         if named is None:
@@ -89,19 +89,19 @@ class PartReader:
         return StoredPart(named, start, end, upto, [told for *told, _ in rows], last and last[:-1], _doubled(rows))
 
     def _named(self) -> Named | None:
-        """The stream, where all of it is folded, and nothing of it is erased or retracted."""
+        """The stream, if it is completely folded and nothing of it was erased or retracted."""
         for *told, position, conflicts, snapshot, waits, gone, back in self._asked(parts.STREAM, *self._own):
             if self._is_current(position, conflicts, snapshot) and not (waits or gone or back):
                 return Named(self._row.source, self._row.stream, *told)
         return None
 
     def _following(self, named: Named, above: int, most: int) -> int | None:
-        """The position of the event behind so many others; None where there are fewer."""
+        """The position of the event after `most` others; None if there are fewer."""
         found = self._asked(self._by_stream(parts.FOLLOWING), named.source, named.opened, above, most)
         return next((position for (position,) in found), None)
 
     def _is_current(self, position: int, _conflicts: str, _snapshot: bytes) -> bool:
-        """Whether the stream is where it was when its row was read: its prefixes are of the same events then."""
+        """Whether the stream is unchanged since its row was read, so that its prefixes cover the same events."""
         return bool(position == fold.decode(fold.MACHINES[self._row.machine], self._row.snapshot).position)
 
     def _last_before(self, position: int) -> StoredPrefix | None:
@@ -115,11 +115,11 @@ class PartReader:
         return next((StoredPrefix(at, last, bytes(held), bytes(state)) for at, last, held, state in found), None)
 
     def _bounds(self, end: StoredPrefix | None) -> tuple[int, Collection[int]]:
-        """The position up to which all events are read, and those of others."""
+        """The position up to which all events are read, and the positions of further ones."""
         return (ALL, ()) if end is None else (end.position, end.held())
 
     def _rows(self, named: Named, above: int, upto: int, others: Collection[int], most: int) -> list[Row]:
-        """From above a position up to another one, and those at `others`; but if they are too many, not all."""
+        """The events after `above` up to `upto`, at most `most`, and those at `others`."""
         place = (named.source, named.opened, named.stream)
         rows = self._asked(self._by_stream(parts.PART), *place, above, upto, most)
         return [*rows, *self._rows_at(sorted(others))]

@@ -1,4 +1,4 @@
-"""Parts of long streams, told from the prefix before them: what they cost is their length, not that of their stream."""
+"""Parts of long streams, read from the prefix before them: the cost is that of the part, not of the stream."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ from core.folding.prefixes import NUMBERED
 from core.views.timeline import Following
 
 MANY = 500
-"""Values in one statement."""
+"""The most values in one statement."""
 
 _NOW = Clocks(ALL)
 
@@ -32,7 +32,7 @@ Row = Projected | Measured
 
 
 class StreamPart(NamedTuple):
-    """A part of a stream as it is now, how often the keys of its events came again, and whether it is the last one."""
+    """A part of a stream, the repeated deliveries of its events, and whether it reaches the end of the stream."""
 
     part: Following
     arrivals: list[Arrival]
@@ -41,9 +41,9 @@ class StreamPart(NamedTuple):
 
 
 class StreamParts:
-    """Any thread may ask. Every method raises Unavailable while the database is away.
+    """Thread-safe. Every method raises Unavailable while the database is away.
 
-    `clocks`: those of the row; None: it is of the present. None as an answer: the stream has to be told as a whole.
+    `clocks` are those of the row; None: the present. Every method returns None if the whole stream is needed.
     """
 
     def __init__(self, reads: Reads, code: Code, current: Current) -> None:
@@ -52,15 +52,15 @@ class StreamParts:
         self._current = current
 
     def behind(self, row: Row, position: int, most: int, clocks: Clocks | None = None) -> StreamPart | None:
-        """About so many events from one on, or more."""
+        """At least `most` events from a position on, or all to the end."""
         return self._part(row, clocks, lambda reader: reader.read(position, None, most), holds=position)
 
     def between(self, row: Row, first: int, last: int, clocks: Clocks | None = None) -> StreamPart | None:
-        """From one event to another, or more."""
+        """At least the events from `first` to `last`."""
         return self._part(row, clocks, lambda reader: reader.read(first, last, 0), holds=first)
 
     def newest(self, row: Projected, run: int, most: int, clocks: Clocks | None = None) -> StreamPart | None:
-        """The newest events, so many of the stream's last run, and others before them."""
+        """At least the newest `most` events of the stream's last run."""
         enough = most // prefixes.EVERY + 2
 
         def read(reader: PartReader) -> StoredPart | None:
@@ -72,7 +72,7 @@ class StreamParts:
         return self._part(row, clocks, read, holds=0)
 
     def before(self, row: Projected, position: int, most: int, clocks: Clocks | None = None) -> StreamPart | None:
-        """From some events before one up to that, or more: so many of them, but for one that came late."""
+        """At least the events up to a position, about `most` before it; fewer if some came late."""
         enough = most // prefixes.EVERY + 2
 
         def read(reader: PartReader) -> StoredPart | None:
@@ -106,14 +106,14 @@ class StreamParts:
 
     @contextmanager
     def held_still(self) -> Iterator[Connection]:
-        """A connection that sees one state."""
+        """A connection that sees one snapshot of the database."""
         with self._reads.together(), self._reads.connected() as connection:
             yield connection
 
     def following(
         self, connection: Connection, row: Row, stored: StoredPart, clocks: Clocks | None
     ) -> tuple[Following, list[Arrival]] | None:
-        """The part without names, and its events as they arrived; None where one of them is in no fold."""
+        """The part without names, and its events as they arrived; None if one of them is not folded."""
         machine, read = fold.MACHINES[row.machine], self._code.sources[row.source].read
         arrivals = [once(("arrival", row.source, *one), partial(arrival_of, read, *one)) for one in stored.rows]
         if not all(one.foldable for one in arrivals):
@@ -133,7 +133,7 @@ class StreamParts:
     def _gone(
         self, connection: Connection, row: Row, stored: StoredPart, part: Following, first: StoredPrefix
     ) -> frozenset[str]:
-        """Which measurements that the events name have left the prefix's state."""
+        """The measurements that the events name and that have left the prefix's state."""
         named = {name for event in part.events if (name := part.state.elsewhere(event)) is not None}
         session = stored.named.provider_id or ""
         ours = [self._code.ids.measurement(row.source, session, name, "") for name in sorted(named)]
@@ -145,7 +145,7 @@ class StreamParts:
     def _names(
         self, connection: Connection, row: Row, part: Following, upto: int, *, past: bool
     ) -> dict[int, str | None]:
-        """What the measurements of a part are called, now or then: one that has left a state gets no other name."""
+        """The ids of a part's measurements, now or in the past: a measurement that has left a state keeps its id."""
         here = [event.position for event in part.events if event.position <= upto]
         apart = [event.position for event in part.events if event.position > upto]
         apart += [record.position for record in part.state.records()]
@@ -161,6 +161,6 @@ class StreamParts:
 def _found(
     connection: Connection, asked: Callable[[Sequence[Any]], Executable], values: Sequence[Any]
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of all values: of so many that one statement could not have them."""
+    """The rows of all values, a limited number in each statement."""
     for start in range(0, len(values), MANY):
         yield from map(tuple, connection.execute(asked(values[start : start + MANY])))

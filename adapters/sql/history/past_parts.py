@@ -1,4 +1,4 @@
-"""Parts of a long stream as it was: from the prefixes of the present that hold nothing of what came later."""
+"""Parts of a long stream in the past, read from the present's prefixes that contain no later event."""
 
 from collections.abc import Collection
 from functools import cached_property
@@ -16,7 +16,7 @@ from core.folding.prefixes import is_over_by, is_past, lies_in_time
 
 
 class _Ahead(NamedTuple):
-    """A prefix without its state, and when its last event happened where that was asked for."""
+    """A prefix without its state. `at` is when its last event happened, if the query needs that."""
 
     position: int
     last: int
@@ -26,10 +26,10 @@ class _Ahead(NamedTuple):
 
 
 class PastPartReader(PartReader):
-    """The same of a stream as a question's clocks show it; no part holds what came later.
+    """Reads parts of a stream as it was at a query's clocks.
 
-    A prefix is one of the past if all that it holds was known and had happened then. By the provider's clock its last
-    event must be among those up to its position: what it holds beside them was late for that one, which had happened.
+    A prefix belongs to the past if everything in it was known and had happened by then. With `as_of`, its last event
+    must be among those up to its position: then its later events were late for one that had happened.
     """
 
     def __init__(self, connection: Connection, row: Projected | Measured, clocks: Clocks) -> None:
@@ -45,7 +45,7 @@ class PastPartReader(PartReader):
         return found[: -most - 1 : -1]
 
     def _is_current(self, position: int, conflicts: str, snapshot: bytes) -> bool:  # noqa: ARG002 - it may have moved on
-        """`conflicts` and `_snapshot` are those of the present."""
+        """Stores the present's conflicts and snapshot."""
         self.conflicts, self._snapshot = conflicts, bytes(snapshot)
         return True
 
@@ -69,14 +69,14 @@ class PastPartReader(PartReader):
 
     @cached_property
     def _all(self) -> list[_Ahead]:
-        """Those up to the question's position."""
+        """The prefixes up to the query's position."""
         asked = parts.AHEAD if self._clocks.as_of is None else parts.AHEAD_IN_TIME
         found = self._asked(asked, *self._own, self._clocks.position)
         return [_Ahead(position, last, others_in(held), run, at) for position, last, held, run, at in found]
 
     @cached_property
     def _known(self) -> list[_Ahead]:
-        """Those of the past, as far as that can be said without their states."""
+        """The prefixes of the past, as far as that can be decided without their states."""
         position, as_of = self._clocks.position, self._clocks.as_of
         known = [one for one in self._all if all(other <= position for other in one.others)]
         if as_of is None:
@@ -90,7 +90,7 @@ class PastPartReader(PartReader):
         return (position, ()) if past is None else (past.position, [one for one in past.others if one <= position])
 
     def _first_past(self) -> _Ahead | None:
-        """The prefix behind which nothing had happened yet; None where none is known."""
+        """The prefix after which nothing had happened yet; None if none is known."""
         as_of = self._clocks.as_of
         if as_of is None or not lies_in_time(self._machine, fold.decode(self._machine, self._snapshot)):
             return None

@@ -1,4 +1,4 @@
-"""Rows of streams as they were: those stored, where nothing has become known since, or else folded from the log."""
+"""Rows of past streams: the stored ones if nothing has become known since, else folded from the log."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -20,11 +20,11 @@ from core.states.records import KEPT
 from core.states.state import NEWEST
 
 AT_ONCE = 20
-"""Streams whose events are in memory, and that are folded though nobody may ask for them any more."""
+"""The streams that are read and folded together, even if the caller stops before."""
 
 
 class PastRows:
-    """Any thread may ask. Every method raises Unavailable while the database is away."""
+    """Thread-safe. Every method raises Unavailable while the database is away."""
 
     def __init__(self, reads: Reads, code: Code, states: PastStates) -> None:
         self._reads = reads
@@ -35,9 +35,9 @@ class PastRows:
     def find(
         self, some: Sequence[Named], clocks: Clocks, stored: Mapping[str, HistoricalRow] = MappingProxyType({})
     ) -> Iterator[tuple[Named, HistoricalRow | None]]:
-        """The row of each stream that had begun; None where it was erased.
+        """The row of each stream that had begun; None if it was erased.
 
-        What is not `stored` is folded, as far as rows are asked for.
+        Streams that are not in `stored` are folded as the caller iterates.
         """
         changed = [named for named in some if named.stream not in stored]
         long = self._states.long(changed)
@@ -62,7 +62,7 @@ class PastRows:
             yield named, told
 
     def whole(self, some: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, HistoricalRow | None]]:
-        """The same of streams that are folded from their first event on."""
+        """Like `find`, folded from the first event of each stream."""
         if not some:
             return
         repeats = self._reads.repeats(some, clocks)
@@ -77,9 +77,9 @@ class PastRows:
                 yield named, None if snapshot is None else self._row(named, snapshot, conflicts, version)
 
     def stored(self, some: Sequence[Named], which: Unchanged, *, measured: bool) -> dict[str, HistoricalRow]:
-        """The rows of those of which nothing has become known since, by our ids.
+        """The rows of the streams of which nothing has become known since, by our ids.
 
-        `measured`: with the measurements of sessions, as far as none has left its session's row.
+        With `measured`, the rows have the measurements of sessions, without sessions that some may have left.
         """
         whole = [named for named in some if named.erased is None]
         found = self._reads.settled(whole, which)
@@ -88,7 +88,7 @@ class PastRows:
         rows = {}
         for named, doubled in conflicts.items():
             columns = found[named.stream]
-            if len(doubled) < NEWEST:  # it tells no more than the newest
+            if len(doubled) < NEWEST:  # the row has no more than the newest
                 then = [position for position in doubled if position in known]
                 rows[named.stream] = self._stored(named, columns, then, alters=bool(doubled), measured=measured)
         return {stream: row for stream, row in rows.items() if row is not None}
@@ -96,7 +96,7 @@ class PastRows:
     def _stored(
         self, named: Named, columns: dict[str, Any], conflicts: Sequence[int], *, alters: bool, measured: bool
     ) -> HistoricalRow | None:
-        """`alters`: the row has conflicts, which may be others than were known."""
+        """`alters`: the row has conflicts, which may differ from those known then."""
         if not (alters or measured):
             return HistoricalRow(named, columns, {})
         row = self._row(named, columns["snapshot"], conflicts, columns["fingerprint"])
@@ -104,7 +104,7 @@ class PastRows:
         return None if left else row
 
     def _known(self, conflicts: Mapping[Named, Sequence[int]], clocks: Clocks) -> set[int]:
-        """Those of the conflicts of streams that were known."""
+        """The positions of those conflicts that were known."""
         at: dict[str, list[int]] = {}
         for named, positions in conflicts.items():
             at.setdefault(named.source, []).extend(positions)
@@ -124,7 +124,7 @@ class PastRows:
         return one
 
     def _snapshots_of(self, some: Sequence[Named], clocks: Clocks) -> dict[str, bytes | None]:
-        """The folds, as they were made before where they were; an erased stream's is made anew, onto what is left."""
+        """The folded states, from the cache if possible. An erased stream is always folded, onto its kept state."""
         keys = {
             named.stream: (
                 self._machine_of(named).fingerprint,
@@ -150,7 +150,7 @@ class PastRows:
         return fold.encode(fold.fold(machine, events, settings, base and base.state(machine)))
 
     def arrivals(self, some: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, list[Arrival] | None]]:
-        """What the question is about, of each stream; None where what it would need was erased."""
+        """The events of each stream that the query covers; None if some that it needs were erased."""
         gone = {named.stream for named in some if named.erased is not None and _needs(clocks, named.erased)}
         events = self._reads.events_of([named for named in some if named.stream not in gone], clocks.position)
         for named in some:
@@ -163,7 +163,7 @@ class PastRows:
 
 
 def _needs(clocks: Clocks, erased: int) -> bool:
-    """Whether a question is about what was known before that event, which tells of an erasure, was there."""
+    """Whether a query needs what was known before the erasure, which the event at this position records."""
     return clocks.as_of is not None or clocks.position < erased
 
 

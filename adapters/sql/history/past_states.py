@@ -1,4 +1,4 @@
-"""What long streams were, folded from the prefix before: of no more events than lie between it and the past."""
+"""Past states of long streams, folded from the prefix before: only the events between it and the past are read."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -22,20 +22,20 @@ from core.folding import fold
 from core.states.state import NEWEST
 
 MEASURED = 50
-"""Measurements that one statement reads."""
+"""The measurements read by one statement."""
 
 _RECORD, _OPENED = list(measurements.c.keys()).index("record"), list(measurements.c.keys()).index("opened")
 
 
 class ChangedLater(Exception):
-    """What left the state before is no longer what it was: the session has to be folded as a whole."""
+    """A measurement that had left the state has changed since, so the whole session must be folded."""
 
 
 class PastState(NamedTuple):
-    """A stream's state by a question's clocks, without what has left it, as its version folds it.
+    """A stream's state at a query's clocks, as its version folds it, without what has left it.
 
-    `conflicts`: the positions of those known then. `begun`: there were events. `row`: what the stream is now; `first`:
-    the prefix from which it was folded.
+    `conflicts` holds the positions of the conflicts known then. `begun`: there were events. `row` is the stream's
+    present row, `first` the prefix from which the state was folded.
     """
 
     snapshot: bytes
@@ -46,12 +46,12 @@ class PastState(NamedTuple):
 
     @property
     def version(self) -> str:
-        """The version that has its prefixes."""
+        """The version to which its prefixes belong."""
         return self.row.fingerprint
 
 
 class PastStates:
-    """Any thread may ask. Every method raises Unavailable while the database is away."""
+    """Thread-safe. Every method raises Unavailable while the database is away."""
 
     def __init__(self, reads: Reads, code: Code, current: Current, parts: StreamParts) -> None:
         self._reads = reads
@@ -60,7 +60,7 @@ class PastStates:
         self._parts = parts
 
     def long(self, some: Sequence[Named]) -> dict[str, Projected]:
-        """The rows of the present of those of the streams that have prefixes, by our ids."""
+        """The present rows of those streams that have prefixes, by our ids."""
         whole = [named for named in some if named.erased is None]
         versions = once("built", self._current.built) if whole else []
         if not versions:
@@ -70,7 +70,7 @@ class PastStates:
         return {row.stream: row for row in rows}
 
     def find(self, row: Projected, clocks: Clocks) -> PastState | None:
-        """What a long stream was; None where it has to be folded as a whole."""
+        """The past state of a long stream; None if the whole stream must be folded."""
         return once(("state", row, clocks), partial(self._find, row, clocks))
 
     def _find(self, row: Projected, clocks: Clocks) -> PastState | None:
@@ -89,7 +89,7 @@ class PastStates:
 
     @staticmethod
     def _newest(connection: Connection, row: Row, clocks: Clocks) -> tuple[StoredPart | None, str]:
-        """What follows on the last prefix of the past, and the conflicts of the present."""
+        """The part after the past's last prefix, and the present's conflicts."""
 
         def read() -> tuple[StoredPart | None, str]:
             reader = PastPartReader(connection, row, clocks)
@@ -98,16 +98,17 @@ class PastStates:
         return once(("newest", row.source, row.stream, row.fingerprint, clocks), read)
 
     def _conflicts(self, connection: Connection, row: Projected, told: str, clocks: Clocks) -> list[int] | None:
-        """Those known then; None where the row, which tells the newest ones, may lack one."""
+        """The conflicts known then; None if the row, which has only the newest ones, may lack one."""
         at = [int(position) for position in told.split(",") if position]
         if len(at) >= NEWEST:
             return None
         return sorted(connection.execute(conflicts_of(row, at, clocks)).scalars()) if at else []
 
     def since(self, row: Row, before: Clocks, after: Clocks, most: int) -> StreamPart | None:
-        """What follows by the clocks `after` on a prefix of what was known before: all of that, and `most` events more.
+        """The part at the clocks `after` that follows a prefix of what was known `before`.
 
-        Of the prefix's end, or the stream's, or more. None where the stream has to be told as a whole.
+        It has everything known before, and at least `most` later events unless the stream ends. None if the whole
+        stream is needed.
         """
         if row.fingerprint not in once("built", self._current.built):
             return None
@@ -128,7 +129,7 @@ class PastStates:
         return None
 
     def left(self, one: PastState) -> Iterator[Any]:
-        """Rows of `measurements`, the newest first: of those that had left the prefix. Raises ChangedLater."""
+        """Rows of the measurements that had left the prefix, the newest first. Raises ChangedLater."""
         if one.first is None or one.row.machine != "measurement":
             return
         held = one.first.held()

@@ -1,4 +1,4 @@
-"""What the questions of one page have in common: it is read once, and all of them tell of it."""
+"""A cache for the queries of one page: what they have in common is read once."""
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ _shared: ContextVar[dict[Hashable, Any] | None] = ContextVar("shared", default=N
 
 @contextmanager
 def sharing() -> Iterator[None]:
-    """A block, in one thread, whose questions about the same past share what was read and folded for it."""
+    """Within the block, in one thread, queries about the same past share what they read and fold."""
     token = _shared.set({})
     try:
         yield
@@ -21,7 +21,7 @@ def sharing() -> Iterator[None]:
 
 
 def once(key: Hashable, make: Callable[[], T]) -> T:
-    """What `make` gave for that key first in this block; outside of one it is asked each time."""
+    """The first result of `make` for a key within the block; outside of one, `make` is called each time."""
     shared = _shared.get()
     if shared is None:
         return make()

@@ -1,4 +1,4 @@
-"""Folds of the past, kept in memory: what the log held at a position never changes, so neither does its fold."""
+"""A cache of past states. What the log had at a position never changes, so neither does its fold."""
 
 from collections import OrderedDict
 from threading import Lock
@@ -8,7 +8,7 @@ SnapshotKey = tuple[Any, ...]
 
 
 class Snapshots:
-    """Encoded states, those asked for last; at most so many bytes. Any thread may ask."""
+    """An LRU cache of encoded states, of at most `most` bytes. Thread-safe."""
 
     def __init__(self, most: int = 16 * 2**20) -> None:
         self._most = most
@@ -17,14 +17,14 @@ class Snapshots:
         self._lock = Lock()
 
     def get(self, key: SnapshotKey) -> bytes | None:
-        """What is kept under the key."""
+        """The state under a key; None if there is none."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
     def keep(self, key: SnapshotKey, snapshot: bytes) -> None:
-        """Keeps it; what was not asked for the longest goes."""
+        """Stores a state and evicts the least recently used ones."""
         with self._lock:
             self._held += len(snapshot) - len(self._kept.pop(key, b""))
             self._kept[key] = snapshot
