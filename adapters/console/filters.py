@@ -12,6 +12,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from adapters.console.lessons import learnt_since
+from adapters.console.meanings import meanings
 from adapters.console.numbers import counted, number
 from core.ids import PREFIXES
 
@@ -122,13 +123,14 @@ def _veiled(value: Any, field: str = "") -> Any:
     return value
 
 
-ALL: dict[str, Callable[..., str]] = {
+ALL: dict[str, Callable[..., Any]] = {
     "counted": counted,
     "day_and_time": day_and_time,
     "in_a_field": in_a_field,
     "in_words": in_words,
     "learnt_since": learnt_since,
     "linked": linked,
+    "meanings": meanings,
     "mood": mood,
     "number": number,
     "pretty": pretty,

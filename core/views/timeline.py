@@ -11,7 +11,7 @@ from core.folding.prefixes import NUMBERED
 
 
 class Missing(msgspec.Struct, frozen=True, gc=False):
-    """Numbers of the provider's sequence that never came. `position` is that of the event after the gap."""
+    """Numbers of the provider's sequence that have not come. `position` is that of the event after the gap."""
 
     first: int
     last: int
@@ -22,9 +22,9 @@ class Missing(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def words(self) -> str:
-        """`sequence 7-8 never came`."""
+        """`sequence 7-8 has not come`."""
         numbers = f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
-        return f"sequence {numbers} never came"
+        return f"sequence {numbers} has not come"
 
 
 class Happened(msgspec.Struct, gc=False):

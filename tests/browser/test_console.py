@@ -240,3 +240,22 @@ def test_on_a_telephone_no_day_and_no_time_of_day_is_on_two_lines(browser: Brows
         found[path] = browser.run(torn)
 
     assert {path: times for path, times in found.items() if times} == {}
+
+
+def test_on_a_telephone_the_sliders_stay_within_their_panel_and_a_typed_time_is_seen_whole(
+    browser: Browser, service: Service
+):
+    browser.width(390)
+    browser.open(newest(service, "sessions"))
+    browser.one("#known_at ~ .slide input")
+
+    outside, cut = browser.run("""
+        const form = document.querySelector('.travel'), field = document.getElementById('known_at');
+        const edge = form.getBoundingClientRect().right;
+        field.value = '2026-12-02 18:34:07.123';
+        const beyond = [...form.querySelectorAll('*')].filter(one => one.getBoundingClientRect().right > edge);
+        return [beyond.length, field.scrollWidth > field.clientWidth];
+    """)
+    browser.width(1280)
+
+    assert (outside, cut) == (0, False)

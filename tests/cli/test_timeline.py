@@ -60,7 +60,7 @@ def test_a_timeline_is_printed(run: Run, session: str):
 
     assert printed.exit_code == 0, printed.output
     assert session in printed.stdout
-    assert "sequence 1-2 never came" in printed.stdout
+    assert "sequence 1-2 has not come" in printed.stdout
     assert "waiting -> loaded" in printed.stdout
 
 

@@ -267,6 +267,15 @@ def test_counts_have_separators_and_the_figures_of_a_column_stand_below_each_oth
     assert '<td class="number">413</td><td class="number">1,234,567</td>' in page.markup
 
 
+def test_a_hint_that_repeats_the_row_above_is_not_told_anew(one_desk: Desk):
+    for reason, hint in [("stale", "a day"), ("stale", "a day"), ("stale", "an hour"), ("too_old", "an hour")]:
+        one_desk.reject(reason=reason, hint=hint)
+
+    text = one_desk.look("/deliveries").text.partition("Bytes")[2]
+
+    assert (text.count("a day"), text.count("an hour"), text.count("as in the row above")) == (1, 2, 1)
+
+
 def test_our_ids_in_the_access_log_lead_to_their_pages(one_desk: Desk):
     scan(one_desk)
     ids = [one_desk.get(f"/v1/{kind}")["data"][0]["id"] for kind in ("sessions", "measurements")]

@@ -329,3 +329,25 @@ def test_a_silent_source_is_told_with_when_it_was_heard_last(one_desk: Desk):
     object.__setattr__(one_desk.api, "clock", lambda: NOON + 2 * 86_400 * SECOND)
 
     assert f'<span class="tag warn">silent since <time datetime="{heard}"' in one_desk.look("/").markup
+
+
+def test_what_ended_a_visit_is_told_in_words_beside_its_name(one_desk: Desk):
+    scan(one_desk)
+    assert "PAGE_UNLOADED :" not in one_desk.look(page_of(one_desk, "sessions")).text
+    one_desk.send("clinic", wms("visit-1", 20, "PAGE_UNLOADED", 20))
+
+    for kind, rest in ("sessions", ""), ("measurements", ""), ("measurements", "/report"):
+        told = one_desk.look(f"{page_of(one_desk, kind)}{rest}").text
+        assert "PAGE_UNLOADED : the visitor closed the page, left it or loaded it anew." in told.partition("Source")[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "position", "state"), [("sessions", 3, "camera_granted"), ("measurements", 7, "scanning")]
+)
+def test_a_past_tells_what_was_known_before_what_was_learnt_since(one_desk: Desk, kind: str, position: int, state: str):
+    scan(one_desk)
+    recorded = one_desk.get(f"/v1/events/{position}")["recorded_at"]
+
+    text = one_desk.look(page_of(one_desk, kind), known_at=recorded).text
+
+    assert text.index(f"{state}: ") < text.index("What was learnt since")

@@ -48,7 +48,7 @@ def test_what_never_came_has_an_entry_of_its_own_in_its_place(house: House, scan
         ("event", 6),
         ("event", 7),
     ]
-    assert (steps[1]["position"], steps[1]["reason"]) == (2, "sequence 1-3 never came")
+    assert (steps[1]["position"], steps[1]["reason"]) == (2, "sequence 1-3 has not come")
 
 
 def test_keys_that_came_again_are_counted_where_they_fell(house: House, scan):
@@ -104,7 +104,7 @@ def test_the_csv_has_a_line_for_every_entry(house: House, scan):
     rows = list(csv.DictReader(StringIO(content)))
 
     assert [row["sequence"] for row in rows] == ["0", "", "4", "5", "6", "7"]
-    assert rows[1]["reason"] == "sequence 1-3 never came"
+    assert rows[1]["reason"] == "sequence 1-3 has not come"
     assert (rows[4]["snr"], rows[4]["result_sequence"]) == ("4.5", "1")
     assert rows[0]["delay_s"] == "-1.0"
 
@@ -128,7 +128,7 @@ def test_the_text_reads_in_a_terminal_and_no_sender_can_steer_it(house: House, s
     text = house.client.get(f"{scan}/timeline?format=text").get_data(as_text=True)
     unsigned = house.client.get(f"/v1/sessions/{captions}/timeline?format=text").get_data(as_text=True)
 
-    assert "sequence 1-3 never came" in text
+    assert "sequence 1-3 has not come" in text
     assert "loaded -> started" in text
     assert "snr 4.5 in chunk 1" in text
     assert "1 duplicate" in text

@@ -18,7 +18,7 @@ def step(second: float, position: int = 1, region: str = "a", **more: Any) -> An
 
 
 def gap(position: int) -> Any:
-    return SimpleNamespace(entry="gap", position=position, occurred_at=None, run=1, reason="sequence 1 never came")
+    return SimpleNamespace(entry="gap", position=position, occurred_at=None, run=1, reason="sequence 1 has not come")
 
 
 def test_events_of_one_moment_stand_in_the_middle_of_their_lanes():
@@ -42,9 +42,9 @@ def test_a_gap_stands_between_the_events_around_it_and_says_what_never_came():
 
     assert drawn is not None
     (mark,) = drawn.marks
-    assert (mark.look, mark.words) == ("gap", "sequence 1 never came")
+    assert (mark.look, mark.words) == ("gap", "sequence 1 has not come")
     assert drawn.events[0].x < mark.x < drawn.events[1].x
-    assert "sequence 1 never came" in drawn.words
+    assert "sequence 1 has not come" in drawn.words
 
 
 def test_a_run_begins_where_its_first_event_stands():
