@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from adapters.http.ingest.astray import Astray
 from adapters.http.ingest.outcomes import Outcomes
 from adapters.providers import Provider, Refused, SignatureKey, diagnose, meant, points_elsewhere, tried
-from adapters.sql import Entry, Receipt, Rejection
+from adapters.sql import Entry, Receipt, Rejection, Unavailable
 from core.event import Headers, Instant, Reading, Unreadable, word_of
 from core.headers import misnamed
 from core.instants import utc
@@ -151,9 +151,10 @@ class Door:
         return entry
 
     def count(self, item: Entry | Rejection, outcome: Receipt | Exception) -> None:
-        """Counts a delivery by its outcome."""
+        """Counts a delivery by its outcome. The reason why one was not recorded is logged."""
         if not isinstance(outcome, Receipt):
-            self._outcomes.unrecorded(item.source)
+            reason = str(outcome) if isinstance(outcome, Unavailable) else type(outcome).__name__
+            self._outcomes.unrecorded(item.source, reason)
         elif outcome is SPOOLED:
             self._outcomes.spooled(item.source)
         elif isinstance(item, Rejection):

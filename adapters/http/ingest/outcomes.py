@@ -1,6 +1,6 @@
 """Counts the outcomes of deliveries by source, and logs those that need attention now and then.
 
-A line has the source, a code of ours and a position, never anything that was sent.
+A line has the source, a code of ours, a position and the database's own fault, never anything that was sent.
 """
 
 from functools import cache
@@ -37,9 +37,11 @@ class Outcomes:
         self._rejection = cache(rejections.labels)
         self._quiet = cache(lambda _source, _code: Quiet())
 
-    def unrecorded(self, source: str) -> None:
-        """Counts a delivery that the log could not commit."""
+    def unrecorded(self, source: str, reason: str) -> None:
+        """Counts a delivery that the log could not commit. `reason` names the fault, nothing that was sent."""
         self._delivery(source, "unrecorded").inc()
+        if count := self._quiet(source, "unrecorded").count():
+            _logger.warning("unrecorded", source=source, reason=reason, count=count, mend=_UNRECORDED)
 
     def spooled(self, source: str) -> None:
         """Counts a delivery that waits in a file for the log."""
@@ -72,6 +74,10 @@ class Outcomes:
             _logger.warning("rejected", source=source, reason=reason, status=rejection.status, count=count, mend=mend)
 
 
+_UNRECORDED = (
+    "senders were told to retry (503). /readyz names a fault of the database. If it is 200, the writing process was "
+    "away (why: the lines `writer_died`, `killed`), or the disk or the database is too slow for what comes"
+)
 _FORGED = 401
 _RELEASE = (
     "; if a secret was wrong here, correct it: `hookfold quarantine release --source {source}` then takes what it "

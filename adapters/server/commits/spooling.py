@@ -58,8 +58,9 @@ class Spooling:
             async with asyncio.timeout(WITHIN):
                 return await self._take(item, trace)
         except (OSError, SpoolFullError) as error:  # includes TimeoutError
-            self._tell_refused(error)
-            return Unavailable(str(error))
+            reason = str(error) if isinstance(error, SpoolFullError) else type(error).__name__
+            self._tell_refused(reason)
+            return Unavailable(reason)
 
     async def _take(self, item: Item, trace: bytes) -> Receipt | Unavailable:
         """Raises OSError and SpoolFullError."""
@@ -155,8 +156,7 @@ class Spooling:
             source = self._spool.source
             _logger.warning("spooling", source=source, reason=str(reason), count=count, mend=mend)
 
-    def _tell_refused(self, error: Exception) -> None:
+    def _tell_refused(self, reason: str) -> None:
         if count := self._refused.count():
             mend = "deliveries are refused with 503: mend the database, make room, or raise spool_bytes"
-            reason = str(error) if isinstance(error, SpoolFullError) else type(error).__name__
             _logger.error("spool_refuses", source=self._spool.source, reason=reason, count=count, mend=mend)

@@ -6,6 +6,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from adapters.http import Door
+from adapters.sql import Unavailable
 from tests.support.house import NOON, House, pushed, start, wms
 
 ACTION = {"action_id": "a-1", "deviceType": "vehicle", "completedAt": "2023-11-14T22:00:00Z"}
@@ -121,3 +122,28 @@ def test_the_line_of_a_signature_that_does_not_hold_names_what_takes_it_back(hou
     assert "/v1/rejections?source=clinic" in lines[0]["mend"]
     assert "`hookfold quarantine release --source clinic`" in lines[0]["mend"]
     assert "the newest 1,000 at most" in lines[0]["mend"]
+
+
+def test_a_line_a_minute_of_each_source_tells_why_deliveries_were_not_recorded(house: House):
+    door = Door(house.providers, 65_536, lambda: NOON)
+    entries = [house.entry(source, b"ann", key="m-1") for source in ("energy", "energy", "clinic")]
+
+    with structlog.testing.capture_logs() as lines:
+        answers = [door.answer(entry, Unavailable("the writing process is away")) for entry in entries]
+
+    assert [answer.status for answer in answers] == [503] * 3
+    assert [(line["event"], line["source"], line["reason"], line["count"]) for line in lines] == [
+        ("unrecorded", "energy", "the writing process is away", 1),
+        ("unrecorded", "clinic", "the writing process is away", 1),
+    ]
+    assert "/readyz" in lines[0]["mend"]
+
+
+def test_of_a_fault_of_ours_the_line_has_the_class_alone_which_quotes_nothing_that_was_sent(house: House):
+    door = Door(house.providers, 65_536, lambda: NOON)
+
+    with structlog.testing.capture_logs() as lines:
+        door.answer(house.entry("energy", b"ann", key="m-1"), ValueError("ann"))
+
+    assert [line["reason"] for line in lines] == ["ValueError"]
+    assert "ann" not in repr(lines)

@@ -122,7 +122,16 @@ def test_a_folder_that_takes_nothing_is_refused_as_well(tmp_path: Path):
     (refused,) = take(spool_in(tmp_path), Log(Unavailable("away")), [b"1"])
 
     assert isinstance(refused, Unavailable)
+    assert str(refused) == "FileExistsError"
     assert take(spool_in(tmp_path), Log(NEW), [b"1"]) == [NEW]
+
+
+def test_a_spool_that_takes_too_long_is_refused_with_a_reason(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("adapters.server.commits.spooling.WITHIN", 0.0)
+
+    (refused,) = take(spool_in(tmp_path), Log(None), [b"1"])
+
+    assert (type(refused), str(refused)) == (Unavailable, "TimeoutError")
 
 
 def test_deliveries_of_a_moment_share_one_look_into_the_folder(tmp_path: Path):
