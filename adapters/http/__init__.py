@@ -21,6 +21,7 @@ from adapters.http.framework.carried import (
 from adapters.http.framework.holders import Holders
 from adapters.http.framework.problems import BadRequest, NotFound, Problem, problem_answer
 from adapters.http.framework.questions import Questions, Told
+from adapters.http.framework.scalars import Ending, VisitStep
 from adapters.http.framework.spool_state import SpoolState
 from adapters.http.framework.waiting import ENDING
 from adapters.http.ingest.door import SPOOLED, Answer, Door, appended, failure, is_ingest, unrecorded

@@ -54,7 +54,7 @@ from adapters.sql.queries.evidence import Exhibit, Exhibits
 from adapters.sql.queries.filters import Due, DueIf
 from adapters.sql.queries.relays import QueuedRelay, RelayState
 from adapters.sql.queries.streams import Measured, Projected, WantedMeasurements, WantedStreams
-from adapters.sql.queries.visits import Visit
+from adapters.sql.queries.visits import VISIT_ENDINGS, VISIT_STEPS, Visit
 from adapters.sql.reads.limited import LimitedReads
 from adapters.sql.reads.reads import Reads
 from adapters.sql.replay.build import FoldFailure, ReplayProgress, ReplayRefused

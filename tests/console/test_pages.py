@@ -1,5 +1,6 @@
 """Every page is shown whole, of the API's own answers, and nothing that a sender wrote is markup on it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -140,6 +141,25 @@ def test_the_overview_counts_states_outcomes_and_refusals(desk: Desk):
     assert "measurement clinic canceled 1" in desk.look("/").text
     assert "clinic signature_wrong 1 2023-11-14" in page.text
     assert "States behind the log by 0 positions" in page.text
+
+
+def test_each_cause_in_the_funnel_leads_to_its_own_sessions(desk: Desk):
+    for number, kind in enumerate(["LOW_SNR", "CONSTRAINT_VIOLATION", "MEASUREMENT_CANCELED", "WMS_LOADED"]):
+        desk.send("clinic", wms(f"visit-{number}", 0, "MEASUREMENT_STARTED"))
+        desk.send("clinic", wms(f"visit-{number}", 1, kind, 1))
+
+    page = desk.look("/")
+
+    links = [href for href in page.all("a", "href") if "last_step=started" in href]
+    assert "1 signal too weak" in page.text
+    assert [link.rpartition("=")[2] for link in links] == [
+        "nothing",
+        "CONSTRAINT_VIOLATION",
+        "LOW_SNR",
+        "MEASUREMENT_CANCELED",
+    ]
+    for link, number in zip(links, (3, 1, 0, 2), strict=True):
+        assert re.findall(r"visit-\d", desk.look(link).text) == [f"visit-{number}"]
 
 
 def test_the_row_of_a_source_tells_what_was_rejected_and_what_was_not_read(desk: Desk):

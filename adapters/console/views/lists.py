@@ -7,13 +7,17 @@ from flask import Blueprint, g, render_template, request
 
 from adapters.console.asking import Asking, sent
 from adapters.console.times import faults_of
+from adapters.http import Ending, VisitStep
 from core.event import ANOMALIES, READINGS
 from core.folding.fold import MACHINES
 
 TIMES = ("since", "until", "as_of", "known_at")
 FOLDED = ("source", "provider", "state", "anomaly")
 FIELDS: dict[str, Sequence[str]] = {
-    "sessions": ("source", "provider", "state", "outcome", "anomaly", "overdue", "presumed_ended", *TIMES),
+    "sessions": (
+        *("source", "provider", "state", "outcome", "last_step", "ended_by", "anomaly"),
+        *("overdue", "presumed_ended", *TIMES),
+    ),
     "measurements": ("source", "provider", "state", "outcome", "anomaly", "as_of", "known_at"),
     "actions": (*FOLDED, "overdue", *TIMES),
     "devices": (*FOLDED, *TIMES),
@@ -72,6 +76,8 @@ def _choices(ask: Asking, name: str) -> dict[str, Sequence[Any]]:
         "provider": sorted(set(sources.values())),
         "state": list(dict.fromkeys(states)),
         "outcome": _OUTCOMES,
+        "last_step": VisitStep.choices,
+        "ended_by": Ending.choices,
         "anomaly": ANOMALIES,
         "verdict": _VERDICTS,
         "reading": READINGS,

@@ -19,15 +19,16 @@ PLACES = {
 """The list of each kind."""
 
 ENDED = {
-    "PAGE_UNLOADED": ("abandoned the page", "abandoned"),
-    "CAMERA_PERMISSION_DENIED": ("denied the camera", "denied"),
-    "MEASUREMENT_CANCELED": ("canceled", "canceled"),
-    "LOW_SNR": ("signal too weak", "canceled"),
-    "CONSTRAINT_VIOLATION": ("constraint violated", "canceled"),
-    "GENERAL_ERROR": ("error in the page", "failed"),
-    "API_ERROR": ("error of the API", "failed"),
+    "PAGE_UNLOADED": "abandoned the page",
+    "CAMERA_PERMISSION_DENIED": "denied the camera",
+    "MEASUREMENT_CANCELED": "canceled",
+    "LOW_SNR": "signal too weak",
+    "CONSTRAINT_VIOLATION": "constraint violated",
+    "GENERAL_ERROR": "error in the page",
+    "API_ERROR": "error of the API",
+    None: "not over",
 }
-"""What ended a visit in words, and the outcome that leads to such sessions."""
+"""What ended a visit in words."""
 
 
 def add(pages: Blueprint, ask: Asking, first: Callable[[], list[str]]) -> None:

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from adapters.http.framework.scalars import (
     AnomalyKind,
+    Ending,
     Form,
     Moment,
     Name,
@@ -15,6 +16,7 @@ from adapters.http.framework.scalars import (
     RelayFilter,
     ReportedState,
     Verdict,
+    VisitStep,
 )
 
 HIGHEST = 2**63 - 1
@@ -166,6 +168,16 @@ class Sessions(Folded):
     ] = UNSET
 
     outcome: Annotated[Name | UnsetType, Meta(description="How the session's present run ended.")] = UNSET
+    ended_by: Annotated[
+        Ending | UnsetType,
+        Meta(
+            description="Only visits of WMS that an event of this type ended, as the funnels of `/v1/overview` count "
+            "them; `nothing`: those that are not over."
+        ),
+    ] = UNSET
+    last_step: Annotated[
+        VisitStep | UnsetType, Meta(description="Only visits of WMS that came to this step of the funnel, no further.")
+    ] = UNSET
     user_id: User = UNSET
     session_id: Session = UNSET
 

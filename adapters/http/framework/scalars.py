@@ -7,6 +7,7 @@ the OpenAPI document. The text of a ValueError is sent to the client after the p
 from typing import Any, ClassVar, Self
 
 from adapters.providers import PROVIDERS, REPORTED_STATES, iso
+from adapters.sql import VISIT_ENDINGS, VISIT_STEPS
 from core.event import ANOMALIES, READINGS
 
 _LONGEST = 512
@@ -102,6 +103,21 @@ class ReadingWord(Choice):
 
     __slots__ = ()
     choices = READINGS
+
+
+class Ending(Choice):
+    """What ended a visit of a wms source."""
+
+    __slots__ = ()
+    NOTHING: ClassVar = "nothing"
+    choices = (*VISIT_ENDINGS, NOTHING)
+
+
+class VisitStep(Choice):
+    """How far a visit of a wms source came."""
+
+    __slots__ = ()
+    choices = tuple(VISIT_STEPS)
 
 
 class Form(Choice):

@@ -9,6 +9,7 @@ from adapters.http.framework.routes import Ask, Listing, Routes, page_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of
 from adapters.http.presenters.compare import compare_stream
+from adapters.http.presenters.funnels import sessions_of_visits
 from adapters.http.presenters.stream_resource import common, listed, one, runs_of, state_of, wanted
 from adapters.http.presenters.timelines import FORMS, answer, page_of_timeline, timeline, title_of
 from adapters.http.presenters.why import why_stream
@@ -25,8 +26,12 @@ NEWEST_RUNS = 20
 
 @routes.many(Scope.READ, "/v1/sessions", queries.Sessions, shapes.Session)
 def sessions(ask: Ask[queries.Sessions]) -> Listing[shapes.Session]:
-    """Sessions, the newest first."""
-    return listed(ask, wanted(ask, "session", name=ask.query.session_id or None), row_shape)
+    """Sessions, the newest first. By `ended_by` or `last_step` a page may hold few, even none, with more to follow."""
+    asked = wanted(ask, "session", name=ask.query.session_id or None)
+    if not (ask.query.ended_by or ask.query.last_step):
+        return listed(ask, asked, row_shape)
+    rows, following = sessions_of_visits(ask, asked)
+    return Listing([row_shape(ask.api, row, ask.now) for row in rows], following)
 
 
 @routes.one(Scope.READ, "/v1/sessions/{id}", queries.One, shapes.Session)

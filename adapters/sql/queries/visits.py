@@ -2,9 +2,21 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, case, exists, func, null, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, null, select, true
 
 from adapters.sql.database.tables import events, retractions
+from adapters.sql.queries.as_of import there_is
+from core.clocks import Clocks
+
+VISIT_STEPS = {
+    "loaded": "WMS_LOADED",
+    "camera": "CAMERA_STARTED",
+    "started": "MEASUREMENT_STARTED",
+    "scanned": "SCAN_COMPLETED",
+    "results": "RESULTS_RECEIVED",
+    "redirected": "REDIRECTING_TO_CALLBACK",
+}
+"""The event type of each step of a visit."""
 
 MOST = 5_000
 """Events that are looked through, of the newest sessions of all sources together, however many there are."""
@@ -20,6 +32,9 @@ ENDS = (
 """What ends a measurement before its result. The page's goodbye ends what nothing else has."""
 
 _GOODBYE = "PAGE_UNLOADED"
+VISIT_ENDINGS = (*ENDS, _GOODBYE)
+"""Every type of event that a visit may have been ended by."""
+
 _STARTS = "MEASUREMENT_STARTED"
 _CODES = 8
 
@@ -28,38 +43,83 @@ class Visit(NamedTuple):
     """A session: which of the steps it has seen, and the type of the event that ended it; None where it goes on."""
 
     stream: str
+    opened: int
     steps: tuple[bool, ...]
     ended_by: str | None
 
 
-def list_visits(source: str, steps: tuple[str, ...], sources: int = 1) -> Select[Any]:
-    """A row for each session, to be read with `visit_of`. One pass over an index that has a session side by side.
+class VisitPage(NamedTuple):
+    """Visits, and the `opened` before which the next ones are; None where there are none."""
 
-    `sources`: so many share what is looked through.
+    visits: list[Visit]
+    floor: int | None
+
+
+def list_visits(
+    source: str, steps: tuple[str, ...], sources: int = 1, before: int | None = None, clocks: Clocks | None = None
+) -> Select[Any]:
+    """A row for each session, to be read with `page_of_visits`. One pass over an index that has a session side by side.
+
+    `sources`: so many share what is looked through. `before`: the keyset, a value of `opened`, exclusive. `clocks`:
+    what had happened, or was known, by then; None: all. What the clocks leave out is looked through all the same.
     """
-    gone = exists().where(retractions.c.source == events.c.source, retractions.c.position == events.c.position)
+    its = events.c
     rows = (
-        select(events.c.stream, events.c.position, events.c.type)
-        .where(events.c.source == source, events.c.opened.is_not(None), ~gone)
-        .order_by(events.c.opened.desc(), events.c.position.desc())
-        .limit(max(1, MOST // sources))
+        select(its.stream, its.opened, its.position, its.type, _counts(clocks).label("counts"))
+        .where(its.source == source, its.opened.is_not(None), *([] if before is None else [its.opened < before]))
+        .order_by(its.opened.desc(), its.position.desc())
+        .limit(_most(sources))
         .subquery()
     )
-    seen = [func.max(case((rows.c.type == step, 1), else_=0)) for step in steps]
-    ends = [(rows.c.type == name, rows.c.position * _CODES + code) for code, name in enumerate(ENDS)]
+    seen = [func.max(case((and_(rows.c.counts, rows.c.type == step), 1), else_=0)) for step in steps]
+    ends = [
+        (and_(rows.c.counts, rows.c.type == name), rows.c.position * _CODES + code) for code, name in enumerate(ENDS)
+    ]
     last = func.max(case(*ends, else_=null()))
     started, left = (func.max(_at(rows.c, name)) for name in (_STARTS, _GOODBYE))
-    return select(rows.c.stream, last, started, left, *seen).group_by(rows.c.stream)
+    counted = func.max(case((rows.c.counts, 1), else_=0))
+    told = (rows.c.stream, func.max(rows.c.opened), func.count(), counted, last, started, left, *seen)
+    return select(*told).group_by(rows.c.stream)
 
 
-def visit_of(row: Any) -> Visit:
+def page_of_visits(rows: list[Any], sources: int) -> VisitPage:
+    """Of the oldest session some events may lie beyond what was looked through: it is left to the next page."""
+    by_age = sorted(rows, key=lambda row: -int(row[1]))
+    if sum(int(row[2]) for row in rows) < _most(sources):
+        return VisitPage([_visit_of(row) for row in by_age if row[3]], None)
+    whole = by_age[:-1] or by_age
+    return VisitPage([_visit_of(row) for row in whole if row[3]], int(whole[-1][1]))
+
+
+def visits_of(rows: list[Any]) -> list[Visit]:
+    """All of them, as far as they were looked through."""
+    return [_visit_of(row) for row in rows if row[3]]
+
+
+def _visit_of(row: Any) -> Visit:
     """A measurement that was begun anew has not ended with the one before."""
-    stream, last, started, left, *seen = row
+    stream, opened, _, _, last, started, left, *seen = row
     ended = None if left is None else _GOODBYE
     if last is not None and last // _CODES > (started or 0):
         ended = ENDS[last % _CODES]
-    return Visit(stream, tuple(bool(one) for one in seen), ended)
+    return Visit(stream, opened, tuple(bool(one) for one in seen), ended)
+
+
+def _most(sources: int) -> int:
+    return max(1, MOST // sources)
+
+
+def _counts(clocks: Clocks | None) -> ColumnElement[bool]:
+    """Whether an event had happened and was known, and was not known to be taken back."""
+    its = events.c
+    own = (retractions.c.source == its.source, retractions.c.position == its.position)
+    if clocks is None:
+        return ~there_is(retractions, *own)
+    happened = func.coalesce(its.occurred_at, its.received_at)
+    by_then = true() if clocks.as_of is None else happened <= clocks.as_of
+    back = there_is(retractions, *own, retractions.c.retraction <= clocks.position)
+    return and_(its.position <= clocks.position, by_then, ~back)
 
 
 def _at(columns: Any, name: str) -> ColumnElement[Any]:
-    return case((columns.type == name, columns.position), else_=null())
+    return case((and_(columns.counts, columns.type == name), columns.position), else_=null())

@@ -17,7 +17,7 @@ from adapters.sql.queries.ids import IdRow
 from adapters.sql.queries.relays import QueuedRelay, RelayState
 from adapters.sql.queries.settled import Unchanged
 from adapters.sql.queries.streams import Measured, Projected, WantedMeasurements, WantedStreams
-from adapters.sql.queries.visits import Visit
+from adapters.sql.queries.visits import Visit, VisitPage
 from adapters.sql.reads.reads import Reads
 from core.clocks import Clocks
 from core.event import Headers, Instant
@@ -84,6 +84,13 @@ class LimitedReads(Reads):
 
     def visits(self, source: str, steps: tuple[str, ...], sources: int) -> list[Visit]:
         return super().visits(source, steps, sources) if source in self._only else []
+
+    def page_of_visits(
+        self, source: str, steps: tuple[str, ...], sources: int, before: int | None, clocks: Clocks | None
+    ) -> VisitPage:
+        if source not in self._only:
+            return VisitPage([], None)
+        return super().page_of_visits(source, steps, sources, before, clocks)
 
     def events(self, wanted: WantedEvents) -> list[Recorded]:
         return super().events(self._within_events(wanted))

@@ -43,7 +43,7 @@ from adapters.sql.queries.ids import IdRow
 from adapters.sql.queries.relays import QueuedRelay, RelayState
 from adapters.sql.queries.settled import Unchanged
 from adapters.sql.queries.streams import Measured, Projected, WantedMeasurements, WantedStreams
-from adapters.sql.queries.visits import Visit
+from adapters.sql.queries.visits import Visit, VisitPage
 from core.clocks import Clocks
 from core.event import Headers, Instant
 from core.header_codec import unpack
@@ -167,7 +167,14 @@ class Reads:
 
     def visits(self, source: str, steps: tuple[str, ...], sources: int) -> list[Visit]:
         """The newest sessions of one of so many sources: which types of event each has seen, and what ended it."""
-        return [visits.visit_of(row) for row in self._rows(visits.list_visits(source, steps, sources))]
+        return visits.visits_of(self._rows(visits.list_visits(source, steps, sources)))
+
+    def page_of_visits(
+        self, source: str, steps: tuple[str, ...], sources: int, before: int | None, clocks: Clocks | None
+    ) -> VisitPage:
+        """The same, the newest that were opened before a position, as of a time; each session whole where it can be."""
+        statement = visits.list_visits(source, steps, sources, before, clocks)
+        return visits.page_of_visits(self._rows(statement), sources)
 
     def events(self, wanted: WantedEvents) -> list[Recorded]:
         """Events behind a position, in the log's order."""

@@ -87,15 +87,25 @@ def dropped(funnel: dict[str, Any]) -> dict[str, dict[str | None, int]]:
     return {step: found for step, found in told.items() if found}
 
 
-def test_a_funnel_tells_where_visits_end_and_what_ended_them(house: House):
-    to_camera = ("WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_GRANTED", "CAMERA_STARTED")
-    scanned = (*to_camera, "MEASUREMENT_STARTED", "MEASUREMENT_CREATED", "INTERMEDIATE_RESULTS", "SCAN_COMPLETED")
+TO_CAMERA = ("WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_GRANTED", "CAMERA_STARTED")
+SCANNED = (*TO_CAMERA, "MEASUREMENT_STARTED", "MEASUREMENT_CREATED", "INTERMEDIATE_RESULTS", "SCAN_COMPLETED")
+
+
+def visits_of_all_kinds(house: House) -> None:
     visit(house, "gone at once", "WMS_LOADED", "PAGE_UNLOADED")
     visit(house, "denied", "WMS_LOADED", "CONFIGURATION_LOADED", "CAMERA_PERMISSION_DENIED", "PAGE_UNLOADED")
-    visit(house, "dark", *to_camera, "MEASUREMENT_STARTED", "LOW_SNR", "PAGE_UNLOADED")
-    visit(house, "again", *to_camera, "MEASUREMENT_STARTED", "LOW_SNR", "MEASUREMENT_STARTED")
-    visit(house, "whole", *scanned, "RESULTS_RECEIVED", "REDIRECTING_TO_CALLBACK", "PAGE_UNLOADED")
-    visit(house, "failed", *scanned, "API_ERROR", "REDIRECTING_TO_CALLBACK", "PAGE_UNLOADED")
+    visit(house, "dark", *TO_CAMERA, "MEASUREMENT_STARTED", "LOW_SNR", "PAGE_UNLOADED")
+    visit(house, "again", *TO_CAMERA, "MEASUREMENT_STARTED", "LOW_SNR", "MEASUREMENT_STARTED")
+    visit(house, "whole", *SCANNED, "RESULTS_RECEIVED", "REDIRECTING_TO_CALLBACK", "PAGE_UNLOADED")
+    visit(house, "failed", *SCANNED, "API_ERROR", "REDIRECTING_TO_CALLBACK", "PAGE_UNLOADED")
+
+
+def sessions(house: House, **asked: Any) -> list[str]:
+    return [one["session_id"] for page in house.walk("/v1/sessions", **asked) for one in page]
+
+
+def test_a_funnel_tells_where_visits_end_and_what_ended_them(house: House):
+    visits_of_all_kinds(house)
 
     (funnel,) = house.get("/v1/overview")["funnels"]
 
@@ -106,6 +116,53 @@ def test_a_funnel_tells_where_visits_end_and_what_ended_them(house: House):
         "started": {"LOW_SNR": 1, None: 1},
         "scanned": {"API_ERROR": 1},
     }
+
+
+def test_every_number_of_a_funnel_is_that_of_the_sessions_with_its_end_and_last_step(house: House):
+    visits_of_all_kinds(house)
+
+    (funnel,) = house.get("/v1/overview")["funnels"]
+
+    for step, ends in dropped(funnel).items():
+        for end, count in ends.items():
+            found = sessions(house, source="clinic", last_step=step, ended_by=end or "nothing")
+            assert len(found) == count, (step, end, found)
+    assert sessions(house, ended_by="LOW_SNR") == ["dark"]
+    assert sessions(house, ended_by="nothing") == ["again"]
+    assert sessions(house, last_step="loaded") == ["denied", "gone at once"]
+    assert sessions(house, last_step="started", outcome="canceled", session_id="dark") == ["dark"]
+    assert sessions(house, last_step="loaded", session_id="dark") == []
+    assert sessions(house, ended_by="LOW_SNR", provider="amps") == []
+    assert house.problem("/v1/sessions", ended_by="SOMETHING")["detail"].startswith("ended_by: expected one of")
+
+
+def test_sessions_by_their_end_go_on_behind_what_a_page_looks_through(house: House, monkeypatch):
+    monkeypatch.setattr("adapters.sql.queries.visits.MOST", 9)
+    for number in range(8):
+        visit(house, f"dark {number}", "WMS_LOADED", "MEASUREMENT_STARTED", "LOW_SNR", "PAGE_UNLOADED")
+        visit(house, f"left {number}", "WMS_LOADED", "PAGE_UNLOADED")
+
+    pages = list(house.walk("/v1/sessions", ended_by="LOW_SNR", limit=5))
+
+    assert [one["session_id"] for page in pages for one in page] == [f"dark {number}" for number in range(7, -1, -1)]
+    assert len(pages) > 2
+
+
+def test_sessions_by_their_end_are_those_that_had_ended_so_by_then(house: House):
+    visits_of_all_kinds(house)
+    head = house.get("/v1/overview")["position"]
+    visit(house, "late", *TO_CAMERA, "MEASUREMENT_STARTED")
+    house.send("clinic", wms("late", 5, "LOW_SNR", 50, measurementId="m"))
+
+    assert sessions(house, ended_by="LOW_SNR") == ["late", "dark"]
+    assert sessions(house, ended_by="LOW_SNR", known_at_position=head) == ["dark"]
+    assert sessions(house, ended_by="nothing", known_at_position=head) == ["again"]
+    assert sessions(house, ended_by="nothing", known_at_position=head + 5) == ["late", "again"]
+    assert sessions(house, ended_by="nothing", as_of="2023-11-14T22:14:00Z") == ["late", "again"]
+    for end in ("LOW_SNR", "PAGE_UNLOADED", "API_ERROR", "nothing"):
+        present = sessions(house, ended_by=end)
+        assert sessions(house, ended_by=end, known_at_position=head + 6) == present
+        assert sessions(house, ended_by=end, as_of="2033-11-14T00:00:00Z", limit=1) == present
 
 
 def test_a_funnel_is_of_the_newest_visits(house: House, monkeypatch):

@@ -12,6 +12,7 @@ from adapters.sql.queries import counts
 from adapters.sql.queries.events import list_events
 from adapters.sql.queries.streams import list_measurements, list_streams
 from adapters.sql.queries.visits import list_visits
+from core.clocks import Clocks
 
 FINGERPRINTS = ("one", "two")
 Plan = Callable[[Any], list[str]]
@@ -86,9 +87,11 @@ def test_what_was_misread_is_counted_along_the_index_over_that(plan: Plan):
 
 def test_visits_and_anomalies_are_read_along_an_index_and_no_further_than_the_newest(plan: Plan):
     visits = plan(list_visits("clinic", ("WMS_LOADED",)))
+    older = plan(list_visits("clinic", ("WMS_LOADED",), before=9, clocks=Clocks(5, as_of=7)))
     irregular = plan(counts.of_anomalies("session", FINGERPRINTS))
 
     assert any("ix_events_source" in step and "opened>?" in step for step in visits), visits
+    assert any("ix_events_source" in step and "opened<?" in step for step in older), older
     assert any("ix_projections_anomalous" in step for step in irregular)
 
 
