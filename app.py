@@ -14,9 +14,9 @@ from adapters.config import Settings
 from adapters.server import Child, Reloading, Supervisor, configure_logs, counting, listening, to_writer
 from adapters.sql import GroupCommit
 from wiring.commands import wired
+from wiring.components import ProcessInput
 from wiring.forwarding import refuse_forwards, refuse_loops
 from wiring.opening import open_to_read, start
-from wiring.parts import Handed
 from wiring.processes import TallyFiles, answer, answer_questions, keep, maintain, relay, write
 from wiring.renewing import reload
 from wiring.spools import prepare, warn_of_left
@@ -29,13 +29,13 @@ def create_app(settings: Settings) -> Flask:
     if not structlog.is_configured():
         configure_logs()
     refuse_forwards(settings)
-    parts = start(settings)
-    warn_of_left(settings, parts.ids, parts.spooled_as)
-    parts.sealer()
-    parts.folding()
-    parts.presence()
-    parts.lookout()
-    return parts.flask(parts.door(), GroupCommit(parts.log().commit, parts.patience).append)
+    components = start(settings)
+    warn_of_left(settings, components.ids, components.spooled_as)
+    components.sealer()
+    components.folding()
+    components.presence()
+    components.monitor()
+    return components.flask(components.door(), GroupCommit(components.log().commit, components.patience).append)
 
 
 def serve(settings: Settings, asked: Serving) -> str | None:
@@ -46,12 +46,12 @@ def serve(settings: Settings, asked: Serving) -> str | None:
     """
     if not asked.read_only:
         refuse_loops(settings, asked.host)
-    with closing(open_to_read(settings) if asked.read_only else start(settings)) as parts:
-        warn(parts, asked.host)
+    with closing(open_to_read(settings) if asked.read_only else start(settings)) as components:
+        warn(components, asked.host)
         if not asked.read_only:
-            prepare(parts.settings, parts.ids, parts.spooled_as)
+            prepare(components.settings, components.ids, components.spooled_as)
             prepare_tracing()
-        hand, works_behind = parts.handed(), parts.works_behind()
+        hand, works_behind = components.handed(), components.works_behind()
     with (
         listening(asked.host, settings.port, asked.processes) as sockets,
         counting(asked.processes + 1) as files,
@@ -68,7 +68,7 @@ def serve(settings: Settings, asked: Serving) -> str | None:
             first = Child("upkeep", maintain, takes_anew=True)
             stages = [serving, relaying if works_behind else [], writing]
         structlog.get_logger().info("listening", host=asked.host, port=settings.port, read_only=asked.read_only)
-        return Supervisor(first, stages, hand, Handed.complete, Reloading(reload)).run()
+        return Supervisor(first, stages, hand, ProcessInput.complete, Reloading(reload)).run()
 
 
 def _serving(work: Callable[..., object], ports: Iterable[tuple[Any, ...]]) -> list[Child]:

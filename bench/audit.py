@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from adapters.audit import CurrentKey, Notary, SigningKey, Verification, verify_log
+from adapters.audit import CheckpointSigner, CurrentKey, SigningKey, Verification, verify_log
 from adapters.sql import Tree, open_engine
 from bench.command import Filled, Place, main
 from bench.fill import filled
@@ -42,12 +42,12 @@ def audit(place: Place) -> list[Figure]:
 
 def _of(place: Place, kind: str, database: Filled) -> list[Figure]:
     engine = open_engine(database.url)
-    notary = Notary(Tree(engine), CurrentKey(_SIGNING))
+    signer = CheckpointSigner(Tree(engine), CurrentKey(_SIGNING))
     settings = {"database": kind, "events": database.events}
-    notary.checkpoint()
+    signer.checkpoint()
     figures = [
         _size(kind, engine, database, settings),
-        _proof(kind, notary, database, place.scale.asked, settings),
+        _proof(kind, signer, database, place.scale.asked, settings),
         _verified(kind, engine, settings),
     ]
     engine.dispose()
@@ -72,13 +72,13 @@ def _bytes(kind: str, connection: Connection) -> int:
     return int(connection.execute(text(_SQLITE if kind == "sqlite" else _POSTGRESQL)).scalar_one())
 
 
-def _proof(kind: str, notary: Notary, database: Filled, asked: int, settings: dict[str, Any]) -> Figure:
+def _proof(kind: str, signer: CheckpointSigner, database: Filled, asked: int, settings: dict[str, Any]) -> Figure:
     """Of positions by chance, each with its root, checked; the first ones are not counted."""
     chance, taken = random.Random(1), []
     for number in range(asked + 20):
         position = chance.randint(1, database.events)
         before = time.perf_counter()
-        found = notary.inclusion(position)
+        found = signer.inclusion(position)
         if number >= 20:
             taken.append((time.perf_counter() - before) * 1_000)
         if not includes(position - 1, found.size, found.leaf, found.path, found.root):

@@ -16,7 +16,7 @@ from adapters.simulator import SCENARIOS, Message, Stage, disturbed
 from bench.servers import settings_of
 from bench.traffic import SECRET, SOURCE
 from core.event import SECOND
-from wiring.opening import open_parts
+from wiring.opening import open_components
 
 _SVIX_SECRET = "whsec_YSBzZWNyZXQgZm9yIGJlbmNobWFya3Mgb25seQ=="
 PROVIDERS = {SOURCE: "wms", "energy": "amps", "captions": "mentraos", "older": "augmentos"}
@@ -119,7 +119,7 @@ def main(folder: str, url: str, count: str) -> None:
     """Puts at least so many events into a database, in a process of its own."""
     (Path(folder) / "var").mkdir(parents=True)
     (Path(folder) / "var/energy.secret").write_text(_SVIX_SECRET)
-    parts = open_parts(load(None, settings_of(Path(folder), url, MORE)))
+    parts = open_components(load(None, settings_of(Path(folder), url, MORE)))
     door, log, traffic, events = parts.door(), parts.log(), iter(Mixed()), 0
     while events < int(count):
         items = [door.receive(*sent) for sent in itertools.islice(traffic, _BATCH)]

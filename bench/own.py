@@ -19,8 +19,8 @@ from adapters.server import Link, Parent, connect, to_writer
 from adapters.sql import Entry, GroupCommit, Probe, Receipt, Rejection, Unavailable, carrying
 from bench.servers import settings_of
 from bench.traffic import SOURCE, Message
-from wiring.opening import open_parts
-from wiring.parts import Handed
+from wiring.components import ProcessInput
+from wiring.opening import open_components
 from wiring.processes import write
 
 
@@ -28,7 +28,7 @@ class Own:
     """One process, whose threads commit for one another, as under any WSGI server. `url`: made ready here."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        self._parts = open_parts(load(None, settings_of(folder, url)))
+        self._parts = open_components(load(None, settings_of(folder, url)))
         self._door = self._parts.door()
         self._log = self._parts.log()
         self._group = GroupCommit(self._log.commit)
@@ -71,7 +71,7 @@ _START = 60.0
 
 
 @contextmanager
-def _writing(hand: Handed) -> Iterator[socket]:
+def _writing(hand: ProcessInput) -> Iterator[socket]:
     """What connects to a process that writes, while the block lasts. Not by a fork: here the database is open."""
     ours, theirs = socketpair()
     with ours, to_writer() as (handing, taking):
@@ -83,7 +83,7 @@ def _writing(hand: Handed) -> Iterator[socket]:
         process.join()
 
 
-def _write(hand: Handed, line: socket, taking: socket) -> None:
+def _write(hand: ProcessInput, line: socket, taking: socket) -> None:
     taking.setblocking(False)
     write(taking, Parent(hand, line))
 

@@ -4,14 +4,14 @@ from io import BytesIO
 from typing import Any
 
 from app import main
-from wiring.parts import Parts
+from wiring.components import Components
 
 __all__ = ["main"]
 
 
-def _asleep(_: Parts) -> Any:
+def _asleep(_: Components) -> Any:
     """What can be closed, and does nothing."""
     return BytesIO()
 
 
-Parts.sealer = _asleep  # type: ignore[assignment,method-assign]  # that is the point
+Components.sealer = _asleep  # type: ignore[assignment,method-assign]  # that is the point

@@ -31,16 +31,16 @@ from adapters.sql import (
 )
 from core.event import Headers, Instant
 from core.ids import Ids
+from wiring.components import Components, now, source_of
 from wiring.opening import check_up_to_date, opened
-from wiring.parts import Parts, now, source_of
 
 
 @contextmanager
 def export(settings: Settings) -> Iterator[Exporter]:
     """The database has to be there: an export of a log that was never made would be a mistake that nobody sees."""
     check_up_to_date(settings.database_url)
-    with appending(settings) as (parts, log):
-        yield Exporter(ExportReader(parts.engine), parts.ids, parts.sources, parts.access(log))
+    with appending(settings) as (components, log):
+        yield Exporter(ExportReader(components.engine), components.ids, components.sources, components.access(log))
 
 
 def import_(settings: Settings, file: BinaryIO, append: bool, tell: ExportProgress, outcome: ImportOutcome) -> None:
@@ -48,48 +48,48 @@ def import_(settings: Settings, file: BinaryIO, append: bool, tell: ExportProgre
     ids = Ids(settings.service.key)
     sources = {name: source_of(build(source), source) for name, source in settings.sources.items()}
     intake = Intake(file, ids, sources)
-    with opened(settings, make=True) as parts:
-        importer = Importer(parts.engine, Code(ids, sources), now, whole=intake.whole and not append)
+    with opened(settings, make=True) as components:
+        importer = Importer(components.engine, Code(ids, sources), now, whole=intake.whole and not append)
         try:
             intake.into(importer, tell, outcome)
         finally:
             importer.close()
             if outcome.appended:
-                with closing(parts.log()) as log:
-                    record_imports(parts.engine, log, parts.recorder(log))
-                LongStreams(parts.engine, Code(ids, sources)).fold_all()
+                with closing(components.log()) as log:
+                    record_imports(components.engine, log, components.recorder(log))
+                LongStreams(components.engine, Code(ids, sources)).fold_all()
 
 
 @contextmanager
 def replay(settings: Settings) -> Iterator[Replay]:
     """What rebuilds projections, with the cores that are free."""
-    with appending(settings) as (parts, log), seldom_collecting():
-        yield parts.replay(parts.recorder(log).record, spare_cores())
+    with appending(settings) as (components, log), seldom_collecting():
+        yield components.replay(components.recorder(log).record, spare_cores())
 
 
 @contextmanager
 def rereader(settings: Settings) -> Iterator[Rereader]:
     """What reads again what could not be read."""
-    with appending(settings) as (parts, log):
-        again = partial(_received_again, parts.providers)
-        yield Rereader(parts.engine, parts.ids, parts.sources, again, log, parts.recorder(log))
+    with appending(settings) as (components, log):
+        again = partial(_received_again, components.providers)
+        yield Rereader(components.engine, components.ids, components.sources, again, log, components.recorder(log))
 
 
 @contextmanager
 def relays(settings: Settings) -> Iterator[RelayDesk]:
     """What pauses deliveries to handlers, and decides about those that are dead."""
-    with appending(settings) as (parts, log):
-        yield RelayDesk(parts.engine, log, parts.recorder(log), now)
+    with appending(settings) as (components, log):
+        yield RelayDesk(components.engine, log, components.recorder(log), now)
 
 
 @contextmanager
 def quarantine(settings: Settings) -> Iterator[Quarantine]:
     """What verifies kept rejections again."""
-    with appending(settings) as (parts, log):
-        relayed = parts.forwards("relay")
+    with appending(settings) as (components, log):
+        relayed = components.forwards("relay")
 
         def receive(source: str, headers: Headers, body: bytes, at: Instant) -> Entry | None:
-            provider = parts.providers[source]
+            provider = components.providers[source]
             verified = provider.verify(headers, body, at)
             if isinstance(verified, Refused):
                 return None
@@ -99,25 +99,25 @@ def quarantine(settings: Settings) -> Iterator[Quarantine]:
             entry.relay = "" if source in relayed else None
             return entry
 
-        yield Quarantine(parts.engine, log, parts.recorder(log), receive)
+        yield Quarantine(components.engine, log, components.recorder(log), receive)
 
 
 @contextmanager
 def keeping(settings: Settings) -> Iterator[Keeping]:
     """What erases, retracts and makes bundles."""
-    with appending(settings) as (parts, log):
-        keeper, notary = parts.keeper(log), parts.notary()
-        evidence = Evidence(Reads(parts.engine), notary, parts.sources, parts.access(log))
-        yield Keeping(settings, keeper, notary, evidence, now)
+    with appending(settings) as (components, log):
+        keeper, signer = components.keeper(log), components.signer()
+        evidence = Evidence(Reads(components.engine), signer, components.sources, components.access(log))
+        yield Keeping(settings, keeper, signer, evidence, now)
 
 
 @contextmanager
-def appending(settings: Settings) -> Iterator[tuple[Parts, Log]]:
+def appending(settings: Settings) -> Iterator[tuple[Components, Log]]:
     """A log to append to, of one command."""
-    with opened(settings) as parts, closing(parts.log()) as log:
-        if not parts.read_only:
-            record_imports(parts.engine, log, parts.recorder(log))
-        yield parts, log
+    with opened(settings) as components, closing(components.log()) as log:
+        if not components.read_only:
+            record_imports(components.engine, log, components.recorder(log))
+        yield components, log
 
 
 def _received_again(providers: Mapping[str, Provider], entry: Entry) -> Entry:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.audit import KeyChain, Notary, Verification, keys_of, verify_log
+from adapters.audit import CheckpointSigner, KeyChain, Verification, keys_of, verify_log
 from adapters.cli import Asked, Commands, Serving
 from adapters.config import Settings
 from adapters.providers import build, reader
@@ -46,7 +46,7 @@ def wired(serve: Callable[[Settings, Serving], str | None]) -> Commands:
         key=key_of,
         keys=_keys,
         rotate=rotate,
-        notary=_notary,
+        signer=_signer,
         keeping=appending.keeping,
         reconciling=reconciling,
         redelivering=redelivering,
@@ -87,9 +87,9 @@ def _faults(url: str, settings: Settings | None) -> list[str]:
 
 
 @contextmanager
-def _notary(settings: Settings) -> Iterator[Notary]:
-    with opened(settings) as parts:
-        yield parts.notary()
+def _signer(settings: Settings) -> Iterator[CheckpointSigner]:
+    with opened(settings) as components:
+        yield components.signer()
 
 
 def _verify(
@@ -121,8 +121,8 @@ def _asking(settings: Settings) -> Iterator[Asked]:
     Who may read the configuration and the database needs no token.
     """
     check_up_to_date(settings.database_url)
-    with opened(msgspec.structs.replace(settings, tokens={})) as parts:
-        client = parts.flask(parts.door(), _refuse).test_client()
+    with opened(msgspec.structs.replace(settings, tokens={})) as components:
+        client = components.flask(components.door(), _refuse).test_client()
 
         def ask(path: str, parameters: dict[str, str]) -> tuple[int, str]:
             answer = client.get(path, query_string=parameters)

@@ -24,59 +24,64 @@ from adapters.server import (
 )
 from adapters.sql import Entry, Outbox, Receipt, Recorder
 from core.event import SECOND
-from wiring.parts import Handed, Parts, now
+from wiring.components import Components, ProcessInput, now
 from wiring.reconciling import reconciliation
 from wiring.spools import drained, spools
 from wiring.warnings import is_loopback
 
 
-def forwarding(parts: Parts, door: Door, link: Link, own: tuple[str, int]) -> Forwarding | None:
+def forwarding(components: Components, door: Door, link: Link, own: tuple[str, int]) -> Forwarding | None:
     """Hands deliveries on, for one process; None where no source asks for it. `own`: where it listens."""
-    handlers = {name: _handler(parts, name, one, own) for name, one in parts.forwards("proxy", "relay").items()}
+    handlers = {
+        name: _handler(components, name, one, own) for name, one in components.forwards("proxy", "relay").items()
+    }
     recorder = Recorder(link.append, now, "http")
-    kept = {name: Spooling(spool, link, parts.ids) for name, spool in _spools(parts).items()}
-    return Forwarding(handlers, parts.forwards("proxy").keys(), door, link, recorder, kept) if handlers else None
+    kept = {name: Spooling(spool, link, components.ids) for name, spool in _spools(components).items()}
+    return Forwarding(handlers, components.forwards("proxy").keys(), door, link, recorder, kept) if handlers else None
 
 
-def _spools(parts: Parts) -> dict[str, DeliverySpool]:
-    return spools(parts.settings, parts.ids, parts.spooled_as)
+def _spools(components: Components) -> dict[str, DeliverySpool]:
+    return spools(components.settings, components.ids, components.spooled_as)
 
 
 def relays(
-    parts: Parts,
+    components: Components,
     spans: Spans | None,
     ask: Callable[..., Awaitable[Any]],
     commit: Callable[[Entry], Awaitable[Receipt | None]],
 ) -> list[Relaying]:
     """What delivers behind our answer, for one process; `ask` runs what asks the database in a thread."""
-    outbox, recorder = Outbox(parts.engine, parts.holder), Recorder(_no_append, now, "relay")
+    outbox, recorder = Outbox(components.engine, components.holder), Recorder(_no_append, now, "relay")
     return [
-        Relaying(_relayed(parts, name, one), outbox, ask, commit, recorder, now, spans)
-        for name, one in parts.forwards("relay").items()
+        Relaying(_relayed(components, name, one), outbox, ask, commit, recorder, now, spans)
+        for name, one in components.forwards("relay").items()
     ]
 
 
 def background(
-    parts: Parts,
+    components: Components,
     link: Link,
     spans: Spans | None,
     ask: Callable[..., Awaitable[Any]],
     commit: Callable[[Entry], Awaitable[Receipt | None]],
 ) -> list[Relaying | Reconciling | Draining]:
     """What the process does that nobody waits for."""
-    polled = ((name, one.polling) for name, one in parts.settings.sources.items())
+    polled = ((name, one.polling) for name, one in components.settings.sources.items())
     return [
-        *relays(parts, spans, ask, commit),
-        *(Draining(spool, partial(outcome_of, link)) for spool in drained(parts.settings, parts.ids, parts.spooled_as)),
+        *relays(components, spans, ask, commit),
         *(
-            Reconciling(reconciliation(parts, name, one, ask, commit), one.every / SECOND)
+            Draining(spool, partial(outcome_of, link))
+            for spool in drained(components.settings, components.ids, components.spooled_as)
+        ),
+        *(
+            Reconciling(reconciliation(components, name, one, ask, commit), one.every / SECOND)
             for name, one in polled
             if one is not None and one.every is not None
         ),
     ]
 
 
-def renew_background(works: Sequence[object], handed: Handed) -> None:
+def renew_background(works: Sequence[object], handed: ProcessInput) -> None:
     """What goes out from now on goes with the secrets and keys that were read meanwhile."""
     settings, *_ = handed
     keys = {name: source.polling.key.value for name, source in settings.sources.items() if source.polling is not None}
@@ -88,23 +93,23 @@ def renew_background(works: Sequence[object], handed: Handed) -> None:
             work.ask_with(keys)
 
 
-def _relayed(parts: Parts, name: str, one: Forward) -> RelaySource:
-    provider = parts.providers[name]
-    return RelaySource(name, _handler(parts, name, one), provider, reader(provider), one.retry_for or 0)
+def _relayed(components: Components, name: str, one: Forward) -> RelaySource:
+    provider = components.providers[name]
+    return RelaySource(name, _handler(components, name, one), provider, reader(provider), one.retry_for or 0)
 
 
 def _no_append(_: Entry) -> Receipt:
     raise NotImplementedError("its entries are committed in the event loop")
 
 
-def _handler(parts: Parts, name: str, one: Forward, own: tuple[str, int] | None = None) -> Handler:
+def _handler(components: Components, name: str, one: Forward, own: tuple[str, int] | None = None) -> Handler:
     target = Target(
         url=one.to,
         within=one.within / SECOND,
         most=one.most,
         observe=one.observe,
-        beside=parts.providers[name].beside,
-        session=parts.providers[name].machine_of("session") == "session",
+        beside=components.providers[name].beside,
+        session=components.providers[name].machine_of("session") == "session",
     )
     return Handler(target, now, own)
 

@@ -38,7 +38,7 @@ from adapters.sql import (
 )
 from core.ids import Ids
 from core.proofs.note import Key
-from wiring.parts import THREADS, Parts, wire
+from wiring.components import THREADS, Components, wire
 from wiring.signing import signing_key, with_key_in_force
 
 _SECRETS = {"secret": "secret", LOG_KEY: "signing_key"}
@@ -53,7 +53,7 @@ _TOLD = 20
 """Changes that one log line names."""
 
 
-def open_parts(settings: Settings, *, begin: bool = False) -> Parts:
+def open_components(settings: Settings, *, begin: bool = False) -> Components:
     """Opens and migrates the database.
 
     Raises ConfigError where it cannot be used, or does not belong to the configuration; without `begin`, also where a
@@ -65,15 +65,15 @@ def open_parts(settings: Settings, *, begin: bool = False) -> Parts:
         engine = open_engine(settings.database_url, pool_size=THREADS)
         try:
             migrate(engine)
-            parts = wire(with_key_in_force(engine, _with_secrets(engine, settings), complete=True), engine)
-            _check_held(claim(engine, _facts(parts.ids, parts.settings)), parts.settings)
+            components = wire(with_key_in_force(engine, _with_secrets(engine, settings), complete=True), engine)
+            _check_held(claim(engine, _facts(components.ids, components.settings)), components.settings)
         except BaseException:
             engine.dispose()
             raise
-    return parts
+    return components
 
 
-def open_to_read(settings: Settings) -> Parts:
+def open_to_read(settings: Settings) -> Components:
     """Opens the database for questions alone: nothing is made, migrated or recorded.
 
     Raises ConfigError where it cannot be used, is at another revision, or does not belong to the configuration.
@@ -82,40 +82,46 @@ def open_to_read(settings: Settings) -> Parts:
         engine = open_engine(settings.database_url, pool_size=THREADS, make=False, read_only=True)
         try:
             check_newest(engine)
-            parts = wire(with_key_in_force(engine, settings, complete=False), engine)
-            check_facts(parts)
-            parts = replace(parts, spooled_as=spooled_as(engine))
+            components = wire(with_key_in_force(engine, settings, complete=False), engine)
+            check_facts(components)
+            components = replace(components, spooled_as=spooled_as(engine))
         except BaseException:
             engine.dispose()
             raise
-    return parts
+    return components
 
 
-def start(settings: Settings) -> Parts:
+def start(settings: Settings) -> Components:
     """The same for who receives deliveries: what was changed since the last start is recorded in the log."""
-    parts = open_parts(settings)
+    components = open_components(settings)
     try:
-        if parts.replica is not None:
-            _check_replica(parts.replica, parts)
-        with closing(parts.log()) as log, _usable():
-            record_imports(parts.engine, log, parts.recorder(log))
-            parts = replace(parts, spooled_as=(spooled_as if parts.read_only else name_spool)(parts.engine))
-        return note(parts, "start")
+        if components.replica is not None:
+            _check_replica(components.replica, components)
+        with closing(components.log()) as log, _usable():
+            record_imports(components.engine, log, components.recorder(log))
+            components = replace(
+                components, spooled_as=(spooled_as if components.read_only else name_spool)(components.engine)
+            )
+        return note(components, "start")
     except BaseException:
-        parts.close()
+        components.close()
         raise
 
 
-def note(parts: Parts, through: str) -> Parts:
+def note(components: Components, through: str) -> Components:
     """Records what was changed since the configuration was noted last. Raises ConfigError where it cannot.
 
     Who only reads notes nothing.
     """
-    if parts.read_only:
-        return parts
-    with closing(parts.log()) as log, _usable():
-        _tell(note_configuration(parts.engine, log, parts.recorder(log, through), _noted(parts.settings, parts.ids)))
-        return replace(parts, secrets_changed=secrets_changed(parts.engine))
+    if components.read_only:
+        return components
+    with closing(components.log()) as log, _usable():
+        _tell(
+            note_configuration(
+                components.engine, log, components.recorder(log, through), _noted(components.settings, components.ids)
+            )
+        )
+        return replace(components, secrets_changed=secrets_changed(components.engine))
 
 
 def _tell(changes: list[dict[str, Any]]) -> None:
@@ -126,41 +132,43 @@ def _tell(changes: list[dict[str, Any]]) -> None:
         structlog.get_logger().info("configuration_changed", changes=told, count=len(changes), mend=mend)
 
 
-def _check_replica(replica: Engine, parts: Parts) -> None:
+def _check_replica(replica: Engine, components: Components) -> None:
     """Raises ConfigError where another log is there. One that is away may come: until then the other one is asked."""
     try:
-        held = claims(replica).get("secret", parts.ids.fingerprint())  # a first start's may be under way
+        held = claims(replica).get("secret", components.ids.fingerprint())  # a first start's may be under way
     except (Unavailable, SQLAlchemyError) as error:
         structlog.get_logger().warning("replica_away", reason=cause_of(error))
         return
-    if held != parts.ids.fingerprint():
+    if held != components.ids.fingerprint():
         mend = "another log is there: name a replica of the database that this service writes"
-        raise ConfigError(parts.settings.path, "service.read_database_url", mend)
+        raise ConfigError(components.settings.path, "service.read_database_url", mend)
 
 
 @contextmanager
-def opened(settings: Settings, *, make: bool = False) -> Iterator[Parts]:
+def opened(settings: Settings, *, make: bool = False) -> Iterator[Components]:
     """The parts of one command. Only one that receives may `make` the database. A standby is opened to be read."""
     standby = False
     if not make:
         with database(settings.database_url) as engine:
             check_made(engine)
             standby = is_standby(engine)
-    parts = open_to_read(settings) if standby else open_parts(settings, begin=make)
+    components = open_to_read(settings) if standby else open_components(settings, begin=make)
     try:
-        yield parts
+        yield components
     finally:
-        parts.close()
+        components.close()
 
 
 def begin(settings: Settings) -> None:
     """Makes an empty log of this configuration, whatever became of an earlier one."""
-    open_parts(settings, begin=True).close()
+    open_components(settings, begin=True).close()
 
 
-def check_facts(parts: Parts) -> None:
+def check_facts(components: Components) -> None:
     """Raises ConfigError where the database does not belong to the configuration."""
-    _check_held(held_otherwise(claims(parts.engine), _facts(parts.ids, parts.settings)), parts.settings)
+    _check_held(
+        held_otherwise(claims(components.engine), _facts(components.ids, components.settings)), components.settings
+    )
 
 
 def key_of(settings: Settings) -> Key:

@@ -29,9 +29,9 @@ from adapters.server import (
     write_for_parent,
 )
 from adapters.sql import Unavailable, carrying
+from wiring.components import THREADS, Components, ProcessInput, wire_handed
 from wiring.forwarding import background, forwarding, renew_background
 from wiring.limits import limits
-from wiring.parts import THREADS, Handed, Parts, wire_handed
 from wiring.renewing import renew, renew_key, renew_tokens
 from wiring.tracing import tracing
 
@@ -55,40 +55,42 @@ def answer(listening: socket, counted: TallyFiles, to_writer: socket, parent: Pa
 
     One that is started anew while the database is away answers so: `serve` migrated.
     """
-    parts, tally = wire_handed(parent.hand), counted.tally(METRICS)
-    door, link = parts.door(), Link(partial(connect, to_writer), parts.ids, parts.patience)
-    api = parts.api(link.append, tally)
+    components, tally = wire_handed(parent.hand), counted.tally(METRICS)
+    door, link = components.door(), Link(partial(connect, to_writer), components.ids, components.patience)
+    api = components.api(link.append, tally)
     renewed = partial(renew, door=door, api=api)
-    forwards = forwarding(parts, door, link, listening.getsockname()[:2])
+    forwards = forwarding(components, door, link, listening.getsockname()[:2])
     with tracing("server") as spans:
-        _answer(parent, parts, door, link, api, tally, listening, renewed, forwards, spans)
+        _answer(parent, components, door, link, api, tally, listening, renewed, forwards, spans)
 
 
 def answer_questions(listening: socket, counted: TallyFiles, parent: Parent) -> None:
     """The same of a service that only reads: nobody writes."""
-    parts, tally = wire_handed(parent.hand), counted.tally(METRICS)
-    api = parts.reading_api(tally)
-    _answer(parent, parts, parts.closed_door(), NoWriter(), api, tally, listening, partial(renew_tokens, api=api))
+    components, tally = wire_handed(parent.hand), counted.tally(METRICS)
+    api = components.reading_api(tally)
+    _answer(
+        parent, components, components.closed_door(), NoWriter(), api, tally, listening, partial(renew_tokens, api=api)
+    )
 
 
 def _answer(
     parent: Parent,
-    parts: Parts,
+    components: Components,
     door: Door,
     link: Link | NoWriter,
     api: Api,
     tally: Tally,
     listening: socket,
-    renewed: Callable[[Handed], None],
+    renewed: Callable[[ProcessInput], None],
     forwards: Forwarding | None = None,
     spans: Spans | None = None,
 ) -> None:
-    bridge = Bridge(parts.http(api, door, link.append), THREADS, listening.getsockname()[:2], _tails(api, link))
+    bridge = Bridge(components.http(api, door, link.append), THREADS, listening.getsockname()[:2], _tails(api, link))
     tune()
     tally.begin()
-    front = Front(door, link, bridge, forwards, limits(parts.settings), spans)
+    front = Front(door, link, bridge, forwards, limits(components.settings), spans)
     serve_for_parent(parent, front, link, door.max_body, listening, renewed)
-    parts.close()
+    components.close()
 
 
 def _tails(api: Api, link: Link | NoWriter) -> dict[str, Tail]:
@@ -103,24 +105,24 @@ def write(taking: socket, parent: Parent) -> None:
     It has one thread and one connection. All connections of a process to one SQLite file share what the first of them
     found, such as that nothing may be written: who writes could not recover from that while another one is kept.
     """
-    parts = wire_handed(parent.hand)
-    log = parts.log()
+    components = wire_handed(parent.hand)
+    log = components.log()
     tune()
     with tracing("writer") as spans:
         write_for_parent(parent, taking, log, spans)
     log.close()
-    parts.close()
+    components.close()
 
 
 def relay(counted: TallyFiles, to_writer: socket, parent: Parent) -> None:
     """The process that delivers to the handlers of relayed sources, and reconciles."""
-    parts, tally = wire_handed(parent.hand), counted.tally(FORWARD_METRICS)
-    link = Link(partial(connect, to_writer), parts.ids, parts.patience)
+    components, tally = wire_handed(parent.hand), counted.tally(FORWARD_METRICS)
+    link = Link(partial(connect, to_writer), components.ids, components.patience)
     tally.begin()
     with tracing("relay") as spans:
-        relay_for_parent(parent, partial(background, parts, link, spans), link, renew_background)
+        relay_for_parent(parent, partial(background, components, link, spans), link, renew_background)
     tally.close()
-    parts.close()
+    components.close()
 
 
 def maintain(parent: Parent) -> None:
@@ -128,33 +130,33 @@ def maintain(parent: Parent) -> None:
 
     Those that serve and write share their interpreters with nobody. It keeps SQLite's files open.
     """
-    parts = wire_handed(parent.hand, keeps=True)
-    _keep_files(parts, parent.hand)
+    components = wire_handed(parent.hand, keeps=True)
+    _keep_files(components, parent.hand)
     with (
-        carrying(parts.engine),
-        closing(parts.sealer()),
-        closing(parts.folding()),
-        closing(parts.presence()),
-        closing(parts.lookout()),
+        carrying(components.engine),
+        closing(components.sealer()),
+        closing(components.folding()),
+        closing(components.presence()),
+        closing(components.monitor()),
     ):
-        wait_for_parent(parent, partial(renew_key, parts=parts))
-    parts.close()
+        wait_for_parent(parent, partial(renew_key, components=components))
+    components.close()
 
 
 def keep(parent: Parent) -> None:
     """The same of a service that only reads: it keeps SQLite's files open."""
-    parts = wire_handed(parent.hand, keeps=True)
-    _keep_files(parts, parent.hand)
+    components = wire_handed(parent.hand, keeps=True)
+    _keep_files(components, parent.hand)
     wait_for_parent(parent, lambda _: None)
-    parts.close()
+    components.close()
 
 
-def _keep_files(parts: Parts, hand: Handed) -> None:
+def _keep_files(components: Components, hand: ProcessInput) -> None:
     """Opens SQLite's, so that the other processes find them there. One that is started anew goes on without them."""
-    if parts.engine.dialect.name != "sqlite":
+    if components.engine.dialect.name != "sqlite":
         return
     try:
-        parts.engine.connect().close()
+        components.engine.connect().close()
     except (Unavailable, SQLAlchemyError):
         if hand.files is None:
             raise

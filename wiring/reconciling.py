@@ -10,18 +10,18 @@ from adapters.server import ActionApi, Reconciled, Reconciliation
 from adapters.sql import Entry, LiveAction, Log, Reads, Receipt, Unavailable
 from core.event import Instant
 from wiring.appending import appending
-from wiring.parts import Parts, now
+from wiring.components import Components, now
 
 
 def reconciliation(
-    parts: Parts,
+    components: Components,
     source: str,
     polling: Polling,
     ask: Callable[..., Awaitable[Any]],
     commit: Callable[[Entry], Awaitable[Receipt | None]],
 ) -> Reconciliation:
     """Of one source; `ask` runs what asks the database."""
-    reads, current = Reads(parts.engine), Reads(parts.engine).current(parts.code())
+    reads, current = Reads(components.engine), Reads(components.engine).current(components.code())
 
     def look(after: int, heard_before: Instant, limit: int) -> Sequence[LiveAction]:
         if not current.is_built():
@@ -42,19 +42,24 @@ Reconcile = Callable[[str, int | None, Callable[[Reconciled], None]], Reconciled
 @contextmanager
 def reconciling(settings: Settings) -> Iterator[Reconcile]:
     """What a command reconciles with, for a block."""
-    with appending(settings) as (parts, log):
+    with appending(settings) as (components, log):
 
         def reconcile(source: str, most: int | None, tell: Callable[[Reconciled], None]) -> Reconciled:
-            polling = parts.settings.sources[source].polling
+            polling = components.settings.sources[source].polling
             if polling is None:
                 raise KeyError(source)
-            return asyncio.run(_round(parts, log, source, polling, most, tell))
+            return asyncio.run(_round(components, log, source, polling, most, tell))
 
         yield reconcile
 
 
 async def _round(
-    parts: Parts, log: Log, source: str, polling: Polling, most: int | None, tell: Callable[[Reconciled], None]
+    components: Components,
+    log: Log,
+    source: str,
+    polling: Polling,
+    most: int | None,
+    tell: Callable[[Reconciled], None],
 ) -> Reconciled:
     async def commit(entry: Entry) -> Receipt:
         return log.append([entry])[0]
@@ -62,7 +67,7 @@ async def _round(
     async def ask(question: Callable[..., Any], *values: Any) -> Any:
         return question(*values)
 
-    made = reconciliation(parts, source, polling, ask, commit)
+    made = reconciliation(components, source, polling, ask, commit)
     try:
         return await made.round(most, tell)
     finally:

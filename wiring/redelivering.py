@@ -9,7 +9,7 @@ from adapters.providers import is_senders
 from adapters.server import Redelivered, Redelivery, StoredDelivery
 from adapters.sql import Reads, Recorded, Recorder, WantedEvents
 from wiring.appending import appending
-from wiring.parts import Parts, now
+from wiring.components import Components, now
 
 PAGE = 100
 """Events that are read at a time."""
@@ -19,7 +19,7 @@ PAGE = 100
 class Redeliveries:
     """As a command uses it."""
 
-    parts: Parts
+    components: Components
     reads: Reads
     recorder: Recorder
 
@@ -47,11 +47,11 @@ class Redeliveries:
         self, url: str, rate: float, within: float, some: Iterator[StoredDelivery], tell: Callable[[Redelivered], bool]
     ) -> None:
         """Sends them, until `tell` says that it is enough."""
-        Redelivery(url, rate, within, dict(self.parts.providers), now).run(some, tell)
+        Redelivery(url, rate, within, dict(self.components.providers), now).run(some, tell)
 
 
 @contextmanager
 def redelivering(settings: Settings) -> Iterator[Redeliveries]:
     """For a block."""
-    with appending(settings) as (parts, log):
-        yield Redeliveries(parts, Reads(parts.engine), parts.recorder(log))
+    with appending(settings) as (components, log):
+        yield Redeliveries(components, Reads(components.engine), components.recorder(log))

@@ -12,22 +12,22 @@ from adapters.config import ConfigError, Polling, Settings, Source, waiting_key
 from adapters.http import Api, Door
 from adapters.providers import build
 from adapters.server import Reloaded
+from wiring.components import Components, ProcessInput, wire_handed
 from wiring.opening import check_facts, note
-from wiring.parts import Handed, Parts, wire_handed
 from wiring.signing import signing_key, with_key_in_force
 
 _logger = structlog.get_logger()
 
 
-def reload(hand: Handed) -> Reloaded | None:
+def reload(hand: ProcessInput) -> Reloaded | None:
     """Reads the secrets again, and records what changed. None where something is wrong, which changes nothing.
 
     Logs what became of it, never what was read.
     """
-    with closing(wire_handed(hand)) as parts:
+    with closing(wire_handed(hand)) as components:
         try:
-            found = _with_log(configuration.load(hand.settings.path, os.environ), parts)
-            renewed = replace(parts, settings=with_secrets_of(hand.settings, found))
+            found = _with_log(configuration.load(hand.settings.path, os.environ), components)
+            renewed = replace(components, settings=with_secrets_of(hand.settings, found))
             if renewed.settings.service.signing_key != hand.settings.service.signing_key:
                 check_facts(renewed)
             renewed = note(renewed, "reload")
@@ -38,12 +38,12 @@ def reload(hand: Handed) -> Reloaded | None:
         return Reloaded(hand_anew, left_for_restart(renewed.settings, found))
 
 
-def _with_log(found: Settings, parts: Parts) -> Settings:
+def _with_log(found: Settings, components: Components) -> Settings:
     """The same with the name of the log, and with its key where a rotation was interrupted."""
-    service = parts.settings.service
+    service = components.settings.service
     if found.service.signing_key == service.signing_key and waiting_key(found) is None:
         return msgspec.structs.replace(found, service=msgspec.structs.replace(found.service, log_name=service.log_name))
-    return with_key_in_force(parts.engine, found, complete=not parts.read_only)
+    return with_key_in_force(components.engine, found, complete=not components.read_only)
 
 
 def with_secrets_of(running: Settings, found: Settings) -> Settings:
@@ -63,7 +63,7 @@ def left_for_restart(taken: Settings, found: Settings) -> list[str]:
     return left + (["service"] if taken.service != found.service else [])
 
 
-def renew(handed: Handed, door: Door, api: Api) -> None:
+def renew(handed: ProcessInput, door: Door, api: Api) -> None:
     """Has a process that serves go on with these."""
     settings = handed.settings
     providers = {name: build(source) for name, source in settings.sources.items()}
@@ -71,16 +71,16 @@ def renew(handed: Handed, door: Door, api: Api) -> None:
     renew_tokens(handed, api)
 
 
-def renew_tokens(handed: Handed, api: Api) -> None:
+def renew_tokens(handed: ProcessInput, api: Api) -> None:
     """The same of one that takes no deliveries."""
     api.holders.renew(handed.settings.tokens)
-    if api.notary is not None:
-        api.notary.sign_with(signing_key(handed.settings))
+    if api.signer is not None:
+        api.signer.sign_with(signing_key(handed.settings))
 
 
-def renew_key(handed: Handed, parts: Parts) -> None:
+def renew_key(handed: ProcessInput, components: Components) -> None:
     """Has the process that seals go on with this signing key."""
-    parts.signing.key = signing_key(handed.settings)
+    components.signing.key = signing_key(handed.settings)
 
 
 def _renewed(running: Source, found: Source | None) -> Source:

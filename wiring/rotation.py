@@ -15,19 +15,19 @@ def rotate(settings: Settings, ref: str | None) -> Rotated:
 
     The old one signs the log once more, and so vouches for all that was there. Then one commit puts the new one in
     force, and only then its file takes the place of the other one: whatever is interrupted, one of them is in force,
-    and there. Raises ConfigError, NotInForce, and what a notary raises; nothing is changed then.
+    and there. Raises ConfigError, NotInForce, and what a signer raises; nothing is changed then.
     """
-    with appending(settings) as (parts, log):
-        made, old, notary = next_key(parts.settings, ref), parts.signing.key, parts.notary()
+    with appending(settings) as (components, log):
+        made, old, signer = next_key(components.settings, ref), components.signing.key, components.signer()
         new = SigningKey(bytes.fromhex(made.value), old.key.name)
-        if any(held.key == new.key for held in notary.chain().keys):
+        if any(held.key == new.key for held in signer.chain().keys):
             mend = f"{made.ref} holds a key that this log has, or had: make a new one"
             raise ConfigError(settings.path, "service.signing_key", mend)
         with suppress(Empty):
-            notary.checkpoint()
+            signer.checkpoint()
         names = str(old.key), str(new.key), vouch(old, new)
-        position = rotate_key(parts.engine, log, parts.recorder(log), *names)
+        position = rotate_key(components.engine, log, components.recorder(log), *names)
         if ref is None:
-            take_its_place(parts.settings, old.key)
-        notary.sign_with(new)
-        return Rotated(position, old.key, new.key, notary.checkpoint())
+            take_its_place(components.settings, old.key)
+        signer.sign_with(new)
+        return Rotated(position, old.key, new.key, signer.checkpoint())

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from adapters.config import ConfigError, Settings
-from adapters.http import Quiet, SpoolState
+from adapters.http import LogThrottle, SpoolState
 from adapters.server import DeliverySpool
 from core.ids import Ids
 
@@ -43,7 +43,7 @@ class SpoolStates:
 
     def __init__(self, settings: Settings, ids: Ids, log: str) -> None:
         self._spooling, self._others = spools(settings, ids, log).values(), others(settings, ids, log)
-        self._faults = Quiet()
+        self._faults = LogThrottle()
 
     def __call__(self) -> list[SpoolState]:
         """A folder that cannot be read is told in a line of the log."""

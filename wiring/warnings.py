@@ -5,7 +5,7 @@ from socket import inet_aton
 
 import structlog
 
-from wiring.parts import Parts
+from wiring.components import Components
 
 _logger = structlog.get_logger()
 
@@ -15,12 +15,12 @@ SHORT = 16
 _OPEN = "others can read every state and body, tell of actions and start replays"
 
 
-def warn(parts: Parts, host: str) -> None:
+def warn(components: Components, host: str) -> None:
     """Logs a line for each, with what mends it. `host`: the address that will be served on."""
-    settings = parts.settings
+    settings = components.settings
     if not settings.sources:
         _logger.warning("no_source", mend=f"add [sources.NAME] with its provider to {settings.path}")
-    if names := parts.replay().unbuilt():
+    if names := components.replay().unbuilt():
         _logger.warning("unbuilt", machines=names, mend="hookfold replay run, or serve --rebuild-on-start")
     for source in settings.sources.values():
         for secret in source.secrets:

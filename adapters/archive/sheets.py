@@ -8,7 +8,7 @@ from typing import Any
 from adapters.archive.export import ExportProgress
 from adapters.sql import ExportedStream, ExportReader, Extent, Selection, Source, measurement_id, to_event
 from core.event import Anomaly, Event
-from core.folding.fold import MACHINES, Kind, Measurement, Step, fold, in_region, trace
+from core.folding.fold import MACHINES, Measurement, StateMachine, Step, fold, in_region, trace
 from core.ids import Ids
 from core.instants import text_of
 from core.words import uncomputed
@@ -113,7 +113,7 @@ class _Told:
         self.source = source
         self.events = events
 
-    def machine(self, source: Source) -> Kind:
+    def machine(self, source: Source) -> StateMachine:
         return MACHINES[source.machine_of(self.stream.kind)]
 
 
@@ -130,7 +130,7 @@ def _safe(cell: object) -> object:
     return uncomputed(cell) if isinstance(cell, str) else cell
 
 
-def _step(machine: Kind, event: Event, step: Step) -> CsvRow:
+def _step(machine: StateMachine, event: Event, step: Step) -> CsvRow:
     region = (machine.table_of(event.type) or machine.tables[0]).name
     return (
         *(event.position, event.type, event.sequence, text_of(event.occurred_at), text_of(event.received_at)),

@@ -1,8 +1,8 @@
 """The audit: signed checkpoints, proofs that lead to them, verification. This is the folder's whole face."""
 
 from adapters.audit.chain import KeyChain, vouch
+from adapters.audit.checkpoint_signer import CheckpointSigner, Contradiction, Empty, Included, KeyReplaced, Uncovered
 from adapters.audit.keys import CurrentKey, SigningKey, opened
-from adapters.audit.notary import Contradiction, Empty, Included, KeyReplaced, Notary, Uncovered
 from adapters.audit.sealer import Sealer
 from adapters.audit.sending import Unsent, send
 from adapters.audit.verification import Verification, keys_of, verify_log

@@ -5,7 +5,7 @@ from threading import Event, Thread
 
 import structlog
 
-from adapters.audit.notary import Contradiction, Notary
+from adapters.audit.checkpoint_signer import CheckpointSigner, Contradiction
 from adapters.sql import MissingEvent, cause_of, leave
 
 TICK = 2.0
@@ -20,8 +20,8 @@ class Sealer:
     `faults`: how often it could not do its work.
     """
 
-    def __init__(self, notary: Notary, every: float, tick: float = TICK) -> None:
-        self._notary = notary
+    def __init__(self, signer: CheckpointSigner, every: float, tick: float = TICK) -> None:
+        self._signer = signer
         self._every = every
         self._tick = tick
         self._seen = (0, time.monotonic())
@@ -48,15 +48,15 @@ class Sealer:
 
         When it was made is not on record: what counts is since when this process knows it.
         """
-        newest = self._notary.newest()
+        newest = self._signer.newest()
         size = newest.size if newest else 0
         if size != self._seen[0]:
             self._seen = (size, time.monotonic())
-        if self._notary.head() == size:
+        if self._signer.head() == size:
             return
-        self._notary.seal()
+        self._signer.seal()
         if time.monotonic() - self._seen[1] >= self._every:
-            self._notary.checkpoint()
+            self._signer.checkpoint()
 
 
 def _cause(error: Exception) -> str:

@@ -12,7 +12,7 @@ import click
 
 from adapters import config as configuration
 from adapters.archive import Exporter, ExportProgress
-from adapters.audit import KeyChain, Notary
+from adapters.audit import CheckpointSigner, KeyChain
 from adapters.config import ConfigError, Settings
 from adapters.evidence import Evidence
 from adapters.server import Reconciled, Redelivered, StoredDelivery
@@ -52,7 +52,7 @@ class Keeping:
 
     settings: Settings
     keeper: Keeper
-    notary: Notary
+    signer: CheckpointSigner
     evidence: Evidence
     clock: Callable[[], Instant]
 
@@ -111,7 +111,7 @@ class Commands:
     `relays` opens what pauses deliveries to handlers and decides about dead ones, for a block.
     `replay` opens what rebuilds projections, for a block, `rereader` what reads again what could not be read.
     `key` gives the log's verifier key, `keys` those of a database (a URL) that a trusted one leads to; `rotate` has the
-    key that a reference names sign from now on, else a new one; `notary` opens who signs and proves, for a block;
+    key that a reference names sign from now on, else a new one; `signer` opens who signs and proves, for a block;
     `verify` verifies the log of a database (URL, settings or None, key, checkpoints kept elsewhere, progress) and
     writes nothing; `erasures` gives what the log of a database (a URL) records of erasures, by their requests.
     `asking` opens the query API over a database, for a block.
@@ -128,7 +128,7 @@ class Commands:
     key: Callable[[Settings], Key] = not_wired
     keys: Callable[[str, Key], KeyChain] = not_wired
     rotate: Callable[[Settings, str | None], Rotated] = not_wired
-    notary: Callable[[Settings], AbstractContextManager[Notary]] = not_wired
+    signer: Callable[[Settings], AbstractContextManager[CheckpointSigner]] = not_wired
     keeping: Callable[[Settings], AbstractContextManager[Keeping]] = not_wired
     reconciling: Callable[[Settings], AbstractContextManager[Reconcile]] = not_wired
     redelivering: Callable[[Settings], AbstractContextManager[Redelivering]] = not_wired

@@ -49,7 +49,7 @@ def progress(done: int, whole: int) -> None:
 
 def certify(opened: Keeping, erasure: Erasure, reason: str, by: str | None, output: Path | None, as_json: bool) -> str:
     """Writes the certificate or prints it, and says what the database itself still holds. JSON is the caller's."""
-    note = certificate(opened.notary, erasure, opened.clock(), reason, by)
+    note = certificate(opened.signer, erasure, opened.clock(), reason, by)
     if output is not None:
         output.write_text(note, encoding="utf-8")
     elif not as_json:

@@ -6,10 +6,10 @@ from itertools import count, islice
 from typing import Any, NamedTuple
 
 from core.event import Event, Instant
-from core.folding.fold import Kind, late_ones
+from core.folding.fold import StateMachine, late_ones
 from core.ordering.order import OUTCOMES, behind, place
 from core.ordering.runs import found_runs, walked_by
-from core.states.state import Stretch
+from core.states.state import Segment
 
 Load = Callable[[Iterator[int]], Iterable[Event]]
 """Gives the events at positions, in the order asked for."""
@@ -54,7 +54,7 @@ class Arranged:
     They stand in a database without a name, which SQLite keeps on disk. Raises OSError where there is no room for it.
     """
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: StateMachine) -> None:
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript("PRAGMA journal_mode = OFF; BEGIN;" + _TABLES)
         self._numbered = kind.name == "measurement"
@@ -81,14 +81,14 @@ class Arranged:
         for position in late_ones(self._positions("DESC")):
             self.store("late", position)
 
-    def stretches(self, load: Load) -> Iterator[Stretch]:
+    def stretches(self, load: Load) -> Iterator[Segment]:
         """As the fold takes them: one after the other, each to its end."""
         whole = iter(load(self._positions("ASC")))
         if not self._numbered:
-            yield Stretch(whole)
+            yield Segment(whole)
             return
         for opened, until, overlap, began, size in self._rows(_RUNS):
-            yield Stretch(islice(whole, size), opened, until, overlap, began)
+            yield Segment(islice(whole, size), opened, until, overlap, began)
 
     def __contains__(self, position: object) -> bool:
         """Whether the event arrived after one that comes behind it."""

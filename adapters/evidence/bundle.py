@@ -14,14 +14,14 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from adapters.audit import Contradiction, KeyChain, Notary
+from adapters.audit import CheckpointSigner, Contradiction, KeyChain
 from adapters.evidence.arranged import Arranged
 from adapters.evidence.declaration import declaration
 from adapters.evidence.packing import Packing, Spool, Write
 from adapters.evidence.report import ReportFacts, ToldErasure, report, row, told_erasure
-from adapters.sql import Exhibit, Exhibits, Reads, Source, to_event
+from adapters.sql import Reads, RecordedEvent, RecordedEvents, Source, to_event
 from core.event import Event
-from core.folding.fold import MACHINES, Kind, Step, decode, walked
+from core.folding.fold import MACHINES, StateMachine, Step, decode, walked
 from core.proofs.note import Checkpoint, to_base64
 from core.states.state import State
 from core.words import counted
@@ -53,10 +53,10 @@ class Evidence:
     """Makes bundles. `record` puts on record that one was made, before anybody has it."""
 
     def __init__(
-        self, reads: Reads, notary: Notary, sources: Mapping[str, Source], record: Callable[..., object]
+        self, reads: Reads, signer: CheckpointSigner, sources: Mapping[str, Source], record: Callable[..., object]
     ) -> None:
         self._reads = reads
-        self._notary = notary
+        self._signer = signer
         self._sources = sources
         self._record = record
 
@@ -65,17 +65,17 @@ class Evidence:
 
         `kept`: checkpoints that somebody has; the bundle holds what shows that its log began with each.
         Whoever takes the file closes it. Raises LookupError where no source that is configured has it, OSError where
-        there is no room to make it, what `record` raises, and what the notary raises.
+        there is no room to make it, what `record` raises, and what the signer raises.
         """
         place = self._reads.place_of(subject, list(self._sources))
         if place is None:
             raise LookupError("no source that is configured has such a session or measurement")
         name, stream = place
-        chain = self._notary.chain()  # before the events are looked at: how its keys came into force is among them
+        chain = self._signer.chain()  # before the events are looked at: how its keys came into force is among them
         with ExitStack() as held:
             file = held.enter_context(TemporaryFile())
             with self._reads.exhibits(name, stream) as exhibits:
-                _Bundle(self._notary, chain, self._sources[name], subject, stream, exhibits).write(file, kept)
+                _Bundle(self._signer, chain, self._sources[name], subject, stream, exhibits).write(file, kept)
             self._record("evidence_made", by=by, of=subject)
             size = file.tell()
             file.seek(0)
@@ -87,15 +87,21 @@ class _Bundle:
     """One bundle while it is made."""
 
     def __init__(
-        self, notary: Notary, chain: KeyChain, source: Source, subject: str, stream: str, exhibits: Exhibits
+        self,
+        signer: CheckpointSigner,
+        chain: KeyChain,
+        source: Source,
+        subject: str,
+        stream: str,
+        exhibits: RecordedEvents,
     ) -> None:
-        self._notary = notary
+        self._signer = signer
         self._chain = chain
         self._source = source
         self._subject = subject
         self._stream = stream
         self._exhibits = exhibits
-        self._machine: Kind = MACHINES[source.machine_of("session")]
+        self._machine: StateMachine = MACHINES[source.machine_of("session")]
         self._state: State = self._machine.State()
         self._left = _left(self._machine, exhibits.left())
         self._erased = Counter[int]()
@@ -112,7 +118,7 @@ class _Bundle:
             packing = held.enter_context(Packing(file))
             steps, stepped, rest = (held.enter_context(closing(Spool())) for _ in range(3))
             arranged = held.enter_context(closing(Arranged(self._machine)))
-            checkpoint = self._notary.latest()
+            checkpoint = self._signer.latest()
             packing.add("key.txt", f"{self._chain.newest}\n".encode())
             packing.add("checkpoint.note", checkpoint.encode())
             packing.add("machine.json", _json(declaration(self._machine)))
@@ -140,7 +146,7 @@ class _Bundle:
         """That the log of `size` positions begins with the kept one, as `/v1/audit/proof` tells it."""
         if kept.size > size:
             raise Contradiction(f"the log has {counted(size, 'position')}, and a kept checkpoint covers {kept.size}")
-        found = self._notary.consistency(kept.size, size)
+        found = self._signer.consistency(kept.size, size)
         if found.first_root != kept.root:
             raise Contradiction(f"the log is no extension of the kept checkpoint over {counted(kept.size, 'position')}")
         roots = {"from_root": to_base64(found.first_root), "to_root": to_base64(found.second_root)}
@@ -151,7 +157,7 @@ class _Bundle:
         for held in self._chain.keys[1:]:
             arranged.tell(held.since)
         for page in self._pages(arranged):
-            for one, path in zip(page, self._notary.paths([one.columns.position for one in page], size), strict=True):
+            for one, path in zip(page, self._signer.paths([one.columns.position for one in page], size), strict=True):
                 write(between + msgspec.json.encode(_event(one, path)))
                 between = b",\n"
                 self._count += 1
@@ -173,21 +179,21 @@ class _Bundle:
                 if not (self._whole and self._is_folded(one)):
                     rest.add(row(one, None))
 
-    def _arrange(self, one: Exhibit, arranged: Arranged) -> None:
+    def _arrange(self, one: RecordedEvent, arranged: Arranged) -> None:
         if one.retraction is None:
             arranged.add(self._to_event(one))
         for teller in (one.erased, one.retraction):
             if teller is not None:
                 arranged.tell(teller)
 
-    def _pages(self, arranged: Arranged) -> Iterator[list[Exhibit]]:
+    def _pages(self, arranged: Arranged) -> Iterator[list[RecordedEvent]]:
         """The stream's events by position; then our own: of erasures and retractions among them, of rotated keys."""
         yield from self._exhibits.pages()
         yield from self._exhibits.pages_at(arranged.tellers())
 
     def _step(self, steps: Spool, stepped: Spool, arranged: Arranged) -> None:
         """State and steps, folded from the very bodies that the bundle holds."""
-        exhibits: deque[Exhibit] = deque()
+        exhibits: deque[RecordedEvent] = deque()
 
         def load(positions: Iterator[int]) -> Iterator[Event]:
             for page in self._exhibits.pages_at(positions):
@@ -227,24 +233,24 @@ class _Bundle:
                     write(line)
             lines = f"{digest.hexdigest()}  files.sha256\n".encode()
         text = f"{head}\nlog {self._chain.newest.name}\n{lines.decode()}"
-        packing.add("manifest.note", self._notary.attest(text, self._chain.newest).encode())
+        packing.add("manifest.note", self._signer.attest(text, self._chain.newest).encode())
 
-    def _is_folded(self, one: Exhibit) -> bool:
+    def _is_folded(self, one: RecordedEvent) -> bool:
         return one.columns.stream == self._stream and one.retraction is None
 
-    def _to_event(self, one: Exhibit) -> Event:
+    def _to_event(self, one: RecordedEvent) -> Event:
         held = one.columns
         key, body = bytes.fromhex(held.key), one.body or b""
         return to_event(held.position, key, held.type, held.received_at, held.verified_by, body, read=self._source.read)
 
 
-def _event(one: Exhibit, path: Sequence[bytes]) -> dict[str, Any]:
+def _event(one: RecordedEvent, path: Sequence[bytes]) -> dict[str, Any]:
     told = {"columns": one.columns, "salt": one.salt and one.salt.hex(), "path": [node.hex() for node in path]}
     told["origin"] = one.origin and one.origin.hex()
     return told | {"erased": one.erased, "retracted": one.retraction}
 
 
-def _left(machine: Kind, kept: tuple[int, bytes] | None) -> dict[str, Any] | None:
+def _left(machine: StateMachine, kept: tuple[int, bytes] | None) -> dict[str, Any] | None:
     """What an erasure left of the stream; None where the machine's states look otherwise by now."""
     if kept is None:
         return None
@@ -258,7 +264,7 @@ def _state(state: State) -> dict[str, Any]:
     return {"regions": regions, "outcome": state.outcome, "runs": state.run, "events": state.events}
 
 
-def _name(one: Exhibit, what: str) -> str:
+def _name(one: RecordedEvent, what: str) -> str:
     return f"events/{one.columns.position:012}.{what}"
 
 

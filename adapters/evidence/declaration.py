@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from core.folding.fold import Kind
+from core.folding.fold import StateMachine
 from core.machines import measurement
 from core.ordering.order import OUTCOMES, RANKS
 from core.ordering.runs import CLOCK_SLACK, UNLOADED
@@ -11,7 +11,7 @@ from core.states.records import BEGUN, CREATED, ENDS, GONE, OVER, RESULTS, START
 from core.views.declared import declared
 
 
-def declaration(kind: Kind) -> dict[str, Any]:
+def declaration(kind: StateMachine) -> dict[str, Any]:
     """Fingerprint, regions with their steps, and what decides the canonical order.
 
     Steps: "state, trigger" -> rows in order: to, the guard's name, the anomaly, what else happens, why nothing moves.

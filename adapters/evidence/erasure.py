@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from adapters.audit import KeyChain, Notary
+from adapters.audit import CheckpointSigner, KeyChain
 from adapters.sql import Erasure, RecordedErasure
 from core.event import Instant
 from core.proofs import note
@@ -56,9 +56,9 @@ class OpenedCertificate(NamedTuple):
     checkpoint: Checkpoint
 
 
-def certificate(notary: Notary, erasure: Erasure, at: Instant, reason: str, by: str | None) -> str:
-    """A note signed with the log's key. Raises what `Notary.checkpoint` raises."""
-    checkpoint, positions = notary.checkpoint(), sorted(erasure.erased)
+def certificate(signer: CheckpointSigner, erasure: Erasure, at: Instant, reason: str, by: str | None) -> str:
+    """A note signed with the log's key. Raises what `CheckpointSigner.checkpoint` raises."""
+    checkpoint, positions = signer.checkpoint(), sorted(erasure.erased)
     ranges = list(spans(positions))
     said = ErasureCertificate(
         request=erasure.request,
@@ -71,13 +71,13 @@ def certificate(notary: Notary, erasure: Erasure, at: Instant, reason: str, by: 
         stream_ids=sorted(erasure.streams) if len(erasure.streams) <= MOST_LISTED else UNSET,
         erased=ranges if len(ranges) <= MOST_LISTED else UNSET,
         erased_sha256=digest(ranges),
-        log=notary.key.name,
+        log=signer.key.name,
         at=datetime.fromtimestamp(at / 1e6, UTC).isoformat(timespec="seconds"),
         who=by or "local",
         reason=reason,
         checkpoint=checkpoint,
     )
-    return notary.attest(f"{HEAD}\n{msgspec.json.encode(said).decode()}\n")
+    return signer.attest(f"{HEAD}\n{msgspec.json.encode(said).decode()}\n")
 
 
 def opened_certificate(text: str, chain: KeyChain) -> OpenedCertificate:

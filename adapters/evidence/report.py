@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from adapters.sql import Exhibit
+from adapters.sql import RecordedEvent
 from core.event import Instant
 from core.words import counted
 
@@ -67,7 +67,7 @@ class ReportFacts(NamedTuple):
     erasures: Sequence[ToldErasure]
 
 
-def told_erasure(one: Exhibit, events: int) -> ToldErasure:
+def told_erasure(one: RecordedEvent, events: int) -> ToldErasure:
     """What an event of our own tells; nothing where it is the placeholder of an import."""
     found = msgspec.json.decode(one.body or b"{}", type=ToldErasure)
     found.position, found.events = one.columns.position, events
@@ -100,7 +100,7 @@ def report(
     yield b"</table>\n</html>\n"
 
 
-def row(one: Exhibit, step: Any) -> bytes:
+def row(one: RecordedEvent, step: Any) -> bytes:
     """What happened at one event; without a step, why it makes none."""
     held = one.columns
     run, moved, why = "", "", ""

@@ -26,7 +26,7 @@ from adapters.http.framework.spool_state import SpoolState
 from adapters.http.framework.waiting import ENDING
 from adapters.http.ingest.door import SPOOLED, Answer, Door, appended, failure, is_ingest, unrecorded
 from adapters.http.ingest.ingest import ingest_blueprint
-from adapters.http.ingest.quiet import Quiet
+from adapters.http.ingest.log_throttle import LogThrottle
 from adapters.http.ingest.tally import Tally
 from adapters.http.presenters.action_report import report_action
 from adapters.http.presenters.due import counted as due_counts

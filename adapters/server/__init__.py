@@ -19,7 +19,7 @@ from adapters.server.handlers.reconciling import Reconciled, Reconciliation, Rec
 from adapters.server.handlers.redelivery import Redelivered, Redelivery, StoredDelivery
 from adapters.server.handlers.relay_loop import relay_for_parent
 from adapters.server.handlers.relaying import Relaying, RelaySource
-from adapters.server.http11.site import METRICS as SITE_METRICS
+from adapters.server.http11.connections import METRICS as SITE_METRICS
 from adapters.server.limits import LIMITED, Limits
 from adapters.server.loop import serve_for_parent
 from adapters.server.processes.child import Child

@@ -15,9 +15,9 @@ from adapters.http import CARRIED, ENDING, EVENTS, Answer, Carried, Follow, Late
 from adapters.server.followers.following import EventStream, Parked, StreamOrder
 from adapters.server.followers.tail import Tail
 from adapters.server.http11.connection import BODILESS, has_length, later
+from adapters.server.http11.connections import Respond
 from adapters.server.http11.files import FileBody, Sending
 from adapters.server.http11.reader import Request
-from adapters.server.http11.site import Respond
 from adapters.server.http11.streaming_body import StreamingBody
 from adapters.server.processes.threads import Threads
 

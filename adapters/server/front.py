@@ -10,9 +10,9 @@ from adapters.server.bridge import Bridge
 from adapters.server.commits.link import Link, NoWriter
 from adapters.server.commits.spans import Spans, TracedDelivery, context_of
 from adapters.server.handlers.forwarding import Forwarding
+from adapters.server.http11.connections import Respond
 from adapters.server.http11.files import Sending
 from adapters.server.http11.reader import Request
-from adapters.server.http11.site import Respond
 from adapters.server.http11.streaming_body import StreamingBody
 from adapters.server.limits import Limits
 from adapters.sql import Entry, Receipt, Rejection, Unavailable

@@ -11,8 +11,8 @@ import uvloop
 from adapters.server.commits.link import Link, NoWriter
 from adapters.server.front import Front
 from adapters.server.http11.connection import Connection
+from adapters.server.http11.connections import Connections
 from adapters.server.http11.descriptors import connections_at_most
-from adapters.server.http11.site import Site
 from adapters.server.processes.parent import HandedAnew, Parent
 from adapters.server.processes.pulse import Pulse
 from adapters.server.processes.signals import STOPS
@@ -40,7 +40,7 @@ def serve_for_parent(
     `renew` receives what the parent sends meanwhile.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
-    site = Site(front.answer, max_body, connections_at_most(), streams=front.streams)
+    site = Connections(front.answer, max_body, connections_at_most(), streams=front.streams)
     uvloop.run(_serve(parent, front, link, site, listening, renew))
 
 
@@ -48,7 +48,7 @@ async def _serve(
     parent: Parent,
     front: Front,
     link: Link | NoWriter,
-    site: Site,
+    site: Connections,
     listening: socket.socket,
     renew: Callable[[Any], None],
 ) -> None:

@@ -48,9 +48,9 @@ from adapters.sql.quarantine.quarantine import Quarantine, ReleaseCounts
 from adapters.sql.queries.actions import LiveAction
 from adapters.sql.queries.as_of import Repeat
 from adapters.sql.queries.counts import NEWEST, Counted
-from adapters.sql.queries.deliveries import Delivered, Deliveries, Refusals, Seen
+from adapters.sql.queries.deliveries import Delivered, Deliveries, DeliveryKeyset, Refusals
 from adapters.sql.queries.events import Recorded, WantedEvents
-from adapters.sql.queries.evidence import Exhibit, Exhibits
+from adapters.sql.queries.evidence import RecordedEvent, RecordedEvents
 from adapters.sql.queries.filters import Due, DueIf
 from adapters.sql.queries.relays import QueuedRelay, RelayState
 from adapters.sql.queries.streams import Measured, Projected, WantedMeasurements, WantedStreams

@@ -14,18 +14,18 @@ from core.machines.registration import registration
 from core.machines.session import session
 from core.ordering.sequence_order import OVERLAP
 from core.states.records import Chunk, Measurement, MeasurementState
-from core.states.state import NOTHING_SET, Kind, Run, Settings, State, Stretch, by_position_and_kind
-from core.states.table import Arm, nothing
+from core.states.state import NOTHING_SET, Run, Segment, Settings, State, StateMachine, by_position_and_kind
+from core.states.table import Transition, nothing
 
 __all__ = [
     "MACHINES",
     "Chunk",
-    "Kind",
     "Measurement",
     "MeasurementState",
     "Run",
     "Settings",
     "State",
+    "StateMachine",
     "Step",
     "advance",
     "decode",
@@ -37,7 +37,7 @@ __all__ = [
     "walked",
 ]
 
-MACHINES: dict[str, Kind] = {kind.name: kind for kind in (session, registration, action, device, measurement)}
+MACHINES: dict[str, StateMachine] = {kind.name: kind for kind in (session, registration, action, device, measurement)}
 """Every machine by name. A wms session is folded by `measurement`; elsewhere the machine has the name of the stream's
 kind."""
 
@@ -75,7 +75,7 @@ def in_region(regions: dict[str, str], region: str) -> str:
     return regions[region] if region in regions else regions["state"]
 
 
-def fold(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, onto: Any = None) -> Any:
+def fold(kind: StateMachine, events: Iterable[Event], settings: Settings = NOTHING_SET, onto: Any = None) -> Any:
     """Folds a set of one stream's events, in whatever order they come, into a `kind.State`.
 
     `onto` is a state that earlier events, which were erased, had produced; it is updated in place.
@@ -86,7 +86,7 @@ def fold(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, 
     return state
 
 
-def advance(kind: Kind, state: Any, event: Event, settings: Settings = NOTHING_SET) -> bool:
+def advance(kind: StateMachine, state: Any, event: Event, settings: Settings = NOTHING_SET) -> bool:
     """Applies one more event to the state in place, if it is the last in canonical order.
 
     True means that the state now equals `fold` of all the events. False means that nothing changed and all events must
@@ -102,7 +102,7 @@ def advance(kind: Kind, state: Any, event: Event, settings: Settings = NOTHING_S
 
 
 def walked(
-    kind: Kind, state: State, stretches: Iterable[Stretch], late: Container[int], settings: Settings
+    kind: StateMachine, state: State, stretches: Iterable[Segment], late: Container[int], settings: Settings
 ) -> Iterator[Step]:
     """Yields the steps of `trace` for events that the caller has put into canonical order.
 
@@ -115,7 +115,9 @@ def walked(
         state.shed()
 
 
-def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET, onto: Any = None) -> list[Step]:
+def trace(
+    kind: StateMachine, events: Iterable[Event], settings: Settings = NOTHING_SET, onto: Any = None
+) -> list[Step]:
     """What each event did, in canonical order. `onto` as in `fold`."""
     state = kind.State() if onto is None else onto
     steps = [_traced(kind, state, event, notes, settings) for event, notes in _walk(kind, state, events)]
@@ -126,7 +128,12 @@ def trace(kind: Kind, events: Iterable[Event], settings: Settings = NOTHING_SET,
 
 
 def resumed(
-    kind: Kind, state: Any, events: Iterable[Event], late: AbstractSet[int], settings: Settings, gone: Container[str]
+    kind: StateMachine,
+    state: Any,
+    events: Iterable[Event],
+    late: AbstractSet[int],
+    settings: Settings,
+    gone: Container[str],
 ) -> list[Step] | None:
     """What each event after a prefix did; None if the prefix is not enough to be certain. Updates the prefix's state in
     place.
@@ -145,7 +152,7 @@ def resumed(
     return steps
 
 
-def fold_on(kind: Kind, state: Any, events: Iterable[Event], settings: Settings, gone: Container[str]) -> bool:
+def fold_on(kind: StateMachine, state: Any, events: Iterable[Event], settings: Settings, gone: Container[str]) -> bool:
     """Applies all events after a prefix to its state in place; False if the prefix is not enough to be certain.
 
     True means that the state equals `fold` of all the events, without what had left the prefix's state. `gone` as in
@@ -161,7 +168,7 @@ def fold_on(kind: Kind, state: Any, events: Iterable[Event], settings: Settings,
     return True
 
 
-def late_positions(kind: Kind, events: Iterable[Event]) -> set[int]:
+def late_positions(kind: StateMachine, events: Iterable[Event]) -> set[int]:
     """Positions of the events that arrived after one that follows them in canonical order."""
     return late_in(kind.arrange({event.key: event for event in events}.values()))
 
@@ -171,18 +178,18 @@ def encode(state: Any) -> bytes:
     return _encoder.encode(state)
 
 
-def decode(kind: Kind, snapshot: bytes) -> Any:
+def decode(kind: StateMachine, snapshot: bytes) -> Any:
     """Reads an encoded state. Raises msgspec.DecodeError if a machine with another fingerprint wrote it."""
     return kind.decoder.decode(snapshot)
 
 
-def _walk(kind: Kind, state: State, events: Iterable[Event]) -> Iterator[tuple[Event, tuple[Note, ...]]]:
+def _walk(kind: StateMachine, state: State, events: Iterable[Event]) -> Iterator[tuple[Event, tuple[Note, ...]]]:
     """The events in canonical order, each with the notes that its place gives it."""
     stretches = kind.arrange({event.key: event for event in events}.values())
     yield from along(kind, state, stretches, late_in(stretches))
 
 
-def late_in(stretches: Iterable[Stretch]) -> set[int]:
+def late_in(stretches: Iterable[Segment]) -> set[int]:
     """Positions of the events that arrived after one that follows them. The stretches must hold lists, since they are
     iterated.
     """
@@ -191,7 +198,7 @@ def late_in(stretches: Iterable[Stretch]) -> set[int]:
 
 
 def along(
-    kind: Kind, state: State, stretches: Iterable[Stretch], late: Container[int]
+    kind: StateMachine, state: State, stretches: Iterable[Segment], late: Container[int]
 ) -> Iterator[tuple[Event, tuple[Note, ...]]]:
     """The events of arranged stretches, each with the notes that its place gives it. Begins each stretch when it is
     reached.
@@ -214,8 +221,8 @@ def late_ones(backwards: Iterable[int]) -> Iterator[int]:
 
 
 def apply(
-    kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings
-) -> tuple[Arm, list[Anomaly]]:
+    kind: StateMachine, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings
+) -> tuple[Transition, list[Anomaly]]:
     """Folds one event; returns the row that applied and the event's anomalies."""
     known = len(state.anomalies)
     _observe(state, event)
@@ -233,7 +240,7 @@ def apply(
     return done, fresh
 
 
-def _skip(kind: Kind, state: Any, event: Event) -> Arm:
+def _skip(kind: StateMachine, state: Any, event: Event) -> Transition:
     kind.skip(state, event)
     return SKIPPED
 
@@ -265,7 +272,7 @@ def _observe_time(state: State, event: Event, at: Instant) -> None:
         state.last_at = at
 
 
-def _traced(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings) -> Step:
+def _traced(kind: StateMachine, state: Any, event: Event, notes: tuple[Note, ...], settings: Settings) -> Step:
     before = _regions(state)
     guards = _guards(kind, state, event)
     done, anomalies = apply(kind, state, event, notes, settings)
@@ -282,7 +289,7 @@ def _traced(kind: Kind, state: Any, event: Event, notes: tuple[Note, ...], setti
     )
 
 
-def _guards(kind: Kind, state: Any, event: Event) -> dict[str, bool]:
+def _guards(kind: StateMachine, state: Any, event: Event) -> dict[str, bool]:
     """The conditions' results before the step. They read nothing that the step changes before they are evaluated."""
     asked: dict[str, bool] = {}
     for table in kind.tables if event.known else ():

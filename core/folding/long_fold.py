@@ -13,7 +13,7 @@ from core.event import Event
 from core.folding.fold import along, apply, late_in
 from core.folding.prefixes import Cuts, Prefix
 from core.ordering.order import OUTCOMES
-from core.states.state import Kind, Settings, Stretch
+from core.states.state import Segment, Settings, StateMachine
 
 PLACING = ("key", "attempt")
 NO_DATA: dict[str, Any] = {}
@@ -32,7 +32,7 @@ def bare(event: Event) -> Event:
 
 
 def fold_loaded(
-    kind: Kind,
+    kind: StateMachine,
     events: Iterable[Event],
     load: Load,
     settings: Settings,
@@ -47,9 +47,9 @@ def fold_loaded(
 
 
 def fold_behind(
-    kind: Kind,
+    kind: StateMachine,
     start: Prefix,
-    stretches: Iterable[Stretch],
+    stretches: Iterable[Segment],
     load: Load,
     settings: Settings,
     keep: Keep,
@@ -63,9 +63,9 @@ def fold_behind(
 
 
 def _fold_placed(
-    kind: Kind,
+    kind: StateMachine,
     state: Any,
-    places: Sequence[tuple[Stretch, Sequence[Event]]],
+    places: Sequence[tuple[Segment, Sequence[Event]]],
     load: Load,
     settings: Settings,
     cuts: Cuts | None,

@@ -16,7 +16,7 @@ from core.event import SECOND, Event, Instant
 from core.machines.session import session
 from core.ordering.order import OUTCOMES, UNKNOWN_TIME, place
 from core.ordering.runs import second_of
-from core.states.state import Kind, State, Stretch
+from core.states.state import Segment, State, StateMachine
 
 EVERY = 100
 """The smallest number of events between two prefixes."""
@@ -54,7 +54,7 @@ def is_due(state: State) -> bool:
     return state.events % EVERY == 0 and not state.waiting
 
 
-def is_over_by(kind: Kind, state: State, as_of: Instant) -> bool:
+def is_over_by(kind: StateMachine, state: State, as_of: Instant) -> bool:
     """Whether all events of a prefix had happened by then; False if the state cannot tell.
 
     A handler's outcome follows its event whenever it happened, and a skewed clock makes `last_at` too early.
@@ -66,14 +66,14 @@ def is_over_by(kind: Kind, state: State, as_of: Instant) -> bool:
     return _time_of(state) <= as_of
 
 
-def is_past(kind: Kind, as_of: Instant, at: Instant) -> bool:
+def is_past(kind: StateMachine, as_of: Instant, at: Instant) -> bool:
     """Whether no event after a prefix had happened by then, if its last event happened `at` and events are ordered by
     time.
     """
     return at // SECOND >= as_of // SECOND if kind.name == NUMBERED else at > as_of
 
 
-def lies_in_time(kind: Kind, state: State) -> bool:
+def lies_in_time(kind: StateMachine, state: State) -> bool:
     """Whether every event of the state is ordered by its own time."""
     if kind.name == NUMBERED:
         return bool(state.second < UNKNOWN_TIME)  # type: ignore[attr-defined]  # the numbered machine's own
@@ -111,7 +111,7 @@ class Cuts:
     """
 
     def __init__(
-        self, kind: Kind, stretches: Sequence[tuple[Stretch, Sequence[Event]]], start: Prefix | None = None
+        self, kind: StateMachine, stretches: Sequence[tuple[Segment, Sequence[Event]]], start: Prefix | None = None
     ) -> None:
         self._numbered = kind.name == NUMBERED
         self._second = start.state.second if start is not None and self._numbered else -1

@@ -4,8 +4,8 @@ from enum import Enum
 
 from core.event import Event
 from core.ordering.order import begin_by_time, by_time, follow_by_time, go_on_by_time
-from core.states.state import Kind, Settings, State
-from core.states.table import Arm, On, declare
+from core.states.state import Settings, State, StateMachine
+from core.states.table import On, Transition, declare
 
 
 class Action(Enum):
@@ -77,7 +77,7 @@ def is_further(told: str, known: str) -> bool:
     return _RANKS[told] > _RANKS[known]
 
 
-def step(state: ActionState, event: Event, _: Settings) -> Arm:
+def step(state: ActionState, event: Event, _: Settings) -> Transition:
     """Folds one event whose type is known. A conflicting event that loses sets no fields."""
     arm = state.take(table, event)
     if arm.to is not None:
@@ -94,4 +94,6 @@ def _confirm(state: ActionState, event: Event) -> None:
     state.keep(KEPT - state.data.keys(), event)
 
 
-action = Kind("action", (table,), ActionState, by_time, begin_by_time, follow_by_time, go_on_by_time, step, revision=4)
+action = StateMachine(
+    "action", (table,), ActionState, by_time, begin_by_time, follow_by_time, go_on_by_time, step, revision=4
+)

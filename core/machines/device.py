@@ -4,8 +4,8 @@ from enum import Enum
 
 from core.event import Event
 from core.ordering.order import begin_by_time, by_time, follow_by_time, go_on_by_time
-from core.states.state import Kind, Settings, State
-from core.states.table import Arm, On, declare
+from core.states.state import Settings, State, StateMachine
+from core.states.table import On, Transition, declare
 
 
 class Device(Enum):
@@ -35,10 +35,12 @@ class DeviceState(State, kw_only=True, omit_defaults=True, gc=False):
     state: str = "unknown"
 
 
-def step(state: DeviceState, event: Event, _: Settings) -> Arm:
+def step(state: DeviceState, event: Event, _: Settings) -> Transition:
     """Folds one event whose type is known."""
     state.keep(KEPT, event)
     return state.take(table, event)
 
 
-device = Kind("device", (table,), DeviceState, by_time, begin_by_time, follow_by_time, go_on_by_time, step, revision=3)
+device = StateMachine(
+    "device", (table,), DeviceState, by_time, begin_by_time, follow_by_time, go_on_by_time, step, revision=3
+)

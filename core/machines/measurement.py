@@ -26,8 +26,8 @@ from core.states.records import (
     note_step,
     side_measurement_of,
 )
-from core.states.state import Kind, Settings
-from core.states.table import UNLISTED, Arm, On, declare
+from core.states.state import Settings, StateMachine
+from core.states.table import UNLISTED, On, Transition, declare
 
 
 class Scan(Enum):
@@ -165,7 +165,7 @@ BESIDE = {trigger: table for table in (connection, visibility) for trigger in ta
 KEPT = frozenset({"code", "details"})
 
 
-def step(state: MeasurementState, event: Event, _: Settings) -> Arm:
+def step(state: MeasurementState, event: Event, _: Settings) -> Transition:
     """Folds one event whose type is known."""
     count(state, event)
     state.keep(KEPT, event)
@@ -182,7 +182,7 @@ def skip(state: MeasurementState, event: Event) -> None:
     state.note_last(event)
 
 
-def _step_in_sequence(state: MeasurementState, event: Event) -> Arm:
+def _step_in_sequence(state: MeasurementState, event: Event) -> Transition:
     before = state.state
     arm = state.take(sequence, event)
     if before in GONE and state.state not in GONE:
@@ -207,7 +207,7 @@ def _taker(state: MeasurementState, event: Event, before: str) -> Measurement | 
     return measurement_of(state, event, before)
 
 
-def _step_of(state: MeasurementState, record: Measurement, event: Event, arm: Arm | None) -> None:
+def _step_of(state: MeasurementState, record: Measurement, event: Event, arm: Transition | None) -> None:
     """Steps the measurement through the same rows, from its own state. `arm` is the sequence's row if both are in step.
 
     A measurement that has ended takes no stray step other than results.
@@ -238,7 +238,7 @@ def _prepare(state: MeasurementState, before: str, to: str) -> None:
         state.outcome = last.outcome if last is not None else None
 
 
-def _step_beside(state: MeasurementState, event: Event) -> Arm:
+def _step_beside(state: MeasurementState, event: Event) -> Transition:
     region = BESIDE.get(event.type)
     if region is None:
         return UNLISTED
@@ -254,7 +254,7 @@ def _step_beside(state: MeasurementState, event: Event) -> Arm:
 
 
 tables = (sequence, connection, visibility)
-measurement = Kind(
+measurement = StateMachine(
     "measurement",
     tables,
     MeasurementState,

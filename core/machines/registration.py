@@ -4,8 +4,8 @@ from enum import Enum
 
 from core.event import SECOND, Event
 from core.ordering.order import begin_by_time, by_time, follow_by_time, go_on_by_time
-from core.states.state import Kind, Settings, State
-from core.states.table import Arm, On, declare
+from core.states.state import Settings, State, StateMachine
+from core.states.table import On, Transition, declare
 
 SILENT_AFTER = 300 * SECOND
 """A registration without events for this long is `silent` (derived). No cloud is known to send heartbeats, so this
@@ -38,12 +38,12 @@ class RegistrationState(State, kw_only=True, omit_defaults=True, gc=False):
     state: str = "unknown"
 
 
-def step(state: RegistrationState, event: Event, _: Settings) -> Arm:
+def step(state: RegistrationState, event: Event, _: Settings) -> Transition:
     """Folds one event whose type is known."""
     state.keep(KEPT, event)
     return state.take(table, event)
 
 
-registration = Kind(
+registration = StateMachine(
     "registration", (table,), RegistrationState, by_time, begin_by_time, follow_by_time, go_on_by_time, step, revision=3
 )

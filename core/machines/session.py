@@ -5,8 +5,8 @@ from typing import Any
 
 from core.event import SECOND, Event
 from core.ordering.order import begin_by_time, by_time, follow_by_time, go_on_by_time
-from core.states.state import Kind, Run, Settings, State
-from core.states.table import Arm, On, declare
+from core.states.state import Run, Settings, State, StateMachine
+from core.states.table import On, Transition, declare
 
 RESTART_WITHIN = 10 * SECOND
 """A start this soon after a stop is a restart by the cloud, not the user's doing."""
@@ -49,7 +49,7 @@ class SessionState(State, kw_only=True, omit_defaults=True, gc=False):
     state: str = "idle"
 
 
-def step(state: SessionState, event: Event, settings: Settings) -> Arm:
+def step(state: SessionState, event: Event, settings: Settings) -> Transition:
     """Folds one event whose type is known."""
     arm = state.take(table, event)
     if arm.does is not None:
@@ -109,6 +109,6 @@ def _learn_package(state: SessionState, event: Event, settings: Settings) -> Non
         state.mark("wrong_package", event, f"the session's id names {package}, configured is {settings.package_name}")
 
 
-session = Kind(
+session = StateMachine(
     "session", (table,), SessionState, by_time, begin_by_time, follow_by_time, go_on_by_time, step, revision=3
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 
 from core.event import Event
-from core.states.state import State, Stretch
+from core.states.state import Segment, State
 
 OrderKey = tuple[int | str, ...]
 """(time, rank, key in hex). For a handler's outcome: that of its event, then (attempt, own key in hex)."""
@@ -39,13 +39,13 @@ def behind(target: OrderKey, event: Event) -> OrderKey:
     return (*target[:3], int(attempt) if isinstance(attempt, int) else 0, event.key.hex())
 
 
-def by_time(events: Iterable[Event]) -> list[Stretch]:
+def by_time(events: Iterable[Event]) -> list[Segment]:
     """All of the events as one stretch, in canonical order."""
     placed, waiting = _placed(events)
     return [_stretch(placed, waiting=waiting)] if placed else []
 
 
-def go_on_by_time(state: State, events: Iterable[Event]) -> list[Stretch] | None:
+def go_on_by_time(state: State, events: Iterable[Event]) -> list[Segment] | None:
     """The same for events that all follow those of the state; None if one of them may not."""
     placed, waiting = _placed(events, state.tail)
     if placed and (waiting or state.waiting or placed[0][0] <= state.tail):
@@ -53,8 +53,8 @@ def go_on_by_time(state: State, events: Iterable[Event]) -> list[Stretch] | None
     return [_stretch(placed, waiting=False)] if placed else []
 
 
-def _stretch(placed: list[tuple[OrderKey, Event]], *, waiting: bool) -> Stretch:
-    return Stretch([event for _, event in placed], tail=placed[-1][0], waiting=waiting)
+def _stretch(placed: list[tuple[OrderKey, Event]], *, waiting: bool) -> Segment:
+    return Segment([event for _, event in placed], tail=placed[-1][0], waiting=waiting)
 
 
 def _placed(events: Iterable[Event], tail: OrderKey = ()) -> tuple[list[tuple[OrderKey, Event]], bool]:
@@ -75,7 +75,7 @@ def _placed_outcome(known: dict[int | str, OrderKey], event: Event) -> OrderKey:
     return behind(target, event) if target else place(event)
 
 
-def begin_by_time(state: State, stretch: Stretch) -> None:
+def begin_by_time(state: State, stretch: Segment) -> None:
     """Stores the last place, with which `follow_by_time` compares the next event."""
     state.tail = stretch.tail
     state.waiting = stretch.waiting

@@ -16,7 +16,7 @@ from operator import ge, gt, itemgetter
 from typing import Generic, Protocol, TypeVar
 
 from core.event import SECOND, Event
-from core.states.state import Stretch
+from core.states.state import Segment
 
 CLOCK_SLACK = 5
 """Seconds that the sender's clock may step back within one run."""
@@ -45,7 +45,7 @@ def walked_by(event: Event) -> tuple[int, int, bool, bytes]:
     return second_of(event), number_of(event), event.type != UNLOADED or not event.known, event.key
 
 
-class Shelf(Protocol[T_contra]):
+class EventsByNumber(Protocol[T_contra]):
     """The events of one run by number: a dict, or a store outside memory."""
 
     def __setitem__(self, number: int, taken: T_contra, /) -> None: ...
@@ -60,7 +60,7 @@ class FoundRun(Generic[T]):
     tabs share the session, or the start of the run is lost.
     """
 
-    def __init__(self, walked: Walked[T], taken: Shelf[T], *, first: bool) -> None:
+    def __init__(self, walked: Walked[T], taken: EventsByNumber[T], *, first: bool) -> None:
         self.opened = self.until = walked[0]
         self.overlap: T | None = walked[4] if walked[1] > 0 and not first else None
         self.highest = -1
@@ -115,7 +115,7 @@ class OpenRun(FoundRun[Event]):
         return True
 
 
-def runs_behind(run: OpenRun, events: Iterable[Event]) -> list[Stretch] | None:
+def runs_behind(run: OpenRun, events: Iterable[Event]) -> list[Segment] | None:
     """The rest of a run and the runs after it; None if they depend on events that are not available."""
     walk = sorted((*walked_by(event), event) for event in events)
     shelves = [run.events]
@@ -133,7 +133,7 @@ def runs_behind(run: OpenRun, events: Iterable[Event]) -> list[Stretch] | None:
     return stretches
 
 
-def runs(events: Iterable[Event]) -> list[Stretch]:
+def runs(events: Iterable[Event]) -> list[Segment]:
     """The runs in the order in which they opened, a pure function of the set of events (of one key each)."""
     listed = sorted(events, key=number_of)
     if (only := _only_run(listed)) is not None:
@@ -150,7 +150,7 @@ def runs(events: Iterable[Event]) -> list[Stretch]:
 
 
 def found_runs(
-    walk: Iterable[Walked[T]], shelf: Callable[[], Shelf[T]], begun: Iterable[FoundRun[T]] = ()
+    walk: Iterable[Walked[T]], shelf: Callable[[], EventsByNumber[T]], begun: Iterable[FoundRun[T]] = ()
 ) -> Iterator[FoundRun[T]]:
     """The runs in the order in which they opened, each when it is complete. Calls `shelf` once for each, in order.
 
@@ -165,7 +165,7 @@ def found_runs(
     yield from found
 
 
-def _walk(found: list[FoundRun[T]], walked: Walked[T], shelf: Callable[[], Shelf[T]]) -> None:
+def _walk(found: list[FoundRun[T]], walked: Walked[T], shelf: Callable[[], EventsByNumber[T]]) -> None:
     """Adds the event to the first run that it continues, else to the last one, or opens a run. `found`: the runs open
     in its second.
     """
@@ -176,16 +176,16 @@ def _walk(found: list[FoundRun[T]], walked: Walked[T], shelf: Callable[[], Shelf
         taker.add(walked)
 
 
-def _only_run(events: list[Event]) -> Stretch | None:
+def _only_run(events: list[Event]) -> Segment | None:
     """The only run, if sorting by number shows that there is one, as in most sessions; else None."""
     numbers, seconds = [number_of(event) for event in events], [second_of(event) for event in events]
     if not events or any(map(ge, numbers, numbers[1:])) or any(map(gt, seconds, seconds[1:])):
         return None
-    return Stretch(events, opened=seconds[0], until=seconds[-1], began=events[0].occurred_at)
+    return Segment(events, opened=seconds[0], until=seconds[-1], began=events[0].occurred_at)
 
 
-def _stretch(run: FoundRun[Event], taken: dict[int, Event]) -> Stretch:
+def _stretch(run: FoundRun[Event], taken: dict[int, Event]) -> Segment:
     """The run as the fold takes it."""
     events = [taken[number] for number in sorted(taken)]
     overlap = None if run.overlap is None else run.overlap.position
-    return Stretch(events, run.opened, run.until, overlap, began=events[0].occurred_at)
+    return Segment(events, run.opened, run.until, overlap, began=events[0].occurred_at)

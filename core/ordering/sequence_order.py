@@ -5,17 +5,17 @@ from collections.abc import Iterable
 from core.event import Event, Instant, Note
 from core.ordering.runs import CLOCK_SLACK, UNLOADED, OpenRun, number_of, runs, runs_behind, second_of
 from core.states.records import MeasurementState
-from core.states.state import Stretch
+from core.states.state import Segment
 
 OVERLAP = Note("overlap", "no run begins with its number: two tabs at once, or a lost beginning")
 
 
-def by_sequence(events: Iterable[Event]) -> list[Stretch]:
+def by_sequence(events: Iterable[Event]) -> list[Segment]:
     """A stretch for each run, in the order in which they opened."""
     return runs(events)
 
 
-def begin_run(state: MeasurementState, stretch: Stretch) -> None:
+def begin_run(state: MeasurementState, stretch: Segment) -> None:
     """Resets the state for a new run; earlier runs and measurements remain."""
     if stretch.goes_on:
         state.second = stretch.until
@@ -49,7 +49,7 @@ def follow_sequence(state: MeasurementState, event: Event) -> tuple[Note, ...] |
     return (OVERLAP,) if number > 0 else ()
 
 
-def go_on_by_sequence(state: MeasurementState, events: Iterable[Event]) -> list[Stretch] | None:
+def go_on_by_sequence(state: MeasurementState, events: Iterable[Event]) -> list[Segment] | None:
     """The runs of events that follow those of the state, its open run first; None if one of them may not follow."""
     listed = list(events)
     if not state.run:
@@ -82,7 +82,7 @@ def _join(state: MeasurementState, event: Event, second: int) -> tuple[()]:
 
 
 def _begin_with(state: MeasurementState, event: Event, second: int) -> None:
-    begin_run(state, Stretch([event], opened=second, until=second, began=event.occurred_at))
+    begin_run(state, Segment([event], opened=second, until=second, began=event.occurred_at))
 
 
 def count(state: MeasurementState, event: Event) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from core.event import SECOND, Anomaly, Event, Instant, Note
-from core.states.table import Arm, Table
+from core.states.table import Table, Transition
 
 HELD = 20
 """The fewest runs that a state holds, the newest ones."""
@@ -104,7 +104,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         """The state of each region, the first region first."""
         return (self.state,)
 
-    def note_move(self, event: Event, stood: tuple[str, ...], arm: Arm) -> None:
+    def note_move(self, event: Event, stood: tuple[str, ...], arm: Transition) -> None:
         """Counts an event, just folded, among the run's moves. An event that begins a run by a listed row is a move."""
         moves = self.moves
         if moves.run != self.run:
@@ -162,7 +162,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         """Adds the anomalies of an event, sorted, once it is folded."""
         take_in(self.anomalies, self.counts, fresh)
 
-    def take(self, table: Table, event: Event) -> Arm:
+    def take(self, table: Table, event: Event) -> Transition:
         """Applies the event's row in the table that moves `state`, and records the row's anomaly, if any."""
         arm = table.pick(self.state, event.type, self, event)
         if arm.marks is not None:
@@ -193,7 +193,7 @@ def by_position_and_kind(anomaly: Anomaly) -> tuple[int, str]:
     return anomaly.position, anomaly.kind
 
 
-class Stretch(msgspec.Struct, gc=False):
+class Segment(msgspec.Struct, gc=False):
     """Consecutive events in canonical order: one run if `core.ordering.runs` finds the runs, else all events.
 
     `opened` and `until` are the first and last second of a run, `began` its first event's time. `overlap` is the
@@ -212,7 +212,7 @@ class Stretch(msgspec.Struct, gc=False):
 
 
 @dataclass(frozen=True)
-class Kind:
+class StateMachine:
     """A machine as the fold uses it.
 
     `arrange` puts a set of events into canonical order. `begin` prepares the state for a stretch. `follow` prepares it
@@ -226,11 +226,11 @@ class Kind:
     name: str
     tables: tuple[Table, ...]
     State: type[Any]
-    arrange: Callable[[Iterable[Event]], list[Stretch]]
-    begin: Callable[[Any, Stretch], None]
+    arrange: Callable[[Iterable[Event]], list[Segment]]
+    begin: Callable[[Any, Segment], None]
     follow: Callable[[Any, Event], tuple[Note, ...] | None]
-    go_on: Callable[[Any, Iterable[Event]], list[Stretch] | None]
-    step: Callable[[Any, Event, Settings], Arm]
+    go_on: Callable[[Any, Iterable[Event]], list[Segment] | None]
+    step: Callable[[Any, Event, Settings], Transition]
     skip: Callable[[Any, Event], None] = lambda _state, _event: None
     revision: int = 1
 

@@ -46,7 +46,7 @@ class On(msgspec.Struct, frozen=True):
         return [self.source] if isinstance(self.source, Enum) else list(self.source)
 
 
-class Arm(msgspec.Struct, frozen=True, gc=False):
+class Transition(msgspec.Struct, frozen=True, gc=False):
     """A compiled row. `rule` names it for people. If nothing moves, `to` is None and `why` gives the reason."""
 
     to: str | None
@@ -57,9 +57,9 @@ class Arm(msgspec.Struct, frozen=True, gc=False):
     why: str
 
 
-def nothing(why: str) -> Arm:
+def nothing(why: str) -> Transition:
     """The result of a step that no row covers."""
-    return Arm(None, None, None, None, "", why)
+    return Transition(None, None, None, None, "", why)
 
 
 UNLISTED = nothing("no row lists this step")
@@ -79,7 +79,7 @@ class Table:
         self.machine = _machine(states, initial, [*rows, *stray])
         self._arms = _compiled([*rows, *stray])
 
-    def pick(self, current: str, trigger: str, state: Any, event: Any) -> Arm:
+    def pick(self, current: str, trigger: str, state: Any, event: Any) -> Transition:
         """The row that applies in the state `current`; UNLISTED if none does."""
         for arm in self._arms.get((current, trigger), ()):
             if arm.when is None or arm.when(state, event):
@@ -213,8 +213,8 @@ def _machine(states: type[Enum], initial: Enum, rows: list[On]) -> Machine:
     return machine
 
 
-def _compiled(rows: list[On]) -> dict[tuple[str, str], tuple[Arm, ...]]:
-    arms: dict[tuple[str, str], tuple[Arm, ...]] = {}
+def _compiled(rows: list[On]) -> dict[tuple[str, str], tuple[Transition, ...]]:
+    arms: dict[tuple[str, str], tuple[Transition, ...]] = {}
     for row in rows:
         for source in row.sources:
             step = (source.value, row.trigger)
@@ -222,10 +222,10 @@ def _compiled(rows: list[On]) -> dict[tuple[str, str], tuple[Arm, ...]]:
     return arms
 
 
-def _arm(row: On) -> Arm:
+def _arm(row: On) -> Transition:
     names = ", ".join(source.value for source in row.sources)
     rule = f"{_label(row)}: {names} -> {row.to.value if row.to else 'nothing moves'}"
-    return Arm(row.to and row.to.value, row.when, row.marks, row.does, rule, row.why or rule)
+    return Transition(row.to and row.to.value, row.when, row.marks, row.does, rule, row.why or rule)
 
 
 def _label(row: On) -> str:

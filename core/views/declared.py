@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from core.folding.fold import Step
-from core.states.state import Kind
+from core.states.state import StateMachine
 from core.states.table import On, Table
 
 
-def declared(kind: Kind) -> dict[str, Any]:
+def declared(kind: StateMachine) -> dict[str, Any]:
     """Name, fingerprint, revision, and by region and "state, trigger" the rows [to, guard, marks, does, why]."""
     steps = {table.name: _steps(table) for table in kind.tables}
     return {"machine": kind.name, "fingerprint": kind.fingerprint, "revision": kind.revision, "steps": steps}
@@ -38,7 +38,9 @@ class Cause(msgspec.Struct, frozen=True):
     now: str | None
 
 
-def cause(kind: Kind, steps: Sequence[Step], types: Mapping[int, str], before: Mapping[str, Any]) -> Cause | None:
+def cause(
+    kind: StateMachine, steps: Sequence[Step], types: Mapping[int, str], before: Mapping[str, Any]
+) -> Cause | None:
     """The first step whose rows differ in the declaration `before`. `types` maps positions to event types."""
     here, there = declared(kind)["steps"], before.get("steps", {})
     for step in steps:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 
 from core.folding.fold import MACHINES
-from core.states.state import Kind
+from core.states.state import StateMachine
 from core.states.table import On, Table, words_of
 
 HEAD = """# The machines
@@ -29,7 +29,7 @@ def page() -> str:
     return "\n".join([HEAD, *(part for kind in MACHINES.values() for part in _machine(kind))])
 
 
-def _machine(kind: Kind) -> Iterator[str]:
+def _machine(kind: StateMachine) -> Iterator[str]:
     words = (sys.modules[kind.step.__module__].__doc__ or "").strip()
     yield f"## {TITLES[kind.name]}\n\n{words}\n"
     for table in kind.tables:

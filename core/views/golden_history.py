@@ -14,7 +14,7 @@ import msgspec
 from core.event import SECOND, Anomaly, Event, Instant
 from core.folding.fold import Step, fold, trace
 from core.states.records import Measurement
-from core.states.state import Kind, Run, Settings
+from core.states.state import Run, Settings, StateMachine
 
 START = 1_700_000_000
 """The Unix time that `@0` stands for."""
@@ -58,7 +58,7 @@ def stream(*lines: str, every: float = 2) -> list[Event]:
     return events
 
 
-def captured(why: str, kind: Kind, events: Sequence[Event], settings: Settings) -> GoldenHistory:
+def captured(why: str, kind: StateMachine, events: Sequence[Event], settings: Settings) -> GoldenHistory:
     """The history of a stream with everything personal replaced. Raises Uncapturable unless its lines fold to the same
     steps.
     """

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from core.event import Event
-from core.folding.fold import Kind, Settings, advance, decode, encode, fold, fold_on, late_in, late_positions
+from core.folding.fold import Settings, StateMachine, advance, decode, encode, fold, fold_on, late_in, late_positions
 from core.views.timeline import Following
 
 Facts = dict[str, Any]
@@ -40,7 +40,7 @@ class KnownBefore(msgspec.Struct, gc=False):
 
 
 def knowledge_changes(
-    kind: Kind, events: Iterable[Event], known: int, settings: Settings, facts_of: FactsOf, most: int
+    kind: StateMachine, events: Iterable[Event], known: int, settings: Settings, facts_of: FactsOf, most: int
 ) -> KnownBefore:
     """The changes made by the first `most` events after the position `known`, in the order of recording."""
     old, new = _parted(events, known)
@@ -50,7 +50,7 @@ def knowledge_changes(
 
 
 def changes_behind(
-    kind: Kind, part: Following, known: int, settings: Settings, facts_of: FactsOf, most: int
+    kind: StateMachine, part: Following, known: int, settings: Settings, facts_of: FactsOf, most: int
 ) -> KnownBefore | None:
     """`knowledge_changes` for events that all follow a prefix; None if the prefix is not enough to be certain.
 
@@ -82,7 +82,7 @@ class _Teacher:
     """Finds what each event changed. `folded` returns the state of some events, or None if that is not certain."""
 
     def __init__(
-        self, kind: Kind, settings: Settings, facts_of: FactsOf, folded: Callable[[Sequence[Event]], Any]
+        self, kind: StateMachine, settings: Settings, facts_of: FactsOf, folded: Callable[[Sequence[Event]], Any]
     ) -> None:
         self._kind = kind
         self._settings = settings

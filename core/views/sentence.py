@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from core.event import SECOND, Instant
-from core.folding.fold import Kind, in_region
+from core.folding.fold import StateMachine, in_region
 from core.views.derived import Deadline
 from core.views.timeline import Happened
 
@@ -42,7 +42,7 @@ class Facts(NamedTuple):
     erased: str | None = None
 
 
-def sentence(kind: Kind, facts: Facts) -> str:
+def sentence(kind: StateMachine, facts: Facts) -> str:
     """`abandoned: PAGE_UNLOADED at 20:27:53 while scanning, 18 s after the page was loaded; no result had come.`
 
     Times are UTC. The sentence does not depend on the time of the query.
@@ -69,7 +69,7 @@ def _cause(region: str, chain: Sequence[Happened], state: str) -> str:
     return f"{told}, {_duration(ended - began)} after {_BEGINNINGS.get(first.event.type, first.event.type)}"
 
 
-def _rests(kind: Kind, facts: Facts) -> Iterator[str]:
+def _rests(kind: StateMachine, facts: Facts) -> Iterator[str]:
     if facts.erased is not None:
         yield f"what {'came before' if facts.chain else 'brought it there'} was {facts.erased}"
         yield "states, outcomes, runs and times are left of it"

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from core.event import Event, Instant
-from core.folding.fold import Kind, Settings, Step, resumed, trace
+from core.folding.fold import Settings, StateMachine, Step, resumed, trace
 from core.folding.prefixes import NUMBERED
 
 
@@ -56,7 +56,7 @@ class Happened(msgspec.Struct, gc=False):
 TimelineEntry = Happened | Missing
 
 
-def timeline(kind: Kind, events: Iterable[Event], settings: Settings, onto: Any = None) -> list[TimelineEntry]:
+def timeline(kind: StateMachine, events: Iterable[Event], settings: Settings, onto: Any = None) -> list[TimelineEntry]:
     """The entries in canonical order. A gap precedes the event that reveals it. `onto` as in `fold`."""
     by_position = {event.position: event for event in events}
     steps = trace(kind, by_position.values(), settings, onto)
@@ -78,7 +78,7 @@ class Following(msgspec.Struct, gc=False):
     names: dict[int, str | None] = {}
 
 
-def timeline_part(kind: Kind, part: Following, settings: Settings) -> list[TimelineEntry] | None:
+def timeline_part(kind: StateMachine, part: Following, settings: Settings) -> list[TimelineEntry] | None:
     """The entries of a part of a stream; None if they depend on events before it."""
     run = part.state.run
     steps = resumed(kind, part.state, part.events, part.late, settings, part.gone)
@@ -92,7 +92,7 @@ def timeline_part(kind: Kind, part: Following, settings: Settings) -> list[Timel
 
 
 def _entries(
-    kind: Kind,
+    kind: StateMachine,
     events: dict[int, Event],
     steps: Iterable[Step],
     *,

@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from core.event import SECOND
-from core.folding.fold import Kind, Run, Settings, State, in_region
+from core.folding.fold import Run, Settings, State, StateMachine, in_region
 from core.machines.action import TERMINAL
 from core.machines.measurement import OUTCOMES
 from core.machines.session import RESTART_WITHIN, STOPPED
@@ -76,7 +76,7 @@ class Why(msgspec.Struct, gc=False):
 
 
 def why(
-    kind: Kind, entries: Iterable[TimelineEntry], state: State, settings: Settings, *, erased: str | None = None
+    kind: StateMachine, entries: Iterable[TimelineEntry], state: State, settings: Settings, *, erased: str | None = None
 ) -> Why:
     """Explains a stream's state from the `entries` of its timeline. Only the current run counts.
 
@@ -89,7 +89,13 @@ def why(
 
 
 def why_of_newest(
-    kind: Kind, events: Sequence[Happened], state: State, settings: Settings, count: int, *, erased: str | None = None
+    kind: StateMachine,
+    events: Sequence[Happened],
+    state: State,
+    settings: Settings,
+    count: int,
+    *,
+    erased: str | None = None,
 ) -> Why:
     """The same from the examined events of a run, which has `count` events in all."""
     came = getattr(state, "came", 0)
@@ -112,7 +118,7 @@ def _earliest(told: Why, newest: Sequence[Happened]) -> int | None:
 
 
 def why_of_measurement(
-    kind: Kind,
+    kind: StateMachine,
     events: Sequence[Happened],
     state: State,
     settings: Settings,
@@ -129,7 +135,7 @@ def why_of_measurement(
 
 
 def _explained(
-    kind: Kind,
+    kind: StateMachine,
     events: Sequence[Happened],
     state: State,
     settings: Settings,
@@ -165,7 +171,7 @@ def moves_of(events: Sequence[Happened], *, begins: bool) -> tuple[list[Happened
     return chain, [event for event, did in zip(events, moved, strict=True) if not did]
 
 
-def decisive(kind: Kind, chain: Sequence[Happened], outcome: str | None) -> Happened | None:
+def decisive(kind: StateMachine, chain: Sequence[Happened], outcome: str | None) -> Happened | None:
     """The last event that led a measurement to a state of this outcome; None where none is known."""
     region = kind.tables[0].name
     for one in reversed(chain) if kind.name == "measurement" and outcome is not None else ():
@@ -175,12 +181,12 @@ def decisive(kind: Kind, chain: Sequence[Happened], outcome: str | None) -> Happ
     return None
 
 
-def waits_for(kind: Kind, current: str) -> list[Awaited]:
+def waits_for(kind: StateMachine, current: str) -> list[Awaited]:
     """The events that would move the machine on from a state. Only the first region waits for events."""
     return [Awaited(*step) for step in dict.fromkeys(kind.tables[0].leaving(current))]
 
 
-def stops(kind: Kind, state: State) -> list[Stop]:
+def stops(kind: StateMachine, state: State) -> list[Stop]:
     """How the runs of a glasses session ended, as far as that is known: these clouds always blame the user."""
     if kind.name != "session":
         return []

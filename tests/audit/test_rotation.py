@@ -5,7 +5,16 @@ from itertools import pairwise
 
 import pytest
 
-from adapters.audit import CurrentKey, KeyChain, KeyReplaced, Notary, SigningKey, Verification, verify_log, vouch
+from adapters.audit import (
+    CheckpointSigner,
+    CurrentKey,
+    KeyChain,
+    KeyReplaced,
+    SigningKey,
+    Verification,
+    verify_log,
+    vouch,
+)
 from adapters.sql import NotInForce, Rotation, Verified, rotate_key
 from core.proofs.note import NotSigned, parse
 from tests.support.audited import SIGNING, Audited
@@ -37,7 +46,7 @@ def grown_under(audited: Audited, *keys: SigningKey) -> list[str]:
         if number:
             audited.rotate(key)
         audited.grow(20)
-        notes.append(audited.notary.checkpoint())
+        notes.append(audited.signer.checkpoint())
     return notes
 
 
@@ -45,7 +54,7 @@ def test_from_the_rotation_on_the_new_key_signs(audited: Audited):
     grown_under(audited, SECOND)
 
     assert told(audited) == [SIGNING.key.id.hex(), SECOND.key.id.hex()]
-    assert [(one.key, one.since) for one in audited.notary.chain().keys] == [(SIGNING.key, 0), (SECOND.key, 21)]
+    assert [(one.key, one.since) for one in audited.signer.chain().keys] == [(SIGNING.key, 0), (SECOND.key, 21)]
 
 
 @pytest.mark.parametrize("trusted", [SIGNING, SECOND, THIRD])
@@ -67,7 +76,7 @@ def test_a_key_that_nothing_vouches_for_verifies_nothing(audited: Audited):
 
 
 def test_the_old_key_signs_nothing_any_more(audited: Audited):
-    old = audited.notary
+    old = audited.signer
     grown_under(audited, SECOND)
     audited.grow(1)
 
@@ -81,14 +90,14 @@ def test_the_old_key_signs_nothing_any_more(audited: Audited):
 def test_what_was_signed_before_is_told_by_whom_it_was_signed(audited: Audited):
     old, new = grown_under(audited, SECOND)
 
-    chain = audited.notary.chain()
+    chain = audited.signer.chain()
 
     assert (chain.opened(old).size, chain.opened(new).size) == (20, 41)
-    assert audited.notary.inclusion(5, 20).checkpoint == old
+    assert audited.signer.inclusion(5, 20).checkpoint == old
 
 
 def test_a_checkpoint_of_the_old_key_over_what_came_after_it_is_wrong(audited: Audited):
-    old = audited.notary
+    old = audited.signer
     audited.grow(20)
     audited.rotate(SECOND)
     audited.tree.seal()
@@ -113,7 +122,7 @@ def test_only_the_key_in_force_is_replaced_and_else_nothing_happens(audited: Aud
         )
 
     assert audited.tree.head() == 41
-    assert audited.notary.chain().newest == SECOND.key
+    assert audited.signer.chain().newest == SECOND.key
 
 
 def test_no_note_counts_that_one_of_both_keys_did_not_sign():
@@ -138,7 +147,7 @@ def test_a_note_that_is_put_into_the_log_again_changes_nothing(audited: Audited)
 
     for again in ([first, second, Rotation(50, first.note)], [first, second, Rotation(50, second.note)]):
         for key in (SIGNING, SECOND, THIRD):
-            assert KeyChain(key.key, again).keys == audited.notary.chain().keys
+            assert KeyChain(key.key, again).keys == audited.signer.chain().keys
 
 
 def test_keys_that_vouch_for_each_other_are_no_endless_chain():
@@ -151,7 +160,7 @@ def test_keys_that_vouch_for_each_other_are_no_endless_chain():
 
 def test_each_size_has_one_key(audited: Audited):
     grown_under(audited, SECOND, THIRD)
-    chain = audited.notary.chain()
+    chain = audited.signer.chain()
 
     for one, following in pairwise(chain.keys):
         assert chain.at(following.since - 1) == one.key
@@ -167,11 +176,11 @@ def test_checkpoints_that_are_made_while_the_key_is_rotated_are_right_all_the_sa
     signing = CurrentKey(SIGNING)
 
     def seal(one: Audited) -> None:
-        notary = Notary(one.tree, signing)
+        signer = CheckpointSigner(one.tree, signing)
         while signing.key is not keys[-1]:
             one.grow_alone(1)
-            sign_if_in_force(notary)
-        notary.checkpoint()
+            sign_if_in_force(signer)
+        signer.checkpoint()
 
     def rotate(one: Audited) -> None:
         for key in keys[1:]:
@@ -188,8 +197,8 @@ def test_checkpoints_that_are_made_while_the_key_is_rotated_are_right_all_the_sa
     assert verdict.wrong is None
 
 
-def sign_if_in_force(notary: Notary) -> None:
+def sign_if_in_force(signer: CheckpointSigner) -> None:
     try:
-        notary.checkpoint()
+        signer.checkpoint()
     except KeyReplaced:
         return

@@ -49,7 +49,7 @@ def _of_every_kind(audited: Audited) -> Audited:
     appended = 0
     for size in CHECKPOINTS:
         audited.grow_of_every_kind(appended, size)
-        audited.notary.checkpoint()
+        audited.signer.checkpoint()
         appended = size
     audited.drop_triggers()
     assert audited.verify().wrong is None
@@ -73,7 +73,7 @@ def test_any_single_byte_of_a_payload_that_was_imported_or_erased(audited: Audit
     audited.grow_of_every_kind(1, 6)
     for name in ("session", "s-4"):
         audited.erase(audited.stream("session", "captions" if name == "s-4" else "clinic", name))
-    audited.notary.checkpoint()
+    audited.signer.checkpoint()
     audited.drop_triggers()
     rows = [row for row in _rows(audited, payloads) if row.origin is not None or row.erased is not None]
     assert audited.verify().wrong is None
@@ -157,7 +157,7 @@ def test_a_retraction_that_no_event_tells_of_and_one_that_is_told_of_and_gone(au
     log = _of_every_kind(audited)
     log.retractor.retract(4, "forged")
     log.retractor.retract(9, "forged")
-    log.notary.checkpoint()
+    log.signer.checkpoint()
     assert log.verify().wrong is None
     skip = insert(retractions).values(source="clinic", position=6, retraction=COUNT + 1)
     changes = [

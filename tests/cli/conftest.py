@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 from adapters.cli import Commands, Serving, command_line
 from adapters.config import Settings, load, write_template
 from adapters.sql import GroupCommit, migrate, opened_engine, revision
-from wiring.opening import open_parts
+from wiring.opening import open_components
 
 Run = Callable[..., Result]
 
@@ -51,7 +51,7 @@ def service(elsewhere: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -
     """A real service over HTTP, with the configuration that `init` writes."""
     monkeypatch.setenv("HOOKFOLD_DATABASE_URL", sqlite_url)
     write_template(elsewhere / "hookfold.toml")
-    parts = open_parts(load(None, os.environ))
+    parts = open_components(load(None, os.environ))
     log = parts.log()
     flask = parts.flask(parts.door(), GroupCommit(log.commit).append)
     server = make_server("127.0.0.1", 0, flask, threaded=True)

@@ -18,7 +18,7 @@ from adapters.sql import Entry, opened_engine
 from adapters.sql.database import tables
 from app import commands
 from tests.support.house import start
-from wiring.opening import open_parts
+from wiring.opening import open_components
 
 Run = Callable[..., Result]
 
@@ -256,7 +256,7 @@ def test_a_time_that_is_none_is_wrong_usage(typed: Run):
 
 
 def test_what_was_altered_in_the_database_is_told_and_leaves_no_file(typed: Run, elsewhere: Path):
-    parts = open_parts(load(None, os.environ))
+    parts = open_components(load(None, os.environ))
     log = parts.log()
     log.append([parts.door().receive("captions", [], b"")])
     log.close()
@@ -293,7 +293,7 @@ def own_types(export: str) -> list[str]:
 def receive(user: str, url: str | None = None) -> None:
     """A user's session begins, as the configured log or another one is told."""
     env = os.environ | ({"HOOKFOLD_DATABASE_URL": url} if url else {})
-    parts = open_parts(load(None, env))
+    parts = open_components(load(None, env))
     with closing(parts.log()) as log:
         body = json.dumps(start(user)).encode()
         entry = parts.door().receive("captions", [("content-type", "application/json")], body)

@@ -134,7 +134,7 @@ def test_a_log_that_was_begun_anew_is_no_extension(log: Audited, elsewhere: Path
 
 
 def test_a_checkpoint_of_another_log_proves_nothing(log: Audited, elsewhere: Path):
-    (elsewhere / "other").write_text(log.notary.checkpoint())
+    (elsewhere / "other").write_text(log.signer.checkpoint())
 
     assert audit("verify", "--against", elsewhere / "other").exit_code == 1
     assert audit("verify", "--against", elsewhere / "absent").exit_code == 2
@@ -150,7 +150,7 @@ def test_who_has_only_the_database_and_the_key_verifies_too(log: Audited, elsewh
     assert result.exit_code == 0, result.output
     assert "4 unknown types of sources that are no longer configured were not compared" in result.output
     assert audit("verify", "--key", "nonsense", "--database", database_url).exit_code == 2
-    assert audit("verify", "--key", str(log.notary.key), "--database", database_url).exit_code == 1
+    assert audit("verify", "--key", str(log.signer.key), "--database", database_url).exit_code == 1
 
 
 def test_the_key_is_that_of_the_configuration(log: Audited, elsewhere: Path):

@@ -21,7 +21,7 @@ from adapters.config import Settings, load, write_template
 from adapters.simulator import SCENARIOS, Stage
 from adapters.sql import Entry
 from core.event import SECOND
-from wiring.opening import open_parts
+from wiring.opening import open_components
 
 PAGE = Path(__file__).parents[2] / "docs" / "auditors.md"
 TYPED = [
@@ -37,7 +37,7 @@ def house(elsewhere: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     """A service that received a visit with a measurement."""
     monkeypatch.setenv("HOOKFOLD_DATABASE_URL", sqlite_url)
     write_template(elsewhere / "hookfold.toml")
-    parts = open_parts(load(None, os.environ))
+    parts = open_components(load(None, os.environ))
     log, provider = parts.log(), parts.providers["clinic"]
     at = int(time.time()) * SECOND
     for message in SCENARIOS["wms"]["happy"](Stage(Random(1), at - 120 * SECOND), "wms"):

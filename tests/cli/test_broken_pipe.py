@@ -10,7 +10,7 @@ import pytest
 from adapters.config import load, write_template
 from adapters.sql import Entry
 from tests.support.launcher import launch
-from wiring.opening import open_parts
+from wiring.opening import open_components
 
 TO_NOBODY = """
 import os
@@ -41,7 +41,7 @@ def test_a_reader_that_is_gone_is_no_fault_of_the_database(
 
 def _receive(document: dict[str, Any]) -> None:
     """A log with a session in it that is not whole."""
-    parts = open_parts(load(None, os.environ))
+    parts = open_components(load(None, os.environ))
     body, provider = json.dumps(document).encode(), parts.providers["clinic"]
     reading = provider.read(body)
     log = parts.log()

@@ -17,7 +17,7 @@ from adapters.providers import sign_svix
 from adapters.sql import Entry
 from tests.support.handler import handler
 from tests.support.receivers import svix_webhook
-from wiring.opening import open_parts
+from wiring.opening import open_components
 
 Run = Callable[..., Result]
 RELAYED = '\nmode = "relay"\nforward_to = "http://127.0.0.1:9"\n'
@@ -31,7 +31,7 @@ def house(elsewhere: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     write_template(path)
     path.write_text(path.read_text().replace('overdue_after = "10m"', RELAYED))
     settings = load(None, os.environ)
-    parts = open_parts(settings)
+    parts = open_components(settings)
     log, door = parts.log(), parts.door()
     for number, body in enumerate((b'{"actionId":"a","result":{}}', b"{not json", b'{"actionId":"b","result":{}}')):
         at = int(time.time()) - 200

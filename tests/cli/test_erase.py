@@ -18,7 +18,7 @@ from adapters.sql import open_engine
 from core.event import SECOND
 from core.ids import Ids
 from core.proofs import note
-from wiring.opening import open_parts
+from wiring.opening import open_components
 
 HEAD = "hookfold erasure certificate v1"
 _WRONG = "Error: the certificate other.txt does not fit: {}\n"
@@ -234,7 +234,7 @@ def test_a_program_reads_where_a_bundle_is(house: Settings, run: Run, tmp_path: 
 
 
 def _send(settings: Settings, document: dict[str, Any]) -> None:
-    parts = open_parts(settings)
+    parts = open_components(settings)
     log = parts.log()
     client: Any = parts.flask(parts.door(), lambda entry: log.append([entry])[0]).test_client()
     assert client.post("/in/captions", json=document).status_code == 200

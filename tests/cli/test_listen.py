@@ -14,8 +14,8 @@ import app
 from adapters.cli import command_line
 from adapters.config import load, write_template
 from adapters.sql import Entry, Log, Receipt, Recorder, Rejection
-from wiring.opening import open_parts
-from wiring.parts import Parts
+from wiring.components import Components
+from wiring.opening import open_components
 
 DAY = 1_700_000_000
 
@@ -24,7 +24,7 @@ class Recorded:
     """A log that has something of everything, for who begins behind position 0."""
 
     def __init__(self) -> None:
-        self.parts: Parts = open_parts(load(None, os.environ))
+        self.parts: Components = open_components(load(None, os.environ))
         self.log: Log = self.parts.log()
         for number, event in enumerate(["WMS_LOADED", "PAGE_\x1b[2J", "CONFIGURATION_LOADED"]):
             self.log.append([self.entry("clinic", {"sequence": number, "event": event, "timestamp": DAY + number})])

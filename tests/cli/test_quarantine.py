@@ -16,7 +16,7 @@ from adapters.providers import sign_svix, sign_wms
 from adapters.sql import Entry, Rejection, open_engine
 from adapters.sql.quarantine.quarantine import Quarantine
 from tests.support.house import pushed, wms
-from wiring.opening import open_parts
+from wiring.opening import open_components
 
 Run = Callable[..., Result]
 RIGHT, WMS_RIGHT = "whsec_" + "cmlnaHQh" * 4, "the-right-secret-of-wms"
@@ -37,7 +37,7 @@ def run() -> Run:
 
 def receive(settings: Settings, *deliveries: tuple[str, dict[str, str], bytes]) -> list[str]:
     """What became of each at the door."""
-    parts = open_parts(settings)
+    parts = open_components(settings)
     log, door = parts.log(), parts.door()
     items = [door.receive(source, list(headers.items()), body) for source, headers, body in deliveries]
     verdicts = [receipt.verdict for receipt in log.append(items)]
@@ -150,7 +150,7 @@ def test_the_number_of_a_released_rejection_is_never_given_again(settings: Setti
     (elsewhere / "var/clinic.secret").write_text(WMS_RIGHT)
     released = run()
 
-    parts = open_parts(load(None, os.environ))
+    parts = open_components(load(None, os.environ))
     log = parts.log()
     for number in (2, 3):  # which leaves this writer alone: it sends the next batches ahead
         headers, body = scan(number)[1:]
@@ -166,7 +166,7 @@ def test_the_number_of_a_released_rejection_is_never_given_again(settings: Setti
 
 def test_older_bodies_are_cut_where_all_of_them_have_become_too_large(settings: Settings, run: Run, monkeypatch):
     monkeypatch.setattr("adapters.sql.log.kept_deliveries.KEPT_BYTES", 100_000)
-    parts = open_parts(settings)
+    parts = open_components(settings)
     log = parts.log()
     log.append([Rejection("clinic", 1, [], b"x" * 40_000, 40_000, 401, "signature_mismatch")])
     for _ in range(3):

@@ -12,7 +12,7 @@ from adapters.cli import command_line
 from adapters.config import load, write_template
 from adapters.sql import Entry
 from app import commands
-from wiring.opening import open_parts
+from wiring.opening import open_components
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def test_the_help_shows_the_commands_and_not_the_old_flags(typed):
 
 def _receive() -> str:
     """Our id of a session that began."""
-    parts = open_parts(load(None, dict(os.environ)))
+    parts = open_components(load(None, dict(os.environ)))
     provider = parts.providers["captions"]
     body = b'{"type": "session_request", "sessionId": "u-p", "userId": "u", "timestamp": "2026-01-01T00:00:00Z"}'
     reading = provider.read(body)

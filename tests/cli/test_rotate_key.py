@@ -16,7 +16,7 @@ from app import commands
 from core.proofs.note import Key, parse
 from wiring import rotation
 from wiring.appending import appending
-from wiring.opening import open_parts
+from wiring.opening import open_components
 from wiring.renewing import reload, renew_key
 
 CONFIGURATION = """
@@ -159,21 +159,21 @@ def test_whatever_is_interrupted_one_of_both_keys_is_in_force_and_there(
 
 
 def test_a_service_under_way_is_told_by_sighup(log: Path):
-    parts = open_parts(load(None, os.environ))
+    parts = open_components(load(None, os.environ))
     told = rotated()
 
     reloaded = reload(parts.handed())
     assert reloaded
     renew_key(reloaded.hand, parts)
 
-    assert str(parts.notary().key) == told["key"]
-    assert parts.notary().checkpoint()
+    assert str(parts.signer().key) == told["key"]
+    assert parts.signer().checkpoint()
     assert reloaded.hand.settings.service.signing_key.value == log.read_text().strip()
     parts.close()
 
 
 def test_a_service_under_way_takes_no_key_that_the_log_does_not_have(log: Path, capsys: pytest.CaptureFixture[str]):
-    parts = open_parts(load(None, os.environ))
+    parts = open_components(load(None, os.environ))
     log.write_text("0f" * 32)
 
     assert reload(parts.handed()) is None

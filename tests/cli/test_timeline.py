@@ -14,8 +14,8 @@ from adapters.cli import command_line
 from adapters.config import load, write_template
 from adapters.sql import Entry
 from core.ids import Ids
-from wiring.opening import open_parts
-from wiring.parts import Parts
+from wiring.components import Components
+from wiring.opening import open_components
 
 Run = Callable[..., Result]
 DAY = 1_700_000_000
@@ -32,7 +32,7 @@ def session(elsewhere: Path, database_url: str, monkeypatch: pytest.MonkeyPatch)
 
 def _send(events: list[tuple[str, int]]) -> Ids:
     """Events by session and number: of these, 3 is the start of a measurement."""
-    parts = open_parts(load(None, os.environ))
+    parts = open_components(load(None, os.environ))
     log = parts.log()
     for name, number in events:
         event = "MEASUREMENT_STARTED" if number == 3 else "WMS_LOADED"
@@ -42,7 +42,7 @@ def _send(events: list[tuple[str, int]]) -> Ids:
     return parts.ids
 
 
-def _entry(parts: Parts, document: dict[str, Any]) -> Entry:
+def _entry(parts: Components, document: dict[str, Any]) -> Entry:
     body, provider = json.dumps(document).encode(), parts.providers["clinic"]
     reading = provider.read(body)
     identity = provider.identity([], body, reading)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.audit import CurrentKey, Notary
+from adapters.audit import CheckpointSigner, CurrentKey
 from adapters.console import console
 from adapters.http import questions_of
 from adapters.sql import Plans, Replay, Tree
@@ -68,7 +68,7 @@ class Desk(House):
 
     def __init__(self, url: str, **api: Any) -> None:
         super().__init__(url, **({"clock": lambda: NOW} | api))
-        object.__setattr__(self.api, "notary", Notary(Tree(self.engine), CurrentKey(SIGNING)))
+        object.__setattr__(self.api, "signer", CheckpointSigner(Tree(self.engine), CurrentKey(SIGNING)))
         object.__setattr__(self.api, "plans", Plans(self.engine, self.replay, lambda: NOON))
         self.app.register_blueprint(console(questions_of(self.api), b"k" * 32, self.api.holders, lambda: FIRST))
         self.client = self.app.test_client()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from adapters.audit import CurrentKey, Notary, SigningKey
+from adapters.audit import CheckpointSigner, CurrentKey, SigningKey
 from adapters.http import due_counts
 from adapters.http.framework import endpoints
 from adapters.http.framework.tokens import Asker
@@ -163,7 +163,7 @@ def fill(house: House) -> None:
     with house.engine.begin() as connection:
         for statement in FOREIGN.values():
             connection.execute(text(statement), [dict(zip(NAMES, one, strict=True)) for one in given])
-    _notary(house).checkpoint()
+    _signer(house).checkpoint()
 
 
 def gather_statistics(house: House) -> None:
@@ -314,13 +314,13 @@ def test_an_append_to_a_new_database_does_what_it_does_in_a_large_one(house: Hou
 def test_the_sealer_reads_on_where_it_stopped(full: House):
     append_everything(full)
     gather_statistics(full)
-    plans, notary = watched(full), _notary(full)
+    plans, signer = watched(full), _signer(full)
 
-    notary.seal()
-    notary.checkpoint()
-    notary.newest()
-    notary.inclusion(7)
-    notary.consistency(100, 5_000)
+    signer.seal()
+    signer.checkpoint()
+    signer.newest()
+    signer.inclusion(7)
+    signer.consistency(100, 5_000)
 
     assert too_much(plans) == {}
 
@@ -427,8 +427,8 @@ def _entry(house: House, source: str, document: dict[str, Any], key: str = "") -
     return Entry(source, NOON, headers, body, by, identity, reading, provider.keyed_by_body)
 
 
-def _notary(house: House) -> Notary:
-    return Notary(Tree(house.engine), CurrentKey(SigningKey(b"k" * 32)))
+def _signer(house: House) -> CheckpointSigner:
+    return CheckpointSigner(Tree(house.engine), CurrentKey(SigningKey(b"k" * 32)))
 
 
 def _paths_of_one(house: House) -> Iterator[str]:

@@ -29,15 +29,15 @@ def test_deliveries_are_counted_by_what_became_of_them(door: Service):
 
 
 def test_every_request_for_no_source_is_counted(door: Service):
-    before = astray(door)
+    before = unknown_paths(door)
 
     for path in ("/in", "/in/", "/in//", "/in/nobody", "/in/nobody/webhook", "/in//nobody", "/in/clinic/x"):
         assert door.send("POST", path, b"{}").status == 404
 
-    assert astray(door) - before == 7
+    assert unknown_paths(door) - before == 7
 
 
-def astray(service: Service) -> float:
+def unknown_paths(service: Service) -> float:
     (count,) = re.findall(
         r"^hookfold_ingest_not_found_total ([0-9.]+)$", service.send("GET", "/metrics").body.decode(), re.MULTILINE
     )

@@ -26,7 +26,7 @@ def log(sqlite_url: str) -> Iterator[Audited]:
 
 
 def bundled(log: Audited, where: Path, *kept: Checkpoint) -> Path:
-    maker = Evidence(Reads(log.engine), log.notary, log.views, log.recorder.record)
+    maker = Evidence(Reads(log.engine), log.signer, log.views, log.recorder.record)
     made = maker.bundle(log.stream("session", "clinic", "s-1"), kept=kept)
     with made.file:
         where.write_bytes(made.file.read())
@@ -35,9 +35,9 @@ def bundled(log: Audited, where: Path, *kept: Checkpoint) -> Path:
 
 def kept(log: Audited, folder: Path) -> tuple[Checkpoint, Path]:
     """A checkpoint of the log as it is, and its file."""
-    note, file = log.notary.checkpoint(), folder / "kept.txt"
+    note, file = log.signer.checkpoint(), folder / "kept.txt"
     file.write_text(note, encoding="utf-8")
-    return log.notary.chain().opened(note), file
+    return log.signer.chain().opened(note), file
 
 
 def test_a_bundle_that_was_made_for_a_kept_checkpoint_proves_that_it_is_of_its_log(log: Audited, tmp_path: Path):
@@ -57,7 +57,7 @@ def test_of_a_bundle_without_a_proof_is_said_that_nobody_can_tell_and_what_to_do
     _, file = kept(log, tmp_path)
     log.append(log.entry("clinic", wms("s-1", 1)))
     files = verify.read(bundled(log, tmp_path / "bundle.zip"))
-    found = log.notary.consistency(1, 2)
+    found = log.signer.consistency(1, 2)
     (tmp_path / "proof.json").write_text(json.dumps({"from": 1, "to": 2, "path": [*map(to_base64, found.path)]}))
     (tmp_path / "other.json").write_text(json.dumps({"from": 1, "to": 3, "path": []}))
 
@@ -88,7 +88,7 @@ def test_a_checkpoint_that_was_kept_later_covers_the_whole_bundle(log: Audited, 
     files = verify.read(bundled(log, tmp_path / "bundle.zip"))
     log.append(log.entry("clinic", wms("s-1", 1)))
     _, file = kept(log, tmp_path)
-    found = log.notary.consistency(1, 3)
+    found = log.signer.consistency(1, 3)
     (tmp_path / "proof.json").write_text(json.dumps({"from": 1, "to": 3, "path": [*map(to_base64, found.path)]}))
 
     said = verify.check_against(files, file, tmp_path / "proof.json")
@@ -101,7 +101,7 @@ def test_a_checkpoint_of_another_log_under_the_same_key_does_not_fit(log: Audite
     log.append(log.entry("clinic", wms("s-1", 1)))
     other, file = Checkpoint(SIGNING.key.name, 1, LEAVES[0]), tmp_path / "kept.txt"
     file.write_text(SIGNING.sign(1, LEAVES[0]), encoding="utf-8")
-    path = [*map(to_base64, log.notary.consistency(1, 2).path)]
+    path = [*map(to_base64, log.signer.consistency(1, 2).path)]
     (tmp_path / "proof.json").write_text(json.dumps({"from": 1, "to": 2, "path": path}))
     files = verify.read(bundled(log, tmp_path / "bundle.zip"))
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from adapters.audit import CurrentKey, Notary, SigningKey
+from adapters.audit import CheckpointSigner, CurrentKey, SigningKey
 from adapters.evidence import Evidence, certificate, verify
 from adapters.evidence.bundle import Made
 from adapters.providers import Outcome, outcome_body, read_outcome
@@ -69,11 +69,11 @@ def send(bench: Erasing, source: str, documents: list[dict[str, Any]]) -> None:
 
 
 def evidence(bench: Erasing) -> Evidence:
-    return Evidence(Reads(bench.engine), notary(bench), bench.views, bench.recorder.record)
+    return Evidence(Reads(bench.engine), signer(bench), bench.views, bench.recorder.record)
 
 
-def notary(bench: Erasing) -> Notary:
-    return Notary(Tree(bench.engine), CurrentKey(SIGNING))
+def signer(bench: Erasing) -> CheckpointSigner:
+    return CheckpointSigner(Tree(bench.engine), CurrentKey(SIGNING))
 
 
 def read(made: Made) -> bytes:
@@ -211,7 +211,7 @@ def test_the_verifier_holds_a_certificate_against_what_is_erased(bench: Erasing,
     send(bench, "clinic", [*SCAN, wms("s-2", 0)])
     stream, other = (bench.stream("session", "clinic", name) for name in ("s-1", "s-2"))
     erasures = [bench.eraser.erase(bench.eraser.of_streams([one]), "asked for") for one in (stream, other)]
-    own, another = (certificate(notary(bench), one, NOON, "asked for", None) for one in erasures)
+    own, another = (certificate(signer(bench), one, NOON, "asked for", None) for one in erasures)
     files = unpacked(read(evidence(bench).bundle(stream)), tmp_path / "bundle")
 
     def held(text: str) -> tuple[int, str]:
@@ -242,7 +242,7 @@ def test_a_bundle_that_was_made_before_an_erasure_still_holds_what_the_certifica
     files = verify.read(unpacked(read(evidence(bench).bundle(stream)), tmp_path / "bundle"))
     erasure = bench.eraser.erase(bench.eraser.of_streams([stream]), "asked for")
     file = tmp_path / "certificate.txt"
-    file.write_text(certificate(notary(bench), erasure, NOON, "asked for", None), encoding="utf-8")
+    file.write_text(certificate(signer(bench), erasure, NOON, "asked for", None), encoding="utf-8")
 
     said = verify.check_certificate(files, file)
 

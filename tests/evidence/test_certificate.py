@@ -29,9 +29,9 @@ def erasure(ranges: int) -> Erasure:
 
 
 def test_the_longest_lists_fit_into_a_note(log: Audited):
-    text = certificate(log.notary, erasure(MOST_LISTED), NOON, "asked for", None)
+    text = certificate(log.signer, erasure(MOST_LISTED), NOON, "asked for", None)
 
-    said = opened_certificate(text, log.notary.chain()).said
+    said = opened_certificate(text, log.signer.chain()).said
     assert len(text) < LARGEST
     assert said.erased is not UNSET
     assert said.stream_ids is not UNSET
@@ -41,7 +41,7 @@ def test_the_longest_lists_fit_into_a_note(log: Audited):
 def test_longer_ones_are_left_out_and_held_by_their_hash(log: Audited):
     large = erasure(MOST_LISTED + 1)
 
-    said = opened_certificate(certificate(log.notary, large, NOON, "asked for", None), log.notary.chain()).said
+    said = opened_certificate(certificate(log.signer, large, NOON, "asked for", None), log.signer.chain()).said
 
     assert (said.erased, said.stream_ids, said.erased_sha256) == (UNSET, UNSET, digest([*spans(large.erased)]))
     parts = [RecordedErasure(at, "local", "asked for", [], []) for at in said.positions]
@@ -52,7 +52,7 @@ def test_longer_ones_are_left_out_and_held_by_their_hash(log: Audited):
 
 
 def test_an_event_that_tells_of_the_same_erasure_and_is_not_named_is_told(log: Audited):
-    said = opened_certificate(certificate(log.notary, erasure(1), NOON, "x", None), log.notary.chain()).said
+    said = opened_certificate(certificate(log.signer, erasure(1), NOON, "x", None), log.signer.chain()).said
     more = [RecordedErasure(at, "local", "x", [], []) for at in (*said.positions, 7)]
 
     found = mismatch(said, more)

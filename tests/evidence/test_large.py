@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Select
 
-from adapters.audit import CurrentKey, Notary, SigningKey
+from adapters.audit import CheckpointSigner, CurrentKey, SigningKey
 from adapters.evidence import Evidence, verify
 from adapters.evidence.bundle import Made
-from adapters.sql import Exhibit, Exhibits, Reads, Tree
+from adapters.sql import Reads, RecordedEvent, RecordedEvents, Tree
 from tests.support.erasing import Erasing
 from tests.support.logs import wms
 
@@ -39,7 +39,10 @@ def bench(database_url: str) -> Iterator[Erasing]:
 
 def evidence(bench: Erasing, signing: SigningKey = SIGNING) -> Evidence:
     return Evidence(
-        Reads(bench.engine), Notary(Tree(bench.engine), CurrentKey(signing)), bench.views, bench.recorder.record
+        Reads(bench.engine),
+        CheckpointSigner(Tree(bench.engine), CurrentKey(signing)),
+        bench.views,
+        bench.recorder.record,
     )
 
 
@@ -75,13 +78,13 @@ def peak(bench: Erasing, visit: str) -> int:
 
 def collect_at_each_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cycles that nobody holds are no need: left to itself, the collector comes when it likes, 200 kB late or early."""
-    read = Exhibits._read
+    read = RecordedEvents._read
 
-    def collected(self: Exhibits, query: Select[Any]) -> Iterator[Exhibit]:
+    def collected(self: RecordedEvents, query: Select[Any]) -> Iterator[RecordedEvent]:
         gc.collect()
         return read(self, query)
 
-    monkeypatch.setattr(Exhibits, "_read", collected)
+    monkeypatch.setattr(RecordedEvents, "_read", collected)
 
 
 def told(bench: Erasing) -> list[str]:
@@ -143,7 +146,9 @@ def test_a_bundle_that_cannot_be_recorded_is_not_given_away(bench: Erasing):
     def refuse(*_: object, **__: object) -> None:
         raise LookupError("nobody records")
 
-    refusing = Evidence(Reads(bench.engine), Notary(Tree(bench.engine), CurrentKey(SIGNING)), bench.views, refuse)
+    refusing = Evidence(
+        Reads(bench.engine), CheckpointSigner(Tree(bench.engine), CurrentKey(SIGNING)), bench.views, refuse
+    )
     with pytest.raises(LookupError, match="nobody records"):
         refusing.bundle(visit)
 

@@ -23,13 +23,13 @@ def log(database_url: str) -> Iterator[Audited]:
         if key is not None:
             made.rotate(key)
         made.append(made.entry("clinic", wms("s-1", number)))
-        made.notary.checkpoint()
+        made.signer.checkpoint()
     yield made
     made.close()
 
 
 def bundled(log: Audited, where: Path) -> Path:
-    made = Evidence(Reads(log.engine), log.notary, log.views, log.recorder.record).bundle(
+    made = Evidence(Reads(log.engine), log.signer, log.views, log.recorder.record).bundle(
         log.stream("session", "clinic", "s-1")
     )
     with made.file:
@@ -69,7 +69,7 @@ def test_a_step_that_is_left_out_is_missing(log: Audited, tmp_path: Path):
 
 def test_who_has_not_got_the_new_key_makes_no_bundle(log: Audited, tmp_path: Path):
     log.rotate(SigningKey(b"\x04" * 32, SIGNING.key.name))
-    log.notary.sign_with(THIRD)
+    log.signer.sign_with(THIRD)
 
     with pytest.raises(KeyReplaced):
         bundled(log, tmp_path / "bundle.zip")

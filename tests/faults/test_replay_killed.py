@@ -23,8 +23,8 @@ from core.folding import fold
 from tests.support.launcher import Launched, launch
 from tests.support.logs import wms
 from tests.support.service import FRONTS, Service, running, surroundings
-from wiring.opening import open_parts
-from wiring.parts import Parts
+from wiring.components import Components
+from wiring.opening import open_components
 
 EVENTS = int(os.environ.get("HOOKFOLD_REPLAY_EVENTS", "6000"))
 RATE = 100
@@ -65,15 +65,15 @@ class Sending:
 
 
 @pytest.fixture
-def parts(database_url: str, tmp_path: Path) -> Iterator[Parts]:
+def parts(database_url: str, tmp_path: Path) -> Iterator[Components]:
     """A log with many events of many sessions, and what a process of the service has."""
-    parts = open_parts(load(None, surroundings(database_url, tmp_path / "service")))
+    parts = open_components(load(None, surroundings(database_url, tmp_path / "service")))
     _fill(parts)
     yield parts
     parts.engine.dispose()
 
 
-def test_a_rebuild_killed_three_times_under_load_misses_nothing(parts: Parts, database_url: str, tmp_path: Path):
+def test_a_rebuild_killed_three_times_under_load_misses_nothing(parts: Components, database_url: str, tmp_path: Path):
     folder = tmp_path / "service"
     with running(database_url, folder) as one, running(database_url, folder) as other:
         sending = Sending([one, other])
@@ -102,7 +102,7 @@ def test_a_rebuild_killed_three_times_under_load_misses_nothing(parts: Parts, da
     assert _stored(parts) == _folded(parts)
 
 
-def _fill(parts: Parts) -> None:
+def _fill(parts: Components) -> None:
     log, provider = parts.log(), parts.providers["clinic"]
     entries: list[Any] = []
     for number in range(EVENTS):
@@ -123,7 +123,7 @@ def wms_bytes(document: dict[str, Any]) -> bytes:
     return json.dumps(document).encode()
 
 
-def _killed(parts: Parts, url: str, folder: Path, share: float) -> tuple[bool, set[int]]:
+def _killed(parts: Components, url: str, folder: Path, share: float) -> tuple[bool, set[int]]:
     """Starts a rebuild, and kills it when it has folded so much of the log; whether it was still at work, who helped.
 
     Who helped it ends, too.
@@ -165,7 +165,7 @@ def _replay(url: str, folder: Path, log: IO[bytes]) -> Launched:
     return launch(FRONTS["serve"], ["replay", "--machine", "measurement"], surroundings(url, folder), log)
 
 
-def _serving(parts: Parts) -> str:
+def _serving(parts: Components) -> str:
     (version,) = [
         one.version
         for one in parts.replay().status().versions
@@ -174,19 +174,19 @@ def _serving(parts: Parts) -> str:
     return version
 
 
-def _positions(parts: Parts) -> set[int]:
+def _positions(parts: Components) -> set[int]:
     with parts.engine.connect() as connection:
         return set(connection.exec_driver_sql("SELECT position FROM events").scalars())
 
 
-def _stored(parts: Parts) -> dict[str, bytes]:
+def _stored(parts: Components) -> dict[str, bytes]:
     version = _serving(parts)
     with parts.engine.connect() as connection:
         rows = connection.exec_driver_sql(f"SELECT stream, snapshot FROM projections WHERE fingerprint = '{version}'")
         return {stream: bytes(snapshot) for stream, snapshot in rows}
 
 
-def _folded(parts: Parts) -> dict[str, bytes]:
+def _folded(parts: Components) -> dict[str, bytes]:
     """Every session folded here, from nothing but the events and their bodies."""
     read, streams = parts.sources["clinic"].read, defaultdict(list)
     with parts.engine.connect() as connection:

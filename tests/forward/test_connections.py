@@ -23,7 +23,7 @@ from adapters.server.handlers.answer_reader import AnswerReader
 from adapters.server.handlers.handler import RecordedRequest
 from adapters.server.handlers.handler_connections import misleads
 from tests.support.handler import FINE, PATIENCE, Handler
-from wiring.parts import now
+from wiring.components import now
 
 
 def ask(

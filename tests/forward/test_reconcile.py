@@ -16,8 +16,8 @@ from adapters.server import ActionApi, Reconciled, Reconciliation, Reconciling
 from adapters.sql import Code, Entry, LiveAction, Reads, Receipt
 from tests.support.handler import Handler
 from tests.support.house import NOON, SECOND, House, pushed
+from wiring.components import ProcessInput
 from wiring.forwarding import renew_background
-from wiring.parts import Handed
 from wiring.renewing import left_for_restart, with_secrets_of
 
 ENERGY = """
@@ -290,7 +290,7 @@ def test_a_key_that_was_written_anew_is_asked_with_after_a_reload_unless_its_api
         made = Reconciliation(
             "energy", ActionApi(polling.url, polling.key.value), one_action, committed_nowhere, lambda: FAR, gap=0
         )
-        renew_background([Reconciling(made, 60)], Handed(taken, None, {}, read_only=False, holder=""))
+        renew_background([Reconciling(made, 60)], ProcessInput(taken, None, {}, read_only=False, holder=""))
         done = await made.round(1)
         await made.api.close()
         return done

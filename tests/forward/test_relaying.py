@@ -15,7 +15,7 @@ from tests.support.handler import FINE, Handler
 from tests.support.house import SECRET, House, pushed, start, stop, wms
 from tests.support.receivers import svix_webhook
 from tests.support.relayed import Relay, to_relay
-from wiring.parts import now
+from wiring.components import now
 
 HOUR = 3_600_000_000
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n" + b"x" * 21

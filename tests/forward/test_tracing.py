@@ -29,7 +29,7 @@ from tests.support.house import House, start
 from tests.support.relayed import Relay
 from tests.support.service import running
 from tests.support.writing import connecting
-from wiring.parts import now
+from wiring.components import now
 
 PATIENCE = 20.0
 SENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

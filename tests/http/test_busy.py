@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from adapters.sql import open_engine
 from tests.support.service import running
-from wiring.parts import THREADS
+from wiring.components import THREADS
 
 HELD_UP = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass"
 

@@ -23,8 +23,8 @@ from adapters.sql import GroupCommit, Unavailable
 from app import commands
 from tests.support.postgres import Postgres, url_of
 from tests.support.service import AMPS_SECRET, CONFIGURATION, SECRETS, WMS_SECRET, Service, running
-from wiring.opening import open_parts, open_to_read, start
-from wiring.parts import now
+from wiring.components import now
+from wiring.opening import open_components, open_to_read, start
 
 PATIENCE = 30.0
 NOW = "2026-01-01T00:00:00Z"
@@ -89,7 +89,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 @pytest.fixture(scope="module")
 def both(place: Place) -> Iterator[tuple[Any, Any]]:
     """Who asks the one, and who asks the other."""
-    parts, reading = open_parts(place.settings(place.primary)), open_to_read(place.settings(place.standby))
+    parts, reading = open_components(place.settings(place.primary)), open_to_read(place.settings(place.standby))
     with closing(parts), closing(reading), closing(parts.log()) as log:
         yield (
             parts.flask(parts.door(), GroupCommit(log.commit).append).test_client(),

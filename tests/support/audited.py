@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from adapters.audit import CurrentKey, Notary, SigningKey, Verification, opened, verify_log, vouch
+from adapters.audit import CheckpointSigner, CurrentKey, SigningKey, Verification, opened, verify_log, vouch
 from adapters.sql import LOG_KEY, Entry, ImportedEvent, Importer, Tree, Verified, claim, recompute, rotate_key
 from adapters.sql.log.seal import seal
 from core.event import Reading
@@ -26,12 +26,12 @@ _TRIGGERS = {
 
 
 class Audited(Erasing):
-    """A log with a notary."""
+    """A log with a signer."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.tree = Tree(self.engine)
-        self.notary = Notary(self.tree, CurrentKey(SIGNING))
+        self.signer = CheckpointSigner(self.tree, CurrentKey(SIGNING))
         self.readers = {name: lambda _kind, body, read=source.read: read(body) for name, source in self.sources.items()}
 
     def grow(self, count: int) -> None:
@@ -60,7 +60,7 @@ class Audited(Erasing):
 
     def rotate(self, new: SigningKey) -> int:
         """Has another key sign the log from now on; the position of the event that tells of it."""
-        old, self.notary = self.notary, Notary(self.tree, CurrentKey(new))
+        old, self.signer = self.signer, CheckpointSigner(self.tree, CurrentKey(new))
         signing = old._signing.key
         claim(self.engine, {LOG_KEY: str(signing.key)})
         told = str(signing.key), str(new.key), vouch(signing, new)

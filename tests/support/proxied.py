@@ -15,12 +15,12 @@ from adapters.providers import sign_wms
 from adapters.server import Forwarding, Front, Target
 from adapters.server import Handler as Asked
 from adapters.server.http11.connection import Connection
-from adapters.server.http11.site import Site
+from adapters.server.http11.connections import Connections
 from adapters.sql import Entry, Rejection, Unavailable, sealed_by
 from core.event import Reading
 from tests.support.handler import PATIENCE, Handler
 from tests.support.house import SECRET, House, start
-from wiring.parts import now
+from wiring.components import now
 
 BODY = json.dumps(start("ann")).encode()
 
@@ -51,7 +51,7 @@ class Link:
 class Proxy:
     """What a sender reaches, and what is to be seen behind it."""
 
-    def __init__(self, port: int, handler: Handler, house: House, link: Link, site: Site) -> None:
+    def __init__(self, port: int, handler: Handler, house: House, link: Link, site: Connections) -> None:
         self.port = port
         self.handler = handler
         self.house = house
@@ -98,7 +98,7 @@ def proxied(
 ) -> Iterator[Proxy]:
     """`more`: fields of the targets."""
     link, loop = Link(house), asyncio.new_event_loop()
-    ready: Future[tuple[int, Site, asyncio.Event]] = Future()
+    ready: Future[tuple[int, Connections, asyncio.Event]] = Future()
 
     async def serve() -> None:
         given: dict[str, Any] = {"url": made.url, "within": 10.0, "most": 8, "observe": False} | more
@@ -117,7 +117,7 @@ def proxied(
         front = Front(
             door, cast(Any, link), nobody, Forwarding(handlers, sources, door, cast(Any, link), house.recorder)
         )
-        site = Site(front.answer, door.max_body, streams=front.streams)
+        site = Connections(front.answer, door.max_body, streams=front.streams)
         server = await loop.create_server(lambda: Connection(site), "127.0.0.1", 0)
         ended = asyncio.Event()
         ready.set_result((server.sockets[0].getsockname()[1], site, ended))

@@ -11,7 +11,7 @@ from adapters.providers import reader
 from adapters.server import Handler, Relaying, RelaySource, Target
 from adapters.sql import Entry, Outbox, Receipt, sealed_by
 from tests.support.house import House
-from wiring.parts import now
+from wiring.components import now
 
 DAY = 86_400_000_000
 PATIENCE = 20.0

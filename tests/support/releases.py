@@ -21,7 +21,7 @@ ACTIVE, RECOVERING = session.Session.ACTIVE, session.Session.RECOVERING
 class Release(Bench):
     """A process of a release. `heard`: what its builds told."""
 
-    def __init__(self, url: str, machines: Mapping[str, fold.Kind] = fold.MACHINES, helpers: int = 0) -> None:
+    def __init__(self, url: str, machines: Mapping[str, fold.StateMachine] = fold.MACHINES, helpers: int = 0) -> None:
         super().__init__(url)
         self.machines = machines
         self.code = Code(IDS, self.views, machines)
@@ -58,7 +58,7 @@ class Release(Bench):
         return int(self.rows("SELECT count(*) FROM unfolded")[0][0])
 
 
-def changed() -> dict[str, fold.Kind]:
+def changed() -> dict[str, fold.StateMachine]:
     """A release in which a recovery from nothing makes the session active at once."""
     rows = [_changed(row) for row in session.table.rows]
     table = declare(name="session", states=session.Session, initial=session.IDLE, rows=rows)
@@ -67,7 +67,7 @@ def changed() -> dict[str, fold.Kind]:
     return {**fold.MACHINES, "session": kind}
 
 
-def faulty(stream_type: str) -> dict[str, fold.Kind]:
+def faulty(stream_type: str) -> dict[str, fold.StateMachine]:
     """A release whose measurement machine raises at events of that type."""
     kind = fold.MACHINES["measurement"]
 

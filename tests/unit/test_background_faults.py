@@ -47,8 +47,8 @@ def registering(house: House, faults: Faults, monkeypatch: pytest.MonkeyPatch) -
 
 
 def sealing(_: House, faults: Faults, __: pytest.MonkeyPatch) -> Any:
-    notary: Any = SimpleNamespace(newest=faults)
-    return Sealer(notary, 0, tick=0.001)
+    signer: Any = SimpleNamespace(newest=faults)
+    return Sealer(signer, 0, tick=0.001)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from adapters.sql.database.transactions import writing
 from app import commands
 from tests.support.service import SECRETS, WMS_SECRET
 from tests.upgrade.record import ASKED, KEYS, LOGS, WHOLE, compared, step
-from wiring.opening import open_parts
+from wiring.opening import open_components
 
 FIRST = "0005"
 """The first revision whose logs this release takes."""
@@ -64,7 +64,7 @@ class Upgraded:
 
     def __init__(self, told: dict[str, Any]) -> None:
         self.told = told
-        self.parts = open_parts(load(None, os.environ))
+        self.parts = open_components(load(None, os.environ))
         self.log = self.parts.log()
         self._client = self.parts.flask(self.parts.door(), GroupCommit(self.log.commit).append).test_client()
 
@@ -129,7 +129,7 @@ def test_a_log_of_an_earlier_release_goes_on_in_this_one(upgraded: Upgraded):
     assert upgraded.receive(step("visit-1", 0, "WMS_LOADED", {})) == (200, "duplicate")
     assert upgraded.receive(step("visit-new", 0, "WMS_LOADED", {})) == (200, "new")
     assert ["visit-new", "clinic", "loaded", None, 1, None] in upgraded.tell()["sessions"]
-    upgraded.parts.notary().checkpoint()
+    upgraded.parts.signer().checkpoint()
     verified = typed("audit", "verify")
     assert verified.exit_code == 0, verified.output
 

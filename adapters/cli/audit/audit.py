@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from adapters.audit import Contradiction, Empty, Included, KeyChain, Notary, Uncovered, Unsent, send
+from adapters.audit import CheckpointSigner, Contradiction, Empty, Included, KeyChain, Uncovered, Unsent, send
 from adapters.cli.audit.certificates import CheckedCertificate, check_certificates, held_certificates, tell_certificates
 from adapters.cli.audit.checkpoints import kept_checkpoint
 from adapters.cli.audit.erase import erase, retract
@@ -105,8 +105,8 @@ def checkpoint(commands: Commands, settings: Settings, to: tuple[str, ...], as_j
 
     With --json it stands in a document here, beside what it says; other places get it as it is.
     """
-    with _notary(commands, settings) as notary:
-        note, chain = notary.latest(), notary.chain()
+    with _signer(commands, settings) as signer:
+        note, chain = signer.latest(), signer.chain()
     for place in to:
         if place == "-" and as_json:
             continue
@@ -131,8 +131,8 @@ def proof(
 
     With --json the proof is printed as /v1/audit/proof tells it.
     """
-    with _notary(commands, settings) as notary:
-        found = notary.inclusion(position, size)
+    with _signer(commands, settings) as signer:
+        found = signer.inclusion(position, size)
     file = found.file()
     if file is None:
         raise Failed(f"no checkpoint of size {size} was made: leave --size out")
@@ -172,10 +172,10 @@ class AuditProgress:
 
 
 @contextmanager
-def _notary(commands: Commands, settings: Settings) -> Iterator[Notary]:
+def _signer(commands: Commands, settings: Settings) -> Iterator[CheckpointSigner]:
     try:
-        with errors_in_one_line(), commands.notary(settings) as notary:
-            yield notary
+        with errors_in_one_line(), commands.signer(settings) as signer:
+            yield signer
     except (Contradiction, Empty, MissingEvent, Uncovered, ValueError) as error:
         raise Failed(str(error)) from error
 

@@ -41,7 +41,7 @@ def bundle(
     """
     with keeping(commands, settings) as opened:
         try:
-            chain = opened.notary.chain()
+            chain = opened.signer.chain()
             kept = [kept_checkpoint(one, chain) for one in against]
             made = opened.evidence.bundle(name, by, kept)
         except (LookupError, Contradiction, MissingEvent, Uncovered) as error:

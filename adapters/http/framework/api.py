@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 
-from adapters.audit import Notary
+from adapters.audit import CheckpointSigner
 from adapters.config import Token
 from adapters.http.framework.holders import Holders
 from adapters.http.framework.spool_state import SpoolState
@@ -46,7 +46,7 @@ class Api:
     `record` is the access log, `sources` the configured ones by name, `clock` the current time. `as_of` reads the past
     by either time axis, `parts` a part of a long stream. `relayed` names the sources whose deliveries are forwarded
     after the answer, `spools` shows what waits in files for the log. `tokens` are the initial ones by name (none: no
-    authentication), `holders` the current ones. `notary` signs the log and proves its content. `probe` returns once the
+    authentication), `holders` the current ones. `signer` signs the log and proves its content. `probe` returns once the
     log has committed, or raises Unavailable. `plans` are replays over HTTP. Of `threads` concurrent requests, a quarter
     may wait, for `patience` seconds. `limit` is the time limit of a request in seconds. `replica` is the same over a
     standby database, which is queried first. `writable`: POST requests are accepted. `base_url` is the external URL, if
@@ -65,7 +65,7 @@ class Api:
     relayed: Collection[str] = ()
     spools: Callable[[], Sequence[SpoolState]] = tuple
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    notary: Notary | None = None
+    signer: CheckpointSigner | None = None
     probe: Callable[[], object] = bool
     plans: Plans | None = None
     tokens: Mapping[str, Token] = field(default_factory=dict)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import msgspec
 from prometheus_client import Counter
 
-from adapters.http.ingest.astray import Astray
 from adapters.http.ingest.outcomes import Outcomes
+from adapters.http.ingest.unknown_paths import UnknownPaths
 from adapters.providers import Provider, Refused, SignatureKey, diagnose, meant, points_elsewhere, tried
 from adapters.sql import Entry, Receipt, Rejection, Unavailable
 from core.event import Headers, Instant, Reading, Unreadable, word_of
@@ -77,7 +77,7 @@ class Door:
         self.verify_with(sources, changed, paths)
         self._clock = clock
         self._outcomes = Outcomes()
-        self._astray = Astray(sources.keys())
+        self._astray = UnknownPaths(sources.keys())
 
     def verify_with(
         self, sources: Mapping[str, Provider], changed: Mapping[str, Instant], paths: Mapping[str, str]

@@ -8,7 +8,7 @@ from functools import cache
 import structlog
 from prometheus_client import Counter
 
-from adapters.http.ingest.quiet import Quiet
+from adapters.http.ingest.log_throttle import LogThrottle
 from adapters.sql import KEPT_DELIVERIES, Rejection
 from core.event import READINGS
 
@@ -35,7 +35,7 @@ class Outcomes:
         self._delivery = cache(deliveries.labels)
         self._reading = cache(readings.labels)
         self._rejection = cache(rejections.labels)
-        self._quiet = cache(lambda _source, _code: Quiet())
+        self._quiet = cache(lambda _source, _code: LogThrottle())
 
     def unrecorded(self, source: str, reason: str) -> None:
         """Counts a delivery that the log could not commit. `reason` names the fault, nothing that was sent."""

@@ -19,7 +19,7 @@ from adapters.sql import Arrival, Measured, Projected, Repeat, StreamPart, once,
 from core.clocks import Clocks
 from core.event import Reading
 from core.folding import prefixes
-from core.folding.fold import MACHINES, Kind, in_region
+from core.folding.fold import MACHINES, StateMachine, in_region
 from core.instants import seconds, text_of, utc
 from core.views.timeline import Missing, TimelineEntry, timeline_part
 from core.views.timeline import timeline as entries_of
@@ -151,7 +151,7 @@ class Timeline:
     def __init__(
         self,
         api: Api,
-        machine: Kind,
+        machine: StateMachine,
         entries: list[TimelineEntry],
         arrivals: Sequence[Arrival],
         repeats: Sequence[Repeat],

@@ -6,7 +6,7 @@ import msgspec
 from flask import Response
 from msgspec import UNSET, Meta, UnsetType
 
-from adapters.audit import Empty, Notary
+from adapters.audit import CheckpointSigner, Empty
 from adapters.config import Scope
 from adapters.http.framework import queries
 from adapters.http.framework.problems import BadRequest, NotFound
@@ -90,26 +90,26 @@ class AuditKeys(msgspec.Struct):
 @routes.one(Scope.READ, "/v1/audit/key", queries.Plain, str, media="text/plain")
 def audit_key(ask: Ask[queries.Plain]) -> Response:
     """The log's verifier key (c2sp.org/signed-note): name, key id and Ed25519 public key. Store it elsewhere."""
-    return Response(f"{_notary(ask).key}\n", content_type=PLAIN)
+    return Response(f"{_signer(ask).key}\n", content_type=PLAIN)
 
 
 @routes.one(Scope.READ, "/v1/audit/keys", queries.Plain, AuditKeys)
 def audit_keys(ask: Ask[queries.Plain]) -> AuditKeys:
     """Every key that signed the log, the first one first. Each vouches for the next in an event of the log."""
-    return AuditKeys([AuditKey(str(one.key), one.since or None, one.note) for one in _notary(ask).chain().keys])
+    return AuditKeys([AuditKey(str(one.key), one.since or None, one.note) for one in _signer(ask).chain().keys])
 
 
 @routes.one(Scope.READ, "/v1/audit/checkpoint", CheckpointAsked, str, media="text/plain", whole=True)
 def checkpoint(ask: Ask[CheckpointAsked]) -> Response:
     """A checkpoint of the log: its size and Merkle root, signed (c2sp.org/tlog-checkpoint)."""
-    notary, size = _notary(ask), ask.query.size
+    signer, size = _signer(ask), ask.query.size
     if size is not UNSET:
-        found = notary.checkpoint_of(size)
+        found = signer.checkpoint_of(size)
         if found is None:
             raise NotFound(f"no checkpoint of size {size} was made")
         return Response(found, content_type=PLAIN)
-    newest = None if ask.query.fresh else notary.newest()
-    return Response(newest.note if newest else _made(notary), content_type=PLAIN)
+    newest = None if ask.query.fresh else signer.newest()
+    return Response(newest.note if newest else _made(signer), content_type=PLAIN)
 
 
 @routes.one(
@@ -121,15 +121,15 @@ def proof(ask: Ask[ProofAsked]) -> InclusionProof | ConsistencyProof | Response:
     inclusion, growth = asked.position is not UNSET, asked.from_ is not UNSET or asked.to is not UNSET
     if inclusion == growth or (growth and asked.size is not UNSET):
         raise BadRequest("ask with position (and size), or with from and to")
-    return _inclusion(_notary(ask), asked) if inclusion else _consistency(_notary(ask), asked)
+    return _inclusion(_signer(ask), asked) if inclusion else _consistency(_signer(ask), asked)
 
 
-def _inclusion(notary: Notary, asked: ProofAsked) -> InclusionProof | Response:
+def _inclusion(signer: CheckpointSigner, asked: ProofAsked) -> InclusionProof | Response:
     position, size = _given(asked.position, "position"), None if asked.size is UNSET else asked.size
-    _check_within(notary, "position" if size is None else "size", position if size is None else size)
+    _check_within(signer, "position" if size is None else "size", position if size is None else size)
     if not 1 <= position <= (size or position):
         raise BadRequest(f"position: expected 1 to {size or 'the last'}", parameter="position")
-    found = notary.inclusion(position, size)
+    found = signer.inclusion(position, size)
     if asked.format == "tlog-proof":
         file = found.file()
         if file is None:
@@ -139,14 +139,14 @@ def _inclusion(notary: Notary, asked: ProofAsked) -> InclusionProof | Response:
     return InclusionProof(position, position - 1, found.size, *hashes, found.checkpoint)
 
 
-def _consistency(notary: Notary, asked: ProofAsked) -> ConsistencyProof:
+def _consistency(signer: CheckpointSigner, asked: ProofAsked) -> ConsistencyProof:
     if asked.format == "tlog-proof":
         raise BadRequest("format: a tlog-proof is one of inclusion", parameter="format")
     first, second = _given(asked.from_, "from"), _given(asked.to, "to")
-    _check_within(notary, "to", second)
+    _check_within(signer, "to", second)
     if not 1 <= first <= second:
         raise BadRequest(f"from: expected 1 to {second}", parameter="from")
-    found = notary.consistency(first, second)
+    found = signer.consistency(first, second)
     roots = to_base64(found.first_root), to_base64(found.second_root)
     return ConsistencyProof(first, second, *roots, list(map(to_base64, found.path)))
 
@@ -157,20 +157,20 @@ def _given(value: int | UnsetType, name: str) -> int:
     return value
 
 
-def _check_within(notary: Notary, name: str, size: int) -> None:
-    head = notary.head()
+def _check_within(signer: CheckpointSigner, name: str, size: int) -> None:
+    head = signer.head()
     if not 1 <= size <= head:
         raise BadRequest(f"{name}: expected 1 to {head}, the log's last position", parameter=name)
 
 
-def _made(notary: Notary) -> str:
+def _made(signer: CheckpointSigner) -> str:
     try:
-        return notary.checkpoint()
+        return signer.checkpoint()
     except Empty as error:
         raise NotFound(str(error)) from error
 
 
-def _notary(ask: Ask[msgspec.Struct]) -> Notary:
-    if ask.api.notary is None:
+def _signer(ask: Ask[msgspec.Struct]) -> CheckpointSigner:
+    if ask.api.signer is None:
         raise NotFound("nobody signs here")
-    return ask.api.notary
+    return ask.api.signer

@@ -6,7 +6,7 @@ from adapters.http.framework.api import Api
 from adapters.http.framework.routes import Ask, Listing, Routes
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import given
-from adapters.sql import Delivered, Deliveries, Refusals, Seen
+from adapters.sql import Delivered, Deliveries, DeliveryKeyset, Refusals
 from core.instants import utc
 
 routes = Routes()
@@ -53,7 +53,7 @@ def _listed(
 ) -> Listing[shapes.Delivery]:
     source, limit = ask.query.source or None, ask.query.limit
     names = [source] if source else ask.api.source_names()
-    seen = Seen(*ask.after) if ask.after else None
+    seen = DeliveryKeyset(*ask.after) if ask.after else None
     reason = ask.query.reason or None
     asked = Deliveries(sources=names, limit=limit, verdict=verdict, position=position, reason=reason, seen=seen)
     rows, following = ask.api.reads.deliveries(asked)

@@ -49,11 +49,11 @@ def measurement_evidence(ask: Ask[queries.Query]) -> Response:
 
 def _answer(ask: Ask[queries.Query], name: str) -> Response:
     api = ask.api
-    if api.notary is None:
+    if api.signer is None:
         raise NotFound("nothing signs this log")
     with api.waiting.slot():
         try:
-            made = Evidence(api.reads, api.notary, api.sources, api.record).bundle(name, ask.who)
+            made = Evidence(api.reads, api.signer, api.sources, api.record).bundle(name, ask.who)
         except LookupError as error:
             raise NotFound(str(error)) from error
     headers: dict[str, Any] = {

@@ -116,8 +116,8 @@ class Gauges:
                 gauge.labels(source).set(value)
 
     def _look_at_checkpoints(self, head: int) -> None:
-        notary = self._api.notary
-        newest = notary.newest() if notary is not None else None
+        signer = self._api.signer
+        newest = signer.newest() if signer is not None else None
         sealed = newest.size if newest is not None else 0
         self._unsealed.set(head - sealed)
         oldest = self._api.reads.event(sealed + 1) if sealed < head else None

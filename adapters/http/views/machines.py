@@ -9,7 +9,7 @@ from adapters.http.framework import queries
 from adapters.http.framework.parameters import prepare
 from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask, Listing, Routes, listing_of
-from core.folding.fold import MACHINES, Kind
+from core.folding.fold import MACHINES, StateMachine
 
 routes = Routes()
 
@@ -83,7 +83,7 @@ def machine(ask: Ask[queries.Plain]) -> MachineDescription:
     return shape(found)
 
 
-def shape(found: Kind) -> MachineDescription:
+def shape(found: StateMachine) -> MachineDescription:
     """A machine as returned by the API."""
     regions = [msgspec.convert(_described(table), Region) for table in found.tables]
     main = msgspec.structs.asdict(regions[0]) | {"name": found.name, "fingerprint": found.fingerprint}

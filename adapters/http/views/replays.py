@@ -19,13 +19,13 @@ from core.instants import text_of, utc
 routes = Routes()
 
 
-class Wish(msgspec.Struct, forbid_unknown_fields=True):
+class ReplayRequest(msgspec.Struct, forbid_unknown_fields=True):
     """The machines to replay; none: those whose serving version is not this release's, else all."""
 
     machines: list[str] = []
 
 
-class Yes(msgspec.Struct, forbid_unknown_fields=True):
+class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
     """No fields."""
 
 
@@ -82,7 +82,7 @@ def versions(ask: Ask[ListedReplays]) -> Listing[FoldedVersion]:
 @routes.post(
     Scope.ACT,
     "/v1/versions/{version}/serve",
-    Yes,
+    Confirmation,
     FoldedVersion,
     headers={},
     query=queries.Plain,
@@ -90,7 +90,7 @@ def versions(ask: Ask[ListedReplays]) -> Listing[FoldedVersion]:
     problems={"409": "It is not built, or serves already, or a replay is at work."},
     unhurried=True,
 )
-def serve_version(ask: Ask[queries.Plain], _: Yes) -> FoldedVersion:
+def serve_version(ask: Ask[queries.Plain], _: Confirmation) -> FoldedVersion:
     """Makes a built version serve: the previous one, or one that was built without a switch."""
     name = ask.path["version"]
     if name not in {one.version for one in ask.api.current.status().versions}:
@@ -112,14 +112,14 @@ def replays(ask: Ask[ListedReplays]) -> Listing[PlannedReplay]:
 @routes.post(
     Scope.ACT,
     "/v1/replays",
-    Wish,
+    ReplayRequest,
     PlannedReplay,
     headers={},
     query=queries.Plain,
     whole=True,
     problems={"409": "Another one is at work: one at a time."},
 )
-def plan_replay(ask: Ask[queries.Plain], wish: Wish) -> PlannedReplay:
+def plan_replay(ask: Ask[queries.Plain], wish: ReplayRequest) -> PlannedReplay:
     """Starts to compute what a replay would change. Projections stay unchanged until it is confirmed."""
     unknown = sorted({*wish.machines} - {*MACHINES})
     if unknown:
@@ -139,14 +139,14 @@ def planned_replay(ask: Ask[queries.Plain]) -> PlannedReplay:
 @routes.post(
     Scope.ACT,
     "/v1/replays/{id}/confirm",
-    Yes,
+    Confirmation,
     PlannedReplay,
     headers={},
     query=queries.Plain,
     whole=True,
     problems={"409": "It is not planned any more, or not yet, or another one is at work."},
 )
-def confirm_replay(ask: Ask[queries.Plain], _: Yes) -> PlannedReplay:
+def confirm_replay(ask: Ask[queries.Plain], _: Confirmation) -> PlannedReplay:
     """Starts a planned replay, which switches to the new version at its end."""
     try:
         return shape(_known(_plans(ask).confirm(ask.path["id"], ask.who)))

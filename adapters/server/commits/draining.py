@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from adapters.http import Quiet
+from adapters.http import LogThrottle
 from adapters.server.commits.frames import Item
 from adapters.server.commits.spool import DeliverySpool, Read
 from adapters.sql import Probe, Receipt, Unavailable, Unstorable
@@ -44,7 +44,7 @@ class Draining:
         self._commit = commit
         self._stopping = asyncio.Event()
         self._count = 0
-        self._faults = Quiet()
+        self._faults = LogThrottle()
 
     def wake(self) -> None:
         """Does nothing: appends to the log do not matter here."""

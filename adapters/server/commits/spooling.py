@@ -5,7 +5,7 @@ from asyncio import Future, Task
 
 import structlog
 
-from adapters.http import SPOOLED, Quiet
+from adapters.http import SPOOLED, LogThrottle
 from adapters.server.commits.frames import Item, pack
 from adapters.server.commits.link import Link, outcome_of
 from adapters.server.commits.spool import DeliverySpool, Kept, SpoolFullError
@@ -47,7 +47,7 @@ class Spooling:
         self._waits = False
         self._looking: Task[None] | None = None
         self._look_after = 0.0
-        self._spooled, self._refused = Quiet(), Quiet()
+        self._spooled, self._refused = LogThrottle(), LogThrottle()
 
     async def take(self, item: Item, trace: bytes = b"") -> Receipt | Unavailable:
         """The log's receipt or `SPOOLED`; Unavailable if both fail, or if the database refuses it in every form.

@@ -12,8 +12,8 @@ from prometheus_client import Gauge
 
 from adapters.http import COMMENT, HEARTBEAT, RECONNECT, Answer, Follow, FollowPage, Later, Wanted, problem_answer
 from adapters.server.followers.tail import EVERY, Tail
+from adapters.server.http11.connections import Respond
 from adapters.server.http11.reader import Request
-from adapters.server.http11.site import Respond
 from adapters.server.http11.streaming_body import StreamingBody
 from adapters.server.processes.threads import Threads
 from adapters.sql import Unavailable

@@ -9,15 +9,15 @@ from typing import Any
 import structlog
 from prometheus_client import Counter
 
-from adapters.http import SPOOLED, Door, Quiet, appended, unrecorded
+from adapters.http import SPOOLED, Door, LogThrottle, appended, unrecorded
 from adapters.providers import Outcome
 from adapters.server.commits.link import Link, outcome_of
 from adapters.server.commits.spans import TracedDelivery, context_of
 from adapters.server.commits.spooling import Spooling
 from adapters.server.handlers.handler import Handler, HandlerRequest
 from adapters.server.handlers.outcomes import HandedOn, counted_as
+from adapters.server.http11.connections import Respond
 from adapters.server.http11.reader import Request
-from adapters.server.http11.site import Respond
 from adapters.sql import Entry, Receipt, Recorder, Rejection, Unavailable
 
 AGAIN = (0.0, 1.0, 2.0, 4.0, 8.0)
@@ -58,7 +58,7 @@ class Forwarding:
         self._door = door
         self._link = link
         self._recorder = recorder
-        self._quiet = cache(lambda _source, _counted: Quiet())
+        self._quiet = cache(lambda _source, _counted: LogThrottle())
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __contains__(self, source: str) -> bool:

@@ -17,8 +17,8 @@ from adapters.providers import KEPT, Outcome
 from adapters.server.handlers.answer_reader import BrokenError
 from adapters.server.handlers.handler_connections import HandlerConnections, MisledError, UnreachableError
 from adapters.server.handlers.outgoing import head_of
+from adapters.server.http11.connections import Respond
 from adapters.server.http11.reader import Request
-from adapters.server.http11.site import Respond
 from adapters.server.http11.streaming_body import LoopStreamingBody
 from adapters.server.http11.upload import BrokenOffError, Upload
 from core.event import Headers, Instant

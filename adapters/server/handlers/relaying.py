@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from adapters.http import Quiet
+from adapters.http import LogThrottle
 from adapters.providers import Outcome, Provider
 from adapters.server.commits.spans import Spans
 from adapters.server.handlers.backoff import asked_pause, pause
@@ -86,7 +86,7 @@ class Relaying:
         self._woken = asyncio.Event()
         self._stopping = False
         self._away = False
-        self._dead: defaultdict[str, Quiet] = defaultdict(Quiet)
+        self._dead: defaultdict[str, LogThrottle] = defaultdict(LogThrottle)
 
     def wake(self) -> None:
         """Called after an append."""

@@ -9,9 +9,9 @@ from time import perf_counter
 from typing import cast
 
 from adapters.http import Answer, failure, problem_answer
+from adapters.server.http11.connections import NEVER, TURN, Connections
 from adapters.server.http11.files import FileBody, Sending
 from adapters.server.http11.reader import Reader, Refusal, Request
-from adapters.server.http11.site import NEVER, TURN, Site
 from adapters.server.http11.streaming_body import StreamingBody
 from adapters.server.http11.unsent import unsent
 from adapters.server.http11.upload import Upload
@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
     `held`: bytes that wait for it: what it sent and is not asked of anybody yet, and answers that it has not taken.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Connections) -> None:
         self.since = site.now
         self.due = site.now + FIRST
         self.held = 0

@@ -2,7 +2,7 @@
 
 import resource
 
-from adapters.server.http11.site import MOST_CONNECTIONS
+from adapters.server.http11.connections import MOST_CONNECTIONS
 
 _WANTED = 65_536
 _KEPT_BACK = 128

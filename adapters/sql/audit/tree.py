@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text
 from adapters.sql.audit.rotations import Rotation, noted_rotations
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.joins import HEAD
-from adapters.sql.database.snapshot import hold_still
+from adapters.sql.database.snapshot import repeatable_read
 from adapters.sql.database.tables import checkpoints, nodes
 from adapters.sql.database.transactions import is_read_only, writing
 from adapters.sql.dialects.advisory_locks import SEALING
@@ -89,7 +89,7 @@ class Tree:
         made = 0
         while True:
             with self._reading() as connection:
-                hold_still(connection)
+                repeatable_read(connection)
                 new = _complete(connection, _BLOCKS_AT_A_TIME)
             if new.number:
                 with self._turn() as connection:

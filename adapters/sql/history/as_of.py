@@ -16,7 +16,7 @@ from adapters.sql.history.past_states import ChangedLater, PastStates
 from adapters.sql.history.shared import once
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code
-from adapters.sql.queries.as_of import Named
+from adapters.sql.queries.as_of import StreamRow
 from adapters.sql.queries.filters import MEASUREMENT_FILTERS, is_wanted
 from adapters.sql.queries.settled import Unchanged
 from adapters.sql.queries.streams import Measured, Projected, WantedMeasurements, WantedStreams
@@ -64,7 +64,7 @@ class TemporalReads:
             return self._known(found, clocks, self._rows.stored(found, self._settled(clocks), measured=False))
 
     def _known(
-        self, found: list[Named], clocks: Clocks, stored: Mapping[str, HistoricalRow] = MappingProxyType({})
+        self, found: list[StreamRow], clocks: Clocks, stored: Mapping[str, HistoricalRow] = MappingProxyType({})
     ) -> HistoricalRow | None:
         for named, row in self._rows.find(found, clocks, stored):
             if row is None:
@@ -93,7 +93,7 @@ class TemporalReads:
 
     def doubled(self, row: Projected, clocks: Clocks) -> dict[int, int]:
         """How often each event of a stream was delivered again with the same body, by position."""
-        named = Named(row.source, row.stream, row.kind, row.provider_id, row.opened)
+        named = StreamRow(row.source, row.stream, row.kind, row.provider_id, row.opened)
         repeats = self.reads.repeats([named], clocks).get(named.stream, [])
         return {repeat.position: repeat.times for repeat in repeats if repeat.verdict == "duplicate"}
 
@@ -143,7 +143,9 @@ class TemporalReads:
         for found, _ in self._measured(row.named, row, clocks) if row else ():
             yield found
 
-    def _measured(self, named: Named, row: HistoricalRow, clocks: Clocks) -> Iterator[tuple[Measured, dict[str, Any]]]:
+    def _measured(
+        self, named: StreamRow, row: HistoricalRow, clocks: Clocks
+    ) -> Iterator[tuple[Measured, dict[str, Any]]]:
         told: Measured | None = None
         try:
             for told, columns in row.measured():
@@ -177,5 +179,5 @@ class TemporalReads:
         sources = [name for name in self._code.sources if name not in back]
         return Unchanged(clocks, sources, once("built", self._current.built), received)
 
-    def _find(self, name: str, clocks: Clocks) -> list[Named]:
+    def _find(self, name: str, clocks: Clocks) -> list[StreamRow]:
         return self.reads.named(clocks, 1, kind=None, sources=list(self._code.sources), names=[name])

@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.sql.history.historical import HistoricalRow
 from adapters.sql.history.past_rows import PastRows
-from adapters.sql.queries.as_of import Named
+from adapters.sql.queries.as_of import StreamRow
 from adapters.sql.queries.settled import Unchanged, unwanted
 from adapters.sql.queries.streams import WantedMeasurements, WantedStreams
 from adapters.sql.reads.reads import Reads
@@ -42,7 +42,7 @@ class Candidates:
         self._asked = asked
         self.following = wanted.before
 
-    def __iter__(self) -> Iterator[tuple[Named, HistoricalRow | None]]:
+    def __iter__(self) -> Iterator[tuple[StreamRow, HistoricalRow | None]]:
         which, measured = self._which, isinstance(self._asked, WantedMeasurements)
         listed = self._listed(which)
         size, folded = min(self._wanted.limit, _CHUNK), 0

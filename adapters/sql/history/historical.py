@@ -9,7 +9,7 @@ import msgspec
 
 from adapters.sql.projections.refold import MEASUREMENTS
 from adapters.sql.projections.stored_events import BodyReader, to_event
-from adapters.sql.queries.as_of import Named, Repeat
+from adapters.sql.queries.as_of import Repeat, StreamRow
 from adapters.sql.queries.filters import STREAM_FILTERS, is_wanted
 from adapters.sql.queries.streams import Measured, Projected, WantedStreams
 from core.clocks import Clocks
@@ -39,7 +39,7 @@ class Arrival(NamedTuple):
 class StreamHistory(NamedTuple):
     """The events of a stream that a query covers, by position, and their repeated deliveries."""
 
-    named: Named
+    named: StreamRow
     arrivals: list[Arrival]
     repeats: list[Repeat]
 
@@ -50,7 +50,7 @@ class HistoricalRow(msgspec.Struct, gc=False):
     If `of_measurements` has only those that are in the state, `left` returns the others, the newest first.
     """
 
-    named: Named
+    named: StreamRow
     columns: dict[str, Any]
     of_measurements: dict[Any, Any]
     left: Callable[[], Iterable[Any]] = tuple
@@ -87,6 +87,6 @@ def arrival_of(read: BodyReader, *row: Any) -> Arrival:
     return Arrival(gone, recorded_at, verified_by, retracted, erased=True)
 
 
-def was_named(named: Named, clocks: Clocks) -> bool:
+def was_named(named: StreamRow, clocks: Clocks) -> bool:
     """Whether a stream without events, such as the device of an action, had been named by then."""
     return clocks.as_of is None or (named.named_at is not None and named.named_at <= clocks.as_of)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from adapters.sql.dialects.dialect import Row, dialect_of
 from adapters.sql.queries import parts
-from adapters.sql.queries.as_of import Named
+from adapters.sql.queries.as_of import StreamRow
 from adapters.sql.queries.streams import Measured, Projected
 from core.folding import fold
 
@@ -46,7 +46,7 @@ class StoredPart(NamedTuple):
     row of the first prefix's last event. `doubled` holds the positions of events that were delivered more than once.
     """
 
-    named: Named
+    named: StreamRow
     first: StoredPrefix | None
     until: StoredPrefix | None
     upto: int
@@ -88,14 +88,14 @@ class PartReader:
         last = None if start is None else self._rows_at([start.last])[0]
         return StoredPart(named, start, end, upto, [told for *told, _ in rows], last and last[:-1], _doubled(rows))
 
-    def _named(self) -> Named | None:
+    def _named(self) -> StreamRow | None:
         """The stream, if it is completely folded and nothing of it was erased or retracted."""
         for *told, position, conflicts, snapshot, waits, gone, back in self._asked(parts.STREAM, *self._own):
             if self._is_current(position, conflicts, snapshot) and not (waits or gone or back):
-                return Named(self._row.source, self._row.stream, *told)
+                return StreamRow(self._row.source, self._row.stream, *told)
         return None
 
-    def _following(self, named: Named, above: int, most: int) -> int | None:
+    def _following(self, named: StreamRow, above: int, most: int) -> int | None:
         """The position of the event after `most` others; None if there are fewer."""
         found = self._asked(self._by_stream(parts.FOLLOWING), named.source, named.opened, above, most)
         return next((position for (position,) in found), None)
@@ -118,7 +118,7 @@ class PartReader:
         """The position up to which all events are read, and the positions of further ones."""
         return (ALL, ()) if end is None else (end.position, end.held())
 
-    def _rows(self, named: Named, above: int, upto: int, others: Collection[int], most: int) -> list[Row]:
+    def _rows(self, named: StreamRow, above: int, upto: int, others: Collection[int], most: int) -> list[Row]:
         """The events after `above` up to `upto`, at most `most`, and those at `others`."""
         place = (named.source, named.opened, named.stream)
         rows = self._asked(self._by_stream(parts.PART), *place, above, upto, most)

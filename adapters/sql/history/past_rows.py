@@ -10,7 +10,7 @@ from adapters.sql.history.past_states import PastStates
 from adapters.sql.history.snapshots import Snapshots
 from adapters.sql.projections.projection import Code, Projection, measurement_rows, projection_row, with_conflicts
 from adapters.sql.projections.refold import PROJECTIONS
-from adapters.sql.queries.as_of import Named
+from adapters.sql.queries.as_of import StreamRow
 from adapters.sql.queries.settled import Unchanged
 from adapters.sql.queries.streams import Projected
 from adapters.sql.reads.reads import Reads
@@ -33,8 +33,8 @@ class PastRows:
         self._snapshots = Snapshots()
 
     def find(
-        self, some: Sequence[Named], clocks: Clocks, stored: Mapping[str, HistoricalRow] = MappingProxyType({})
-    ) -> Iterator[tuple[Named, HistoricalRow | None]]:
+        self, some: Sequence[StreamRow], clocks: Clocks, stored: Mapping[str, HistoricalRow] = MappingProxyType({})
+    ) -> Iterator[tuple[StreamRow, HistoricalRow | None]]:
         """The row of each stream that had begun; None if it was erased.
 
         Streams that are not in `stored` are folded as the caller iterates.
@@ -52,7 +52,9 @@ class PastRows:
                 yield following
                 following = next(short, None)
 
-    def _of_long(self, named: Named, row: Projected, clocks: Clocks) -> Iterator[tuple[Named, HistoricalRow | None]]:
+    def _of_long(
+        self, named: StreamRow, row: Projected, clocks: Clocks
+    ) -> Iterator[tuple[StreamRow, HistoricalRow | None]]:
         found = self._states.find(row, clocks)
         if found is None:
             yield from self.whole([named], clocks)
@@ -61,7 +63,7 @@ class PastRows:
             told.left = partial(self._states.left, found)
             yield named, told
 
-    def whole(self, some: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, HistoricalRow | None]]:
+    def whole(self, some: Sequence[StreamRow], clocks: Clocks) -> Iterator[tuple[StreamRow, HistoricalRow | None]]:
         """Like `find`, folded from the first event of each stream."""
         if not some:
             return
@@ -76,7 +78,7 @@ class PastRows:
                 version = self._machine_of(named).fingerprint
                 yield named, None if snapshot is None else self._row(named, snapshot, conflicts, version)
 
-    def stored(self, some: Sequence[Named], which: Unchanged, *, measured: bool) -> dict[str, HistoricalRow]:
+    def stored(self, some: Sequence[StreamRow], which: Unchanged, *, measured: bool) -> dict[str, HistoricalRow]:
         """The rows of the streams of which nothing has become known since, by our ids.
 
         With `measured`, the rows have the measurements of sessions, without sessions that some may have left.
@@ -94,7 +96,7 @@ class PastRows:
         return {stream: row for stream, row in rows.items() if row is not None}
 
     def _stored(
-        self, named: Named, columns: dict[str, Any], conflicts: Sequence[int], *, alters: bool, measured: bool
+        self, named: StreamRow, columns: dict[str, Any], conflicts: Sequence[int], *, alters: bool, measured: bool
     ) -> HistoricalRow | None:
         """`alters`: the row has conflicts, which may differ from those known then."""
         if not (alters or measured):
@@ -103,27 +105,27 @@ class PastRows:
         left = measured and len(row.of_measurements) >= KEPT
         return None if left else row
 
-    def _known(self, conflicts: Mapping[Named, Sequence[int]], clocks: Clocks) -> set[int]:
+    def _known(self, conflicts: Mapping[StreamRow, Sequence[int]], clocks: Clocks) -> set[int]:
         """The positions of those conflicts that were known."""
         at: dict[str, list[int]] = {}
         for named, positions in conflicts.items():
             at.setdefault(named.source, []).extend(positions)
         return {one for source, its in at.items() if its for one in self._reads.conflicts(source, sorted(its), clocks)}
 
-    def _row(self, named: Named, snapshot: bytes, conflicts: Sequence[int], version: str) -> HistoricalRow:
+    def _row(self, named: StreamRow, snapshot: bytes, conflicts: Sequence[int], version: str) -> HistoricalRow:
         one = self._projection(named, snapshot, version)
         one.conflicts = with_conflicts("", conflicts)
         columns = dict(zip(PROJECTIONS.names, projection_row(self._code.ids, one), strict=True))
         columns["snapshot"] = snapshot  # with all runs that no rows hold
         return HistoricalRow(named, columns, measurement_rows(self._code.ids, one))
 
-    def _projection(self, named: Named, snapshot: bytes, version: str) -> Projection:
+    def _projection(self, named: StreamRow, snapshot: bytes, version: str) -> Projection:
         machine = self._machine_of(named)
         one = Projection(named.source, named.stream, named.kind, named.provider_id or "", machine, version)
         one.opened, one.base, one.state = named.opened, named.base(), fold.decode(machine, snapshot)
         return one
 
-    def _snapshots_of(self, some: Sequence[Named], clocks: Clocks) -> dict[str, bytes | None]:
+    def _snapshots_of(self, some: Sequence[StreamRow], clocks: Clocks) -> dict[str, bytes | None]:
         """The folded states, from the cache if possible. An erased stream is always folded, onto its kept state."""
         keys = {
             named.stream: (
@@ -143,13 +145,13 @@ class PastRows:
                 self._snapshots.keep(keys[named.stream], snapshot)
         return found
 
-    def _fold(self, named: Named, arrivals: Sequence[Arrival]) -> bytes:
+    def _fold(self, named: StreamRow, arrivals: Sequence[Arrival]) -> bytes:
         machine, settings = self._machine_of(named), self._code.sources[named.source].settings
         events = [one.event for one in arrivals if one.foldable]
         base = named.base()
         return fold.encode(fold.fold(machine, events, settings, base and base.state(machine)))
 
-    def arrivals(self, some: Sequence[Named], clocks: Clocks) -> Iterator[tuple[Named, list[Arrival] | None]]:
+    def arrivals(self, some: Sequence[StreamRow], clocks: Clocks) -> Iterator[tuple[StreamRow, list[Arrival] | None]]:
         """The events of each stream that the query covers; None if some that it needs were erased."""
         gone = {named.stream for named in some if named.erased is not None and _needs(clocks, named.erased)}
         events = self._reads.events_of([named for named in some if named.stream not in gone], clocks.position)
@@ -158,7 +160,7 @@ class PastRows:
             found = [arrival_of(read, *row) for row in events.pop(named.stream, [])]
             yield named, None if named.stream in gone else [one for one in found if covers(clocks, one.event)]
 
-    def _machine_of(self, named: Named) -> fold.Kind:
+    def _machine_of(self, named: StreamRow) -> fold.StateMachine:
         return self._code.machine_of(named.source, named.kind)
 
 

@@ -13,7 +13,7 @@ from adapters.sql.history.past_parts import PastPartReader
 from adapters.sql.history.shared import once
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code, record_in
-from adapters.sql.queries.as_of import Named
+from adapters.sql.queries.as_of import StreamRow
 from adapters.sql.queries.parts import conflicts_of, long_streams, measurements_before
 from adapters.sql.queries.streams import Projected
 from adapters.sql.reads.reads import Reads
@@ -59,7 +59,7 @@ class PastStates:
         self._current = current
         self._parts = parts
 
-    def long(self, some: Sequence[Named]) -> dict[str, Projected]:
+    def long(self, some: Sequence[StreamRow]) -> dict[str, Projected]:
         """The present rows of those streams that have prefixes, by our ids."""
         whole = [named for named in some if named.erased is None]
         versions = once("built", self._current.built) if whole else []

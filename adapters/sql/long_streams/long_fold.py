@@ -19,7 +19,7 @@ from core.event import Event
 from core.folding import fold
 from core.folding.long_fold import bare, fold_behind, fold_loaded
 from core.folding.prefixes import NUMBERED, Prefix
-from core.states.state import Kind, Stretch
+from core.states.state import Segment, StateMachine
 
 _OWN = "source = ? AND stream = ? AND fingerprint = ?"
 _FOLDED = f"SELECT position FROM projections WHERE {_OWN}"
@@ -99,8 +99,8 @@ class LongFolds:
         return [position for (position,) in cursor.fetchall()]
 
     def _beginning(
-        self, cursor: Any, one: DirtyStream, machine: Kind, rest: "_Rest"
-    ) -> tuple[Prefix, list[Stretch]] | None:
+        self, cursor: Any, one: DirtyStream, machine: StateMachine, rest: "_Rest"
+    ) -> tuple[Prefix, list[Segment]] | None:
         """One of the longest prefixes that all other events follow, and those events arranged."""
         cursor.execute(_FOLDED.replace("?", self._dialect.mark), one.key)
         folded = cursor.fetchone()
@@ -125,7 +125,7 @@ class LongFolds:
             index, step = index - step, step * 2
         return None
 
-    def _prefix(self, cursor: Any, one: DirtyStream, machine: Kind, position: int) -> Prefix | None:
+    def _prefix(self, cursor: Any, one: DirtyStream, machine: StateMachine, position: int) -> Prefix | None:
         """A stored prefix; None if another process deleted it."""
         cursor.execute(_PREFIX.replace("?", self._dialect.mark), (*one.key, position))
         found = cursor.fetchone()

@@ -25,7 +25,7 @@ class Base(msgspec.Struct, frozen=True, dict=True):
     measured: dict[int, str]
     snapshot: bytes
 
-    def state(self, machine: fold.Kind) -> Any:
+    def state(self, machine: fold.StateMachine) -> Any:
         """A fresh copy of the state. Raises msgspec.DecodeError if the machine's state has another form by now."""
         return fold.decode(machine, self.snapshot)
 

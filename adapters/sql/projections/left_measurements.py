@@ -20,13 +20,13 @@ _LEFT = Lookup(
 )
 _NAME, _RECORD = (MEASUREMENT_COLUMNS.index(name) for name in ("measurement_id", "record"))
 
-Named = dict[Row, Projection]
+StreamRow = dict[Row, Projection]
 """Maps the primary key of a measurement's row to the session whose state lacks it."""
 
 
-def named_elsewhere(ids: Ids, sessions: Iterable[tuple[Projection, Sequence[Event]]]) -> Named:
+def named_elsewhere(ids: Ids, sessions: Iterable[tuple[Projection, Sequence[Event]]]) -> StreamRow:
     """The measurements that the events name and that may have left their sessions' states."""
-    wanted: Named = {}
+    wanted: StreamRow = {}
     for one, events in sessions:
         if one.machine.name == "measurement" and one.state is not None:
             for name in filter(None, map(one.state.elsewhere, events)):
@@ -35,7 +35,7 @@ def named_elsewhere(ids: Ids, sessions: Iterable[tuple[Projection, Sequence[Even
     return wanted
 
 
-def bring_back(cursor: Any, dialect: Dialect, wanted: Named) -> None:
+def bring_back(cursor: Any, dialect: Dialect, wanted: StreamRow) -> None:
     """Loads the stored measurements and puts them among the settled ones of their sessions' states."""
     for row in dialect.lookup(cursor, _LEFT, list(wanted)) if wanted else ():
         key: Row = tuple(row[:3])

@@ -47,9 +47,9 @@ class Code:
 
     ids: Ids
     sources: Mapping[str, Source]
-    machines: Mapping[str, fold.Kind] = field(default_factory=lambda: fold.MACHINES)
+    machines: Mapping[str, fold.StateMachine] = field(default_factory=lambda: fold.MACHINES)
 
-    def machine_of(self, source: str, kind: str) -> fold.Kind:
+    def machine_of(self, source: str, kind: str) -> fold.StateMachine:
         """The machine that folds a source's streams of that kind."""
         return self.machines[self.sources[source].machine_of(kind)]
 
@@ -66,7 +66,9 @@ class Projection:
         *("source", "state", "stream", "version"),
     )
 
-    def __init__(self, source: str, stream: str, kind: str, provider_id: str, machine: fold.Kind, version: str) -> None:
+    def __init__(
+        self, source: str, stream: str, kind: str, provider_id: str, machine: fold.StateMachine, version: str
+    ) -> None:
         self.source = source
         self.stream = stream
         self.kind = kind

@@ -11,7 +11,7 @@ from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Insert
 from adapters.sql.projections.versions import Version, own_version, serving
 from core.event import SECOND, Instant
-from core.states.state import Kind
+from core.states.state import StateMachine
 
 EVERY = 15.0
 """Seconds between two heartbeats."""
@@ -59,7 +59,7 @@ class Answering(msgspec.Struct, kw_only=True):
     releases: list[str]
 
 
-def own_service(release: str, machines: Mapping[str, Kind], now: Instant) -> RegisteredService:
+def own_service(release: str, machines: Mapping[str, StateMachine], now: Instant) -> RegisteredService:
     """The record of this process."""
     code = {name: kind.fingerprint for name, kind in machines.items()}
     return RegisteredService(

@@ -59,7 +59,7 @@ class Status(msgspec.Struct, kw_only=True):
         return max((self.position - oldest + 1 for oldest in behind), default=0)
 
 
-def status_of(cursor: Any, dialect: Dialect, machines: Mapping[str, fold.Kind]) -> Status:
+def status_of(cursor: Any, dialect: Dialect, machines: Mapping[str, fold.StateMachine]) -> Status:
     """The content of `hookfold replay status`. `machines` are those of this code."""
     cursor.execute(_HEAD)
     position, recorded_at = cursor.fetchone() or (0, None)

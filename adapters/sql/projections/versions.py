@@ -13,7 +13,7 @@ import msgspec
 from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Insert
 from core.event import Instant
-from core.states.state import Kind
+from core.states.state import StateMachine
 from core.views.declared import declared
 
 UNBUILT, BUILDING, READY, SERVING, RETIRED, DROPPING = "unbuilt", "building", "ready", "serving", "retired", "dropping"
@@ -111,7 +111,7 @@ def serving(versions: Iterable[Version], machine: str) -> Version | None:
     return next((one for one in versions if one.machine == machine and one.status == SERVING), None)
 
 
-def register(cursor: Any, dialect: Dialect, machines: Mapping[str, Kind], now: Instant) -> list[Version]:
+def register(cursor: Any, dialect: Dialect, machines: Mapping[str, StateMachine], now: Instant) -> list[Version]:
     """Registers this code's versions, under the append lock; returns every version.
 
     A machine's first version ever serves at once, since there is nothing to fold yet. Any other begins unbuilt.
@@ -127,7 +127,7 @@ def register(cursor: Any, dialect: Dialect, machines: Mapping[str, Kind], now: I
     return all_versions(cursor)
 
 
-def new_version(versions: Iterable[Version], kind: Kind, status: str, now: Instant) -> Version:
+def new_version(versions: Iterable[Version], kind: StateMachine, status: str, now: Instant) -> Version:
     """A version for this code under an unused name."""
     taken = {one.version for one in versions}
     names = [kind.fingerprint, *(f"{kind.fingerprint}-{number}" for number in range(2, len(taken) + 3))]
@@ -160,7 +160,11 @@ def switch(cursor: Any, dialect: Dialect, version: Version, status: str, now: In
 
 
 def version_map(
-    cursor: Any, dialect: Dialect, machines: Mapping[str, Kind], versions: Sequence[Version], at: str | None = None
+    cursor: Any,
+    dialect: Dialect,
+    machines: Mapping[str, StateMachine],
+    versions: Sequence[Version],
+    at: str | None = None,
 ) -> VersionMap:
     """The version map of these machines. `at`: the epoch, if it was read before the versions and without the lock."""
     owns = {name: _own(versions, kind) for name, kind in machines.items()}
@@ -169,7 +173,7 @@ def version_map(
     return VersionMap(at or epoch(cursor), owns, nothing_pending)
 
 
-def _own(versions: Sequence[Version], kind: Kind) -> MachineVersions:
+def _own(versions: Sequence[Version], kind: StateMachine) -> MachineVersions:
     mine = own_version(versions, kind.name, kind.fingerprint)
     if mine is None:  # not registered yet: the machine's first version serves at once
         return MachineVersions(kind.fingerprint, built=not any(one.machine == kind.name for one in versions))

@@ -40,7 +40,7 @@ from core.event import Instant
 from core.ordering.order import OUTCOMES
 
 
-class Named(NamedTuple):
+class StreamRow(NamedTuple):
     """A stream, which the log first named at `opened`. `provider_id` is None where it was erased.
 
     `named_at`: when the event happened that first named it, which may be another stream's.

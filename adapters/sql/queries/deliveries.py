@@ -44,7 +44,7 @@ class Delivered(NamedTuple):
     size: int | None
 
 
-class Seen(NamedTuple):
+class DeliveryKeyset(NamedTuple):
     """The keyset: what has these numbers or higher ones was shown, or came after the first page was read."""
 
     position: int
@@ -63,10 +63,10 @@ class Deliveries:
     verdict: str | None = None
     position: int | None = None
     reason: str | None = None
-    seen: Seen | None = None
+    seen: DeliveryKeyset | None = None
 
 
-def newest(connection: Connection, asked: Deliveries) -> tuple[list[Delivered], Seen | None]:
+def newest(connection: Connection, asked: Deliveries) -> tuple[list[Delivered], DeliveryKeyset | None]:
     """At most `limit` deliveries, newest first, and the keyset behind them; None where no more follow."""
     seen = asked.seen or _top(connection)
     has_events = asked.verdict in {None, "new"} and asked.reason is None
@@ -119,16 +119,16 @@ def refusals(connection: Connection, source: str) -> list[Refusals]:
     return sorted(found.values(), key=attrgetter("last_at"), reverse=True)
 
 
-def _following(page: Sequence[Delivered], seen: Seen) -> Seen:
+def _following(page: Sequence[Delivered], seen: DeliveryKeyset) -> DeliveryKeyset:
     positions = [row.place for row in page if row.verdict == "new"]
     numbers = [row.delivery for row in page if row.verdict != "new"]
-    return Seen(min(positions, default=seen.position), min(numbers, default=seen.delivery))
+    return DeliveryKeyset(min(positions, default=seen.position), min(numbers, default=seen.delivery))
 
 
-def _top(connection: Connection) -> Seen:
+def _top(connection: Connection) -> DeliveryKeyset:
     position = select(func.coalesce(func.max(events.c.position), 0) + 1).scalar_subquery()
     delivery = select(func.coalesce(func.max(deliveries.c.delivery), 0) + 1).scalar_subquery()
-    return Seen._make(connection.execute(select(position, delivery)).one())
+    return DeliveryKeyset._make(connection.execute(select(position, delivery)).one())
 
 
 def _rows(connection: Connection, arm: "_Arm", asked: Deliveries) -> list[Delivered]:
@@ -147,7 +147,7 @@ class _Arm(NamedTuple):
     number: ColumnElement[int]
 
 
-def _new(asked: Deliveries, seen: Seen) -> _Arm:
+def _new(asked: Deliveries, seen: DeliveryKeyset) -> _Arm:
     query = (
         select(
             *(events.c.source, _constant("0", "delivery"), _constant("'new'", "verdict")),
@@ -163,7 +163,7 @@ def _new(asked: Deliveries, seen: Seen) -> _Arm:
     return _Arm(query, events.c.source, events.c.position)
 
 
-def _others(asked: Deliveries, seen: Seen) -> _Arm:
+def _others(asked: Deliveries, seen: DeliveryKeyset) -> _Arm:
     table = deliveries.c
     query = select(
         *(table.source, table.delivery, table.verdict, table.head.label("place"), table.position),

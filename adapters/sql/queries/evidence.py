@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, select
 
 from adapters.sql.database.joins import HEAD, PAYLOAD, RETRACTION
-from adapters.sql.database.snapshot import hold_still
+from adapters.sql.database.snapshot import repeatable_read
 from adapters.sql.database.tables import erased as remainders
 from adapters.sql.database.tables import events, measurements, payloads, retractions, streams
 from adapters.sql.queries.events import of_stream
@@ -15,7 +15,7 @@ from core.header_codec import as_stored
 from core.proofs.leaf import Columns, commitment
 
 
-class Exhibit(NamedTuple):
+class RecordedEvent(NamedTuple):
     """An event as it was recorded. Salt, headers and body are None once erased: the commitment in `columns` is left.
 
     `retraction`, `erased`: positions of our own events that tell of them.
@@ -56,7 +56,7 @@ def place_of(name: str, sources: Sequence[str]) -> Select[Any]:
     return query.where(streams.c.source.in_(sources), streams.c.stream == name, streams.c.kind == "session").limit(1)
 
 
-class Exhibits:
+class RecordedEvents:
     """A stream's events as they stood at one moment, however often they are read, a page at a time."""
 
     def __init__(self, connection: Connection, source: str, stream: str) -> None:
@@ -65,17 +65,17 @@ class Exhibits:
             remainders.c.source == source, remainders.c.stream == stream
         )
         self._stream = _EXHIBITS.where(*of_stream(source, stream))
-        hold_still(connection)
+        repeatable_read(connection)
         connection.execute(HEAD).scalar_one()
 
-    def pages(self) -> Iterator[list[Exhibit]]:
+    def pages(self) -> Iterator[list[RecordedEvent]]:
         """The stream's events by position."""
         after = 0
         while page := list(self._read(self._stream.where(events.c.position > after).limit(_PAGE))):
             after = page[-1].columns.position
             yield page
 
-    def pages_at(self, positions: Iterable[int]) -> Iterator[list[Exhibit]]:
+    def pages_at(self, positions: Iterable[int]) -> Iterator[list[RecordedEvent]]:
         """Events by position, in the order asked for, of any stream."""
         asked = iter(positions)
         while some := list(islice(asked, _PAGE)):
@@ -87,13 +87,13 @@ class Exhibits:
         row = self._connection.execute(self._left).first()
         return None if row is None else (row[0], bytes(row[1]))
 
-    def _read(self, query: Select[Any]) -> Iterator[Exhibit]:
+    def _read(self, query: Select[Any]) -> Iterator[RecordedEvent]:
         return _exhibits(self._connection, query)
 
 
-def _exhibits(connection: Connection, query: Select[Any]) -> Iterator[Exhibit]:
+def _exhibits(connection: Connection, query: Select[Any]) -> Iterator[RecordedEvent]:
     for *columns, leaf, salt, headers, body, origin, sealed, erased, retraction in connection.execute(query):
         columns[_KEY] = bytes(columns[_KEY]).hex()
         lines: Any = None if headers is None else as_stored(headers)
         kept = sealed if body is None else commitment(salt, lines, body, origin)
-        yield Exhibit(Columns(*[*columns, kept.hex()]), leaf, salt, lines, body, origin, erased, retraction)
+        yield RecordedEvent(Columns(*[*columns, kept.hex()]), leaf, salt, lines, body, origin, erased, retraction)

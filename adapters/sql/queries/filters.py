@@ -97,7 +97,7 @@ def _with_a_plus(element: _Unindexed, compiler: SQLCompiler, **options: Any) -> 
     return f"+{compiler.process(element.clauses, **options)}"
 
 
-IN_ORDER: Filters = MEASUREMENT_FILTERS | {
+IN_LIST_ORDER: Filters = MEASUREMENT_FILTERS | {
     "sources": Filter(
         "source", lambda column, names: _Unindexed(column).in_(names), lambda value, names: value in names
     )

@@ -12,7 +12,7 @@ from adapters.sql.database.tables import events, measurements, prefixes, project
 from adapters.sql.dialects.dialect import Lookup
 from adapters.sql.projections.dirty_streams import CLAIMED
 from adapters.sql.queries import as_of
-from adapters.sql.queries.as_of import Named, there_is
+from adapters.sql.queries.as_of import StreamRow, there_is
 from adapters.sql.queries.streams import STREAM_ROWS, Measured, Projected
 from core.clocks import Clocks
 from core.states.state import BLOCK
@@ -73,7 +73,7 @@ EVENTS_AT = Lookup(_TOLD, events, ("source", "position"), _BESIDE)
 """What `arrival_of` takes, and whether the event came again."""
 
 
-def long_streams(some: Sequence[Named], versions: Sequence[str]) -> Select[Any]:
+def long_streams(some: Sequence[StreamRow], versions: Sequence[str]) -> Select[Any]:
     """Columns of Projected: of those of the streams that have prefixes."""
     its, own = projections.c, prefixes.c
     sources, names = {named.source for named in some}, [named.stream for named in some]

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, false, func, not_, o
 
 from adapters.sql.database.tables import erased, measurements, projections, streams, unfolded
 from adapters.sql.projections.projection import mask
-from adapters.sql.queries.as_of import Named, there_is
+from adapters.sql.queries.as_of import StreamRow, there_is
 from adapters.sql.queries.filters import MEASUREMENT_FILTERS, STREAM_FILTERS, conditions
 from adapters.sql.queries.streams import WantedMeasurements, WantedStreams
 from core.clocks import Clocks
@@ -42,7 +42,7 @@ class Unchanged:
         return its if self.clocks.as_of is None else [*its, _its.position > 0, _had_happened(self.clocks.as_of)]
 
 
-def settled(some: Sequence[Named], which: Unchanged) -> Select[Any]:
+def settled(some: Sequence[StreamRow], which: Unchanged) -> Select[Any]:
     """The rows of these streams."""
     sources, names = {named.source for named in some}, [named.stream for named in some]
     return select(projections).where(_its.source.in_(sources), _its.stream.in_(names), *which.conditions())

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, Table, and_, false, func, select
 
 from adapters.sql.database.tables import erased, measurements, projections, retractions, streams
-from adapters.sql.queries.filters import IN_ORDER, MEASUREMENT_FILTERS, STREAM_FILTERS, Due, Filters, conditions
+from adapters.sql.queries.filters import IN_LIST_ORDER, MEASUREMENT_FILTERS, STREAM_FILTERS, Due, Filters, conditions
 from adapters.sql.queries.union_pages import union_of_pages
 
 EXAMINED = 20_000
@@ -202,7 +202,7 @@ def list_measurements(wanted: WantedMeasurements) -> Select[Any]:
         query = query.where(_follows(*wanted.before))
     if wanted.floor is not None:
         query = query.where(measurements.c.opened >= wanted.floor)
-    filters = IN_ORDER if wanted.measurements is None and wanted.streams is None else MEASUREMENT_FILTERS
+    filters = IN_LIST_ORDER if wanted.measurements is None and wanted.streams is None else MEASUREMENT_FILTERS
     return query.where(*conditions(filters, measurements, wanted)).order_by(*newest).limit(wanted.limit)
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from adapters.sql.queries.actions import LiveAction
-from adapters.sql.queries.as_of import Named, Repeat
+from adapters.sql.queries.as_of import Repeat, StreamRow
 from adapters.sql.queries.counts import Anomalous, Counted
-from adapters.sql.queries.deliveries import Delivered, Deliveries, Refusals, Seen
+from adapters.sql.queries.deliveries import Delivered, Deliveries, DeliveryKeyset, Refusals
 from adapters.sql.queries.events import Recorded, WantedEvents
-from adapters.sql.queries.evidence import Exhibits
+from adapters.sql.queries.evidence import RecordedEvents
 from adapters.sql.queries.filters import Due
 from adapters.sql.queries.ids import IdRow
 from adapters.sql.queries.relays import QueuedRelay, RelayState
@@ -114,22 +114,22 @@ class LimitedReads(Reads):
     def request(self, position: int) -> tuple[Headers, bytes] | None:
         return None if self.event(position) is None else super().request(position)
 
-    def named(self, clocks: Clocks, limit: int, **asked: Any) -> list[Named]:
+    def named(self, clocks: Clocks, limit: int, **asked: Any) -> list[StreamRow]:
         return super().named(clocks, limit, **asked | {"sources": self._some(asked["sources"])})
 
     def last_of(self, source: str, position: int) -> tuple[int, Instant, Instant | None] | None:
         return super().last_of(source, position) if source in self._only else None
 
-    def events_of(self, some: Sequence[Named], position: int) -> dict[str, list[Any]]:
+    def events_of(self, some: Sequence[StreamRow], position: int) -> dict[str, list[Any]]:
         return super().events_of(self._those(some), position)
 
-    def repeats(self, some: Sequence[Named], clocks: Clocks) -> dict[str, list[Repeat]]:
+    def repeats(self, some: Sequence[StreamRow], clocks: Clocks) -> dict[str, list[Repeat]]:
         return super().repeats(self._those(some), clocks)
 
     def conflicts(self, source: str, at: Sequence[int], clocks: Clocks) -> list[int]:
         return super().conflicts(source, at, clocks) if source in self._only else []
 
-    def settled(self, some: Sequence[Named], which: Unchanged) -> dict[str, dict[str, Any]]:
+    def settled(self, some: Sequence[StreamRow], which: Unchanged) -> dict[str, dict[str, Any]]:
         return super().settled(self._those(some), which)
 
     def has_any(self, table: str, source: str) -> bool:
@@ -142,12 +142,12 @@ class LimitedReads(Reads):
         return super().ids_beginning(beginning, self._some(sources), after, limit)
 
     @contextmanager
-    def exhibits(self, source: str, stream: str) -> Iterator[Exhibits]:
+    def exhibits(self, source: str, stream: str) -> Iterator[RecordedEvents]:
         self._check(source)
         with super().exhibits(source, stream) as exhibits:
             yield exhibits
 
-    def deliveries(self, asked: Deliveries) -> tuple[list[Delivered], Seen | None]:
+    def deliveries(self, asked: Deliveries) -> tuple[list[Delivered], DeliveryKeyset | None]:
         rows, following = super().deliveries(replace(asked, sources=self._some(asked.sources)))
         return [_without_strangers(row) for row in rows], following
 
@@ -169,7 +169,7 @@ class LimitedReads(Reads):
     def _some(self, sources: Collection[str]) -> list[str]:
         return [name for name in sources if name in self._only]
 
-    def _those(self, some: Sequence[Named]) -> list[Named]:
+    def _those(self, some: Sequence[StreamRow]) -> list[StreamRow]:
         return [named for named in some if named.source in self._only]
 
     def _within(self, wanted: Wanted) -> Wanted:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, Executable, text
 from adapters.sql.connections.revisions import revision
 from adapters.sql.database.errors import our_errors
 from adapters.sql.database.joins import HEAD
-from adapters.sql.database.snapshot import hold_still
+from adapters.sql.database.snapshot import repeatable_read
 from adapters.sql.dialects.dialect import Lookup, dialect_of
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code, runs_in
@@ -33,11 +33,11 @@ from adapters.sql.queries import (
     visits,
 )
 from adapters.sql.queries.actions import LiveAction
-from adapters.sql.queries.as_of import Named, Repeat
+from adapters.sql.queries.as_of import Repeat, StreamRow
 from adapters.sql.queries.counts import Anomalous, Counted
-from adapters.sql.queries.deliveries import Delivered, Deliveries, Refusals, Seen
+from adapters.sql.queries.deliveries import Delivered, Deliveries, DeliveryKeyset, Refusals
 from adapters.sql.queries.events import Recorded, WantedEvents
-from adapters.sql.queries.evidence import Exhibits
+from adapters.sql.queries.evidence import RecordedEvents
 from adapters.sql.queries.filters import Due
 from adapters.sql.queries.ids import IdRow
 from adapters.sql.queries.relays import QueuedRelay, RelayState
@@ -217,15 +217,15 @@ class Reads:
         """The last position that had been recorded by then; 0 where none had."""
         return int(self._rows(as_of.POSITION_AT, {"recorded_at": recorded_at})[0][0])
 
-    def named(self, clocks: Clocks, limit: int, **asked: Any) -> list[Named]:
+    def named(self, clocks: Clocks, limit: int, **asked: Any) -> list[StreamRow]:
         """Streams that a question can be about, the newest first; `asked` is that of `queries.as_of.list_named`."""
-        return [Named._make(row) for row in self._rows(as_of.list_named(clocks, limit, **asked))]
+        return [StreamRow._make(row) for row in self._rows(as_of.list_named(clocks, limit, **asked))]
 
     def last_of(self, source: str, position: int) -> tuple[int, Instant, Instant | None] | None:
         """Position, received_at and occurred_at of a source's last event up to a position."""
         return next((tuple(row) for row in self._rows(as_of.last_of(source, position))), None)
 
-    def events_of(self, some: Sequence[Named], position: int) -> dict[str, list[Any]]:
+    def events_of(self, some: Sequence[StreamRow], position: int) -> dict[str, list[Any]]:
         """Stored events of streams up to a position, in order, by our ids: columns of `queries.as_of.stored_events`.
 
         `retracted`: the position of the event that took it back, where that was known at the position too.
@@ -238,7 +238,7 @@ class Reads:
                 found.setdefault(stream, []).append(event)
         return {stream: sorted(its, key=itemgetter(0)) for stream, its in found.items()}
 
-    def repeats(self, some: Sequence[Named], clocks: Clocks) -> dict[str, list[Repeat]]:
+    def repeats(self, some: Sequence[StreamRow], clocks: Clocks) -> dict[str, list[Repeat]]:
         """How often the keys of streams' events had come again, by our ids; of those that had begun."""
         had = clocks.as_of if clocks.as_of is not None else _EVER
         source_of = {named.stream: named.source for named in some}
@@ -264,7 +264,7 @@ class Reads:
                 times[position, verdict] += number
         return [Repeat(*key, number) for key, number in times.items()]
 
-    def _looked_up(self, find: Lookup, some: Sequence[Named]) -> list[Any]:
+    def _looked_up(self, find: Lookup, some: Sequence[StreamRow]) -> list[Any]:
         """What is found of streams: each by its own part of an index, which SQLite would not choose for several."""
         if not some:
             return []
@@ -276,7 +276,7 @@ class Reads:
         """The `opened` of the stream of a kind that is so many behind the newest; None where there are fewer."""
         return self._first(as_of.opened_at(kind, clocks, before, number))
 
-    def settled(self, some: Sequence[Named], which: Unchanged) -> dict[str, dict[str, Any]]:
+    def settled(self, some: Sequence[StreamRow], which: Unchanged) -> dict[str, dict[str, Any]]:
         """The rows of `projections` that hold what a question is about, by our ids."""
         some = [named for named in some if named.source in which.sources]
         if not some or not which.versions:
@@ -303,12 +303,12 @@ class Reads:
         return [IdRow._make(row) for row in found]
 
     @contextmanager
-    def exhibits(self, source: str, stream: str) -> Iterator[Exhibits]:
+    def exhibits(self, source: str, stream: str) -> Iterator[RecordedEvents]:
         """A stream's events with all that their leaves cover, as they are when the block begins, while it lasts."""
         with self.connected() as connection:
-            yield Exhibits(connection, source, stream)
+            yield RecordedEvents(connection, source, stream)
 
-    def deliveries(self, asked: Deliveries) -> tuple[list[Delivered], Seen | None]:
+    def deliveries(self, asked: Deliveries) -> tuple[list[Delivered], DeliveryKeyset | None]:
         """Deliveries of every verdict, the newest first: events are the `new` ones. And the keyset, if more follow."""
         with self.connected() as connection:
             return deliveries.newest(connection, asked)
@@ -359,7 +359,7 @@ class Reads:
             yield
             return
         with self.connected() as connection:
-            hold_still(connection)
+            repeatable_read(connection)
             token = self._held.set(connection)
             try:
                 yield

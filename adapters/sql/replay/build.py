@@ -89,7 +89,7 @@ class Builder:
         self._helpers = helpers
         self._me = uuid4().hex
 
-    def machine_of(self, source: str, kind: str) -> fold.Kind | None:
+    def machine_of(self, source: str, kind: str) -> fold.StateMachine | None:
         """The machine that folds a source's streams of that kind; None if the source is no longer configured."""
         return self._code.machine_of(source, kind) if source in self._code.sources else None
 
@@ -146,7 +146,7 @@ class Builder:
             raise_epoch(cursor, self._dialect)
         return begun
 
-    def _chosen(self, versions: Sequence[Version], kind: fold.Kind) -> Version:
+    def _chosen(self, versions: Sequence[Version], kind: fold.StateMachine) -> Version:
         """The version to build: one that is begun or unbuilt, else a new one."""
         mine = [one for one in versions if one.machine == kind.name and one.fingerprint == kind.fingerprint]
         for status in (READY, BUILDING, UNBUILT):

@@ -160,7 +160,7 @@ class Differ:
                 group.examples.append(self._example(before, kind, stream, name, change))
 
     def _example(
-        self, before: Version, kind: fold.Kind, stream: DirtyStream, name: str, change: FieldChange
+        self, before: Version, kind: fold.StateMachine, stream: DirtyStream, name: str, change: FieldChange
     ) -> Example:
         with self._transactions.reading() as cursor:
             (history,) = self._refolder.read(cursor, [stream])
@@ -195,7 +195,7 @@ def _count(group: Change, name: str) -> None:
         group.ids.append(name)
 
 
-def _stream_changes(kind: fold.Kind, was: Row | None, now: Row) -> Iterator[FieldChange]:
+def _stream_changes(kind: fold.StateMachine, was: Row | None, now: Row) -> Iterator[FieldChange]:
     if was is None:
         yield "row", None, "there"
         return
@@ -206,7 +206,7 @@ def _stream_changes(kind: fold.Kind, was: Row | None, now: Row) -> Iterator[Fiel
         yield from _deeper(kind, bytes(old["snapshot"]), new["snapshot"])
 
 
-def _deeper(kind: fold.Kind, was: bytes, now: bytes) -> Iterator[FieldChange]:
+def _deeper(kind: fold.StateMachine, was: bytes, now: bytes) -> Iterator[FieldChange]:
     """Differences inside two snapshots of one form, which the columns do not show."""
     try:
         old, new = fold.decode(kind, was), fold.decode(kind, now)

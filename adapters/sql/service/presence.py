@@ -13,7 +13,7 @@ from adapters.sql.database.threads import leave
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.projections.services import EVERY, note, own_service
 from core.event import Instant
-from core.states.state import Kind
+from core.states.state import StateMachine
 
 _logger = structlog.get_logger()
 
@@ -22,7 +22,7 @@ class Presence:
     """The thread of the heartbeats. They resume once the database is back."""
 
     def __init__(
-        self, engine: Engine, release: str, machines: Mapping[str, Kind], clock: Callable[[], Instant]
+        self, engine: Engine, release: str, machines: Mapping[str, StateMachine], clock: Callable[[], Instant]
     ) -> None:
         self._transactions = Transactions(engine)
         self._clock = clock

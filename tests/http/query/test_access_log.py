@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.audit import CurrentKey, Notary, SigningKey
+from adapters.audit import CheckpointSigner, CurrentKey, SigningKey
 from adapters.sql import Recorder, Tree, keeper
 from tests.support.house import NOON, SECOND, House, start, wms
 
@@ -17,7 +17,7 @@ ANN = "ann@example.com-com.example.captions"
 @pytest.fixture
 def house(database_url: str) -> Iterator[House]:
     house = House(database_url)
-    object.__setattr__(house.api, "notary", Notary(Tree(house.engine), CurrentKey(SigningKey(b"k" * 32))))
+    object.__setattr__(house.api, "signer", CheckpointSigner(Tree(house.engine), CurrentKey(SigningKey(b"k" * 32))))
     yield house
     house.close()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.audit import CurrentKey, Notary
+from adapters.audit import CheckpointSigner, CurrentKey
 from adapters.sql import Tree, open_engine
 from tests.support.audited import SIGNING
 from tests.support.house import House, wms
@@ -15,9 +15,9 @@ from tests.support.signed import holds, leads_to, root_of
 
 @pytest.fixture
 def signed(database_url: str) -> Iterator[House]:
-    """A house with a notary, and twenty events."""
+    """A house with a signer, and twenty events."""
     engine = open_engine(database_url)
-    made = House(database_url, notary=Notary(Tree(engine), CurrentKey(SIGNING)))
+    made = House(database_url, signer=CheckpointSigner(Tree(engine), CurrentKey(SIGNING)))
     _grow(made, 20)
     yield made
     made.close()
@@ -126,7 +126,7 @@ def test_what_cannot_be_proven_is_refused_by_name(signed: House, asked: dict[str
 
 def test_an_empty_log_has_no_checkpoint_yet(database_url: str):
     engine = open_engine(database_url)
-    house = House(database_url, notary=Notary(Tree(engine), CurrentKey(SIGNING)))
+    house = House(database_url, signer=CheckpointSigner(Tree(engine), CurrentKey(SIGNING)))
 
     problem = house.problem("/v1/audit/checkpoint", 404)
 

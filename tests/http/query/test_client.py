@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.audit import CurrentKey, Notary
+from adapters.audit import CheckpointSigner, CurrentKey
 from adapters.http import Door, ingest_blueprint
 from adapters.sql import Plans, Replay, Tree, open_engine
 from tests.support.audited import SIGNING
@@ -50,7 +50,7 @@ OPTIONS = {"post_hooks": [], "content_type_overrides": {"application/zip": "appl
 def whole(sqlite_url: str) -> Iterator[House]:
     """A house that has every path: it signs, replays, and takes deliveries."""
     engine = open_engine(sqlite_url)
-    made = House(sqlite_url, notary=Notary(Tree(engine), CurrentKey(SIGNING)))
+    made = House(sqlite_url, signer=CheckpointSigner(Tree(engine), CurrentKey(SIGNING)))
     plans = Plans(made.engine, lambda _: Replay(made.engine, made.code, lambda: NOON), lambda: NOON)
     object.__setattr__(made.api, "plans", plans)
     door = Door(made.providers, 65_536, lambda: NOON)

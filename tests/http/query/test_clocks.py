@@ -351,7 +351,7 @@ def test_a_source_that_is_no_longer_configured_has_no_past_that_could_be_folded(
 def test_histories_and_streams_of_the_past_are_found_by_their_indexes(sqlite_url):
     house = House(sqlite_url)
     clocks = house.api.as_of.clocks(as_of=NOON)
-    named = as_of.Named("a", "s", "session", "x", 1)
+    named = as_of.StreamRow("a", "s", "session", "x", 1)
 
     def plan(statement: Any) -> list[str]:
         sql = str(statement.compile(house.engine, compile_kwargs={"literal_binds": True}))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.archive import Exporter
 from adapters.archive.exporter import FORMATS
-from adapters.audit import CurrentKey, Notary
+from adapters.audit import CheckpointSigner, CurrentKey
 from adapters.sql import ExportReader, Tree, open_engine
 from core.event import LAST as LATEST
 from tests.support.audited import SIGNING
@@ -56,9 +56,9 @@ def deliveries(draw: st.DrawFn) -> list[Sent]:
 
 @pytest.fixture
 def extreme(database_url: str) -> Iterator[House]:
-    """A house with a notary, whose sources presume sessions ended after twelve hours."""
+    """A house with a signer, whose sources presume sessions ended after twelve hours."""
     engine = open_engine(database_url)
-    made = House(database_url, notary=Notary(Tree(engine), CurrentKey(SIGNING)))
+    made = House(database_url, signer=CheckpointSigner(Tree(engine), CurrentKey(SIGNING)))
     yield made
     made.close()
     engine.dispose()

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, literal, select
 from adapters.sql import WantedMeasurements, WantedStreams, open_engine
 from adapters.sql.database.tables import MAY_BE_DUE, measurements, projections
 from adapters.sql.queries.filters import (
-    IN_ORDER,
+    IN_LIST_ORDER,
     MEASUREMENT_FILTERS,
     STREAM_FILTERS,
     Due,
@@ -28,7 +28,7 @@ NUMBERS = st.integers(0, 3)
 TEXTS = st.sampled_from(["", "a", "A", "é", "active"])
 FILTERS = [
     (table, name, one)
-    for table, filters in ((projections, STREAM_FILTERS), (measurements, MEASUREMENT_FILTERS | IN_ORDER))
+    for table, filters in ((projections, STREAM_FILTERS), (measurements, MEASUREMENT_FILTERS | IN_LIST_ORDER))
     for name, one in filters.items()
 ]
 LISTS = {"sources", "streams", "measurements", "devices", "begun"}
@@ -73,7 +73,7 @@ def test_a_filter_takes_the_same_rows_in_sql_and_in_python(connection: Connectio
     same()
 
 
-@pytest.mark.parametrize(("wanted", "filters"), [(WantedStreams, STREAM_FILTERS), (WantedMeasurements, IN_ORDER)])
+@pytest.mark.parametrize(("wanted", "filters"), [(WantedStreams, STREAM_FILTERS), (WantedMeasurements, IN_LIST_ORDER)])
 def test_everything_that_a_list_can_be_asked_for_has_a_filter(wanted: Any, filters: dict[str, Filter]):
     assert {field.name for field in fields(wanted)} - NO_FILTER == set(filters)
 

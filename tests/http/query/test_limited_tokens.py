@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from werkzeug.test import create_environ
 
-from adapters.audit import CurrentKey, Notary, SigningKey
+from adapters.audit import CheckpointSigner, CurrentKey, SigningKey
 from adapters.config import Scope, Secret, Token
 from adapters.http import CARRIED, Carried, SpoolState
 from adapters.providers import diagnose, sign_wms
@@ -56,7 +56,7 @@ class Told(NamedTuple):
 def house(sqlite_url: str) -> Iterator[House]:
     """Something of every kind, of every source that sends it; each one's ids hold its name."""
     made = House(sqlite_url, tokens=TOKENS, spools=lambda: [SpoolState(name, 9, NOON, 0) for name in PROVIDERS])
-    object.__setattr__(made.api, "notary", Notary(Tree(made.engine), CurrentKey(SigningKey(b"k" * 32))))
+    object.__setattr__(made.api, "signer", CheckpointSigner(Tree(made.engine), CurrentKey(SigningKey(b"k" * 32))))
     plans = Plans(made.engine, lambda _: Replay(made.engine, made.code, lambda: NOON), lambda: NOON)
     object.__setattr__(made.api, "plans", plans)
     for name in ("captions", "older"):

@@ -13,7 +13,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events, from_schema
 from schemathesis.transport.wsgi import WSGITransport
 
-from adapters.audit import CurrentKey, Notary
+from adapters.audit import CheckpointSigner, CurrentKey
 from adapters.config import Scope, Secret, Token
 from adapters.http import Door, ingest_blueprint
 from adapters.http.framework.waiting import ENDING
@@ -94,7 +94,7 @@ BY_CHANCE = [
 def filled(url: str, **api: Any) -> House:
     """A house that has every path, with events of every provider."""
     made = House(url, patience=0.001, **api)
-    object.__setattr__(made.api, "notary", Notary(Tree(made.engine), CurrentKey(SIGNING)))
+    object.__setattr__(made.api, "signer", CheckpointSigner(Tree(made.engine), CurrentKey(SIGNING)))
     plans = Plans(made.engine, lambda _: Replay(made.engine, made.code, lambda: NOON), lambda: NOON)
     object.__setattr__(made.api, "plans", plans)
     door = Door(made.providers, 65_536, lambda: NOON)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapters.audit import CurrentKey, Notary, SigningKey
+from adapters.audit import CheckpointSigner, CurrentKey, SigningKey
 from adapters.config import Scope, Secret, Token
 from adapters.http.framework import routes
 from adapters.sql import Plans, Replay, Tree
@@ -39,7 +39,7 @@ def guarded(sqlite_url: str) -> Iterator[House]:
 def recorded(database_url: str) -> Iterator[House]:
     """A log with one event, whose own events can be asked for."""
     house = House(database_url, tokens=TOKENS)
-    object.__setattr__(house.api, "notary", Notary(Tree(house.engine), CurrentKey(SigningKey(b"k" * 32))))
+    object.__setattr__(house.api, "signer", CheckpointSigner(Tree(house.engine), CurrentKey(SigningKey(b"k" * 32))))
     house.send("clinic", wms("s", 0))
     yield house
     house.close()

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from structlog.testing import capture_logs
 
-from adapters.audit import CurrentKey, Notary, SigningKey
+from adapters.audit import CheckpointSigner, CurrentKey, SigningKey
 from adapters.http import Door
 from adapters.server import METRICS
 from adapters.sql import Reads, Tree
@@ -57,13 +57,13 @@ def test_the_dashboard_is_json_with_a_query_in_every_panel():
 
 
 def test_a_scrape_tells_when_each_source_was_heard_and_what_no_checkpoint_covers(house: House):
-    notary = Notary(Tree(house.engine), CurrentKey(SigningKey(b"k" * 32)))
-    object.__setattr__(house.api, "notary", notary)
+    signer = CheckpointSigner(Tree(house.engine), CurrentKey(SigningKey(b"k" * 32)))
+    object.__setattr__(house.api, "signer", signer)
     house.send("clinic", wms("scan", 0))
     house.send("clinic", wms("scan", 1))
     before = house.client.get("/metrics").get_data(as_text=True)
-    notary.seal()
-    notary.checkpoint()
+    signer.seal()
+    signer.checkpoint()
     after = house.client.get("/metrics").get_data(as_text=True)
 
     assert f'hookfold_source_last_event_timestamp_seconds{{source="clinic"}} {NOON / 1e6:.1e}' in before

@@ -11,7 +11,7 @@ from adapters.server.commits.spool import DeliverySpool, Kept
 from app import create_app
 from core.ids import Ids
 from wiring.forwarding import refuse_loops
-from wiring.opening import open_parts, start
+from wiring.opening import open_components, start
 from wiring.spools import SpoolStates, drained, prepare, spools, warn_of_left
 
 SECOND = 1_000_000
@@ -146,7 +146,7 @@ def test_a_log_keeps_the_name_of_its_spools_and_another_has_another(settings, tm
     loaded = settings("wms", "")
     other = msgspec.structs.replace(loaded, database_url=f"sqlite:///{tmp_path}/other")
 
-    with closing(open_parts(loaded, begin=True)), closing(open_parts(other, begin=True)):
+    with closing(open_components(loaded, begin=True)), closing(open_components(other, begin=True)):
         names = []
         for one in (loaded, loaded, other):
             with closing(start(one)) as parts:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transitions import MachineError
 
 from core.event import Event
-from core.folding.fold import MACHINES, Kind, Measurement, MeasurementState, State
+from core.folding.fold import MACHINES, Measurement, MeasurementState, State, StateMachine
 from core.states.table import UNLISTED, DeclarationError, On, Table, declare
 
 DEVICE = MACHINES["device"]
@@ -157,7 +157,7 @@ def test_a_machine_describes_each_of_its_regions():
 
 
 @pytest.mark.parametrize("kind", MACHINES.values(), ids=lambda kind: kind.name)
-def test_every_documented_event_has_a_row_for_every_state(kind: Kind):
+def test_every_documented_event_has_a_row_for_every_state(kind: StateMachine):
     for table in kind.tables:
         steps = [
             table.pick(state, trigger, Told(told=False), NO_EVENT)

@@ -11,9 +11,9 @@ import pytest
 
 from adapters.http import Answer
 from adapters.server.http11.connection import FIRST, IDLE, LINGER, RECEIVE, Connection
+from adapters.server.http11.connections import Connections, Respond
 from adapters.server.http11.files import FileBody, Sending
 from adapters.server.http11.reader import Request
-from adapters.server.http11.site import Respond, Site
 from adapters.server.http11.streaming_body import StreamingBody
 
 GET = b"GET /%d HTTP/1.1\r\nHost: example.com\r\n\r\n"
@@ -49,7 +49,7 @@ class Happenings:
 class SiteEnd(Connection):
     """The site's end of a connection: it tells of all that happens to it."""
 
-    def __init__(self, site: Site, happenings: Happenings) -> None:
+    def __init__(self, site: Connections, happenings: Happenings) -> None:
         super().__init__(site)
         self.received = 0
         self.is_left = self.is_lost = self.is_full = False
@@ -88,7 +88,7 @@ class SiteEnd(Connection):
 class Client:
     """The other end of a connection to a site whose answers are held back until they are let go."""
 
-    def __init__(self, site: Site, happenings: Happenings) -> None:
+    def __init__(self, site: Connections, happenings: Happenings) -> None:
         self.site = site
         self.asked = happenings.asked
         self.until = happenings.until
@@ -191,7 +191,7 @@ def connected(test: Test, **bounds: Any) -> None:
 
     async def run() -> None:
         happenings = Happenings()
-        site = Site(happenings.ask, 100, **bounds)
+        site = Connections(happenings.ask, 100, **bounds)
         server = await asyncio.get_running_loop().create_server(partial(SiteEnd, site, happenings), "127.0.0.1", 0)
         client = Client(site, happenings)
         await client.connect(server.sockets[0].getsockname()[1])

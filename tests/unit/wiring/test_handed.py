@@ -4,8 +4,8 @@ from contextlib import closing
 from pathlib import Path
 
 from adapters.config import load
-from wiring.opening import open_parts
-from wiring.parts import wire_handed
+from wiring.components import wire_handed
+from wiring.opening import open_components
 
 
 def test_a_process_that_is_started_anew_holds_deliveries_by_its_services_name_and_no_other_service_does(
@@ -14,7 +14,7 @@ def test_a_process_that_is_started_anew_holds_deliveries_by_its_services_name_an
     (tmp_path / "hookfold.toml").write_text('[sources.captions]\nprovider = "mentraos"\n')
     settings = load(None, {"HOOKFOLD_CONFIG": str(tmp_path / "hookfold.toml"), "HOOKFOLD_DATABASE_URL": sqlite_url})
 
-    with closing(open_parts(settings, begin=True)) as service, closing(open_parts(settings)) as other:
+    with closing(open_components(settings, begin=True)) as service, closing(open_components(settings)) as other:
         lives = [wire_handed(service.handed()) for _ in range(2)]
         for life in lives:
             life.close()

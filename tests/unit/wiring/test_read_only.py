@@ -11,7 +11,7 @@ import pytest
 from adapters.config import ConfigError, Settings, load
 from adapters.sql import GroupCommit, Unavailable, back_up, claim, opened_engine
 from tests.support.house import start
-from wiring.opening import open_parts, open_to_read
+from wiring.opening import open_components, open_to_read
 
 SESSION = json.dumps(start("ada")).encode()
 
@@ -30,7 +30,7 @@ def written(database_url: str, tmp_path: Path) -> Iterator[tuple[Settings, Any]]
 @contextmanager
 def _written(database_url: str, tmp_path: Path) -> Iterator[tuple[Settings, Any]]:
     """A log with one session, and who appends more."""
-    parts = open_parts(settings(tmp_path, database_url), begin=True)
+    parts = open_components(settings(tmp_path, database_url), begin=True)
     with closing(parts), closing(parts.log()) as log:
         client = parts.flask(parts.door(), GroupCommit(log.commit).append).test_client()
         assert client.post("/in/captions", data=SESSION).status_code == 200

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.config import load
-from wiring.opening import open_parts
+from wiring.opening import open_components
 from wiring.warnings import is_loopback, warn
 
 TOKEN = '[tokens.desk]\nsecret = "env:DESK"\nscopes = ["read"]\n'
@@ -17,7 +17,7 @@ def said(folder: Path, url: str, host: str, more: str = "") -> list[dict[str, An
     """What is said of a service with one source on this address."""
     (folder / "hookfold.toml").write_text(f'[sources.captions]\nprovider = "mentraos"\n{more}')
     env = {"HOOKFOLD_CONFIG": str(folder / "hookfold.toml"), "HOOKFOLD_DATABASE_URL": url, "DESK": "0123456789abcdef"}
-    parts = open_parts(load(None, env))
+    parts = open_components(load(None, env))
     with capture_logs() as lines:
         warn(parts, host)
     parts.engine.dispose()

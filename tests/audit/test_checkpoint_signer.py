@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from adapters.audit import Contradiction, CurrentKey, Empty, Notary, Sealer
+from adapters.audit import CheckpointSigner, Contradiction, CurrentKey, Empty, Sealer
 from adapters.sql import MissingEvent, Tree
 from adapters.sql.audit import tree
 from core.proofs import merkle
@@ -20,7 +20,7 @@ from tests.support.signed import holds, root_of
 def test_a_checkpoint_covers_the_whole_log(audited: Audited):
     audited.grow(300)
 
-    size, root = root_of(audited.notary.checkpoint())
+    size, root = root_of(audited.signer.checkpoint())
 
     assert (size, root) == (300, rfc6962.mth(audited.leaves()))
 
@@ -28,13 +28,13 @@ def test_a_checkpoint_covers_the_whole_log(audited: Audited):
 def test_a_log_that_did_not_grow_keeps_its_checkpoint(audited: Audited):
     audited.grow(3)
 
-    assert audited.notary.checkpoint() == audited.notary.checkpoint()
+    assert audited.signer.checkpoint() == audited.signer.checkpoint()
     assert audited.rows("SELECT number, size FROM checkpoints") == [(1, 3)]
 
 
 def test_an_empty_log_has_nothing_to_sign(audited: Audited):
     with pytest.raises(Empty):
-        audited.notary.checkpoint()
+        audited.signer.checkpoint()
 
     assert audited.verify().wrong is None
 
@@ -43,13 +43,13 @@ def test_checkpoints_of_a_growing_log_extend_each_other(audited: Audited):
     sizes = [1, 16, 17, 255, 256, 257, 300]
     for size in sizes:
         audited.grow(size - audited.tree.head())
-        audited.notary.checkpoint()
+        audited.signer.checkpoint()
 
     for first in sizes:
         for second in sizes[sizes.index(first) :]:
-            grown = audited.notary.consistency(first, second)
+            grown = audited.signer.consistency(first, second)
             assert grown.path == rfc6962.proof(first, audited.leaves()[:second])
-            assert root_of(audited.notary.checkpoint_of(first) or "") == (first, grown.first_root)
+            assert root_of(audited.signer.checkpoint_of(first) or "") == (first, grown.first_root)
             assert extends(first, second, grown.first_root, grown.second_root, grown.path)
     assert audited.verify().checkpoints == len(sizes)
 
@@ -58,11 +58,11 @@ def test_checkpoints_of_a_growing_log_extend_each_other(audited: Audited):
 def test_every_event_has_a_proof_whether_it_is_sealed_or_not(audited: Audited, sealed: bool):
     audited.grow(290)
     if sealed:
-        audited.notary.checkpoint()
+        audited.signer.checkpoint()
     leaves = audited.leaves()
 
     for position in (1, 2, 16, 17, 255, 256, 257, 289, 290):
-        found = audited.notary.inclusion(position, 290)
+        found = audited.signer.inclusion(position, 290)
 
         assert (found.leaf, found.path) == (leaves[position - 1], rfc6962.path(position - 1, leaves))
         assert (found.file() is not None) == sealed
@@ -70,10 +70,10 @@ def test_every_event_has_a_proof_whether_it_is_sealed_or_not(audited: Audited, s
 
 def test_a_proof_without_a_size_makes_the_checkpoint_that_it_lacks(audited: Audited):
     audited.grow(20)
-    audited.notary.checkpoint()
+    audited.signer.checkpoint()
     audited.grow(5)
 
-    old, new = audited.notary.inclusion(20), audited.notary.inclusion(21)
+    old, new = audited.signer.inclusion(20), audited.signer.inclusion(21)
 
     assert (old.size, new.size) == (20, 25)
     assert holds(old.file() or "", audited.leaves()[19])
@@ -86,7 +86,7 @@ def test_what_is_not_in_the_log_has_no_proof(audited: Audited, position: int, si
     audited.grow(5)
 
     with pytest.raises(ValueError):
-        audited.notary.inclusion(position, size)
+        audited.signer.inclusion(position, size)
 
 
 def test_notaries_of_several_processes_make_one_line_of_checkpoints(database_url: str):
@@ -95,7 +95,7 @@ def test_notaries_of_several_processes_make_one_line_of_checkpoints(database_url
 
     def work(one: Audited) -> None:
         for _ in range(5):
-            one.notary.checkpoint()
+            one.signer.checkpoint()
             one.grow_alone(3)
 
     with ThreadPoolExecutor(4) as pool:
@@ -111,24 +111,24 @@ def test_notaries_of_several_processes_make_one_line_of_checkpoints(database_url
 
 def test_a_log_that_is_no_extension_of_what_was_signed_is_not_signed(audited: Audited):
     audited.grow(10)
-    audited.notary.checkpoint()
+    audited.signer.checkpoint()
     audited.grow(2)
     audited.tamper("UPDATE events SET leaf = (SELECT e.leaf FROM events e WHERE e.position = 12) WHERE position = 3")
 
     with pytest.raises(Contradiction):
-        audited.notary.checkpoint()
+        audited.signer.checkpoint()
 
     assert audited.rows("SELECT max(size) FROM checkpoints") == [(10,)]
 
 
 def test_a_checkpoint_that_was_altered_is_not_built_upon(audited: Audited):
     audited.grow(10)
-    audited.notary.checkpoint()
+    audited.signer.checkpoint()
     audited.grow(2)
     audited.tamper("UPDATE checkpoints SET size = 9")
 
     with pytest.raises(Contradiction):
-        audited.notary.checkpoint()
+        audited.signer.checkpoint()
 
 
 def test_nothing_is_sealed_over_a_hole(audited: Audited):
@@ -136,7 +136,7 @@ def test_nothing_is_sealed_over_a_hole(audited: Audited):
     audited.tamper("DELETE FROM events WHERE position = 20")
 
     with pytest.raises(MissingEvent, match="position 20"):
-        audited.notary.seal()
+        audited.signer.seal()
 
     assert audited.rows("SELECT count(*) FROM nodes") == [(0,)]
 
@@ -144,7 +144,7 @@ def test_nothing_is_sealed_over_a_hole(audited: Audited):
 def test_the_tree_catches_up_with_a_log_that_was_there_before_it(audited: Audited):
     audited.grow(5_000)
 
-    audited.notary.seal()
+    audited.signer.seal()
 
     counts = audited.rows("SELECT level, count(*) FROM nodes GROUP BY level ORDER BY level")
     assert [tuple(row) for row in counts] == [(4, 312), (8, 19), (12, 1)]
@@ -166,7 +166,7 @@ def test_the_database_itself_keeps_the_tree_append_only(audited: Audited, table:
     if ("TRUNCATE" in statement) != (dialect == "postgresql") and not statement.startswith(("UPDATE", "DELETE")):
         return  # each database has one of the two
     audited.grow(20)
-    audited.notary.checkpoint()
+    audited.signer.checkpoint()
     column, rows = {"nodes": "place", "checkpoints": "size"}[table], f"SELECT * FROM {table}"
     before = audited.rows(rows)
 
@@ -194,7 +194,7 @@ def test_a_log_that_another_process_seals_meanwhile_has_no_hole(audited: Audited
 
 def test_the_sealer_keeps_up_and_signs_when_it_is_time(audited: Audited):
     audited.grow(40)
-    eager, patient = (Sealer(audited.notary, every, tick=3600) for every in (0, 3600))
+    eager, patient = (Sealer(audited.signer, every, tick=3600) for every in (0, 3600))
 
     patient.look()
     sealed_only = audited.rows("SELECT count(*) FROM checkpoints") == [(0,)]
@@ -212,7 +212,7 @@ def test_the_sealer_outlives_a_fault(audited: Audited):
     audited.grow(40)
     audited.tamper("DELETE FROM events WHERE position = 20")
 
-    sealer = Sealer(Notary(Tree(audited.engine), CurrentKey(SIGNING)), 0, tick=0.001)
+    sealer = Sealer(CheckpointSigner(Tree(audited.engine), CurrentKey(SIGNING)), 0, tick=0.001)
     while sealer.faults < 2:
         pass
 
@@ -225,7 +225,7 @@ def test_a_sealer_that_waits_for_the_database_is_left_behind(audited: Audited, m
     audited.grow(40)
     waits = Event()
 
-    class Waiting(Notary):
+    class Waiting(CheckpointSigner):
         def seal(self) -> int:
             waits.set()
             return super().seal()

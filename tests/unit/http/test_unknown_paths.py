@@ -5,35 +5,35 @@ from typing import Any
 import pytest
 import structlog
 
-from adapters.http.ingest import quiet
-from adapters.http.ingest.astray import MOST_SEGMENTS, Astray
-from adapters.http.ingest.quiet import QUIET
+from adapters.http.ingest import log_throttle
+from adapters.http.ingest.log_throttle import QUIET
+from adapters.http.ingest.unknown_paths import MOST_SEGMENTS, UnknownPaths
 
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The clock that the lines go by."""
     at = [1_000.0]
-    monkeypatch.setattr(quiet, "monotonic", lambda: at[0])
+    monkeypatch.setattr(log_throttle, "monotonic", lambda: at[0])
     return at
 
 
-def told(astray: Astray, *paths: str) -> list[Any]:
+def told(unknown_paths: UnknownPaths, *paths: str) -> list[Any]:
     with structlog.testing.capture_logs() as lines:
         for path in paths:
-            astray.tell(path)
+            unknown_paths.tell(path)
     return lines
 
 
 def test_the_next_line_tells_how_many_came_since_the_last_one(now: list[float]):
-    astray = Astray({"clinic"})
-    told(astray, "/in/a", "/in/b", "/in/c")
+    unknown_paths = UnknownPaths({"clinic"})
+    told(unknown_paths, "/in/a", "/in/b", "/in/c")
 
     now[0] += QUIET
-    (line,) = told(astray, "/in/d")
+    (line,) = told(unknown_paths, "/in/d")
 
     assert line["count"] == 3
-    assert next(sample.value for one in astray.paths.collect() for sample in one.samples) == 4
+    assert next(sample.value for one in unknown_paths.paths.collect() for sample in one.samples) == 4
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,6 @@ def test_the_next_line_tells_how_many_came_since_the_last_one(now: list[float]):
     ],
 )
 def test_a_path_is_cut_and_tells_nothing_that_is_not_ours(path: str, shape: str):
-    (line,) = told(Astray({"clinic"}), path)
+    (line,) = told(UnknownPaths({"clinic"}), path)
 
     assert line["path"] == shape

@@ -59,7 +59,7 @@ class Grown(NamedTuple):
     path: list[bytes]
 
 
-class Notary:
+class CheckpointSigner:
     """Any thread may call. Methods raise Unavailable while the database is away, MissingEvent if an event is gone."""
 
     def __init__(self, tree: Tree, signing: CurrentKey) -> None:

@@ -7,7 +7,7 @@ QUIET = 60.0
 """Seconds between two lines with one cause, since a faulty sender repeats its fault."""
 
 
-class Quiet:
+class LogThrottle:
     """Decides when a line about one cause is due, and for how many occurrences it stands. Thread-safe."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from adapters.sql import Reads
 from tests.support.house import NOON, SECOND, House, start, wms
-from wiring.lookout import Lookout
+from wiring.monitor import Monitor
 
 DAY = 86_400 * SECOND
 
@@ -26,38 +26,38 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lookout(house: House, clock: Clock) -> Iterator[Lookout]:
-    found = Lookout(Reads(house.engine), house.code, clock, every=3_600)
+def monitor(house: House, clock: Clock) -> Iterator[Monitor]:
+    found = Monitor(Reads(house.engine), house.code, clock, every=3_600)
     yield found
     found.close()
 
 
-def looked(lookout: Lookout) -> list[dict[str, Any]]:
+def looked(monitor: Monitor) -> list[dict[str, Any]]:
     with capture_logs() as lines:
-        lookout.look()
+        monitor.look()
     names = ("event", "source", "ever_heard", "what", "count")
     return [{name: line[name] for name in names if name in line} for line in lines]
 
 
-def test_a_source_that_fell_silent_is_told_once(house: House, lookout: Lookout, clock: Clock):
+def test_a_source_that_fell_silent_is_told_once(house: House, monitor: Monitor, clock: Clock):
     house.send("clinic", wms("s", 0))
-    assert looked(lookout) == []
+    assert looked(monitor) == []
 
     clock.now += DAY + SECOND
-    assert silent(looked(lookout)) == {"clinic": True} | dict.fromkeys(house.code.sources.keys() - {"clinic"}, False)
-    assert looked(lookout) == []
+    assert silent(looked(monitor)) == {"clinic": True} | dict.fromkeys(house.code.sources.keys() - {"clinic"}, False)
+    assert looked(monitor) == []
 
 
-def test_a_source_with_a_time_of_its_own_is_silent_after_that(house: House, lookout: Lookout, clock: Clock):
+def test_a_source_with_a_time_of_its_own_is_silent_after_that(house: House, monitor: Monitor, clock: Clock):
     house.code.sources["clinic"].silent_after = 3_600 * SECOND
     for source, message in (("clinic", wms("s", 0)), ("captions", start("ann"))):
         house.send(source, message)
     clock.now += 3_600 * SECOND
-    assert looked(lookout) == []
+    assert looked(monitor) == []
 
     clock.now += SECOND
 
-    assert silent(looked(lookout)) == {"clinic": True}
+    assert silent(looked(monitor)) == {"clinic": True}
     health = house.get("/v1/overview", now="2023-11-14T23:13:21Z")["derived"]["sources"]
     told = {one["source"]: (one["derived"]["silent"], one["derived"]["silent_after_s"]) for one in health}
     assert (told["clinic"], told["captions"]) == ((True, 3_600), (False, 86_400))
@@ -73,7 +73,7 @@ def silent(lines: list[dict[str, Any]]) -> dict[str, bool]:
     return {line["source"]: line["ever_heard"] for line in lines}
 
 
-def test_a_burst_is_told_once_and_again_when_it_has_doubled(house: House, lookout: Lookout, clock: Clock):
+def test_a_burst_is_told_once_and_again_when_it_has_doubled(house: House, monitor: Monitor, clock: Clock):
     def acknowledge(count: int) -> None:
         for _ in range(count):
             name = f"a-{house.api.reads.head()}"
@@ -81,8 +81,8 @@ def test_a_burst_is_told_once_and_again_when_it_has_doubled(house: House, lookou
 
     clock.now += 3_600 * SECOND
     acknowledge(2)
-    assert looked(lookout) == [{"event": "due", "source": "energy", "what": "overdue", "count": 2}]
+    assert looked(monitor) == [{"event": "due", "source": "energy", "what": "overdue", "count": 2}]
     acknowledge(1)
-    assert looked(lookout) == []
+    assert looked(monitor) == []
     acknowledge(1)
-    assert looked(lookout) == [{"event": "due", "source": "energy", "what": "overdue", "count": 4}]
+    assert looked(monitor) == [{"event": "due", "source": "energy", "what": "overdue", "count": 4}]

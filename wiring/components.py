@@ -13,7 +13,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from adapters.audit import CurrentKey, Notary, Sealer
+from adapters.audit import CheckpointSigner, CurrentKey, Sealer
 from adapters.config import ConfigError, Forward, Settings
 from adapters.config import Source as Configured
 from adapters.console import console
@@ -50,7 +50,7 @@ from core.event import SECOND, Instant
 from core.folding import fold
 from core.ids import Ids
 from core.views.completeness import SOURCE_SILENT_AFTER
-from wiring.lookout import Lookout
+from wiring.monitor import Monitor
 from wiring.signing import signing_key
 from wiring.spools import SpoolStates, drained
 
@@ -71,7 +71,7 @@ def now() -> Instant:
     return time.time_ns() // 1_000
 
 
-class Handed(NamedTuple):
+class ProcessInput(NamedTuple):
     """What another process of the service is wired from."""
 
     settings: Settings
@@ -81,13 +81,13 @@ class Handed(NamedTuple):
     holder: str
     spooled_as: str = ""
 
-    def complete(self) -> "Handed":
+    def complete(self) -> "ProcessInput":
         """With the files of the database, which a process has opened."""
         return self._replace(files=files_at(self.settings.database_url))
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """What every process of a service has, whether it serves or writes. `replica`: where questions are put.
     `signing`: the key that all of them in this process sign with.
 
@@ -113,9 +113,9 @@ class Parts:
         if self.replica is not None:
             self.replica.dispose()
 
-    def handed(self) -> Handed:
+    def handed(self) -> ProcessInput:
         """What another process of the service is wired from, but for the files that the first of them opens."""
-        return Handed(self.settings, None, self.secrets_changed, self.read_only, self.holder, self.spooled_as)
+        return ProcessInput(self.settings, None, self.secrets_changed, self.read_only, self.holder, self.spooled_as)
 
     def code(self) -> Code:
         """What folds here."""
@@ -181,9 +181,9 @@ class Parts:
         sources = self.settings.sources.items()
         return {name: one.forward for name, one in sources if one.forward is not None and one.forward.mode in modes}
 
-    def notary(self) -> Notary:
+    def signer(self) -> CheckpointSigner:
         """Who signs the log."""
-        return Notary(Tree(self.engine), self.signing)
+        return CheckpointSigner(Tree(self.engine), self.signing)
 
     def works_behind(self) -> bool:
         """Whether there is work that no sender waits for: a source that is relayed or reconciled, or a spool."""
@@ -197,15 +197,15 @@ class Parts:
 
     def sealer(self) -> Sealer:
         """A thread that keeps tree and checkpoints up with the log."""
-        return Sealer(self.notary(), self.settings.service.checkpoint_every / SECOND)
+        return Sealer(self.signer(), self.settings.service.checkpoint_every / SECOND)
 
     def folding(self) -> BackgroundFolding:
         """A thread that folds what no delivery should wait for."""
         return BackgroundFolding(self.engine, self.code())
 
-    def lookout(self) -> Lookout:
+    def monitor(self) -> Monitor:
         """A thread that logs what has not come."""
-        return Lookout(Reads(self.engine), self.code(), now)
+        return Monitor(Reads(self.engine), self.code(), now)
 
     def flask(self, door: Door, append: Append, registry: CollectorRegistry | None = None) -> Flask:
         """The Flask application; `append` returns after the commit. `registry`: of what is counted."""
@@ -224,7 +224,7 @@ class Parts:
             threads=THREADS,
             relayed=self.forwards("relay").keys(),
             spools=SpoolStates(self.settings, self.ids, self.spooled_as),
-            notary=self.notary(),
+            signer=self.signer(),
             probe=partial(probe, append),
             plans=Plans(self.engine, lambda by: self.replay(partial(recorder.record, by=by)), now),
             tokens=self.settings.tokens,
@@ -234,9 +234,9 @@ class Parts:
         return made if self.replica is None else replace(made, replica=self._over(self.replica, made))
 
     def _over(self, replica: Engine, made: Api) -> Api:
-        notary = Notary(Tree(replica), self.signing)
+        signer = CheckpointSigner(Tree(replica), self.signing)
         plans = made.plans and made.plans.read_from(replica)
-        return replace(made, reads=Reads(replica), notary=notary, plans=plans, patience=REPLAYED_WITHIN)
+        return replace(made, reads=Reads(replica), signer=signer, plans=plans, patience=REPLAYED_WITHIN)
 
     def reading_api(self, registry: CollectorRegistry | None = None) -> Api:
         """The same of a service that only reads: what was taken out of the log is noted in a line."""
@@ -254,13 +254,13 @@ class Parts:
         return flask
 
 
-def wire(settings: Settings, engine: Engine) -> Parts:
+def wire(settings: Settings, engine: Engine) -> Components:
     """Puts the parts together; nothing is asked of the database yet, which may be away."""
     providers = {name: build(source) for name, source in settings.sources.items()}
     sources = {name: source_of(providers[name], configured) for name, configured in settings.sources.items()}
     replica = None if is_read_only(engine) else _replica(settings)
     signing = CurrentKey(signing_key(settings))
-    return Parts(settings, engine, replica, Ids(settings.service.key), providers, sources, signing)
+    return Components(settings, engine, replica, Ids(settings.service.key), providers, sources, signing)
 
 
 def _replica(settings: Settings) -> Engine | None:
@@ -272,7 +272,7 @@ def _replica(settings: Settings) -> Engine | None:
         raise ConfigError(settings.path, "service.read_database_url", str(error)) from error
 
 
-def wire_handed(handed: Handed, *, keeps: bool = False) -> Parts:
+def wire_handed(handed: ProcessInput, *, keeps: bool = False) -> Components:
     """The same parts in another process, whose database has to be the same one. `keeps`: so that it stays so."""
     engine = open_engine(
         handed.settings.database_url,

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import structlog
 from prometheus_client import Counter
 
-from adapters.http.ingest.quiet import Quiet
+from adapters.http.ingest.log_throttle import LogThrottle
 
 MOST_SEGMENTS = 6
 """The most path segments in a log line."""
@@ -14,7 +14,7 @@ _KNOWN = frozenset({"", "in", "webhook"})
 _logger = structlog.get_logger()
 
 
-class Astray:
+class UnknownPaths:
     """The counter of one process. Thread-safe. `paths` is the metric to register."""
 
     def __init__(self, sources: Collection[str]) -> None:
@@ -22,7 +22,7 @@ class Astray:
             "hookfold_ingest_not_found", "Requests under /in/ that name no source (404).", registry=None
         )
         self._sources = sources
-        self._quiet = Quiet()
+        self._quiet = LogThrottle()
 
     def tell(self, path: str) -> None:
         """Counts a request and, if the last line is long enough ago, logs it with those since."""

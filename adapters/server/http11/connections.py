@@ -54,7 +54,7 @@ _LOOK = 0.02
 _logger = structlog.get_logger()
 
 
-class Site:
+class Connections:
     """All connections of one process. `answer` is given each request, and what takes its answer.
 
     `streams` tells of a target whether the body of its request is handed on while it comes. `most`: connections behind

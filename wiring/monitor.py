@@ -17,7 +17,7 @@ _PATHS = {"overdue": "/v1/actions?overdue=true, /v1/sessions?overdue=true", "sil
 _logger = structlog.get_logger()
 
 
-class Lookout:
+class Monitor:
     """A thread. A line is written once for a silence, and once for a burst: when there were none, or half as many."""
 
     def __init__(self, reads: Reads, code: Code, clock: Callable[[], Instant], every: float = EVERY) -> None:
@@ -30,7 +30,7 @@ class Lookout:
         self._silent: set[str] = set()
         self._due: dict[tuple[str, str], int] = {}
         self._stopped = Event()
-        self._thread = Thread(target=self._run, name="hookfold-lookout", daemon=True)
+        self._thread = Thread(target=self._run, name="hookfold-monitor", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -45,7 +45,7 @@ class Lookout:
             except Unavailable:
                 continue
             except Exception:
-                _logger.exception("lookout_failed")
+                _logger.exception("monitoring_failed")
 
     def look(self) -> None:
         """Once. Raises Unavailable."""
