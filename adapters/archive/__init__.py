@@ -4,5 +4,3 @@ from adapters.archive.export import ExportProgress
 from adapters.archive.exporter import FORMATS, Exporter
 from adapters.archive.intake import Intake
 from adapters.archive.lines import Altered
-
-__all__ = ["FORMATS", "Altered", "ExportProgress", "Exporter", "Intake", "Sheets", "cloud_events", "export_lines"]

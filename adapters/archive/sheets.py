@@ -8,9 +8,10 @@ from typing import Any
 from adapters.archive.export import ExportProgress
 from adapters.sql import ExportedStream, ExportReader, Extent, Selection, Source, measurement_id, to_event
 from core.event import Anomaly, Event
-from core.folding.fold import MACHINES, Measurement, StateMachine, Step, fold, in_region, trace
+from core.folding.fold import MACHINES, StateMachine, Step, fold, in_region, trace
 from core.ids import Ids
 from core.instants import text_of
+from core.states.records import Measurement
 from core.words import uncomputed
 
 KINDS = ("session", "action", "device", "registration")

@@ -2,13 +2,11 @@
 
 from adapters.server.bridge import Bridge
 from adapters.server.commits.draining import Draining
-from adapters.server.commits.link import METRICS as LINK_METRICS
 from adapters.server.commits.link import Link, NoWriter, outcome_of
 from adapters.server.commits.spans import Spans
 from adapters.server.commits.spool import DeliverySpool
 from adapters.server.commits.spooling import Spooling
 from adapters.server.commits.writer import write_for_parent
-from adapters.server.followers.following import WAITING
 from adapters.server.followers.tail import Tail
 from adapters.server.front import Front
 from adapters.server.handlers.action_api import ActionApi
@@ -19,9 +17,9 @@ from adapters.server.handlers.reconciling import Reconciled, Reconciliation, Rec
 from adapters.server.handlers.redelivery import Redelivered, Redelivery, StoredDelivery
 from adapters.server.handlers.relay_loop import relay_for_parent
 from adapters.server.handlers.relaying import Relaying, RelaySource
-from adapters.server.http11.connections import METRICS as SITE_METRICS
-from adapters.server.limits import LIMITED, Limits
+from adapters.server.limits import Limits
 from adapters.server.loop import serve_for_parent
+from adapters.server.metrics import METRICS
 from adapters.server.processes.child import Child
 from adapters.server.processes.collector import tune
 from adapters.server.processes.ends import connect
@@ -31,48 +29,3 @@ from adapters.server.processes.parent import Parent
 from adapters.server.processes.ports import counting, listening, to_writer
 from adapters.server.processes.reloading import Reloaded, Reloading
 from adapters.server.processes.supervisor import Supervisor
-
-METRICS = (*SITE_METRICS, *FORWARD_METRICS, *LINK_METRICS, WAITING, LIMITED)
-
-__all__ = [
-    "FORWARD_METRICS",
-    "METRICS",
-    "ActionApi",
-    "Bridge",
-    "Child",
-    "DeliverySpool",
-    "Draining",
-    "Forwarding",
-    "Front",
-    "Handler",
-    "Limits",
-    "Link",
-    "NoWriter",
-    "Parent",
-    "Reconciled",
-    "Reconciliation",
-    "Reconciling",
-    "Redelivered",
-    "Redelivery",
-    "RelaySource",
-    "Relaying",
-    "Reloaded",
-    "Reloading",
-    "Spans",
-    "Spooling",
-    "StoredDelivery",
-    "Supervisor",
-    "Tail",
-    "Target",
-    "configure_logs",
-    "connect",
-    "counting",
-    "listening",
-    "outcome_of",
-    "relay_for_parent",
-    "serve_for_parent",
-    "to_writer",
-    "tune",
-    "wait_for_parent",
-    "write_for_parent",
-]

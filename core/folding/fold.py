@@ -13,29 +13,8 @@ from core.machines.measurement import measurement
 from core.machines.registration import registration
 from core.machines.session import session
 from core.ordering.sequence_order import OVERLAP
-from core.states.records import Chunk, Measurement, MeasurementState
-from core.states.state import NOTHING_SET, Run, Segment, Settings, State, StateMachine, by_position_and_kind
+from core.states.state import NOTHING_SET, Segment, Settings, State, StateMachine, by_position_and_kind
 from core.states.table import Transition, nothing
-
-__all__ = [
-    "MACHINES",
-    "Chunk",
-    "Measurement",
-    "MeasurementState",
-    "Run",
-    "Settings",
-    "State",
-    "StateMachine",
-    "Step",
-    "advance",
-    "decode",
-    "encode",
-    "fold",
-    "late_ones",
-    "late_positions",
-    "trace",
-    "walked",
-]
 
 MACHINES: dict[str, StateMachine] = {kind.name: kind for kind in (session, registration, action, device, measurement)}
 """Every machine by name. A wms session is folded by `measurement`; elsewhere the machine has the name of the stream's

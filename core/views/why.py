@@ -7,11 +7,12 @@ from typing import Protocol
 import msgspec
 
 from core.event import SECOND
-from core.folding.fold import Run, Settings, State, StateMachine, in_region
+from core.folding.fold import Settings, State, StateMachine, in_region
 from core.machines.action import TERMINAL
 from core.machines.measurement import OUTCOMES
 from core.machines.session import RESTART_WITHIN, STOPPED
 from core.states.records import GONE, RESULTS, TELLING
+from core.states.state import Run
 from core.views.derived import Deadline, deadline
 from core.views.sentence import Facts, sentence
 from core.views.timeline import Happened, TimelineEntry

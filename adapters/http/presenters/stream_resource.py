@@ -15,9 +15,10 @@ from adapters.http.presenters.clocks import clocks_of, given, known
 from adapters.http.presenters.due import due
 from adapters.sql import Measured, Projected, WantedStreams, record_in
 from core.event import Anomaly, Instant
-from core.folding.fold import MACHINES, Measurement, Settings, decode
+from core.folding.fold import MACHINES, Settings, decode
 from core.ids import PREFIXES
 from core.instants import text_of
+from core.states.records import Measurement
 from core.states.state import NEWEST, Run
 from core.views.derived import derived
 

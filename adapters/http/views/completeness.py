@@ -18,8 +18,8 @@ from adapters.http.presenters.stream_resource import ids_of, record_of, rows_of,
 from adapters.sql import Projected, WantedMeasurements, WantedStreams
 from core.clocks import Clocks
 from core.event import SECOND
-from core.folding.fold import Measurement
 from core.instants import text_of
+from core.states.records import Measurement
 from core.views.completeness import Finding, findings
 
 routes = Routes()

@@ -25,6 +25,7 @@ from core.folding import fold
 from core.header_codec import as_stored
 from core.proofs.leaf import commitment
 from core.redact import redact
+from core.states.records import Measurement
 from core.states.state import Run
 
 _HELD = (
@@ -138,7 +139,7 @@ class Destroyer:
         blocks = self._dialect.run(cursor, _RUNS, one.source, one.stream, one.version).fetchall()
         return [run for (block,) in blocks for run in runs_in(block)]
 
-    def _measurements_left(self, cursor: Any, one: Projection) -> list[fold.Measurement]:
+    def _measurements_left(self, cursor: Any, one: Projection) -> list[Measurement]:
         """The same of measurements."""
         rows = self._dialect.run(cursor, _LEFT, one.source, one.stream, one.version).fetchall()
         return [record_in(bytes(record)) for (record,) in rows]

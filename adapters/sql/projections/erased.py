@@ -10,6 +10,7 @@ from adapters.sql.database import tables
 from adapters.sql.dialects.dialect import Dialect, Insert, Lookup, Row
 from core.folding import fold
 from core.ids import Ids
+from core.states.records import Measurement
 
 _BASES = Lookup("t.source, t.stream, t.position, t.measured, t.snapshot", tables.erased, ("source", "stream"))
 _KEEP = Insert.upsert(tables.erased)
@@ -35,7 +36,7 @@ class Base(msgspec.Struct, frozen=True, dict=True):
         return frozenset(self.measured.values())
 
 
-def measurement_id(ids: Ids, base: Base | None, source: str, session: str, record: fold.Measurement) -> str:
+def measurement_id(ids: Ids, base: Base | None, source: str, session: str, record: Measurement) -> str:
     """Our id of a measurement; the stored one if it was erased."""
     kept = base.measured.get(record.position) if base else None
     return kept or new_measurement_id(ids, base, source, session, record.measurement_id, record.key)

@@ -14,6 +14,7 @@ from core.event import ANOMALIES, Instant
 from core.folding import fold
 from core.folding.prefixes import Prefix
 from core.ids import Ids
+from core.states.records import Measurement
 from core.states.state import BLOCK, NEWEST, Run
 from core.views.completeness import SOURCE_SILENT_AFTER
 
@@ -24,7 +25,7 @@ _KEPT = slice(_COLUMNS.index("stream"), _COLUMNS.index("measurement_id") + 1)
 _RECORD = _COLUMNS.index("record")
 
 _block = msgspec.msgpack.Decoder(list[Run])
-_record = msgspec.msgpack.Decoder(fold.Measurement)
+_record = msgspec.msgpack.Decoder(Measurement)
 _BITS = {kind: 1 << place for place, kind in enumerate(ANOMALIES)}
 
 
@@ -114,7 +115,7 @@ def runs_in(block: bytes) -> list[Run]:
     return _block.decode(block)
 
 
-def record_in(record: bytes) -> fold.Measurement:
+def record_in(record: bytes) -> Measurement:
     """Decodes a row's measurement. Raises msgspec.DecodeError if the form has changed since."""
     return _record.decode(record)
 
@@ -149,7 +150,7 @@ def measurement_rows(ids: Ids, one: Projection) -> dict[Row, Row]:
     return rows
 
 
-def _measurement_row(ids: Ids, one: Projection, record: fold.Measurement, *left: Any) -> tuple[Row, Row]:
+def _measurement_row(ids: Ids, one: Projection, record: Measurement, *left: Any) -> tuple[Row, Row]:
     """The row's key and the row. `left`: position and record of a measurement that has left the state."""
     key: Row = (one.source, measurement_id(ids, one.base, one.source, one.provider_id, record), one.version)
     columns = (one.stream, record.position, record.measurement_id, record.state, record.outcome, mask(record.counts))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from transitions import MachineError
 
 from core.event import Event
-from core.folding.fold import MACHINES, Measurement, MeasurementState, State, StateMachine
+from core.folding.fold import MACHINES, State, StateMachine
+from core.states.records import Measurement, MeasurementState
 from core.states.table import UNLISTED, DeclarationError, On, Table, declare
 
 DEVICE = MACHINES["device"]
