@@ -13,6 +13,16 @@ from tests.console.test_pages import SCAN, scan
 from tests.support.audited import SIGNING
 from tests.support.house import NOON, SECOND, pushed, start, stop, wms
 
+REGISTERED = {
+    "type": "server_registration",
+    "registrationId": "r-1",
+    "sessionId": "s-1",
+    "userId": "ann@example.com",
+    "timestamp": "2023-11-14T22:13:20.000Z",
+    "packageName": "com.example.captions",
+    "serverUrls": [],
+}
+
 
 def page_of(desk: Desk, kind: str) -> str:
     return f"/{kind}/{desk.get(f'/v1/{kind}')['data'][0]['id']}"
@@ -321,6 +331,28 @@ def test_what_is_overdue_is_told_with_its_beginning(one_desk: Desk):
 
     assert '<span class="tag warn">overdue since <time datetime="2023-11-14T22:14:29' in overdue.markup
     assert "Overdue at 2023-11-14 22:14:29" in waits.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("sessions", "overdue since 2023-11-14 22:14:29"),
+        ("actions", "overdue since 2023-11-14 22:23:20"),
+        ("registrations", "silent since 2023-11-14 22:18:20"),
+    ],
+)
+def test_what_is_due_says_since_when_in_its_facts_and_in_every_row(one_desk: Desk, kind: str, told: str):
+    scan(one_desk)
+    one_desk.tell(source="energy", key="k", action_id="a-1", state="acknowledged", occurred_at=NOON)
+    one_desk.send("captions", REGISTERED)
+    object.__setattr__(one_desk.api, "clock", lambda: NOON + 3600 * SECOND)
+
+    row, facts = one_desk.look(f"/{kind}"), one_desk.look(page_of(one_desk, kind))
+
+    assert told in row.text.partition("Anomalies")[2]
+    assert told in facts.text.partition("State")[2].partition("Source")[0]
+    assert "Overdue yes" not in facts.text
+    assert "Silent yes" not in facts.text
 
 
 def test_a_silent_source_is_told_with_when_it_was_heard_last(one_desk: Desk):

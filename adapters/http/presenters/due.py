@@ -1,18 +1,28 @@
-"""Filters of lists on due streams: overdue, presumed ended or silent."""
+"""Due streams: overdue, presumed ended or silent. What is told of a deadline, and the filters of lists."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from adapters.http.framework import queries
 from adapters.http.framework.routes import Ask
 from adapters.sql import Due, DueIf, Reads, Source
 from core.event import Instant
 from core.folding.fold import MACHINES, Settings
-from core.views.derived import Rule, kind_of, rule
+from core.instants import utc
+from core.views.derived import Deadline, Rule, kind_of, rule
 
 WORDS = ("overdue", "presumed_ended", "silent")
 Key = tuple[str, str]
 """(source, word)"""
+
+
+def told_deadline(of: Deadline | None, now: Instant) -> dict[str, Any] | None:
+    """What a stream becomes without an event until `at`, whether that has `passed`, and for how many seconds."""
+    if of is None:
+        return None
+    times = {"since": utc(of.since), "at": utc(of.at)}
+    return {"what": of.what, **times, "passed": of.passed(now), "overdue_s": of.overdue_s(now)}
 
 
 def due(ask: Ask[queries.Folded], kind: str) -> list[Due]:

@@ -44,7 +44,8 @@ class Folded(msgspec.Struct, kw_only=True):
 
     `first_at` and `last_at` span its events' `occurred_at`; `position` is that of the last folded event; `events`
     counts them; `unsigned`: some have no signature. `anomalies` are the newest 100; `anomaly_counts` counts all by
-    kind. `derived` depends on the time of the request and is not part of the ETag.
+    kind. `derived` depends on the time of the request and is not part of the ETag; its `deadline` is that of `…/why`,
+    or null.
     """
 
     id: Ours

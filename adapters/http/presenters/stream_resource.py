@@ -12,7 +12,7 @@ from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask, Listing, page_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, given, known
-from adapters.http.presenters.due import due
+from adapters.http.presenters.due import due, told_deadline
 from adapters.sql import Measured, Projected, WantedStreams, record_in
 from core.event import Anomaly, Instant
 from core.folding.fold import MACHINES, Settings, decode
@@ -20,7 +20,7 @@ from core.ids import PREFIXES
 from core.instants import text_of
 from core.states.records import Measurement
 from core.states.state import NEWEST, Run
-from core.views.derived import derived
+from core.views.derived import deadline, derived
 
 T = TypeVar("T")
 
@@ -138,9 +138,14 @@ def common(api: Api, row: Projected, state: Any, now: Instant) -> dict[str, Any]
         "first_at": text_of(state.first_at),
         "last_at": text_of(state.last_at),
         "erased": row.erased,
-        "derived": derived(row.machine, state, now, settings_of(api, row.source)),
+        "derived": _derived(row, state, now, settings_of(api, row.source)),
         "machine": machine_of(row),
     }
+
+
+def _derived(row: Projected, state: Any, now: Instant, settings: Settings) -> dict[str, Any]:
+    due = told_deadline(deadline(row.machine, state, settings), now)
+    return {**derived(row.machine, state, now, settings), "deadline": due}
 
 
 def machine_of(row: Projected | Measured) -> shapes.Machine:

@@ -9,14 +9,12 @@ from adapters.http.framework.problems import BadRequest, NotFound
 from adapters.http.framework.routes import Ask
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of
+from adapters.http.presenters.due import told_deadline
 from adapters.http.presenters.erasures import words
 from adapters.http.presenters.stream_resource import machine_of, record_of, settings_of, state_of
 from adapters.http.presenters.timelines import Timeline, may_be_told_in_parts, timeline_of_part, whole_timeline
 from adapters.sql import Measured, Projected
-from core.event import Instant
 from core.folding.fold import MACHINES
-from core.instants import utc
-from core.views.derived import Deadline
 from core.views.timeline import Happened, TimelineEntry
 from core.views.why import MOST, NEWEST, Why, moves_of, why, why_of_measurement, why_of_newest
 
@@ -151,10 +149,5 @@ def _shape(
         earlier=found.earlier,
         waits_for=[shapes.Awaited(one.trigger, one.to, one.when) for one in found.waits_for],
         stops=[shapes.Stop(one.run, one.words) for one in found.stops],
-        derived={"deadline": _due(found.deadline, ask.now) if found.deadline else None},
+        derived={"deadline": told_deadline(found.deadline, ask.now)},
     )
-
-
-def _due(due: Deadline, now: Instant) -> dict[str, Any]:
-    times = {"since": utc(due.since), "at": utc(due.at)}
-    return {"what": due.what, **times, "passed": due.passed(now), "overdue_s": due.overdue_s(now)}
