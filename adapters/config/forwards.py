@@ -28,9 +28,7 @@ def settings_of(provider: type[Provider]) -> set[str]:
 
 def forward(where: Path, key: str, table: values.Table, provider: type[Provider]) -> Forward | None:
     """None where we answer ourselves. Raises ConfigError where what is there does not go together."""
-    given: dict[str, Any] = {
-        name: take(where, f"{key}.{name}", table[name]) for name, take in _TAKEN.items() if name in table
-    }
+    given = values.taken(where, key, table, _TAKEN)
     mode = _mode(where, f"{key}.mode", table.get("mode", "record"))
     _check(where, key, mode, given)
     if mode == "record":

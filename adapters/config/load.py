@@ -3,7 +3,6 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from adapters.config import forwards, values
 from adapters.config.secrets import beside, path_secret, replica_url, resolve, service_secret, signing_key
@@ -77,11 +76,7 @@ def _tables(where: Path, document: values.Table, key: str) -> values.Table:
 def _service(where: Path, given: values.Table, url: str, env: Mapping[str, str]) -> Service:
     values.only(where, "service.", given, ("secret", "signing_key", "read_database_url", *_SERVICE))
     folder = database_folder(url) or where.parent / "var"
-    taken: dict[str, Any] = {
-        setting: take(where, f"service.{setting}", given[setting])
-        for setting, take in _SERVICE.items()
-        if setting in given
-    }
+    taken = values.taken(where, "service", given, _SERVICE)
     secret = service_secret(given.get("secret"), folder / "secret", where, env)
     key = signing_key(given.get("signing_key"), beside(secret, folder, where), where, env)
     replica = replica_url(given.get("read_database_url"), url, where, env)
@@ -95,9 +90,7 @@ def _source(where: Path, name: str, given: object, env: Mapping[str, str] | None
     table = values.table(where, key, given)
     provider = _provider(where, f"{key}.provider", table.get("provider"))
     values.only(where, f"{key}.", table, settings_of(provider))
-    taken: dict[str, Any] = {
-        setting: take(where, f"{key}.{setting}", table[setting]) for setting, take in _TAKEN.items() if setting in table
-    }
+    taken = values.taken(where, key, table, _TAKEN)
     _check_event_type(where, f"{key}.event_type", taken.get("event_type"), provider)
     secrets = _secrets(where, f"{key}.secrets", table.get("secrets"), provider, env)
     forward = forwards.forward(where, key, table, provider)
@@ -122,11 +115,7 @@ def settings_of(provider: type[Provider]) -> set[str]:
 
 def _polling(where: Path, key: str, table: values.Table, env: Mapping[str, str] | None) -> Polling | None:
     """None where the provider is not asked for anything, and without an environment."""
-    given: dict[str, Any] = {
-        name: take(where, f"{key}.{name}", table[name])
-        for name, take in (("api_url", values.url), ("reconcile_every", values.duration))
-        if name in table
-    }
+    given = values.taken(where, key, table, {"api_url": values.url, "reconcile_every": values.duration})
     if "api_key" not in table:
         for name in given:
             raise ConfigError(where, f"{key}.{name}", 'add api_key = "env:NAME" or "file:PATH", or remove this key')

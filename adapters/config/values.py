@@ -1,7 +1,7 @@
 """Values of the configuration, each taken strictly: what is of another type is refused, never converted."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,11 @@ def table(where: Path, key: str, value: object) -> Table:
     if not isinstance(value, dict):
         raise ConfigError(where, key, f"make it a table: [{key}]")
     return value
+
+
+def taken(where: Path, key: str, given: Table, takes: Mapping[str, Take]) -> Table:
+    """The values of those keys that are there, each as it is taken."""
+    return {name: take(where, f"{key}.{name}", given[name]) for name, take in takes.items() if name in given}
 
 
 def only(where: Path, prefix: str, given: Table, known: Collection[str]) -> None:

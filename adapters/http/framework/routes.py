@@ -8,6 +8,7 @@ import msgspec
 
 from adapters.config import Scope
 from adapters.http.framework.api import Api
+from adapters.http.framework.queries import Plain
 from core.event import Instant
 
 OPEN: Final = None
@@ -134,20 +135,9 @@ class Routes:
         """A decorator: the view answers GET with a Listing of such items; `more` are fields of Route."""
         return self._add(lambda view: Route("GET", scope, path, view, query, item, paged=True, **more))
 
-    def post(
-        self,
-        scope: Scope,
-        path: str,
-        body: type[msgspec.Struct],
-        answer: Any,
-        headers: dict[str, Header],
-        query: type[msgspec.Struct],
-        **more: Any,
-    ) -> Decorator:
-        """A decorator: the view takes a JSON body and answers POST; `more` are fields of Route."""
-        return self._add(
-            lambda view: Route("POST", scope, path, view, query, answer, body=body, headers=headers, **more)
-        )
+    def post(self, scope: Scope, path: str, body: type[msgspec.Struct], answer: Any, **more: Any) -> Decorator:
+        """A decorator: the view takes a JSON body, and no query, and answers POST; `more` are fields of Route."""
+        return self._add(lambda view: Route("POST", scope, path, view, Plain, answer, body=body, **more))
 
     def _add(self, route_of: Callable[[Callable[..., Any]], Route]) -> Decorator:
         def register(view: View) -> View:

@@ -72,7 +72,7 @@ def action_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
     return compare_stream(ask, "action", shape)
 
 
-@routes.post(Scope.ACT, "/v1/actions", queries.Told, shapes.Receipt, headers=HEADERS, query=queries.Plain)
+@routes.post(Scope.ACT, "/v1/actions", queries.Told, shapes.Receipt, headers=HEADERS)
 def tell_action(ask: Ask[queries.Plain], told: queries.Told) -> Response:
     """Records the app's report on an action that it pushed, as an event. Headers have its verdict and position."""
     key = request.headers.get("Idempotency-Key", "")

@@ -84,8 +84,6 @@ def versions(ask: Ask[ListedReplays]) -> Listing[FoldedVersion]:
     "/v1/versions/{version}/serve",
     Confirmation,
     FoldedVersion,
-    headers={},
-    query=queries.Plain,
     whole=True,
     problems={"409": "It is not built, or serves already, or a replay is at work."},
     unhurried=True,
@@ -114,8 +112,6 @@ def replays(ask: Ask[ListedReplays]) -> Listing[PlannedReplay]:
     "/v1/replays",
     ReplayRequest,
     PlannedReplay,
-    headers={},
-    query=queries.Plain,
     whole=True,
     problems={"409": "Another one is at work: one at a time."},
 )
@@ -141,8 +137,6 @@ def planned_replay(ask: Ask[queries.Plain]) -> PlannedReplay:
     "/v1/replays/{id}/confirm",
     Confirmation,
     PlannedReplay,
-    headers={},
-    query=queries.Plain,
     whole=True,
     problems={"409": "It is not planned any more, or not yet, or another one is at work."},
 )
