@@ -254,26 +254,34 @@ class Components:
         return flask
 
 
-def wire(settings: Settings, engine: Engine) -> Components:
-    """Puts the parts together; nothing is asked of the database yet, which may be away."""
+def wire(settings: Settings, engine: Engine, process: str = "") -> Components:
+    """Puts the parts together; nothing is asked of the database yet, which may be away.
+
+    `process` is the name of this process in a replica's sessions; empty for a command.
+    """
     providers = {name: build(source) for name, source in settings.sources.items()}
     sources = {name: source_of(providers[name], configured) for name, configured in settings.sources.items()}
-    replica = None if is_read_only(engine) else _replica(settings)
+    replica = None if is_read_only(engine) else _replica(settings, process)
     signing = CurrentKey(signing_key(settings))
     return Components(settings, engine, replica, Ids(settings.service.key), providers, sources, signing)
 
 
-def _replica(settings: Settings) -> Engine | None:
+def _replica(settings: Settings, process: str) -> Engine | None:
     """Nothing is asked of it yet. Raises ConfigError where its URL is none."""
     named = settings.service.read_database_url
     try:
-        return None if named is None else open_engine(named.value, pool_size=THREADS, read_only=True)
+        if named is None:
+            return None
+        return open_engine(named.value, pool_size=THREADS, read_only=True, name=_session_name(process))
     except WrongAddress as error:
         raise ConfigError(settings.path, "service.read_database_url", str(error)) from error
 
 
-def wire_handed(handed: ProcessInput, *, keeps: bool = False) -> Components:
-    """The same parts in another process, whose database has to be the same one. `keeps`: so that it stays so."""
+def wire_handed(handed: ProcessInput, process: str, *, keeps: bool = False) -> Components:
+    """The same parts in another process, whose database has to be the same one. `keeps`: so that it stays so.
+
+    `process` is the name of this process in PostgreSQL's sessions.
+    """
     engine = open_engine(
         handed.settings.database_url,
         pool_size=THREADS,
@@ -281,13 +289,18 @@ def wire_handed(handed: ProcessInput, *, keeps: bool = False) -> Components:
         keeps=keeps,
         make=False,
         read_only=handed.read_only,
+        name=_session_name(process),
     )
     return replace(
-        wire(handed.settings, engine),
+        wire(handed.settings, engine, process),
         secrets_changed=handed.secrets_changed,
         holder=handed.holder,
         spooled_as=handed.spooled_as,
     )
+
+
+def _session_name(process: str) -> str:
+    return f"hookfold-{process}" if process else "hookfold"
 
 
 def note_access(kind: str, /, by: str | None = None, hourly: str | None = None, **what: Any) -> int:  # noqa: ARG001 - each time is a line

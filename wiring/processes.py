@@ -55,7 +55,7 @@ def answer(listening: socket, counted: TallyFiles, to_writer: socket, parent: Pa
 
     One that is started anew while the database is away answers so: `serve` migrated.
     """
-    components, tally = wire_handed(parent.hand), counted.tally(METRICS)
+    components, tally = wire_handed(parent.hand, "server"), counted.tally(METRICS)
     door, link = components.door(), Link(partial(connect, to_writer), components.ids, components.patience)
     api = components.api(link.append, tally)
     renewed = partial(renew, door=door, api=api)
@@ -66,7 +66,7 @@ def answer(listening: socket, counted: TallyFiles, to_writer: socket, parent: Pa
 
 def answer_questions(listening: socket, counted: TallyFiles, parent: Parent) -> None:
     """The same of a service that only reads: nobody writes."""
-    components, tally = wire_handed(parent.hand), counted.tally(METRICS)
+    components, tally = wire_handed(parent.hand, "server"), counted.tally(METRICS)
     api = components.reading_api(tally)
     _answer(
         parent, components, components.closed_door(), NoWriter(), api, tally, listening, partial(renew_tokens, api=api)
@@ -105,7 +105,7 @@ def write(taking: socket, parent: Parent) -> None:
     It has one thread and one connection. All connections of a process to one SQLite file share what the first of them
     found, such as that nothing may be written: who writes could not recover from that while another one is kept.
     """
-    components = wire_handed(parent.hand)
+    components = wire_handed(parent.hand, "writer")
     log = components.log()
     tune()
     with tracing("writer") as spans:
@@ -116,7 +116,7 @@ def write(taking: socket, parent: Parent) -> None:
 
 def relay(counted: TallyFiles, to_writer: socket, parent: Parent) -> None:
     """The process that delivers to the handlers of relayed sources, and reconciles."""
-    components, tally = wire_handed(parent.hand), counted.tally(FORWARD_METRICS)
+    components, tally = wire_handed(parent.hand, "relay"), counted.tally(FORWARD_METRICS)
     link = Link(partial(connect, to_writer), components.ids, components.patience)
     tally.begin()
     with tracing("relay") as spans:
@@ -130,7 +130,7 @@ def maintain(parent: Parent) -> None:
 
     Those that serve and write share their interpreters with nobody. It keeps SQLite's files open.
     """
-    components = wire_handed(parent.hand, keeps=True)
+    components = wire_handed(parent.hand, "upkeep", keeps=True)
     _keep_files(components, parent.hand)
     with (
         carrying(components.engine),
@@ -145,7 +145,7 @@ def maintain(parent: Parent) -> None:
 
 def keep(parent: Parent) -> None:
     """The same of a service that only reads: it keeps SQLite's files open."""
-    components = wire_handed(parent.hand, keeps=True)
+    components = wire_handed(parent.hand, "upkeep", keeps=True)
     _keep_files(components, parent.hand)
     wait_for_parent(parent, lambda _: None)
     components.close()

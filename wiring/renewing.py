@@ -24,7 +24,7 @@ def reload(hand: ProcessInput) -> Reloaded | None:
 
     Logs what became of it, never what was read.
     """
-    with closing(wire_handed(hand)) as components:
+    with closing(wire_handed(hand, "reload")) as components:
         try:
             found = _with_log(configuration.load(hand.settings.path, os.environ), components)
             renewed = replace(components, settings=with_secrets_of(hand.settings, found))

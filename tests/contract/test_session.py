@@ -1,5 +1,6 @@
 """What Hookfold relies on in a session with PostgreSQL is set by Hookfold, and what the URL says is done or refused."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,8 +12,10 @@ from sqlalchemy import Engine
 
 from adapters.sql import Unavailable, migrate, open_engine
 from adapters.sql.connections.session import RELIED_ON, Unfit
+from tests.support.house import start
 from tests.support.logs import Bench, wms
 from tests.support.postgres import Postgres
+from tests.support.service import running
 
 OTHERWISE = {
     "client_encoding": "LATIN1",
@@ -37,8 +40,8 @@ SESSION = "séance-Ω-1"
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Engine]:
-    engine = open_engine(url)
+def opened(url: str, **options: Any) -> Iterator[Engine]:
+    engine = open_engine(url, **options)
     try:
         yield engine
     finally:
@@ -158,6 +161,33 @@ def test_options_timeouts_and_keepalives_of_the_url_are_honoured(postgresql_url:
     assert parameters["connect_timeout"] == "3"
     assert parameters["keepalives_idle"] == "77"
     assert parameters["keepalives_interval"] == "5"
+
+
+@pytest.mark.parametrize("said", [None, "url", "environment"])
+def test_a_session_has_the_name_of_its_process_unless_the_url_or_the_environment_gives_one(
+    monkeypatch: pytest.MonkeyPatch, postgresql_url: str, said: str | None
+):
+    if said == "environment":
+        monkeypatch.setenv("PGAPPNAME", said)
+    url = f"{postgresql_url}&application_name=url" if said == "url" else postgresql_url
+
+    with opened(url, name="hookfold-writer") as engine:
+        assert shown(engine, "application_name") == (said or "hookfold-writer")
+
+
+def test_the_sessions_of_a_service_tell_who_writes_and_who_answers(postgresql_url: str, tmp_path: Path):
+    with running(postgresql_url, tmp_path) as service, psycopg.connect(postgresql_url, autocommit=True) as admin:
+        assert service.send("POST", "/in/captions", json.dumps(start("ann")).encode()).status == 200
+        assert service.send("GET", "/v1/overview").status == 200
+        named = admin.execute("SELECT application_name FROM pg_stat_activity WHERE datname = current_database()")
+        names = {name for (name,) in named.fetchall()}
+
+    assert names >= {"hookfold-writer", "hookfold-server"}
+
+
+def test_a_session_of_a_command_is_named_hookfold(postgresql_url: str):
+    with opened(postgresql_url) as engine:
+        assert shown(engine, "application_name") == "hookfold"
 
 
 def test_the_timeout_of_a_file_is_honoured(tmp_path: Path):

@@ -15,6 +15,9 @@ from adapters.sql.connections.files import DatabaseFiles, Noted
 from adapters.sql.database.errors import our_errors, spoils_session
 from adapters.sql.database.limits import hold_to_limits
 
+NAME = "hookfold"
+"""The `application_name` of PostgreSQL sessions, unless a process of the service has its own."""
+
 WAL_LIMIT = 32 * 2**20
 """The bytes that SQLite's write-ahead log is truncated to after a checkpoint. A long reader lets it grow beyond this.
 
@@ -39,12 +42,14 @@ def open_engine(
     noted: Noted | None = None,
     keeps: bool = False,
     read_only: bool = False,
+    name: str = NAME,
 ) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://…` (psycopg 3), not connected yet.
 
     `noted` are the files that another process of the service has open under this path (`files_at`); with `keeps`, this
-    process holds them open too. With `read_only`, the database itself refuses writes, and nothing is created. Raises
-    WrongAddress if the URL is wrong and, without `make`, Unavailable if the file does not exist.
+    process holds them open too. With `read_only`, the database itself refuses writes, and nothing is created. `name` is
+    what PostgreSQL shows as `application_name`. Raises WrongAddress if the URL is wrong and, without `make`,
+    Unavailable if the file does not exist.
     """
     parsed = address(url)
     if parsed.get_backend_name() == "sqlite":
@@ -53,7 +58,7 @@ def open_engine(
         if read_only:
             event.listen(engine, "connect", _only_read)
     else:
-        engine = _open_postgresql(parsed, pool_size, read_only=read_only)
+        engine = _open_postgresql(parsed, pool_size, name, read_only=read_only)
     hold_to_limits(engine)
     engine.update_execution_options(read_only=read_only)
     return engine
@@ -71,7 +76,7 @@ def _only_read(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA query_only = ON")
 
 
-def _open_postgresql(parsed: URL, pool_size: int, *, read_only: bool) -> Engine:
+def _open_postgresql(parsed: URL, pool_size: int, name: str, *, read_only: bool) -> Engine:
     engine = create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
@@ -79,7 +84,7 @@ def _open_postgresql(parsed: URL, pool_size: int, *, read_only: bool) -> Engine:
         pool_pre_ping=True,
         hide_parameters=True,
         use_native_hstore=False,  # otherwise the driver queries that type on its first connection
-        connect_args=session.arguments(parsed, read_only=read_only),
+        connect_args=session.arguments(parsed, name=name, read_only=read_only),
     )
     event.listen(engine, "connect", session.begin, insert=True)  # before every other listener
     event.listen(engine, "handle_error", _give_up)

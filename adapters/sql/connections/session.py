@@ -54,13 +54,17 @@ class Unfit(Unavailable):
     """The database is reachable, but its settings make it unusable for a log. The message says what to change."""
 
 
-def arguments(url: URL, *, read_only: bool = False) -> dict[str, Any]:
-    """The driver's arguments besides the URL. With `read_only`, the server refuses statements that write."""
+def arguments(url: URL, *, name: str, read_only: bool = False) -> dict[str, Any]:
+    """The driver's arguments besides the URL. With `read_only`, the server refuses statements that write.
+
+    `name` is the session's `application_name`, unless the URL or the environment gives one.
+    """
     said = {option.keyword.decode(): option.val for option in Conninfo.get_defaults() if option.val != option.compiled}
-    deadlines = {name: value for name, value in _DEADLINES.items() if name not in {*url.query, *said}}
+    defaults = {"fallback_application_name": name, **_DEADLINES}
+    ours_unless_said = {key: value for key, value in defaults.items() if key not in {*url.query, *said}}
     options = _words(url.query.get("options")) or (said.get("options") or b"").decode()
     ours = f"{_OPTIONS} {_READ_ONLY}" if read_only else _OPTIONS
-    return {**deadlines, "client_encoding": "UTF8", "options": f"{ours} {options}".strip()}
+    return {**ours_unless_said, "client_encoding": "UTF8", "options": f"{ours} {options}".strip()}
 
 
 def set_otherwise(url: URL) -> Iterator[str]:

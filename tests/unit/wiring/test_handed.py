@@ -15,7 +15,7 @@ def test_a_process_that_is_started_anew_holds_deliveries_by_its_services_name_an
     settings = load(None, {"HOOKFOLD_CONFIG": str(tmp_path / "hookfold.toml"), "HOOKFOLD_DATABASE_URL": sqlite_url})
 
     with closing(open_components(settings, begin=True)) as service, closing(open_components(settings)) as other:
-        lives = [wire_handed(service.handed()) for _ in range(2)]
+        lives = [wire_handed(service.handed(), "server") for _ in range(2)]
         for life in lives:
             life.close()
 
