@@ -47,7 +47,7 @@ MOST_ROWS, MOST_BYTES = 512, 8 * 1024 * 1024
 
 
 class Intake:
-    """One file that is read once. Every method raises Misfit, which names the line."""
+    """One file that is read once. Every method raises Unimportable, which names the line."""
 
     def __init__(self, file: BinaryIO, ids: Ids, sources: Mapping[str, Source]) -> None:
         self._file = file

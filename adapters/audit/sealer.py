@@ -1,4 +1,4 @@
-"""Keeps the tree up with the log, and signs a checkpoint now and then while the log grows."""
+"""Keeps the tree up with the log, and signs a checkpoint every `checkpoint_every` seconds while the log grows."""
 
 import time
 from threading import Event, Thread

@@ -114,9 +114,10 @@ class Commands:
     key that a reference names sign from now on, else a new one; `signer` opens who signs and proves, for a block;
     `verify` verifies the log of a database (URL, settings or None, key, checkpoints kept elsewhere, progress) and
     writes nothing; `erasures` gives what the log of a database (a URL) records of erasures, by their requests.
-    `asking` opens the query API over a database, for a block.
+    `asking` opens the query API over a database, for a block. A command that only reads uses this, and needs no field
+    of its own.
     `export` opens what writes the log to files, for a block; `import_` takes a file over (with new positions, where
-    told so) and counts in the outcome what is committed, also when it raises adapters.sql.Misfit.
+    told so) and counts in the outcome what is committed, also when it raises adapters.sql.Unimportable.
     """
 
     serve: Callable[[Settings, Serving], str | None]

@@ -84,9 +84,14 @@ def why(
     `erased` says how the events before them were erased.
     """
     present = [entry for entry in entries if isinstance(entry, Happened) and entry.run == state.run]
-    apart = {state.moves.first, state.moves.last}
+    apart = examined_apart(state)
     events = [*(one for one in present[:-NEWEST] if one.position in apart), *present[-NEWEST:]]
     return why_of_newest(kind, events, state, settings, len(present), erased=erased)
+
+
+def examined_apart(state: State) -> list[int]:
+    """The positions of the current run's events that are examined however old they are, in canonical order."""
+    return [position for position in dict.fromkeys((state.moves.first, state.moves.last)) if position]
 
 
 def why_of_newest(

@@ -49,7 +49,7 @@ class Place(House):
         return b"".join(export_lines(ExportReader(self.engine), self.ids, Selection(**chosen), lambda *_: None))
 
     def take(self, file: bytes, *, ids: Ids | None = None, outcome: ImportOutcome | None = None) -> ImportOutcome:
-        """Imports a file; what was taken before a Misfit stands in `outcome`."""
+        """Imports a file; what was taken before an Unimportable stands in `outcome`."""
         ids, outcome, ticks = ids or self.ids, outcome or ImportOutcome(), count(LATER, 1_000)
         intake = Intake(BytesIO(file), ids, self.api.sources)
         importer = Importer(self.engine, Code(ids, self.api.sources), lambda: next(ticks), whole=intake.whole)

@@ -16,7 +16,7 @@ from adapters.http.presenters.timelines import Timeline, may_be_told_in_parts, t
 from adapters.sql import Measured, Projected
 from core.folding.fold import MACHINES
 from core.views.timeline import Happened, TimelineEntry
-from core.views.why import MOST, NEWEST, Why, moves_of, why, why_of_measurement, why_of_newest
+from core.views.why import MOST, NEWEST, Why, examined_apart, moves_of, why, why_of_measurement, why_of_newest
 
 
 class _Told(NamedTuple):
@@ -104,8 +104,8 @@ def _newest_of_long(ask: Ask[Any], row: Projected, state: Any) -> list[_Told] | 
     if found is None:
         return None
     newest = _present(found, state)[-NEWEST:]
-    told, led = {one.entry.position for one in newest}, (state.moves.first, state.moves.last)
-    apart = [_one_of_long(ask, row, at) for at in dict.fromkeys(led) if at and at not in told]
+    told = {one.entry.position for one in newest}
+    apart = [_one_of_long(ask, row, at) for at in examined_apart(state) if at not in told]
     return None if None in apart else [*filter(None, apart), *newest]
 
 

@@ -35,7 +35,9 @@ _said = msgspec.json.Decoder(_Told)
 
 
 def check_erasures(connection: Connection, after: int, end: int) -> None:
-    """Raises Found for the first payload behind `after` up to `end` that is erased while no later event says so."""
+    """Raises DiscrepancyFound for the first payload after `after`, up to `end`, that is erased though no later event
+    records its erasure.
+    """
     gone = connection.execute(_GONE, {"after": after, "end": end}).all()
     untold: list[int] = []
     for erased, some in groupby(gone, key=itemgetter(2)):

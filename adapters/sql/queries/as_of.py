@@ -186,7 +186,10 @@ def opened_at(kind: str, clocks: Clocks, before: int | None, number: int) -> Sel
 
 
 def stored_events(*known: ColumnElement[bool]) -> Select[Any]:
-    """What `stored.to_event` takes, recorded_at, retracted, sequence, occurred_at. `known`: which retractions are."""
+    """The arguments of `stored_events.to_event`, then recorded_at, retraction, sequence, occurred_at.
+
+    `known` are the conditions on which retractions count.
+    """
     taken = (events.c.position, events.c.key, events.c.type, events.c.received_at, events.c.verified_by)
     told = (events.c.recorded_at, retractions.c.retraction, events.c.sequence, events.c.occurred_at)
     return (
