@@ -112,18 +112,7 @@ def _left(row: ExportedStream, base: Base) -> ErasedLine:
 
 
 def _delivery(row: ExportedDelivery) -> DeliveryLine:
-    return DeliveryLine(
-        delivery=row.delivery,
-        source=row.source,
-        verdict=row.verdict,
-        head=row.head,
-        key=None if row.key is None else row.key.hex(),
-        received_at=row.received_at,
-        recorded_at=row.recorded_at,
-        status=row.status,
-        reason=row.reason,
-        hint=row.hint,
-        size=row.size,
-        headers=unsealed_headers_text(row.headers, f"delivery {row.delivery} of {row.source}"),
-        **body_fields(row.body),
-    )
+    told = msgspec.structs.asdict(row)
+    told["key"] = None if row.key is None else row.key.hex()
+    told["headers"] = unsealed_headers_text(row.headers, f"delivery {row.delivery} of {row.source}")
+    return DeliveryLine(**told | {"body": None} | body_fields(row.body))

@@ -211,24 +211,11 @@ class Intake:
     def _delivery(self, line: DeliveryLine) -> ImportedDelivery:
         self._checked(line.source)
         self._deliveries += 1
-        headers = bytes_of(line.headers)
-        key = None if line.key is None else self._bytes(line.key)
-        return ImportedDelivery(
-            line=self._line,
-            source=line.source,
-            delivery=line.delivery,
-            verdict=line.verdict,
-            head=line.head,
-            key=key,
-            received_at=line.received_at,
-            recorded_at=line.recorded_at,
-            status=line.status,
-            reason=line.reason,
-            hint=line.hint,
-            size=line.size,
-            headers=headers,
-            body=body_of(line),
-        )
+        told = msgspec.structs.asdict(line)
+        del told["base64"]  # it is the body, where that is no text
+        told["key"] = None if line.key is None else self._bytes(line.key)
+        told["headers"], told["body"] = bytes_of(line.headers), body_of(line)
+        return ImportedDelivery(**told, line=self._line)
 
     def _left(self, line: ErasedLine) -> ErasedRemainder:
         self._checked(line.source)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any, NamedTuple
 
 import msgspec
@@ -90,7 +91,7 @@ class ExportedEvent(NamedTuple):
         return times, head, at, self.first_head, self.first_at
 
 
-class ExportedDelivery(NamedTuple):
+class ExportedDelivery(msgspec.Struct, gc=False):
     """A delivery that made no event. `key` is that of the event that it duplicates or contradicts."""
 
     source: str
@@ -176,7 +177,7 @@ _EVENTS = (
 )
 _DELIVERIES = select(
     *(deliveries.c.source, deliveries.c.delivery, deliveries.c.verdict, deliveries.c.head, events.c.key),
-    *(deliveries.c[name] for name in ExportedDelivery._fields[5:]),
+    *(deliveries.c[name] for name in ExportedDelivery.__struct_fields__[5:]),
 ).outerjoin_from(deliveries, events, _HELD)
 _HISTORY = (
     select(
@@ -236,7 +237,7 @@ class ExportReader:
         number = deliveries.c.delivery
         query = _chosen(_DELIVERIES.where(number <= extent.delivery), deliveries, chosen).order_by(number).limit(CHUNK)
         for rows in self._chunks(query, number, 1):
-            yield from map(ExportedDelivery._make, rows)
+            yield from starmap(ExportedDelivery, rows)
 
     def streams(self, chosen: Selection, kind: str, extent: Extent) -> Iterator[ExportedStream]:
         """The chosen streams of a kind, in the order in which the log first named them."""

@@ -3,6 +3,7 @@
 import msgspec
 
 from adapters.sql.log.entries import Entry
+from adapters.sql.transfer.export_reader import ExportedDelivery
 from core.event import Instant
 from core.proofs.leaf import Columns
 
@@ -38,23 +39,10 @@ class ImportedEvent(msgspec.Struct, gc=False):
         return self.erased is None and self.retracted is None
 
 
-class ImportedDelivery(msgspec.Struct, gc=False):
-    """A delivery that made no event there. `key` is that of its event; null for a rejection."""
+class ImportedDelivery(ExportedDelivery, kw_only=True, gc=False):
+    """The same from a line of an export; `headers` are field lines."""
 
     line: int
-    source: str
-    delivery: int
-    verdict: str
-    head: int
-    key: bytes | None
-    received_at: Instant
-    recorded_at: Instant
-    status: int
-    reason: str | None
-    hint: str | None
-    size: int
-    headers: bytes | None
-    body: bytes | None
 
 
 class ErasedRemainder(msgspec.Struct, gc=False):

@@ -350,8 +350,9 @@ class ImportBatch:
             return
         self.outcome.conflicts += 1
         found = ImportedDelivery(
-            *(taken.line, columns.source, 0, "conflict", 0, taken.key, columns.received_at, 0, 200, None, None),
+            *(columns.source, 0, "conflict", 0, taken.key, columns.received_at, 0, 200, None, None),
             *(len(body), taken.headers, body),
+            line=taken.line,
         )
         self._append_delivery(found, at)
 
