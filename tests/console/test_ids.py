@@ -7,7 +7,7 @@ import pytest
 from adapters.config import Scope, Secret, Token
 from adapters.sql import Unavailable, WantedEvents
 from tests.console.conftest import Desk
-from tests.support.house import start, wms
+from tests.support.house import start, stop, wms
 
 ANN = "ann@example.com"
 READER = Token("reader", Secret("env:READER", "reader-token-0123456789"), (Scope.READ,))
@@ -77,3 +77,14 @@ def test_the_record_names_the_token(guarded: Callable[..., Desk]):
 
     (told,) = [one for one in desk.api.reads.events(WantedEvents(after=0, limit=9)) if one.source == "hookfold"]
     assert b'"who":"reader"' in (desk.api.reads.body(told.position) or b"")
+
+
+def test_ids_that_are_asked_for_on_a_page_of_the_past_are_shown_on_that_page(one_desk: Desk, session: str):
+    one_desk.send("captions", stop(ANN))
+    past = one_desk.look(f"/sessions/{session}", known_at=one_desk.get("/v1/events/1")["recorded_at"])
+    (form,) = [action for action in past.all("form", "action") if "/ids" in action]
+
+    whole = one_desk.fill(form)
+
+    assert f"User {ANN}" in whole.text
+    assert "This is the past: as it was known here at" in whole.text

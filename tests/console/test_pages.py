@@ -316,3 +316,36 @@ def test_the_clocks_are_in_one_order_on_every_page(one_desk: Desk, kind: str):
     for path in (f"/{kind}", f"/{kind}/{one['id']}"):
         text = one_desk.look(path).text
         assert text.index("Happened by") < text.index("Known here by")
+
+
+@pytest.mark.parametrize(
+    ("clock", "banner"), [("known_at", "as it was known here at"), ("as_of", "what had happened by")]
+)
+def test_what_a_page_of_the_past_leads_to_is_shown_as_of_the_same_time(desk: Desk, clock: str, banner: str):
+    filled(desk)
+    desk.send("energy", pushed("a-2", "car x"), key="2")
+    (newest,) = desk.get("/v1/events", after=desk.get("/v1/overview")["position"] - 1)["data"]
+    then = {"known_at": newest["recorded_at"], "as_of": "2023-11-14T22:15:00Z"}[clock]
+
+    kinds = {"sessions", "measurements", "actions", "devices", "registrations"}
+    paths = [f"/{kind}?limit=1&{clock}={then}" for kind in kinds]
+    seen = set(paths)
+    for path in paths:
+        page = desk.look(path)
+        assert f"This is the past: {banner}" in page.text
+        found = {href for href in page.all("a", "href") if re.match(r"/\w+(/(ses|mea|act|dev|reg)_|.*cursor=)", href)}
+        found -= {path.partition("?")[0], *seen}  # back to now
+        paths += found
+        seen |= found
+
+    assert {path.split("/")[1] for path in seen if path.count("/") > 1} == kinds
+    assert any("cursor=" in path for path in seen)
+
+
+def test_a_list_of_the_present_leads_to_the_present(one_desk: Desk):
+    filled(one_desk)
+
+    page = one_desk.look("/sessions")
+
+    assert "This is the past" not in page.text
+    assert [href for href in page.all("a", "href") if "?" in href] == []

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, g, render_template, request
 
 from adapters.console.asking import Asking, sent
-from adapters.console.times import faults_of
+from adapters.console.times import CLOCKS, faults_of
 from adapters.http import Ending, VisitStep
 from core.event import ANOMALIES, READINGS
 from core.folding.fold import MACHINES
@@ -47,6 +47,7 @@ def add(pages: Blueprint, ask: Asking) -> None:
             asked = sent(ask.today)
             faults = faults_of(asked, ask.now())
             told = None if faults else ask.told(name, asked)
+            asked = {key: value for key, value in (told.parameters if told else asked).items() if key != "limit"}
             page = render_template(
                 f"console/{name}.html",
                 name=name,
@@ -58,7 +59,8 @@ def add(pages: Blueprint, ask: Asking) -> None:
                 times=TIMES,
                 faults=faults,
                 head=ask.questions.head() if name == "events" else None,
-                asked={key: value for key, value in (told.parameters if told else asked).items() if key != "limit"},
+                asked=asked,
+                clocks={clock: asked[clock] for clock in CLOCKS if clock in asked},
             )
             return page, 400 if faults else 200
 
