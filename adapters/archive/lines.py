@@ -214,10 +214,10 @@ def bytes_of(headers: str | None) -> bytes | None:
 
 
 def raw(document: bytes | None) -> Document:
-    """A stored document as it goes into a line."""
+    """The document of a line for stored bytes; it is left out if there are none."""
     return UNSET if document is None else msgspec.Raw(document)
 
 
 def stored(document: Document) -> bytes | None:
-    """A line's document as it is stored."""
+    """The bytes to store for a document of a line; None if the line has none."""
     return None if document is UNSET else bytes(document)

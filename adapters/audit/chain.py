@@ -70,7 +70,7 @@ class _Link(NamedTuple):
 
 
 def _before(key: Key, links: Mapping[Key, _Link]) -> Iterator[_Link]:
-    """How the key came into force, and the one before it, and so on."""
+    """The rotation that put the key in force, then the one that put its predecessor in force, and so on, backwards."""
     since: float = inf
     while (link := links.get(key)) is not None and link.held.since < since:
         yield link
@@ -78,7 +78,7 @@ def _before(key: Key, links: Mapping[Key, _Link]) -> Iterator[_Link]:
 
 
 def _behind(held: HeldKey, links: Iterable[_Link]) -> Iterator[HeldKey]:
-    """What followed the key, and what followed that."""
+    """The key that replaced this one, then the one that replaced that, and so on."""
     for link in links:
         if link.old == held.key and link.held.since > held.since:
             held = link.held

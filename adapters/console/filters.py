@@ -44,7 +44,7 @@ def in_a_field(text: str) -> str:
 
 
 def pretty(value: Any) -> str:
-    """Anything of an answer as JSON for people."""
+    """A value from an API response as indented JSON. E-mail addresses and user ids are shortened, as `veiled` does."""
     return json.dumps(_veiled(msgspec.to_builtins(value)), indent=2, ensure_ascii=False)
 
 

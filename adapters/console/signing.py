@@ -83,7 +83,7 @@ class Signing:
         )
 
     def _kept(self) -> Token | None:
-        """The token that the cookie was given for; None where its secret was changed or it is gone."""
+        """The token that the session cookie was issued for; None if the token is gone or its secret has changed."""
         token = self._tokens.named(str(session.get("who")))
         proof = str(session.get("proof"))
         return token if token is not None and compare_digest(self._proof(token), proof) else None

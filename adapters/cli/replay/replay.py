@@ -103,8 +103,8 @@ def status(commands: Commands, settings: Settings, as_json: bool) -> None:
 def rollback(commands: Commands, settings: Settings, machine: Machines, to: str | None, as_json: bool) -> None:
     """Switch back to the version that served before, or to the one that is named.
 
-    A service answers with the version of its own code: the command tells which ones have to be restarted, with which
-    release.
+    A running service answers with the version of its own code. So the command names the services to restart, and the
+    release to restart them with.
     """
     with _opened(commands, settings) as opened:
         versions = opened.rollback(machine, to)

@@ -16,6 +16,6 @@ def told_by(reads: Reads, position: int) -> shapes.ErasureRecord:
 
 
 def words(erasure: shapes.ErasureRecord) -> str:
-    """`erased at 2026-11-30T09:00:00.000000Z by ada (asked for), as the event at position 4 tells`."""
+    """The record as text: `erased at … by ada (asked for), as the event at position 4 tells`."""
     how = "" if erasure.at is None else f" at {erasure.at} by {erasure.by} ({erasure.reason})"
     return f"erased{how}, as the event at position {erasure.position} tells"

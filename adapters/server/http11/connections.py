@@ -1,6 +1,7 @@
 """All connections of one process that serves: looked after once a second, and within bounds, in number and in bytes.
 
-Where it becomes tight, room is made by those who have kept us waiting longest: a client that goes on is not among them.
+When a limit is reached, the connections that have kept us waiting longest are closed. A client that makes progress is
+not among them.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What a client has not taken yet: by that alone a slow one is told from one that is gone."""
+"""Bytes that a client has not acknowledged: they tell a slow client from one that is gone."""
 
 import fcntl
 import struct

@@ -1,4 +1,4 @@
-"""A request body that is handed on while it comes: as much of it is held as whoever takes it is behind."""
+"""A request body that is forwarded while it arrives. Only what the consumer has not taken yet is buffered."""
 
 import asyncio
 from collections import deque

@@ -79,7 +79,7 @@ class Child:
         self.due = monotonic()
 
     def hand(self, hand: Any) -> None:
-        """Gives the next process something else to work with, and this one where it takes that."""
+        """Replaces the input: the next process starts with it. The running one is sent it, too, if `takes_anew`."""
         self._hand = hand
         if self._takes_anew and self.line is not None and not self._told:
             self.unsent += framed(hand)

@@ -1,4 +1,4 @@
-"""The collector of cycles in a process of one busy thread."""
+"""Tunes Python's cyclic garbage collector for a process whose one busy thread must not pause."""
 
 import gc
 

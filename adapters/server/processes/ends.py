@@ -1,8 +1,8 @@
-"""How a process gets a connection to the one that writes: it makes a pair of sockets, and hands one end over.
+"""How a process connects to the writer: it makes a socket pair and passes one end over (SCM_RIGHTS).
 
-That goes through a pair that both have from their parent, which outlives them. So there is no name, which a cleaner of
-temporary folders could take away and anybody on the machine could find; what is handed over while nobody takes it
-waits.
+It passes it through another pair, which both inherit from their parent. The parent outlives them, so an end that is
+passed while the writer restarts waits. There is no socket file that a cleaner of temporary folders could delete, or
+that others on the machine could find.
 """
 
 import socket

@@ -1,4 +1,4 @@
-"""Starts a process that runs a function of this one: what is imported here need not be imported there."""
+"""Forks a process that runs a function of this one, so that it need not import anything again."""
 
 import os
 import signal

@@ -1,4 +1,7 @@
-"""Log lines on standard error. One that cannot be written (a full disk, a reader that has left) is lost alone."""
+"""Log lines on standard error.
+
+A line that cannot be written (a full disk, a reader that has left) is lost; later ones are still written.
+"""
 
 import json
 import os

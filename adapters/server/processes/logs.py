@@ -1,7 +1,7 @@
 """Logs: one JSON line for each event on standard error, ours and the libraries', with nothing personal in it.
 
-JSON writes line ends and control characters out, so that no value can begin a line of its own. Of an exception its kind
-and its places are told, not its words: those may hold what somebody sent.
+JSON escapes line ends and control characters, so no value can begin a line of its own. Of an exception, the class and
+the stack frames are logged, never the message, which may quote a request.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Runs the process whose threads do what is to be done now and then: its main thread waits for its end."""
+"""The main thread of upkeep: it sends heartbeats until the parent ends it, while other threads do the periodic work."""
 
 import select
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a process of a service has of the one that started it, and what it is handed by that while it runs."""
+"""A child process's side of its parent: the input it starts with, and the socket for heartbeats and new input."""
 
 import pickle
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the main process opens for the others: it outlives them, so that whoever connects meanwhile waits."""
+"""Sockets and files that the main process opens for its children. It outlives them: clients wait while one restarts."""
 
 import os
 import socket

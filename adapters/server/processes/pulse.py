@@ -1,6 +1,6 @@
-"""A sign of life of each process, to the one that keeps it: who gives none is killed and started anew.
+"""Heartbeats to the supervisor, which kills and restarts a process that sends none.
 
-A process that is stopped, or whose work does not go on, does not die: nobody would see it, and everybody would wait.
+A process that is stopped or stuck does not exit by itself, so nothing else would show it.
 """
 
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Has what a service works with read again, in a process of its own: the main one opens no database."""
+"""Rereads the secrets on SIGHUP, in a process of its own, because the main process opens no database."""
 
 import os
 import pickle

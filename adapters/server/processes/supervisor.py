@@ -1,8 +1,8 @@
 """Keeps the processes of a service running, and ends those that serve before the one that writes.
 
-It runs in the main process, which has no thread and no database open: so it can start a process at any time by a fork,
-and whatever befalls the others does not befall it. Each is told to end by the end of its line, which comes with the
-main process however that dies: nobody serves or writes on unsupervised.
+It runs in the main process, which has no thread and no database open. So it can fork a process at any time, and a fault
+of another process does not reach it. A child ends when its socket to the main process closes, which happens however the
+main process dies: no child serves or writes unsupervised.
 """
 
 from collections.abc import Callable, Sequence

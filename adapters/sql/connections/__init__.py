@@ -1,1 +1,4 @@
-"""How a database is reached, and is the one that it was: addresses, engines, sessions, files, revisions, backups."""
+"""How a database is reached, and checked to be still the same one.
+
+Addresses, engines, sessions, files, revisions, backups.
+"""

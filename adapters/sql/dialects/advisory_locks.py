@@ -1,8 +1,10 @@
 """The advisory locks of PostgreSQL, each taken until the transaction ends.
 
-Their keys come from the log, so that two logs in two schemas of one database do not wait for each other. The release
-before this one has the same keys for all logs. Each of those is taken shared: its writers and ours still take turns,
-and ours do not meet there. PostgreSQL lets nobody past who waits for a lock alone, so its writers get their turn.
+Their keys come from the log, so that two logs in two schemas of one database do not wait for each other.
+
+The previous release used the same keys for all logs. Each of its keys is taken in shared mode here: its writers and
+ours exclude each other, while ours do not block one another there. PostgreSQL queues requests, so its writers do not
+starve.
 """
 
 _LOG = "'events'::regclass::oid"

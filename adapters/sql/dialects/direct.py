@@ -1,4 +1,4 @@
-"""Look-ups asked of libpq itself: of one key, the driver's cursor costs more than the server."""
+"""Look-ups sent straight through libpq: for one key, psycopg's cursor costs more than the server."""
 
 from collections.abc import Sequence
 from itertools import count

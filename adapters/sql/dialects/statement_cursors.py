@@ -1,7 +1,7 @@
-"""A cursor of psycopg's for each statement, for pipelines: there, answers come when it pleases them.
+"""One psycopg cursor for each statement, for pipeline mode, where results arrive at any time.
 
-One cursor holds one result. The row of a statement that nobody asked for, such as a lock's, may arrive while the next
-statement of the same cursor leaves, and would be fetched as that one's.
+One cursor holds one result. If two statements shared it, the row of the first one, such as a lock's that nobody
+fetches, could arrive after the second one was sent, and be fetched as its row.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Erasure: finds what is somebody's or too old, and destroys it part by part, each with the event that tells of it."""
+"""Erasure: destroys a person's data or expired data in parts, each in a transaction with the event that records it."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Everything that changes what is kept of the log, over one process's writer."""
+"""Wires the eraser, the retractor and the recorder of both over one process's log."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

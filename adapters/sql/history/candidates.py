@@ -1,4 +1,4 @@
-"""The streams that are examined for a page of a list of the past, up to a limit."""
+"""Chooses the streams that a page of a past list examines; limits how many it examines and folds."""
 
 from collections.abc import Iterator
 from typing import Any

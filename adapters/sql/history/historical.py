@@ -1,4 +1,4 @@
-"""Past streams: rows like those of `projections` and `measurements`, and the events that they result from."""
+"""Rows of streams as of a time, shaped like `projections` and `measurements`, and the events they are folded from."""
 
 from collections.abc import Callable, Iterable, Iterator
 from heapq import merge

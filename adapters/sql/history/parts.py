@@ -1,4 +1,4 @@
-"""Parts of long streams, read from the prefix before them: the cost is that of the part, not of the stream."""
+"""Parts of long streams, folded from the prefix before them: the cost depends on the part's length alone."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -133,7 +133,9 @@ class StreamParts:
     def _gone(
         self, connection: Connection, row: Row, stored: StoredPart, part: Following, first: StoredPrefix
     ) -> frozenset[str]:
-        """The measurements that the events name and that have left the prefix's state."""
+        """The provider's ids of measurements that the events name and that began before the part, but are no longer in
+        the prefix's state.
+        """
         named = {name for event in part.events if (name := part.state.elsewhere(event)) is not None}
         session = stored.named.provider_id or ""
         ours = [self._code.ids.measurement(row.source, session, name, "") for name in sorted(named)]

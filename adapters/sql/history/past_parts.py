@@ -1,4 +1,4 @@
-"""Parts of a long stream in the past, read from the present's prefixes that contain no later event."""
+"""Parts of a long stream as of a time, from those of the present prefixes that hold no later event."""
 
 from collections.abc import Collection
 from functools import cached_property

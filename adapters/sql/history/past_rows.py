@@ -1,4 +1,4 @@
-"""Rows of past streams: the stored ones if nothing has become known since, else folded from the log."""
+"""Rows of streams as of a time: the stored row if nothing was learnt since, else a fold of the log."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial

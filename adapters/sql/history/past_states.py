@@ -1,4 +1,4 @@
-"""Past states of long streams, folded from the prefix before: only the events between it and the past are read."""
+"""A long stream's state as of a time, folded from the last prefix before it: only the events in between are read."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""A cache for the queries of one page: what they have in common is read once."""
+"""A cache for one page: its queries share what was read and folded."""
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager

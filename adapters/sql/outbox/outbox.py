@@ -1,11 +1,12 @@
-"""Takes what is to be delivered, in the order of each stream, and settles what became of it.
+"""Takes deliveries that are due, in the order of each lane, and records the outcome of each attempt.
 
-Of a lane, which is a stream, or one event of none, the oldest is delivered alone. Whoever takes one that is not the
-oldest parks it (`due` is null); whoever settles the oldest has the next one due. A new row is due at once, whatever is
-before it: so the append need not look, and nothing waits for an append. No statement reads more than it takes.
+A lane is a stream, or a single event of no stream. Only the oldest delivery of a lane is attempted. A turn that finds
+another one due parks it (`due` is null). A turn that settles the oldest one makes the next one due. A new row is due at
+once, whatever is before it, so the append need not look, and nothing waits for an append. No statement reads more rows
+than it takes.
 
-Turns at one source follow one another. Were there two at once, one could park a row behind an oldest one that the
-other is about to settle, having found nothing behind it yet: nobody would have the parked one due again.
+The turns of a source follow one another. Of two concurrent turns, one could settle the oldest row of a lane and find no
+row after it, while the other parks the next one: nothing would make that row due again.
 """
 
 from collections.abc import Sequence
@@ -67,9 +68,10 @@ _RELEASE = "UPDATE relays SET due = ?, holder = NULL WHERE holder = ?"
 
 
 class HeldRelay(msgspec.Struct, gc=False):
-    """What this process alone may deliver `until` then. `body` is None where it was erased.
+    """A row of `relays`, leased to this process until `until`.
 
-    `attempts`, `first_at`: before this one. `target`: what follows the handler's URL.
+    `attempts` counts the earlier attempts, `first_at` is when the first of them was made. `target` is the path and
+    query that are appended to the handler's URL. `body` is None if it was erased.
     """
 
     source: str

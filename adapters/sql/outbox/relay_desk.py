@@ -1,4 +1,4 @@
-"""What people do about what waits to be delivered: look, pause, go on, try dead ones again, drop them.
+"""Operators' actions on the outbox: pause a source, resume it, retry or drop its dead deliveries.
 
 Each is recorded in the log, in the transaction that does it.
 """

@@ -1,1 +1,1 @@
-"""Rejections that hold now that a secret was corrected."""
+"""Rejected deliveries that verify now that a secret was corrected."""

@@ -1,4 +1,4 @@
-"""Statements on the actions that go on: acknowledged or scheduled, and ended by no webhook."""
+"""Statements on open actions: acknowledged or scheduled, and not ended by a webhook."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

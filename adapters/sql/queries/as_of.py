@@ -156,7 +156,11 @@ def list_named(
     floor: int | None = None,
     but: ColumnElement[bool] | None = None,
 ) -> Select[Any]:
-    """Columns of Named: the streams that a question can be about, `but` some, the newest first. `names`: our ids."""
+    """The columns of StreamRow, for the streams opened by the query's position, the newest first.
+
+    `before` (exclusive) and `floor` (inclusive) bound the opening position. `names` selects streams by our ids.
+    `but` is a condition that excludes streams.
+    """
     query = _NAMED.where(streams.c.source.in_(sources), streams.c.opened <= clocks.position)
     if kind is not None and names is None:
         query = query.where(streams.c.kind == kind)

@@ -1,4 +1,4 @@
-"""Statements that count the few streams that have yet to end, and those of them whose end has not come in time."""
+"""Statements that count open streams, and those of them that are overdue, presumed ended or silent."""
 
 from collections.abc import Sequence
 from typing import Any

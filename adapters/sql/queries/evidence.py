@@ -1,4 +1,4 @@
-"""Statements for evidence: events with all that their leaves cover, and what was done with them."""
+"""Statements for evidence: events with everything that their leaves cover, and their erasure and retraction."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice

@@ -1,4 +1,4 @@
-"""Statements on our own ids: those that begin in some way, each found by a range of an index."""
+"""Statements that find our ids by their beginning, as a range of an index."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

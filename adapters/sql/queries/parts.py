@@ -1,6 +1,6 @@
 """Statements on parts of long streams, as they are now or as they were.
 
-Those of every part are SQL: what SQLAlchemy makes of a short one costs more than what it asks for.
+The statements that every part needs are SQL text: compiling them with SQLAlchemy would cost more than running them.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Statements on streams of which nothing has become known since a time: what is stored is what was known then."""
+"""Statements on streams that are unchanged since a time: the stored row is also the row as of then."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a reader of some sources may know: of any other source there is nothing, as if it had never sent anything."""
+"""`Reads` for a token limited to some sources: any other source looks as if it had never sent anything."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence

@@ -147,7 +147,7 @@ class Builder:
         return begun
 
     def _chosen(self, versions: Sequence[Version], kind: fold.StateMachine) -> Version:
-        """The version to build: one that is begun or unbuilt, else a new one."""
+        """This code's version to build: the ready one, else one being built, else an unbuilt one, else a new one."""
         mine = [one for one in versions if one.machine == kind.name and one.fingerprint == kind.fingerprint]
         for status in (READY, BUILDING, UNBUILT):
             for one in mine:

@@ -1,4 +1,4 @@
-"""Why a stream would change though no code did: what the fold takes from the configuration is another one by now."""
+"""Explains a difference of a replay that comes from a changed setting, not from changed code."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

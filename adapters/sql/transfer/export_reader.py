@@ -330,7 +330,7 @@ def _stream(row: Any) -> ExportedStream:
 
 
 def _by_name(rows: Sequence[Any]) -> dict[_Name, list[Row]]:
-    """The columns after (source, stream), grouped by them."""
+    """Groups rows by their first two columns (source, stream); each value holds the remaining columns."""
     found = defaultdict[_Name, list[Row]](list)
     for source, stream, *row in rows:
         found[source, stream].append(tuple(row))

@@ -182,7 +182,7 @@ class Importer(BatchWriter):
         return [None if body is None else bytes(body) for (body,) in rows]
 
     def oldest_duplicate(self, cursor: Any, source: str) -> int:
-        """The number of the oldest duplicate of the source that stays recorded; 0 while all do."""
+        """The number of the oldest of the source's newest KEPT_DELIVERIES duplicates; 0 if there are fewer."""
         return next((int(number) for (number,) in self._dialect.run(cursor, _OLDEST, source).fetchall()), 0)
 
     def has_pruned(self, cursor: Any, event: Row, delivery: int) -> bool:
