@@ -1,7 +1,6 @@
 """The certificate of an erasure: a signed note that says what was destroyed, and what covers the telling."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from adapters.audit import CheckpointSigner, KeyChain
 from adapters.sql import Erasure, RecordedErasure
 from core.event import Instant
+from core.instants import moment_of
 from core.proofs import note
 from core.proofs.note import Checkpoint
 
@@ -72,7 +72,7 @@ def certificate(signer: CheckpointSigner, erasure: Erasure, at: Instant, reason:
         erased=ranges if len(ranges) <= MOST_LISTED else UNSET,
         erased_sha256=digest(ranges),
         log=signer.key.name,
-        at=datetime.fromtimestamp(at / 1e6, UTC).isoformat(timespec="seconds"),
+        at=moment_of(at).isoformat(timespec="seconds"),
         who=by or "local",
         reason=reason,
         checkpoint=checkpoint,

@@ -1,7 +1,6 @@
 """The bundle's page for people: one HTML file without scripts, that prints well."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any, NamedTuple
 
@@ -9,9 +8,9 @@ import msgspec
 
 from adapters.sql import RecordedEvent
 from core.event import Instant
+from core.instants import moment_of
 from core.words import counted
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STYLE = """
 body { font: 10pt/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 75em; color: #111; padding: 0 1em }
 h1 { font-size: 1.4em } h2 { font-size: 1.1em; margin-top: 2em }
@@ -149,6 +148,4 @@ def _row(cells: Sequence[str]) -> bytes:
 
 
 def _time(at: Instant | None) -> str:
-    """Counted in whole numbers: as a float, the last microsecond of the year 9999 is in the year 10000."""
-    moment = _EPOCH + timedelta(microseconds=at or 0)
-    return "" if at is None else moment.isoformat(sep=" ", timespec="milliseconds")
+    return "" if at is None else moment_of(at).isoformat(sep=" ", timespec="milliseconds")

@@ -1,13 +1,13 @@
 """What the scenarios are made of: a message, and the stage that gives them names, time and chance."""
 
 import json
-from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 import msgspec
 
 from core.event import SECOND, Instant
+from core.instants import moment_of
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -45,8 +45,7 @@ class Stage:
 
     def iso(self) -> str:
         """The simulated time in ISO 8601 with milliseconds and `Z`."""
-        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.now)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return moment_of(self.now).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def encode(fields: dict[str, Any]) -> bytes:

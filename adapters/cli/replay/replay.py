@@ -5,7 +5,6 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from adapters.config import Settings
 from adapters.sql import Answering, Difference, Part, Replay, ReplayRefused, Status, Version, VersionStatus
 from core.event import SECOND, Instant
 from core.folding.fold import MACHINES
+from core.instants import moment_of
 from core.views.declared import Cause
 from core.views.golden_history import GoldenHistory
 from core.words import counted
@@ -371,4 +371,4 @@ def _at(instant: Instant | None) -> str:
     if not instant:
         return ""
     age = max(0, time.time() - instant / SECOND)
-    return f" at {datetime.fromtimestamp(instant / SECOND, UTC):%Y-%m-%dT%H:%M:%SZ} ({age:.0f} s ago)"
+    return f" at {moment_of(instant):%Y-%m-%dT%H:%M:%SZ} ({age:.0f} s ago)"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from adapters.config import Token
@@ -13,7 +13,7 @@ from adapters.http.framework.problems import Busy, Conflict
 from adapters.http.framework.routes import Route
 from adapters.http.framework.tokens import asker_with
 from adapters.sql import TooLong, Unavailable, sharing
-from core.event import SECOND
+from core.instants import moment_of
 
 AWAY = "the database is away: ask again"
 TOO_LONG = "the question took longer than the service gives one: ask for less (a smaller limit, one source), or later"
@@ -42,7 +42,7 @@ class Questions:
 
     def now(self) -> datetime:
         """The time by the API's clock, UTC."""
-        return datetime.fromtimestamp(self._api.clock() / SECOND, UTC)
+        return moment_of(self._api.clock())
 
     @contextmanager
     def sharing(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """Short transactions outside the append path, for replays, catching up and versions."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,9 @@ from sqlalchemy.exc import DBAPIError
 
 from adapters.sql.database.errors import cause_of, is_for_now, is_from_driver, spoils_session, unavailable
 from adapters.sql.dialects.dialect import dialect_of
+
+Cursor = AbstractContextManager[Any]
+"""A block with a cursor of the driver, in a transaction that ends with it."""
 
 
 def is_read_only(engine: Engine) -> bool:
@@ -48,32 +51,24 @@ class Transactions:
         self.read_only = is_read_only(engine)
         self.dialect = dialect_of(engine)
 
-    @contextmanager
-    def turn(self) -> Iterator[Any]:
+    def turn(self) -> Cursor:
         """Holds the append lock: no process appends until the block ends."""
-        with self._transaction(partial(self.dialect.begin_beside, turn=True)) as cursor:
-            yield cursor
+        return self._transaction(partial(self.dialect.begin_beside, turn=True))
 
-    @contextmanager
-    def short_turn(self) -> Iterator[Any]:
+    def short_turn(self) -> Cursor:
         """The same for derived data: the commit does not wait for the disk.
 
         The next durable commit flushes both. A crash may undo this one, but then also everything committed after it.
         """
-        with self._transaction(self.dialect.begin_unflushed, self.dialect.flush_again) as cursor:
-            yield cursor
+        return self._transaction(self.dialect.begin_unflushed, self.dialect.flush_again)
 
-    @contextmanager
-    def beside(self) -> Iterator[Any]:
+    def beside(self) -> Cursor:
         """Writes outside the log. On PostgreSQL appends continue meanwhile."""
-        with self._transaction(partial(self.dialect.begin_beside, turn=False)) as cursor:
-            yield cursor
+        return self._transaction(partial(self.dialect.begin_beside, turn=False))
 
-    @contextmanager
-    def reading(self) -> Iterator[Any]:
+    def reading(self) -> Cursor:
         """Reads. Each statement sees what is committed by then."""
-        with self._transaction(_nothing) as cursor:
-            yield cursor
+        return self._transaction(_nothing)
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
         """The rows that a statement finds now, with `?` in the place of each value."""
