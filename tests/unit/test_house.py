@@ -63,6 +63,16 @@ def test_one_class_name_means_one_thing():
     assert {name: where for name, where in modules.items() if len(where) > 1 and name not in ONE_IDEA} == {}
 
 
+def test_every_module_that_the_documentation_names_is_there():
+    there = [f"/{path.relative_to(HOUSE)}" for pattern in ("app.py", "[!.]*/**/*.py") for path in HOUSE.glob(pattern)]
+    pages = {path.name: path.read_text(encoding="utf-8") for path in (HOUSE / "docs").glob("*.md")}
+
+    named = {(page, module) for page, text in pages.items() for module in re.findall(r"`([\w/]+\.py)`", text)}
+
+    assert len(named) > 100
+    assert [one for one in sorted(named) if not any(path.endswith(f"/{one[1]}") for path in there)] == []
+
+
 def test_what_the_walks_and_the_table_of_changes_name_is_where_they_say():
     text = (HOUSE / "docs" / "architecture.md").read_text()
     walks = text[text.index("## Three walks") : text.index("## From a delivery")]
