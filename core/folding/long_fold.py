@@ -32,12 +32,7 @@ def bare(event: Event) -> Event:
 
 
 def fold_loaded(
-    kind: StateMachine,
-    events: Iterable[Event],
-    load: Load,
-    settings: Settings,
-    onto: Any,
-    keep: Keep | None = None,
+    kind: StateMachine, events: Iterable[Event], load: Load, settings: Settings, onto: Any, keep: Keep | None = None
 ) -> Any:
     """The result of `core.folding.fold.fold`, from bare events that are loaded completely as they are folded."""
     state = kind.State() if onto is None else onto
@@ -47,12 +42,7 @@ def fold_loaded(
 
 
 def fold_behind(
-    kind: StateMachine,
-    start: Prefix,
-    stretches: Iterable[Segment],
-    load: Load,
-    settings: Settings,
-    keep: Keep,
+    kind: StateMachine, start: Prefix, stretches: Iterable[Segment], load: Load, settings: Settings, keep: Keep
 ) -> Any:
     """The same for events after a prefix, arranged by the machine's `go_on`. Updates the prefix's state in place.
 

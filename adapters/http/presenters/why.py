@@ -133,11 +133,7 @@ def _erased(timeline: Timeline) -> str | None:
 
 
 def _shape(
-    ask: Ask[Any],
-    row: Projected | Measured,
-    tell: Callable[[TimelineEntry], shapes.Step],
-    found: Why,
-    **whole: Any,
+    ask: Ask[Any], row: Projected | Measured, tell: Callable[[TimelineEntry], shapes.Step], found: Why, **whole: Any
 ) -> shapes.Why:
     return shapes.Why(
         **whole,

@@ -12,12 +12,7 @@ from msgspec import UNSET, UnsetType
 from adapters.config import Scope
 from adapters.http.framework import queries
 from adapters.http.framework.api import Api
-from adapters.http.framework.carried import (
-    AT_ONCE,
-    TailPage,
-    Wanted,
-    within_bounds,
-)
+from adapters.http.framework.carried import AT_ONCE, TailPage, Wanted, within_bounds
 from adapters.http.framework.problems import NotFound
 from adapters.http.framework.routes import Ask, Listing, Routes, page_of
 from adapters.http.framework.waiting import carried_of, ending_of, looks

@@ -13,14 +13,7 @@ from adapters.http.framework.routes import Ask, Listing, Routes, page_of
 from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, known
 from adapters.http.presenters.compare import compared, facts_of_record
-from adapters.http.presenters.stream_resource import (
-    anomalies_of,
-    ids_of,
-    machine_of,
-    our_id,
-    record_of,
-    sources_of,
-)
+from adapters.http.presenters.stream_resource import anomalies_of, ids_of, machine_of, our_id, record_of, sources_of
 from adapters.http.presenters.timelines import FORMS, answer, lines_of_measurement, title_of, whole_timeline
 from adapters.http.presenters.why import why_measurement
 from adapters.sql import Measured, WantedMeasurements

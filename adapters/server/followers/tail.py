@@ -59,11 +59,7 @@ class Tail:
     """
 
     def __init__(
-        self,
-        read: Callable[[int], TailPage],
-        listen: Callable[[Callable[[], None]], None],
-        *,
-        replayed: bool = False,
+        self, read: Callable[[int], TailPage], listen: Callable[[Callable[[], None]], None], *, replayed: bool = False
     ) -> None:
         self._read = read
         self._listen = listen

@@ -218,11 +218,7 @@ class Eraser:
         return self._with_devices(cursor, _unique(whole), search)
 
     def _closed(
-        self,
-        cursor: Any,
-        streams: Sequence[Row],
-        names: Iterable[str],
-        behind: Search = _FROM_THE_START,
+        self, cursor: Any, streams: Sequence[Row], names: Iterable[str], behind: Search = _FROM_THE_START
     ) -> Erasable:
         """Streams, and all that names one of the names: as a JSON string, in whatever was kept of a body."""
         found = Erasable([tuple(row) for row in streams])

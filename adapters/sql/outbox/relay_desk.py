@@ -65,12 +65,7 @@ class RelayDesk:
         return self._with_dead("relay_dropped", source, position, by, lambda at: (_DROP, source, at))
 
     def _with_dead(
-        self,
-        kind: str,
-        source: str,
-        position: int | None,
-        by: str | None,
-        statement: Callable[[int], tuple[Any, ...]],
+        self, kind: str, source: str, position: int | None, by: str | None, statement: Callable[[int], tuple[Any, ...]]
     ) -> int:
         done = 0
         for some in self._dead(source, position):

@@ -71,12 +71,7 @@ class Replay:
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        code: Code,
-        clock: Callable[[], Instant],
-        record: Record | None = None,
-        helpers: int = 0,
+        self, engine: Engine, code: Code, clock: Callable[[], Instant], record: Record | None = None, helpers: int = 0
     ) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
