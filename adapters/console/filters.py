@@ -15,6 +15,7 @@ from adapters.console.lessons import learnt_since
 from adapters.console.meanings import meanings
 from adapters.console.numbers import counted, number
 from core.ids import PREFIXES
+from core.ordering.gaps import Gap
 
 GOOD = frozenset("completed connected reconnected registered alive".split())
 BAD = frozenset("failed abandoned canceled cancelled camera_denied denied lost disconnected rejected conflict".split())
@@ -99,6 +100,14 @@ def span(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
+def missing(measurement: Any, most: int = 8) -> str:
+    """The numbers that a measurement lacks: `7-9, 14 and 3 gaps more`; nothing where none is known by its number."""
+    gaps = [str(Gap(one.first, one.last)) for one in measurement.missing]
+    more = measurement.missing_older + len(gaps[most:])
+    told = ", ".join(gaps[:most])
+    return f"{told} and {counted(more, 'gap')} more" if told and more else told
+
+
 def told(own: dict[str, Any]) -> str:
     """What Hookfold did, and for whom: `by anna, of ses_…`."""
     rest = [f"{name} {_in_a_row(value)}" for name, value in own.items() if name not in ("who", "through") and value]
@@ -131,6 +140,7 @@ ALL: dict[str, Callable[..., Any]] = {
     "learnt_since": learnt_since,
     "linked": linked,
     "meanings": meanings,
+    "missing": missing,
     "mood": mood,
     "number": number,
     "pretty": pretty,

@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.console.numbers import counted, number
 
-_OFTEN = frozenset({"first_at", "last_at", "machine", "snr"})
+_OFTEN = frozenset({"first_at", "last_at", "machine", "missing", "missing_older", "snr"})
 """Fields that events change without a word about the thing, or that another field tells."""
 
 

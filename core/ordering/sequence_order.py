@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from core.event import Event, Instant, Note
+from core.ordering.gaps import Gap, detail_of
 from core.ordering.runs import CLOCK_SLACK, UNLOADED, OpenRun, number_of, runs, runs_behind, second_of
 from core.states.records import MeasurementState
 from core.states.state import Segment
@@ -99,8 +100,7 @@ def count(state: MeasurementState, event: Event) -> None:
 
 
 def _hole(state: MeasurementState, event: Event, expected: int, number: int) -> None:
-    missing = f"{expected}" if expected == number - 1 else f"{expected}-{number - 1}"
-    state.mark("gap", event, f"sequence {missing} missing")
+    state.mark("gap", event, detail_of(Gap(expected, number - 1)))
     state.hole = number
     for record in state.measurements:
         if record.run == state.run and record.outcome is None:

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from core.event import SECOND, Instant
 from core.folding.fold import Settings, State
+from core.ordering.gaps import Gap, gap_in
+from core.states.records import STARTS, Measurement
 from core.views.derived import Deadline, deadline
 from core.words import counted
 
@@ -44,9 +47,34 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     times: int = 1
 
     @property
+    def gap(self) -> Gap | None:
+        """The numbers that are missing, of what is `missing`."""
+        return gap_in(self.detail) if self.what == "missing" else None
+
+    @property
     def lost(self) -> bool:
         """Whether it needs attention: see LOST."""
         return self.what in LOST
+
+
+class MissingNumbers(NamedTuple):
+    """The gaps of a measurement, in the order of their numbers, and how many older ones it only counted."""
+
+    gaps: list[Gap]
+    older: int
+
+
+def missing_numbers(record: Measurement) -> MissingNumbers:
+    """Why a measurement is not complete, as far as numbers are missing.
+
+    A gap before its start is none of its own; where the start itself is missing, that may be in the gap.
+    """
+    if record.complete:
+        return MissingNumbers([], 0)
+    held = [gap_in(one.detail) for one in record.anomalies if one.kind == "gap"]
+    without_start = STARTS not in record.steps
+    gaps = sorted(gap for gap in held if gap is not None and (without_start or gap.first > record.number))
+    return MissingNumbers(gaps, record.counts.get("gap", 0) - len(held))
 
 
 def findings(

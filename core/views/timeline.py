@@ -8,6 +8,7 @@ import msgspec
 from core.event import Event, Instant
 from core.folding.fold import Settings, StateMachine, Step, resumed, trace
 from core.folding.prefixes import NUMBERED
+from core.ordering.gaps import Gap
 
 
 class Missing(msgspec.Struct, frozen=True, gc=False):
@@ -23,8 +24,7 @@ class Missing(msgspec.Struct, frozen=True, gc=False):
     @property
     def words(self) -> str:
         """`sequence 7-8 has not come`."""
-        numbers = f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
-        return f"sequence {numbers} has not come"
+        return f"sequence {Gap(self.first, self.last)} has not come"
 
 
 class Happened(msgspec.Struct, gc=False):

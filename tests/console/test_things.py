@@ -172,8 +172,22 @@ def test_a_measurement_shows_its_signal_with_the_hole_in_it(one_desk: Desk):
     assert "Signal-to-noise ratio in decibels over 3 chunks, from 3 to 4.5." in page.text
     assert page.markup.count("<polyline") == 1  # chunks 0 and 1; 3 stands alone
     assert "chunk 3: 4.5 dB" in page.text
-    assert "no: numbers of its part of the sequence are missing" in page.text
+    assert "no: numbers of its part of the sequence are missing: 8 Started" in page.text
     assert "MEASUREMENT_CREATED" in page.text
+
+
+def test_what_a_measurement_lacks_stands_on_its_page_its_report_and_in_rows(one_desk: Desk):
+    one_desk.send("clinic", wms("visit-1", 0, "MEASUREMENT_STARTED"))
+    for number in (4, *range(6, 26, 2)):
+        one_desk.send("clinic", wms("visit-1", number, "INTERMEDIATE_RESULTS", number, measurementId="m"))
+    path = page_of(one_desk, "measurements")
+
+    pages = [one_desk.look(at).text for at in (path, f"{path}/report")]
+    rows = [one_desk.look(at).text for at in ("/measurements", page_of(one_desk, "sessions"))]
+
+    assert all("are missing: 1-3, 5, 7, 9, 11, 13, 15, 17 and 3 gaps more" in told for told in pages)
+    assert "no: 1-3, 5, 7 and 8 gaps more" in rows[0]
+    assert "incomplete: 1-3, 5, 7 and 8 gaps more missing" in rows[1]
 
 
 def test_the_evidence_of_a_measurement_is_downloaded_as_the_api_gives_it(one_desk: Desk):

@@ -119,6 +119,13 @@ class Registration(Folded, kw_only=True):
     user_id: str | None
 
 
+class SequenceGap(msgspec.Struct):
+    """Numbers of the provider's sequence that have not come, from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+
 class Snr(msgspec.Struct):
     """A signal-to-noise ratio in decibels; `sequence` numbers the chunk."""
 
@@ -132,7 +139,8 @@ class Measurement(msgspec.Struct, kw_only=True):
     """A measurement.
 
     `session` is our id; `steps` has the time of each of its events; `complete`: no gap in its part of the sequence,
-    from start to end, or so far. `snr` holds the newest 200 of `snr_count` chunks, `anomalies` the newest 100;
+    from start to end, or so far; if not, `missing` has the gaps that are known, and `missing_older` counts those that
+    are no longer held. `snr` holds the newest 200 of `snr_count` chunks, `anomalies` the newest 100;
     `anomaly_counts` counts all by kind.
     """
 
@@ -151,6 +159,8 @@ class Measurement(msgspec.Struct, kw_only=True):
     anomalies: list[Anomaly]
     anomaly_counts: dict[str, int]
     complete: bool
+    missing: list[SequenceGap]
+    missing_older: int
     position: int
     started_at: Time | None
     ended_at: Time | None
@@ -297,7 +307,8 @@ class Finding(msgspec.Struct, kw_only=True):
 
     `what`: missing, late, doubled, conflict, overlap, undecodable, unknown_type, never_ended, overdue or
     presumed_ended. `lost`: it needs attention (missing, never_ended, overdue, conflict); the others affect no state.
-    `position`: of the event that shows it; `since`: when it was due.
+    `position`: of the event that shows it; `since`: when it was due. `gap`: the numbers that
+    are missing, else null.
     """
 
     what: str
@@ -307,6 +318,7 @@ class Finding(msgspec.Struct, kw_only=True):
     since: Time | None
     measurement: Ours | None
     measurement_id: str | None
+    gap: SequenceGap | None
 
 
 class Incomplete(msgspec.Struct, kw_only=True):

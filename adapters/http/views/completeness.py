@@ -126,6 +126,7 @@ def _shape(measured: dict[int, tuple[str, Measurement]], found: Finding) -> shap
         since=text_of(found.since),
         measurement=ours,
         measurement_id=record.measurement_id if record is not None else None,
+        gap=None if found.gap is None else shapes.SequenceGap(*found.gap),
     )
 
 

@@ -20,6 +20,7 @@ from adapters.sql import Measured, WantedMeasurements
 from core.clocks import Clocks
 from core.instants import text_of
 from core.states.records import Chunk
+from core.views.completeness import missing_numbers
 
 routes = Routes()
 
@@ -82,6 +83,7 @@ def measurement_compare(ask: Ask[queries.Compare]) -> shapes.Compared:
 def shape(api: Api, row: Measured) -> shapes.Measurement:
     """A measurement as returned by the API."""
     record = record_of(row)
+    missing = missing_numbers(record)
     return shapes.Measurement(
         id=row.measurement,
         source=row.source,
@@ -98,6 +100,8 @@ def shape(api: Api, row: Measured) -> shapes.Measurement:
         anomalies=anomalies_of(record.anomalies),
         anomaly_counts=dict(sorted(record.counts.items())),
         complete=record.complete,
+        missing=[shapes.SequenceGap(*gap) for gap in missing.gaps],
+        missing_older=missing.older,
         position=record.position,
         started_at=text_of(record.started_at),
         ended_at=text_of(record.ended_at),

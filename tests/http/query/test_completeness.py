@@ -77,6 +77,7 @@ def test_a_finding_says_where_and_of_which_measurement(busy: House):
     assert (ended["measurement"], ended["position"]) == (measurement["id"], 4)
     missing = scan["findings"][0]
     assert (missing["position"], missing["detail"]) == (4, "sequence 1-2 missing")
+    assert (missing["gap"], ended["gap"]) == ({"first": 1, "last": 2}, None)
 
 
 def test_a_session_that_is_not_there_is_not_told_as_whole(busy: House):

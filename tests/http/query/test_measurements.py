@@ -90,6 +90,7 @@ def test_the_timeline_holds_its_own_events_and_the_hole_that_closed_is_gone(hous
     (measurement,) = house.get("/v1/measurements")["data"]
     assert [anomaly["kind"] for anomaly in measurement["anomalies"]] == ["gap"]
     assert measurement["complete"] is False
+    assert measurement["missing"] == [{"first": 7, "last": 7}]
 
     house.send("clinic", wms("scan", 7, "INTERMEDIATE_RESULTS", **SCAN[7][1]))
 
@@ -101,6 +102,42 @@ def test_the_timeline_holds_its_own_events_and_the_hole_that_closed_is_gone(hous
     assert steps[3]["data"]["snr"] == -100
     assert [anomaly["kind"] for step in steps for anomaly in step["anomalies"]] == ["late"]
     assert house.get(f"/v1/measurements/{measurement['id']}")["complete"] is True
+    assert house.get(f"/v1/measurements/{measurement['id']}")["missing"] == []
+
+
+def test_what_a_measurement_lacks_is_told_by_its_numbers_and_what_came_before_its_start_is_not(house: House):
+    house.send("clinic", wms("scan", 1, "CAMERA_STARTED", 1))
+    house.send("clinic", wms("scan", 4, "MEASUREMENT_STARTED", 4))
+    house.send("clinic", wms("scan", 5, "MEASUREMENT_CREATED", 5, measurementId=MADE))
+    (whole,) = house.get("/v1/measurements")["data"]
+    for number in (9, 11, 15):
+        house.send("clinic", wms("scan", number, "INTERMEDIATE_RESULTS", number, measurementId=MADE))
+
+    (measurement,) = house.get("/v1/measurements")["data"]
+
+    assert (whole["complete"], whole["missing"]) == (True, [])
+    gaps = [(one["first"], one["last"]) for one in measurement["missing"]]
+    assert (measurement["complete"], gaps) == (False, [(6, 8), (10, 10), (12, 14)])
+
+
+def test_a_measurement_whose_start_never_came_tells_the_gap_in_which_that_was(house: House):
+    house.send("clinic", wms("scan", 0, "WMS_LOADED"))
+    house.send("clinic", wms("scan", 6, "INTERMEDIATE_RESULTS", 6, measurementId=MADE))
+
+    (measurement,) = house.get("/v1/measurements")["data"]
+
+    assert measurement["missing"] == [{"first": 1, "last": 5}]
+
+
+def test_of_many_gaps_the_newest_hundred_are_told_and_the_others_counted(house: House):
+    house.send("clinic", wms("scan", 0, "MEASUREMENT_STARTED"))
+    for number in range(2, 206, 2):
+        house.send("clinic", wms("scan", number, "INTERMEDIATE_RESULTS", number, measurementId=MADE))
+
+    (measurement,) = house.get("/v1/measurements")["data"]
+
+    assert (len(measurement["missing"]), measurement["missing_older"]) == (100, 2)
+    assert measurement["missing"][0] == {"first": 5, "last": 5}
 
 
 def test_events_that_name_no_measurement_belong_to_the_one_that_goes_on(house: House):
