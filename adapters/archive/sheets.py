@@ -119,7 +119,7 @@ class _Told:
 
 
 def line_of(row: CsvRow) -> bytes:
-    """A row as CSV; a text that a spreadsheet could take for a formula gets an apostrophe in front."""
+    """A row as CSV; what a spreadsheet could take for a formula gets an apostrophe in front."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow([_safe(cell) for cell in row])
     return text.getvalue().encode("utf-8", "backslashreplace")

@@ -90,11 +90,21 @@ def test_a_spreadsheet_computes_nothing(busy: Place):
     assert not [cell for cell in cells if cell[0] in "=+-@\t\r"]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "＝1"])
 def test_a_text_that_begins_like_a_formula_gets_an_apostrophe(text: str):
     (row,) = csv.reader(io.StringIO(line_of(["safe", text, -1]).decode(), newline=""))
 
     assert row == ["safe", f"'{text}", "-1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [("\t=1", "'\t'=1"), ("\r=1", "'\r'=1"), ("\n=1", "'\n'=1"), ("a;=1;b", "a;'=1;b"), ("a;;-1", "a;;'-1")],
+)
+def test_a_formula_behind_what_another_separator_would_end_gets_one_too(text: str, safe: str):
+    (row,) = csv.reader(io.StringIO(line_of([text, -1]).decode(), newline=""))
+
+    assert row == [safe, "-1"]
 
 
 @pytest.mark.parametrize("text", ['say "=1"', "a,b", "line\r\nbreak", "ä=", ""])

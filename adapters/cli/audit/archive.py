@@ -2,10 +2,6 @@
 
 import codecs
 import json
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +9,7 @@ import click
 import msgspec
 
 from adapters.archive import FORMATS, Altered
+from adapters.cli.audit.output import output_option, written_whole
 from adapters.cli.commands import Commands, Failed, Wrong, configured, errors_in_one_line, json_option
 from adapters.cli.pace import Pace
 from adapters.cli.times import Moment
@@ -60,9 +57,7 @@ _LINES = {
 @click.option("--until", type=Moment(), help="Only what was received before this time.")
 @click.option("--bom", is_flag=True, help="CSV begins with a byte order mark, for a spreadsheet.")
 @click.option("--with-own", is_flag=True, help="Also what Hookfold records about itself.")
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.  [default: print it]"
-)
+@output_option
 def export(
     commands: Commands,
     settings: Settings,
@@ -88,7 +83,7 @@ def export(
         except LookupError as error:
             raise Wrong(str(error.args[0])) from error
         try:
-            with _written(output) as file:
+            with written_whole(output, "export") as file:
                 file.write(codecs.BOM_UTF8 if bom else b"")
                 for piece in exporter.write(form, chosen, tell):
                     file.write(piece)
@@ -131,29 +126,6 @@ class ArchiveProgress:
         rate = done / self._pace.seconds
         rest = f" of {size}, {(size - done) / rate:.0f} s to go" if size else ""
         click.echo(f"{done}{rest} {self._verb}, {rate:.0f} a second", err=True)
-
-
-@contextmanager
-def _written(output: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file for its owner only, which has its name once it is whole."""
-    try:
-        if output is None:
-            yield sys.stdout.buffer
-            sys.stdout.buffer.flush()
-            return
-        part = output.with_name(f".{output.name}.{os.getpid()}")
-        try:
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(output)
-        finally:
-            part.unlink(missing_ok=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise Failed(f"the export cannot be written: {error}") from error
 
 
 def _what_came(outcome: ImportOutcome) -> str:

@@ -3,10 +3,12 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
+from adapters.cli.audit.output import output_option, written_whole
 from adapters.cli.commands import Asked, Commands, Failed, Wrong, configured, errors_in_one_line, json_option
 from adapters.cli.times import Seconds
 from adapters.config import Settings
@@ -26,8 +28,16 @@ _POSITION = click.option("--known-at-position", metavar="N", help="Only what had
 @_POSITION
 @click.option("--format", "form", type=click.Choice(["text", "csv", "csv-bom", "json"]), help="[default: text]")
 @json_option
+@output_option
 def timeline(
-    commands: Commands, settings: Settings, /, name: str, form: str | None, as_json: bool, **clocks: str | None
+    commands: Commands,
+    settings: Settings,
+    /,
+    name: str,
+    form: str | None,
+    as_json: bool,
+    output: Path | None,
+    **clocks: str | None,
 ) -> None:
     """Print the timeline of ID (ses_…, mea_… or act_…): what each event did, what never came, what came again."""
     if as_json and form not in {None, "json"}:
@@ -37,9 +47,11 @@ def timeline(
     with errors_in_one_line(), commands.asking(settings) as ask:
         if as_json or form == "json":
             steps = [step for page in _pages(ask, path, given) for step in page["data"]]
-            click.echo(json.dumps(steps, indent=2))
+            content = f"{json.dumps(steps, indent=2)}\n"
         else:
-            click.echo(_answer(ask, path, given | {"format": form or "text"}), nl=False)
+            content = _answer(ask, path, given | {"format": form or "text"})
+    with written_whole(output, "timeline") as file:
+        file.write(content.encode())
 
 
 @click.command()
