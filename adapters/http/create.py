@@ -50,22 +50,8 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _MODULES = (
-    *(
-        sessions,
-        measurements,
-        actions,
-        changes,
-        devices,
-        registrations,
-        events,
-        deliveries,
-        relays,
-        machines,
-        replays,
-        audit,
-        evidence,
-    ),
-    *(completeness, overview, ids, health),
+    *(sessions, measurements, actions, changes, devices, registrations, events, deliveries, relays, machines, replays),
+    *(audit, evidence, completeness, overview, ids, health),
 )
 _KINDS = {404: ("not-found", "no such path"), 405: ("method", "not with this method")}
 

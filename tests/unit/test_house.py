@@ -43,7 +43,7 @@ def test_the_locks_name_no_place_to_download_from():
 ONE_IDEA = set(
     # what the API shows, or asks for, of that idea
     "Action Anomaly Awaited Completeness Deliveries Device Event Events Finding Folded Machine Measurement "
-    "Measurements Moment Provider Receipt Registration RejectionSummary RelaySummary Run Seconds Session Source "
+    "Measurements Moment Provider Receipt Registration RejectionSummary Run Seconds Session Source "
     "Step Stop Timeline Told Transition Why "
     # one for each side of it: the provider and its simulation, a record and who asks for it
     "Answer Connection Glasses Key Progress Reader Record Schema Secret Sender Settings Verified "

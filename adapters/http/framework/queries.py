@@ -236,27 +236,22 @@ class Feed(Query):
     type: Annotated[Name | UnsetType, Meta(description="Only events whose `type` is this one.")] = UNSET
 
 
-class SessionChanges(Query):
-    """Sessions that changed, after a position. What a session may leave, such as a state, is no filter here."""
+class Changes(Query):
+    """What changed after a position. What a stream may leave, such as a state, is no filter here."""
 
     after: After = 0
     source: Source = UNSET
+
+
+class SessionChanges(Changes):
+    """Sessions that changed, or measurements of these."""
+
     session_id: Session = UNSET
 
 
-class MeasurementChanges(Query):
-    """Measurements that changed, after a position."""
+class ActionChanges(Changes):
+    """Actions that changed."""
 
-    after: After = 0
-    source: Source = UNSET
-    session_id: Session = UNSET
-
-
-class ActionChanges(Query):
-    """Actions that changed, after a position."""
-
-    after: After = 0
-    source: Source = UNSET
     action_id: Name | UnsetType = UNSET
 
 
@@ -310,10 +305,6 @@ class Relays(Listed):
 
     source: Source = UNSET
     state: Annotated[RelayFilter | UnsetType, Meta(description="Only what is in this state.")] = UNSET
-
-
-class RelaySummary(Query):
-    """The same by source, counted."""
 
 
 class Told(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -100,8 +100,8 @@ def sessions_stream(ask: Ask[queries.SessionChanges]) -> Response:
     return _stream(ask, "sessions")
 
 
-@routes.one(Scope.READ, "/v1/measurements/stream", queries.MeasurementChanges, str, **STREAM)
-def measurements_stream(ask: Ask[queries.MeasurementChanges]) -> Response:
+@routes.one(Scope.READ, "/v1/measurements/stream", queries.SessionChanges, str, **STREAM)
+def measurements_stream(ask: Ask[queries.SessionChanges]) -> Response:
     """Measurements as they change, as server-sent events: `data` is a `Measurement` as in the list, the latest of each.
 
     `id`, which the last one of a session has, is the position of an event that changed it. Others of the same session

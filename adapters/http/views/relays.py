@@ -22,8 +22,8 @@ def relays(ask: Ask[queries.Relays]) -> Listing[shapes.Relay]:
     return Listing([_shape(ask.api, row) for row in page], following)
 
 
-@routes.one(Scope.READ, "/v1/relays/summary", queries.RelaySummary, shapes.RelaySummary)
-def relay_summary(ask: Ask[queries.RelaySummary]) -> shapes.RelaySummary:
+@routes.one(Scope.READ, "/v1/relays/summary", queries.Query, shapes.RelaySummary)
+def relay_summary(ask: Ask[queries.Query]) -> shapes.RelaySummary:
     """The number of waiting and dead deliveries, and what is paused, by source."""
     reads = ask.api.reads
     with reads.together():
