@@ -1,4 +1,4 @@
-"""One process that a service keeps running: its start, its signs of life, its deaths, its end."""
+"""One supervised process: its start, heartbeats, deaths and end."""
 
 import os
 import signal
@@ -14,32 +14,32 @@ from adapters.server.processes.forked import forked
 from adapters.server.processes.parent import Parent, framed
 
 LOOK = 2.0
-"""Seconds between two looks at most. A longer wait counts as no more than that: we may have been stopped as well."""
+"""The longest time between two checks in seconds. A longer one counts as this: the supervisor may have been stopped."""
 SILENT = 10.0
-"""Seconds without a sign, behind which a process is killed."""
+"""Seconds without a heartbeat after which a process is killed."""
 STARTING = 120.0
-"""The same before its first sign: a machine that has much to do starts slowly."""
+"""The same before the first heartbeat, because a busy machine starts processes slowly."""
 _PAUSE = 0.1
-"""Seconds before a death is told, and again before the next start; each death at the start doubles those."""
+"""Seconds before a death is logged, and again before the restart. Each death at the start doubles the latter."""
 _LONGEST_PAUSE = 5.0
 _STEADY = 10.0
-"""Seconds from its first sign of life behind which a process did not die at its start."""
+"""Seconds after the first heartbeat until a death no longer counts as one at the start."""
 _DEATHS = 8
-"""Deaths at its start, one after another, behind which nobody starts it any more: whoever supervises us has to know."""
+"""Consecutive deaths at the start after which a process is not restarted, so that our own supervisor learns of it."""
 _LAST_WORDS = 90.0
-"""Seconds for a process that was told to end; behind them it is killed: what it has not answered is sent again."""
+"""Seconds after which a process that was told to end is killed. Senders repeat what it has not answered."""
 
 Work = Callable[[Parent], object]
 _logger = structlog.get_logger()
 
 
 class Child:
-    """Runs `work` in a process of that name, again and again, until it is told to end.
+    """Runs `work` in a process of that name and restarts it until it is told to end.
 
-    One that was killed may have been in the way of somebody. One that ends by itself at its start, time and again, is
-    broken, and is started no more: `broken` tells why. `needed`: whether the service cannot do without it.
-    `takes_anew`: whether the process reads what it is handed while it runs; `unsent` is what waits for that.
-    `port`: the socket that it listens on, and that no other process may hold.
+    A process that repeatedly ends by itself at its start is not restarted: `broken` is the reason. Kills do not count,
+    since they say nothing about the process. `needed`: the service cannot work without it. `takes_anew`: the process
+    reads new input while it runs; `unsent` is the part not sent yet. `port` is its listening socket, which no other
+    process may hold.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class Child:
         self.port = port
         self.broken: str | None = None
         self.line: socket | None = None
-        """To its process: signs of life come through it, and it ends with that."""
+        """The socket to its process, for heartbeats. It closes when the process ends."""
         self.due: float | None = None
-        """When `act` has something to do."""
+        """When `act` must be called; None: not at all."""
         self.unsent = b""
         self._work = work
         self._takes_anew = takes_anew
@@ -66,16 +66,16 @@ class Child:
 
     @property
     def lives(self) -> bool:
-        """Whether its process has given a sign of life."""
+        """Whether its process has sent a heartbeat."""
         return self.line is not None and self._lives_since is not None
 
     @property
     def ended(self) -> bool:
-        """Whether nothing runs, and nothing will."""
+        """Whether no process runs, and none will be started."""
         return self.line is None and self.due is None
 
     def begin(self) -> None:
-        """Has the first process started."""
+        """Schedules the first start."""
         self.due = monotonic()
 
     def hand(self, hand: Any) -> None:
@@ -85,13 +85,13 @@ class Child:
             self.unsent += framed(hand)
 
     def send(self) -> None:
-        """As much as the process takes now of what is unsent."""
+        """Sends as much of `unsent` as the process accepts now."""
         if self.line is not None:
             with suppress(OSError):  # it takes no more now, or died: its line ends
                 self.unsent = self.unsent[self.line.send(self.unsent) :]
 
     def hear(self) -> None:
-        """Reads its signs, once there are some. At their end it has died."""
+        """Reads heartbeats, when there are any. At the end of the stream the process has died."""
         if self._signs():
             self._silent = 0.0
             self._lives_since = self._lives_since or monotonic()
@@ -105,14 +105,14 @@ class Child:
             return b""
 
     def miss(self, seconds: float) -> None:
-        """So long there was no sign of it."""
+        """Counts seconds without a heartbeat; kills a process that is silent for too long."""
         if self.line is not None:
             self._silent += min(seconds, LOOK)
             if self._silent >= SILENT:
                 self._kill("it gave no sign of life")
 
     def tell(self) -> None:
-        """Tells the process to end, once; it has so long from now on."""
+        """Tells the process to end, once. It is killed if it takes too long."""
         if self._told:
             return
         self._told, self.unsent, self.due = True, b"", None
@@ -122,9 +122,9 @@ class Child:
             self.due = monotonic() + _LAST_WORDS
 
     def act(self, others: Iterable[socket]) -> None:
-        """What is due: a process is killed at last; or a death is told, and behind a pause the next process started.
+        """Does what is due: kills a process that does not end, logs a death, or starts the next process.
 
-        `others`: sockets that belong to other ones.
+        `others` are sockets of other processes, which it must close.
         """
         self.due = None
         if self._told:
@@ -141,7 +141,7 @@ class Child:
             self._silent = 0.0
 
     def _bury(self) -> None:
-        """The pause is for who stops a whole service, and may have ended this process before we are told."""
+        """Reaps a dead process. A pause follows, since a stop of the whole service may have reached it before us."""
         if self.line is not None:
             self.line.close()
             self.line, self.unsent = None, b""
@@ -162,7 +162,7 @@ class Child:
             _logger.error("given_up", reason=self.broken, mend="mend it, and start the service anew: the rest goes on")
 
     def _count(self, status: int) -> None:
-        """Deaths at its start, one after another; what was killed (by whom is unknown here) says nothing of itself."""
+        """Counts consecutive deaths at the start, without kills, which say nothing about the process."""
         if self._lives_since and monotonic() - self._lives_since > _STEADY:
             self._deaths = 0
         elif status != -signal.SIGKILL:
@@ -182,5 +182,5 @@ class Child:
         self.line, self._silent, self._lives_since = line, -STARTING, None
 
     def _run(self, line: socket) -> None:
-        """In the process."""
+        """Runs in the process."""
         self._work(Parent(self._hand, line))

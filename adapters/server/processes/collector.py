@@ -3,14 +3,14 @@
 import gc
 
 SHORT = (5_000, 1_000, 10)
-"""The collector's thresholds where nobody may wait for long."""
+"""The collector's thresholds for short pauses."""
 
 
 def tune() -> None:
-    """Sets the interpreter up, once all that stays is made.
+    """Call this once all permanent objects exist.
 
-    What stands now stays, and what comes is freed by its last reference: who looks for cycles finds next to nothing.
-    Each look is short, and the long ones come after millions of objects: somebody waits for an answer meanwhile.
+    They are excluded from collection. Later objects are freed by their last reference, so there are hardly any cycles.
+    Each collection is short, and long ones come only after millions of objects, because somebody waits meanwhile.
     """
     gc.collect()
     gc.freeze()

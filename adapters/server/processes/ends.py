@@ -10,7 +10,7 @@ from contextlib import suppress
 
 
 def connect(handing: socket.socket) -> socket.socket:
-    """A connection to whoever takes its other end. Raises OSError where too many wait for that, or files are short."""
+    """A connection to whoever accepts its other end. Raises OSError if too many are pending or descriptors run out."""
     ours, theirs = socket.socketpair()
     with theirs:
         try:
@@ -22,7 +22,7 @@ def connect(handing: socket.socket) -> socket.socket:
 
 
 def accept(taking: socket.socket) -> socket.socket | None:
-    """The next one that was handed over. None where there is none, or no room for another file: its process sees it."""
+    """The next pending connection; None if there is none, or no descriptor for it, which its process notices."""
     ends: list[int] = []
     with suppress(OSError):
         _, ends, _, _ = socket.recv_fds(taking, 1, 1)

@@ -18,13 +18,13 @@ _logger = structlog.get_logger()
 
 
 def forked(name: str, work: Callable[[socket], object], closed: Iterable[socket]) -> tuple[int, socket]:
-    """A process that does this work, given its end of a line to us, and ends: its id, and our end of the line.
+    """Forks a process that does this work with its end of a socket pair; returns its id and our end.
 
-    `closed`: sockets of ours that it must not hold. Only for a process without threads: a lock that another thread
-    holds would stay locked there for ever. Raises OSError where the system has no room for a process.
+    `closed` are sockets that it must close. Only for a process without threads, because a lock that another thread
+    holds would stay locked in the child. Raises OSError if the system cannot start a process.
 
-    It begins with the signals that end a service held back until the work lets them through: who stops a group must
-    not meet it half made. The one that has secrets read again is for the main process alone and stays held back.
+    In the child, signals to stop are blocked until the work unblocks them, so that they cannot meet it half set up. The
+    signal to reread secrets is for the main process alone and stays blocked.
     """
     ours, theirs = socketpair()
     sys.stdout.flush()
@@ -44,7 +44,7 @@ def forked(name: str, work: Callable[[socket], object], closed: Iterable[socket]
 
 
 def _run(name: str, work: Callable[[], object], closed: Iterable[socket]) -> NoReturn:
-    """Nothing of the caller goes on here: what it still holds would be released a second time."""
+    """The child. It never returns to the caller, whose resources would be released a second time."""
     status = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -66,7 +66,7 @@ def _run(name: str, work: Callable[[], object], closed: Iterable[socket]) -> NoR
 
 
 def _call(name: str) -> None:
-    """What `ps -o comm` and `top` tell; Linux keeps fifteen characters of it."""
+    """Sets the name shown by `ps -o comm` and `top`. Linux keeps fifteen characters."""
     if sys.platform == "linux":
         with suppress(OSError):
             Path("/proc/self/comm").write_text(name)

@@ -10,11 +10,11 @@ from adapters.server.processes.pulse import EVERY, Pulse
 from adapters.server.processes.signals import leave_to_parent
 
 LONGEST = 20.0
-"""Seconds between two looks of the process, behind which it is started anew."""
+"""The longest time in seconds between two rounds. After it the process is restarted."""
 
 
 def wait_for_parent(parent: Parent, renew: Callable[[Any], None]) -> None:
-    """Returns once the parent's line ends. `renew` is given what the parent hands over meanwhile."""
+    """Returns once the parent closes its socket. Calls `renew` with each new input."""
     leave_to_parent()
     pulse = Pulse(LONGEST, parent.line)
     pulse.start()

@@ -10,9 +10,9 @@ _READ = 65_536
 
 
 class Parent(NamedTuple):
-    """`hand`: what the process works with. `line`: takes its signs of life, and brings what it is handed anew.
+    """`hand` is the process's input. `line` carries heartbeats to the parent, and new input from it.
 
-    It ends when the process has to end, and with its parent, however that dies.
+    It closes when the process must end, and with the parent, however that dies.
     """
 
     hand: Any
@@ -20,7 +20,7 @@ class Parent(NamedTuple):
 
 
 class HandedAnew:
-    """Reads what comes through such a line: `renew` is given each, and `ended` called at its end."""
+    """Reads new input from such a socket. Calls `renew` with each, and `ended` when it closes."""
 
     def __init__(self, line: socket, renew: Callable[[Any], None], ended: Callable[[], None]) -> None:
         self._line = line
@@ -29,7 +29,7 @@ class HandedAnew:
         self._some = bytearray()
 
     def read(self) -> None:
-        """Once, when there is something to read."""
+        """Reads once. Call it when there is something to read."""
         piece = self._received()
         if not piece:
             self._ended()
@@ -53,6 +53,6 @@ class HandedAnew:
 
 
 def framed(hand: Any) -> bytes:
-    """As it travels."""
+    """Frames an input for the socket."""
     pickled = pickle.dumps(hand)
     return len(pickled).to_bytes(_LENGTH) + pickled

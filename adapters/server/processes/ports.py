@@ -9,14 +9,14 @@ from contextlib import ExitStack, contextmanager
 from typing import IO
 
 _ACCEPTED = 1_024
-"""Connections that may wait for a process that serves, as far as the system lets them."""
+"""The listen backlog of a serving process, as far as the system allows."""
 _UNHEARD = 30_000
-"""Milliseconds for a client to acknowledge what it is sent (RFC 5482): one that vanished holds its place no longer."""
+"""Milliseconds for a client to acknowledge data (RFC 5482), so that a vanished one is noticed."""
 
 
 @contextmanager
 def to_writer() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """What processes connect to the writing one through, and where that one takes them; see `ends`."""
+    """The two ends through which processes connect to the writer: theirs, and the writer's. See `ends`."""
     handing, taking = socket.socketpair()
     with handing, taking:
         handing.setblocking(False)
@@ -26,14 +26,14 @@ def to_writer() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @contextmanager
 def counting(processes: int) -> Iterator[Sequence[int]]:
-    """A file for what each of so many processes counts, while the block lasts."""
+    """A file of counters for each process, for the block."""
     with ExitStack() as opened:
         yield [opened.enter_context(_file()).fileno() for _ in range(processes)]
 
 
 @contextmanager
 def listening(host: str, port: int, processes: int) -> Iterator[Sequence[socket.socket]]:
-    """A socket for each of so many processes, all on the one port."""
+    """A listening socket for each process, all on one port."""
     with ExitStack() as opened:
         yield [opened.enter_context(_listening(host, port)) for _ in range(processes)]
 
@@ -51,7 +51,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _file() -> IO[bytes]:
-    """One without a name, which ends with the last process that holds it."""
+    """An anonymous file, which is gone with the last process that holds it."""
     if sys.platform == "linux":
         return os.fdopen(os.memfd_create("hookfold-tally"), "r+b", buffering=0)
     return tempfile.TemporaryFile(buffering=0)

@@ -9,13 +9,13 @@ from threading import Thread
 from time import monotonic, sleep
 
 EVERY = 1.0
-"""Seconds between two signs."""
+"""Seconds between two heartbeats."""
 
 
 class Pulse:
-    """Gives signs from a thread of its own, as long as the work goes on: `goes_on` was called within `longest` seconds.
+    """Sends heartbeats from a thread of its own, as long as `goes_on` was called within the last `longest` seconds.
 
-    Not from the work itself: one step of it may rightly take longer than anybody waits for a process that is stopped.
+    Not from the work itself, whose steps may take longer than the supervisor waits for a stopped process.
     """
 
     def __init__(self, longest: float, line: socket) -> None:
@@ -24,12 +24,12 @@ class Pulse:
         self._went_on = monotonic()
 
     def start(self) -> None:
-        """Begins."""
+        """Starts the thread."""
         self._line.setblocking(False)
         Thread(target=self._beat, name="hookfold-pulse", daemon=True).start()
 
     def goes_on(self) -> None:
-        """The work's call, at each step."""
+        """Called by the work at each step."""
         self._went_on = monotonic()
 
     def _beat(self) -> None:

@@ -16,22 +16,22 @@ from adapters.server.processes.signals import STOPS
 
 
 class Reloaded(NamedTuple):
-    """What the processes work with from now on; `left`: what was found and counts from the next start."""
+    """The new input of the processes. `left`: changes that take effect only at the next start."""
 
     hand: Any
     left: Sequence[str] = ()
 
 
 Reload = Callable[[Any], Reloaded | None]
-"""(what the processes work with) -> what was read; None where nothing changes."""
+"""Maps the present input to the new one; None if nothing changes."""
 _READ = 65_536
 _LONGEST = 60.0
-"""Seconds for a process to read them: a file may lie where nobody answers."""
+"""Seconds to read them, since a file may be on a server that does not answer."""
 _logger = structlog.get_logger()
 
 
 class Reloading:
-    """One at a time. `line`: to the process under way, through which its outcome comes; `due`: when it is given up."""
+    """Runs one reload at a time. `line` is the socket for its result, `due` the time when it is given up."""
 
     def __init__(self, reload: Reload) -> None:
         self._reload = reload
@@ -41,7 +41,7 @@ class Reloading:
         self._outcome = b""
 
     def begin(self, hand: Any, others: Iterable[socket]) -> None:
-        """Starts the process. `others`: sockets that belong to other ones."""
+        """Starts the process. `others` are sockets of other processes, which it must close."""
         try:
             self._process, self.line = forked("hookfold-reload", partial(self._give, hand), others)
         except OSError as error:
@@ -50,12 +50,12 @@ class Reloading:
         self._outcome, self.due = b"", monotonic() + _LONGEST
 
     def _give(self, hand: Any, line: socket) -> None:
-        """In that process."""
+        """Runs in that process."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         line.sendall(pickle.dumps(self._reload(hand)))
 
     def read(self) -> Reloaded | None:
-        """Once there is something to read: what was read again, if it is known and not None."""
+        """Reads from `line`; returns the result once it is complete, None before and if nothing changes."""
         piece = b"" if self.line is None else self.line.recv(_READ)
         self._outcome += piece
         if piece:
@@ -67,18 +67,18 @@ class Reloading:
         return found
 
     def give_up(self) -> None:
-        """Ends the process that has taken too long."""
+        """Kills a reload that takes too long, and logs it."""
         self.leave()
         _fail(f"nothing came of it in {_LONGEST:.0f} seconds")
 
     def leave(self) -> None:
-        """Ends the process that is under way, if one is."""
+        """Kills the running reload, if there is one."""
         if self.line is not None:
             os.kill(self._process, signal.SIGKILL)
             self._ended()
 
     def _ended(self) -> int:
-        """The status with which it did."""
+        """Reaps the process; returns its exit status."""
         if self.line is not None:
             self.line.close()
         self.line = self.due = None

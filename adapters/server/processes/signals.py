@@ -1,4 +1,4 @@
-"""The signals that end a service or have it read its secrets again, and how its main process hears of them."""
+"""The signals that stop a service or make it reread its secrets, and how its main process receives them."""
 
 import os
 import signal
@@ -9,11 +9,10 @@ RELOAD = signal.SIGHUP
 
 
 class Signals:
-    """From now on SIGTERM, Ctrl-C and SIGHUP end nothing by themselves: they can be read.
+    """Makes SIGTERM, SIGINT and SIGHUP readable from a socket, without their default effect.
 
-    A handler runs in the midst of what the main thread is doing. One that takes a lock, as `Event.set` does, waits for
-    ever where it interrupted the very code that holds it, itself maybe. So nobody but the kernel does anything here: it
-    writes a byte to a socket.
+    A Python handler interrupts the main thread anywhere. If it takes a lock, as `Event.set` does, it deadlocks when it
+    interrupts the code that holds it. So only the interpreter's own handler acts: it writes a byte to a socket.
     """
 
     def __init__(self) -> None:
@@ -27,27 +26,27 @@ class Signals:
         self._terminal = os.isatty(0)
 
     def fileno(self) -> int:
-        """Can be read once there was a signal."""
+        """The descriptor that becomes readable after a signal."""
         return self._told.fileno()
 
     def read(self) -> tuple[bool, bool]:
-        """Whether the service has to stop, and whether it has to read its secrets again. Once there is something."""
+        """Whether to stop, and whether to reread the secrets. Call it when there is something to read."""
         told = self._told.recv(1_024)
         hung_up = RELOAD in told and self._hung_up()
         return hung_up or any(stop in told for stop in STOPS), RELOAD in told
 
     def ignore(self) -> None:
-        """Whoever tells it again changes nothing, up to its exit."""
+        """Ignores further signals to stop, until the exit."""
         for stop in STOPS:
             signal.signal(stop, signal.SIG_IGN)
 
     def _hung_up(self) -> bool:
-        """Whether the terminal is gone that it was started in: the same signal tells so."""
+        """Whether the terminal of the start is gone, which is reported by the same signal."""
         return self._terminal and not os.isatty(0)
 
 
 def leave_to_parent() -> None:
-    """Who stops a whole service at once reaches this process too; its parent ends it, behind those that answer."""
+    """Ignores signals to stop, which may reach the whole process group: the parent ends this process in its order."""
     for stop in STOPS:
         signal.signal(stop, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)

@@ -1,4 +1,4 @@
-"""Keeps the processes of a service running, and ends those that serve before the one that writes.
+"""Keeps the processes of a service running, and ends the serving ones before the writer.
 
 It runs in the main process, which has no thread and no database open. So it can fork a process at any time, and a fault
 of another process does not reach it. A child ends when its socket to the main process closes, which happens however the
@@ -23,11 +23,11 @@ _logger = structlog.get_logger()
 
 
 class Supervisor:
-    """Starts `first`, and the others once it gives a sign of life.
+    """Starts `first`, and the others after its first heartbeat.
 
-    `stages`: the others; those of one are told to end once those before it have ended, and `first` behind them all.
-    `hand`: what `first` works with; `complete` makes of it what all work with. Each SIGHUP begins `reloading`, which
-    has something else for them.
+    `stages` holds the others. Each stage is told to end once the one before it has ended, and `first` after all of
+    them. `hand` is the input of `first`; `complete` derives from it the input of all. Each SIGHUP starts `reloading`,
+    which returns a new input.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Supervisor:
         self._reload_wanted = False
 
     def run(self) -> str | None:
-        """Returns once this process was told to stop and all have ended; if the service cannot do its work, why."""
+        """Returns once all processes have ended after a signal to stop; if the service is broken, the reason."""
         self._first.hand(self._hand)
         self._first.begin()
         while not all(child.ended for child in self._children):
@@ -55,12 +55,12 @@ class Supervisor:
         return self._broken
 
     def _lines(self) -> list[socket]:
-        """To all processes."""
+        """The sockets to all processes."""
         lines = [self._reloading.line, *(child.line for child in self._children)]
         return [line for line in lines if line is not None]
 
     def _foreign(self, own: Child | None = None) -> list[socket]:
-        """What a process must not hold: every line, and the ports of other ones."""
+        """The sockets that a process must close: those to all processes, and the ports of others."""
         ports = [child.port for child in self._children if child is not own]
         return [*self._lines(), *(port for port in ports if port is not None)]
 
@@ -84,7 +84,7 @@ class Supervisor:
             self._reloading.begin(self._hand, self._foreign())
 
     def _ready(self) -> set[Any]:
-        """What has something to read, or a child that takes something; waits for that, or until something is due."""
+        """The readable sockets and the children that accept data. Waits for one, or until something is due."""
         with PollSelector() as selector:
             selector.register(self._signals, EVENT_READ)
             for line in self._lines():
@@ -142,7 +142,7 @@ class Supervisor:
         self._signals.ignore()
 
     def _end_next(self) -> None:
-        """Tells the first stage that has not ended, all of it at once: each may have clients that it waits for."""
+        """Tells all processes of the first unfinished stage to end, together, since each may wait for its clients."""
         for stage in self._stages:
             for child in stage:
                 child.tell()

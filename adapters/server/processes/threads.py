@@ -11,10 +11,10 @@ from typing import ClassVar, TypeVar
 Result = TypeVar("Result")
 
 SHARED = 0.0002
-"""Seconds for which a thread keeps the interpreter while another one that serves wants it, too."""
+"""The interpreter's switch interval in seconds while a thread of a pool runs."""
 
 AHEAD = 4
-"""Results for each thread that may wait for the event loop: while the loop is busy, no more memory is filled."""
+"""The most results per thread that may wait for the event loop, so that memory is bounded while it is busy."""
 
 _ALONE = sys.getswitchinterval()
 
@@ -22,8 +22,8 @@ _ALONE = sys.getswitchinterval()
 class Threads:
     """A bounded pool.
 
-    The event loop waits for the interpreter behind threads that work, so they keep it for short; without any, nobody
-    takes it from the loop in the middle of its work.
+    While its threads run, they switch often, because the event loop waits for the interpreter. Without any, nothing
+    interrupts the loop.
     """
 
     _running: ClassVar[int] = 0
@@ -34,7 +34,7 @@ class Threads:
         self._room = Semaphore(AHEAD * most)
 
     def run(self, work: Callable[[], Result]) -> "Future[Result]":
-        """Has a thread do it; the event loop is told."""
+        """Runs the work in a thread; the future belongs to the event loop."""
         running = asyncio.get_running_loop().run_in_executor(self._pool, self._counted, work)
         running.add_done_callback(self._taken)
         return running
@@ -44,7 +44,7 @@ class Threads:
             self._room.release()
 
     def close(self) -> None:
-        """Waits for those that work; not in the event loop, for which they may wait themselves."""
+        """Waits for running work. Not for the event loop, since that work may wait for it."""
         self._pool.shutdown(cancel_futures=True)
 
     def _counted(self, work: Callable[[], Result]) -> Result:
