@@ -1,4 +1,4 @@
-"""The audit: signed checkpoints, proofs that lead to them, verification. This is the folder's whole face."""
+"""The audit: signed checkpoints, Merkle proofs, verification. Other packages import from here only."""
 
 from adapters.audit.chain import KeyChain, vouch
 from adapters.audit.checkpoint_signer import CheckpointSigner, Contradiction, Empty, Included, KeyReplaced, Uncovered

@@ -1,4 +1,4 @@
-"""The keys of one log, each vouched for by the one before it: what a verifier finds from the one that it trusts."""
+"""The keys that a log has had, each vouched for by its predecessor. A verifier that trusts one finds the others."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,10 @@ HEAD = "hookfold key v1"
 
 
 class HeldKey(NamedTuple):
-    """A key of the log, the position of the event from which on it signs (0: the first), and the note in that event."""
+    """A key of the log. `since`: the position of the rotation that put it in force, 0 for the first key.
+
+    `note` is the note in that rotation's event.
+    """
 
     key: Key
     since: int
@@ -23,10 +26,10 @@ class HeldKey(NamedTuple):
 
 
 class KeyChain:
-    """The keys of the log that has `trusted` among its keys, in the order in which they signed.
+    """All keys of the log that has the key `trusted`, in the order in which they were in force.
 
-    A note counts where both keys signed it: the old one vouches for the new one, and the new one says what it follows.
-    So whoever trusts any of them comes to all of them. Other notes are passed over.
+    A rotation's note counts only if both keys signed it: the old one vouches for the new one, and the new one names its
+    predecessor. So any trusted key leads to all the others. Other notes are ignored.
     """
 
     def __init__(self, trusted: Key, rotations: Iterable[Rotation] = ()) -> None:
@@ -41,19 +44,19 @@ class KeyChain:
 
     @property
     def newest(self) -> Key:
-        """The one that signs now."""
+        """The key in force."""
         return self.keys[-1].key
 
     def at(self, size: int) -> Key:
-        """The one that signs the log of so many positions."""
+        """The key that was in force when the log had `size` positions."""
         return self.keys[bisect_right(self.keys, size, key=lambda held: held.since) - 1].key
 
     def opened(self, text: str) -> Checkpoint:
-        """The checkpoint in a note. Raises ValueError unless the key signed it that was in force at its size."""
+        """The checkpoint in a note. Raises ValueError unless the key in force at the checkpoint's size signed it."""
         return opened(text, self.at(Checkpoint.parse(note.parse(text).text).size))
 
     def attested(self, text: str, size: int) -> str:
-        """The text of a note. Raises ValueError unless the key signed it that is in force at this size of the log."""
+        """The text of a note. Raises ValueError unless the key in force at this size of the log signed it."""
         return note.opened(text, self.at(size), check).text
 
 
@@ -63,7 +66,7 @@ def vouch(old: SigningKey, new: SigningKey) -> str:
 
 
 class _Link(NamedTuple):
-    """One key in place of another."""
+    """A rotation: the key that was replaced, and the new one."""
 
     old: Key
     held: HeldKey
@@ -86,7 +89,7 @@ def _behind(held: HeldKey, links: Iterable[_Link]) -> Iterator[HeldKey]:
 
 
 def _link(rotation: Rotation, name: str) -> _Link | None:
-    """None for a note that is not of this log, or that one of both keys did not sign."""
+    """The rotation; None if its note belongs to another log or lacks one of the two signatures."""
     try:
         head, log, before, after = note.parse(rotation.note).text.removesuffix("\n").split("\n")
         old, new = Key.parse(before.removeprefix("from ")), Key.parse(after.removeprefix("to "))

@@ -1,4 +1,4 @@
-"""Makes checkpoints of one log, never two that contradict each other, and proofs that lead to them."""
+"""Signs checkpoints of one log, never two that contradict each other, and makes inclusion and consistency proofs."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,25 +14,25 @@ _SOON = "the service that writes makes one every now and then, ask again"
 
 
 class Contradiction(Exception):
-    """The log is no longer an extension of its newest checkpoint: nothing is signed any more."""
+    """The log does not extend a checkpoint that was signed: it was altered or cut. Nothing is signed any more."""
 
 
 class Empty(Exception):
-    """There is nothing to sign or to prove yet."""
+    """The log is empty, so there is nothing to sign or prove."""
 
 
 class Uncovered(Exception):
-    """No checkpoint covers what is asked for, and none can be made here: who writes the log makes the next one."""
+    """No checkpoint covers the requested positions, and this process may make none: the service that writes will."""
 
 
 class KeyReplaced(Uncovered):
-    """The log's key was rotated, and who signs here has not got the new one yet."""
+    """The log's key was rotated, and this process still has the old one."""
 
 
 class Included(NamedTuple):
-    """That the event at `position` is in the log of `size` positions.
+    """An inclusion proof: the event at `position` is in the log of `size` positions.
 
-    `checkpoint`: the note over just that size, if one was made.
+    `checkpoint` is the note over exactly that size; None if none was made.
     """
 
     position: int
@@ -43,14 +43,14 @@ class Included(NamedTuple):
     checkpoint: str | None
 
     def file(self) -> str | None:
-        """The proof as c2sp.org/tlog-proof has it; None without a checkpoint."""
+        """The proof in the format of c2sp.org/tlog-proof; None without a checkpoint."""
         if self.checkpoint is None:
             return None
         return Proof(self.position - 1, tuple(self.path), self.checkpoint).text()
 
 
 class Grown(NamedTuple):
-    """That the log of `second` positions begins with the log of `first`."""
+    """A consistency proof: the log of `second` positions begins with the log of `first`."""
 
     first: int
     second: int
@@ -60,7 +60,7 @@ class Grown(NamedTuple):
 
 
 class CheckpointSigner:
-    """Any thread may call. Methods raise Unavailable while the database is away, MissingEvent if an event is gone."""
+    """Thread-safe. Methods raise Unavailable while the database is away, and MissingEvent if an event is missing."""
 
     def __init__(self, tree: Tree, signing: CurrentKey) -> None:
         self._tree = tree
@@ -68,22 +68,22 @@ class CheckpointSigner:
 
     @property
     def key(self) -> Key:
-        """Who signs."""
+        """The verifier key of the signing key."""
         return self._signing.key.key
 
     def sign_with(self, key: SigningKey) -> None:
-        """Goes on with another key, as all do who have the same `CurrentKey`."""
+        """Replaces the signing key, for everybody who shares the `CurrentKey`."""
         self._signing.key = key
 
     def chain(self) -> KeyChain:
-        """The keys of this log up to ours. Raises KeyReplaced where that is not the one in force."""
+        """The log's keys up to the signing key. Raises KeyReplaced if that is not in force any more."""
         with self._tree.look() as view:
             return _chain(self.key, view)
 
     def attest(self, text: str, by: Key | None = None) -> str:
-        """A text of ours, signed with the log's key, `by` where it has to be that one.
+        """The text as a note signed with the log's key. `by`: the key that must sign it; None: the current one.
 
-        Raises KeyReplaced where it is not in force any more, ValueError where the text could be taken for a checkpoint.
+        Raises KeyReplaced if that key is not in force any more, ValueError if the text could be taken for a checkpoint.
         """
         signing = self._signing.key
         with self._tree.look() as view:
@@ -93,9 +93,9 @@ class CheckpointSigner:
         return signing.attest(text)
 
     def paths(self, positions: Sequence[int], size: int) -> list[list[bytes]]:
-        """The inclusion paths of some events in the log of `size` positions; all of it is in memory meanwhile.
+        """The inclusion paths of events in the log of `size` positions. All of them are in memory at once.
 
-        Raises Uncovered where one of them is behind that.
+        Raises Uncovered if a position is greater than `size`.
         """
         if (last := max(positions, default=0)) > size:
             raise Uncovered(f"no checkpoint covers position {last} yet: {_SOON}")
@@ -107,19 +107,19 @@ class CheckpointSigner:
         return self._tree.head()
 
     def seal(self) -> int:
-        """Appends what the tree lacks; the number of new nodes of its lowest level."""
+        """Appends the tree's missing nodes. Returns how many of its lowest stored level were missing."""
         return self._tree.seal()
 
     def newest(self) -> StoredCheckpoint | None:
-        """The newest checkpoint that was made."""
+        """The newest checkpoint; None if there is none."""
         with self._tree.look() as view:
             return view.newest()
 
     def checkpoint(self) -> str:
-        """A checkpoint of the log as it is now: a new one, or the newest where the log did not grow since.
+        """A checkpoint of the whole log: the newest one if the log has not grown since, else a new one.
 
-        Raises Empty, or Contradiction where the log is not what was signed before; Uncovered where it grew and nothing
-        may be written.
+        Raises Empty, Contradiction if the log does not extend the newest one, and Uncovered if the log has grown but
+        the database is read-only.
         """
         stored = self._tree.checkpoint(self._make)
         if self._tree.read_only and self.head() > (stored.size if stored else 0):
@@ -129,23 +129,20 @@ class CheckpointSigner:
         return stored.note.decode()
 
     def latest(self) -> str:
-        """A checkpoint of the log as it is now; where nothing may be written, the newest that was made.
-
-        Raises as `checkpoint`.
-        """
+        """A checkpoint of the whole log, or the newest one if the database is read-only. Raises as `checkpoint`."""
         newest = self.newest() if self._tree.read_only else None
         return newest.note.decode() if newest else self.checkpoint()
 
     def checkpoint_of(self, size: int) -> str | None:
-        """The checkpoint over exactly so many positions, if one was made."""
+        """The checkpoint over exactly that many positions; None if none was made."""
         with self._tree.look() as view:
             return _text(view.checkpoint_of(size))
 
     def inclusion(self, position: int, size: int | None = None) -> Included:
-        """Proves that an event is in the log: of `size` positions, or of the newest checkpoint, which has to cover it.
+        """Proves that an event is in the log of `size` positions. Without `size`, in the log of the newest checkpoint.
 
-        Makes a checkpoint where none covers the position yet. Raises ValueError where the log has no such position,
-        Uncovered where none may be made.
+        If that one does not cover the position, a new one is made. Raises ValueError if the log has no such position,
+        and Uncovered if the database is read-only.
         """
         with self._tree.look() as view:
             found = view.newest() if size is None else view.checkpoint_of(size)
@@ -187,7 +184,7 @@ class CheckpointSigner:
 
 
 def _chain(key: Key, view: TreeView) -> KeyChain:
-    """The log's keys up to ours, which has to be the one in force."""
+    """The log's keys up to `key`. Raises KeyReplaced if `key` is not in force."""
     chain = KeyChain(key, view.rotations())
     if chain.newest != key:
         raise KeyReplaced(_ROTATED)

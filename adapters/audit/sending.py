@@ -1,4 +1,4 @@
-"""Sends a checkpoint away: only what somebody else keeps can convict the operator of this log."""
+"""Sends a checkpoint to a witness: only a copy that others keep can prove that the operator altered the log."""
 
 import shlex
 import subprocess
@@ -11,11 +11,11 @@ PATIENCE = 30.0
 
 
 class Unsent(Exception):
-    """It did not get there; the text says why."""
+    """The checkpoint could not be sent. The message says why."""
 
 
 def send(note: str, to: str) -> None:
-    """Sends to a file (a path), a URL (http or https: POST), or a command (behind a `|`: on its standard input).
+    """Sends the note to a file (a path), a URL (http or https, by POST) or a command's standard input (`| COMMAND`).
 
     Raises Unsent.
     """
@@ -42,7 +42,7 @@ def _pipe(note: str, command: str) -> None:
 
 
 def _write(note: str, path: Path) -> None:
-    """Whole or not at all: a checkpoint that was kept is not lost to a full disk."""
+    """Replaces the file atomically, so that a full disk does not destroy the checkpoint that was kept."""
     fresh = path.with_name(path.name + ".new")
     fresh.write_text(note, encoding="utf-8")
     fresh.replace(path)

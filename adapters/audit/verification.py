@@ -1,4 +1,4 @@
-"""Verifies a whole log on a database, with a key that signed its checkpoints or leads to those that did."""
+"""Verifies the whole log of a database against a trusted key."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from core.proofs.note import Checkpoint, Key, NotSigned
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a log is verified with. `key`: any that the log had, for it leads to the others.
+    """What a log is verified against.
 
-    `readers`: how the bodies of each configured source are read.
-    `kept`: checkpoints from elsewhere, which the log has to be an extension of.
+    `key` is any key that the log has had; it leads to the others. `kept` are checkpoints from elsewhere, each of which
+    the log must extend. `readers` parse the bodies, by source.
     """
 
     key: Key
@@ -26,7 +26,7 @@ class Verification:
 def verify_log(
     engine: Engine, given: Verification, progress: Callable[[int, int], None] = lambda _done, _all: None
 ) -> Verified:
-    """Verifies the log as it is now, in short transactions: a service may go on writing to it meanwhile."""
+    """Verifies the log up to its present end, in short transactions, so that a service can go on writing to it."""
     trust = _Trust(engine, given.key)
     with engine.connect() as connection:
 
@@ -38,7 +38,7 @@ def verify_log(
 
 
 class _Trust:
-    """Opens checkpoints of a log. Its key may be rotated meanwhile."""
+    """Checks and parses checkpoints of a log. Rereads the log's keys if one was rotated meanwhile."""
 
     def __init__(self, engine: Engine, trusted: Key) -> None:
         self._engine = engine
@@ -54,6 +54,6 @@ class _Trust:
 
 
 def keys_of(engine: Engine, trusted: Key) -> KeyChain:
-    """The keys that a trusted one leads to, as the log's own events tell them."""
+    """The log's keys, found from a trusted one through the rotations that the log records."""
     with engine.connect() as connection:
         return KeyChain(trusted, recorded_rotations(connection))
