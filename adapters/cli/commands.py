@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn, Protocol
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 import click
 
@@ -15,7 +15,7 @@ from adapters.archive import Exporter, ExportProgress
 from adapters.audit import CheckpointSigner, KeyChain
 from adapters.config import ConfigError, Settings
 from adapters.evidence import Evidence
-from adapters.server import Reconciled, Redelivered, StoredDelivery
+from adapters.server import Reconciled, Redeliveries
 from adapters.sql import (
     ImportOutcome,
     Keeper,
@@ -55,21 +55,6 @@ class Keeping:
     signer: CheckpointSigner
     evidence: Evidence
     clock: Callable[[], Instant]
-
-
-class Redelivering(Protocol):
-    """Finds what of a stored range can be sent again, records that it is sent, and sends it to a URL.
-
-    `stream`: our id of one, of the source. What the last one tells, and whether more is to be sent, `tell` says.
-    """
-
-    def find(self, source: str, stream: str | None, after: int, until: int | None) -> Iterator[StoredDelivery]: ...
-
-    def record(self, source: str, after: int, until: int | None) -> int: ...
-
-    def send(
-        self, url: str, rate: float, within: float, some: Iterator[StoredDelivery], tell: Callable[[Redelivered], bool]
-    ) -> None: ...
 
 
 class Rotated(NamedTuple):
@@ -132,7 +117,7 @@ class Commands:
     signer: Callable[[Settings], AbstractContextManager[CheckpointSigner]] = not_wired
     keeping: Callable[[Settings], AbstractContextManager[Keeping]] = not_wired
     reconciling: Callable[[Settings], AbstractContextManager[Reconcile]] = not_wired
-    redelivering: Callable[[Settings], AbstractContextManager[Redelivering]] = not_wired
+    redelivering: Callable[[Settings], AbstractContextManager[Redeliveries]] = not_wired
     quarantine: Callable[[Settings], AbstractContextManager[Quarantine]] = not_wired
     relays: Callable[[Settings], AbstractContextManager[RelayDesk]] = not_wired
     replay: Callable[[Settings], AbstractContextManager[Replay]] = not_wired

@@ -14,7 +14,7 @@ from adapters.server.handlers.forwarding import METRICS as FORWARD_METRICS
 from adapters.server.handlers.forwarding import Forwarding
 from adapters.server.handlers.handler import Handler, Target
 from adapters.server.handlers.reconciling import Reconciled, Reconciliation, Reconciling
-from adapters.server.handlers.redelivery import Redelivered, Redelivery, StoredDelivery
+from adapters.server.handlers.redelivery import Redelivered, Redeliveries, StoredDelivery
 from adapters.server.handlers.relay_loop import relay_for_parent
 from adapters.server.handlers.relaying import Relaying, RelaySource
 from adapters.server.limits import Limits

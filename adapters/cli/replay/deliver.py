@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from adapters.cli.commands import Commands, Failed, Redelivering, Wrong, configured, errors_in_one_line, json_option
+from adapters.cli.commands import Commands, Failed, Wrong, configured, errors_in_one_line, json_option
 from adapters.cli.pace import Pace
 from adapters.config import Settings, handler_url
-from adapters.server import Redelivered, StoredDelivery
+from adapters.server import Redelivered, Redeliveries, StoredDelivery
 from core.words import counted
 
 SHOWN = 5
@@ -88,7 +88,7 @@ def _show(to: str, some: Iterator[StoredDelivery], as_json: bool) -> None:
     click.echo("nothing was sent: add --send")
 
 
-def _send(opened: Redelivering, to: str, some: Iterator[StoredDelivery], asked: dict[str, Any], as_json: bool) -> None:
+def _send(opened: Redeliveries, to: str, some: Iterator[StoredDelivery], asked: dict[str, Any], as_json: bool) -> None:
     opened.record(asked["source"], asked["after"], asked["until"])
     sent = DeliveryMeter()
     opened.send(to, asked["rate"], asked["within"], some, sent.tell)

@@ -4,13 +4,17 @@ Meant for a handler under development. The log records only that it was done.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from adapters.providers import Outcome, Provider
+from adapters.providers import Outcome, Provider, is_senders
 from adapters.server.handlers.handler import Handler, RecordedRequest, Target
+from adapters.sql import Reads, Recorded, Recorder, WantedEvents
 from core.event import Headers, Instant
+
+PAGE = 100
+"""Events that are read at a time."""
 
 MARK = ("hookfold-verdict", "duplicate")
 """Marks deliveries as repeated, since the handler may have had them before."""
@@ -41,7 +45,7 @@ class Redelivery:
     url: str
     rate: float
     within: float
-    providers: dict[str, Provider]
+    providers: Mapping[str, Provider]
     clock: Callable[[], Instant]
 
     def run(self, deliveries: Iterable[StoredDelivery], tell: Callable[[Redelivered], bool]) -> None:
@@ -69,3 +73,42 @@ class Redelivery:
         until = asyncio.get_running_loop().time() + self.within
         outcome, _ = await handler.deliver(RecordedRequest("", headers, one.body), marks, until)
         return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Redeliveries:
+    """Finds what of a stored range can be sent again, records that it is sent, and sends it to a URL."""
+
+    reads: Reads
+    recorder: Recorder
+    providers: Mapping[str, Provider]
+    clock: Callable[[], Instant]
+
+    def find(self, source: str, stream: str | None, after: int, until: int | None) -> Iterator[StoredDelivery]:
+        """What its sender sent, in the log's order, as far as it was not erased; up to the log's end as it is now.
+
+        `stream`: our id of one, of the source.
+        """
+        last = self.reads.head() if until is None else until
+        while page := self._page(source, stream, after):
+            for event in page:
+                after = event.position
+                if after > last:
+                    return
+                request = self.reads.request(after)
+                if request is not None and is_senders(event.documented, request[1]):
+                    yield StoredDelivery(source, after, *request)
+
+    def _page(self, source: str, stream: str | None, after: int) -> list[Recorded]:
+        streams = None if stream is None else [(source, stream)]
+        return self.reads.events(WantedEvents(after=after, limit=PAGE, sources=[source], streams=streams))
+
+    def record(self, source: str, after: int, until: int | None) -> int:
+        """The position of the event that tells of it."""
+        return self.recorder.record("redelivered", source=source, after=after, until=until)
+
+    def send(
+        self, url: str, rate: float, within: float, some: Iterator[StoredDelivery], tell: Callable[[Redelivered], bool]
+    ) -> None:
+        """Sends them, until `tell` says that it is enough."""
+        Redelivery(url, rate, within, self.providers, self.clock).run(some, tell)

@@ -8,7 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -19,7 +19,7 @@ from adapters.server.handlers.backoff import asked_pause, pause
 from adapters.server.handlers.forwarding import FORWARDS
 from adapters.server.handlers.handler import Handler, RecordedRequest
 from adapters.server.handlers.outcomes import HandedOn, counted_as
-from adapters.sql import BodyReader, Entry, HeldRelay, Receipt, Recorder, Settled, Turn, Unavailable
+from adapters.sql import BodyReader, Entry, HeldRelay, Outbox, Receipt, Recorder, Settled, Turn, Unavailable
 from core.event import SECOND, Instant
 
 LEASE: Instant = 60 * SECOND
@@ -36,14 +36,6 @@ HOPELESS = frozenset({"oversized", "unsendable"})
 """Failures that every attempt would meet."""
 
 _logger = structlog.get_logger()
-
-
-class Queue(Protocol):
-    """The queue of deliveries (`Outbox`)."""
-
-    def release(self, now: Instant) -> None: ...
-
-    def turn(self, source: str, settled: list[Settled], room: int, now: Instant, until: Instant) -> Turn: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +59,7 @@ class Relaying:
     def __init__(
         self,
         source: RelaySource,
-        queue: Queue,
+        queue: Outbox,
         ask: Callable[..., Awaitable[Any]],
         commit: Callable[[Entry], Awaitable[Receipt | None]],
         recorder: Recorder,

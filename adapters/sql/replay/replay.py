@@ -1,7 +1,7 @@
 """The operations of `hookfold replay` on the versions of the projections."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from sqlalchemy import Engine
@@ -57,21 +57,20 @@ class Part(msgspec.Struct, kw_only=True, frozen=True):
     since: Instant | None = None
 
 
-class Record(Protocol):
-    """Records an operation in the log: a type of adapters.sql.Recorder and its fields."""
-
-    def __call__(self, kind: str, /, **what: Any) -> Any: ...
-
-
 class Replay:
     """Every method raises Unavailable while the database is away, and ReplayRefused if the operation is not possible.
 
-    `record` writes to the access log; None records nothing. `helpers` more processes fold whole logs. They are forked,
-    so no other thread may run then.
+    `record` writes to the access log (`Recorder.record`); None records nothing. `helpers` more processes fold whole
+    logs. They are forked, so no other thread may run then.
     """
 
     def __init__(
-        self, engine: Engine, code: Code, clock: Callable[[], Instant], record: Record | None = None, helpers: int = 0
+        self,
+        engine: Engine,
+        code: Code,
+        clock: Callable[[], Instant],
+        record: Callable[..., Any] | None = None,
+        helpers: int = 0,
     ) -> None:
         self._transactions = Transactions(engine)
         self._dialect = self._transactions.dialect
