@@ -1,4 +1,4 @@
-"""Speaks HTTP/1.1 with clients: requests in, each answered in its turn, under deadlines for whoever is slow."""
+"""An HTTP/1.1 server connection: requests are answered in order, and slow clients have deadlines."""
 
 import asyncio
 from asyncio import Transport
@@ -17,28 +17,28 @@ from adapters.server.http11.unsent import unsent
 from adapters.server.http11.upload import Upload
 
 RECEIVE = 20
-"""Seconds in which a whole request has to arrive, once it has begun, and in which some of an answer has to be taken."""
+"""Seconds for a request to arrive completely once it has begun, and for a client to take some of a response."""
 FIRST = 10
 """Seconds for the first byte of a connection."""
 IDLE = 75
-"""Seconds that a connection may stay silent: longer than proxies keep theirs, so that they are the ones who close."""
+"""Seconds that an idle connection is kept: longer than proxies keep theirs, so that the proxy closes first."""
 LINGER = 3
-"""Seconds in which what still comes is dropped: who closes at once may take the last answer along (RFC 9112, 9.6)."""
+"""Seconds of discarding input before the close, which could otherwise destroy the last response (RFC 9112, 9.6)."""
 AHEAD = 65_536
-"""Bytes of one connection behind which it is not read, while what came before them is answered."""
+"""Unparsed bytes of a connection above which it is not read."""
 SLICE = 8_192
-"""Bytes that are parsed at a time: of a thousand tiny requests in a row, each is a hundred times its bytes."""
+"""Bytes that are parsed at a time, because a tiny request takes a hundred times its bytes in memory."""
 _LAST_CHUNK = b"0\r\n\r\n"
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINES = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}" for status in HTTPStatus}
 BODILESS = frozenset({204, 304})
-"""Answers that have no body, nor a length."""
+"""Statuses of responses without body and length."""
 
 
 class Connection(asyncio.Protocol):
-    """One client. `since`: the second of the site's clock from which it is waited for; `due`: until when it is.
+    """One client. `since` is the second of the site's clock since when we wait for it, `due` the deadline.
 
-    `held`: bytes that wait for it: what it sent and is not asked of anybody yet, and answers that it has not taken.
+    `held` is the memory that waits for it in bytes: unanswered requests and untaken responses.
     """
 
     def __init__(self, site: Connections) -> None:
@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
         self._peer = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asyncio's call, as are all that follow here."""
+        """Called by asyncio, as are the methods that follow."""
         self._transport = cast(Transport, transport)
         self._peer = str((transport.get_extra_info("peername") or ("",))[0])
         if not self._site.admit(self):
@@ -88,7 +88,7 @@ class Connection(asyncio.Protocol):
         self._account()
 
     def eof_received(self) -> bool:
-        """A client that has said all may still wait for an answer, but not for long: most of them have left."""
+        """A half-closed client may still wait for a response, but not for long, because most have left."""
         if self._ended:
             return False
         self._half_closed = True
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
         self._account()
 
     def _go_on(self) -> None:
-        """Answers what can be answered. Not a call within a call: a client may send thousands of requests at once."""
+        """Answers what can be answered. Not recursive, because a client may send thousands of requests at once."""
         if self._going_on or self._later:
             return
         self._going_on = True
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
         return self._half_closed and self._reader.receiving
 
     def _step(self) -> None:
-        """Answers the next request that is whole, or else reads on."""
+        """Answers the next complete request, or else parses more."""
         if self._waiting:
             item = self._waiting.popleft()
             self._ahead -= item.weight
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
         self._site.go_on_later(self)
 
     def go_on(self) -> None:
-        """The site's call: it is this connection's turn again."""
+        """Called by the site when it is this connection's turn again."""
         self._later = False
         self._go_on()
         self._account()
@@ -169,7 +169,7 @@ class Connection(asyncio.Protocol):
         self._ahead += sum(item.weight for item in read)
 
     def _take_upload(self, *, everything: bool = False) -> None:
-        """Reads on in a body that is handed on meanwhile; the client is waited for while there is room for more."""
+        """Parses more of a body that is being forwarded. The client has a deadline while there is room for more."""
         upload = self._upload
         if upload is None or self._ended:
             return
@@ -186,7 +186,7 @@ class Connection(asyncio.Protocol):
         self._account()
 
     def _account(self) -> None:
-        """Tells the site what this connection holds by now."""
+        """Reports to the site how much this connection holds."""
         held = 0
         if self in self._site.connections:
             held = len(self._unread) + self._ahead + self._reader.held + self._transport.get_write_buffer_size()
@@ -195,7 +195,7 @@ class Connection(asyncio.Protocol):
             self._site.hold(change)
 
     def _await(self, seconds: int) -> None:
-        """From now on the client is waited for, so long."""
+        """Sets the client's deadline, counted from now."""
         self.since = self._site.now if seconds < NEVER else NEVER
         self.due = self._site.now + seconds
 
@@ -220,11 +220,11 @@ class Connection(asyncio.Protocol):
         self._take_upload()
 
     def _is_last(self, item: Request) -> bool:
-        """Whether nothing is read behind its answer; nothing can be, where its body has not come whole."""
+        """Whether the connection ends after this response, for instance because the request's body is incomplete."""
         return self._site.closing or item.last or self._upload is not None
 
     def _wait(self) -> None:
-        """For a request: all of it, once it has begun."""
+        """Waits for the next request, or for the rest of one that has begun."""
         if self._half_closed:
             self._end()
             return
@@ -262,7 +262,7 @@ class Connection(asyncio.Protocol):
         self._account()
 
     def _begin(self, pieces: StreamingBody) -> None:
-        """The head; without a length, HTTP/1.0 has the body end with the connection (RFC 9112, 6.3)."""
+        """Sends the head. Without a length, an HTTP/1.0 body ends with the connection (RFC 9112, 6.3)."""
         item = self._answering
         if self._ended or not isinstance(item, Request):
             return
@@ -274,7 +274,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(encoded(head, self._site.date, last=last, bodiless=True))
 
     def _send(self, piece: bytes) -> None:
-        """One piece; the next one is made once the client takes it."""
+        """Sends a piece. The next one is made once the client has taken it."""
         if not self._ended:
             self._transport.write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._chunked else piece)
             self._account()
@@ -282,7 +282,7 @@ class Connection(asyncio.Protocol):
             self._pieces.resume()
 
     def _finish(self, *, whole: bool) -> None:
-        """Behind the last piece. A body that is not whole must not look so."""
+        """Ends a streamed response. An incomplete one must not look complete."""
         item, self._answering, self._pieces, self._receiving = self._answering, None, None, False
         if self._ended or not isinstance(item, Request):
             return
@@ -307,7 +307,7 @@ class Connection(asyncio.Protocol):
         self._send_file()
 
     def _send_file(self) -> None:
-        """A piece for each turn of the loop, as long as the client takes them: others have their turns between."""
+        """Sends one piece per iteration of the loop while the client takes them, so that others have their turns."""
         if self._file is None or self._ended or self._clogged:
             return
         if piece := self._file.piece():
@@ -325,14 +325,14 @@ class Connection(asyncio.Protocol):
             file.close()
 
     def _hurry(self) -> None:
-        """Whoever waits before the answer, or makes it piece by piece, ends."""
+        """Makes a request end that waits or streams its response."""
         if isinstance(self._answering, Request):
             self._answering.ending = True
         if self._pieces is not None:
             self._pieces.resume()
 
     def _end(self) -> None:
-        """Says that this was all, and hears the client out for a while."""
+        """Closes our side, and discards what the client still sends for a while."""
         self._forget()
         if self._half_closed:
             self._transport.close()
@@ -343,23 +343,23 @@ class Connection(asyncio.Protocol):
 
     @property
     def has_ended(self) -> bool:
-        """Whether all is said, and the client only heard out."""
+        """Whether our side is closed."""
         return self._ended
 
     def overdue(self) -> None:
-        """The site's call: whoever waits for a request, or for some of its answer to be taken, has waited enough."""
+        """Called by the site when the client's deadline has passed."""
         if self._clogged and (left := unsent(self._transport)) < self._unsent:
             self._unsent, self.due = left, self._site.now + RECEIVE
             return
         self._part(408, "the request did not arrive in time")
 
     def give_way(self) -> None:
-        """The site's call: it needs the room."""
+        """Called by the site when it needs room."""
         self._part(503, "too much is under way: send again")
         self._account()
 
     def _part(self, status: int, message: str) -> None:
-        """In words, where they can be in their turn."""
+        """Ends the connection: with a response if it is in order now, else by a reset."""
         if self._later or not (self._is_free() and self._reader.receiving):
             self._transport.abort()
             self._leave()
@@ -373,7 +373,7 @@ class Connection(asyncio.Protocol):
         self._account()
 
     def _forget(self) -> None:
-        """Nothing is read any more, and what was read is let go."""
+        """Stops reading and drops what was read."""
         self._ended = True
         self._unread, self._ahead = b"", 0
         self._waiting.clear()
@@ -383,7 +383,7 @@ class Connection(asyncio.Protocol):
             self._upload = None
 
     def close_if_idle(self) -> None:
-        """The site closes: whoever waits for an answer gets it first; of one in pieces, what is taken by now."""
+        """Called when the site closes. A pending response is sent first; a stalled stream is cut."""
         if self._answering is None and not self._waiting:
             self._transport.close()
         elif (self._pieces or self._file) is not None and self._clogged:
@@ -392,12 +392,12 @@ class Connection(asyncio.Protocol):
             self._hurry()
 
     def abort(self) -> None:
-        """Whatever is under way."""
+        """Resets the connection at once."""
         self._transport.abort()
 
 
 def encoded(answer: Answer, date: str, *, last: bool, bodiless: bool) -> bytes:
-    """An answer as it goes over the wire; `bodiless`: its head, which tells no length that is not known."""
+    """Encodes a response. `bodiless`: only the head, without a length that is unknown."""
     first = _LINES.get(answer.status) or f"HTTP/1.1 {answer.status} "
     lines = [first, *[f"{name}: {value}" for name, value in answer.headers]]
     if not any(name.lower() == "date" for name, _ in answer.headers):
@@ -411,10 +411,10 @@ def encoded(answer: Answer, date: str, *, last: bool, bodiless: bool) -> bytes:
 
 
 def later(answer: Answer) -> Answer:
-    """The same to somebody who should come again."""
+    """The same response with `Retry-After`."""
     return answer._replace(headers=[*answer.headers, ("retry-after", "2")])
 
 
 def has_length(headers: Sequence[tuple[str, str]]) -> bool:
-    """Flask declares a length itself, also where it leaves the body to be left out (HEAD)."""
+    """Whether a length is declared. Flask does so itself, also for HEAD."""
     return any(name.lower() == "content-length" for name, _ in headers)

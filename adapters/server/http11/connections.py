@@ -1,4 +1,4 @@
-"""All connections of one process that serves: looked after once a second, and within bounds, in number and in bytes.
+"""All connections of a serving process: checked once a second, and bounded in number and in bytes.
 
 When a limit is reached, the connections that have kept us waiting longest are closed. A client that makes progress is
 not among them.
@@ -25,18 +25,17 @@ if TYPE_CHECKING:
     from adapters.server.http11.connection import Connection
 
 Respond = Callable[[Answer | Sending | StreamingBody | None], None]
-"""Takes the answer to a request, once, in the event loop.
+"""Takes the response to a request, once, in the event loop.
 
-One that comes piece by piece is taken when it begins, and None behind its last piece, or a failure instead.
+A streamed response is passed when it begins, followed by None after its last piece, or by a failure.
 """
 
 NEVER = 1 << 62
 TURN = 0.001
-"""Seconds of one turn of the event loop for what a connection has sent, and again for all that had no more time."""
+"""Seconds per iteration of the event loop for the requests of one connection, and again for all that needed more."""
 MOST_CONNECTIONS = 10_000
 MOST_HELD = 64 << 20
-"""Bytes of all connections that wait for something from their clients: what is read and not answered, and answers that
-are not taken. A quarter of it is freed at once."""
+"""The most bytes of all connections: unanswered requests and untaken responses. Beyond it a quarter is freed."""
 
 OPEN = Gauge("hookfold_connections", "Connections that are open.", registry=None)
 SHED = Counter(
@@ -49,18 +48,18 @@ SHED = Counter(
 METRICS = (OPEN, SHED)
 
 _EVERY = 60
-"""Seconds between two lines of the log about it."""
+"""Seconds between two log lines about it."""
 _LOOK = 0.02
-"""Seconds between two looks whether all connections have ended."""
+"""Seconds between two checks whether all connections have ended."""
 _logger = structlog.get_logger()
 
 
 class Connections:
-    """All connections of one process. `answer` is given each request, and what takes its answer.
+    """All connections of one process. Calls `answer` with each request and the function that takes its response.
 
-    `streams` tells of a target whether the body of its request is handed on while it comes. `most`: connections behind
-    which a new one costs the longest-silent theirs. An eighth more may be there while those are told; a new one beyond
-    is refused, in words.
+    `streams` returns whether the body of a request to a target is forwarded while it arrives. With more than `most`
+    connections, those we have waited for longest are ended. While those are closing, there may be an eighth more;
+    beyond that a new one is refused with a response.
     """
 
     def __init__(
@@ -87,7 +86,7 @@ class Connections:
         self._goes_on = False
 
     def begin(self, loop: AbstractEventLoop, goes_on: Callable[[], None]) -> None:
-        """Looks after its connections from now on, once a second, instead of a timer for each; tells that it does."""
+        """Checks all deadlines once a second from now on, and calls `goes_on`: cheaper than a timer per connection."""
         loop.call_later(1.0, self.begin, loop, goes_on)
         goes_on()
         self.now += 1
@@ -98,7 +97,7 @@ class Connections:
         self._tell()
 
     def admit(self, newcomer: "Connection") -> bool:
-        """Whether there is room for one more, or could be made."""
+        """Admits a connection, making room if necessary; False if there is none."""
         self.connections[newcomer] = None
         if len(self.connections) > self._most:
             self._make_room(newcomer, ended=False)
@@ -110,13 +109,13 @@ class Connections:
         return True
 
     def hold(self, change: int) -> None:
-        """A connection holds so many bytes more, or fewer."""
+        """Counts a change in the bytes that a connection holds."""
         self.held += change
         if change > 0 and self.held > self._most_held:
             self._lighten()
 
     def go_on_later(self, connection: "Connection") -> None:
-        """A connection whose client keeps the loop busy goes on once others had their turn."""
+        """Schedules a connection that has used up its turn, after the others."""
         self._later.append(connection)
         if not self._goes_on:
             self._goes_on = True
@@ -135,7 +134,7 @@ class Connections:
                 asyncio.get_running_loop().call_soon(self._go_on)
 
     async def close(self, patience: float) -> None:
-        """Ends every connection behind the answer that it waits for, or after so many seconds."""
+        """Ends every connection after its pending response, or after `patience` seconds."""
         self.closing = True
         for connection in list(self.connections):
             connection.close_if_idle()
@@ -147,7 +146,7 @@ class Connections:
             connection.abort()
 
     def _make_room(self, newcomer: "Connection", *, ended: bool) -> None:
-        """Many at once: to look for them costs the same for one."""
+        """Ends several connections at once, because the search costs the same for one."""
         waiting = [
             one for one in self.connections if one.due < NEVER and one.has_ended is ended and one is not newcomer
         ]
@@ -178,5 +177,5 @@ _since = attrgetter("since")
 
 
 def _date() -> str:
-    """What every answer says of the time (RFC 9110, 6.6.1)."""
+    """The `Date` header of every response (RFC 9110, 6.6.1)."""
     return f"date: {formatdate(usegmt=True)}"

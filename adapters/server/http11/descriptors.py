@@ -1,4 +1,4 @@
-"""How many descriptors this process may have, and how many of them connections may take."""
+"""The limit of file descriptors, and the share of connections in it."""
 
 import resource
 
@@ -6,11 +6,11 @@ from adapters.server.http11.connections import MOST_CONNECTIONS
 
 _WANTED = 65_536
 _KEPT_BACK = 128
-"""For the database, the writer and files: what answers must not be short of what asks has taken."""
+"""Descriptors reserved for the database, the writer and files, which responses need."""
 
 
 def connections_at_most() -> int:
-    """Raises the soft limit, and tells how many connections (and an eighth more) leave enough for everything else."""
+    """Raises the soft limit; returns how many connections (and an eighth more) leave enough descriptors to others."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED if hard == resource.RLIM_INFINITY else min(hard, _WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,4 +1,4 @@
-"""An answer whose body is a file: it goes out piece by piece, as the client takes it, and holds no thread."""
+"""Responses whose body is a file, sent piece by piece as the client takes it, without a thread."""
 
 from collections.abc import Iterator
 from typing import IO
@@ -7,13 +7,13 @@ PIECE = 64 * 1024
 
 
 class FileBody:
-    """What `wsgi.file_wrapper` makes of a file (PEP 3333): its rest, from where it stands."""
+    """The `wsgi.file_wrapper` (PEP 3333): the rest of a file from its present offset."""
 
     def __init__(self, file: IO[bytes], _: int = PIECE) -> None:
         self._file = file
 
     def piece(self) -> bytes:
-        """The next one; none behind the last."""
+        """The next piece; empty at the end."""
         return self._file.read(PIECE)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -24,7 +24,7 @@ class FileBody:
 
 
 class Sending:
-    """Status, headers and file of such an answer."""
+    """Status, headers and file of such a response."""
 
     def __init__(self, status: int, headers: list[tuple[str, str]], body: FileBody) -> None:
         self.status = status

@@ -1,7 +1,7 @@
-"""Puts HTTP/1.1 requests (RFC 9112) together from what a connection gives; no input or output of its own.
+"""Assembles HTTP/1.1 requests (RFC 9112) from the bytes of a connection, without I/O.
 
-The parser is `httptools` (llhttp, as strict as it is delivered). What it leaves to its user stands here: how long a
-head and a body may be, which requests end a connection, and what an offer to upgrade comes to: it is declined.
+The parser is `httptools` (llhttp with its default strictness). This module adds the limits of head and body, decides
+which requests end a connection, and declines offers to upgrade.
 """
 
 import re
@@ -22,17 +22,17 @@ from adapters.server.http11.upload import Upload
 from core.event import Headers
 
 MOST_HEAD = 65_536
-"""Bytes of a request line and headers behind which they have to end with what is read at once."""
+"""Bytes of request line and headers above which they must end with the data being parsed."""
 
 MOST_AROUND = 8
-"""Bytes around each byte of a body, sizes of chunks and trailers, beyond those of a head: one in a chunk has five."""
+"""Further bytes of framing (chunk sizes, trailers) allowed per byte of the body: a one-byte chunk has five."""
 
 _MESSAGE = 500
 _HEADER = 250
-"""Bytes of memory that a request, and each header of it, takes beyond its own."""
+"""Estimated overhead in bytes of a request, and of each header."""
 
 _LONGEST_KEPT = 64
-"""Bytes of a header's name that is worth remembering."""
+"""The longest header name that is cached."""
 
 _VERSIONS = ("1.1", "1.0")
 _METHOD = re.compile(rb"[\r\n]*[!#$%&'*+.^_`|~0-9A-Za-z-]+ ")
@@ -42,13 +42,12 @@ Data = bytes | memoryview
 
 
 class Request(msgspec.Struct, gc=False):
-    """A whole request. `target` is as it came, names of headers are in lower case, values as Latin-1.
+    """A request. `target` is as sent, header names are in lower case, values are Latin-1.
 
-    `body` is the number of bytes, as declared or as far as it was read, where there were too many; or what comes, while
-    it comes, where the request is handed on at once. `last`: what comes
-    behind it on its connection is not read. `ending`: the client has left, or the service stops: who waits before the
-    answer, or makes it piece by piece, ends. `weight`: the memory that it takes, about. `peer`: the address of
-    who is at the other end of the connection.
+    `body` is a number of bytes, as declared or read so far, if it is over the limit; an `Upload` if it is forwarded
+    while it arrives. `last`: nothing after it is read from the connection. `ending`: the client has left or the service
+    stops, so a waiting or streaming handler should end. `weight` is its approximate memory, `peer` the address of the
+    other side.
     """
 
     method: str
@@ -63,7 +62,7 @@ class Request(msgspec.Struct, gc=False):
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """What is no request, and the status that says why; nothing behind it is read. `delivery`: most likely one."""
+    """An invalid request and the status of its refusal. Nothing after it is read. `delivery`: it is most likely one."""
 
     status: int
     message: str
@@ -72,9 +71,10 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reader:
-    """Reads one connection. `receiving`: a request has begun; `expects`: and its sender waits for a go-on (100).
+    """Reads one connection. `receiving`: a request has begun. `expects`: its sender waits for 100 Continue.
 
-    `streams` tells of a target whether its request is whole once its head is, and its body handed on while it comes.
+    `streams` returns whether the body of a request to a target is forwarded while it arrives. Such a request is
+    returned once its head is complete.
     """
 
     def __init__(self, max_body: int, streams: Callable[[str], bool] = lambda _: False) -> None:
@@ -97,13 +97,13 @@ class Reader:
 
     @property
     def held(self) -> int:
-        """Bytes of memory, about, that the request takes which has begun."""
+        """The approximate memory of the request that has begun, in bytes."""
         if self._upload is not None:
             return self._upload.held
         return self._weight + self._around + self._size if self.receiving else 0
 
     def drop(self) -> None:
-        """Nothing more is read, and what has begun is let go: the parser holds what it has of a header."""
+        """Stops reading and drops an incomplete request, with the parser, which holds parts of headers."""
         self._ended, self.receiving = True, False
         self._headers, self._body = [], b""
         self._parser = _parser(self)
@@ -115,7 +115,7 @@ class Reader:
             upload.break_off()
 
     def feed(self, data: bytes) -> list[Request | Refusal]:
-        """The requests that are whole by now, in their order."""
+        """Parses data; returns the requests that are complete now, in order."""
         rest: Data = data
         while rest and not self._ended:
             rest = self._feed(rest)
@@ -123,7 +123,7 @@ class Reader:
         return whole
 
     def _feed(self, data: Data) -> Data:
-        """What is still to be read: something only behind an offer to upgrade."""
+        """Parses data; returns the unread rest, which there is only after an offer to upgrade."""
         unfinished = self._headers if self.receiving else None
         read, begun = self._size, len(self._whole)
         try:
@@ -146,7 +146,7 @@ class Reader:
         return b""
 
     def _decline(self) -> None:
-        """Reads on as if nothing were offered (RFC 9110, 7.8): the parser would take the body for another protocol."""
+        """Continues without the offered upgrade (RFC 9110, 7.8), for which the parser would take the body."""
         method, version = self._parser.get_method().decode(), self._parser.get_http_version()
         if method == "CONNECT":
             self._refuse(400, "this is no proxy")
@@ -167,7 +167,7 @@ class Reader:
             self._end(self.refusal(status, message))
 
     def refusal(self, status: int, message: str) -> Refusal:
-        """Of the request that has begun, as far as anything is known of it."""
+        """The refusal of the request that has begun."""
         posted = self._parser.get_method() == b"POST"
         return Refusal(status, message, is_ingest(self._target.decode("latin-1")) if self._target else posted)
 
@@ -177,7 +177,7 @@ class Reader:
         self._ended, self._in_head, self.receiving, self.expects = True, False, False, False
 
     def on_message_begin(self) -> None:
-        """The parser's call, as are all that begin so."""
+        """Called by the parser, as are all `on_` methods."""
         self.receiving = self._in_head = True
         self._around, self._target, self._headers = 0, b"", []
         self._size, self._body, self._weight = 0, b"", _MESSAGE
@@ -216,12 +216,12 @@ class Reader:
             self._whole.append(self._request(self._upload, last=not self._parser.should_keep_alive()))
 
     def _comes_on(self) -> bool:
-        """Whether the request has a body, and it is handed on while it comes."""
+        """Whether the request has a body that is forwarded while it arrives."""
         has_body = any(name in {"content-length", "transfer-encoding"} for name, _ in self._headers)
         return has_body and self._streams(self._target.decode("latin-1"))
 
     def _check_codings(self) -> None:
-        """The parser leaves it to its user what may come before the chunks."""
+        """Refuses transfer codings before `chunked`, which the parser leaves to its user."""
         values = [value for name, value in self._headers if name == "transfer-encoding"]
         *others, last = [one.strip(" \t").lower() for one in ",".join(values).split(",")]
         if others and last == "chunked":
@@ -258,7 +258,7 @@ class Reader:
             self._whole.append(request)
 
     def _give_up(self, size: int) -> None:
-        """The rest of this body is not read."""
+        """Stops reading a body over the limit."""
         self._end(self._request(size, last=True))
         raise _EndedError
 
@@ -270,11 +270,11 @@ class Reader:
 
 
 class _EndedError(Exception):
-    """Stops the parser where nothing more is to be read."""
+    """Stops the parser when nothing more should be read."""
 
 
 def _parser(reader: Reader) -> HttpRequestParser:
-    """White space before a chunk's extension is bad, and to be ignored (RFC 9112, 7.1.1)."""
+    """A parser that ignores bad white space before chunk extensions (RFC 9112, 7.1.1)."""
     parser = HttpRequestParser(reader)
     parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
     return parser
@@ -290,5 +290,5 @@ def _usual_name(name: bytes) -> str:
 
 
 def _number(digits: str) -> int:
-    """As it is declared; of more digits than anybody counts in, the first ones."""
+    """A declared length. Of absurdly many digits, only the first ones count."""
     return int(digits.lstrip("0")[:_MOST_DIGITS] or 0)

@@ -7,7 +7,7 @@ from threading import Event
 
 
 class StreamingBody:
-    """Status and headers of the answer, and the way of its pieces. Nobody makes one before the last one is taken."""
+    """Status and headers of a response, and the channel of its pieces. Each is made once the last one was taken."""
 
     def __init__(self, loop: AbstractEventLoop, status: int, headers: list[tuple[str, str]]) -> None:
         self.status = status
@@ -17,13 +17,13 @@ class StreamingBody:
         self._taken = Event()
 
     def put(self, piece: bytes) -> None:
-        """In the thread: returns once the client takes more, or nothing any more."""
+        """Called in the thread. Returns once the client takes more, or has left."""
         self._taken.clear()
         self._loop.call_soon_threadsafe(self._hand, piece)
         self._taken.wait()
 
     def resume(self) -> None:
-        """In the event loop: the piece is taken, or in vain."""
+        """Called in the event loop when the piece was taken or dropped."""
         self._taken.set()
 
     def _hand(self, piece: bytes) -> None:
@@ -34,14 +34,14 @@ class StreamingBody:
 
 
 class LoopStreamingBody(StreamingBody):
-    """The same of chunks that the event loop itself produces."""
+    """The same for pieces that the event loop produces."""
 
     def __init__(self, status: int, headers: list[tuple[str, str]]) -> None:
         super().__init__(asyncio.get_running_loop(), status, headers)
         self._resumed = asyncio.Event()
 
     async def give(self, piece: bytes) -> None:
-        """Returns once the client takes more, or nothing any more."""
+        """Sends a piece. Returns once the client takes more, or has left."""
         if self.send is not None:
             self._resumed.clear()
             self.send(piece)

@@ -7,9 +7,9 @@ from asyncio import Transport
 
 
 def unsent(transport: Transport) -> int:
-    """Bytes that are still to go, and those that have left and that the client has not acknowledged.
+    """The bytes that are not sent yet, and those sent that the client has not acknowledged.
 
-    The kernel's buffer takes megabytes ahead; what it holds is asked of it where it tells (Linux: SIOCOUTQ).
+    The kernel buffers megabytes. On Linux it reports them (SIOCOUTQ).
     """
     socket = transport.get_extra_info("socket")
     try:

@@ -5,17 +5,17 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 MOST_HELD = 65_536
-"""Bytes that are held, behind which the client is not read."""
+"""The buffered bytes above which the client is not read."""
 
 
 class BrokenOffError(Exception):
-    """The client has left, or sent what is no body."""
+    """The client has left, or sent an invalid body."""
 
 
 class Upload:
-    """The connection feeds it, one task takes it. `held`: bytes in between. `done`: nothing more comes.
+    """Fed by the connection, consumed by one task. `held` is the buffered number of bytes, `done`: nothing more comes.
 
-    `taken` is called whenever some of it was taken.
+    `taken` is called whenever a piece was consumed.
     """
 
     def __init__(self) -> None:
@@ -28,23 +28,23 @@ class Upload:
 
     @property
     def is_full(self) -> bool:
-        """Whether to wait until some of it is taken."""
+        """Whether the buffer is full."""
         return self.held >= MOST_HELD
 
     def feed(self, piece: bytes) -> None:
-        """What comes next."""
+        """Adds a piece."""
         if not self.done:
             self._pieces.append(piece)
             self.held += len(piece)
             self._more.set()
 
     def end(self) -> None:
-        """All of it has come."""
+        """Marks the body as complete."""
         self._whole = not self.done
         self.break_off()
 
     def break_off(self) -> None:
-        """Nothing more comes."""
+        """Ends it, complete or not."""
         self.done, self.taken = True, None
         self._more.set()
 
