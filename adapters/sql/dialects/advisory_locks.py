@@ -8,10 +8,10 @@ starve.
 """
 
 _LOG = "'events'::regclass::oid"
-"""What the search path leads to when the statement is planned; the plan is dropped when that changes."""
+"""The log's table by the search path, resolved when the statement is planned. A change invalidates the plan."""
 
 _SCHEMA = "(SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = pg_catalog.current_schema())"
-"""Of a log that is yet to be made."""
+"""The schema of a log that does not exist yet."""
 
 
 def _lock(number: int, log: str) -> str:
@@ -19,16 +19,16 @@ def _lock(number: int, log: str) -> str:
 
 
 MIGRATING = _lock(7238701, _SCHEMA)
-"""Held by who brings a schema to another revision."""
+"""Held while a schema is migrated."""
 
 APPENDING = _lock(7238702, _LOG)
-"""The turn of the only writer: positions are given out under it."""
+"""The append lock, under which positions are assigned."""
 
 SEALING = _lock(7238703, _LOG)
-"""Held by who appends nodes and checkpoints, or rotates the key that signs them."""
+"""Held while nodes and checkpoints are appended, or the signing key is rotated."""
 
 RELAYING = (
     "SELECT pg_advisory_xact_lock_shared(7238704, hashtext(%(source)s)), "
     f"pg_advisory_xact_lock(hashtextextended(%(source)s, {_LOG}::bigint))"
 )
-"""Held by who takes or settles deliveries of a source."""
+"""The relay lock of a source, held while its deliveries are taken or settled."""

@@ -30,7 +30,7 @@ class Composites(bytes):
 
 
 class CompositesDumper(Dumper):
-    """Sends it as it is; the statement's cast names the type."""
+    """Sends it unchanged. A cast in the statement names the type."""
 
     format = Format.BINARY
 
@@ -39,7 +39,7 @@ class CompositesDumper(Dumper):
 
 
 def encode(rows: Sequence[Row], types: Sequence[str], composite: int) -> Composites:
-    """The rows as an array of the composite type with that object id, whose columns are of those types."""
+    """Encodes rows as an array of the composite type with this object id, whose columns have these types."""
     fields = [_FIELDS[kind] for kind in types]
     parts = [_ARRAY(1, 1, composite, len(rows), 1)]
     for row in rows:
@@ -49,7 +49,7 @@ def encode(rows: Sequence[Row], types: Sequence[str], composite: int) -> Composi
 
 
 def array(values: Sequence[Any], kind: str) -> bytes:
-    """Values of a built-in type as an array of it."""
+    """Encodes values of a built-in type as an array."""
     field = _FIELDS[kind]
     parts = [field(value)[4:] for value in values]  # without the type's object id, which all of them share
     return _ARRAY(1, 1, _IDS[kind], len(parts), 1) + b"".join(parts)

@@ -1,6 +1,6 @@
-"""What differs between the databases: how a writer takes its turn, and how many rows go over in one statement.
+"""What differs between the databases: the append lock, and how many rows travel in one statement.
 
-The append path speaks to the driver's cursor: compiling a statement for every batch would cost more than running it.
+The append path uses the driver's cursor, because compiling a statement for every batch would cost more than running it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,9 +17,9 @@ __all__ = ["Ahead", "Delete", "Dialect", "Guarded", "Insert", "Lookup", "Row", "
 
 
 class Ahead(Protocol):
-    """Appends on their way to the database: each is done whole, or not at all where its guard refuses it.
+    """Sends appends without waiting for their outcomes. Each happens completely, or not at all if its guard refuses it.
 
-    `socket` can be read once an answer has come, unless that is `answered` already.
+    `socket` becomes readable when an outcome arrives, unless `answered` is true already.
     """
 
     @property
@@ -29,59 +29,56 @@ class Ahead(Protocol):
     def answered(self) -> bool: ...
 
     def send(self, epoch: str, leaf: bytes, writes: Mapping[Write, Sequence[Row]]) -> None:
-        """Sends one. `epoch` and `leaf`: what the guard has to find. Raises the driver's errors."""
+        """Sends one. Its guard compares `epoch` and `leaf` with the database. Raises the driver's errors."""
 
     def receive(self) -> bool:
-        """Waits for the oldest one's answer: whether it is committed. Raises the driver's errors: nobody knows then."""
+        """Waits for the oldest outcome: whether it is committed. Raises the driver's errors if that is unknown."""
 
     def rest(self) -> None:
-        """Lets others speak to the connection again; every answer has to be there."""
+        """Ends pipelining, so that others can use the connection. Every outcome must have been received."""
 
 
 class Dialect(Protocol):
-    """The append path's view of a database. `mark` stands for a parameter in statements of ours.
+    """The append path's view of a database. `mark` is its placeholder for a parameter.
 
-    `skip_locked` ends a query of rows that its transaction takes for itself: those of others are left out.
+    `skip_locked` is the clause by which a query locks its rows and omits those locked by others.
     """
 
     mark: str
     skip_locked: str
 
     def settle(self, connection: Any, hot: Iterable[Write]) -> None:
-        """Readies a connection that from now on only appends; the writes `hot` will come in nearly every batch."""
+        """Configures a connection for appends only. `hot` are the writes of nearly every batch."""
 
     def ahead(self, connection: Any, guarded: Guarded) -> Ahead | None:
-        """What sends appends of a settled connection without waiting for answers. None where that gains nothing."""
+        """The optimistic pipeline of a settled connection; None if the database gains nothing by it."""
 
     def begin(self, cursor: Any) -> None:
-        """Begins the transaction of the only writer: whoever comes next waits until it ended."""
+        """Begins a transaction and takes the append lock until its end."""
 
     def begin_beside(self, cursor: Any, *, turn: bool) -> None:
-        """Begins a transaction of who comes seldom, between those of busy writers.
+        """Begins an occasional transaction on a pooled connection, between those of the writer.
 
-        Without `turn` it writes nothing of the log: on PostgreSQL no writer has to wait for it then.
+        With `turn` it takes the append lock. Without, it writes outside the log, and PostgreSQL's writer need not wait.
         """
 
     def begin_unflushed(self, cursor: Any) -> None:
-        """Begins a turn whose commit does not wait for the disk: the next one that does waits for both."""
+        """Like `begin`, but the commit does not wait for the disk. The next durable commit flushes both."""
 
     def flush_again(self, cursor: Any) -> None:
-        """Behind such a transaction: those to come wait for the disk, as ever."""
+        """Makes later commits durable again, after such a transaction."""
 
     def alone_with(self, cursor: Any, source: str) -> None:
-        """Keeps others from taking or settling deliveries of the source until the transaction ends; waits for who does.
-
-        A transaction that writes on SQLite is alone already.
-        """
+        """Takes a source's relay lock until the transaction ends. On SQLite a writing transaction is alone already."""
 
     def using(self, index: str) -> str:
-        """What follows a table's name to have it read by that index.
+        """The clause after a table's name that makes the database use an index.
 
-        SQLite, without statistics, prefers the beginning of the primary key, however little it tells.
+        SQLite has no statistics and prefers a prefix of the primary key, however unselective.
         """
 
     def together(self, connection: Any) -> AbstractContextManager[Any]:
-        """Gives a cursor. Statements whose rows nobody asks of it need not be answered before the next one leaves."""
+        """A cursor that may send the next statement before the previous one is answered, if its rows are not needed."""
 
     def run(self, cursor: Any, sql: str, *values: Any) -> Any:
         """Executes a statement with `?` in the place of each value; the cursor, which has its rows."""
@@ -90,17 +87,17 @@ class Dialect(Protocol):
         """Inserts all rows, in as few statements as the database takes."""
 
     def insert_all(self, cursor: Any, inserts: Mapping[Insert, Sequence[Row]]) -> None:
-        """The same for several tables, none of which may need what another one gets."""
+        """The same for several tables, none of which may refer to rows that another one gets."""
 
     def lookup(self, cursor: Any, find: Lookup, keys: Sequence[Row]) -> Iterator[Row]:
-        """The rows that any of the keys names; a row may come more than once. The cursor is theirs until all came."""
+        """The rows with any of the keys, possibly repeated. The cursor must not be used before all were read."""
 
     def contains(self, column: str) -> str:
-        """A condition: the bytes of a parameter (`?`) stand somewhere in those of the column."""
+        """A condition that a column contains the bytes of a parameter (`?`)."""
 
 
 class Writes:
-    """Inserts of one transaction, which leave together: when all are there, or before somebody has to read them."""
+    """Collects the inserts of one transaction, and sends them together when `flush` is called."""
 
     def __init__(self, dialect: Dialect, cursor: Any) -> None:
         self.cursor = cursor
@@ -108,12 +105,12 @@ class Writes:
         self._rows: dict[Insert, list[Row]] = {}
 
     def add(self, into: Insert, rows: Sequence[Row]) -> None:
-        """Rows that nobody has to see yet."""
+        """Adds rows, which no statement sees before `flush`."""
         if rows:
             self._rows.setdefault(into, []).extend(rows)
 
     def flush(self) -> None:
-        """Writes what was added."""
+        """Inserts the collected rows."""
         rows, self._rows = self._rows, {}
         if rows:
             self._dialect.insert_all(self.cursor, rows)

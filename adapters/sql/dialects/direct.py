@@ -14,14 +14,14 @@ from adapters.sql.dialects.statements import Row
 
 
 class Direct:
-    """Of connections that begin no transactions by themselves, and are in no pipeline mode: one statement at a time."""
+    """Runs one statement at a time on connections in autocommit, outside pipeline mode."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
         self._prepared: WeakKeyDictionary[Any, dict[str, bytes]] = WeakKeyDictionary()
 
     def rows(self, connection: Any, sql: str, parameters: Sequence[bytes]) -> list[Row]:
-        """`sql` has `$1` and so on for the parameters, which are in binary format. Raises psycopg.Error."""
+        """The rows of a query with placeholders `$1`, ... for parameters in binary format. Raises psycopg.Error."""
         names = self._prepared.setdefault(connection, {})
         if sql not in names:
             name = f"hookfold_{next(self._numbers)}".encode()

@@ -16,17 +16,17 @@ from adapters.sql.dialects.composite import encode
 from adapters.sql.dialects.statements import Row, Write
 
 PATIENCE = 30.0
-"""Seconds for an answer: longer than a transaction waits for its turn, which the server tells itself."""
+"""Seconds for an answer: longer than `lock_timeout`, which the server reports itself."""
 
 _TURN, _APPEND = b"hookfold_turn", b"hookfold_append"
 _TEXT, _BINARY = 0, 1
 
 
 class Pipeline:
-    """Of one connection, whose composite types have these object ids. `turn` and `append` are SQL.
+    """The pipeline of one connection. `composites` are the object ids of its composite types.
 
-    `append` takes the epoch, the leaf of the log's last event, and an array of rows for each of the writes; it answers
-    with one row where the guard let it.
+    `turn` is the SQL of the append lock. `append` takes the epoch, the leaf of the log's last event, and an array of
+    rows for each write; it returns one row if its guard allowed it.
     """
 
     def __init__(self, connection: Any, turn: str, append: str, composites: Mapping[Write, int]) -> None:
@@ -38,19 +38,19 @@ class Pipeline:
 
     @property
     def socket(self) -> int:
-        """Can be read once an answer has come."""
+        """Becomes readable when an answer arrives."""
         return int(self._connection.socket)
 
     @property
     def answered(self) -> bool:
-        """Whether the oldest answer is here: one that came along with another is not seen at the socket any more.
+        """Whether the oldest answer is here. If it arrived with another one, the socket does not show it any more.
 
-        A connection that is gone has no socket: who receives is told.
+        True also if the connection is gone, which has no socket: `receive` raises then.
         """
         return self._connection.status != ConnStatus.OK or not self._connection.is_busy()
 
     def send(self, epoch: str, leaf: bytes, writes: Mapping[Write, Sequence[Row]]) -> None:
-        """Sends one append, for whose answer nobody waits yet. Raises psycopg.Error."""
+        """Sends one append without waiting for its answer. Raises psycopg.Error."""
         if not self._in_mode:
             self._connection.enter_pipeline_mode()
             self._in_mode = True
@@ -61,9 +61,9 @@ class Pipeline:
         see_off(self._connection)
 
     def receive(self) -> bool:
-        """Waits for the oldest answer: whether that append is committed. Raises psycopg.Error where nobody knows.
+        """Waits for the oldest answer: whether that append is committed. Raises psycopg.Error if that is unknown.
 
-        A transaction ends with its Sync, which is answered behind the commit (PostgreSQL, "Message Flow").
+        A transaction ends with its Sync, which is answered after the commit (PostgreSQL, "Message Flow").
         """
         done = False
         while True:
@@ -77,7 +77,7 @@ class Pipeline:
                 done = result.status == ExecStatus.TUPLES_OK and result.ntuples == 1
 
     def rest(self) -> None:
-        """Gives the connection back to who speaks to it in turns; every answer has to be there."""
+        """Leaves pipeline mode, so that the driver can use the connection. Every answer must have been received."""
         if self._in_mode:
             self._connection.exit_pipeline_mode()
             self._in_mode = False
@@ -92,7 +92,7 @@ class Pipeline:
 
 
 def next_result(connection: Any) -> Any:
-    """The next result, waited for as the driver does: libpq itself would wait with the interpreter in its hands."""
+    """Waits for the next result as the driver does, because libpq itself would block the interpreter."""
     ready = poll()
     ready.register(connection.socket, POLLIN)
     while connection.is_busy():

@@ -1,4 +1,4 @@
-"""PostgreSQL: rows travel as arrays, in one prepared statement whatever their number. The driver begins by itself."""
+"""PostgreSQL: rows travel as arrays, in one prepared statement whatever their number."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ _BY_KEYS_ONLY = (
     "SET jit = off; SET enable_seqscan = off; "
     "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_sort = off"
 )
-"""All that an append asks for has a key. A plan that was made while a table was small would read all of it later."""
+"""An append looks everything up by key. A plan made while a table was small would later read all of it."""
 
 _PLANNED_ONCE = "SET plan_cache_mode = force_generic_plan"
 _HAS_CITUS = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus')"
@@ -38,10 +38,10 @@ class Postgresql:
         self._composites: WeakKeyDictionary[Any, dict[Write, int]] = WeakKeyDictionary()
 
     def settle(self, connection: Any, hot: Iterable[Write]) -> None:
-        """Each hot write gets a composite type of this session: another release may have other columns.
+        """Creates a composite type of this session for each hot write, because another release may have other columns.
 
-        Who may not make temporary types sends a column as an array, which takes longer. So does a session with Citus,
-        whose other nodes know no type of a session, and which refuses plans without the parameters' values.
+        A role that may not create temporary types sends each column as an array, which takes longer. So does a session
+        with Citus, whose other nodes do not know a session's types, and which refuses plans without parameter values.
         """
         driver, cursor = connection.driver_connection, connection.cursor()
         cursor.execute(_BY_KEYS_ONLY)
@@ -77,7 +77,7 @@ class Postgresql:
         self.begin(cursor)
 
     def flush_again(self, cursor: Any) -> None:
-        """The setting ended with its transaction."""
+        """Nothing to do: the setting ended with its transaction."""
 
     def alone_with(self, cursor: Any, source: str) -> None:
         cursor.execute(RELAYING, {"source": source})
@@ -121,7 +121,7 @@ class Postgresql:
 
 @cache
 def _guarded(guarded: Guarded) -> str:
-    """Does everything, or nothing where the guard finds another log than the batch was made for."""
+    """A statement that writes everything, or nothing if the guard finds another log than the batch was built for."""
     rows = {into: f"unnest(${number}::{_composite(into)}[])" for number, into in enumerate(guarded.writes, 3)}
     free = [f"NOT EXISTS (SELECT 1 FROM {_first(rows[into], into.table, key)})" for into, key in guarded.free]
     sure = " AND ".join([f"({guarded.epoch}) = $1", f"coalesce(({guarded.leaf}), '') = $2::bytea", *free])
@@ -141,7 +141,7 @@ def _write(into: Write, rows: str, numbered: tuple[str, str] | None) -> str:
 
 @cache
 def _inserts(inserts: tuple[Insert, ...]) -> str:
-    """One statement for all the tables, each of which gets an array of its composite type."""
+    """One statement for all tables, with an array of a composite type for each."""
     *others, last = (_insert(into, f"%b::{_composite(into)}[]") for into in inserts)
     beside = ", ".join(f"w{number} AS ({insert})" for number, insert in enumerate(others))
     return f"WITH {beside} {last}" if others else last
@@ -152,7 +152,7 @@ def _insert(into: Insert, values: str) -> str:
 
 
 def _created(cursor: Any, composites: Sequence[Write]) -> dict[Write, int]:
-    """Makes the types, and gives their object ids."""
+    """Creates the types; returns their object ids."""
     cursor.execute("; ".join(_type(into) for into in composites))
     cursor.execute("SELECT " + ", ".join(f"'{_composite(into)}'::regtype::oid" for into in composites))
     return dict(zip(composites, map(int, cursor.fetchone()), strict=True))
@@ -177,16 +177,16 @@ def _lookup(find: Lookup) -> str:
 
 @cache
 def _numbered(find: Lookup) -> str:
-    """As libpq has it."""
+    """The statement with libpq's placeholders."""
     numbers = count(1)
     return re.sub("%b", lambda _: f"${next(numbers)}", _lookup(find))
 
 
 def _first(keys: str, table: str, key: Sequence[str]) -> str:
-    """The keys `n` with their rows `t`: each the first one from the key on, in the key's order.
+    """The keys `n` joined with their rows `t`, each found as the first row from its key on in the order of the index.
 
-    No other index has that order, whatever the statistics say: of a table that was empty when the plan was made, all
-    indexes that begin alike seem to cost the same.
+    Only the key's index has that order. Otherwise a plan made while the table was empty might use another index that
+    begins with the same columns, since all seem to cost the same.
     """
     *equal, last = key
     same = " AND ".join(f"{column} = n.{column}" for column in equal)

@@ -1,4 +1,4 @@
-"""SQLite: one writer at a time, and statements of few distinct sizes, so that the driver finds every one prepared."""
+"""SQLite: one writer at a time, and statements of few distinct sizes, so that the driver's cache has them prepared."""
 
 import sqlite3
 import time
@@ -12,10 +12,10 @@ from adapters.sql.dialects.statements import Guarded, Insert, Lookup, Row, Write
 from adapters.sql.dialects.write_queue import PAUSE, head_of_queue
 
 _MOST = 64
-"""Keys in one look-up."""
+"""The most keys of one look-up."""
 
 _PATIENCE = 5.0
-"""Seconds that a writer waits for its turn: the `busy_timeout` of every connection."""
+"""Seconds that a writer waits for the lock, like the `busy_timeout` of other connections."""
 
 
 class Sqlite:
@@ -31,7 +31,7 @@ class Sqlite:
         return None
 
     def begin(self, cursor: Any) -> None:
-        """Looks for the lock every half millisecond: SQLite's own waiting sleeps longer and longer, past every gap."""
+        """Polls the lock every half millisecond. SQLite's own waiting sleeps ever longer and misses gaps."""
         deadline = time.monotonic() + _PATIENCE
         with head_of_queue(cursor.connection.files.line):
             while True:
@@ -53,7 +53,7 @@ class Sqlite:
             cursor.execute(f"PRAGMA busy_timeout = {timeout}")
 
     def begin_unflushed(self, cursor: Any) -> None:
-        """Frames of the write-ahead log reach the disk in their order."""
+        """Safe because frames of the write-ahead log reach the disk in order."""
         cursor.execute("PRAGMA synchronous = NORMAL")
         self.begin_beside(cursor, turn=True)
 
@@ -107,5 +107,5 @@ def _marks(names: Sequence[str]) -> str:
 
 
 def _padded(keys: Sequence[Row]) -> list[Row]:
-    """The last key again, up to a power of two."""
+    """Repeats the last key up to a power of two."""
     return [*keys, *[keys[-1]] * ((1 << (len(keys) - 1).bit_length()) - len(keys))]

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class StatementCursors:
-    """What a cursor offers, of which each statement has one of its own; rows are those of the last one."""
+    """Has a cursor's interface but uses a new one for each statement. Rows are those of the last statement."""
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection

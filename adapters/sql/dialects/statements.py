@@ -1,4 +1,4 @@
-"""Statements over many rows at once, as both databases take them; how the rows travel is the dialect's business."""
+"""Statements on many rows, in a form for both databases. The dialect decides how the rows travel."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ _TYPES = {Text: "text", BigInteger: "bigint", Integer: "integer", LargeBinary: "
 
 
 class Insert:
-    """An insert of rows into a table, whole but for the columns `without`; `conflict` is the clause behind it."""
+    """Inserts rows with all columns except `without`. `conflict` is the ON CONFLICT clause."""
 
     def __init__(self, table: Table, conflict: str = "", without: Sequence[str] = ()) -> None:
         columns = [column for column in table.columns if column.name not in without]
@@ -24,9 +24,9 @@ class Insert:
 
     @classmethod
     def upsert(cls, table: Table, keep: Sequence[str] = ()) -> "Insert":
-        """Inserts; a row with the same primary key gets the new values, but for the columns `keep`.
+        """An upsert: an existing row gets the new values, except in the columns `keep`.
 
-        An index is written again wherever one of its columns is set, though the value be the same.
+        Setting a column rewrites its indexes even if the value is the same.
         """
         keys = [column.name for column in table.primary_key]
         new = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.columns if c.name not in {*keys, *keep})
@@ -34,7 +34,7 @@ class Insert:
 
 
 class Delete:
-    """Deletes the rows of a table that have one of many primary keys."""
+    """Deletes the rows with any of many primary keys."""
 
     def __init__(self, table: Table) -> None:
         self.table = table.name
@@ -44,14 +44,14 @@ class Delete:
 
 
 Write = Insert | Delete
-"""What takes rows; `names` and `types` are those of a row's columns, `name` is that of its shape."""
+"""A statement that takes rows. `names` and `types` are those of the columns, `name` identifies the row type."""
 
 
 class Lookup:
-    """Finds rows by many keys at once: `columns` and `rest` are SQL over the table `t`; a key is a tuple.
+    """Finds rows by many keys, which are tuples. `columns` and `rest` are SQL on the table `t`.
 
-    `index`: the one to take, where SQLite would walk the primary key. `unique`: no two rows have the same key, and
-    other indexes of the table begin as the key's does.
+    `index` is the one for SQLite to use, which would scan the primary key. `unique`: no two rows have the same key, and
+    other indexes of the table begin with the same columns.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class Lookup:
 
 
 class Guarded:
-    """Writes that are done together or not at all: `epoch` and `leaf` are SQL for one value each, to be as expected.
+    """Writes that happen together or not at all. `epoch` and `leaf` are SQL for values that must be as expected.
 
-    `free`: inserts with the columns by which none of their rows may be there yet. No two writes touch the same row.
-    `numbered`: inserts with the column that counts their rows from 1, and SQL for the number behind which they go.
+    `free` maps inserts to the columns by which none of their rows may exist. No two writes touch the same row.
+    `numbered` maps inserts to the column that numbers their rows from 1, and SQL for the last number used.
     """
 
     def __init__(

@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PAUSE = 0.0005
-"""Seconds between two looks: a commit takes about one thousandth."""
+"""Seconds between two attempts. A commit takes about twice as long."""
 
 PATIENCE = 2.0
-"""Seconds behind which one at the head is passed: its process may have been stopped."""
+"""Seconds after which the process at the head is passed, because it may have been stopped."""
 
 
 @contextmanager
 def head_of_queue(file: Path) -> Iterator[None]:
-    """Waits for the head of the line, and stays there while the block lasts: until the lock is had.
+    """Waits for the head of the queue and stays there for the block, until SQLite's lock is taken.
 
-    Whoever wrote last finds somebody there, and waits behind. The line is a courtesy, SQLite's lock is what counts: who
-    cannot have the file, in a folder that may not be written, goes without it.
+    The last writer finds somebody there and waits its turn. The queue is advisory: a process that cannot open the file,
+    in a folder without write permission, does without.
     """
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,1 +1,1 @@
-"""What waits to be delivered to handlers (`mode = "relay"`): taken, settled, given up, looked at."""
+"""The outbox of deliveries to handlers (`mode = "relay"`)."""

@@ -25,10 +25,10 @@ from core.header_codec import unpack
 from core.headers import from_lines
 
 PAGE = 64
-"""Rows that are looked at in one transaction."""
+"""The most rows examined in one transaction."""
 
 FARTHEST: Instant = 2 * 3_600 * SECOND
-"""No pause between two attempts is as long: what is due behind it was written while the clock was ahead, and is due."""
+"""Longer than any pause between attempts. A row due later was written while the clock was ahead, so it is due now."""
 
 _THIS = "WHERE source = ? AND position = ? AND due = ? AND holder = ?"
 _DELIVERED = f"DELETE FROM relays {_THIS}"
@@ -41,7 +41,7 @@ _NEXT = (
     "UPDATE relays SET due = ? WHERE source = ? AND holder IS NULL AND position = (SELECT position FROM relays{} "
     "WHERE source = ? AND lane = ? AND dead_at IS NULL ORDER BY position LIMIT 1)"
 )
-"""Without a look at its `due`: who parks it now has not committed that, and is waited for."""
+"""Ignores `due`, because a concurrent parking of the row may not be committed yet; the update waits for it."""
 _PAUSED = "SELECT 1 FROM service WHERE name = ?"
 _DUE = "(SELECT {}(due) FROM relays WHERE source = ? AND due IS NOT NULL)"
 _FIRST_AND_LAST_DUE = f"SELECT {_DUE.format('min')}, {_DUE.format('max')}"
@@ -88,7 +88,7 @@ class HeldRelay(msgspec.Struct, gc=False):
 
 
 class Settled(NamedTuple):
-    """What became of an attempt. `again`: when the next one is due; None where there is none: delivered, or `dead`."""
+    """The outcome of an attempt. `again` is when the next one is due; None if it was delivered or is `dead`."""
 
     held: HeldRelay
     at: Instant
@@ -99,14 +99,14 @@ class Settled(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What was taken, and when the next look is worth it (None: when something is appended or settled)."""
+    """The deliveries taken, and when to query again; None: when something is appended or settled."""
 
     taken: list[HeldRelay]
     next_at: Instant | None
 
 
 class Outbox:
-    """As one process uses it, which is `holder`; any thread may call. Raises Unavailable."""
+    """The outbox of one process, which is `holder`. Thread-safe. Every method raises Unavailable."""
 
     def __init__(self, engine: Engine, holder: str) -> None:
         self._transactions = Transactions(engine)
@@ -116,9 +116,9 @@ class Outbox:
         self._released = False
 
     def release(self, now: Instant) -> None:
-        """Gives back what a process of this name held, which is dead: its place is taken.
+        """Releases the leases of this process's dead predecessor, which had the same name.
 
-        Only once: what is held later is our own, of whatever source.
+        Only the first call does so, since later leases are our own.
         """
         with self._releasing:
             if not self._released:
@@ -127,7 +127,7 @@ class Outbox:
                 self._released = True
 
     def turn(self, source: str, settled: Sequence[Settled], room: int, now: Instant, until: Instant) -> Turn:
-        """Settles, and takes as many as there is room for, to be settled before `until`: one short transaction."""
+        """Settles attempts and takes up to `room` deliveries, leased until `until`, in one short transaction."""
         with self._transactions.reading() as cursor:
             first = self._first_due(cursor, source, now, until)
             paused = self._dialect.run(cursor, _PAUSED, paused_name(source)).fetchone()

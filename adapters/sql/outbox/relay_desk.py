@@ -15,7 +15,7 @@ from adapters.sql.log.own_events import Recorder
 from core.event import Instant
 
 CHUNK = 500
-"""Dead ones that are tried again, or dropped, in one transaction."""
+"""Dead deliveries that are retried or dropped in one transaction."""
 
 _PAUSE = "INSERT INTO service (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _RESUME = "DELETE FROM service WHERE name = ?"
@@ -32,7 +32,7 @@ _DROP = "DELETE FROM relays WHERE source = ? AND position = ? AND dead_at IS NOT
 
 
 class RelayDesk:
-    """As a command works. `log`: of this process."""
+    """The operators' actions. `log` is this process's."""
 
     def __init__(self, engine: Engine, log: Log, recorder: Recorder, clock: Callable[[], Instant]) -> None:
         self._transactions = Transactions(engine)
@@ -42,7 +42,7 @@ class RelayDesk:
         self._clock = clock
 
     def pause(self, source: str, by: str | None = None) -> None:
-        """Nothing of the source is delivered until it goes on; what is under way ends."""
+        """Pauses a source's deliveries until `resume`. Pending attempts end."""
         values = (paused_name(source), str(self._clock()))
         self._log.append_with(
             self._recorder.entry("relay_paused", by, source=source),
@@ -50,18 +50,18 @@ class RelayDesk:
         )
 
     def resume(self, source: str, by: str | None = None) -> None:
-        """What waits is delivered again."""
+        """Resumes a source's deliveries."""
         self._log.append_with(
             self._recorder.entry("relay_resumed", by, source=source),
             lambda cursor, _: self._dialect.run(cursor, _RESUME, paused_name(source)),
         )
 
     def retry(self, source: str, position: int | None = None, by: str | None = None) -> int:
-        """Has dead ones tried again, all of a source or one; how many. They come before what waits behind them."""
+        """Retries dead deliveries, all of a source or one, before later ones of their streams; returns how many."""
         return self._with_dead("relay_retried", source, position, by, lambda at: (_REVIVE, self._clock(), source, at))
 
     def drop(self, source: str, position: int | None = None, by: str | None = None) -> int:
-        """Has dead ones never tried again; how many. Their events stay."""
+        """Drops dead deliveries for ever; returns how many. Their events stay."""
         return self._with_dead("relay_dropped", source, position, by, lambda at: (_DROP, source, at))
 
     def _with_dead(
