@@ -7,16 +7,23 @@ from typing import Any, NamedTuple
 
 from adapters.console.numbers import counted
 from adapters.console.pictures import Tick
+from core.ordering.gaps import Gap
 from core.ordering.order import OUTCOMES
 
 WIDTH, LEFT = 860, 122
 _TOP, _HIGH, _RIGHT = 40, 44, 36
-_NUMBER = 18
-"""Room that a number takes: where it would lie over the one before, it is told on hover alone."""
+_NUMBER, _DIGIT = 18, 7
+"""Room that a number takes at least, and for each of its characters."""
+_APART = 13
+"""Between the centres of two events of a lane: closer ones stand one below the other."""
+_ROWS = 8
+"""Events of a lane one below the other. Of more than these the number is told."""
 
 
 class Happening(NamedTuple):
-    """An event. `look`: whether it moved its region, or is irregular. `number`: the provider's, where there is room."""
+    """An event. `look`: whether it moved its region, or is irregular. `number`: the provider's, or those of all events
+    beside it; it stands above the lane, whose first row is at `top`.
+    """
 
     x: float
     y: float
@@ -24,6 +31,17 @@ class Happening(NamedTuple):
     look: str
     href: str
     number: str
+    top: float
+
+
+class More(NamedTuple):
+    """Events that found no room any more. `href` leads to the first of them in the list below."""
+
+    x: float
+    y: float
+    text: str
+    words: str
+    href: str
 
 
 class Mark(NamedTuple):
@@ -42,6 +60,7 @@ class Lanes(NamedTuple):
     height: int
     left: int
     events: list[Happening]
+    more: list[More]
     marks: list[Mark]
     across: list[Tick]
     up: list[Tick]
@@ -62,30 +81,78 @@ def lanes(steps: Sequence[Any]) -> Lanes | None:
     timed = [(_seconds(step.occurred_at), step) for step in steps if step.occurred_at is not None]
     if len(timed) < 2:
         return None
-    regions = list(dict.fromkeys(_lane(step) for _, step in timed))
     axis = _Axis(min(at for at, _ in timed), max(at for at, _ in timed))
-    events = list(_happenings(timed, regions, axis))
-    places = {step.position: event.x for (_, step), event in zip(timed, events, strict=True)}
-    bottom = _TOP + _HIGH * len(regions)
+    events: list[Happening] = []
+    more: list[More] = []
+    up: list[Tick] = []
+    y = _TOP
+    for name in dict.fromkeys(_lane(step) for _, step in timed):
+        lane = _Stacked([(axis.x(at), step) for at, step in timed if _lane(step) == name])
+        up.append(Tick(y, name))
+        events += lane.happenings(y)
+        more += lane.more(y)
+        y += _HIGH + _APART * (lane.rows - 1)
+    places = {step.position: axis.x(at) for at, step in timed}
     marks = [*_runs(steps, places), *_gaps(steps, places)]
-    words = f"{counted(len(timed), 'event')} over {axis.last - axis.first:g} s in lanes: {', '.join(regions)}."
+    names = ", ".join(tick.text for tick in up)
+    words = f"{counted(len(timed), 'event')} over {axis.last - axis.first:g} s in lanes: {names}."
     words += "".join(f" {mark.words}." for mark in marks)
     across = [Tick(axis.x(at), f"+{at - axis.first:.4g} s") for at in _quarters(axis)]
-    up = [Tick(_TOP + _HIGH * index, name) for index, name in enumerate(regions)]
-    return Lanes(WIDTH, bottom + 4, LEFT, events, marks, across, up, words)
+    return Lanes(WIDTH, y + 4, LEFT, events, more, marks, across, up, words)
 
 
-def _happenings(timed: Sequence[tuple[float, Any]], regions: Sequence[str], axis: _Axis) -> Iterator[Happening]:
-    told: dict[str, float] = {}
-    for at, step in timed:
-        x, lane = axis.x(at), _lane(step)
-        has_room = step.sequence is not None and abs(x - told.get(lane, -WIDTH)) >= _NUMBER
-        if has_room:
-            told[lane] = x
-        number = "" if step.sequence is None else f"#{step.sequence} "
-        words = f"{number}{step.type or step.entry}, {step.occurred_at}{_irregular(step)}"
-        y = _TOP + _HIGH * regions.index(lane)
-        yield Happening(x, y, words, _look(step), f"#event-{step.position}", str(step.sequence) if has_room else "")
+class _Stacked:
+    """The events of a lane, each in the highest row in which it lies over no other."""
+
+    def __init__(self, placed: Sequence[tuple[float, Any]]) -> None:
+        self._placed = placed
+        self._row: dict[int, int] = {}
+        self._hidden: dict[float, list[Any]] = {}
+        taken: list[list[float]] = [[] for _ in range(_ROWS)]
+        for x, step in placed:
+            row = next((at for at, its in enumerate(taken) if all(abs(x - one) >= _APART for one in its)), None)
+            if row is None:
+                near = next((one for one in self._hidden if abs(one - x) < 3 * _APART), x)
+                self._hidden.setdefault(near, []).append(step)
+            else:
+                taken[row].append(x)
+                self._row[step.position] = row
+        self.rows = sum(bool(its) for its in taken) + bool(self._hidden)
+
+    def happenings(self, top: float) -> Iterator[Happening]:
+        """Those that found a row. `top`: the height of the first."""
+        labels = _labels([(x, step) for x, step in self._placed if step.sequence is not None])
+        for x, step in self._placed:
+            if step.position in self._row:
+                number = "" if step.sequence is None else f"#{step.sequence} "
+                words = f"{number}{step.type or step.entry}, {step.occurred_at}{_irregular(step)}"
+                y = top + _APART * self._row[step.position]
+                label = labels.get(step.position, "")
+                yield Happening(x, y, words, _look(step), f"#event-{step.position}", label, top)
+
+    def more(self, top: float) -> Iterator[More]:
+        """The others, below the last row."""
+        for x, steps in self._hidden.items():
+            words = f"{counted(len(steps), 'event')} more at about this time: see the list"
+            yield More(x, top + _APART * _ROWS, f"+{len(steps)}", words, f"#event-{steps[0].position}")
+
+
+def _labels(numbered: Sequence[tuple[float, Any]]) -> dict[int, str]:
+    """The numbers above a lane, by the position of the event that they stand at: one for all that are close to it."""
+    groups: list[tuple[float, list[Any]]] = []
+    for x, step in sorted(numbered, key=lambda one: (one[0], one[1].sequence)):
+        if groups and x - groups[-1][0] < max(_NUMBER, _DIGIT * len(_range(groups[-1][1]))):
+            groups[-1][1].append(step)
+        else:
+            groups.append((x, [step]))
+    return {steps[0].position: _range(steps) for _, steps in groups}
+
+
+def _range(steps: Sequence[Any]) -> str:
+    """`4-9`, or `4…9` where others of these numbers stand elsewhere."""
+    numbers = sorted({step.sequence for step in steps})
+    whole = numbers[-1] - numbers[0] == len(numbers) - 1
+    return str(Gap(numbers[0], numbers[-1])) if whole else f"{numbers[0]}…{numbers[-1]}"
 
 
 def _runs(steps: Sequence[Any], places: dict[int, float]) -> Iterator[Mark]:

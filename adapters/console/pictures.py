@@ -5,9 +5,11 @@ steps back on the left. That needs no layout engine, stands on a telephone's wid
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from adapters.console.numbers import counted
+from core.ordering.gaps import Gap
 
 WIDE = 4
 """A rule from more states than these has no arcs, unless it was taken: the table tells it."""
@@ -17,9 +19,14 @@ _LEFT = (_WIDTH - _BOX) / 2
 _RIGHT = _LEFT + _BOX
 _REACH = 90
 
-PLOT_WIDTH, PLOT_HEIGHT = 480, 220
+PLOT_WIDTH, PLOT_HEIGHT = 480, 250
 PLOT_LEFT = 74
 _MARGIN = 44
+_PLOT_TOP, _PLOT_BOTTOM = 34, 48
+_CLEAR = 9
+"""A band without values keeps so far from the points beside it."""
+_TOLD = 5
+"""Holes that are told in words under a plot."""
 
 Move = tuple[str, str]
 
@@ -68,16 +75,33 @@ class Tick(NamedTuple):
     text: str
 
 
+class Hole(NamedTuple):
+    """Where a plot has no values between two of its points: a band from top to bottom."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    words: str
+
+
 class Plot(NamedTuple):
-    """Points with lines between those that follow one another, and the scales."""
+    """Points with lines between those that follow one another, what lies between the others, and the scales.
+
+    `along` and `of` name the axes, with their unit; `lacks` tells the first holes in words.
+    """
 
     width: int
     height: int
     left: int
     points: list[Point]
     lines: list[str]
+    holes: list[Hole]
     across: list[Tick]
     up: list[Tick]
+    along: str
+    of: str
+    lacks: str
     words: str
 
 
@@ -99,7 +123,7 @@ def diagram(region: Any, taken: Sequence[Move] = (), present: str | None = None)
 
 
 def signal(chunks: Sequence[Any]) -> Plot | None:
-    """SNR over the chunks; None where none was told. A missing number breaks the line."""
+    """SNR over the chunks; None where none was told. A missing number breaks the line, and is told in the hole."""
     known = [(chunk.sequence if chunk.sequence is not None else index, chunk) for index, chunk in enumerate(chunks)]
     told = [(number, chunk) for number, chunk in known if chunk.snr is not None]
     if not told:
@@ -117,13 +141,19 @@ def signal(chunks: Sequence[Any]) -> Plot | None:
         )
         for number, chunk in told
     ]
-    lines = _lines([number for number, _ in told], points)
+    numbers = [number for number, _ in told]
+    lines = _lines(numbers, points)
+    holes = _holes(numbers, points, {number for number, _ in known})
     across = [Tick(_across(number, first, last), str(number)) for number in sorted({first, (first + last) // 2, last})]
     up = [Tick(_up(value, low, high), f"{value:.3g}") for value in (low, (low + high) / 2, high)]
     words = (
         f"Signal-to-noise ratio in decibels over {counted(len(told), 'chunk')}, from {values[0]:g} to {values[-1]:g}."
     )
-    return Plot(PLOT_WIDTH, PLOT_HEIGHT, PLOT_LEFT, points, lines, across, up, words)
+    lacks = "; ".join(hole.words for hole in holes[:_TOLD])
+    lacks += f"; and {counted(len(holes) - _TOLD, 'band')} more" if len(holes) > _TOLD else ""
+    words += f" {lacks}." if lacks else ""
+    axes = ("chunk", "SNR in dB")
+    return Plot(PLOT_WIDTH, PLOT_HEIGHT, PLOT_LEFT, points, lines, holes, across, up, *axes, lacks, words)
 
 
 def _steps(transitions: Iterable[Any], taken: set[Move]) -> Mapping[Move, list[str]]:
@@ -169,10 +199,32 @@ def _lines(numbers: Sequence[int], points: Sequence[Point]) -> list[str]:
     return [" ".join(line) for line in lines if len(line) > 1]
 
 
+def _holes(numbers: Sequence[int], points: Sequence[Point], came: set[int]) -> list[Hole]:
+    """Between the points around the missing numbers. A chunk that came may have told no signal."""
+    holes = []
+    for (before, left), (number, right) in pairwise(zip(numbers, points, strict=True)):
+        if number > before + 1:
+            wide = max(2.0, right.x - left.x - 2 * _CLEAR)
+            x = round((left.x + right.x - wide) / 2, 1)
+            height = PLOT_HEIGHT - _PLOT_TOP - _PLOT_BOTTOM
+            holes.append(Hole(x, _PLOT_TOP, round(wide, 1), height, _lacks(before + 1, number - 1, came)))
+    return holes
+
+
+def _lacks(first: int, last: int, came: set[int]) -> str:
+    """What became of the chunks between two that told a signal."""
+    silent = sum(first <= number <= last for number in came)
+    what = f"chunk {first}" if first == last else f"chunks {Gap(first, last)}"
+    if not silent:
+        return f"{what.capitalize()} {'has' if first == last else 'have'} not come"
+    return f"{what.capitalize()} told no signal" + ("" if silent == last - first + 1 else ", or never came")
+
+
 def _across(value: float, first: float, last: float) -> float:
     part = (value - first) / (last - first) if last > first else 0.5
     return round(PLOT_LEFT + part * (PLOT_WIDTH - PLOT_LEFT - _MARGIN), 1)
 
 
 def _up(value: float, low: float, high: float) -> float:
-    return round(PLOT_HEIGHT - 30 - (value - low) / (high - low) * (PLOT_HEIGHT - 50), 1)
+    part = (value - low) / (high - low)
+    return round(PLOT_HEIGHT - _PLOT_BOTTOM - part * (PLOT_HEIGHT - _PLOT_TOP - _PLOT_BOTTOM), 1)

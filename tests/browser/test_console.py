@@ -2,6 +2,7 @@
 
 import sys
 import zipfile
+from itertools import combinations
 from pathlib import Path
 from subprocess import run
 from typing import Any
@@ -19,6 +20,13 @@ LOST = 8
 def newest(service: Service, kind: str) -> str:
     """The page of the newest thing of a kind."""
     return f"/{kind}/{ask(service, f'/v1/{kind}?source=clinic&limit=1')['data'][0]['id']}"
+
+
+def overlap(one: dict[str, float], other: dict[str, float]) -> bool:
+    """Whether two boxes share a pixel."""
+    across = min(one["right"], other["right"]) - max(one["left"], other["left"])
+    up = min(one["bottom"], other["bottom"]) - max(one["top"], other["top"])
+    return across >= 1 and up >= 1
 
 
 def test_no_page_has_a_barrier_in_the_light_or_in_the_dark_or_is_wider_than_a_telephone(
@@ -142,6 +150,27 @@ def test_a_time_is_typed_in_the_zone_in_which_it_is_read(browser: Browser, servi
     assert label == "Happened by (Europe/Berlin)"
     assert "that is still to come" in fault
     assert "400 (Bad Request)" in refused
+
+
+def test_in_the_pictures_of_a_measurement_nothing_lies_over_anything_else(browser: Browser, service: Service):
+    messages = scan("a lost chunk")
+    send(service, "clinic", messages[:LOST] + messages[LOST + 1 :])
+    browser.open(newest(service, "measurements"))
+    shapes = "[...document.querySelectorAll(arguments[0])].map((one) => one.getBoundingClientRect().toJSON())"
+
+    texts, points, bands = (
+        browser.run(f"return {shapes}", f".plot:not(.lanes) {one}") for one in ("text", "circle", ".hole")
+    )
+    circles, numbers = (browser.run(f"return {shapes}", f".lanes {one}") for one in ("circle", ".sequence"))
+    names = browser.run("return [...document.querySelectorAll('.plot .axis')].map((one) => one.textContent)")
+
+    assert names == ["SNR in dB", "chunk"]
+    (band,) = bands
+    assert sorted([*points, band], key=lambda box: box["left"]).index(band) == 1
+    assert circles
+    assert numbers
+    for some in ([*texts, band], [*points, band], [*circles, *numbers]):
+        assert not [pair for pair in combinations(some, 2) if overlap(*pair)]
 
 
 def test_a_bundle_is_downloaded_and_its_verifier_agrees(browser: Browser, service: Service, folder: Path):

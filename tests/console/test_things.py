@@ -172,6 +172,8 @@ def test_a_measurement_shows_its_signal_with_the_hole_in_it(one_desk: Desk):
     assert "Signal-to-noise ratio in decibels over 3 chunks, from 3 to 4.5." in page.text
     assert page.markup.count("<polyline") == 1  # chunks 0 and 1; 3 stands alone
     assert "chunk 3: 4.5 dB" in page.text
+    assert "SNR in dB chunk Chunk 2 has not come" in page.text
+    assert "In a shaded band no signal is known: chunk 2 has not come." in page.text
     assert "no: numbers of its part of the sequence are missing: 8 Started" in page.text
     assert "MEASUREMENT_CREATED" in page.text
 

@@ -50,6 +50,36 @@ def test_a_line_of_the_signal_breaks_where_a_chunk_is_missing():
     assert all(0 <= point.x <= plot.width and 0 <= point.y <= plot.height for point in plot.points)
 
 
+def test_what_is_missing_between_chunks_is_a_band_that_says_so():
+    plot = pictures.signal([chunk(0, 1.0), chunk(2, 3.0), chunk(3, None), chunk(4, 2.0), chunk(5, None), chunk(9, 4.0)])
+
+    assert plot is not None
+    assert [hole.words for hole in plot.holes] == [
+        "Chunk 1 has not come",
+        "Chunk 3 told no signal",
+        "Chunks 5-8 told no signal, or never came",
+    ]
+    for hole, left, right in zip(plot.holes, plot.points, plot.points[1:], strict=False):
+        assert left.x < hole.x < hole.x + hole.width < right.x
+    assert plot.lines == []
+    assert plot.words.endswith("Chunk 3 told no signal; Chunks 5-8 told no signal, or never came.")
+
+
+def test_of_many_bands_the_first_are_told_in_words():
+    plot = pictures.signal([chunk(number, 1.0) for number in range(0, 40, 2)])
+
+    assert plot is not None
+    assert len(plot.holes) == 19
+    assert plot.lacks.endswith("Chunk 9 has not come; and 14 bands more")
+
+
+def test_the_axes_are_named_with_their_unit():
+    plot = pictures.signal([chunk(0, 1.0), chunk(1, 3.0)])
+
+    assert plot is not None
+    assert (plot.of, plot.along, plot.holes) == ("SNR in dB", "chunk", [])
+
+
 @pytest.mark.parametrize("chunks", [[], [chunk(1, None)]])
 def test_without_a_signal_there_is_no_plot(chunks: list[Any]):
     assert pictures.signal(chunks) is None
