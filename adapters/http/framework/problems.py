@@ -45,6 +45,10 @@ class Problem(Exception):
     status: ClassVar[HTTPStatus]
     kind: ClassVar[str]
 
+    def __init_subclass__(cls, *, status: HTTPStatus | None = None, kind: str | None = None) -> None:
+        """`status` and `kind`: those of the base unless given."""
+        cls.status, cls.kind = status or cls.status, kind or cls.kind
+
     def __init__(self, detail: str, *, parameter: str | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -60,18 +64,12 @@ class Problem(Exception):
         return problem_response(self.status, self.kind, self.detail, self.parameter, self.headers)
 
 
-class BadRequest(Problem):
+class BadRequest(Problem, status=HTTPStatus.BAD_REQUEST, kind="parameter"):
     """The request is malformed."""
 
-    status = HTTPStatus.BAD_REQUEST
-    kind = "parameter"
 
-
-class Unauthorized(Problem):
+class Unauthorized(Problem, status=HTTPStatus.UNAUTHORIZED, kind="unauthorized"):
     """No valid token. `error` is a code of RFC 6750, 3.1; None if no token was sent."""
-
-    status = HTTPStatus.UNAUTHORIZED
-    kind = "unauthorized"
 
     def __init__(self, detail: str, *, error: str | None = None) -> None:
         super().__init__(detail)
@@ -82,11 +80,8 @@ class Unauthorized(Problem):
         return [_challenge(error=self._error)]
 
 
-class Forbidden(Problem):
+class Forbidden(Problem, status=HTTPStatus.FORBIDDEN, kind="forbidden"):
     """The token lacks the required scope."""
-
-    status = HTTPStatus.FORBIDDEN
-    kind = "forbidden"
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"this token has not the scope {scope}")
@@ -97,11 +92,8 @@ class Forbidden(Problem):
         return [_challenge(error="insufficient_scope", scope=self._scope)]
 
 
-class Limited(Problem):
+class Limited(Problem, status=HTTPStatus.FORBIDDEN, kind="forbidden"):
     """The token is limited to some sources, but the resource covers the whole log."""
-
-    status = HTTPStatus.FORBIDDEN
-    kind = "forbidden"
 
     def __init__(self, sources: Iterable[str]) -> None:
         super().__init__(f"this is of the whole log: the token is limited to {', '.join(sources)}")
@@ -111,53 +103,32 @@ class Limited(Problem):
         return [_challenge(error="insufficient_scope")]
 
 
-class CrossSite(Problem):
+class CrossSite(Problem, status=HTTPStatus.FORBIDDEN, kind="forbidden"):
     """A browser sends the request for a page of another site."""
 
-    status = HTTPStatus.FORBIDDEN
-    kind = "forbidden"
 
-
-class NotFound(Problem):
+class NotFound(Problem, status=HTTPStatus.NOT_FOUND, kind="not-found"):
     """The resource does not exist."""
 
-    status = HTTPStatus.NOT_FOUND
-    kind = "not-found"
 
-
-class Conflict(Problem):
+class Conflict(Problem, status=HTTPStatus.CONFLICT, kind="conflict"):
     """The request conflicts with the present state."""
 
-    status = HTTPStatus.CONFLICT
-    kind = "conflict"
 
-
-class Gone(Problem):
+class Gone(Problem, status=HTTPStatus.GONE, kind="gone"):
     """The resource was erased."""
 
-    status = HTTPStatus.GONE
-    kind = "gone"
 
-
-class TooLarge(Problem):
+class TooLarge(Problem, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, kind="too-large"):
     """The body is too large."""
 
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    kind = "too-large"
 
-
-class NotJson(Problem):
+class NotJson(Problem, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, kind="not-json"):
     """The body is not JSON."""
 
-    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-    kind = "not-json"
 
-
-class Busy(Problem):
+class Busy(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, kind="busy"):
     """Not now."""
-
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    kind = "busy"
 
     @property
     def headers(self) -> list[tuple[str, str]]:
