@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from bisect import bisect_left
 from collections import Counter
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,7 @@ def verify(files: Files, expected: str | None) -> list[str]:
     are, were = ("event is", "it was") if len(exhibits) == 1 else ("events are", "they were")
     said = f"{len(exhibits)} {are} in the log of {counted(size, 'position')} as {were} recorded"
     lines = [f"signed by {key.text}", *followed, said, *erased(exhibits, tellers), *fold(files, exhibits)]
+    lines.append(completeness(files, exhibits))
     return lines if expected else [*lines, "the key is the bundle's own: compare it with the one that you were given"]
 
 
@@ -422,19 +423,20 @@ NAMES = "position source stream opened reading type sequence occurred_at receive
 
 
 class Event:
-    """An event of the stream as the log committed to it, with what its body says of itself."""
+    """An event of the stream as the log committed to it, with what its body says of itself, where that is given."""
 
-    def __init__(self, exhibit: dict[str, Any], body: bytes, provider: str) -> None:
+    def __init__(self, exhibit: dict[str, Any], body: bytes | None, provider: str) -> None:
         held = dict(zip(NAMES, exhibit["columns"], strict=False))
         self.position, self.key, self.at = held["position"], held["key"], held["occurred_at"]
         self.type, self.number, self.known = held["type"] or "", held["sequence"] or 0, held["reading"] == "ok"
         self.second = 1 << 62 if self.at is None else self.at // 1_000_000
-        self.said = json.loads(body)
+        self.said = {} if body is None else json.loads(body)
         payload = self.said.get("payload")
         self.payload: dict[str, Any] = payload if isinstance(payload, dict) else {}
         self.measurement: str | None = self.payload.get("measurementId")
         self.word = word = self.said.get("event" if provider == "wms" else "type")
-        if self.known and (word != held["type"] or (provider == "wms" and self.said.get("sequence") != self.number)):
+        otherwise = word != held["type"] or (provider == "wms" and self.said.get("sequence") != self.number)
+        if self.known and otherwise and body is not None:
             raise Wrong(f"events/{self.position:012}.body", "it says another type or number than the event")
 
     def shows(self, guard: str) -> bool:
@@ -477,6 +479,33 @@ def left(state: dict[str, Any]) -> list[str]:
     where = ", ".join(f"{name} {value}" for name, value in kept["regions"].items())
     told = f"{where}; outcome {kept['outcome'] or 'none'}, {counted(kept['runs'], 'run')}, "
     return [f"the operator says, unproven, that the erasure left: {told}{counted(kept['events'], 'event')}"]
+
+
+def completeness(files: Files, exhibits: list[dict[str, Any]]) -> str:
+    """Whether the provider's numbers show that events are missing. A sender that lost some is no forger."""
+    machine, state = json.loads(read_text(files, "machine.json")), json.loads(read_text(files, "state.json"))
+    if machine["order"] != "number":
+        return f"the events of this source have no numbers: that none was left out {OPERATORS_WORD}"
+    own = [one for one in exhibits if one["columns"][2] == state["stream"]]
+    runs = runs_of([Event(one, None, state["provider"]) for one in own if one["retracted"] is None], machine)
+    gaps = [f"{span} of run {run}" for run, events in enumerate(runs, 1) for span in missing(events)]
+    if not gaps:
+        return f"no number is missing in {counted(len(runs), 'run')}: that nothing follows the last {OPERATORS_WORD}"
+    more = f", ... {len(gaps) - MOST_SHOWN} more gaps" if len(gaps) > MOST_SHOWN else ""
+    passed = ", ".join(str(one["columns"][6]) for one in own if one["retracted"] is not None)
+    told = f"{', '.join(gaps[:MOST_SHOWN])}{more}{f' (retracted: {passed})' if passed else ''}"
+    return f"NUMBERS MISSING  {told}: they never came, or were left out of this bundle; which of both {OPERATORS_WORD}"
+
+
+OPERATORS_WORD = "is the operator's word, and only a copy of the log shows it"
+MOST_SHOWN = 20
+
+
+def missing(run: list[Event]) -> list[str]:
+    """The numbers of a run that no event has, below its last: `5`, `7-9`."""
+    numbers = [-1, *(event.number for event in run)]
+    holes = [(before + 1, after - 1) for before, after in pairwise(numbers) if after > before + 1]
+    return [str(first) if first == last else f"{first}-{last}" for first, last in holes]
 
 
 class Measurement:

@@ -329,6 +329,70 @@ def test_a_lie_that_the_operator_signs_is_found_by_folding_again(bench: Erasing,
     assert said.startswith("WRONG  state.json: position 10: after is ")
 
 
+def without(files: Path, position: int) -> Path:
+    """What an operator who lies would do: the event is left out of events, steps and state, and that is signed."""
+    exhibits = json.loads((files / "events.json").read_bytes())
+    told = json.loads((files / "state.json").read_bytes())
+    told["told"]["steps"] = [step for step in told["told"]["steps"] if step["position"] != position]
+    told["told"]["state"]["events"] -= 1
+    kept = [one for one in exhibits if one["columns"][0] != position]
+    (files / "events.json").write_text(json.dumps(kept), encoding="utf-8")
+    (files / "state.json").write_text(json.dumps(told), encoding="utf-8")
+    for what in ("body", "headers"):
+        (files / "events" / f"{position:012}.{what}").unlink()
+    sign_again(files)
+    return files
+
+
+def test_an_event_that_the_operator_left_out_is_missed_by_its_number(bench: Erasing, tmp_path: Path):
+    numbered = [*SCAN[:8], wms("s-1", 7, "INTERMEDIATE_RESULTS", 1, snr=3.25, **M), *SCAN[8:]]
+    send(bench, "clinic", numbered)
+    files = unpacked(read(evidence(bench).bundle(bench.stream("session", "clinic", "s-1"))), tmp_path / "bundle")
+    whole = verified(files)
+
+    code, said = verified(without(files, 8))
+
+    assert "no number is missing in 2 runs: that nothing follows the last is the operator's word" in whole[1]
+    assert (whole[0], code) == (0, 0)
+    assert "NUMBERS MISSING  8 of run 1: they never came, or were left out of this bundle" in said
+    assert "same state" in said
+
+
+def test_numbers_that_a_sender_lost_are_named_and_make_no_failure_after_an_erasure_either(
+    bench: Erasing, tmp_path: Path
+):
+    send(bench, "clinic", [wms("s-1", 2), wms("s-1", 3, "ANYTHING"), wms("s-1", 5, "ANYTHING")])
+    stream = bench.stream("session", "clinic", "s-1")
+    bench.retractor.retract(2, "forged")
+    before = verified(unpacked(read(evidence(bench).bundle(stream)), tmp_path / "before"))
+    bench.erase(stream)
+
+    after = verified(unpacked(read(evidence(bench).bundle(stream)), tmp_path / "after"))
+
+    assert (before[0], after[0]) == (0, 0)
+    for said in (before[1], after[1]):
+        assert "NUMBERS MISSING  0-1 of run 1, 3-4 of run 1 (retracted: 3): they never came" in said
+
+
+def test_of_a_source_without_numbers_is_said_that_nothing_shows_what_was_left_out(bench: Erasing, tmp_path: Path):
+    send(bench, "captions", GLASSES)
+    name = f"{USER}-com.example.captions"
+
+    _, said = verified(
+        unpacked(read(evidence(bench).bundle(bench.stream("session", "captions", name))), tmp_path / "b")
+    )
+
+    assert "the events of this source have no numbers: that none was left out is the operator's word" in said
+
+
+def test_a_run_that_lost_many_numbers_names_the_first_of_them(bench: Erasing, tmp_path: Path):
+    send(bench, "clinic", [wms("s-1", 2 * number, "ANYTHING") for number in range(24)])
+
+    _, said = verified(unpacked(read(evidence(bench).bundle(bench.stream("session", "clinic", "s-1"))), tmp_path / "b"))
+
+    assert "39 of run 1, ... 3 more gaps: they never came" in said
+
+
 def test_a_retraction_that_no_event_tells_of_is_a_lie(bench: Erasing, tmp_path: Path):
     send(bench, "clinic", [wms("s-1", 0), wms("s-1", 1, "GENERAL_ERROR"), wms("s-1", 2)])
     bench.retractor.retract(3, "forged")
