@@ -116,6 +116,10 @@ def test_what_was_erased_is_told_as_erased_on_every_page(desk: Desk):
     assert "never given an id" not in report.text
     assert "its id was erased" in report.text
     assert f"bodies of it are gone, as event {erasure} tells" in report.text
+    whole = "Events of the whole visit: which of the erased ones belong to this measurement was erased."
+    page = desk.look(f"/measurements/{measurement['id']}")
+    assert [one.text.count(whole) for one in (page, report, session)] == [1, 1, 0]
+    assert report.text.count("WMS_LOADED erased") == 1
     assert "What it said was erased at" in event.text
     assert f", as event {erasure} tells." in event.text
     assert "Show the body" not in event.text

@@ -1,7 +1,7 @@
 """Timelines: what each event of a stream did and which are missing, in canonical order, at present or in the past."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ Subject = Projected | Measured
 Belongs = Callable[[TimelineEntry], bool]
 
 _ERASED = "its body was {}: what it did stands in the state that is left"
+_WHOLE_VISIT = "events of the whole visit: which of the erased ones belong to this measurement was erased"
 _RETRACTED = "retracted by the event at position {}{}: the fold passes it by"
 
 
@@ -105,6 +106,12 @@ def title_of(row: Subject, what: str) -> str:
     return f"{row.stream}  {row.source}  {row.machine}  {what}"
 
 
+def title_of_measurement(row: Measured, lines: Sequence[TimelineLine]) -> str:
+    """The same for a measurement. It says so where erased events of others may be among the lines."""
+    title = title_of(row, row.measurement)
+    return f"{title}  ({_WHOLE_VISIT})" if any(line.entry == "erased" for line in lines) else title
+
+
 def answer(
     ask: Ask[queries.Timeline], title: str, lines: list[TimelineLine], sentence: Callable[[], str]
 ) -> Listing[shapes.Step] | Response:
@@ -166,11 +173,20 @@ class Timeline:
         self._machine = machine
 
     def lines(self, belongs: Belongs = lambda _: True) -> list[TimelineLine]:
-        """The entries for which `belongs` is true, after the erased events and before the retracted ones."""
-        erased = [self._line_apart(one, "erased") for one in self._arrivals.values() if one.erased]
+        """The entries for which `belongs` is true, after the erased events and before the retracted ones.
+
+        All of the erased ones: which of them belong to a measurement was erased with their bodies.
+        """
+        erased = [self._line_apart(one, "erased") for one in self._erased_in_order()]
         back = [one for one in self._arrivals.values() if one.retracted is not None and not one.erased]
         retracted = [self._line_apart(one, "retracted") for one in back]
         return [*erased, *(self._line(entry) for entry in self.entries if belongs(entry)), *retracted]
+
+    def _erased_in_order(self) -> Iterator[Arrival]:
+        """As the fold had them, as far as what is left of them tells."""
+        events = {one.event.key: one.event for one in self._arrivals.values() if one.erased}
+        for stretch in self._machine.arrange(events.values()):
+            yield from (self._arrivals[event.position] for event in stretch.events)
 
     def _line(self, entry: TimelineEntry) -> TimelineLine:
         return TimelineLine(

@@ -14,7 +14,7 @@ from adapters.http.presenters import shapes
 from adapters.http.presenters.clocks import clocks_of, known
 from adapters.http.presenters.compare import compared, facts_of_record
 from adapters.http.presenters.stream_resource import anomalies_of, ids_of, machine_of, our_id, record_of, sources_of
-from adapters.http.presenters.timelines import FORMS, answer, lines_of_measurement, title_of, whole_timeline
+from adapters.http.presenters.timelines import FORMS, answer, lines_of_measurement, title_of_measurement, whole_timeline
 from adapters.http.presenters.why import why_measurement
 from adapters.sql import Measured, WantedMeasurements
 from core.clocks import Clocks
@@ -54,7 +54,7 @@ def measurement_timeline(ask: Ask[queries.Timeline]) -> Listing[shapes.Step] | R
     """What each event of a measurement did, in canonical order."""
     row = one_measurement(ask)
     steps = lines_of_measurement(ask, row)
-    return answer(ask, title_of(row, row.measurement), steps, lambda: why_measurement(ask, row).sentence)
+    return answer(ask, title_of_measurement(row, steps), steps, lambda: why_measurement(ask, row).sentence)
 
 
 @routes.one(Scope.READ, "/v1/measurements/{id}/why", queries.One, shapes.Why)

@@ -137,6 +137,25 @@ def test_an_erased_measurement_keeps_its_address(house: House):
     assert (after["state"], after["measurement_id"], after["erased"]) == (before["state"], None, 4)
 
 
+def test_the_timeline_of_an_erased_measurement_says_that_it_has_the_whole_visit_in_the_providers_order(house: House):
+    scans = {2: "MEASUREMENT_CREATED", 0: "WMS_LOADED", 1: "MEASUREMENT_STARTED", 3: "MEASUREMENT_CANCELED"}
+    for number, event in scans.items():
+        house.send("clinic", wms("s", number, event, measurementId="m-1"))
+    house.send("clinic", wms("s", 4, "MEASUREMENT_CREATED", measurementId="m-2"))
+    ours = house.get("/v1/measurements", measurement_id="m-2")["data"][0]["id"]
+    path = f"/v1/measurements/{ours}/timeline"
+    before = house.client.get(f"{path}?format=text").get_data(as_text=True)
+
+    erase(house, house.ids.of("session", "clinic", "s"))
+
+    steps = house.get(path)["data"]
+    assert [(step["entry"], step["sequence"]) for step in steps] == [("erased", number) for number in range(5)]
+    assert [house.get(path, limit=1)["data"][0]["position"], steps[2]["position"]] == [2, 1]
+    said = "(events of the whole visit: which of the erased ones belong to this measurement was erased)"
+    assert said in house.client.get(f"{path}?format=text").get_data(as_text=True)
+    assert said not in before
+
+
 def test_what_an_erased_event_said_is_gone_and_that_it_happened_is_not(house: House):
     house.send("captions", start("ann@example.com"))
     erase(house, house.ids.of("session", "captions", ANN))
