@@ -14,10 +14,11 @@ import app
 from adapters.audit.keys import SigningKey, check
 from adapters.cli import command_line
 from adapters.config import Settings, load, write_template
-from adapters.sql import open_engine
+from adapters.sql import Entry, open_engine
 from core.event import SECOND
 from core.ids import Ids
 from core.proofs import note
+from tests.support.logs import NOON, wms
 from wiring.opening import open_components
 
 HEAD = "hookfold erasure certificate v1"
@@ -208,6 +209,21 @@ def test_a_providers_id_where_ours_is_wanted_is_no_answer_that_nothing_is_there(
     assert f"/v1/sessions?session_id={START['sessionId']}" in done.stderr
 
 
+@pytest.mark.parametrize("option", ["--session", "--stream"])
+def test_for_a_measurement_the_session_to_erase_is_named(house: Settings, run: Run, option: str):
+    _measure(house)
+    with app.commands().asking(house) as ask:
+        (measurement,) = json.loads(ask("/v1/measurements", {})[1])["data"]
+
+    named = run("erase", option, measurement["id"], "--reason", "asked for", "--yes")
+    unknown = run("erase", option, f"mea_{'a' * 26}", "--reason", "asked for", "--yes")
+
+    told = "is a measurement: erase its visit, with the visit's other measurements: --session"
+    assert (named.exit_code, unknown.exit_code) == (2, 2)
+    assert f"{measurement['id']} {told} {measurement['session']}\n" in named.stderr
+    assert f"{told} ses_…\n" in unknown.stderr
+
+
 def test_an_event_is_retracted_once(house: Settings, run: Run):
     first = run("retract", 1, "--reason", "forged")
     second = run("retract", 1, "--reason", "forged")
@@ -238,6 +254,15 @@ def _send(settings: Settings, document: dict[str, Any]) -> None:
     log = parts.log()
     client: Any = parts.flask(parts.door(), lambda entry: log.append([entry])[0]).test_client()
     assert client.post("/in/captions", json=document).status_code == 200
+    log.close()
+    parts.engine.dispose()
+
+
+def _measure(settings: Settings) -> None:
+    parts, body = open_components(settings), json.dumps(wms("visit-1", 0, "MEASUREMENT_STARTED")).encode()
+    log, provider = parts.log(), parts.providers["clinic"]
+    reading = provider.read(body)
+    log.append([Entry("clinic", NOON, [], body, "file:x", provider.identity([], body, reading), reading)])
     log.close()
     parts.engine.dispose()
 

@@ -16,6 +16,7 @@ from adapters.cli.commands import (
     config_option,
     configured,
     database_option,
+    errors_in_one_line,
     json_option,
     read_settings,
 )
@@ -71,7 +72,9 @@ def erase(
     _check_ids("--stream", streams, STREAMS)
     if user == "-" and not (yes or dry_run):
         raise Wrong("--user -: the id comes by standard input, where nobody can answer: add --yes, or --dry-run first")
-    with keeping(commands, read_settings(config, database)) as opened:
+    settings = read_settings(config, database)
+    _check_no_measurement(commands, settings, sessions + streams)
+    with keeping(commands, settings) as opened:
         found = _found(opened, sessions + streams, user, source, before)
         if not found:
             raise Failed("nothing is there to be erased")
@@ -112,10 +115,25 @@ def _check_choice(streams: tuple[str, ...], user: str | None, source: str | None
         raise Wrong("say one: --session or --stream, --user, or --source with --before")
 
 
-def _check_ids(option: str, ids: tuple[str, ...], kinds: Sequence[str]) -> None:
-    """Raises Wrong: of a provider's id nothing would be found, which reads as if nothing were there."""
+def _check_no_measurement(commands: Commands, settings: Settings, ids: tuple[str, ...]) -> None:
+    """Raises Wrong with the measurement's session: only a whole stream can be erased."""
     for one in ids:
-        if not any(is_id(one, kind) for kind in kinds):
+        if is_id(one, "measurement"):
+            with errors_in_one_line(), commands.asking(settings) as ask:
+                status, body = ask(f"/v1/measurements/{one}", {})
+            visit = json.loads(body)["session"] if status == 200 else "ses_…"
+            raise Wrong(
+                f"{one} is a measurement: erase its visit, with the visit's other measurements: --session {visit}"
+            )
+
+
+def _check_ids(option: str, ids: tuple[str, ...], kinds: Sequence[str]) -> None:
+    """Raises Wrong: of a provider's id nothing would be found, which reads as if nothing were there.
+
+    It lets measurements pass: for those, `_check_no_measurement` names the session.
+    """
+    for one in ids:
+        if not any(is_id(one, kind) for kind in (*kinds, "measurement")):
             wanted = ", ".join(f"{PREFIXES[kind]}_…" for kind in kinds)
             raise Wrong(
                 f"{option} {one}: this is no id of ours ({wanted}). /v1/sessions?session_id={one} gives ours for the "
