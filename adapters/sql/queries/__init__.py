@@ -1,1 +1,1 @@
-"""Statements on the log and its projections: a file for each kind of question."""
+"""Statements on the log and its projections, a file for each kind of query."""

@@ -10,7 +10,7 @@ from core.event import Instant
 
 
 class LiveAction(NamedTuple):
-    """An action that goes on; `opened`: the position that first named it."""
+    """An open action. `opened` is the position that first named it."""
 
     opened: int
     action_id: str
@@ -18,7 +18,7 @@ class LiveAction(NamedTuple):
 
 
 def live_actions(source: str, versions: Sequence[str], after: int, heard_before: Instant, limit: int) -> Select[Any]:
-    """Columns of LiveAction, of a source, in the order in which they were opened; none that was heard of lately."""
+    """Columns of LiveAction: a source's open actions without recent events, in the order of opening."""
     own = and_(streams.c.source == projections.c.source, streams.c.stream == projections.c.stream)
     return (
         select(projections.c.opened, streams.c.provider_id, projections.c.state)

@@ -1,4 +1,4 @@
-"""Statements on what the log held at an earlier position: streams by their opening, histories, repeated keys."""
+"""Statements on the log as of an earlier position: streams by opening, histories, repeated deliveries."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -41,10 +41,10 @@ from core.ordering.order import OUTCOMES
 
 
 class StreamRow(NamedTuple):
-    """A stream, which the log first named at `opened`. `provider_id` is None where it was erased.
+    """A stream, first named at the position `opened`. `provider_id` is None if it was erased.
 
-    `named_at`: when the event happened that first named it, which may be another stream's.
-    `erased`: the position of the event that tells of its erasure; `measured` and `snapshot` are what is left.
+    `named_at` is when the event happened that first named it, possibly an event of another stream. `erased` is the
+    position of the event that records its erasure; `measured` and `snapshot` are what was kept.
     """
 
     source: str
@@ -58,14 +58,14 @@ class StreamRow(NamedTuple):
     snapshot: bytes | None = None
 
     def base(self) -> Base | None:
-        """What is left of an erased stream."""
+        """What was kept of an erased stream."""
         if self.erased is None or self.measured is None or self.snapshot is None:
             return None
         return Base(self.erased, msgspec.json.decode(self.measured, type=dict[int, str]), self.snapshot)
 
 
 class Repeat(NamedTuple):
-    """How often the key of the event at `position` came again, by verdict."""
+    """How often the event at `position` was delivered again, by verdict."""
 
     position: int
     verdict: str
@@ -80,7 +80,7 @@ CAME_AGAIN = " OR ".join(
     f"(SELECT 1 FROM {table} d WHERE d.source = t.source AND d.position = t.position LIMIT 1) IS NOT NULL"
     for table in ("deliveries", "duplicates", "conflicts")
 )
-"""Whether there is a repeat of an event `t`. Few have one: `repeats` is asked of these alone."""
+"""Whether an event `t` was delivered again. `repeats` is queried only for these few."""
 
 PLACES = Lookup(
     f"t.position, t.stream, coalesce(t.occurred_at, t.received_at), {CAME_AGAIN}",
@@ -88,7 +88,7 @@ PLACES = Lookup(
     ("source", "opened", "stream"),
     index="ix_events_source_opened_position",
 )
-"""Of streams by (source, opened, our id): the position of each event, our id, when it happened, `CAME_AGAIN`."""
+"""For streams by (source, opened, our id): each event's position, our id, its time, and `CAME_AGAIN`."""
 
 HISTORY = Lookup(
     "t.stream, t.position, t.key, t.type, t.received_at, t.verified_by, p.body, "
@@ -115,9 +115,9 @@ _NAMED = select(
 
 
 def _position_at() -> Select[Any]:
-    """The last position that had been recorded by then; 0 where none had. Positions and `recorded_at` ascend.
+    """The last position recorded by a time; 0 if there is none. `recorded_at` ascends with the position.
 
-    A search by halves in one statement, which reads one event at each step.
+    A binary search in one statement, which reads one event per step.
     """
     recorded_at: BindParameter[Instant] = bindparam("recorded_at", type_=BigInteger)
     head = func.coalesce(func.max(events.c.position), 0)
@@ -131,13 +131,13 @@ def _position_at() -> Select[Any]:
 
 
 POSITION_AT = _position_at()
-"""Made once: every question about the past asks it, some ten times for a page."""
+"""Compiled once, because every query about the past uses it, some ten times per page."""
 
 
 def last_of(source: str, position: int) -> Select[Any]:
-    """(position, received_at, occurred_at) of the last event up to a position that a source's sender sent.
+    """(position, received_at, occurred_at) of the last event of a source's sender up to a position.
 
-    What a handler answered is an event of the source, too; it says nothing of the sender.
+    Events of handlers' outcomes, which belong to the source too, do not count.
     """
     sent = or_(events.c.type.is_(None), events.c.type.not_in(sorted(OUTCOMES)))
     query = select(events.c.position, events.c.received_at, events.c.occurred_at)
@@ -176,13 +176,13 @@ def list_named(
 
 
 def there_is(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Looks once for each row: of EXISTS, PostgreSQL may make a table of all that there is."""
+    """A look-up per row. For EXISTS, PostgreSQL may hash the whole table."""
     found: Select[Any] = select(literal_column("1")).select_from(table).where(*conditions).limit(1)
     return found.scalar_subquery().is_not(None)
 
 
 def opened_at(kind: str, clocks: Clocks, before: int | None, number: int) -> Select[Any]:
-    """The `opened` of the stream of a kind that is so many behind the newest, from its index alone."""
+    """The `opened` of the stream of a kind that is number `number` from the newest, from the index alone."""
     query = select(streams.c.opened).where(streams.c.kind == kind, streams.c.opened <= clocks.position)
     if before is not None:
         query = query.where(streams.c.opened < before)
@@ -205,10 +205,10 @@ def stored_events(*known: ColumnElement[bool]) -> Select[Any]:
 
 
 def repeats(source: str, at: Sequence[int], clocks: Clocks) -> CompoundSelect[Any]:
-    """(position, verdict, times): deliveries that had the key of a source's event at one of these positions.
+    """(position, verdict, times): repeated deliveries of a source's events at these positions.
 
-    A position's come in two rows where not all are on record. The other duplicates are known since the last of them; of
-    the other conflicts one is known since the first of them, and all are since the last.
+    A position has two rows if some are only counted. Counted duplicates count as known from the last of them on. Of
+    counted conflicts, one is known from the first of them on, and all from the last.
     """
     what = (deliveries.c.position, deliveries.c.verdict)
     kept = select(*what, func.count()).where(*_hit(deliveries, source, at, clocks)).group_by(*what)

@@ -1,4 +1,4 @@
-"""Statements that count what is folded: by source, state and outcome, and by anomaly."""
+"""Statements that count projections by source, state and outcome, and by anomaly."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,11 +8,11 @@ from sqlalchemy import ColumnElement, Select, Table, case, func, literal_column,
 from adapters.sql.database.tables import MISREAD, events, measurements, projections
 
 NEWEST = 2_000
-"""Of each kind, so many of the newest are counted, however many there are."""
+"""The number of newest streams of each kind that are counted."""
 
 
 class Counted(NamedTuple):
-    """How many of a kind are in a state, with an outcome or None; `recent`: of how many that is news."""
+    """How many of a kind have a state and an outcome (or None). `recent`: how many of them changed lately."""
 
     kind: str
     source: str
@@ -23,7 +23,7 @@ class Counted(NamedTuple):
 
 
 class Anomalous(NamedTuple):
-    """How many of a kind have these anomalies, as a mask of bits."""
+    """How many of a kind have this set of anomalies, as a bit mask."""
 
     kind: str
     source: str
@@ -32,7 +32,7 @@ class Anomalous(NamedTuple):
 
 
 def of_anomalies(kind: str, fingerprints: Sequence[str]) -> Select[Any]:
-    """Columns of Anomalous behind the kind: of the newest that have any, by an index that holds no others."""
+    """Columns of Anomalous after the kind, for the newest that have anomalies, by a partial index."""
     table = projections.c
     found = select(table.source, table.anomalies).where(
         table.fingerprint.in_(fingerprints), table.kind == kind, table.anomalies != literal_column("0")
@@ -42,17 +42,17 @@ def of_anomalies(kind: str, fingerprints: Sequence[str]) -> Select[Any]:
 
 
 def of_streams(kind: str, fingerprints: Sequence[str], after: int) -> Select[Any]:
-    """Columns of Counted behind the kind. News are streams that an event behind the position `after` has touched."""
+    """Columns of Counted after the kind. Streams with an event after the position `after` are recent."""
     return _counted(projections, projections.c.position, after, fingerprints, projections.c.kind == kind)
 
 
 def of_measurements(fingerprints: Sequence[str], after: int) -> Select[Any]:
-    """The same of measurements. News are those that began behind it."""
+    """The same for measurements. Those that began after the position are recent."""
     return _counted(measurements, measurements.c.opened, after, fingerprints)
 
 
 def recent_sessions(fingerprints: Sequence[str], after: int) -> Select[Any]:
-    """Source, outcome, mask of anomalies and count of those of the newest that an event behind `after` has touched."""
+    """Source, outcome, anomaly mask and count, for the newest sessions with an event after `after`."""
     columns = projections.c
     found = select(columns.source, columns.outcome, columns.anomalies, columns.position)
     found = found.where(columns.fingerprint.in_(fingerprints), columns.kind == "session")
@@ -62,7 +62,7 @@ def recent_sessions(fingerprints: Sequence[str], after: int) -> Select[Any]:
 
 
 def misread(reading: str) -> Select[Any]:
-    """Source and count of the newest events that were read so, by the index over the few that are not read as usual."""
+    """Source and count of the newest events with this reading, by the partial index over misread events."""
     found = select(events.c.source).where(events.c.reading == reading, MISREAD)
     rows = found.order_by(events.c.position.desc()).limit(NEWEST).subquery()
     return select(rows.c.source, func.count()).group_by(rows.c.source).order_by(rows.c.source)
@@ -71,7 +71,7 @@ def misread(reading: str) -> Select[Any]:
 def _counted(
     table: Table, at: ColumnElement[int], after: int, fingerprints: Sequence[str], *only: ColumnElement[bool]
 ) -> Select[Any]:
-    """One pass over the newest, in the order of their index."""
+    """One pass over the newest, in index order."""
     columns = (table.c.source, table.c.state, table.c.outcome, at.label("at"))
     found = select(*columns).where(table.c.fingerprint.in_(fingerprints), *only)
     rows = found.order_by(table.c.opened.desc()).limit(NEWEST).subquery()

@@ -1,7 +1,7 @@
-"""Statements on deliveries: what came to the door, newest first. A `new` delivery is the event itself.
+"""Statements on deliveries, newest first. A `new` delivery is the event itself.
 
-An event's place among the deliveries is its position; a delivery's is the log's last position when it was recorded.
-Each side is in the order of its own numbers, so each is read by its own index and the two are merged.
+Events and other deliveries are merged by place: an event's position, or the log's last position when the delivery was
+recorded. Each of the two is read by its own index, in the order of its own numbers.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from adapters.sql.queries.union_pages import union_of_pages
 
 
 class Delivered(NamedTuple):
-    """A delivery. `delivery` numbers those that are no event (0 for an event); `place` is what it is ordered by."""
+    """A delivery. `delivery` numbers those without an event (0 for an event); `place` orders all of them."""
 
     source: str
     delivery: int
@@ -45,7 +45,7 @@ class Delivered(NamedTuple):
 
 
 class DeliveryKeyset(NamedTuple):
-    """The keyset: what has these numbers or higher ones was shown, or came after the first page was read."""
+    """The keyset. Items with these or higher numbers were shown, or came after the first page was read."""
 
     position: int
     delivery: int
@@ -53,9 +53,9 @@ class DeliveryKeyset(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliveries:
-    """Which deliveries are asked for. `sources`: all names to look under; `position`: that of the event they hit.
+    """A filter of deliveries. `sources` are all names to search; `position` is that of the event with the same key.
 
-    `reason`: only rejections for it. Of a source a bounded number is on record, so these are looked through.
+    `reason` selects rejections. They have no index, because a source stores a bounded number.
     """
 
     sources: Sequence[str]
@@ -67,7 +67,7 @@ class Deliveries:
 
 
 def newest(connection: Connection, asked: Deliveries) -> tuple[list[Delivered], DeliveryKeyset | None]:
-    """At most `limit` deliveries, newest first, and the keyset behind them; None where no more follow."""
+    """At most `limit` deliveries, newest first, and the next page's keyset; None if there is none."""
     seen = asked.seen or _top(connection)
     has_events = asked.verdict in {None, "new"} and asked.reason is None
     fresh = _rows(connection, _new(asked, seen), asked) if has_events else []
@@ -79,7 +79,7 @@ def newest(connection: Connection, asked: Deliveries) -> tuple[list[Delivered], 
 
 
 def duplicates_of(source: str, position: int) -> CompoundSelect[Any]:
-    """Those on record, and those that are only counted."""
+    """The stored ones and those that are only counted."""
     kept, counted = deliveries.c, duplicates.c
     listed = select(func.count()).where(kept.source == source, kept.position == position, kept.verdict == "duplicate")
     others = select(counted.times).where(counted.source == source, counted.position == position)
@@ -87,7 +87,7 @@ def duplicates_of(source: str, position: int) -> CompoundSelect[Any]:
 
 
 class Refusals(NamedTuple):
-    """A source's rejections for one reason; `hint` is that of the newest, while it is on record."""
+    """A source's rejections for one reason. `hint` is that of the newest, while it is stored."""
 
     source: str
     reason: str
@@ -98,7 +98,7 @@ class Refusals(NamedTuple):
 
 
 def refusals(connection: Connection, source: str) -> list[Refusals]:
-    """Those of one source by reason: the bounded number on record, and those that are only counted."""
+    """A source's rejections by reason: the stored ones, which are bounded, and those that are only counted."""
     table, counted = deliveries.c, rejections.c
     found: dict[str, Refusals] = {}
     for row in connection.execute(select(rejections).where(counted.source == source)):
@@ -132,7 +132,7 @@ def _top(connection: Connection) -> DeliveryKeyset:
 
 
 def _rows(connection: Connection, arm: "_Arm", asked: Deliveries) -> list[Delivered]:
-    """The newest rows of every source: a source at a time, because that is how the indexes are ordered."""
+    """The newest rows of all sources, one source at a time because the indexes begin with the source."""
     if not asked.sources:
         return []
     newest_of = arm.query.order_by(arm.number.desc()).limit(asked.limit + 1)

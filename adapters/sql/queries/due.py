@@ -9,22 +9,22 @@ from adapters.sql.database.tables import MAY_BE_DUE, projections
 from adapters.sql.queries.filters import Due
 
 MOST = 10_000
-"""Of each machine and source, no more are looked at."""
+"""The most streams examined for a machine and a source."""
 
 
 def live(machine: str, source: str, fingerprints: Sequence[str]) -> Select[Any]:
-    """How many of a machine's streams of a source are in a state that has a deadline."""
+    """Counts a machine's streams of a source in states with a deadline."""
     return select(func.count()).select_from(_first(machine, source, fingerprints))
 
 
 def due(machine: str, source: str, fingerprints: Sequence[str], wanted: Due) -> Select[Any]:
-    """How many of them are due."""
+    """Counts those of them that are due."""
     first = _first(machine, source, fingerprints)
     return select(func.count()).select_from(first).where(wanted.condition(first))
 
 
 def _first(machine: str, source: str, fingerprints: Sequence[str]) -> Subquery:
-    """Those that were opened first."""
+    """The oldest of them."""
     columns = projections.c
     return (
         select(columns.machine, columns.source, columns.state, columns.first_at, columns.last_at)

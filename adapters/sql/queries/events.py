@@ -12,14 +12,14 @@ from adapters.sql.log.own_events import OWN
 from adapters.sql.queries.union_pages import union_of_pages
 
 EXAMINED = 20_000
-"""A page that no index finds looks at no more events than these, however few of them fit."""
+"""The most events examined for a page without a fitting index, however few match."""
 
 
 class Recorded(NamedTuple):
-    """An event. `kind` and `provider_id` are those of its stream, None without one. `type` is the type as sent.
+    """An event. `kind` and `provider_id` are its stream's, None without one. `type` is as sent.
 
-    `origin`: JSON, where it was taken from another log. `own`: the body of an event of our own; what handlers answered
-    has a line for each delivery, and is left to the single event.
+    `origin` is JSON if it was imported from another log. `own` is the body of an event of our own, except handlers'
+    outcomes, of which there is one per delivery.
     """
 
     position: int
@@ -42,9 +42,9 @@ class Recorded(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedEvents:
-    """Which events behind a position are asked for. None: not asked. `upto`: no later one is looked at.
+    """A filter of events after a position. None: no condition. `upto` is the last position to examine.
 
-    `streams`: only theirs, as (source, our id). `type`: as sent.
+    `streams` are pairs (source, our id). `type` is as sent.
     """
 
     after: int
@@ -73,7 +73,7 @@ _EVENTS = (
 
 
 def list_events(wanted: WantedEvents) -> Select[Any]:
-    """Columns of Recorded, in the log's order."""
+    """Columns of Recorded, by position."""
     query = _found(_EVENTS, wanted)
     if wanted.upto is not None:
         query = query.where(events.c.position <= wanted.upto)
@@ -83,14 +83,14 @@ def list_events(wanted: WantedEvents) -> Select[Any]:
 
 
 def last_examined(wanted: WantedEvents) -> Select[Any] | None:
-    """The position of the last event that a page may look at; None where an index finds what is wanted."""
+    """The last position that a page may examine; None if an index fits the filter."""
     if wanted.type is None:
         return None
     return _merged(_found(select(events.c.position), wanted), wanted, EXAMINED).limit(1).offset(EXAMINED - 1)
 
 
 def _found(columns: Select[Any], wanted: WantedEvents) -> Select[Any]:
-    """Events that indexes find in the log's order."""
+    """The events found by indexes, by position."""
     query = columns.where(events.c.position > wanted.after).order_by(events.c.position)
     if wanted.reading is not None:
         query = query.where(events.c.reading == wanted.reading)
@@ -98,9 +98,10 @@ def _found(columns: Select[Any], wanted: WantedEvents) -> Select[Any]:
 
 
 def _merged(query: Select[Any], wanted: WantedEvents, limit: int) -> Select[Any]:
-    """Those of the named streams or sources: one at a time, because that is how the indexes are ordered.
+    """The selects for each named stream or source, because the indexes begin with them.
 
-    Few are misread: the index over these is the one to use, not that of the source, and so its name is hidden from it.
+    For misread events, which are few, their partial index must be used: the condition on the source is hidden from its
+    index.
     """
     if wanted.streams is not None:
         places = [of_stream(source, stream) for source, stream in wanted.streams]
@@ -116,9 +117,9 @@ def _merged(query: Select[Any], wanted: WantedEvents, limit: int) -> Select[Any]
 
 
 def of_stream(source: str, stream: str) -> tuple[ColumnElement[bool], ...]:
-    """An event carries the position that opened its stream: the index is ordered by it.
+    """A stream's events, by the index on the position that opened the stream.
 
-    The condition on the position is always true; without it SQLite walks the primary key, all events of the source.
+    The condition on the position is always true. Without it SQLite scans the primary key: all events of the source.
     """
     opened = select(streams.c.opened).where(streams.c.source == source, streams.c.stream == stream).scalar_subquery()
     return events.c.source == source, events.c.opened == opened, events.c.stream == stream, events.c.position > 0
@@ -139,7 +140,7 @@ def one_request(position: int) -> Select[Any]:
 
 
 def erasure_of(position: int) -> Select[Any]:
-    """The position of the event that tells of the erasure of an event's payload."""
+    """The position of the event that records the erasure of an event's payload."""
     return select(payloads.c.erased).join_from(events, payloads, PAYLOAD).where(events.c.position == position)
 
 

@@ -16,9 +16,9 @@ from core.proofs.leaf import Columns, commitment
 
 
 class RecordedEvent(NamedTuple):
-    """An event as it was recorded. Salt, headers and body are None once erased: the commitment in `columns` is left.
+    """An event as recorded. Salt, headers and body are None if erased; the commitment in `columns` stays.
 
-    `retraction`, `erased`: positions of our own events that tell of them.
+    `retraction` and `erased` are the positions of our own events that record them.
     """
 
     columns: Columns
@@ -32,7 +32,7 @@ class RecordedEvent(NamedTuple):
 
 
 _PAGE = 100
-"""Events in one statement: each may be as large as a body may be."""
+"""The most events in one statement, because bodies may be large."""
 
 _COLUMNS = [events.c[name] for name in Columns.__struct_fields__ if name != "commitment"]
 _KEY = Columns.__struct_fields__.index("key")
@@ -48,7 +48,7 @@ _EXHIBITS = (
 
 
 def place_of(name: str, sources: Sequence[str]) -> Select[Any]:
-    """(source, our id of the session) of a session or a measurement by our id, whichever version found it."""
+    """(source, our id of the session) of a session or measurement by our id, in any version."""
     if name.startswith("mea_"):
         query = select(measurements.c.source, measurements.c.stream)
         return query.where(measurements.c.source.in_(sources), measurements.c.measurement == name).limit(1)
@@ -57,7 +57,7 @@ def place_of(name: str, sources: Sequence[str]) -> Select[Any]:
 
 
 class RecordedEvents:
-    """A stream's events as they stood at one moment, however often they are read, a page at a time."""
+    """A stream's events in one snapshot, page by page, however often they are read."""
 
     def __init__(self, connection: Connection, source: str, stream: str) -> None:
         self._connection = connection
@@ -76,14 +76,14 @@ class RecordedEvents:
             yield page
 
     def pages_at(self, positions: Iterable[int]) -> Iterator[list[RecordedEvent]]:
-        """Events by position, in the order asked for, of any stream."""
+        """Events of any streams by position, in the given order."""
         asked = iter(positions)
         while some := list(islice(asked, _PAGE)):
             found = {one.columns.position: one for one in self._read(_EXHIBITS.where(events.c.position.in_(some)))}
             yield [found[position] for position in some]
 
     def left(self) -> tuple[int, bytes] | None:
-        """The state that an erasure left of the stream, and the position of the event that tells of it."""
+        """The state that an erasure kept of the stream, and the position of the event that records it."""
         row = self._connection.execute(self._left).first()
         return None if row is None else (row[0], bytes(row[1]))
 

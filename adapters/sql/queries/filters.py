@@ -20,7 +20,7 @@ _ZERO: ColumnElement[int] = literal_column("0")
 
 
 class Filter(NamedTuple):
-    """Compares a column with what is asked for. `matches` is never asked about NULL, which matches nothing in SQL."""
+    """Compares a column with a value. `matches` is never called with NULL, which matches nothing in SQL."""
 
     column: str
     condition: Callable[[Any, Any], ColumnElement[bool]]
@@ -81,7 +81,7 @@ MEASUREMENT_FILTERS: Filters = {
 
 
 class _Unindexed(FunctionElement[Any]):
-    """A column that SQLite looks up in no index. PostgreSQL compares costs, for which it needs the column itself."""
+    """A column hidden from SQLite's indexes. PostgreSQL compares costs, for which it needs the column itself."""
 
     inherit_cache = True
 
@@ -106,9 +106,9 @@ IN_LIST_ORDER: Filters = MEASUREMENT_FILTERS | {
 
 
 class DueIf(NamedTuple):
-    """A deadline that has passed: of a machine's streams in one of these states (of one source, or None: of any).
+    """A condition for a passed deadline: streams of a machine in these states, of one source or (None) of any.
 
-    `clock` is the column that has to be earlier than `before`.
+    The column `clock` is earlier than `before`.
     """
 
     machine: str
@@ -134,13 +134,13 @@ class DueIf(NamedTuple):
 
 
 class Due(NamedTuple):
-    """Whether a stream is to be due, in any of the ways in which one can be."""
+    """A filter by whether any of the conditions for being due holds."""
 
     ways: tuple[DueIf, ...]
     wanted: bool
 
     def by_place(self, sources: Sequence[str] | None) -> "dict[tuple[str, str | None], Due]":
-        """The same for each machine and source (None: all of them) by itself, as indexes find what may be due."""
+        """The same split by machine and source (None: all), as the indexes need it."""
         places: dict[tuple[str, str | None], list[DueIf]] = {}
         for way in self.ways:
             named = sources if way.source is None and sources is not None else [way.source]
@@ -150,22 +150,22 @@ class Due(NamedTuple):
         return {place: Due(tuple(ways), self.wanted) for place, ways in places.items()}
 
     def condition(self, table: FromClause) -> ColumnElement[bool]:
-        """Few streams may be due: they have an index of their own."""
+        """The condition in SQL. Few streams can be due, so they have a partial index."""
         found = func.coalesce(or_(false(), *(way.condition(table) for way in self.ways)), false())
         return and_(literal_column(MAY_BE_DUE), found) if self.wanted else not_(found)
 
     def matches(self, columns: Mapping[str, Any]) -> bool:
-        """The same of a row that is in no table."""
+        """The same for a row that is not in a table."""
         return any(way.matches(columns) for way in self.ways) == self.wanted
 
 
 def conditions(filters: Filters, table: FromClause, wanted: object) -> list[ColumnElement[bool]]:
-    """What is asked for, as conditions on the table's columns."""
+    """The filters as conditions on the table's columns."""
     return [one.condition(table.c[one.column], value) for one, value in _asked(filters, wanted)]
 
 
 def is_wanted(filters: Filters, columns: Mapping[str, Any], wanted: object) -> bool:
-    """The same of a row that is in no table."""
+    """The same for a row that is not in a table."""
     return all(
         columns[one.column] is not None and one.matches(columns[one.column], value)
         for one, value in _asked(filters, wanted)

@@ -1,4 +1,4 @@
-"""Statements that find our ids by their beginning, as a range of an index."""
+"""Statements that find our ids by prefix, as a range of an index."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,18 +9,18 @@ from adapters.sql.database.tables import measurements, streams
 from adapters.sql.queries.union_pages import union_of_pages
 
 _LAST = "z" * 26
-"""Behind whatever may follow the beginning of an id."""
+"""Sorts after every continuation of an id's prefix."""
 
 
 class IdRow(NamedTuple):
-    """An id of ours, and the source that it is of."""
+    """An id of ours and its source."""
 
     id: str
     source: str
 
 
 def list_beginning(beginning: str, sources: Sequence[str], after: str, limit: int) -> Select[Any]:
-    """Columns of IdRow, in the order of the ids: a source at a time, because that is how the indexes are ordered."""
+    """Columns of IdRow by id, one source at a time because the indexes begin with the source."""
     table, column = (
         (measurements, measurements.c.measurement) if beginning.startswith("mea_") else (streams, streams.c.stream)
     )

@@ -1,4 +1,4 @@
-"""Statements on parts of long streams, as they are now or as they were.
+"""Statements on parts of long streams, at present or in the past.
 
 The statements that every part needs are SQL text: compiling them with SQLAlchemy would cost more than running them.
 """
@@ -26,7 +26,7 @@ _BACK = (
     "SELECT 1 FROM retractions r WHERE r.source = s.source AND r.position >= s.opened AND s.stream = "
     "(SELECT e.stream FROM events e WHERE e.source = r.source AND e.position = r.position)"
 )
-"""Of a join, SQLite would make a walk through all events of the source."""
+"""With a join, SQLite would scan all events of the source."""
 
 STREAM = (
     "SELECT s.kind, s.provider_id, s.opened, p.position, p.conflicts, p.snapshot, "
@@ -34,7 +34,7 @@ STREAM = (
     "FROM streams s JOIN projections p ON p.source = s.source AND p.stream = s.stream "
     "WHERE s.source = ? AND s.stream = ? AND p.fingerprint = ?"
 )
-"""A stream and its projection; whether it waits to be folded, and whether any of it was erased or retracted."""
+"""A stream and its projection; whether it is dirty, and whether any of it was erased or retracted."""
 
 _OWN = "FROM prefixes WHERE source = ? AND stream = ? AND fingerprint = ?"
 NEWEST = f"SELECT position, run {_OWN} AND position < ? ORDER BY position DESC LIMIT ?"
@@ -53,8 +53,8 @@ FOLLOWING = (
     "SELECT position FROM events{by_stream} WHERE source = ? AND opened = ? AND position > ? "
     "ORDER BY position LIMIT 1 OFFSET ?"
 )
-"""Where a part of about so many events ends. What else was first named by the same event may be counted: said once more
-which stream is meant, PostgreSQL takes the rest to be few, and sorts all of a long stream for its beginning.
+"""Where a part of about that size ends. It may count events of another stream that the same event first named. With
+a condition on the stream, PostgreSQL would expect few rows and sort all of a long stream.
 """
 
 _TOLD = (
@@ -70,11 +70,11 @@ PART = (
     "AND t.position > ? AND t.position <= ? ORDER BY t.position LIMIT ?"
 )
 EVENTS_AT = Lookup(_TOLD, events, ("source", "position"), _BESIDE)
-"""What `arrival_of` takes, and whether the event came again."""
+"""The arguments of `arrival_of`, and whether the event was delivered again."""
 
 
 def long_streams(some: Sequence[StreamRow], versions: Sequence[str]) -> Select[Any]:
-    """Columns of Projected: of those of the streams that have prefixes."""
+    """Columns of Projected for those streams that have prefixes."""
     its, own = projections.c, prefixes.c
     sources, names = {named.source for named in some}, [named.stream for named in some]
     query = STREAM_ROWS.where(its.source.in_(sources), its.stream.in_(names), its.fingerprint.in_(versions))
@@ -83,7 +83,7 @@ def long_streams(some: Sequence[StreamRow], versions: Sequence[str]) -> Select[A
 
 
 def conflicts_of(row: Projected, at: Sequence[int], clocks: Clocks) -> Select[Any]:
-    """(position): which of a stream's events at these positions had happened, their keys being known to be doubled."""
+    """The positions of those conflicts of a stream, among these, that had happened and were known."""
     told = as_of.repeats(row.source, at, clocks).subquery()
     happened = func.coalesce(events.c.occurred_at, events.c.received_at)
     query = select(told.c.position).distinct().join(events, events.c.position == told.c.position)
@@ -92,26 +92,26 @@ def conflicts_of(row: Projected, at: Sequence[int], clocks: Clocks) -> Select[An
 
 
 def measurements_called(row: Projected | Measured, names: Sequence[str]) -> Select[Any]:
-    """(first position, the provider's id) of measurements by our ids."""
+    """(first position, provider's id) of measurements by our ids."""
     its = measurements.c
     own = (its.source == row.source, its.measurement.in_(names), its.fingerprint == row.fingerprint)
     return select(its.opened, its.measurement_id).where(*own)
 
 
 def measurements_before(row: Projected, opened: int, most: int) -> Select[Any]:
-    """Columns of `measurements`: so many of a session's, the newest of those that began before a position."""
+    """Columns of `measurements`: the newest `most` of a session that began before a position."""
     its = measurements.c
     own = (its.source == row.source, its.stream == row.stream, its.fingerprint == row.fingerprint)
     return select(measurements).where(*own, its.opened < opened).order_by(its.opened.desc()).limit(most)
 
 
 def measurements_begun(row: Projected | Measured, positions: Sequence[int]) -> Select[Any]:
-    """The same of those that began with these events."""
+    """The same for those that began with these events."""
     return _begun(row).where(measurements.c.opened.in_(positions))
 
 
 def measurements_between(row: Projected | Measured, first: int, last: int) -> Select[Any]:
-    """The same of those that began with any event from one to another."""
+    """The same for those that began between two positions, inclusive."""
     return _begun(row).where(measurements.c.opened.between(first, last))
 
 
@@ -122,9 +122,9 @@ def _begun(row: Projected | Measured) -> Select[Any]:
 
 
 def blocks_of(row: Projected, after: int, upto: int, limit: int) -> Select[Any]:
-    """The blocks that hold the stream's first runs behind the number `after`, up to `upto`.
+    """The blocks with the stream's first runs after the number `after`, up to `upto`.
 
-    Behind each stands whether some of them may be of another fold than the stream's snapshot.
+    Each row also says whether blocks are being rewritten, so that they may not match the stream's snapshot.
     """
     mine = (runs.c.source == row.source, runs.c.stream == row.stream, runs.c.fingerprint == row.fingerprint)
     mark = (unfolded.c.source == row.source, unfolded.c.stream == row.stream, unfolded.c.version == row.fingerprint)

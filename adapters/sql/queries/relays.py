@@ -1,4 +1,4 @@
-"""Statements on what is to be delivered to handlers, in the log's order."""
+"""Statements on deliveries to handlers, by position."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,11 +11,11 @@ from adapters.sql.queries.union_pages import union_of_pages
 from core.event import Instant
 
 MOST_COUNTED = 10_000
-"""Rows that are counted: whoever asks how many there are need not wait for all of them."""
+"""The most rows that are counted, so that a count is fast."""
 
 
 class QueuedRelay(NamedTuple):
-    """A delivery that waits, is under way (`holder`), or is dead (`dead_at`). `lane`: see the table."""
+    """A delivery that waits, is leased (`holder`), or is dead (`dead_at`). `lane`: see the table."""
 
     source: str
     position: int
@@ -31,9 +31,9 @@ class QueuedRelay(NamedTuple):
 
 
 class RelayState(NamedTuple):
-    """What waits of a source, and what is dead, each counted up to `MOST_COUNTED`.
+    """How many deliveries of a source wait and are dead, each counted up to `MOST_COUNTED`.
 
-    `oldest_at`: when the oldest that waits was received. `next_at`: when the next attempt is due.
+    `oldest_at` is when the oldest waiting one was received, `next_at` when the next attempt is due.
     """
 
     source: str
@@ -45,7 +45,7 @@ class RelayState(NamedTuple):
 
 
 def list_relays(sources: Sequence[str], after: int, limit: int, *, dead: bool) -> Select[Any]:
-    """Behind a position, the oldest first; only the dead ones, where asked for."""
+    """Deliveries after a position, the oldest first; optionally only dead ones."""
     columns = [relays.c[name] for name in QueuedRelay._fields]
     query = select(*columns).where(relays.c.position > after)
     if dead:
@@ -55,7 +55,7 @@ def list_relays(sources: Sequence[str], after: int, limit: int, *, dead: bool) -
 
 
 def relay_state(connection: Connection, source: str) -> RelayState:
-    """Each of its statements reads an index, and no more than is counted."""
+    """Each subquery reads an index, and no more than is counted."""
     own, waits = relays.c.source == source, relays.c.dead_at.is_(None)
     oldest = select(relays.c.position).where(own, waits).order_by(relays.c.position).limit(1).scalar_subquery()
     received = select(events.c.received_at).where(events.c.source == source, events.c.position == oldest)

@@ -19,12 +19,12 @@ _its = projections.c
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """Which rows of `projections` hold what a question is about: of `sources`, of which nothing was ever taken back.
+    """Selects the rows of `projections` that are also valid as of a query's clocks. `sources` have no retractions.
 
-    Which of a row's conflicts were known then, it does not say: they alter no state, and were never more than now.
-    `versions`: those that hold the present; none where it would have to be folded. `received`: the log's last position
-    when `as_of` was; events without a time of their own had happened by then if they are not after it. A device that
-    was only mentioned has no event: when it was named first, its row does not say.
+    A row's conflicts may be fewer then; they change no state. `versions` are the built ones, none if the present would
+    have to be folded. `received` is the log's last position at `as_of`: events without a time of their own had happened
+    by then if they are not after it. A device without events is not valid, because its row does not say when it was
+    first named.
     """
 
     clocks: Clocks
@@ -33,7 +33,7 @@ class Unchanged:
     received: int
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """On `projections`."""
+        """The conditions on `projections`."""
         waits = exists().where(
             unfolded.c.source == _its.source, unfolded.c.stream == _its.stream, unfolded.c.version == _its.fingerprint
         )
@@ -43,13 +43,13 @@ class Unchanged:
 
 
 def settled(some: Sequence[StreamRow], which: Unchanged) -> Select[Any]:
-    """The rows of these streams."""
+    """The valid rows of these streams."""
     sources, names = {named.source for named in some}, [named.stream for named in some]
     return select(projections).where(_its.source.in_(sources), _its.stream.in_(names), *which.conditions())
 
 
 def unwanted(wanted: WantedStreams | WantedMeasurements, which: Unchanged) -> ColumnElement[bool]:
-    """Of a stream that `list_named` lists: its row holds what was known, and says that the filters leave it out."""
+    """A condition on `list_named`: the stream's row is valid and does not match the filters."""
     own = (_its.source == streams.c.source, _its.stream == streams.c.stream)
     left_out = there_is(projections, *own, *which.conditions(), not_(_is_wanted(wanted)))
     return and_(streams.c.source.in_(which.sources), left_out, erased.c.position.is_(None))
@@ -65,6 +65,6 @@ def _is_wanted(wanted: WantedStreams | WantedMeasurements) -> ColumnElement[bool
 
 
 def _had_happened(as_of: Instant) -> ColumnElement[bool]:
-    """Of a clock that is ahead, `last_at` does not tell what it said."""
+    """Excludes skewed clocks, of which `last_at` is not the time that was sent."""
     skewed = _its.anomalies.bitwise_and(mask(["clock_skew"])) != 0
     return and_(or_(_its.last_at.is_(None), _its.last_at <= as_of), ~skewed)

@@ -11,13 +11,13 @@ from adapters.sql.queries.filters import IN_LIST_ORDER, MEASUREMENT_FILTERS, STR
 from adapters.sql.queries.union_pages import union_of_pages
 
 EXAMINED = 20_000
-"""A page of a list looks at no more rows than these, however few of them the filters leave."""
+"""The most rows examined for a page of a list, however few match."""
 
 
 class Projected(NamedTuple):
-    """A stream's projection. `provider_id` is None where it was erased; `conflicts` holds positions, comma between.
+    """A stream's projection. `provider_id` is None if it was erased; `conflicts` has positions separated by commas.
 
-    `erased`: the position of the event that tells that bodies of it are gone.
+    `erased` is the position of the event that records the erasure of its bodies.
     """
 
     source: str
@@ -33,7 +33,7 @@ class Projected(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A measurement, and its session's projection, which holds its record where that is None here."""
+    """A measurement and its session's projection, whose state has the record if it is None here."""
 
     source: str
     measurement: str
@@ -50,12 +50,10 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedStreams:
-    """Which streams are asked for. None: not asked. `before`: the keyset, a value of `opened`, exclusive.
+    """A filter of streams. None: no condition. `before` is the keyset, an exclusive `opened`, `floor` the lowest.
 
-    `floor`: none with a lower `opened` is looked at.
-
-    `sources` are names, `streams` and `devices` our ids, `anomaly` a mask of bits. `since` and `until` take what had
-    any event in that half-open time. `due`: what else has to be true of the time.
+    `sources` are names, `streams` and `devices` our ids, `anomaly` a bit mask. `since` and `until` select streams with
+    an event in that half-open time. `due` has conditions on deadlines.
     """
 
     kind: str
@@ -78,10 +76,10 @@ class WantedStreams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedMeasurements:
-    """Which measurements are asked for. `before`: the keyset (opened, our id), exclusive.
+    """A filter of measurements. `before` is the exclusive keyset (opened, our id).
 
-    `begun`: the positions of their first events. `left`: two positions between which, both included, the last event
-    came of one that is kept beside its session's snapshot.
+    `begun` are the positions of their first events. `left` is an inclusive range for the last event of those that have
+    left their session's snapshot.
     """
 
     fingerprints: Sequence[str]
@@ -132,9 +130,9 @@ _MEASUREMENT_ROWS = (
 
 
 def list_streams(wanted: WantedStreams) -> Select[Any]:
-    """Columns of Projected. An id implies its kind: said again, SQLite would walk all of the kind to find one id.
+    """Columns of Projected. No condition on the kind with an id, which implies it: SQLite would scan all of the kind.
 
-    A device at a time, because that is how the index is ordered.
+    One select per device, because the index begins with the device.
     """
     if wanted.devices and len(wanted.devices) > 1:
         arms = [list_streams(replace(wanted, devices=[device])) for device in wanted.devices]
@@ -146,7 +144,7 @@ def list_streams(wanted: WantedStreams) -> Select[Any]:
 
 
 def floor_of(wanted: WantedStreams) -> Select[Any] | None:
-    """The `opened` of the last row that a page may look at; None where an index finds what is wanted, or all is."""
+    """The `opened` of the last row that a page may examine; None if an index fits the filter, or there is no filter."""
     found = (wanted.streams, wanted.devices, wanted.user_id) != (None, None, None)
     if found or any(one.wanted for one in wanted.due) or not _leaves_out(STREAM_FILTERS, wanted, wanted.due):
         return None
@@ -155,7 +153,7 @@ def floor_of(wanted: WantedStreams) -> Select[Any] | None:
 
 
 def floor_of_measurements(wanted: WantedMeasurements) -> Select[Any] | None:
-    """The same of measurements."""
+    """The same for measurements."""
     found = (wanted.measurements, wanted.streams, wanted.measurement_id) != (None, None, None)
     if found or not _leaves_out(MEASUREMENT_FILTERS, wanted):
         return None
@@ -174,7 +172,7 @@ def _last(query: Select[Any], at: ColumnElement[int], before: int | None) -> Sel
 
 
 def _list_due(wanted: WantedStreams, due: Due) -> Select[Any]:
-    """A machine at a time, and a source where some are named, because that is how the indexes are ordered."""
+    """One select per machine, and per source if some are named, because the indexes begin with them."""
     others = [one for one in wanted.due if one is not due]
     arms = []
     for (machine, source), its in due.by_place(wanted.sources).items():
@@ -207,13 +205,13 @@ def list_measurements(wanted: WantedMeasurements) -> Select[Any]:
 
 
 def _follows(opened: int, measurement: str) -> ColumnElement[bool]:
-    """The keyset, in a form whose first half the index bounds."""
+    """The keyset condition, in a form whose first half limits the index scan."""
     older, same = measurements.c.opened < opened, measurements.c.measurement < measurement
     return and_(measurements.c.opened <= opened, older | same)
 
 
 def _sources_of(table: Table) -> Select[Any]:
-    """Jumps from name to name along the primary key: DISTINCT would read every row."""
+    """A loose index scan along the primary key, because DISTINCT would read every row."""
     first = select(func.min(table.c.source).label("source")).cte("names", recursive=True)
     following = select(func.min(table.c.source)).where(table.c.source > first.c.source).scalar_subquery()
     names = first.union_all(select(following).where(first.c.source.is_not(None)))
@@ -222,4 +220,4 @@ def _sources_of(table: Table) -> Select[Any]:
 
 SOURCES = _sources_of(streams)
 RETRACTED_SOURCES = _sources_of(retractions)
-"""Those of which anything was ever taken back."""
+"""The sources with retractions."""

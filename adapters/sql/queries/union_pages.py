@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import Select, desc, select, union_all
 
 MOST_ARMS = 100
-"""Of one UNION: SQLite takes 500 (SQLITE_MAX_COMPOUND_SELECT), and a service may have more sources than that."""
+"""The most selects of one UNION. SQLite allows 500 (SQLITE_MAX_COMPOUND_SELECT); a service may have more sources."""
 
 
 def union_of_pages(arms: Sequence[Select[Any]], *order: str, limit: int) -> Select[Any]:
-    """Selects from limited selects of the same columns, by the columns `order`; `-` in front: descending."""
+    """Merges limited selects of the same columns, ordered by the columns `order`; a leading `-` means descending."""
     while len(arms) > MOST_ARMS:
         groups = (arms[start : start + MOST_ARMS] for start in range(0, len(arms), MOST_ARMS))
         arms = [union_of_pages(group, *order, limit=limit) for group in groups]

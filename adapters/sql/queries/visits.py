@@ -1,4 +1,4 @@
-"""Statements on how far visits came: which steps the newest sessions of a source have seen, and what ended them."""
+"""Statements for the funnel: which steps the newest sessions of a source have reached, and what ended them."""
 
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ VISIT_STEPS = {
 """The event type of each step of a visit."""
 
 MOST = 5_000
-"""Events that are looked through, of the newest sessions of all sources together, however many there are."""
+"""The most events examined, of the newest sessions of all sources together."""
 
 ENDS = (
     "CAMERA_PERMISSION_DENIED",
@@ -29,18 +29,18 @@ ENDS = (
     "GENERAL_ERROR",
     "API_ERROR",
 )
-"""What ends a measurement before its result. The page's goodbye ends what nothing else has."""
+"""What ends a measurement before its result. PAGE_UNLOADED counts only if nothing else did."""
 
 _GOODBYE = "PAGE_UNLOADED"
 VISIT_ENDINGS = (*ENDS, _GOODBYE)
-"""Every type of event that a visit may have been ended by."""
+"""Every event type that can end a visit."""
 
 _STARTS = "MEASUREMENT_STARTED"
 _CODES = 8
 
 
 class Visit(NamedTuple):
-    """A session: which of the steps it has seen, and the type of the event that ended it; None where it goes on."""
+    """A session: the steps that it has reached, and the type of the event that ended it; None if it is open."""
 
     stream: str
     opened: int
@@ -49,7 +49,7 @@ class Visit(NamedTuple):
 
 
 class VisitPage(NamedTuple):
-    """Visits, and the `opened` before which the next ones are; None where there are none."""
+    """Visits, and the `opened` before which the next page begins; None at the end."""
 
     visits: list[Visit]
     floor: int | None
@@ -58,10 +58,10 @@ class VisitPage(NamedTuple):
 def list_visits(
     source: str, steps: tuple[str, ...], sources: int = 1, before: int | None = None, clocks: Clocks | None = None
 ) -> Select[Any]:
-    """A row for each session, to be read with `page_of_visits`. One pass over an index that has a session side by side.
+    """A row for each session, to be read with `page_of_visits`. One pass over an index that has each session together.
 
-    `sources`: so many share what is looked through. `before`: the keyset, a value of `opened`, exclusive. `clocks`:
-    what had happened, or was known, by then; None: all. What the clocks leave out is looked through all the same.
+    `sources` is the number of sources that share the limit of examined events. `before` is the keyset, an exclusive
+    `opened`. `clocks` limits the events that count; None: all. Excluded events are examined all the same.
     """
     its = events.c
     rows = (
@@ -83,7 +83,7 @@ def list_visits(
 
 
 def page_of_visits(rows: list[Any], sources: int) -> VisitPage:
-    """Of the oldest session some events may lie beyond what was looked through: it is left to the next page."""
+    """A page of visits. The oldest session may be incomplete, so it is left to the next page."""
     by_age = sorted(rows, key=lambda row: -int(row[1]))
     if sum(int(row[2]) for row in rows) < _most(sources):
         return VisitPage([_visit_of(row) for row in by_age if row[3]], None)
@@ -92,12 +92,12 @@ def page_of_visits(rows: list[Any], sources: int) -> VisitPage:
 
 
 def visits_of(rows: list[Any]) -> list[Visit]:
-    """All of them, as far as they were looked through."""
+    """All visits, as far as they were examined."""
     return [_visit_of(row) for row in rows if row[3]]
 
 
 def _visit_of(row: Any) -> Visit:
-    """A measurement that was begun anew has not ended with the one before."""
+    """The visit in a row. What ended a measurement counts only if no other one began after it."""
     stream, opened, _, _, last, started, left, *seen = row
     ended = None if left is None else _GOODBYE
     if last is not None and last // _CODES > (started or 0):
@@ -110,7 +110,7 @@ def _most(sources: int) -> int:
 
 
 def _counts(clocks: Clocks | None) -> ColumnElement[bool]:
-    """Whether an event had happened and was known, and was not known to be taken back."""
+    """Whether an event had happened, was known, and was not known to be retracted."""
     its = events.c
     own = (retractions.c.source == its.source, retractions.c.position == its.position)
     if clocks is None:

@@ -1,1 +1,1 @@
-"""What answers questions about the log and its projections as they are now."""
+"""Queries of the log and its projections at present."""

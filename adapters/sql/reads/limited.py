@@ -27,7 +27,7 @@ from core.words import OF_ANOTHER
 OF_NO_SOURCE: Final = frozenset(
     "head replayed_at wal_bytes current revision position_at opened_at connected together".split()
 )
-"""What Reads tells of the log or the database alone. All else it tells is told here anew; a test holds that."""
+"""The methods of Reads that reveal no source. All others are redefined here; a test checks that."""
 
 _STRANGER = re.compile(rf"under .* {OF_ANOTHER}")
 _NAMELESS = f"under a secret {OF_ANOTHER}"
@@ -37,7 +37,7 @@ Hinting = TypeVar("Hinting", Delivered, Refusals)
 
 
 class LimitedReads(Reads):
-    """The same questions; `only`: the names of the sources that there are."""
+    """`Reads` limited to the sources `only`."""
 
     def __init__(self, reads: Reads, only: frozenset[str]) -> None:
         super().__init__(reads._engine)  # noqa: SLF001 - of the class that this one is
@@ -181,7 +181,7 @@ class LimitedReads(Reads):
         return replace(wanted, sources=self._some(sorted(self._only) if wanted.sources is None else wanted.sources))
 
     def _check(self, source: str) -> None:
-        """Raises LookupError: whoever comes here with another source was told of it elsewhere, which is a fault."""
+        """Raises LookupError for another source, because a caller should not know it."""
         if source not in self._only:
             raise LookupError("there is no such source")
 
