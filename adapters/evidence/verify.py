@@ -358,9 +358,20 @@ def check_certificate(files: Files, path: Path) -> str:
         if bundled_checkpoint(files)[0] >= max(said["positions"]):
             raise Wrong(path.name, f"it names the event at position {min(whole)}, which its erasure did not erase")
         return f"the certificate is this log's: this bundle was made before, and holds {len(whole)} of what it names"
+    if not own:
+        raise Unproven(path.name, of_another_erasure(len(gone), lists="erased" in said))
     whose = f"{len(own)} of the {len(gone)} erased here are among the {said['events']} that it names"
     others = "" if len(own) == len(gone) else "; the others were erased by another erasure"
     return f"the certificate is this log's: {whose}{others}"
+
+
+def of_another_erasure(gone: int, *, lists: bool) -> str:
+    """Of a certificate that shares nothing with the `gone` erased events of a bundle. `lists`: it names events."""
+    if gone:
+        return f"it is of another erasure: it names none of the {counted(gone, 'event')} erased here"
+    if lists:
+        return "it is of another erasure: nothing is erased here, and it names no event of this bundle"
+    return "nothing is erased here, and it lists no events: nobody can tell whether its erasure took any of this bundle"
 
 
 def names(said: dict[str, Any], position: int) -> bool:

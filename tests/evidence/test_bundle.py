@@ -225,7 +225,8 @@ def test_the_verifier_holds_a_certificate_against_what_is_erased(bench: Erasing,
 
     right = "the certificate is this log's: {} of the 14 erased here are among the {} that it names"
     assert held(own) == (0, right.format(14, 14))
-    assert held(another) == (0, right.format(0, 1) + "; the others were erased by another erasure")
+    other_erasure = "UNPROVEN  certificate.txt: it is of another erasure: it names none of the 14 events erased here"
+    assert held(another) == (1, other_erasure)
     wrong = "WRONG  certificate.txt: it "
     assert held(own.replace("asked", "never")) == (1, f"{wrong}was altered: the signature does not fit")
     assert altered(erased=[[1, 13]])[1] == f"{wrong}does not name the event at position 14, which its erasure erased"
@@ -247,6 +248,40 @@ def test_a_bundle_that_was_made_before_an_erasure_still_holds_what_the_certifica
     said = verify.check_certificate(files, file)
 
     assert said == "the certificate is this log's: this bundle was made before, and holds 14 of what it names"
+
+
+def test_a_bundle_of_two_erasures_says_how_many_of_its_events_a_certificate_names(bench: Erasing, tmp_path: Path):
+    send(bench, "clinic", [wms("s-1", 0), wms("s-1", 1)])
+    stream = bench.stream("session", "clinic", "s-1")
+    bench.erase(stream)
+    send(bench, "clinic", [wms("s-1", 2)])
+    erasure = bench.eraser.erase(bench.eraser.of_streams([stream]), "asked for")
+    file = tmp_path / "certificate.txt"
+    file.write_text(certificate(signer(bench), erasure, NOON, "asked for", None), encoding="utf-8")
+    files = verify.read(unpacked(read(evidence(bench).bundle(stream)), tmp_path / "bundle"))
+
+    said = verify.check_certificate(files, file)
+
+    right = "the certificate is this log's: 1 of the 3 erased here are among the 1 that it names"
+    assert said == f"{right}; the others were erased by another erasure"
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_certificate_that_has_nothing_to_do_with_a_bundle_proves_nothing_of_it(
+    bench: Erasing, tmp_path: Path, listed: bool
+):
+    send(bench, "clinic", [wms("s-1", 0), wms("s-2", 0)])
+    stream, other = (bench.stream("session", "clinic", name) for name in ("s-1", "s-2"))
+    erasure = bench.eraser.erase(bench.eraser.of_streams([other]), "asked for")
+    head, document = certificate(signer(bench), erasure, NOON, "asked for", None).splitlines()[:2]
+    told = {name: one for name, one in json.loads(document).items() if listed or name != "erased"}
+    file = tmp_path / "certificate.txt"
+    file.write_text(SIGNING.attest(f"{head}\n{json.dumps(told)}\n"), encoding="utf-8")
+    files = verify.read(unpacked(read(evidence(bench).bundle(stream)), tmp_path / "bundle"))
+
+    why = "it is of another erasure: nothing is erased here" if listed else "it lists no events: nobody can tell"
+    with pytest.raises(verify.Unproven, match=why):
+        verify.check_certificate(files, file)
 
 
 def test_an_erasure_that_the_event_at_its_position_does_not_tell_of_is_a_lie(bench: Erasing, tmp_path: Path):
