@@ -1,4 +1,4 @@
-"""The configuration: hookfold.toml and the environment. This is the folder's whole face."""
+"""The configuration: hookfold.toml and the environment. The public interface of this folder."""
 
 from adapters.config.load import load
 from adapters.config.secrets import make_secrets

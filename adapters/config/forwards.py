@@ -1,4 +1,4 @@
-"""Whether a source's deliveries go on to a handler, and to which (`mode`)."""
+"""The settings of a source's handler (`mode`)."""
 
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,17 @@ _TAKEN: dict[str, values.Take] = {
     "spool_bytes": values.room,
 }
 _OF_ONE = {"retry_for": "relay", "signature": "proxy", "on_store_failure": "proxy", "spool_bytes": "proxy"}
-"""What only one mode takes."""
+"""Settings that only one mode has."""
 _mode = values.choice("record", "proxy", "relay")
 
 
 def settings_of(provider: type[Provider]) -> set[str]:
-    """The keys of a source that are taken here. Where nothing is signed, no signature is observed."""
+    """The settings of a source that are parsed here. `signature` only for providers that sign."""
     return {"mode", *_TAKEN} - (set() if provider.signed else {"signature"})
 
 
 def forward(where: Path, key: str, table: values.Table, provider: type[Provider]) -> Forward | None:
-    """None where we answer ourselves. Raises ConfigError where what is there does not go together."""
+    """The handler; None in mode `record`. Raises ConfigError if the settings contradict each other."""
     given = values.taken(where, key, table, _TAKEN)
     mode = _mode(where, f"{key}.mode", table.get("mode", "record"))
     _check(where, key, mode, given)

@@ -1,4 +1,4 @@
-"""Reads hookfold.toml and the environment; whatever is wrong stops the start with the file, the key and the mend."""
+"""Reads hookfold.toml and the environment. Errors name the file, the key and what to do."""
 
 import tomllib
 from collections.abc import Mapping
@@ -40,10 +40,9 @@ _SERVICE: dict[str, values.Take] = {
 def load(path: Path | None, env: Mapping[str, str], *, senders: bool = True) -> Settings:
     """The settings in `path` (None: the file that HOOKFOLD_CONFIG names).
 
-    Without `senders`, no secret of a source and no token is read: who receives nothing may be without them.
-
-    A service's secret that is not there is told as absent: `make_secrets` makes it.
-    Raises ConfigError, whose text is for the person who starts the service.
+    Without `senders`, secrets of sources and tokens are not read: a command that receives nothing may lack them. A
+    missing secret of the service is marked as absent; `make_secrets` creates it. Raises ConfigError, whose message is
+    for the person who starts the service.
     """
     where = config_path(env) if path is None else path
     document = _parsed(where)
@@ -100,7 +99,7 @@ def _source(where: Path, name: str, given: object, env: Mapping[str, str] | None
 
 
 def settings_of(provider: type[Provider]) -> set[str]:
-    """Every key that a source of this provider may have."""
+    """Every setting of a source of this provider."""
     unsigned = set() if provider.signed else {"path_secret"}
     return {
         "provider",
@@ -114,7 +113,7 @@ def settings_of(provider: type[Provider]) -> set[str]:
 
 
 def _polling(where: Path, key: str, table: values.Table, env: Mapping[str, str] | None) -> Polling | None:
-    """None where the provider is not asked for anything, and without an environment."""
+    """The settings of the provider's API; None if it is not configured, or without an environment."""
     given = values.taken(where, key, table, {"api_url": values.url, "reconcile_every": values.duration})
     if "api_key" not in table:
         for name in given:
@@ -141,7 +140,7 @@ def _check_event_type(where: Path, key: str, event_type: str | None, provider: t
 def _secrets(
     where: Path, key: str, refs: object, provider: type[Provider], env: Mapping[str, str] | None
 ) -> tuple[Secret, ...]:
-    """None are read without an environment."""
+    """The source's secrets; none without an environment."""
     if not provider.signed:
         return ()
     if not isinstance(refs, list) or not refs:

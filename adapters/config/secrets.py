@@ -1,4 +1,4 @@
-"""Secrets by reference, never in the configuration itself; white space around one, or a BOM, is no part of it."""
+"""Secrets by reference, never in the configuration itself. Surrounding white space and a BOM are stripped."""
 
 import os
 import pwd
@@ -14,11 +14,11 @@ from adapters.config.settings import ConfigError, Forward, Secret, Settings
 
 _POSTGRESQL = ("postgresql:", "postgresql+psycopg:")
 SHORTEST_SERVICE_SECRET = 32
-"""Characters; the one that we make is 64 hex digits."""
+"""The fewest characters. A secret that we create has 64 hex digits."""
 
 
 def resolve(ref: object, where: Path, key: str, env: Mapping[str, str]) -> Secret:
-    """The secret that `ref` names, a path taken from the configuration's folder. Raises ConfigError naming `key`."""
+    """The secret that `ref` names. Paths are relative to the configuration's folder. Raises ConfigError for `key`."""
     scheme, _, name = ref.partition(":") if isinstance(ref, str) else ("", "", "")
     if scheme == "env" and name:
         return Secret(f"env:{name}", _from_environment(name, where, key, env))
@@ -28,7 +28,7 @@ def resolve(ref: object, where: Path, key: str, env: Mapping[str, str]) -> Secre
 
 
 def service_secret(ref: object, default: Path, where: Path, env: Mapping[str, str]) -> Secret:
-    """The service's secret, in `default` without a `ref`; a file that is not there is told as absent."""
+    """The service's secret, in the file `default` without a `ref`. If the file is missing, `absent` is set."""
     key = "service.secret"
     secret = _found(ref, default, where, env, key)
     if secret.absent is None and len(secret.value) < SHORTEST_SERVICE_SECRET:
@@ -37,7 +37,7 @@ def service_secret(ref: object, default: Path, where: Path, env: Mapping[str, st
 
 
 def replica_url(given: object, url: str, where: Path, env: Mapping[str, str]) -> Secret | None:
-    """Where a replica of the database (`url`) is, as a URL or by reference: a password may stand in it."""
+    """The URL of a replica of the database `url`, given directly or by reference, since it may contain a password."""
     key = "service.read_database_url"
     if given is None:
         return None
@@ -51,19 +51,19 @@ def replica_url(given: object, url: str, where: Path, env: Mapping[str, str]) ->
 
 
 def beside(secret: Secret, folder: Path, where: Path) -> Path:
-    """Where the signing key stands unless it is configured: in the folder of the service's secret."""
+    """The default file of the signing key, in the folder of the service's secret."""
     file = file_of(secret, where)
     return (folder if file is None else file.parent) / "signing-key"
 
 
 def signing_key(ref: object, default: Path, where: Path, env: Mapping[str, str]) -> Secret:
-    """The key of the checkpoints, in `default` without a `ref`; a file that is not there is told as absent."""
+    """The key of the checkpoints, in the file `default` without a `ref`. If the file is missing, `absent` is set."""
     secret = _found(ref, default, where, env, "service.signing_key")
     return secret if secret.absent is not None else check_signing_key(secret, where)
 
 
 def check_signing_key(secret: Secret, where: Path) -> Secret:
-    """Raises ConfigError where it is no key."""
+    """Returns the secret; raises ConfigError if it is not a key."""
     if re.fullmatch("[0-9a-f]{64}", secret.value) is None:
         mend = f"{secret.ref} is no Ed25519 key: it holds 64 hex digits, 0-9 and a-f"
         raise ConfigError(where, "service.signing_key", mend)
@@ -71,7 +71,7 @@ def check_signing_key(secret: Secret, where: Path) -> Secret:
 
 
 def file_of(secret: Secret, where: Path) -> Path | None:
-    """The file of a secret; None where it is none."""
+    """The file of a secret; None if it is not in a file."""
     named = secret.ref.removeprefix("file:")
     return None if named == secret.ref else _path(named, where)
 
@@ -79,7 +79,7 @@ def file_of(secret: Secret, where: Path) -> Path | None:
 def path_secret(
     where: Path, key: str, ref: object, forward: Forward | None, env: Mapping[str, str] | None
 ) -> Secret | None:
-    """What has to stand in the path of a sender that signs nothing; None where nothing has to, or nothing is read."""
+    """The path secret of a sender that does not sign; None if there is none, or without an environment."""
     if ref is None:
         return None
     if forward is not None:
@@ -103,7 +103,7 @@ def _found(ref: object, default: Path, where: Path, env: Mapping[str, str], key:
 
 
 def _is_absent(path: Path) -> bool:
-    """Whether there is no such file; one that nobody may look at is there, and reading it tells why not."""
+    """Whether the file is missing. One that cannot be examined is not: reading it reports the reason."""
     try:
         return not path.exists()
     except OSError:
@@ -111,9 +111,10 @@ def _is_absent(path: Path) -> bool:
 
 
 def make_secrets(settings: Settings, known: Collection[str]) -> Settings:
-    """The settings with the service's secrets, each made with 32 random bytes where it is absent.
+    """The settings with the service's secrets; missing ones are created with 32 random bytes.
 
-    `known`: those ("secret", "signing_key") that the database was made with. Raises ConfigError where one is missing.
+    `known` are those ("secret", "signing_key") that the database already depends on. Raises ConfigError if one of these
+    is missing.
     """
     found = {name: getattr(settings.service, name) for name in ("secret", "signing_key")}
     made = {name: _made(secret, settings.path, name, known) for name, secret in found.items()}
@@ -121,7 +122,7 @@ def make_secrets(settings: Settings, known: Collection[str]) -> Settings:
 
 
 def _made(secret: Secret, where: Path, name: str, known: Collection[str]) -> Secret:
-    """A file that came meanwhile is read: of processes that start together, another one made it."""
+    """The secret, created if absent. If another process that starts now creates it first, that one is read."""
     if secret.absent is None:
         return secret
     key = f"service.{name}"
@@ -132,9 +133,9 @@ def _made(secret: Secret, where: Path, name: str, known: Collection[str]) -> Sec
 
 
 def make(path: Path, value: str, where: Path, key: str) -> bool:
-    """Writes a secret's file, readable by its owner only, unless it is there. True: it was made now.
+    """Creates a secret's file, readable by its owner only, unless it exists. Returns whether it was created now.
 
-    It is linked into place whole, so that of processes that start together all read the same one.
+    It is linked into place complete, so that processes that start together all read the same one.
     """
     try:
         if path.exists():
@@ -181,7 +182,7 @@ def _from_file(path: Path, where: Path, key: str) -> str:
 
 
 def _readable(path: Path) -> str:
-    """What to do about a file that may not be read; its folder may hide whose it is."""
+    """What to do about an unreadable file, whose owner may be hidden by its folder."""
     reader = _user(os.geteuid())
     try:
         return f"it belongs to {_user(path.stat().st_uid)}, and {reader} has to read it: change its owner or mode"

@@ -1,4 +1,4 @@
-"""What the service runs with, after everything was found to be right."""
+"""The validated settings of a service."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -8,39 +8,39 @@ import msgspec
 from core.event import SECOND, Instant
 
 MAX_BODY = 262_144
-"""Bytes of the largest body that is taken, unless configured: 256 KiB."""
+"""The default of the largest accepted body in bytes: 256 KiB."""
 
 CHECKPOINT_EVERY = 60 * SECOND
-"""Between two checkpoints, unless configured."""
+"""The default interval of checkpoints."""
 
 ANSWER_WITHIN = 7 * SECOND
-"""For the log to commit a delivery, unless configured: its sender may give up after 10 seconds."""
+"""The default time for the log to commit a delivery. Its sender may give up after 10 seconds."""
 
 
 RETRY_FOR = 86_400 * SECOND
-"""From the first attempt to deliver to a handler to the last one, unless configured."""
+"""The default time from the first delivery attempt to the last."""
 
 RELAYED_WITHIN = 30 * SECOND
-"""For a handler to answer a delivery that no sender waits for, unless configured."""
+"""The default time for a handler's response if no sender waits for it."""
 
 SPOOL_BYTES = 256 << 20
-"""Of deliveries of a source that wait in files for the database, unless configured."""
+"""The default size of a source's spool in bytes."""
 
 MOST_FORWARDS = 256
-"""Deliveries of a source that are with its handler at a time, unless configured."""
+"""The default number of concurrent deliveries to a source's handler."""
 
 
 class ConfigError(Exception):
-    """A setting that stops the start. The text names the file, the key and the mend, and tells no secret."""
+    """An invalid setting, which stops the start. The message names the file, the key and what to do, and no secret."""
 
     def __init__(self, where: object, key: str, mend: str) -> None:
         super().__init__(f"{where}: {key}: {mend}" if key else f"{where}: {mend}")
 
 
 class Secret(msgspec.Struct, frozen=True):
-    """A secret's text and how the configuration names it: `env:NAME` or `file:PATH`. Its repr tells the name only.
+    """A secret and its reference in the configuration: `env:NAME` or `file:PATH`. Its repr has only the reference.
 
-    `absent`: the file that is not there, of a secret that a first start makes.
+    `absent` is the missing file of a secret that the first start creates.
     """
 
     ref: str
@@ -48,13 +48,13 @@ class Secret(msgspec.Struct, frozen=True):
     absent: Path | None = None
 
     def text(self, key: str) -> str:
-        """The secret. Raises ConfigError, naming `key`, where its file is absent: another one is of no use."""
+        """The secret. Raises ConfigError, which names `key`, if its file is missing: another secret would not do."""
         if self.absent is not None:
             raise self.missing(key)
         return self.value
 
     def missing(self, key: str) -> ConfigError:
-        """What is to be done about the absent file of the secret that `key` names."""
+        """The error about the missing file of the secret `key`, with what to do."""
         mend = "this file is missing: give it back, for only the first start with a new database makes one"
         return ConfigError(self.absent, key, mend)
 
@@ -63,12 +63,12 @@ class Secret(msgspec.Struct, frozen=True):
 
 
 class Forward(msgspec.Struct, frozen=True):
-    """Where a source's deliveries go on to, for their answers to go back (`mode = "proxy"`).
+    """The handler of a source (`mode = "proxy"` or `"relay"`).
 
-    `to`: an http or https URL; `within`: microseconds from a delivery's arrival to the end of its answer; `most`:
-    deliveries of one process that are with the handler at a time; `observe`: what does not verify goes on, too.
-    `retry_for`: microseconds in which it is tried again, behind our own answer (`mode = "relay"`); else None.
-    `spool`: bytes of deliveries that may wait in files while the database takes none; None where they are refused.
+    `to` is its http or https URL, `within` the microseconds from a delivery's arrival to the end of its response,
+    `most` the concurrent deliveries of one process. `observe`: deliveries with invalid signatures are forwarded, too.
+    `retry_for` are the microseconds of retries in mode `relay`, else None. `spool` is the size of the spool in bytes;
+    None: deliveries are refused while the log cannot commit.
     """
 
     to: str
@@ -80,12 +80,12 @@ class Forward(msgspec.Struct, frozen=True):
 
     @property
     def mode(self) -> str:
-        """As it is configured."""
+        """The configured mode."""
         return "proxy" if self.retry_for is None else "relay"
 
 
 class Polling(msgspec.Struct, frozen=True):
-    """The provider's API, asked for actions that no webhook has ended. `every`: microseconds; None: by command."""
+    """The provider's API, queried for unfinished actions, `every` so many microseconds; None: only by command."""
 
     url: str
     key: Secret
@@ -93,7 +93,7 @@ class Polling(msgspec.Struct, frozen=True):
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """So many in so many seconds, and as many of them at once."""
+    """A rate limit of `count` in `seconds`, which may all come at once."""
 
     count: int
     seconds: int
@@ -103,11 +103,11 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One configured webhook sender. Durations are microseconds; what a provider does not take has its default.
+    """One configured webhook sender. Durations are microseconds. Settings that its provider lacks have their defaults.
 
-    `forward`: None where we answer ourselves (`mode = "record"`). `rate`: how many deliveries a serving process takes.
-    `silent_after`: how long it may send nothing; None: a day. `path_secret`: what has to stand in the path behind the
-    name. `allowed_websocket_hosts`: none means all.
+    `forward` is None in mode `record`. `rate` limits the deliveries of each serving process. After `silent_after`
+    (None: a day) without an event it is silent. `path_secret` must follow the name in the path. Without
+    `allowed_websocket_hosts`, all hosts are allowed.
     """
 
     name: str
@@ -128,11 +128,11 @@ class Source(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """Where it receives, below `/in/`."""
+        """Its path below `/in/`."""
         return self.name if self.path_secret is None else f"{self.name}/{self.path_secret.value}"
 
     def others(self) -> dict[str, str | float]:
-        """What only some sources have, by name, where it is set; durations in seconds."""
+        """Its optional settings that are set, by name; durations in seconds."""
         words: dict[str, str | None] = {"event_type": self.event_type, "package_name": self.package_name}
         if self.allowed_websocket_hosts:
             words["allowed_websocket_hosts"] = " ".join(self.allowed_websocket_hosts)
@@ -151,20 +151,20 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Scope(StrEnum):
-    """What a token lets its holder do with the query API."""
+    """The permissions of a token in the query API."""
 
     READ = "read"
-    """Ask for states, lists, timelines, events, proofs."""
+    """Read states, lists, timelines, events and proofs."""
     RAW = "raw"
-    """Get bodies and headers as they were sent, also in bundles."""
+    """Read bodies and headers as sent, also in bundles."""
     ACT = "act"
-    """Tell of actions; plan and confirm replays."""
+    """Report actions; plan and confirm replays."""
 
 
 class Token(msgspec.Struct, frozen=True):
-    """A bearer token of the query API: its name, its secret, and what it lets its holder do.
+    """A bearer token of the query API: its name, secret and scopes.
 
-    `sources`: the only ones that its holder may know of; none means all.
+    `sources` are the only sources that it covers; none means all.
     """
 
     name: str
@@ -174,21 +174,19 @@ class Token(msgspec.Struct, frozen=True):
 
     @property
     def only(self) -> frozenset[str] | None:
-        """The same; None where it is not limited."""
+        """The same as a set; None: all sources."""
         return frozenset(self.sources) or None
 
 
 class Service(msgspec.Struct, frozen=True):
-    """What belongs to no source: the secret that keys our ids (32 bytes when made here), the largest body in bytes.
+    """The settings of the whole service. `secret` keys our ids (32 bytes if created here), `max_body` is in bytes.
 
-    `signing_key`: 64 hex digits, the Ed25519 key of the log's checkpoints; `origin`: the log's name in them (null: made
-    of the key); `checkpoint_every`: microseconds between two while the log grows; `answer_within`: microseconds behind
-    which a delivery that is not committed yet is answered all the same, with 503. `peer_rate`: how many requests a
-    serving process takes from one peer; `trusted_proxies`: networks whose `X-Forwarded-For` says who that is;
-    `read_database_url`: a replica of the database, where questions are put. `log_name`: what the log was named after
-    its first key, once that is known; an `origin` goes before.
-    `base_url`: how the service is reached from outside, without a slash at its end.
-    `spool_folder`: where deliveries wait for a database that takes none.
+    `signing_key` is the Ed25519 key of the log's checkpoints in 64 hex digits, `origin` the log's name in them (null:
+    derived from the key). `log_name` is the name from the first key, once it is known; `origin` takes precedence. While
+    the log grows, checkpoints are `checkpoint_every` microseconds apart. A delivery that is not committed within
+    `answer_within` microseconds gets 503. `peer_rate` limits the requests of a peer to each serving process;
+    `trusted_proxies` are networks whose `X-Forwarded-For` names the peer. `read_database_url` is a replica for queries,
+    `base_url` the external URL without a trailing slash, `spool_folder` the folder of the spools.
     """
 
     secret: Secret
@@ -206,7 +204,7 @@ class Service(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> bytes:
-        """What ids and hashes are keyed with."""
+        """The key of ids and hashes."""
         return self.secret.text("service.secret").encode("utf-8", "surrogateescape")
 
     @property
@@ -215,7 +213,7 @@ class Service(msgspec.Struct, frozen=True):
         return bytes.fromhex(self.signing_key.text("service.signing_key"))
 
     def others(self) -> dict[str, str | float]:
-        """What the log itself does not hold to, by name; durations in seconds."""
+        """The settings that may change between starts, by name; durations in seconds."""
         return {
             "answer_within": self.answer_within / SECOND,
             "checkpoint_every": self.checkpoint_every / SECOND,
@@ -227,9 +225,9 @@ class Service(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Everything, from the file and the environment. `database_url` may hold a password and is not in the repr.
+    """All settings, from the file and the environment. `database_url` may contain a password and is not in the repr.
 
-    `tokens`: by name; without any, the query API asks for none.
+    `tokens` are by name; without any, the query API needs none.
     """
 
     path: Path
@@ -241,13 +239,13 @@ class Settings(msgspec.Struct, frozen=True):
 
     @property
     def paths(self) -> dict[str, str]:
-        """What has to stand in the paths of sources, by name."""
+        """The path secrets of sources, by name."""
         found = {name: source.path_secret for name, source in self.sources.items()}
         return {name: secret.value for name, secret in found.items() if secret is not None}
 
     @property
     def base(self) -> str:
-        """What the URLs that we tell begin with."""
+        """The beginning of URLs that are shown."""
         return self.service.base_url or f"http://127.0.0.1:{self.port}"
 
     def __repr__(self) -> str:

@@ -1,6 +1,6 @@
-"""The file of the log's next signing key: made beside the one in force, and put in its place once the log has it.
+"""The file of the log's next signing key: created beside the present one, and moved to its place once the log has it.
 
-What is interrupted leaves both files: whoever starts next takes the key that the log has in force.
+An interruption leaves both files. The next start uses the key that is in force in the log.
 """
 
 import os
@@ -17,7 +17,7 @@ _KEY = "service.signing_key"
 
 
 def waiting_key(settings: Settings) -> Secret | None:
-    """The key that was made to follow the configured one and is not in its place yet; None where there is none."""
+    """The key that was created to follow the configured one and is not in its place yet; None if there is none."""
     path = file_of(settings.service.signing_key, settings.path)
     if path is None or not _beside(path).exists():
         return None
@@ -25,9 +25,9 @@ def waiting_key(settings: Settings) -> Secret | None:
 
 
 def next_key(settings: Settings, ref: str | None) -> Secret:
-    """The key that `ref` names, or a new one beside the file of the configured key, for the same owner.
+    """The key that `ref` names, or a new one beside the file of the configured key, with the same owner.
 
-    Raises ConfigError where that is no file, or no file can be made there.
+    Raises ConfigError if that key is not in a file, or the new file cannot be created.
     """
     if ref is not None:
         return _read(ref, settings)
@@ -47,9 +47,9 @@ def next_key(settings: Settings, ref: str | None) -> Secret:
 
 
 def put_in_place(settings: Settings, before: str) -> None:
-    """Puts the key that waits in the place of the configured one, whose file is kept under its id, `before`.
+    """Moves the next key to the place of the configured one, whose file is renamed to its id, `before`.
 
-    Somebody else may be first: then there is nothing to do. Raises OSError.
+    Does nothing if another process was first. Raises OSError.
     """
     path = file_of(settings.service.signing_key, settings.path)
     if path is None:
@@ -62,7 +62,7 @@ def put_in_place(settings: Settings, before: str) -> None:
 
 
 def with_key(settings: Settings, key: Secret) -> Settings:
-    """The settings with another signing key under the configured name."""
+    """The settings with another signing key under the configured reference."""
     named = msgspec.structs.replace(key, ref=settings.service.signing_key.ref)
     return msgspec.structs.replace(settings, service=msgspec.structs.replace(settings.service, signing_key=named))
 
@@ -76,14 +76,14 @@ def _beside(path: Path) -> Path:
 
 
 def _give_to_owner_of(path: Path, fresh: Path) -> None:
-    """Who rotates the key may be root, and the service somebody else."""
+    """Sets the owner of the present key, because root may rotate the key of a service that runs as another user."""
     held, made = path.stat(), fresh.stat()
     if (held.st_uid, held.st_gid) != (made.st_uid, made.st_gid):
         os.chown(fresh, held.st_uid, held.st_gid)
 
 
 def _write_through(folder: Path) -> None:
-    """A file that was made or renamed is there behind a power cut, too."""
+    """Syncs a folder, so that created and renamed files survive a power cut."""
     directory = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(directory)

@@ -1,4 +1,4 @@
-"""What the environment decides: which file is read, where the database is, on which port we listen."""
+"""Settings from the environment: the file, the database and the port."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from adapters.config.settings import ConfigError
 CONFIG, DATABASE_URL, PORT = "HOOKFOLD_CONFIG", "HOOKFOLD_DATABASE_URL", "HOOKFOLD_PORT"
 
 _LINK = re.compile(r"(tcp|udp|sctp)://.+:[0-9]+")
-"""What Kubernetes puts into HOOKFOLD_PORT of every pod where a Service has the name `hookfold`."""
+"""The value that Kubernetes sets as HOOKFOLD_PORT in every pod if a Service is named `hookfold`."""
 _SCHEMES = ("sqlite:", "postgresql:", "postgresql+psycopg:")
 
 
@@ -19,7 +19,7 @@ def config_path(env: Mapping[str, str]) -> Path:
 
 
 def database_url(env: Mapping[str, str]) -> str:
-    """HOOKFOLD_DATABASE_URL, else an SQLite file in var/. Raises ConfigError for a database that we do not know."""
+    """HOOKFOLD_DATABASE_URL, else an SQLite file in var/. Raises ConfigError for an unknown kind of database."""
     url = env.get(DATABASE_URL) or "sqlite:///var/hookfold.db"
     if not url.startswith(_SCHEMES):
         raise ConfigError("environment", DATABASE_URL, "begin it with sqlite:/// or postgresql://")
@@ -27,9 +27,9 @@ def database_url(env: Mapping[str, str]) -> str:
 
 
 def port(env: Mapping[str, str]) -> int:
-    """HOOKFOLD_PORT, else 8400. Raises ConfigError for what is no port; 0 is any free one.
+    """HOOKFOLD_PORT, else 8400. 0 is any free port. Raises ConfigError if it is not a port.
 
-    What Kubernetes tells of a Service there was not said to us.
+    Ignores the value that Kubernetes sets for a Service.
     """
     text = env.get(PORT) or "8400"
     if _LINK.fullmatch(text):
@@ -40,6 +40,6 @@ def port(env: Mapping[str, str]) -> int:
 
 
 def database_folder(url: str) -> Path | None:
-    """The folder of an SQLite file; None where the database is no file."""
+    """The folder of an SQLite file; None if the database is not a file."""
     path = url.partition("?")[0].partition(":///")[2] if url.startswith("sqlite:") else ""
     return Path(path).parent if path and path != ":memory:" else None

@@ -62,9 +62,9 @@ package_name = "com.example.notes"
 
 
 def write_template(path: Path) -> list[Path]:
-    """Writes the file and the secrets that it names, and says what was made. Secrets that are there stay as they are.
+    """Writes the file and the secrets that it names; returns what was created. Existing secrets stay unchanged.
 
-    Raises ConfigError where the file is there already or nothing can be written.
+    Raises ConfigError if the file exists or cannot be written.
     """
     fresh = {
         path.parent / "var/clinic.secret": secrets.token_hex(32),

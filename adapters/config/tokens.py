@@ -1,4 +1,4 @@
-"""Bearer tokens of the query API: by whom it may be asked, and for what."""
+"""The bearer tokens of the query API."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -9,19 +9,19 @@ from adapters.config.secrets import resolve
 from adapters.config.settings import ConfigError, Scope, Secret, Token
 
 RESERVED_NAME = "local"
-"""How the log tells that nobody is known."""
+"""The actor in the log if none is known; not allowed as a token's name."""
 
 SHORTEST = 16
-"""Characters of a token."""
+"""The fewest characters of a token."""
 
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-"""What a client can send (RFC 6750, 2.1)."""
+"""The characters that a client can send (RFC 6750, 2.1)."""
 
 
 def tokens(where: Path, given: values.Table, env: Mapping[str, str], sources: Collection[str]) -> dict[str, Token]:
-    """The tokens by name. Raises ConfigError, also where two are the same: who of them acted could not be told.
+    """The tokens by name. Raises ConfigError, also if two are equal, because their holders could not be told apart.
 
-    `sources`: those that there are.
+    `sources` are the configured ones.
     """
     found: dict[str, Token] = {}
     holders: dict[str, str] = {}
@@ -54,14 +54,14 @@ def _secret(where: Path, key: str, ref: object, env: Mapping[str, str]) -> Secre
 
 
 def _scopes(where: Path, key: str, given: object) -> tuple[Scope, ...]:
-    """In one order, however they are listed: what is only written otherwise is no change."""
+    """The scopes in a fixed order, so that writing them in another order is not a change."""
     if not isinstance(given, list) or not given or any(one not in [*Scope] for one in given):
         raise ConfigError(where, key, f"list what it may do, some of {', '.join(Scope)}")
     return tuple(scope for scope in Scope if scope in given)
 
 
 def _sources(where: Path, key: str, table: values.Table, known: Collection[str]) -> tuple[str, ...]:
-    """None where it is not limited. A name that is none of a source would let its holder see less than was meant."""
+    """The sources of a limited token. An unknown name is refused, since the holder would see less than was meant."""
     if "sources" not in table:
         return ()
     given = table["sources"]

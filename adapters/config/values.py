@@ -1,4 +1,4 @@
-"""Values of the configuration, each taken strictly: what is of another type is refused, never converted."""
+"""Strict parsers of configuration values: another type is refused, never converted."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -32,12 +32,12 @@ def table(where: Path, key: str, value: object) -> Table:
 
 
 def taken(where: Path, key: str, given: Table, takes: Mapping[str, Take]) -> Table:
-    """The values of those keys that are there, each as it is taken."""
+    """The parsed values of the keys that are present."""
     return {name: take(where, f"{key}.{name}", given[name]) for name, take in takes.items() if name in given}
 
 
 def only(where: Path, prefix: str, given: Table, known: Collection[str]) -> None:
-    """Refuses the first key that is not known."""
+    """Refuses the first unknown key."""
     for name in given:
         if name not in known:
             mend = f"unknown key: remove it, or take one of {', '.join(sorted(known))}"
@@ -45,21 +45,21 @@ def only(where: Path, prefix: str, given: Table, known: Collection[str]) -> None
 
 
 def name(where: Path, key: str, value: str, reserved: str) -> None:
-    """Refuses what cannot name a source or a token; `reserved` is taken by ourselves."""
+    """Refuses an invalid name of a source or token. `reserved` is our own."""
     if _NAME.fullmatch(value) is None or value == reserved:
         naming = "name it with up to 63 of a-z, 0-9, - and _, beginning with a letter or digit"
         raise ConfigError(where, key, f"{naming}, and not {reserved}")
 
 
 def text(where: Path, key: str, value: object) -> str:
-    """A string with something in it."""
+    """A string that is not empty."""
     if not isinstance(value, str) or not value:
         raise ConfigError(where, key, "make it a string that is not empty")
     return value
 
 
 def origin(where: Path, key: str, value: object) -> str:
-    """A log's name, as checkpoints have it."""
+    """A log's name in checkpoints."""
     if not isinstance(value, str) or not is_name(value):
         raise ConfigError(where, key, 'make it a name without spaces and +, such as "example.com/hooks"')
     return value
@@ -83,14 +83,14 @@ def duration(where: Path, key: str, value: object) -> Instant:
 
 
 def duration_of(text: str) -> Instant | None:
-    """The same of a text that may be none."""
+    """The same for a text; None if it is not a duration."""
     match = _DURATION.fullmatch(text)
     found = int(match[1]) * _UNITS[match[2]] if match else None
     return found if found is not None and found <= _LONGEST else None
 
 
 def rate(where: Path, key: str, value: object) -> Rate:
-    """How many in which time: a number, a slash, and s, m or h."""
+    """A rate: a number, a slash, and s, m or h."""
     found = _RATE.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise ConfigError(where, key, 'make it a number in a time, such as "50/s", "600/m" or "10000/h"')
@@ -98,7 +98,7 @@ def rate(where: Path, key: str, value: object) -> Rate:
 
 
 def networks(where: Path, key: str, value: object) -> tuple[str, ...]:
-    """Addresses, or networks of them."""
+    """IP addresses or networks."""
     mend = 'list addresses or networks, such as ["127.0.0.1", "10.0.0.0/8"]'
     if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
         raise ConfigError(where, key, mend)
@@ -109,7 +109,7 @@ def networks(where: Path, key: str, value: object) -> tuple[str, ...]:
 
 
 def choice(*words: str) -> Take:
-    """One of these."""
+    """A parser that accepts one of these words."""
 
     def take(where: Path, key: str, value: object) -> str:
         if not isinstance(value, str) or value not in words:
@@ -120,14 +120,14 @@ def choice(*words: str) -> Take:
 
 
 def count(where: Path, key: str, value: object) -> int:
-    """A number of things at a time: from 1 to 4096."""
+    """A number from 1 to 4096."""
     if type(value) is not int or not 1 <= value <= 4096:
         raise ConfigError(where, key, "make it a number from 1 to 4096")
     return value
 
 
 def url(where: Path, key: str, value: object) -> str:
-    """Where something listens: an http or https URL without user, query and fragment; a slash at its end is none."""
+    """An http or https URL without user, query and fragment. A trailing slash is removed."""
     try:
         return handler_url(value)
     except ValueError as error:
@@ -135,7 +135,7 @@ def url(where: Path, key: str, value: object) -> str:
 
 
 def base_url(where: Path, key: str, value: object) -> str:
-    """How the service is reached from outside, as `url` has it; its path is made of plain names."""
+    """The external URL: like `url`, with a path of plain names."""
     try:
         found = handler_url(value)
     except ValueError:
@@ -147,7 +147,7 @@ def base_url(where: Path, key: str, value: object) -> str:
 
 
 def handler_url(value: object) -> str:
-    """The same of any text. Raises ValueError, whose text is the mend."""
+    """The same for any text. Raises ValueError with what to do."""
     mend = 'make it a URL such as "http://127.0.0.1:3000", with a path if need be, without user, query and fragment'
     try:
         found = urlsplit(value) if isinstance(value, str) else None
@@ -161,7 +161,7 @@ def handler_url(value: object) -> str:
 
 
 def hosts(where: Path, key: str, value: object) -> tuple[str, ...]:
-    """Names of hosts, in lower case; `*.` in front stands for any name below."""
+    """Host names in lower case. A leading `*.` matches any name below."""
     if (
         not isinstance(value, list)
         or not value
@@ -173,19 +173,19 @@ def hosts(where: Path, key: str, value: object) -> tuple[str, ...]:
 
 
 def size(where: Path, key: str, value: object) -> int:
-    """Bytes: from 1 KiB to 64 MiB."""
+    """A number of bytes from 1 KiB to 64 MiB."""
     if type(value) is not int or not 1024 <= value <= 64 * 1024 * 1024:
         raise ConfigError(where, key, "make it a number of bytes from 1024 to 67108864")
     return value
 
 
 def room(where: Path, key: str, value: object) -> int:
-    """Bytes of a disk: from 1 MiB to 1 TiB."""
+    """A number of bytes from 1 MiB to 1 TiB."""
     if type(value) is not int or not 1 << 20 <= value <= 1 << 40:
         raise ConfigError(where, key, "make it a number of bytes from 1048576 to 1099511627776")
     return value
 
 
 def folder(where: Path, key: str, value: object) -> Path:
-    """A folder, taken from the configuration's."""
+    """A folder, relative to the configuration's."""
     return where.parent / text(where, key, value)
