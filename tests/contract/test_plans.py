@@ -54,6 +54,7 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         {"user_id": "u5"},
         {"session_id": "s5"},
         {"ended_by": "LOW_SNR"},
+        {"ended_by": "nothing"},
         {"source": "clinic", "last_step": "loaded"},
         {"ended_by": "nothing", "known_at_position": 100},
         {"as_of": AT},

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from adapters.http.framework import queries
 from adapters.http.framework.routes import Ask
@@ -32,23 +33,23 @@ def sessions_of_visits(ask: Ask[queries.Sessions], asked: WantedStreams) -> tupl
 
     A page looks through as many events as a funnel does, so it may hold few of them, even none.
     """
+    sources = [
+        name
+        for name, source in ask.api.sources.items()
+        if source.provider == "wms" and (asked.sources is None or name in asked.sources)
+    ]
     with ask.api.reads.together():
-        found, floor = _visits(ask, asked)
+        found, floor = _visits(ask, sources, asked.before)
     names = [visit.stream for visit in found if _is_wanted(ask.query, visit)]
     names = [name for name in names if asked.streams is None or name in asked.streams]
-    rows, following = rows_of(ask, replace(asked, streams=names)) if names else ([], None)
+    rows, following = rows_of(ask, replace(asked, sources=sources, streams=names)) if names else ([], None)
     return rows, floor if following is None else following
 
 
-def _visits(ask: Ask[queries.Sessions], asked: WantedStreams) -> tuple[list[Visit], int | None]:
+def _visits(ask: Ask[Any], sources: Sequence[str], before: int | None) -> tuple[list[Visit], int | None]:
     """Those that every source was looked through for."""
-    api, clocks = ask.api, clocks_of(ask)
-    sources = [
-        name
-        for name, source in api.sources.items()
-        if source.provider == "wms" and (asked.sources is None or name in asked.sources)
-    ]
-    pages = [api.reads.page_of_visits(name, TYPES, len(sources), asked.before, clocks) for name in sources]
+    clocks = clocks_of(ask)
+    pages = [ask.api.reads.page_of_visits(name, TYPES, len(sources), before, clocks) for name in sources]
     floor = max((page.floor for page in pages if page.floor is not None), default=None)
     return [visit for page in pages for visit in page.visits if floor is None or visit.opened >= floor], floor
 

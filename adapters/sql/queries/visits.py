@@ -64,9 +64,11 @@ def list_visits(
     `opened`. `clocks` limits the events that count; None: all. Excluded events are examined all the same.
     """
     its = events.c
+    bounds = [] if before is None else [its.opened < before]
+    bounds += [] if clocks is None else [its.opened <= clocks.position]
     rows = (
         select(its.stream, its.opened, its.position, its.type, _counts(clocks).label("counts"))
-        .where(its.source == source, its.opened.is_not(None), *([] if before is None else [its.opened < before]))
+        .where(its.source == source, its.opened.is_not(None), *bounds)
         .order_by(its.opened.desc(), its.position.desc())
         .limit(_most(sources))
         .subquery()

@@ -148,6 +148,16 @@ def test_sessions_by_their_end_go_on_behind_what_a_page_looks_through(house: Hou
     assert len(pages) > 2
 
 
+def test_sessions_by_their_end_of_the_past_are_looked_for_from_there(house: House, monkeypatch):
+    monkeypatch.setattr("adapters.sql.queries.visits.MOST", 9)
+    for number in range(8):
+        visit(house, f"dark {number}", "WMS_LOADED", "MEASUREMENT_STARTED", "LOW_SNR", "PAGE_UNLOADED")
+
+    page = house.get("/v1/sessions", ended_by="LOW_SNR", known_at_position=8)
+
+    assert [one["session_id"] for one in page["data"]] == ["dark 1", "dark 0"]
+
+
 def test_sessions_by_their_end_are_those_that_had_ended_so_by_then(house: House):
     visits_of_all_kinds(house)
     head = house.get("/v1/overview")["position"]
