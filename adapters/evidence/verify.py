@@ -45,14 +45,15 @@ class Unproven(Wrong):
 def main() -> None:
     parser = argparse.ArgumentParser(description="Verifies a bundle of evidence.")
     parser.add_argument("bundle", nargs="?", default=str(Path(__file__).parent), help="a zip or a folder; else its own")
-    parser.add_argument("--key", help="the log's verifier key as you were given it by another way")
+    parser.add_argument("--key", help="the log's verifier key as you were given it by another way, or a file with it")
     parser.add_argument("--against", metavar="FILE", help="a checkpoint that you kept")
     parser.add_argument("--proof", metavar="FILE", help="of /v1/audit/proof?from=&to=, where the bundle lacks it")
     parser.add_argument("--certificate", metavar="FILE", help="the certificate of an erasure")
     given = parser.parse_args()
     try:
+        expected = given.key and key_given(given.key)
         files = read(Path(given.bundle))
-        for line in verify(files, given.key):
+        for line in verify(files, expected):
             print(line)
         if given.against:
             print(check_against(files, Path(given.against), given.proof and Path(given.proof)))
@@ -62,6 +63,27 @@ def main() -> None:
         sys.exit(f"UNPROVEN  {unproven}")
     except Wrong as wrong:
         sys.exit(f"WRONG  {wrong}")
+
+
+def key_given(words: str) -> str:
+    """The verifier key that is said, itself or as a file. Ends the program where it is neither: the bundle is not to
+    blame.
+    """
+    for text in (words, file_text(words)):
+        try:
+            return Key(f"{text.strip()}\n", "--key").text
+        except Wrong:
+            continue
+    sys.exit(
+        f"--key {words}: there is no verifier key (NAME+ID+KEY), neither in these words nor in a file of this name"
+    )
+
+
+def file_text(name: str) -> str:
+    try:
+        return given_text(Path(name))
+    except Wrong:
+        return ""
 
 
 def read(where: Path) -> Files:

@@ -319,6 +319,26 @@ def test_a_wrong_key_is_told(bench: Erasing, tmp_path: Path):
     assert (code, said) == (1, "WRONG  key.txt: it is not the key that you were given\n")
 
 
+def test_the_key_may_be_given_as_a_file(one_bundle: Path, tmp_path: Path):
+    (tmp_path / "vkey.txt").write_text(f"{SIGNING.key}\n", encoding="utf-8")
+    (tmp_path / "other.txt").write_text(f"{SigningKey(b'x' * 32).key}\n", encoding="utf-8")
+
+    code, said = verified(one_bundle, "--key", str(tmp_path / "vkey.txt"))
+
+    assert code == 0, said
+    assert "compare it with the one that you were given" not in said
+    wrong = (1, "WRONG  key.txt: it is not the key that you were given\n")
+    assert verified(one_bundle, "--key", str(tmp_path / "other.txt")) == wrong
+
+
+def test_what_is_given_as_key_and_is_none_is_not_told_as_a_forged_bundle(one_bundle: Path, tmp_path: Path):
+    (tmp_path / "note.txt").write_text("hello\n", encoding="utf-8")
+
+    for words in (str(tmp_path / "note.txt"), str(tmp_path / "absent.txt"), "a" * 300):
+        told = "there is no verifier key (NAME+ID+KEY), neither in these words nor in a file of this name"
+        assert verified(one_bundle, "--key", words) == (1, f"--key {words}: {told}\n")
+
+
 def test_altering_any_file_makes_the_verifier_say_which(one_bundle: Path):
     for path in sorted(path for path in one_bundle.rglob("*") if path.is_file()):
         name, whole = path.relative_to(one_bundle).as_posix(), path.read_bytes()
