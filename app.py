@@ -25,7 +25,7 @@ from wiring.warnings import warn
 
 
 def create_app(settings: Settings) -> Flask:
-    """The WSGI application: everything that the service answers, under any WSGI server. Its threads commit and seal."""
+    """The complete WSGI application for any WSGI server. Its threads commit, and background threads do the upkeep."""
     if not structlog.is_configured():
         configure_logs()
     refuse_forwards(settings)
@@ -39,10 +39,9 @@ def create_app(settings: Settings) -> Flask:
 
 
 def serve(settings: Settings, asked: Serving) -> str | None:
-    """Serves until it is told to stop, or a process of it is broken, which is returned.
+    """Serves until it is told to stop, or a process is broken; then returns the reason.
 
-    What is wrong with the database is told here, before a process is started. From then on this process opens it no
-    more. SIGHUP has the secrets read again.
+    The database is checked and closed before the first process is started. SIGHUP rereads the secrets.
     """
     if not asked.read_only:
         refuse_loops(settings, asked.host)
@@ -82,5 +81,5 @@ def main() -> None:
 
 
 def commands() -> Commands:
-    """What the command line does."""
+    """The implementations of the commands."""
     return wired(serve)

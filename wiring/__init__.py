@@ -1,1 +1,1 @@
-"""What is wired with what: the parts of a process, how a database is opened, what the command line does."""
+"""The assembly of the adapters: the components of a process, the opening of a database, the commands."""

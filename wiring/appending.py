@@ -1,4 +1,4 @@
-"""What those commands do that append to the log, if only what they did."""
+"""The commands that append to the log, if only a record of what they did."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -37,14 +37,14 @@ from wiring.opening import check_up_to_date, opened
 
 @contextmanager
 def export(settings: Settings) -> Iterator[Exporter]:
-    """The database has to be there: an export of a log that was never made would be a mistake that nobody sees."""
+    """The exporter. The database must exist, because the export of a new, empty log would be an unnoticed mistake."""
     check_up_to_date(settings.database_url)
     with appending(settings) as (components, log):
         yield Exporter(ExportReader(components.engine), components.ids, components.sources, components.access(log))
 
 
 def import_(settings: Settings, file: BinaryIO, append: bool, tell: ExportProgress, outcome: ImportOutcome) -> None:
-    """A file that was made with another secret is refused before the database is touched."""
+    """Imports a file. One of another secret is refused before the database is touched."""
     ids = Ids(settings.service.key)
     sources = {name: source_of(build(source), source) for name, source in settings.sources.items()}
     intake = Intake(file, ids, sources)
@@ -62,14 +62,14 @@ def import_(settings: Settings, file: BinaryIO, append: bool, tell: ExportProgre
 
 @contextmanager
 def replay(settings: Settings) -> Iterator[Replay]:
-    """What rebuilds projections, with the cores that are free."""
+    """Replays, with helpers on spare cores."""
     with appending(settings) as (components, log), seldom_collecting():
         yield components.replay(components.recorder(log).record, spare_cores())
 
 
 @contextmanager
 def rereader(settings: Settings) -> Iterator[Rereader]:
-    """What reads again what could not be read."""
+    """The rereader of bodies that could not be read."""
     with appending(settings) as (components, log):
         again = partial(_received_again, components.providers)
         yield Rereader(components.engine, components.ids, components.sources, again, log, components.recorder(log))
@@ -77,14 +77,14 @@ def rereader(settings: Settings) -> Iterator[Rereader]:
 
 @contextmanager
 def relays(settings: Settings) -> Iterator[RelayDesk]:
-    """What pauses deliveries to handlers, and decides about those that are dead."""
+    """The operators' actions on the outbox."""
     with appending(settings) as (components, log):
         yield RelayDesk(components.engine, log, components.recorder(log), now)
 
 
 @contextmanager
 def quarantine(settings: Settings) -> Iterator[Quarantine]:
-    """What verifies kept rejections again."""
+    """The quarantine, which verifies stored rejections again."""
     with appending(settings) as (components, log):
         relayed = components.forwards("relay")
 
@@ -104,7 +104,7 @@ def quarantine(settings: Settings) -> Iterator[Quarantine]:
 
 @contextmanager
 def keeping(settings: Settings) -> Iterator[Keeping]:
-    """What erases, retracts and makes bundles."""
+    """Erasure, retraction and evidence."""
     with appending(settings) as (components, log):
         keeper, signer = components.keeper(log), components.signer()
         evidence = Evidence(Reads(components.engine), signer, components.sources, components.access(log))
@@ -113,7 +113,7 @@ def keeping(settings: Settings) -> Iterator[Keeping]:
 
 @contextmanager
 def appending(settings: Settings) -> Iterator[tuple[Components, Log]]:
-    """A log to append to, of one command."""
+    """The components and the log of one command."""
     with opened(settings) as components, closing(components.log()) as log:
         if not components.read_only:
             record_imports(components.engine, log, components.recorder(log))

@@ -1,4 +1,4 @@
-"""What the command line does."""
+"""The implementations of the commands."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ from wiring.rotation import rotate
 
 
 def wired(serve: Callable[[Settings, Serving], str | None]) -> Commands:
-    """Every command. `serve` is given: it starts processes that run the code of the composition root."""
+    """All commands. `serve` is passed in, because it starts processes that run the composition root."""
     return Commands(
         serve=serve,
         migrate=_migrate,
@@ -95,7 +95,7 @@ def _signer(settings: Settings) -> Iterator[CheckpointSigner]:
 def _verify(
     url: str, settings: Settings | None, key: Key, kept: Sequence[Checkpoint], progress: Callable[[int, int], None]
 ) -> Verified:
-    """Writes nothing: the database may be somebody's copy, and is not even migrated."""
+    """Verifies a log without writing or migrating, since the database may be somebody's copy."""
     sources = {} if settings is None else settings.sources
     readers = {name: reader(build(source)) for name, source in sources.items()}
     with database(url) as engine:
@@ -116,9 +116,9 @@ def _keys(url: str, trusted: Key) -> KeyChain:
 
 @contextmanager
 def _asking(settings: Settings) -> Iterator[Asked]:
-    """The query API in this process; nothing can be appended through it.
+    """The query API in this process, without appends.
 
-    Who may read the configuration and the database needs no token.
+    No token is needed to read what the configuration and the database already reveal.
     """
     check_up_to_date(settings.database_url)
     with opened(msgspec.structs.replace(settings, tokens={})) as components:

@@ -1,4 +1,4 @@
-"""What every process of a service is put together from."""
+"""The components of which every process of a service is assembled."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -57,13 +57,13 @@ from wiring.spools import SpoolStates, drained
 Append = Callable[[Entry | Rejection | Probe], Receipt]
 
 THREADS = 8
-"""Threads of one process that answer queries."""
+"""The threads of one process that answer queries."""
 
 REPLAYED_WITHIN = 1.0
-"""Seconds for a replica to come to a position; behind them the database that is written is asked."""
+"""Seconds for a replica to reach a position. After them the primary is queried."""
 
 TYPED = "command line"
-"""How the log tells that a command did it."""
+"""The origin in the log of operations by commands."""
 
 
 def now() -> Instant:
@@ -72,7 +72,7 @@ def now() -> Instant:
 
 
 class ProcessInput(NamedTuple):
-    """What another process of the service is wired from."""
+    """The input from which another process of the service is assembled."""
 
     settings: Settings
     files: Noted | None
@@ -82,18 +82,18 @@ class ProcessInput(NamedTuple):
     spooled_as: str = ""
 
     def complete(self) -> "ProcessInput":
-        """With the files of the database, which a process has opened."""
+        """The same with the files of the database, once a process has opened it."""
         return self._replace(files=files_at(self.settings.database_url))
 
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What every process of a service has, whether it serves or writes. `replica`: where questions are put.
-    `signing`: the key that all of them in this process sign with.
+    """The components of a process. `replica` is the database for queries, if there is one. `signing` is the key that
+    all signers in this process share.
 
-    `secrets_changed`: when those of a source changed last, as far as that is known. `holder`: by which the process
-    that delivers takes over what one before it held. It is made with the service, whose processes all have the same.
-    `spooled_as`: what the log's spools are named after, known from the start on.
+    `secrets_changed` is when the secrets of each source last changed, if known. `holder` is the name under which the
+    relay process leases deliveries; all processes of a service have the same, so a successor can release its
+    predecessor's leases. `spooled_as` is the name of the log's spools.
     """
 
     settings: Settings
@@ -108,44 +108,44 @@ class Components:
     spooled_as: str = ""
 
     def close(self) -> None:
-        """Lets go of the databases."""
+        """Closes the databases."""
         self.engine.dispose()
         if self.replica is not None:
             self.replica.dispose()
 
     def handed(self) -> ProcessInput:
-        """What another process of the service is wired from, but for the files that the first of them opens."""
+        """The input of another process, without the database files, which the first one opens."""
         return ProcessInput(self.settings, None, self.secrets_changed, self.read_only, self.holder, self.spooled_as)
 
     def code(self) -> Code:
-        """What folds here."""
+        """The machines, sources and ids with which this process folds."""
         return Code(self.ids, self.sources)
 
     def log(self) -> Log:
-        """The writer's side of the log."""
+        """The log for appends."""
         return Log(self.engine, self.code(), now)
 
     @property
     def read_only(self) -> bool:
-        """Whether nothing can be recorded here: it is a standby, or is only read."""
+        """Whether the database is a standby or opened read-only."""
         return is_read_only(self.engine)
 
     def recorder(self, log: Log, through: str = TYPED) -> Recorder:
-        """Records in the log what is done with it."""
+        """Records operations in the log."""
         return Recorder(_refuse if self.read_only else lambda entry: log.append([entry])[0], now, through)
 
     def access(self, log: Log) -> Callable[..., int]:
-        """Records what was taken out of the log: in it, or in a line where nothing can be recorded."""
+        """The record of access to the log: in the log, or as a log line if the database is read-only."""
         return note_access if self.read_only else self.recorder(log).record
 
     def keeper(self, log: Log) -> Keeper:
-        """What erases, retracts, and records what the command line did."""
+        """Erasure and retraction, recorded as done by the command line."""
         return keeper(self.engine, self.code(), log, now, TYPED)
 
     def replay(self, record: Callable[..., Any] | None = None, helpers: int = 0) -> Replay:
-        """What builds projections anew, also of sources that the configuration no longer names.
+        """Replays, also for sources that are no longer configured.
 
-        `helpers`: processes that fold too; none where others serve meanwhile, or where this process has threads.
+        `helpers` is the number of further processes that fold: none if this process has threads or others serve.
         """
         claimed = claimed_sources(self.engine).items()
         gone = {name: Configured(name, provider) for name, provider in claimed if name not in self.sources}
@@ -154,11 +154,11 @@ class Components:
 
     @property
     def patience(self) -> float:
-        """Seconds in which a delivery is committed, or answered with 503."""
+        """Seconds for a delivery to be committed before it gets 503."""
         return self.settings.service.answer_within / SECOND
 
     def door(self) -> Door:
-        """What deliveries come through."""
+        """The ingest door."""
         proxied, relayed = self.forwards("proxy").keys(), self.forwards("relay").keys()
         hosts = {name: one.allowed_websocket_hosts for name, one in self.settings.sources.items()}
         return Door(
@@ -173,20 +173,20 @@ class Components:
         )
 
     def closed_door(self) -> Door:
-        """One that knows no source: no delivery comes through."""
+        """A door without sources, which accepts no delivery."""
         return Door({}, self.settings.service.max_body, now)
 
     def forwards(self, *modes: str) -> dict[str, Forward]:
-        """The sources whose deliveries go on to handlers of their own, in one of these modes."""
+        """The handlers of sources in one of these modes, by source."""
         sources = self.settings.sources.items()
         return {name: one.forward for name, one in sources if one.forward is not None and one.forward.mode in modes}
 
     def signer(self) -> CheckpointSigner:
-        """Who signs the log."""
+        """The signer of the log."""
         return CheckpointSigner(Tree(self.engine), self.signing)
 
     def works_behind(self) -> bool:
-        """Whether there is work that no sender waits for: a source that is relayed or reconciled, or a spool."""
+        """Whether a relay process is needed: a source is relayed or reconciled, or there is a spool."""
         polled = (one.polling for one in self.settings.sources.values())
         polls = any(one is not None and one.every is not None for one in polled)
         return polls or bool(self.forwards("relay")) or bool(drained(self.settings, self.ids, self.spooled_as))
@@ -196,23 +196,23 @@ class Components:
         return Presence(self.engine, version("hookfold"), fold.MACHINES, now)
 
     def sealer(self) -> Sealer:
-        """A thread that keeps tree and checkpoints up with the log."""
+        """The thread that extends the tree and signs checkpoints."""
         return Sealer(self.signer(), self.settings.service.checkpoint_every / SECOND)
 
     def folding(self) -> BackgroundFolding:
-        """A thread that folds what no delivery should wait for."""
+        """The thread that folds long streams."""
         return BackgroundFolding(self.engine, self.code())
 
     def monitor(self) -> Monitor:
-        """A thread that logs what has not come."""
+        """The thread that logs missing events."""
         return Monitor(Reads(self.engine), self.code(), now)
 
     def flask(self, door: Door, append: Append, registry: CollectorRegistry | None = None) -> Flask:
-        """The Flask application; `append` returns after the commit. `registry`: of what is counted."""
+        """The Flask application. `append` returns after the commit. `registry` has the metrics."""
         return self.http(self.api(append, registry), door, append)
 
     def api(self, append: Append, registry: CollectorRegistry | None = None) -> Api:
-        """What the query API works with."""
+        """The dependencies of the query API."""
         recorder = Recorder(append, now, "http")
         made = Api(
             reads=Reads(self.engine),
@@ -239,12 +239,12 @@ class Components:
         return replace(made, reads=Reads(replica), signer=signer, plans=plans, patience=REPLAYED_WITHIN)
 
     def reading_api(self, registry: CollectorRegistry | None = None) -> Api:
-        """The same of a service that only reads: what was taken out of the log is noted in a line."""
+        """The same for a read-only service, where access to the log is recorded as a log line."""
         made = self.api(_refuse, registry)
         return replace(made, record=note_access, probe=bool, writable=False)
 
     def http(self, api: Api, door: Door, append: Append) -> Flask:
-        """The same application around an Api that others have, too."""
+        """The Flask application for an existing Api."""
         for counter in door.counters:
             api.registry.register(counter)
         flask = create_http(api)
@@ -255,7 +255,7 @@ class Components:
 
 
 def wire(settings: Settings, engine: Engine, process: str = "") -> Components:
-    """Puts the parts together; nothing is asked of the database yet, which may be away.
+    """Assembles the components without a database query, since the database may be away.
 
     `process` is the name of this process in a replica's sessions; empty for a command.
     """
@@ -267,7 +267,7 @@ def wire(settings: Settings, engine: Engine, process: str = "") -> Components:
 
 
 def _replica(settings: Settings, process: str) -> Engine | None:
-    """Nothing is asked of it yet. Raises ConfigError where its URL is none."""
+    """The replica's engine, not connected yet. Raises ConfigError if the URL is invalid."""
     named = settings.service.read_database_url
     try:
         if named is None:
@@ -278,7 +278,7 @@ def _replica(settings: Settings, process: str) -> Engine | None:
 
 
 def wire_handed(handed: ProcessInput, process: str, *, keeps: bool = False) -> Components:
-    """The same parts in another process, whose database has to be the same one. `keeps`: so that it stays so.
+    """The same components in another process, with the same database files, which it holds open with `keeps`.
 
     `process` is the name of this process in PostgreSQL's sessions.
     """
@@ -304,7 +304,7 @@ def _session_name(process: str) -> str:
 
 
 def note_access(kind: str, /, by: str | None = None, hourly: str | None = None, **what: Any) -> int:  # noqa: ARG001 - each time is a line
-    """A line of the service's log in place of an event of our own, with the same words. 0: it has no position."""
+    """Logs a line instead of an event of our own, with the same fields. Returns 0, since it has no position."""
     structlog.get_logger("access").info(kind, by=by or NOBODY, **what)
     return 0
 
@@ -314,14 +314,14 @@ def _refuse(_: Entry | Rejection | Probe) -> Receipt:
 
 
 def source_of(provider: Provider, configured: Configured) -> Source:
-    """What the log has to know of a configured source."""
+    """A configured source as the log needs it."""
     settings = fold.Settings(configured.package_name, configured.overdue_after, configured.presumed_ended_after)
     silent_after = configured.silent_after or SOURCE_SILENT_AFTER
     return Source(configured.provider, provider.machine_of, reader(provider), settings, silent_after)
 
 
 def first_commands(settings: Settings) -> list[str]:
-    """What makes a first webhook appear: a signed `curl`, and a `simulate`; nothing where no source receives one."""
+    """Commands that make a first webhook appear: a signed `curl`, and a `simulate`. None without sources."""
     from adapters.simulator import FIRST, first_curl  # asked for while the log is empty, and never again
 
     sources = sorted(settings.sources.values(), key=lambda source: list(FIRST).index(source.provider))

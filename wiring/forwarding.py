@@ -1,4 +1,4 @@
-"""Handlers that stand behind us: who is asked, and who may ask them."""
+"""The wiring of forwarding, relaying and other background work, and the checks of handlers' URLs."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -31,7 +31,7 @@ from wiring.warnings import is_loopback
 
 
 def forwarding(components: Components, door: Door, link: Link, own: tuple[str, int]) -> Forwarding | None:
-    """Hands deliveries on, for one process; None where no source asks for it. `own`: where it listens."""
+    """The forwarding of one process; None if no source needs it. `own` is its listening address."""
     handlers = {
         name: _handler(components, name, one, own) for name, one in components.forwards("proxy", "relay").items()
     }
@@ -50,7 +50,7 @@ def relays(
     ask: Callable[..., Awaitable[Any]],
     commit: Callable[[Entry], Awaitable[Receipt | None]],
 ) -> list[Relaying]:
-    """What delivers behind our answer, for one process; `ask` runs what asks the database in a thread."""
+    """The relaying of one process. `ask` runs a database query in a thread."""
     outbox, recorder = Outbox(components.engine, components.holder), Recorder(_no_append, now, "relay")
     return [
         Relaying(_relayed(components, name, one), outbox, ask, commit, recorder, now, spans)
@@ -65,7 +65,7 @@ def background(
     ask: Callable[..., Awaitable[Any]],
     commit: Callable[[Entry], Awaitable[Receipt | None]],
 ) -> list[Relaying | Reconciling | Draining]:
-    """What the process does that nobody waits for."""
+    """All work of the relay process."""
     polled = ((name, one.polling) for name, one in components.settings.sources.items())
     return [
         *relays(components, spans, ask, commit),
@@ -82,7 +82,7 @@ def background(
 
 
 def renew_background(works: Sequence[object], handed: ProcessInput) -> None:
-    """What goes out from now on goes with the secrets and keys that were read meanwhile."""
+    """Applies reloaded secrets and API keys to the background work."""
     settings, *_ = handed
     keys = {name: source.polling.key.value for name, source in settings.sources.items() if source.polling is not None}
     providers = {name: build(source) for name, source in settings.sources.items()}
@@ -115,7 +115,7 @@ def _handler(components: Components, name: str, one: Forward, own: tuple[str, in
 
 
 def refuse_forwards(settings: Settings) -> None:
-    """Raises ConfigError where a source has a handler: a WSGI server would need a thread for each request it has."""
+    """Raises ConfigError if a source has a handler: a WSGI server would need a thread for each pending request."""
     for name, source in settings.sources.items():
         if source.forward is not None:
             mode = source.forward.mode
@@ -124,7 +124,7 @@ def refuse_forwards(settings: Settings) -> None:
 
 
 def refuse_loops(settings: Settings, host: str) -> None:
-    """Raises ConfigError where a handler is this very service: a webhook would go round and round."""
+    """Raises ConfigError if a handler is this service itself: webhooks would loop."""
     for name, source in settings.sources.items():
         if source.forward is None:
             continue

@@ -1,4 +1,4 @@
-"""How much a service takes, as it is configured."""
+"""The configured rate limits."""
 
 from ipaddress import ip_network
 
@@ -7,7 +7,7 @@ from adapters.server import Limits
 
 
 def limits(settings: Settings) -> Limits:
-    """Those of one serving process."""
+    """The limits of one serving process."""
     sources = {name: source.rate for name, source in settings.sources.items() if source.rate is not None}
     trusted = [ip_network(one) for one in settings.service.trusted_proxies]
     return Limits(settings.service.peer_rate, sources, trusted)

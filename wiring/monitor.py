@@ -1,4 +1,4 @@
-"""Looks at the log now and then for what nobody sends: a source gone silent, streams whose end has not come in time."""
+"""Checks the log periodically for missing events: silent sources, and streams whose end is overdue."""
 
 from collections.abc import Callable, Mapping
 from threading import Event, Thread
@@ -11,14 +11,14 @@ from core.event import SECOND, Instant
 from core.instants import utc
 
 EVERY = 60.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 _PATHS = {"overdue": "/v1/actions?overdue=true, /v1/sessions?overdue=true", "silent": "/v1/registrations?silent=true"}
 _logger = structlog.get_logger()
 
 
 class Monitor:
-    """A thread. A line is written once for a silence, and once for a burst: when there were none, or half as many."""
+    """The thread of the checks. Logs a silence once, and due streams when they appear or have doubled."""
 
     def __init__(self, reads: Reads, code: Code, clock: Callable[[], Instant], every: float = EVERY) -> None:
         self._reads = reads
@@ -34,7 +34,7 @@ class Monitor:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread after what it is doing."""
+        """Ends the thread after its current check."""
         self._stopped.set()
         self._thread.join()
 
@@ -48,7 +48,7 @@ class Monitor:
                 _logger.exception("monitoring_failed")
 
     def look(self) -> None:
-        """Once. Raises Unavailable."""
+        """One check. Raises Unavailable."""
         now = self._clock()
         self._look_for_silence(now)
         self._look_for_bursts(now)

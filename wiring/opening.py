@@ -1,4 +1,4 @@
-"""Opens the database of a configuration: migrated, and of nobody else. What is wrong is told as a setting."""
+"""Opens the database of a configuration: migrated, and belonging to it. Errors name the setting."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,22 +42,22 @@ from wiring.components import THREADS, Components, wire
 from wiring.signing import signing_key, with_key_in_force
 
 _SECRETS = {"secret": "secret", LOG_KEY: "signing_key"}
-"""The settings of the facts that a log was begun with."""
+"""The settings behind the facts with which a log was begun."""
 _URL = "HOOKFOLD_DATABASE_URL"
 
 BEGINNING = 1.0
-"""Seconds for another process that has just made the secrets to begin the log."""
+"""Seconds for another process, which has just created the secrets, to begin the log."""
 
 _NAMES = ("source", "token", "change", "secret")
 _TOLD = 20
-"""Changes that one log line names."""
+"""The most changes that a log line names."""
 
 
 def open_components(settings: Settings, *, begin: bool = False) -> Components:
     """Opens and migrates the database.
 
-    Raises ConfigError where it cannot be used, or does not belong to the configuration; without `begin`, also where a
-    log would be begun though the secrets of one are there.
+    Raises ConfigError if it cannot be used or does not belong to the configuration. Without `begin`, also if a new log
+    would be begun although the secrets of a log exist.
     """
     with _usable(), _named():
         if not begin:
@@ -74,9 +74,9 @@ def open_components(settings: Settings, *, begin: bool = False) -> Components:
 
 
 def open_to_read(settings: Settings) -> Components:
-    """Opens the database for questions alone: nothing is made, migrated or recorded.
+    """Opens the database read-only: nothing is created, migrated or recorded.
 
-    Raises ConfigError where it cannot be used, is at another revision, or does not belong to the configuration.
+    Raises ConfigError if it cannot be used, is at another revision, or does not belong to the configuration.
     """
     with _usable(), _named():
         engine = open_engine(settings.database_url, pool_size=THREADS, make=False, read_only=True)
@@ -92,7 +92,7 @@ def open_to_read(settings: Settings) -> Components:
 
 
 def start(settings: Settings) -> Components:
-    """The same for who receives deliveries: what was changed since the last start is recorded in the log."""
+    """Opens the database for a service, and records in the log what was changed since the last start."""
     components = open_components(settings)
     try:
         if components.replica is not None:
@@ -109,9 +109,9 @@ def start(settings: Settings) -> Components:
 
 
 def note(components: Components, through: str) -> Components:
-    """Records what was changed since the configuration was noted last. Raises ConfigError where it cannot.
+    """Records the changes since the configuration was last recorded. Raises ConfigError if that is impossible.
 
-    Who only reads notes nothing.
+    Does nothing if the database is read-only.
     """
     if components.read_only:
         return components
@@ -125,7 +125,7 @@ def note(components: Components, through: str) -> Components:
 
 
 def _tell(changes: list[dict[str, Any]]) -> None:
-    """Logs what changed, by names and references: the event has the values."""
+    """Logs the names and references of what changed. The event has the values."""
     if changes:
         told = [{name: value for name, value in change.items() if name in _NAMES} for change in changes[:_TOLD]]
         mend = f"what each was and is now: /v1/events?source={OWN}"
@@ -133,7 +133,7 @@ def _tell(changes: list[dict[str, Any]]) -> None:
 
 
 def _check_replica(replica: Engine, components: Components) -> None:
-    """Raises ConfigError where another log is there. One that is away may come: until then the other one is asked."""
+    """Raises ConfigError if the replica has another log. If it is away, the primary answers until it is back."""
     try:
         held = claims(replica).get("secret", components.ids.fingerprint())  # a first start's may be under way
     except (Unavailable, SQLAlchemyError) as error:
@@ -146,7 +146,7 @@ def _check_replica(replica: Engine, components: Components) -> None:
 
 @contextmanager
 def opened(settings: Settings, *, make: bool = False) -> Iterator[Components]:
-    """The parts of one command. Only one that receives may `make` the database. A standby is opened to be read."""
+    """The components of a command. An import may create (`make`) the database. A standby is opened read-only."""
     standby = False
     if not make:
         with database(settings.database_url) as engine:
@@ -160,19 +160,19 @@ def opened(settings: Settings, *, make: bool = False) -> Iterator[Components]:
 
 
 def begin(settings: Settings) -> None:
-    """Makes an empty log of this configuration, whatever became of an earlier one."""
+    """Begins an empty log for this configuration, even if the secrets of an earlier one exist."""
     open_components(settings, begin=True).close()
 
 
 def check_facts(components: Components) -> None:
-    """Raises ConfigError where the database does not belong to the configuration."""
+    """Raises ConfigError if the database does not belong to the configuration."""
     _check_held(
         held_otherwise(claims(components.engine), _facts(components.ids, components.settings)), components.settings
     )
 
 
 def key_of(settings: Settings) -> Key:
-    """The verifier key of the configured log, also of one that was not begun yet. Raises ConfigError, Unavailable."""
+    """The verifier key of the configured log, which need not exist yet. Raises ConfigError, Unavailable."""
     with _named():
         if is_begun(settings.database_url):
             with opened_engine(settings.database_url, make=False) as engine:
@@ -181,21 +181,21 @@ def key_of(settings: Settings) -> Key:
 
 
 def check_up_to_date(url: str) -> None:
-    """Raises as `database` does, and Unavailable where the database is not at the newest revision."""
+    """Raises like `database`, and Unavailable if the database is not at the newest revision."""
     with database(url) as engine:
         check_newest(engine)
 
 
 @contextmanager
 def database(url: str, *, make: bool = False) -> Iterator[Engine]:
-    """The engine of a URL for a block. Raises ConfigError where it is none, Unavailable where nothing may be made."""
+    """An engine for a block. Raises ConfigError for an invalid URL, and Unavailable if nothing may be created."""
     with _named(), opened_engine(url, make=make) as engine:
         yield engine
 
 
 @contextmanager
 def _named() -> Iterator[None]:
-    """A block in which a URL that is none is told as the setting that names it."""
+    """Turns the error of an invalid URL into one of its setting."""
     try:
         yield
     except WrongAddress as error:
@@ -204,7 +204,7 @@ def _named() -> Iterator[None]:
 
 @contextmanager
 def _usable() -> Iterator[None]:
-    """A block in which a database that cannot be used is told as the setting that names it, and how to mend that."""
+    """Turns errors of an unusable database into one of its setting, with what to do."""
     try:
         yield
     except Unfit as error:
@@ -215,9 +215,9 @@ def _usable() -> Iterator[None]:
 
 
 def _ask_first(settings: Settings) -> None:
-    """A first start makes the secrets: where they are there already, their log should be, too.
+    """Raises ConfigError if the secrets exist but their log does not, because the first start creates both.
 
-    Of processes that start together, one has made the secrets and is about to begin the log.
+    Waits briefly, since another process that starts now may have created the secrets and be about to begin the log.
     """
     found = (settings.service.secret, settings.service.signing_key)
     if any(one.absent is not None or not one.ref.startswith("file:") for one in found):
@@ -238,25 +238,25 @@ def _ask_first(settings: Settings) -> None:
 
 
 def _with_secrets(engine: Engine, settings: Settings) -> Settings:
-    """The first start makes the secrets that are not there; a database that was made with others wants those back."""
+    """The settings with missing secrets created. Raises ConfigError if the database depends on a missing one."""
     return make_secrets(settings, [_SECRETS[fact] for fact in claims(engine) if fact in _SECRETS])
 
 
 def missing_secrets(engine: Engine, settings: Settings) -> list[str]:
-    """What a start of this database would refuse to make anew, and what to do about it."""
+    """The missing secrets on which the database depends, each with what to do."""
     found = {_SECRETS[fact] for fact in claims(engine) if fact in _SECRETS}
     named = {name: getattr(settings.service, name) for name in sorted(found)}
     return [str(one.missing(f"service.{name}")) for name, one in named.items() if one.absent is not None]
 
 
 def _facts(ids: Ids, settings: Settings) -> dict[str, str]:
-    """What a log is first used with."""
+    """The facts that a log must keep."""
     facts = {"secret": ids.fingerprint(), LOG_KEY: str(signing_key(settings).key)}
     return facts | {f"source:{name}": source.provider for name, source in settings.sources.items()}
 
 
 def _check_held(otherwise: Mapping[str, str], settings: Settings) -> None:
-    """Raises ConfigError for the first of the facts that the log holds otherwise."""
+    """Raises ConfigError for the first fact that is different in the log."""
     for name, held in otherwise.items():
         if name == "secret":
             mend = "this database was made with another service secret: give it back, or begin with another database"
@@ -272,7 +272,7 @@ def _check_held(otherwise: Mapping[str, str], settings: Settings) -> None:
 
 
 def _noted(settings: Settings, ids: Ids) -> dict[str, Configured]:
-    """The configuration as far as its changes are recorded: secrets as keyed hashes, by reference."""
+    """The part of the configuration whose changes are recorded, with secrets as keyed hashes by reference."""
     noted = {
         name: Configured(
             source.provider,

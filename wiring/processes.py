@@ -1,4 +1,4 @@
-"""What each process of a service does, from its start to its end. The main one starts them by a fork."""
+"""The work of each process of a service, from start to end. The main process forks them."""
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -38,7 +38,7 @@ from wiring.tracing import tracing
 
 @dataclass(frozen=True, slots=True)
 class TallyFiles:
-    """The file for what one process counts, and those of all; see `Tally`."""
+    """The counter file of one process, and those of all; see `Tally`."""
 
     own: int
     every: tuple[int, ...]
@@ -51,9 +51,9 @@ class TallyFiles:
 
 
 def answer(listening: socket, counted: TallyFiles, to_writer: socket, parent: Parent) -> None:
-    """One process that serves. The writing process commits.
+    """A serving process.
 
-    One that is started anew while the database is away answers so: `serve` migrated.
+    It may be restarted while the database is away, because `serve` has migrated it.
     """
     components, tally = wire_handed(parent.hand, "server"), counted.tally(METRICS)
     door, link = components.door(), Link(partial(connect, to_writer), components.ids, components.patience)
@@ -65,7 +65,7 @@ def answer(listening: socket, counted: TallyFiles, to_writer: socket, parent: Pa
 
 
 def answer_questions(listening: socket, counted: TallyFiles, parent: Parent) -> None:
-    """The same of a service that only reads: nobody writes."""
+    """A serving process of a read-only service."""
     components, tally = wire_handed(parent.hand, "server"), counted.tally(METRICS)
     api = components.reading_api(tally)
     _answer(
@@ -94,16 +94,16 @@ def _answer(
 
 
 def _tails(api: Api, link: Link | NoWriter) -> dict[str, Tail]:
-    """That of the log, and one for each kind of stream whose changes are told: none reads while nobody follows it."""
+    """The tail of the log, and one for each kind of stream whose states are followed."""
     reads = {EVENTS: partial(read_tail, api)} | {name: partial(read_changes, name, api) for name in CHANGES}
     return {name: Tail(read, link.listen, replayed=api.replica is not None) for name, read in reads.items()}
 
 
 def write(taking: socket, parent: Parent) -> None:
-    """The process that writes.
+    """The writer, with one thread and one connection.
 
-    It has one thread and one connection. All connections of a process to one SQLite file share what the first of them
-    found, such as that nothing may be written: who writes could not recover from that while another one is kept.
+    All connections of a process to an SQLite file share what the first one found, such as that the file is read-only.
+    With a second connection open, the writer could not recover from that.
     """
     components = wire_handed(parent.hand, "writer")
     log = components.log()
@@ -115,7 +115,7 @@ def write(taking: socket, parent: Parent) -> None:
 
 
 def relay(counted: TallyFiles, to_writer: socket, parent: Parent) -> None:
-    """The process that delivers to the handlers of relayed sources, and reconciles."""
+    """The relay process: it delivers the outbox, drains spools and reconciles."""
     components, tally = wire_handed(parent.hand, "relay"), counted.tally(FORWARD_METRICS)
     link = Link(partial(connect, to_writer), components.ids, components.patience)
     tally.begin()
@@ -126,9 +126,9 @@ def relay(counted: TallyFiles, to_writer: socket, parent: Parent) -> None:
 
 
 def maintain(parent: Parent) -> None:
-    """The process that seals, folds long streams anew, carries SQLite's write-ahead log over, and looks after the rest.
+    """The upkeep process: seals, folds long streams, checkpoints SQLite's write-ahead log, and other periodic work.
 
-    Those that serve and write share their interpreters with nobody. It keeps SQLite's files open.
+    So the serving and writing processes have their interpreters for themselves. It also keeps SQLite's files open.
     """
     components = wire_handed(parent.hand, "upkeep", keeps=True)
     _keep_files(components, parent.hand)
@@ -144,7 +144,7 @@ def maintain(parent: Parent) -> None:
 
 
 def keep(parent: Parent) -> None:
-    """The same of a service that only reads: it keeps SQLite's files open."""
+    """The upkeep process of a read-only service, which only keeps SQLite's files open."""
     components = wire_handed(parent.hand, "upkeep", keeps=True)
     _keep_files(components, parent.hand)
     wait_for_parent(parent, lambda _: None)
@@ -152,7 +152,7 @@ def keep(parent: Parent) -> None:
 
 
 def _keep_files(components: Components, hand: ProcessInput) -> None:
-    """Opens SQLite's, so that the other processes find them there. One that is started anew goes on without them."""
+    """Opens SQLite's files, so that other processes find the same ones. A restarted process may continue without."""
     if components.engine.dialect.name != "sqlite":
         return
     try:

@@ -1,4 +1,4 @@
-"""Asks the providers of actions how those are that go on."""
+"""The wiring of reconciliation."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ def reconciliation(
     ask: Callable[..., Awaitable[Any]],
     commit: Callable[[Entry], Awaitable[Receipt | None]],
 ) -> Reconciliation:
-    """Of one source; `ask` runs what asks the database."""
+    """The reconciliation of one source. `ask` runs a database query."""
     reads, current = Reads(components.engine), Reads(components.engine).current(components.code())
 
     def look(after: int, heard_before: Instant, limit: int) -> Sequence[LiveAction]:
@@ -36,12 +36,12 @@ def reconciliation(
 
 
 Reconcile = Callable[[str, int | None, Callable[[Reconciled], None]], Reconciled]
-"""(a source with a polling, questions at most, progress) -> what was learnt."""
+"""Maps a source, the most requests and a progress callback to the result."""
 
 
 @contextmanager
 def reconciling(settings: Settings) -> Iterator[Reconcile]:
-    """What a command reconciles with, for a block."""
+    """The reconciliation of a command, for a block."""
     with appending(settings) as (components, log):
 
         def reconcile(source: str, most: int | None, tell: Callable[[Reconciled], None]) -> Reconciled:

@@ -1,4 +1,4 @@
-"""Sends a stored range again to a handler under development."""
+"""The wiring of `replay deliver`: stored webhooks are sent again to a handler under development."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

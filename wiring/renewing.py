@@ -1,4 +1,4 @@
-"""Reads secrets again while the service runs (SIGHUP): those of the sources, the tokens, and the log's signing key."""
+"""Rereads secrets while the service runs (SIGHUP): those of the sources, the tokens, and the log's signing key."""
 
 import os
 from contextlib import closing
@@ -20,9 +20,9 @@ _logger = structlog.get_logger()
 
 
 def reload(hand: ProcessInput) -> Reloaded | None:
-    """Reads the secrets again, and records what changed. None where something is wrong, which changes nothing.
+    """Rereads the secrets and records what changed. None if there is an error; then nothing changes.
 
-    Logs what became of it, never what was read.
+    Logs the result, never a secret.
     """
     with closing(wire_handed(hand, "reload")) as components:
         try:
@@ -39,7 +39,7 @@ def reload(hand: ProcessInput) -> Reloaded | None:
 
 
 def _with_log(found: Settings, components: Components) -> Settings:
-    """The same with the name of the log, and with its key where a rotation was interrupted."""
+    """The settings with the log's name, and with its key in force if a rotation was interrupted."""
     service = components.settings.service
     if found.service.signing_key == service.signing_key and waiting_key(found) is None:
         return msgspec.structs.replace(found, service=msgspec.structs.replace(found.service, log_name=service.log_name))
@@ -47,7 +47,7 @@ def _with_log(found: Settings, components: Components) -> Settings:
 
 
 def with_secrets_of(running: Settings, found: Settings) -> Settings:
-    """What runs, with the secrets that were found. The gate before `/v1` neither comes nor goes with its tokens."""
+    """The running settings with the new secrets. The first token and the removal of the last one need a restart."""
     sources = {name: _renewed(source, found.sources.get(name)) for name, source in running.sources.items()}
     tokens = found.tokens if running.tokens and found.tokens else running.tokens
     key = {"signing_key": found.service.signing_key, "log_name": found.service.log_name}
@@ -56,7 +56,7 @@ def with_secrets_of(running: Settings, found: Settings) -> Settings:
 
 
 def left_for_restart(taken: Settings, found: Settings) -> list[str]:
-    """What of the file counts from the next start."""
+    """The changes that take effect only at the next start."""
     names = sorted({*taken.sources, *found.sources})
     left = [f"sources.{name}" for name in names if taken.sources.get(name) != found.sources.get(name)]
     left += ["tokens"] if taken.tokens != found.tokens else []
@@ -64,7 +64,7 @@ def left_for_restart(taken: Settings, found: Settings) -> list[str]:
 
 
 def renew(handed: ProcessInput, door: Door, api: Api) -> None:
-    """Has a process that serves go on with these."""
+    """Applies new secrets to a serving process."""
     settings = handed.settings
     providers = {name: build(source) for name, source in settings.sources.items()}
     door.verify_with(providers, handed.secrets_changed, settings.paths)
@@ -72,14 +72,14 @@ def renew(handed: ProcessInput, door: Door, api: Api) -> None:
 
 
 def renew_tokens(handed: ProcessInput, api: Api) -> None:
-    """The same of one that takes no deliveries."""
+    """The same for a process without deliveries."""
     api.holders.renew(handed.settings.tokens)
     if api.signer is not None:
         api.signer.sign_with(signing_key(handed.settings))
 
 
 def renew_key(handed: ProcessInput, components: Components) -> None:
-    """Has the process that seals go on with this signing key."""
+    """Applies a new signing key to the upkeep process."""
     components.signing.key = signing_key(handed.settings)
 
 
@@ -91,7 +91,7 @@ def _renewed(running: Source, found: Source | None) -> Source:
 
 
 def _with_key_of(running: Polling | None, found: Polling | None) -> Polling | None:
-    """A key is for one API: it goes to no other."""
+    """Takes the new key only for the same API, because it must not be sent to another."""
     if running is None or found is None or found.url != running.url:
         return running
     return msgspec.structs.replace(running, key=found.key)

@@ -1,4 +1,4 @@
-"""Has another key sign the log, vouched for by the one that signed it until now."""
+"""Rotates the log's signing key: the old key vouches for the new one."""
 
 from contextlib import suppress
 
@@ -11,11 +11,11 @@ from wiring.signing import take_its_place
 
 
 def rotate(settings: Settings, ref: str | None) -> Rotated:
-    """Has the key that `ref` names, or else a new one, sign the log from now on.
+    """Makes the key that `ref` names, or a new one, sign the log.
 
-    The old one signs the log once more, and so vouches for all that was there. Then one commit puts the new one in
-    force, and only then its file takes the place of the other one: whatever is interrupted, one of them is in force,
-    and there. Raises ConfigError, NotInForce, and what a signer raises; nothing is changed then.
+    The old key signs a last checkpoint, and so vouches for everything before. Then one commit puts the new key in
+    force, and only then its file replaces the old one. So whatever is interrupted, one key is in force and its file
+    exists. Raises ConfigError, NotInForce, and the signer's errors; nothing is changed then.
     """
     with appending(settings) as (components, log):
         made, old, signer = next_key(components.settings, ref), components.signing.key, components.signer()

@@ -1,4 +1,4 @@
-"""The key of a log's checkpoints: which one is in force, and what a rotation that was interrupted left undone."""
+"""Finds the signing key in force, and completes an interrupted rotation."""
 
 import msgspec
 import structlog
@@ -11,14 +11,15 @@ from core.proofs.note import Key
 
 
 def signing_key(settings: Settings) -> SigningKey:
-    """What the log's checkpoints are signed with."""
+    """The configured signing key."""
     return SigningKey(settings.service.seed, settings.service.origin or settings.service.log_name)
 
 
 def with_key_in_force(engine: Engine, settings: Settings, *, complete: bool) -> Settings:
-    """The settings with the log's own name, and with the key that waits to be put in its place where that is in force.
+    """The settings with the log's name, and with the next key if that is in force already.
 
-    `complete`: it is put there, too. Where neither is in force, the settings keep theirs, which nobody takes.
+    With `complete`, its file is moved to its place, too. If neither key is in force, the configured one stays, which
+    will be refused.
     """
     held = claims(engine).get(LOG_KEY)
     if held is None:
@@ -35,7 +36,7 @@ def with_key_in_force(engine: Engine, settings: Settings, *, complete: bool) -> 
 
 
 def take_its_place(settings: Settings, before: Key) -> None:
-    """The key that waits stands where `before` stood; where that cannot be, it serves from where it is."""
+    """Moves the next key to the place of `before`. If that fails, it is used from where it is."""
     try:
         put_in_place(settings, before.id.hex())
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Where deliveries wait for a database that takes none: files of this machine, a folder for each source of a log.
+"""The spools of a service: a folder for each source of a log.
 
-`log`: what its spools are named after. Another log's are never taken in, also where both share `spool_folder`.
+`log` is the name of the log's spools. Those of another log are never drained, even in the same `spool_folder`.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _logger = structlog.get_logger()
 
 
 def spools(settings: Settings, ids: Ids, log: str) -> dict[str, DeliverySpool]:
-    """Those of the sources that spool, by name."""
+    """The spools of the sources that spool, by source."""
     forwards = {name: one.forward for name, one in settings.sources.items()}
     return {
         name: DeliverySpool(name, settings.service.spool_folder / log / name, one.spool, ids.subkey("spool"))
@@ -27,26 +27,26 @@ def spools(settings: Settings, ids: Ids, log: str) -> dict[str, DeliverySpool]:
 
 
 def others(settings: Settings, ids: Ids, log: str) -> list[DeliverySpool]:
-    """Those of the other sources, which may have spooled once."""
+    """The spools of the other sources, which may have spooled before."""
     spooling, folder = spools(settings, ids, log), settings.service.spool_folder / log
     names = (name for name in settings.sources if name not in spooling)
     return [DeliverySpool(name, folder / name, 0, ids.subkey("spool")) for name in names]
 
 
 def drained(settings: Settings, ids: Ids, log: str) -> list[DeliverySpool]:
-    """What is to be drained: what sources spool into, and where others left something."""
+    """The spools to drain: those in use, and those of other sources that are not empty."""
     return [*spools(settings, ids, log).values(), *(one for one in others(settings, ids, log) if _may_hold(one))]
 
 
 class SpoolStates:
-    """What waits in each now, told to who watches the service; of sources that spool no more, where something does."""
+    """The states of the spools, for monitoring. Those of sources that no longer spool only if something is left."""
 
     def __init__(self, settings: Settings, ids: Ids, log: str) -> None:
         self._spooling, self._others = spools(settings, ids, log).values(), others(settings, ids, log)
         self._faults = LogThrottle()
 
     def __call__(self) -> list[SpoolState]:
-        """A folder that cannot be read is told in a line of the log."""
+        """The states. Logs a folder that cannot be read."""
         told = [state for one in self._spooling if (state := self._state(one))]
         left = [state for one in self._others if (state := self._state(one)) and (state.size or state.aside)]
         return [*told, *left]
@@ -65,14 +65,14 @@ class SpoolStates:
 
 
 def warn_of_left(settings: Settings, ids: Ids, log: str) -> None:
-    """Tells what waits where nobody drains."""
+    """Warns of spools that nobody drains."""
     if left := [one.source for one in drained(settings, ids, log)]:
         mend = "these deliveries are not in the log yet, and only `hookfold serve` takes them in: run it"
         _logger.warning("spool_left", sources=left, folder=str(settings.service.spool_folder), mend=mend)
 
 
 def prepare(settings: Settings, ids: Ids, log: str) -> None:
-    """Makes the folders. Raises ConfigError where nothing can be kept in one; tells of what nobody will take in."""
+    """Creates the folders and warns of foreign spools. Raises ConfigError if a folder cannot be used."""
     for name, spool in spools(settings, ids, log).items():
         try:
             spool.prepare()
@@ -103,7 +103,7 @@ def _warn_of_strangers(folder: Path, log: str, sources: Mapping[str, object]) ->
 
 
 def _may_hold(spool: DeliverySpool) -> bool:
-    """Also where nobody can look: who drains tells of it, and goes on once it is mended."""
+    """Whether a spool may have content. True if it cannot be examined: the draining reports that and retries."""
     try:
         return not spool.is_empty()
     except OSError:

@@ -1,4 +1,4 @@
-"""Tracing: what a service imports for it before it starts its processes, and what each of them traces with."""
+"""The wiring of tracing."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from adapters.tracing import EXTRA, load, started
 
 
 def prepare_tracing() -> None:
-    """Imports it once for all processes, where it is asked for; a line tells where it is not installed."""
+    """Imports OpenTelemetry before the fork if tracing is configured. Warns if it is not installed."""
     if not load(os.environ):
         mend = f"pip install '{EXTRA}', or unset OTEL_EXPORTER_OTLP_ENDPOINT"
         structlog.get_logger().warning("not_traced", reason="OpenTelemetry is not installed", mend=mend)
@@ -19,7 +19,7 @@ def prepare_tracing() -> None:
 
 @contextmanager
 def tracing(process: str) -> Iterator[Spans | None]:
-    """What traces deliveries in this process, for a block; None where nobody asks for it."""
+    """The spans of this process, for a block; None without tracing."""
     spans = started(process, os.environ)
     try:
         yield spans

@@ -1,4 +1,4 @@
-"""What a service says at its start of what is most likely not meant."""
+"""Warnings at the start about settings that are probably unintended."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from socket import inet_aton
@@ -10,13 +10,13 @@ from wiring.components import Components
 _logger = structlog.get_logger()
 
 SHORT = 16
-"""Characters of a source's secret that can be guessed if they are fewer."""
+"""The length below which a source's secret can be guessed."""
 
 _OPEN = "others can read every state and body, tell of actions and start replays"
 
 
 def warn(components: Components, host: str) -> None:
-    """Logs a line for each, with what mends it. `host`: the address that will be served on."""
+    """Logs the warnings, with what to do. `host` is the listening address."""
     settings = components.settings
     if not settings.sources:
         _logger.warning("no_source", mend=f"add [sources.NAME] with its provider to {settings.path}")
@@ -33,7 +33,7 @@ def warn(components: Components, host: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address, or a name, is reached from this machine alone."""
+    """Whether an address or name is reachable only from this machine."""
     if host.lower().removesuffix(".") == "localhost":
         return True
     address = _address(host)
@@ -41,7 +41,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """Also in the short forms that a socket takes, such as 127.1; None of a name."""
+    """Parses an address, also in the short forms of sockets, such as 127.1; None for a name."""
     try:
         return ip_address(host)
     except ValueError:
