@@ -288,3 +288,29 @@ def test_on_a_telephone_the_sliders_stay_within_their_panel_and_a_typed_time_is_
     browser.width(1280)
 
     assert (outside, cut) == (0, False)
+
+
+def test_on_a_telephone_a_form_is_folded_until_it_is_used(browser: Browser, service: Service):
+    browser.width(390, 844)
+    page = newest(service, "sessions")
+
+    seen = {}
+    for path in ("/sessions", page):
+        browser.open(path)
+        top = browser.run("return document.querySelector('.sentence, table.list').getBoundingClientRect().top")
+        seen[path] = (browser.one("details.fold").get_attribute("open"), top < 500)
+    browser.one("details.fold summary").click()
+    known = ask(service, f"/v1{page}")["last_at"]
+    browser.run(
+        "document.getElementById('as_of').value = arguments[0]; document.querySelector('.travel').requestSubmit()",
+        known,
+    )
+    browser.one(".past")
+    used = browser.one("details.fold").get_attribute("open")
+    browser.width(1280)
+    browser.open(page)
+
+    assert set(seen.values()) == {(None, True)}
+    assert used == "true"
+    assert browser.one("#as_of").is_displayed()
+    assert not browser.one("details.fold summary").is_displayed()

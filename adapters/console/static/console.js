@@ -5,6 +5,7 @@ const PAUSE = 1000; // milliseconds between two updates, however much comes
 const AWAY = 5000; // until a service that refused is asked again
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const two = (number) => String(number).padStart(2, "0");
+const narrow = matchMedia("(max-width: 48rem)");
 let source;
 
 function inZone(root) {
@@ -105,6 +106,11 @@ function selectorOf(element) {
   return element.getAttribute("href") ? `a[href="${CSS.escape(element.getAttribute("href"))}"]` : null;
 }
 
+// On a telephone a form of many fields would push down what the page is about: there it is folded unless it is in use.
+function fold() {
+  for (const one of document.querySelectorAll("details.fold")) one.open = !narrow.matches || "needed" in one.dataset;
+}
+
 function slide(field) {
   const instants = field.dataset.instants.split(" ");
   const slider = document.createElement("input");
@@ -130,6 +136,7 @@ function slide(field) {
   field.after(ends);
   if (sessionStorage.getItem("slid") !== field.id) return;
   sessionStorage.removeItem("slid");
+  slider.closest("details").open = true;
   slider.focus();
 }
 
@@ -142,6 +149,8 @@ function end(instant, behind) {
 
 inZone(document);
 if (!document.querySelector("[data-utc]")) document.getElementById("zone").textContent = `Times are in your zone, ${zone}, those that you type as well; hover over one for UTC.`;
+fold();
+narrow.addEventListener("change", fold);
 for (const field of document.querySelectorAll("input[data-time]")) take(field);
 for (const field of document.querySelectorAll("input[data-instants]")) slide(field);
 follow();
