@@ -143,7 +143,8 @@ def make(path: Path, value: str, where: Path, key: str) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _linked(path, value)
     except OSError as error:
-        raise ConfigError(where, key, f"{path} cannot be made ({error.strerror}): make it by hand") from None
+        mend = f'name a path that {_user(os.geteuid())} may write, such as "file:/var/lib/hookfold/{path.name}"'
+        raise ConfigError(where, key, f"{path} cannot be made ({error.strerror}): {mend}") from None
 
 
 def _linked(path: Path, value: str) -> bool:

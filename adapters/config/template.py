@@ -12,7 +12,9 @@ TEMPLATE = """\
 # Secrets never stand in this file: "file:PATH" (from this file's folder) or "env:NAME" says where each one is.
 
 [service]
-secret = "file:var/secret"      # keys our ids and hashes; made on the first start. Keep it: without it the ids change.
+# Keys our ids and hashes; made on the first start. Keep it: without it the ids change. It stands where the service may
+# write: for deploy/hookfold.service, "file:/var/lib/hookfold/secret".
+secret = "file:var/secret"
 # max_body = 262144             # bytes of the largest body that is taken
 # answer_within = "7s"          # a delivery that is not committed by then is answered with 503: senders give up, too
 # signing_key = "file:var/signing-key"  # Ed25519, signs the log's checkpoints; made beside the secret

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -20,6 +21,7 @@ from tests.support.logs import wms
 from tests.support.service import PATIENCE, Answer, Service, free_port
 
 UNIT = HOUSE / "deploy/hookfold.service"
+PAGE = (HOUSE / "docs/operate.md").read_text(encoding="utf-8")
 EXECUTABLE = "/opt/hookfold/.venv/bin/hookfold"
 NEW = "new-secret-0123456789abcdef"
 
@@ -40,6 +42,15 @@ class Unit:
         (folder / "etc").mkdir()
         write_template(folder / "etc/hookfold.toml")
         (folder / "etc/secrets").write_text(f"HOOKFOLD_PORT={self.port}\n")
+        self.etc, self.lib = folder / "etc", folder / "lib"
+
+    def configure(self, text: str, **environment: str) -> None:
+        """Another configuration, and what its environment holds besides the port; nothing else is in the folder."""
+        shutil.rmtree(self.etc)
+        self.etc.mkdir()
+        (self.etc / "hookfold.toml").write_text(text.replace("/var/lib/hookfold", str(self.lib)))
+        held = {"HOOKFOLD_PORT": str(self.port), **environment}
+        (self.etc / "secrets").write_text("".join(f"{name}={value}\n" for name, value in held.items()))
 
     def said(self, key: str) -> list[str]:
         """Each value that the unit gives to a key."""
@@ -49,7 +60,7 @@ class Unit:
         """ExecStart, in the environment and the folder that the unit names."""
         (command,), (folder,) = self.said("ExecStart"), self.said("WorkingDirectory")
         (file,) = self.said("EnvironmentFile")
-        named = [*self.said("Environment"), *Path(file.removeprefix("-")).read_text().split()]
+        named = [*self.said("Environment"), *Path(file.removeprefix("-")).read_text().splitlines()]
         env = {"PATH": os.environ["PATH"]} | dict(one.split("=", 1) for one in named)
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(shlex.split(command), cwd=folder, env=env, stdout=log, stderr=log)
@@ -102,6 +113,22 @@ def test_its_lines_start_reload_and_stop_the_service_and_start_it_behind_a_crash
     assert deliver(service, NEW, 1).headers["hookfold-verdict"] == "duplicate"
 
     assert unit.stop() == 0
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_with_the_configuration_of_the_page_it_writes_in_its_own_folder_alone(
+    unit: Unit, database: str, request: pytest.FixtureRequest
+):
+    (text,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    other = request.getfixturevalue("empty_postgresql_url") if database == "postgresql" else None
+    unit.configure(text, CLINIC_SECRET=NEW, **({"HOOKFOLD_DATABASE_URL": other} if other else {}))
+
+    service = unit.start()
+
+    assert deliver(service, NEW, 0).headers["hookfold-verdict"] == "new"
+    assert sorted(path.name for path in unit.etc.iterdir()) == ["hookfold.toml", "secrets"]
+    assert {"secret", "signing-key"} <= {path.name for path in unit.lib.iterdir()}
+    assert (unit.lib / "hookfold.db").exists() is (database == "sqlite")
 
 
 def test_systemd_takes_it(tmp_path: Path):

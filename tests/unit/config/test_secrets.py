@@ -104,7 +104,7 @@ def test_a_file_that_is_no_text_is_refused(service, tmp_path):
 def test_a_place_where_nothing_can_be_made_is_named(service, tmp_path):
     (tmp_path / "keys").touch()
 
-    with pytest.raises(ConfigError, match=r"service\.secret: .*mine cannot be made"):
+    with pytest.raises(ConfigError, match=r"service\.secret: .*mine cannot be made .*may write, .*hookfold/mine"):
         service('secret = "file:keys/mine"')
 
 
