@@ -1,4 +1,4 @@
-"""The log as files: exports that another Hookfold takes over, batches of CloudEvents, tables for people."""
+"""The log as files: exports for another Hookfold, batches of CloudEvents, tables for people."""
 
 from adapters.archive.export import ExportProgress
 from adapters.archive.exporter import FORMATS, Exporter

@@ -43,7 +43,7 @@ def _event(row: ExportedEvent, provider: str) -> dict[str, Any]:
 
 
 def _data(row: ExportedEvent) -> dict[str, Any]:
-    """A body that was read is JSON and stands there as it came; any other is base64."""
+    """The body: unchanged JSON if it could be read, else base64."""
     if row.body is None:
         return {}
     if row.reading == "undecodable":

@@ -1,4 +1,4 @@
-"""Writes the log as sealed JSON Lines, from which another Hookfold can take it over."""
+"""Writes the log as sealed JSON Lines, which another Hookfold can import."""
 
 from collections.abc import Callable, Iterator
 from heapq import merge
@@ -26,7 +26,7 @@ from adapters.sql import Base, ExportedDelivery, ExportedEvent, ExportedStream, 
 from core.ids import Ids
 
 ExportProgress = Callable[[int, int | None], None]
-"""Is told how far the work is, and how far it goes, where that is known."""
+"""Receives the progress: the items done, and of how many if that is known."""
 
 
 def export_lines(whole: ExportReader, ids: Ids, chosen: Selection, tell: ExportProgress) -> Iterator[bytes]:

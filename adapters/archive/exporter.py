@@ -1,4 +1,4 @@
-"""Which part of the log goes out, in which form; that it went out is recorded first."""
+"""Exports a part of the log in one of several forms. The export is recorded first."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -13,7 +13,7 @@ FORMATS = ("jsonl", "cloudevents", "states", "timelines")
 
 
 class Exporter:
-    """Exports one log. `record` puts an event of our own into it: its type, and what there is to say."""
+    """Exports one log. `record` appends an event of our own: its type and fields."""
 
     def __init__(
         self, whole: ExportReader, ids: Ids, sources: Mapping[str, Source], record: Callable[..., int]
@@ -32,7 +32,7 @@ class Exporter:
         *,
         own: bool = False,
     ) -> Selection:
-        """What is wanted; nothing given: all. `session`: our id, or the provider's. Raises LookupError, naming why."""
+        """The selection, by default everything. `session` is our id or the provider's. Raises LookupError."""
         known = sorted({*self._sources, *self._whole.providers()})
         for name in sources:
             if name not in known:
@@ -43,7 +43,7 @@ class Exporter:
         return Selection(sources=list(sources) or None, streams=streams, since=since, until=until, own=own)
 
     def write(self, form: str, chosen: Selection, tell: ExportProgress) -> Iterator[bytes]:
-        """The pieces of an export in one of FORMATS. Raises Altered; adapters.sql.Unavailable without the database."""
+        """Yields an export in one of FORMATS in pieces. Raises Altered, and adapters.sql.Unavailable."""
         streams = None if chosen.streams is None else [stream for _, stream in chosen.streams]
         limits = {"sources": chosen.sources, "streams": streams, "since": chosen.since, "until": chosen.until}
         given = {name: limit for name, limit in limits.items() if limit is not None}

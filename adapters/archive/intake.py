@@ -1,4 +1,4 @@
-"""Reads an export, line by line, and has the log take over what stands in it."""
+"""Reads an export line by line and imports it."""
 
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
@@ -40,14 +40,14 @@ from core.ids import KEY_BYTES, PREFIXES, Ids
 from core.proofs.leaf import Columns, commitment, leaf
 
 LONGEST = 64 * 1024 * 1024
-"""Bytes of a line; a body is 256 KiB unless configured larger."""
+"""The most bytes of a line. A body has at most 256 KiB unless configured larger."""
 
 MOST_ROWS, MOST_BYTES = 512, 8 * 1024 * 1024
-"""A batch ends with whichever it reaches first."""
+"""A batch ends at the first of these limits."""
 
 
 class Intake:
-    """One file that is read once. Every method raises Unimportable, which names the line."""
+    """A file that is read once. Every method raises Unimportable, which names the line."""
 
     def __init__(self, file: BinaryIO, ids: Ids, sources: Mapping[str, Source]) -> None:
         self._file = file
@@ -62,17 +62,17 @@ class Intake:
 
     @property
     def whole(self) -> bool:
-        """True where the export left out nothing but entries of Hookfold's own: positions can be kept."""
+        """Whether the export omits only Hookfold's own entries, so that positions can be kept."""
         return self.header.chosen is None
 
     def into(self, importer: Importer, tell: ExportProgress, outcome: ImportOutcome) -> None:
-        """Has every line taken over, in batches; `outcome` counts what is committed by now, also when this raises."""
+        """Imports every line, in batches. `outcome` counts what is committed, also if this raises."""
         for batch in self._batches():
             outcome.add(importer.take(batch))
             tell(self._line, None)
 
     def _header(self) -> HeaderLine:
-        """Another secret is told before a broken seal: it is by far the likelier cause."""
+        """Checks the secret before the seal, because another secret is the likelier cause of a mismatch."""
         line = self._read()
         try:
             said = msgspec.json.decode(line, type=_Said)
@@ -89,7 +89,7 @@ class Intake:
         return header
 
     def _batches(self) -> Iterator[list[ImportItem]]:
-        """What was good is taken over before what is wrong is told."""
+        """Imports the valid lines before an error is raised."""
         batch: list[ImportItem] = []
         size = 0
         try:
@@ -201,7 +201,7 @@ class Intake:
         )
 
     def _sealed(self, line: EventLine, headers: bytes | None, body: bytes | None, salt: bytes | None) -> str:
-        """What the leaf covers of headers, body and origin, hex; they may have been erased, but not in part."""
+        """The commitment to headers, body and origin in hex. They may be erased, but only completely."""
         if line.erased is not None and line.commitment is not None and (headers, body, salt) == (None, None, None):
             return line.commitment
         if line.erased is None and headers is not None and body is not None and salt is not None:
@@ -223,7 +223,7 @@ class Intake:
         return ErasedRemainder(self._line, *named, bytes(line.measured), line.snapshot)
 
     def _reading(self, line: EventLine, body: bytes | None) -> Reading | Unreadable:
-        """What this code reads in the body; which stream it is of was decided when it was recorded."""
+        """The body's reading by this code. Its stream was decided when it was recorded."""
         source = self._sources.get(line.source)
         if source is None or line.stream is None or body is None:
             return Unreadable("of no stream, or erased")
@@ -244,7 +244,7 @@ class Intake:
 
 
 class _Said(msgspec.Struct, tag="header", tag_field="line"):
-    """What a header says before its seal was looked at."""
+    """The content of a header whose seal has not been checked yet."""
 
     format: int
     secret: str

@@ -1,7 +1,7 @@
-"""The lines of an export: one JSON object each, sealed by a hash that runs through the whole file.
+"""The lines of an export: one JSON object each, sealed by a hash chain through the whole file.
 
-A line's hash is HMAC-SHA256, under a key of the service's secret, over the hash of the line before it and the line
-itself without the hash. So no byte can change, and no line be moved, added or taken away, by whoever has no secret.
+A line's hash is an HMAC-SHA256, under a key derived from the service's secret, over the previous line's hash and the
+line without the hash. So without the secret no byte can be changed, and no line moved, added or removed.
 """
 
 import hmac
@@ -38,14 +38,14 @@ class HeaderLine(_Line, tag="header", kw_only=True):
 
 
 class SourceLine(_Line, tag="source", kw_only=True):
-    """Stands before the first line of a source."""
+    """Precedes the first line of a source."""
 
     source: str
     provider: str | None = None
 
 
 class CountedDuplicates(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """Duplicates that are not on record one by one: how many, and `head` and `recorded_at` of the last of them."""
+    """Duplicates that are only counted: how many, and `head` and `recorded_at` of the last one."""
 
     times: int
     head: int
@@ -53,18 +53,18 @@ class CountedDuplicates(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class CountedConflicts(CountedDuplicates, forbid_unknown_fields=True, gc=False):
-    """The same of conflicts, and `head` and `recorded_at` of the first of them."""
+    """The same for conflicts, with `head` and `recorded_at` of the first one."""
 
     first_head: int
     first_recorded_at: Instant
 
 
 class EventLine(_Line, tag="event", kw_only=True):
-    """An event. Instants are microseconds since 1970; bytes are hex, but for the body: text, else base64.
+    """An event. Instants are microseconds since 1970. Bytes are hex, except the body, which is text, else base64.
 
-    `headers` are field lines. `kind` and `id` are those of the stream, the id being the
-    provider's; `sent` is an unknown type as sent. An erased one has no headers, body and salt; `commitment` is what its
-    leaf covers of them. `erased` and `retracted` are the positions of the events that tell of it.
+    `headers` are field lines. `kind` and `id` (the provider's) are those of the stream; `sent` is an unknown type as
+    sent. An erased event has no headers, body and salt, but its `commitment`. `erased` and `retracted` are the
+    positions of the events that record it.
     """
 
     position: int
@@ -118,7 +118,7 @@ class DeliveryLine(_Line, tag="delivery", kw_only=True):
 
 
 class ErasedLine(_Line, tag="erased", kw_only=True):
-    """What is left of a stream whose bodies were erased, behind all events. `position`: of the event that tells."""
+    """What was kept of an erased stream, after all events. `position` is that of the event that records the erasure."""
 
     source: str
     stream: str
@@ -140,22 +140,22 @@ Line = HeaderLine | SourceLine | EventLine | DeliveryLine | ErasedLine | End
 
 
 class Broken(ValueError):
-    """A line whose hash does not fit."""
+    """A line whose hash does not match."""
 
 
 class Altered(ValueError):
-    """A row that holds what was never written, and has no leaf that tells of it. The text says which."""
+    """An altered row that no leaf covers. The message says which."""
 
 
 class Seal:
-    """The hash that runs through a file; one object for one file."""
+    """The hash chain of one file."""
 
     def __init__(self, ids: Ids) -> None:
         self._key = ids.subkey("export")
         self._last = b""
 
     def close(self, line: Line) -> bytes:
-        """The line as it stands in the file, its newline included."""
+        """The line of the file, including its newline."""
         content = msgspec.json.encode(line)
         return content[:-1] + _BEFORE + self._next(content) + _BEHIND + b"\n"
 
@@ -176,17 +176,17 @@ _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 
 def decode(content: bytes) -> Line:
-    """A line's content, as `Seal.open` gives it. Raises msgspec.DecodeError."""
+    """Decodes a line's content from `Seal.open`. Raises msgspec.DecodeError."""
     return _decoder.decode(content)
 
 
 def body_of(line: EventLine | DeliveryLine) -> bytes | None:
-    """The body, byte for byte; None where the line has none."""
+    """The body, byte for byte; None if the line has none."""
     return line.base64 if line.body is None else line.body.encode()
 
 
 def body_fields(body: bytes | None) -> dict[str, Any]:
-    """The fields of a line in which a body stands: readable where it is UTF-8."""
+    """The fields of a line for a body: text if it is UTF-8."""
     if body is None:
         return {}
     try:
@@ -196,12 +196,12 @@ def body_fields(body: bytes | None) -> dict[str, Any]:
 
 
 def headers_text(headers: bytes | None) -> str | None:
-    """An event's stored headers as they go into a line. What is no text was altered: its leaf will not fit."""
+    """An event's stored headers for a line. If they are not text they were altered, and the leaf will not match."""
     return None if headers is None else as_stored(headers).decode(errors="replace")
 
 
 def unsealed_headers_text(headers: bytes | None, what: str) -> str | None:
-    """The same for what no leaf covers: nobody behind the line could see that it was altered. Raises Altered."""
+    """The same for headers that no leaf covers, of which the reader could not detect an alteration. Raises Altered."""
     try:
         return None if headers is None else unpack(headers).decode()
     except ValueError as error:

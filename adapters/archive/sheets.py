@@ -1,4 +1,4 @@
-"""Tables for people, as CSV (RFC 4180) that no spreadsheet takes for formulas: states, and timelines."""
+"""Tables of states and timelines for people, as CSV (RFC 4180) that no spreadsheet computes."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ CsvRow = Sequence[object]
 
 
 class Sheets:
-    """Writes the tables of one log, each stream folded with the code at hand. `sources`: the configured."""
+    """Writes the tables of one log, folded with the present code. `sources` are the configured ones."""
 
     def __init__(self, whole: ExportReader, ids: Ids, sources: Mapping[str, Source]) -> None:
         self._whole = whole
@@ -37,7 +37,7 @@ class Sheets:
         self._sources = sources
 
     def states(self, chosen: Selection, tell: ExportProgress) -> Iterator[bytes]:
-        """A line for each stream, a session's measurements behind it."""
+        """A line for each stream, followed by a session's measurements."""
         return self._sheet(STATES, self._state_rows, chosen, tell)
 
     def timelines(self, chosen: Selection, tell: ExportProgress) -> Iterator[bytes]:
@@ -58,7 +58,7 @@ class Sheets:
                 yield line_of(row)
 
     def _streams(self, chosen: Selection, extent: Extent, tell: ExportProgress) -> Iterator["_Told"]:
-        """A source that the configuration no longer names has nobody who reads its bodies: no state."""
+        """No state for a source that is no longer configured, because nothing reads its bodies."""
         done = 0
         for kind in KINDS:
             for one in self._whole.streams(chosen, kind, extent):
@@ -105,7 +105,7 @@ class Sheets:
 
 
 class _Told:
-    """A stream, and all that the log tells of it."""
+    """A stream and its history."""
 
     __slots__ = ("events", "source", "stream")
 
@@ -119,7 +119,7 @@ class _Told:
 
 
 def line_of(row: CsvRow) -> bytes:
-    """A row as CSV; what a spreadsheet could take for a formula gets an apostrophe in front."""
+    """A row as CSV. Text that a spreadsheet could compute gets a leading apostrophe."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow([_safe(cell) for cell in row])
     return text.getvalue().encode("utf-8", "backslashreplace")

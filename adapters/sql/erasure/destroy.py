@@ -1,4 +1,4 @@
-"""Destroys bodies and what is personal beside them, and leaves what the proofs and the projections need."""
+"""Destroys bodies and other personal data, and keeps what the proofs and the projections need."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -52,10 +52,10 @@ _FORGET = "DELETE FROM {} WHERE source = ? AND stream = ?"
 
 
 class Search(msgspec.Struct, frozen=True):
-    """Why something was found, for who decides again. `searched`, `deliveries`: the last position and delivery by then.
+    """The criteria of a search, to be checked again under the lock, and its last position and delivery.
 
-    `names`: what bodies were searched for; `user`, the user among them. `aged`: a source, and the position behind which
-    nothing may have been recorded. `devices`: those that go because nothing else names them.
+    `names` are the texts that bodies were searched for, `user` the user among them. `aged` is a source and the position
+    after which its streams may have no event. `devices` are erased because nothing else names them.
     """
 
     searched: int = 0
@@ -67,9 +67,9 @@ class Search(msgspec.Struct, frozen=True):
 
 
 class Erasable(msgspec.Struct):
-    """What is to be erased: streams (source, our id), events of no stream (source, position), rejections by number.
+    """What to erase: streams (source, our id), events without a stream (source, position), rejections by number.
 
-    Whole streams only: of a stream without some of its bodies nobody could fold the rest.
+    Only whole streams, because the rest of a stream without some of its bodies could not be folded.
     """
 
     streams: list[Row] = []
@@ -82,14 +82,14 @@ class Erasable(msgspec.Struct):
 
 
 class Destroyer:
-    """Works in the caller's transaction, which has to hold the append lock."""
+    """Works in the caller's transaction, which must hold the append lock."""
 
     def __init__(self, afresh: Invalidator) -> None:
         self._invalidator = afresh
         self._dialect = afresh.dialect
 
     def destroy(self, cursor: Any, found: Erasable, at: int) -> list[int]:
-        """Erases, as the event at position `at` tells; the positions of the events whose bodies are gone now."""
+        """Erases, as the event at `at` records. Returns the positions of the events whose bodies are gone now."""
         streams = self._invalidator.streams(cursor, found.streams) if found.streams else []
         self._settle(cursor, streams, at)
         emptied = self._empty(cursor, streams, found.loose, at)
@@ -99,7 +99,7 @@ class Destroyer:
         return emptied
 
     def _settle(self, cursor: Any, streams: Sequence[DirtyStream], at: int) -> None:
-        """Takes the streams' last folds, and keeps what of them is nobody's in every version's place."""
+        """Replaces the streams' rows in every version by their last state without personal data."""
         now = self._invalidator.version_map(cursor)
         kept: list[tuple[str, str, Base]] = []
         for history in self._invalidator.refolder.read(cursor, streams):
@@ -111,7 +111,7 @@ class Destroyer:
             keep(cursor, self._dialect, kept)
 
     def _projection(self, cursor: Any, history: History) -> Projection | None:
-        """The stream's fold; where this code cannot make it, the one that is stored; else that of no event at all."""
+        """The stream's state: folded, or the stored one if this code cannot fold it, else an empty one."""
         one = history.stream
         with suppress(
             Exception
@@ -135,24 +135,24 @@ class Destroyer:
         return list(self._dialect.run(cursor, _ROWS, one.source, one.stream).fetchall())
 
     def _runs_over(self, cursor: Any, one: Projection) -> list[Run]:
-        """The runs that have left the stored snapshot: the rows in which they stand are about to go."""
+        """The runs that have left the stored snapshot, whose rows are about to be deleted."""
         blocks = self._dialect.run(cursor, _RUNS, one.source, one.stream, one.version).fetchall()
         return [run for (block,) in blocks for run in runs_in(block)]
 
     def _measurements_left(self, cursor: Any, one: Projection) -> list[Measurement]:
-        """The same of measurements."""
+        """The same for measurements."""
         rows = self._dialect.run(cursor, _LEFT, one.source, one.stream, one.version).fetchall()
         return [record_in(bytes(record)) for (record,) in rows]
 
     def _redacted(self, one: Projection, at: int) -> tuple[str, str, Base]:
-        """Takes what is personal out of the projection."""
+        """Removes personal data from the projection, and makes it the stream's base."""
         measured = {row[_POSITION]: row[_OURS] for row in measurement_rows(self._invalidator.ids, one).values()}
         redact(one.state)
         one.base = Base(at, measured, fold.encode(one.state))
         return one.source, one.stream, one.base
 
     def _replace(self, cursor: Any, one: Projection, now: VersionMap, at: int) -> None:
-        """One row under this code's version; the others' code makes its own of what is left, when it sees the marks."""
+        """Writes this code's row. Other code folds its own from the base, since the stream is marked for it."""
         own = now.machines[one.machine.name]
         where, one.version = (one.source, one.stream), own.version
         for table in ("projections", "measurements", "runs", "prefixes"):
@@ -178,7 +178,7 @@ class Destroyer:
         return sorted(position for _, position in covered)
 
     def _take_from_outbox(self, cursor: Any, events: Sequence[Row]) -> None:
-        """Nobody settles meanwhile: two that change the same rows in another order would wait for one another."""
+        """Deletes deliveries under the relay locks, because changing the same rows in another order would deadlock."""
         for source in sorted({source for source, _ in events}):
             self._dialect.alone_with(cursor, source)
         self._run(cursor, _UNDELIVERED, events)
@@ -189,7 +189,7 @@ class Destroyer:
 
 
 def _covered(salt: bytes, headers: bytes, body: bytes, origin: bytes | None) -> bytes:
-    """What the leaf covers of a payload. Where its headers were altered, no leaf covers it: that stays to be seen."""
+    """The commitment to a payload. If its headers were altered, it does not match the leaf, so that stays visible."""
     return commitment(salt, as_stored(headers), body, origin)
 
 

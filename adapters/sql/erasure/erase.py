@@ -19,10 +19,10 @@ from core.event import Instant
 from core.words import counted
 
 PART = 200
-"""Streams, events or rejections of one transaction: deliveries wait meanwhile."""
+"""The most streams, events or rejections of one transaction, while deliveries wait."""
 
 ROUNDS = 3
-"""So often is erased what arrived for the erased meanwhile."""
+"""The number of rounds, since more may arrive for the erased meanwhile."""
 
 _NEEDLES = 20
 _FROM_THE_START = Search()
@@ -67,10 +67,10 @@ _LAST_BEFORE = "SELECT position FROM events WHERE recorded_at < ? ORDER BY posit
 
 
 class Erasure(msgspec.Struct):
-    """What was erased. `positions`: of the events that tell of it; `erased`: of those whose bodies are gone.
+    """The result. `positions` are those of the events that record it, `erased` those whose bodies are gone.
 
-    `streams`: by our ids. `searched`: the position up to which the log was searched; `left`: how much of it had arrived
-    for the erased by then and stays, as it came without end.
+    `streams` are our ids. `searched` is the position up to which the log was searched, `left` the number of items that
+    arrived for the erased by then and were not erased, after the last round.
     """
 
     request: str
@@ -83,7 +83,7 @@ class Erasure(msgspec.Struct):
 
 
 class _NotDue(Exception):
-    """Something was recorded meanwhile of these streams: they stay."""
+    """These streams no longer meet the criteria, so they stay."""
 
     def __init__(self, streams: Sequence[Row]) -> None:
         super().__init__(counted(len(streams), "stream"))
@@ -91,7 +91,7 @@ class _NotDue(Exception):
 
 
 EraseProgress = Callable[[int, int], None]
-"""(done, all): streams, loose events and rejections."""
+"""Receives the number of items done and of all: streams, loose events and rejections."""
 
 
 class Eraser:
@@ -105,19 +105,19 @@ class Eraser:
         self._recorder = recorder
 
     def of_streams(self, names: Sequence[str]) -> Erasable:
-        """The streams with these ids of ours, and whatever else names the same provider's ids."""
+        """The streams with these ids of ours, and everything else that names their providers' ids."""
         with self._transactions.reading() as cursor:
             named = [row for name in names for row in self._all(cursor, _NAMES, (name,))]
             search = self._search(cursor, names={row[2] for row in named})
             return self._with_devices(cursor, self._closed(cursor, [row[:2] for row in named], search.names), search)
 
     def of_user(self, user: str) -> Erasable:
-        """The streams of a user, by the provider's own id, and whatever else names the user or those streams."""
+        """The streams of a user, by the provider's id, and everything else that names the user or those streams."""
         with self._transactions.reading() as cursor:
             return self._of_user(cursor, user, (user,), Search())
 
     def before(self, source: str, instant: Instant) -> Erasable:
-        """What of a source was recorded before an instant: streams of which nothing was recorded since."""
+        """The streams, events and rejections of a source without anything recorded since a time."""
         with self._transactions.reading() as cursor:
             last = next((row[0] for row in self._all(cursor, _LAST_BEFORE, (instant,))), 0)
             return Erasable(
@@ -130,9 +130,9 @@ class Eraser:
     def erase(
         self, found: Erasable, reason: str, by: str | None = None, progress: EraseProgress = lambda _done, _all: None
     ) -> Erasure:
-        """Destroys what was found, and what arrived for the erased meanwhile; a stream that is no longer due stays.
+        """Destroys what was found, and what arrived for the erased meanwhile. Each part is recorded in its transaction.
 
-        Such a one is taken out of `found`. What is told was done: each part goes in the transaction that tells of it.
+        A stream that no longer meets the criteria stays and is removed from `found`.
         """
         erasure = Erasure(secrets.token_hex(8))
         for _ in range(ROUNDS):
@@ -163,7 +163,7 @@ class Eraser:
             return
 
     def _destroy(self, part: Erasable, erasure: Erasure, reason: str, by: str | None) -> tuple[int, list[int]]:
-        """Raises _NotDue, under the lock that nobody appends beside: nothing is destroyed or told of then."""
+        """Destroys a part under the append lock. Raises _NotDue; then nothing is destroyed or recorded."""
 
         def destroyed(cursor: Any, at: int) -> list[int]:
             streams = [one for one in part.streams if not self._is_due(cursor, one, part.search)]
@@ -189,7 +189,7 @@ class Eraser:
         return True
 
     def _named_since(self, cursor: Any, device: Row, search: Search) -> bool:
-        """Whether an action came behind the search that names the device."""
+        """Whether an action that names the device arrived after the search."""
         return any(position > search.searched for (position,) in self._all(cursor, _ACTED, device))
 
     def _search(self, cursor: Any, **why: Any) -> Search:
@@ -197,7 +197,7 @@ class Eraser:
         return Search(searched, deliveries, names, **why)
 
     def _since(self, before: Search) -> Erasable:
-        """What arrived behind a search for the same. What is old was old then already."""
+        """What arrived since a search by its criteria. Nothing for a search by age."""
         if before.aged is not None:
             return Erasable(search=before)
         with self._transactions.reading() as cursor:
@@ -220,7 +220,7 @@ class Eraser:
     def _closed(
         self, cursor: Any, streams: Sequence[Row], names: Iterable[str], behind: Search = _FROM_THE_START
     ) -> Erasable:
-        """Streams, and all that names one of the names: as a JSON string, in whatever was kept of a body."""
+        """The streams, and everything whose stored body contains one of the names as a JSON string."""
         found = Erasable([tuple(row) for row in streams])
         needles = sorted({needle for name in names for needle in _needles(name)})
         for start in range(0, len(needles), _NEEDLES):
@@ -238,7 +238,7 @@ class Eraser:
         return _unique(found)
 
     def _with_devices(self, cursor: Any, found: Erasable, search: Search) -> Erasable:
-        """A device that nothing but erased actions names is erased with them."""
+        """Adds devices that only erased actions name."""
         gone, devices = set(found.streams), list[Row]()
         for action in [stream for stream in found.streams if stream[1].startswith("act_")]:
             for device in map(tuple, self._all(cursor, _DEVICES, action)):
@@ -254,7 +254,7 @@ class Eraser:
 
 
 def _needles(name: str) -> set[bytes]:
-    """How JSON may be expected to write the name: as it is or in ASCII, hex in either case, a slash escaped or not."""
+    """The forms of a name in JSON: plain or ASCII, hex digits in either case, slashes escaped or not."""
     plain, ascii_ = (json.dumps(name, ensure_ascii=only) for only in (False, True))
     written = {plain, ascii_, _ESCAPE.sub(lambda one: f"\\u{one[1].upper()}", ascii_)}
     return {text.encode("utf-8", "replace") for one in written for text in (one, one.replace("/", "\\/"))}

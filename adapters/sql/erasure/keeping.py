@@ -17,7 +17,7 @@ from core.event import Instant
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """Erases, retracts, and records what was done."""
+    """The eraser, the retractor and their recorder."""
 
     eraser: Eraser
     retractor: Retractor
@@ -25,7 +25,7 @@ class Keeper:
 
 
 def keeper(engine: Engine, code: Code, log: Log, clock: Callable[[], Instant], through: str) -> Keeper:
-    """Wires one over a log of this process's own."""
+    """Assembles them over this process's log."""
     recorder = Recorder(lambda entry: log.append([entry])[0], clock, through)
     afresh = Invalidator(dialect_of(engine), code)
     return Keeper(Eraser(engine, log, recorder, afresh), Retractor(log, recorder, afresh), recorder)

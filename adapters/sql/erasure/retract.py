@@ -1,4 +1,4 @@
-"""Retraction: an event that was a lie stays in the log, and the fold skips it from then on."""
+"""Retraction: an untrue event stays in the log, and the fold skips it from then on."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _EVENT = (
 
 
 class Unretractable(Exception):
-    """The event cannot be retracted; the text says why."""
+    """The event cannot be retracted. The message says why."""
 
 
 class Retractor:
@@ -29,7 +29,7 @@ class Retractor:
         self._invalidator = afresh
 
     def retract(self, position: int, reason: str, by: str | None = None) -> int:
-        """The position of the event that tells of the retraction. Raises Unretractable, Unavailable."""
+        """Retracts; returns the position of the event that records it. Raises Unretractable, Unavailable."""
         entry = self._recorder.entry("retracted", by, position=position, reason=reason)
         at, _ = self._log.append_with(entry, lambda cursor, at: self._retract(cursor, position, at))
         return at

@@ -1,1 +1,1 @@
-"""Rejected deliveries that verify now that a secret was corrected."""
+"""The release of rejected deliveries after a secret was corrected."""

@@ -1,4 +1,4 @@
-"""Rejections that a corrected secret would have let in: verified again, and taken into the log as they came."""
+"""Verifies stored rejections again after a secret was corrected, and appends the valid ones as received."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -39,17 +39,17 @@ _REMOVE = (
 _ARRIVED = "SELECT received_at FROM events WHERE source = ? AND position = ?"
 
 Receive = Callable[[str, Headers, bytes, Instant], Entry | None]
-"""(source, headers, body, when it came) -> the entry that it would have been; None where it still does not verify."""
+"""Maps source, headers, body and time of receipt to an entry; None if the signature is still invalid."""
 
 
 class _GoneError(Exception):
-    """Somebody else took it, or it was pruned or erased meanwhile: nothing is appended."""
+    """The rejection was released, pruned or erased meanwhile, so nothing is appended."""
 
 
 class ReleaseCounts(msgspec.Struct):
-    """What came of rejections. `cut`: kept in part, so that nobody can verify them.
+    """The outcomes of rejections. `cut`: stored partly, so that they cannot be verified.
 
-    `new`: events that they are now; `known`: those whose events are there already, as their senders tried again.
+    `new` became events; `known` are those whose events exist already, because their senders retried.
     """
 
     looked_at: int = 0
@@ -59,18 +59,18 @@ class ReleaseCounts(msgspec.Struct):
 
 
 class Released(ReleaseCounts):
-    """The same of all rejections of a source, and by the code for which they were rejected."""
+    """The same for all rejections of a source, and by the code of their rejection."""
 
     reasons: dict[str, ReleaseCounts] = {}
 
     def count(self, reason: str, what: str) -> None:
-        """One more of a kind of count."""
+        """Adds one to a count."""
         for counts in (self, self.reasons.setdefault(reason, ReleaseCounts())):
             setattr(counts, what, getattr(counts, what) + 1)
 
 
 class Quarantine:
-    """Of one command. `log`: of this process."""
+    """The quarantine of one command. `log` is this process's."""
 
     def __init__(self, engine: Engine, log: Log, recorder: Recorder, receive: Receive) -> None:
         self._transactions = Transactions(engine)
@@ -79,7 +79,7 @@ class Quarantine:
         self._receive = receive
 
     def release(self, source: str, *, dry_run: bool = False) -> Released:
-        """Takes what verifies now, the oldest first. Each goes in one transaction: a release that is killed goes on.
+        """Appends what is valid now, the oldest first, one transaction each, so that a killed release can be repeated.
 
         Raises Unavailable.
         """
@@ -108,7 +108,7 @@ class Quarantine:
                     yield delivery, reason, entry
 
     def _take(self, source: str, delivery: int, entry: Entry) -> str | None:
-        """What it became: `new`, `known`, or None where it is not there any more."""
+        """What it became: `new`, `known`, or None if it no longer exists."""
 
         def settle(cursor: Any, position: int) -> bool:
             run = partial(self._transactions.dialect.run, cursor)
