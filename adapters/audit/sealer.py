@@ -3,15 +3,11 @@
 import time
 from threading import Event, Thread
 
-import structlog
-
 from adapters.audit.checkpoint_signer import CheckpointSigner, Contradiction
-from adapters.sql import MissingEvent, cause_of, leave
+from adapters.sql import FaultLog, MissingEvent, leave
 
 TICK = 2.0
 """Seconds between two looks at the log."""
-
-_logger = structlog.get_logger("audit")
 
 
 class Sealer:
@@ -26,6 +22,7 @@ class Sealer:
         self._tick = tick
         self._seen = (0, time.monotonic())
         self._stopped = Event()
+        self._log = FaultLog("sealing_failed")
         self.faults = 0
         self._thread = Thread(target=self._run, name="hookfold-seal", daemon=True)
         self._thread.start()
@@ -39,9 +36,9 @@ class Sealer:
         while not self._stopped.wait(self._tick):
             try:
                 self.look()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - it is told, and the thread goes on
                 self.faults += 1
-                _logger.exception("sealing_failed", reason=_cause(error))
+                self._log.tell(error, str(error) if isinstance(error, Contradiction | MissingEvent) else None)
 
     def look(self) -> None:
         """Seals what is new, and makes a checkpoint where the newest one is old enough and the log grew.
@@ -57,7 +54,3 @@ class Sealer:
         self._signer.seal()
         if time.monotonic() - self._seen[1] >= self._every:
             self._signer.checkpoint()
-
-
-def _cause(error: Exception) -> str:
-    return str(error) if isinstance(error, Contradiction | MissingEvent) else cause_of(error)

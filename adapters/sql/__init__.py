@@ -15,6 +15,7 @@ from adapters.sql.connections.session import Unfit
 from adapters.sql.connections.wal import carrying
 from adapters.sql.database.errors import cause_of
 from adapters.sql.database.exceptions import Unavailable, Unstorable
+from adapters.sql.database.fault_log import FaultLog
 from adapters.sql.database.limits import TooLong, time_limit
 from adapters.sql.database.threads import leave
 from adapters.sql.database.transactions import is_read_only

@@ -118,6 +118,7 @@ def test_postgresql_stopped_under_load_and_started_again(own_postgres: Postgres,
         found = log.everything()
         assert len(set(found)) == len(found)
         assert set(log.acknowledged) <= set(found)
+        assert [line for service in log.services for line in lines_with_frames(service)] == []
 
 
 def test_sqlite_locked_by_another_process(sqlite_url: str, tmp_path: Path):
@@ -278,6 +279,11 @@ def positions(service: Service) -> list[int]:
         found += [event["position"] for event in page if event["source"] != "hookfold"]
         after = page[-1]["position"]
     return found
+
+
+def lines_with_frames(service: Service) -> list[str]:
+    """What its log tells as a fault of ours."""
+    return [line for line in service.log.read_text().splitlines() if '"frames"' in line or "psycopg" in line]
 
 
 def await_(condition: Callable[[], bool]) -> None:

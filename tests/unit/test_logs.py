@@ -63,6 +63,14 @@ def test_what_libraries_log_has_the_same_shape_and_only_their_warnings_are_told(
     assert theirs.keys() == {"event", "level", "at"}
 
 
+def test_the_driver_warns_of_nothing_that_it_raises_too():
+    (theirs,) = logged(
+        "driver = logging.getLogger('psycopg'); driver.warning('error ignored in rollback'); driver.error('broken')"
+    )
+
+    assert theirs["event"] == "broken"
+
+
 def test_lines_that_the_disk_does_not_take_fail_nobody_and_are_counted():
     full, room = "limit(RLIMIT_FSIZE, (40, RLIM_INFINITY))", "limit(RLIMIT_FSIZE, (RLIM_INFINITY, RLIM_INFINITY))"
     code = f"""

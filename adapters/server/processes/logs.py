@@ -57,6 +57,7 @@ _CONFIGURATION: dict[str, Any] = {
     "formatters": {"line": {"()": "adapters.server.processes.logs.formatter"}},
     "handlers": {"stderr": {"formatter": "line", "class": "logging.StreamHandler", "stream": _LINES}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {"psycopg": {"level": "ERROR"}},  # its warnings repeat what it raises: a lost connection is told by us
 }
 
 

@@ -14,7 +14,8 @@ import msgspec
 import structlog
 from sqlalchemy import Engine
 
-from adapters.sql.database.errors import cause_of, is_from_driver
+from adapters.sql.database.errors import is_from_driver
+from adapters.sql.database.fault_log import FaultLog
 from adapters.sql.database.threads import leave
 from adapters.sql.database.transactions import Transactions
 from adapters.sql.dialects.dialect import Row
@@ -250,6 +251,7 @@ class BackgroundFolding:
     def __init__(self, engine: Engine, code: Code, tick: float = TICK) -> None:
         self._streams = LongStreams(engine, code)
         self._tick = tick
+        self._faults = FaultLog("folding_failed")
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="hookfold-fold", daemon=True)
         self._thread.start()
@@ -272,5 +274,5 @@ class BackgroundFolding:
                 self._streams.fold_all(self._stopped)
                 if looks % _SELDOM == 0:
                     self._streams.thin()
-            except Exception as error:
-                _logger.exception("folding_failed", reason=cause_of(error))
+            except Exception as error:  # noqa: BLE001 - it is told, and the thread goes on
+                self._faults.tell(error)
