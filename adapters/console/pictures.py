@@ -28,6 +28,9 @@ _CLEAR = 9
 _TOLD = 5
 """Holes that are told in words under a plot."""
 
+_FAILED = frozenset({-100.0, -90.0, -91.0})
+"""Values of `snr` by which WMS reports a failure instead of a ratio."""
+
 Move = tuple[str, str]
 
 
@@ -60,12 +63,13 @@ class Diagram(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A value of a plot."""
+    """A value of a plot. `look` is its class: `failed` for the report of a failure, which stands at the lower edge."""
 
     x: float
     y: float
     words: str
     href: str
+    look: str
 
 
 class Tick(NamedTuple):
@@ -129,31 +133,32 @@ def signal(chunks: Sequence[Any]) -> Plot | None:
     if not told:
         return None
     told.sort(key=lambda one: one[0])
-    values = [chunk.snr for _, chunk in told]
-    low, high = min(0.0, *values), max(1.0, *values)
+    values = [chunk.snr for _, chunk in told if chunk.snr not in _FAILED]
+    low, high = min([0.0, *values]), max([1.0, *values])
     first, last = told[0][0], told[-1][0]
-    points = [
-        Point(
-            _across(number, first, last),
-            _up(chunk.snr, low, high),
-            f"chunk {number}: {chunk.snr:g} dB",
-            f"/events/{chunk.position}",
-        )
-        for number, chunk in told
-    ]
+    points = [_point(number, chunk, _across(number, first, last), low, high) for number, chunk in told]
     numbers = [number for number, _ in told]
-    lines = _lines(numbers, points)
+    sound = [(number, point) for number, point in zip(numbers, points, strict=True) if not point.look]
+    lines = _lines([number for number, _ in sound], [point for _, point in sound])
     holes = _holes(numbers, points, {number for number, _ in known})
     across = [Tick(_across(number, first, last), str(number)) for number in sorted({first, (first + last) // 2, last})]
     up = [Tick(_up(value, low, high), f"{value:.3g}") for value in (low, (low + high) / 2, high)]
-    words = (
-        f"Signal-to-noise ratio in decibels over {counted(len(told), 'chunk')}, from {values[0]:g} to {values[-1]:g}."
-    )
+    words = f"Signal-to-noise ratio in decibels over {counted(len(told), 'chunk')}"
+    words += f", from {values[0]:g} to {values[-1]:g}." if values else "."
+    failed = len(told) - len(sound)
+    words += f" {counted(failed, 'chunk reports', 'chunks report')} a failure." if failed else ""
     lacks = "; ".join(hole.words for hole in holes[:_TOLD])
     lacks += f"; and {counted(len(holes) - _TOLD, 'band')} more" if len(holes) > _TOLD else ""
     words += f" {lacks}." if lacks else ""
     axes = ("chunk", "SNR in dB")
     return Plot(PLOT_WIDTH, PLOT_HEIGHT, PLOT_LEFT, points, lines, holes, across, up, *axes, lacks, words)
+
+
+def _point(number: int, chunk: Any, x: float, low: float, high: float) -> Point:
+    failed = chunk.snr in _FAILED
+    words = f"chunk {number}: a failure ({chunk.snr:g})" if failed else f"chunk {number}: {chunk.snr:g} dB"
+    y = _up(low if failed else chunk.snr, low, high)
+    return Point(x, y, words, f"/events/{chunk.position}", "failed" if failed else "")
 
 
 def _steps(transitions: Iterable[Any], taken: set[Move]) -> Mapping[Move, list[str]]:

@@ -73,6 +73,25 @@ def test_of_many_bands_the_first_are_told_in_words():
     assert plot.lacks.endswith("Chunk 9 has not come; and 14 bands more")
 
 
+def test_a_failure_that_stands_for_a_value_stretches_no_scale_and_breaks_the_line():
+    plot = pictures.signal([chunk(0, 1.0), chunk(1, 3.0), chunk(2, -100.0), chunk(3, 2.0), chunk(4, 4.0)])
+
+    assert plot is not None
+    assert [tick.text for tick in plot.up] == ["0", "2", "4"]
+    assert [point.look for point in plot.points] == ["", "", "failed", "", ""]
+    assert plot.points[2].words == "chunk 2: a failure (-100)"
+    assert [len(line.split()) for line in plot.lines] == [2, 2]
+    assert plot.words.endswith("from 1 to 4. 1 chunk reports a failure.")
+
+
+def test_of_failures_alone_there_is_a_plot_as_well():
+    plot = pictures.signal([chunk(0, -100.0), chunk(1, -91.0)])
+
+    assert plot is not None
+    assert plot.lines == []
+    assert "2 chunks report a failure" in plot.words
+
+
 def test_the_axes_are_named_with_their_unit():
     plot = pictures.signal([chunk(0, 1.0), chunk(1, 3.0)])
 
