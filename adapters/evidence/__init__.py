@@ -1,4 +1,4 @@
-"""What an outsider can check without us: certificates of erasure, and bundles of evidence. The folder's whole face."""
+"""Bundles of evidence and certificates of erasure, which others can check without us. Import from here only."""
 
 from adapters.evidence.bundle import Evidence
 from adapters.evidence.erasure import (

@@ -1,4 +1,4 @@
-"""Canonical order on disk, for any number of events; `core.ordering` has the same in memory."""
+"""Sorts any number of events into canonical order on disk. `core.ordering` does the same in memory."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ from core.ordering.runs import found_runs, walked_by
 from core.states.state import Segment
 
 Load = Callable[[Iterator[int]], Iterable[Event]]
-"""Gives the events at positions, in the order asked for."""
+"""(positions) -> the events at them, in the same order."""
 
 _TABLES = """
 CREATE TABLE walk (
@@ -31,7 +31,7 @@ CREATE TABLE late (position INTEGER PRIMARY KEY);
 CREATE TABLE tellers (position INTEGER PRIMARY KEY);
 """
 _FIRST = -1
-"""In place of an attempt: an event stands before what was made of it."""
+"""The attempt number of an event itself: it sorts before its handler's outcomes, which are numbered from 0."""
 _PLACE = """
 INSERT INTO placed
 SELECT coalesce(e.at, o.at), coalesce(e.rank, o.rank), coalesce(e.key, o.own),
@@ -49,9 +49,9 @@ FROM runs r ORDER BY r.run
 
 
 class Arranged:
-    """One stream's events in canonical order. Kept too, each once: the positions of our own that tell of them.
+    """One stream's events in canonical order. Also holds the positions of our own events about them, each once.
 
-    They stand in a database without a name, which SQLite keeps on disk. Raises OSError where there is no room for it.
+    The rows are in an unnamed temporary database on disk. Every method raises OSError if the disk is full.
     """
 
     def __init__(self, kind: StateMachine) -> None:
@@ -61,7 +61,7 @@ class Arranged:
         self.close = self._db.close
 
     def add(self, event: Event) -> None:
-        """An event of the stream, in any order."""
+        """Adds an event of the stream. The order of the calls does not matter."""
         if self._numbered:
             self.store("walk", *walked_by(event), event.position, event.occurred_at)
         elif event.type in OUTCOMES:
@@ -73,7 +73,7 @@ class Arranged:
             self.store("placed", at, rank, key, _FIRST, "", event.position)
 
     def arrange(self) -> None:
-        """All were added."""
+        """Sorts the events. Call it once, after the last `add`."""
         if self._numbered:
             self._find_runs()
         else:
@@ -82,7 +82,7 @@ class Arranged:
             self.store("late", position)
 
     def stretches(self, load: Load) -> Iterator[Segment]:
-        """As the fold takes them: one after the other, each to its end."""
+        """The segments for the fold. They share one iterator: read each to its end before the next."""
         whole = iter(load(self._positions("ASC")))
         if not self._numbered:
             yield Segment(whole)
@@ -91,23 +91,23 @@ class Arranged:
             yield Segment(islice(whole, size), opened, until, overlap, began)
 
     def __contains__(self, position: object) -> bool:
-        """Whether the event arrived after one that comes behind it."""
+        """Whether the event at the position is late: it arrived after an event that follows it in canonical order."""
         return any(self._rows("SELECT 1 FROM late WHERE position = ?", position))
 
     def tell(self, position: int) -> None:
-        """Notes the position of one that tells of others."""
+        """Adds the position of one of our own events: an erasure, a retraction or a rotation."""
         self._do("INSERT OR IGNORE INTO tellers VALUES (?)", position)
 
     def tellers(self) -> Iterator[int]:
-        """The positions of those that tell of others."""
+        """The positions of these events, ascending."""
         return (position for (position,) in self._rows("SELECT position FROM tellers ORDER BY position"))
 
     def store(self, table: str, *values: object) -> None:
-        """A row more."""
+        """Inserts a row."""
         self._do(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", *values)  # noqa: S608 - our own names
 
     def has_taken(self, run: int, number: object) -> bool:
-        """Whether the run has an event of this number."""
+        """Whether the run already has an event with this sequence number."""
         return any(self._rows("SELECT 1 FROM taken WHERE run = ? AND number = ?", run, number))
 
     def _find_runs(self) -> None:
@@ -131,14 +131,14 @@ class Arranged:
 
 
 class _Placed(NamedTuple):
-    """What stands for an event while its run is found."""
+    """An event's position and time, which stand for it while the runs are found."""
 
     position: int
     at: Instant | None
 
 
 class _Shelf:
-    """What one run takes, by number."""
+    """The events of one run by sequence number, as a mapping in the database."""
 
     def __init__(self, arranged: Arranged, run: int) -> None:
         self._arranged = arranged

@@ -1,7 +1,7 @@
-"""A bundle of evidence: one zip that an outsider can check without us and without the network.
+"""Makes bundles of evidence: a zip that others can verify without us and without a network.
 
-It is made on disk, a page of events at a time, whatever their number. What memory holds grows with the measurements of
-a session, and by some 40 bytes for an event.
+A bundle is made on disk, a page of events at a time. Memory grows only with the measurements of the session, and by
+some 40 bytes for each event.
 """
 
 from collections import Counter, deque
@@ -30,10 +30,10 @@ HEAD = "hookfold evidence v1"
 """The first line of a manifest that lists the files itself."""
 
 LONG_HEAD = "hookfold evidence v2"
-"""Of one that would be longer than a note may be: it signs for `files.sha256`, which lists the others."""
+"""The first line of a manifest that lists only `files.sha256`, which lists the other files: for too long a list."""
 
 LONGEST_LIST = 900_000
-"""Bytes of the list that a note has room for."""
+"""The most bytes of a list of files in a manifest, because a note has a largest size."""
 
 VERIFIER = Path(__file__).with_name("verify.py")
 
@@ -42,7 +42,7 @@ _step = msgspec.json.Decoder(Step)
 
 
 class Made(NamedTuple):
-    """A bundle: the name of its file, its bytes in a file that is at its beginning, and how many there are."""
+    """A finished bundle. `file` is open at its beginning and holds `size` bytes; `name` is a name for it."""
 
     name: str
     file: IO[bytes]
@@ -50,7 +50,7 @@ class Made(NamedTuple):
 
 
 class Evidence:
-    """Makes bundles. `record` puts on record that one was made, before anybody has it."""
+    """Makes bundles. `record` records each in the access log before it is handed out."""
 
     def __init__(
         self, reads: Reads, signer: CheckpointSigner, sources: Mapping[str, Source], record: Callable[..., object]
@@ -61,17 +61,19 @@ class Evidence:
         self._record = record
 
     def bundle(self, subject: str, by: str | None = None, kept: Sequence[Checkpoint] = ()) -> Made:
-        """The evidence of a session by our id, or of a measurement: then with the whole session that it belongs to.
+        """The evidence of a session, or of a measurement together with its whole session. `subject` is our id.
 
-        `kept`: checkpoints that somebody has; the bundle holds what shows that its log began with each.
-        Whoever takes the file closes it. Raises LookupError where no source that is configured has it, OSError where
-        there is no room to make it, what `record` raises, and what the signer raises.
+        `kept` are checkpoints that somebody kept: the bundle gets a consistency proof from each. The caller closes the
+        file. Raises LookupError if no configured source has the subject, OSError if the disk is full, and whatever
+        `record` and the signer raise.
         """
         place = self._reads.place_of(subject, list(self._sources))
         if place is None:
             raise LookupError("no source that is configured has such a session or measurement")
         name, stream = place
-        chain = self._signer.chain()  # before the events are looked at: how its keys came into force is among them
+        chain = (
+            self._signer.chain()
+        )  # before the events are read, because the events of its rotations go into the bundle
         with ExitStack() as held:
             file = held.enter_context(TemporaryFile())
             with self._reads.exhibits(name, stream) as exhibits:
@@ -84,7 +86,7 @@ class Evidence:
 
 
 class _Bundle:
-    """One bundle while it is made."""
+    """Writes one bundle."""
 
     def __init__(
         self,
@@ -113,7 +115,7 @@ class _Bundle:
         return not self._erased
 
     def write(self, file: IO[bytes], kept: Sequence[Checkpoint]) -> None:
-        """Leaves the file at its end."""
+        """Writes the zip. The file is at its end afterwards."""
         with ExitStack() as held:
             packing = held.enter_context(Packing(file))
             steps, stepped, rest = (held.enter_context(closing(Spool())) for _ in range(3))
@@ -143,7 +145,7 @@ class _Bundle:
             self._add_manifest(packing)
 
     def _grown(self, kept: Checkpoint, size: int) -> dict[str, Any]:
-        """That the log of `size` positions begins with the kept one, as `/v1/audit/proof` tells it."""
+        """The consistency proof from a kept checkpoint to `size` positions, in the form of `/v1/audit/proof`."""
         if kept.size > size:
             raise Contradiction(f"the log has {counted(size, 'position')}, and a kept checkpoint covers {kept.size}")
         found = self._signer.consistency(kept.size, size)
@@ -168,7 +170,7 @@ class _Bundle:
         write(b"\n]\n")
 
     def _add_payloads(self, packing: Packing, rest: Spool, arranged: Arranged) -> None:
-        """Headers and bodies; and of what no step is made of, what the report says."""
+        """Adds headers and bodies, and writes the report's rows of events that the fold skips."""
         for page in self._pages(arranged):
             for one in page:
                 if one.body is not None and one.columns.position in self._erased:
@@ -187,12 +189,12 @@ class _Bundle:
                 arranged.tell(teller)
 
     def _pages(self, arranged: Arranged) -> Iterator[list[RecordedEvent]]:
-        """The stream's events by position; then our own: of erasures and retractions among them, of rotated keys."""
+        """The stream's events by position, then our own events about them: erasures, retractions, and rotations."""
         yield from self._exhibits.pages()
         yield from self._exhibits.pages_at(arranged.tellers())
 
     def _step(self, steps: Spool, stepped: Spool, arranged: Arranged) -> None:
-        """State and steps, folded from the very bodies that the bundle holds."""
+        """Folds the bodies that the bundle holds into state and steps."""
         exhibits: deque[RecordedEvent] = deque()
 
         def load(positions: Iterator[int]) -> Iterator[Event]:
@@ -251,7 +253,7 @@ def _event(one: RecordedEvent, path: Sequence[bytes]) -> dict[str, Any]:
 
 
 def _left(machine: StateMachine, kept: tuple[int, bytes] | None) -> dict[str, Any] | None:
-    """What an erasure left of the stream; None where the machine's states look otherwise by now."""
+    """The state that an erasure left of the stream; None without one, or if the machine cannot decode it any more."""
     if kept is None:
         return None
     with suppress(msgspec.DecodeError):

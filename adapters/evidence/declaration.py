@@ -1,4 +1,4 @@
-"""A machine's declaration as data that a stranger's program can step through."""
+"""A machine's declaration as JSON, from which any program can execute it, such as `verify.py`."""
 
 import re
 from typing import Any
@@ -12,9 +12,10 @@ from core.views.declared import declared
 
 
 def declaration(kind: StateMachine) -> dict[str, Any]:
-    """Fingerprint, regions with their steps, and what decides the canonical order.
+    """The fingerprint, the regions with their steps, and the constants that decide the canonical order.
 
-    Steps: "state, trigger" -> rows in order: to, the guard's name, the anomaly, what else happens, why nothing moves.
+    `steps` maps "state, trigger" to rows, of which the first whose guard holds applies: (target state, name of the
+    guard, anomaly, further effect, reason why nothing moves).
     """
     told = declared(kind)
     single = len(kind.tables) == 1

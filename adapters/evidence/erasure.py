@@ -1,4 +1,4 @@
-"""The certificate of an erasure: a signed note that says what was destroyed, and what covers the telling."""
+"""The certificate of an erasure: a signed note of what was destroyed, with a checkpoint that covers its events."""
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -15,21 +15,21 @@ from core.proofs import note
 from core.proofs.note import Checkpoint
 
 HEAD = "hookfold erasure certificate v1"
-"""Its first line: no checkpoint begins so, and no certificate has a checkpoint's second line."""
+"""Its first line. No certificate can be taken for a checkpoint, whose second line is a number."""
 
 MOST_LISTED = 10_000
-"""Ranges of positions, and ids of streams, of a certificate: with more, the note would be longer than one may be."""
+"""The most ranges of positions, and the most ids of streams, in a certificate, because a note's size is limited."""
 
 Span = tuple[int, int]
-"""The first and the last of consecutive positions."""
+"""The first and the last position of a range."""
 
 
 class ErasureCertificate(msgspec.Struct, kw_only=True):
-    """What a certificate says. `positions`: of the events that tell of the erasure; `streams`, `events`: how many.
+    """The content of a certificate. `positions` are those of the events that record the erasure.
 
-    `erased`: the positions of the erased events, as ranges; `stream_ids`: our ids of the streams. Each is left out
-    where there are more than `MOST_LISTED`. `erased_sha256`: over all those positions, see `digest`. None of the three
-    is in a certificate of an older release.
+    `streams` and `events` count what was erased. `erased` has the positions of the erased events as ranges,
+    `stream_ids` our ids of the streams; each is left out if there are more than `MOST_LISTED`. `erased_sha256` is the
+    `digest` of all these ranges. Certificates of older releases lack these three.
     """
 
     request: str
@@ -50,14 +50,14 @@ class ErasureCertificate(msgspec.Struct, kw_only=True):
 
 
 class OpenedCertificate(NamedTuple):
-    """A certificate whose signatures hold, and the checkpoint in it, which covers the events that tell."""
+    """A certificate whose signatures were verified, and the checkpoint in it."""
 
     said: ErasureCertificate
     checkpoint: Checkpoint
 
 
 def certificate(signer: CheckpointSigner, erasure: Erasure, at: Instant, reason: str, by: str | None) -> str:
-    """A note signed with the log's key. Raises what `CheckpointSigner.checkpoint` raises."""
+    """The certificate as a note signed with the log's key. Raises as `CheckpointSigner.checkpoint`."""
     checkpoint, positions = signer.checkpoint(), sorted(erasure.erased)
     ranges = list(spans(positions))
     said = ErasureCertificate(
@@ -81,7 +81,7 @@ def certificate(signer: CheckpointSigner, erasure: Erasure, at: Instant, reason:
 
 
 def opened_certificate(text: str, chain: KeyChain) -> OpenedCertificate:
-    """Raises ValueError unless it is one that the log's key signed, with its checkpoint."""
+    """Parses and verifies a certificate. Raises ValueError unless the log's key signed it and its checkpoint."""
     head, _, document = note.parse(text).text.partition("\n")
     if head != HEAD:
         raise ValueError(f"it does not begin with {HEAD}")
@@ -95,7 +95,7 @@ def opened_certificate(text: str, chain: KeyChain) -> OpenedCertificate:
 
 
 def mismatch(said: ErasureCertificate, recorded: Sequence[RecordedErasure]) -> str | None:
-    """What the log records otherwise than a certificate says; None where both agree. `recorded`: of its request."""
+    """How a certificate and the log differ; None if they agree. `recorded` is what the log has under its request."""
     there = {one.position: one for one in recorded}
     for position in said.positions:
         if position not in there:
@@ -109,12 +109,12 @@ def mismatch(said: ErasureCertificate, recorded: Sequence[RecordedErasure]) -> s
 
 
 def erased_by(recorded: Sequence[RecordedErasure]) -> list[Span]:
-    """The positions of the events that were erased, as ranges."""
+    """The positions of the erased events, as ranges."""
     return list(spans(sorted(position for one in recorded for position in one.erased)))
 
 
 def spans(positions: Sequence[int]) -> Iterator[Span]:
-    """Ascending positions as ranges."""
+    """Joins ascending positions into ranges."""
     first = last = None
     for position in positions:
         if first is None or last is None or position != last + 1:
@@ -127,7 +127,7 @@ def spans(positions: Sequence[int]) -> Iterator[Span]:
 
 
 def digest(ranges: Sequence[Span]) -> str:
-    """SHA-256 in hex over the ranges, each as `FIRST-LAST` and a line feed, with nothing adjacent left apart."""
+    """SHA-256 in hex over the lines `FIRST-LAST`, one for each range. Adjacent ranges must have been joined."""
     return sha256("".join(f"{first}-{last}\n" for first, last in ranges).encode()).hexdigest()
 
 
@@ -148,10 +148,10 @@ def _otherwise_erased(said: ErasureCertificate, recorded: Sequence[RecordedErasu
 
 
 MOST_SHOWN = 20
-"""Ranges that a line for people has."""
+"""The most ranges that `spans_in_words` writes out."""
 
 
 def spans_in_words(ranges: Sequence[Span]) -> str:
-    """The first of the ranges for people: `3-9, 12`."""
+    """The first ranges as text: `3-9, 12`, and how many more there are."""
     shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges[:MOST_SHOWN])
     return f"{shown}, ... {len(ranges) - MOST_SHOWN} more" if len(ranges) > MOST_SHOWN else shown

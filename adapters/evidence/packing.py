@@ -1,4 +1,4 @@
-"""A zip that is written file by file into a file on disk: no part of it grows in memory."""
+"""Writes a zip to disk with bounded memory, however many files it has and however large they are."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -18,7 +18,7 @@ _FIELDS = (
 
 
 class Spool:
-    """Lines that are written first and read afterwards, in a file without a name."""
+    """Lines in an unnamed temporary file: first all are written, then they are read."""
 
     def __init__(self) -> None:
         self._file: IO[bytes] = TemporaryFile()  # noqa: SIM115 - `close` closes it
@@ -28,7 +28,7 @@ class Spool:
         self.size += self._file.write(line + b"\n")
 
     def __iter__(self) -> Iterator[bytes]:
-        """The lines, each with its end."""
+        """The lines, each with its line feed."""
         self._file.seek(0)
         return iter(self._file)
 
@@ -37,9 +37,9 @@ class Spool:
 
 
 class Packing:
-    """The files of a zip. The same files always give the same bytes: no entry has a time of its own.
+    """Writes the files of a zip. The same files always give the same bytes, because entries have no time.
 
-    `listed` has a line for each that was written, as `sha256sum` has it.
+    `listed` has a line in the format of `sha256sum` for each file written.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -59,13 +59,13 @@ class Packing:
             self._zip.close()
 
     def add(self, name: str, content: bytes) -> None:
-        """A file that is at hand as a whole."""
+        """Adds a file from memory."""
         with self.adding(name, large=False) as write:
             write(content)
 
     @contextmanager
     def adding(self, name: str, *, large: bool = True) -> Iterator[Write]:
-        """A file that is written piece by piece, by what the block is given."""
+        """Adds a file in pieces. The block gets a function that writes a piece. `large`: it may exceed 2 GiB."""
         info, digest = ZipInfo(name), sha256()
         info.compress_type = ZIP_DEFLATED
         with self._zip.open(info, "w", force_zip64=large) as entry:
@@ -79,7 +79,7 @@ class Packing:
 
 
 class _Entries:
-    """What a zip's directory says of its files: half a kilobyte for each in memory, so it is kept on disk."""
+    """The central directory of a zip as a list on disk: in memory, `zipfile` needs half a kilobyte for each entry."""
 
     def __init__(self) -> None:
         self._spool = Spool()
@@ -103,6 +103,6 @@ class _Entries:
 
 
 class _Forgotten(dict[str, ZipInfo]):
-    """Where a zip would look its files up by name."""
+    """Replaces the index of `zipfile` by name, and stays empty."""
 
     def __setitem__(self, name: str, info: ZipInfo) -> None: ...

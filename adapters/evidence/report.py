@@ -1,4 +1,4 @@
-"""The bundle's page for people: one HTML file without scripts, that prints well."""
+"""A bundle's readable report: one HTML file without scripts, suited for print."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
@@ -45,7 +45,7 @@ _GONE = (
 
 
 class ToldErasure(msgspec.Struct):
-    """What the event at `position` says of an erasure, and of how many `events` of a bundle."""
+    """An erasure as its event at `position` records it. `events` counts the bundle's events that it erased."""
 
     request: str = ""
     who: str = ""
@@ -56,7 +56,7 @@ class ToldErasure(msgspec.Struct):
 
 
 class ReportFacts(NamedTuple):
-    """What the page says above: of what it is, under which key and checkpoint, and what was erased of it."""
+    """The facts at the head of the page: its subject, the key and the checkpoint, and erasures."""
 
     subject: str
     provider: str
@@ -67,7 +67,7 @@ class ReportFacts(NamedTuple):
 
 
 def told_erasure(one: RecordedEvent, events: int) -> ToldErasure:
-    """What an event of our own tells; nothing where it is the placeholder of an import."""
+    """The erasure that an event of ours records. Its fields are empty if an import left that event out."""
     found = msgspec.json.decode(one.body or b"{}", type=ToldErasure)
     found.position, found.events = one.columns.position, events
     return found
@@ -76,8 +76,9 @@ def told_erasure(one: RecordedEvent, events: int) -> ToldErasure:
 def report(
     facts: ReportFacts, state: Mapping[str, Any] | None, rows: Iterable[Iterable[bytes]], listed: Iterable[bytes]
 ) -> Iterator[bytes]:
-    """The page, piece by piece. `state`: None where nothing is known of it. `rows` are those of `row`, in their order;
-    `listed` a line for each file, its hash in front.
+    """Yields the page in pieces. `state` is None if it is unknown. `rows` are made by `row`, in the order of the page.
+
+    `listed` has a line for each file: its hash, then its name.
     """
     above = (("Evidence of", facts.subject), ("Provider", facts.provider), ("Events", str(facts.events)))
     below = (("State", _state(state)), ("Key of the log", facts.key))
@@ -100,7 +101,7 @@ def report(
 
 
 def row(one: RecordedEvent, step: Any) -> bytes:
-    """What happened at one event; without a step, why it makes none."""
+    """The table row of an event. Without a step, it says why the fold skips the event."""
     held = one.columns
     run, moved, why = "", "", ""
     if one.erased is not None:
@@ -120,7 +121,7 @@ def row(one: RecordedEvent, step: Any) -> bytes:
 
 
 def _erased(erasures: Sequence[ToldErasure]) -> Iterator[bytes]:
-    """Nothing where nothing was."""
+    """The section about erasures; nothing if there are none."""
     if not erasures:
         return
     events = counted(sum(one.events for one in erasures), "event")

@@ -1,10 +1,12 @@
 """Verifies a bundle of evidence without the service that made it: `python verify.py [ZIP or FOLDER] [--key VKEY]`.
 
-Needs Python 3.10 or newer and the package `cryptography`, and no network. It checks the log's signatures, that every
-event is in the signed log with just these bytes, and steps through the machine again. The key in the bundle proves
-nothing by itself: compare it with the one that you were given by another way, or say it with --key. --certificate
-holds the certificate of an erasure against what is erased here, --against a checkpoint that you kept against the
-bundle's: one that covers fewer or more positions takes a consistency proof, of the bundle's own or from --proof.
+It needs Python 3.10 or newer, the package `cryptography`, and no network. It verifies the log's signatures and that
+every event is in the signed log with exactly these bytes, and it executes the state machine again.
+
+The key in the bundle proves nothing by itself: compare it with the one that you were given in another way, or give
+that one with --key. --certificate compares the certificate of an erasure with what is erased in the bundle. --against
+compares a checkpoint that you kept with the bundle's. If it covers fewer or more positions, that takes a consistency
+proof: one in the bundle, or the file of --proof.
 """
 
 import argparse
@@ -32,14 +34,14 @@ Files = dict[str, bytes]
 
 
 class Wrong(Exception):
-    """What is wrong, and in which file."""
+    """The bundle is wrong. The message names the file and the fault."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"{name}: {why}")
 
 
 class Unproven(Wrong):
-    """What nobody can tell from what is here."""
+    """The question cannot be decided from the files that were given."""
 
 
 def main() -> None:
@@ -114,7 +116,7 @@ def packed(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def verify(files: Files, expected: str | None) -> list[str]:
-    """What was found to be right. Raises Wrong, which names the file."""
+    """Verifies the bundle. Returns what was found to be right, a line each. Raises Wrong."""
     key = Key(read_text(files, "key.txt"), "key.txt")
     check_manifest(files, key)
     name = "checkpoint.note"
@@ -136,7 +138,7 @@ def verify(files: Files, expected: str | None) -> list[str]:
 
 
 class Key:
-    """A verifier key of c2sp.org/signed-note: NAME+ID+BASE64."""
+    """A verifier key in the format of c2sp.org/signed-note: NAME+ID+BASE64."""
 
     def __init__(self, text: str, where: str) -> None:
         self.text = text.strip()
@@ -149,7 +151,7 @@ class Key:
         self._public = Ed25519PublicKey.from_public_bytes(typed[1:])
 
     def opened(self, note: str, name: str) -> str:
-        """The text of a note that this key signed."""
+        """The text of a note. Raises Wrong unless this key signed it."""
         text, blank, below = note.rpartition("\n\n")
         if not blank or not below.endswith("\n"):
             raise Wrong(name, "it is not a signed note")
@@ -170,7 +172,7 @@ class Key:
 
 
 def follow(files: Files, exhibits: list[dict[str, Any]], key: Key, expected: str | None) -> list[str]:
-    """How the key that was given leads to the bundle's: each vouches for the next one in an event of the log's own."""
+    """The rotations that lead from the given key to the bundle's, a line each: a key vouches for the next one."""
     known, said = (expected or key.text).strip(), []
     for exhibit in sorted(exhibits, key=lambda one: one["columns"][0]):
         columns = exhibit["columns"]
@@ -184,7 +186,7 @@ def follow(files: Files, exhibits: list[dict[str, Any]], key: Key, expected: str
 
 
 def vouched_for(body: bytes, known: str) -> str:
-    """The key that `known` vouches for in the event of a rotation; `known` itself where it vouches for none."""
+    """The key that `known` vouches for in the body of a rotation; `known` itself if it vouches for none."""
     try:
         note = json.loads(body)["note"]
         text = Key(known + "\n", "--key").opened(note, "key.txt")
@@ -196,7 +198,7 @@ def vouched_for(body: bytes, known: str) -> str:
 
 
 def check_manifest(files: Files, key: Key) -> None:
-    """Every file is the one that was signed for, and there is no other."""
+    """Checks that every file has its signed hash, and that there is no other file."""
     lines = key.opened(read_text(files, "manifest.note"), "manifest.note").splitlines()
     if lines[:1] not in (["hookfold evidence v1"], ["hookfold evidence v2"]) or lines[1:2] != [f"log {key.name}"]:
         raise Wrong("manifest.note", "it is no manifest of this log")
@@ -209,7 +211,7 @@ def check_manifest(files: Files, key: Key) -> None:
 
 
 def check_list(files: Files, lines: list[str]) -> dict[str, str]:
-    """The names in lines of a hash and a name, each of which is that of such a file."""
+    """Checks the files against lines of a hash and a name. Returns the hashes by name."""
     signed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     for name, digest in signed.items():
         if name not in files:
@@ -227,7 +229,7 @@ def checkpoint_of(text: str, name: str) -> tuple[str, int, bytes]:
 
 
 def check_against(files: Files, path: Path, proof: Path | None) -> str:
-    """That the log of the bundle, which was verified, and that of a checkpoint kept elsewhere are one log."""
+    """Checks that a verified bundle and a checkpoint that was kept are of the same log. Raises Wrong, Unproven."""
     exhibits, note = json.loads(read_text(files, "events.json")), given_text(path)
     text = key_at(keys_of(files, exhibits), size_in(note, path.name)).opened(note, path.name)
     _, kept, kept_root = checkpoint_of(text, path.name)
@@ -252,13 +254,13 @@ NO_PROOF = (
 
 
 def bundled_checkpoint(files: Files) -> tuple[int, bytes]:
-    """Size and root; its signature was verified."""
+    """Size and root of the bundle's checkpoint, whose signature was verified before."""
     name = "checkpoint.note"
     return checkpoint_of(read_text(files, name).rpartition("\n\n")[0], name)[1:]
 
 
 def proof_between(files: Files, proof: Path | None, first: int, second: int) -> list[bytes] | None:
-    """The hashes that lead from the log of `first` positions to that of `second`: as they were given, or as bundled."""
+    """The consistency proof between these sizes, from the file `proof` or from the bundle; None if there is none."""
     name = proof.name if proof else "consistency.json"
     try:
         some = [json.loads(given_text(proof))] if proof else json.loads(files.get(name, b"[]"))
@@ -269,7 +271,7 @@ def proof_between(files: Files, proof: Path | None, first: int, second: int) -> 
 
 
 def extends(older: tuple[int, bytes], newer: tuple[int, bytes], path: list[bytes]) -> bool:
-    """RFC 9162, 2.1.4.2: the newer tree begins with the older one."""
+    """Whether the proof shows that the newer tree begins with the older one (RFC 9162, 2.1.4.2)."""
     (first, first_root), (second, second_root) = older, newer
     if first == second:
         return first_root == second_root
@@ -294,7 +296,10 @@ def extends(older: tuple[int, bytes], newer: tuple[int, bytes], path: list[bytes
 
 
 def check_event(files: Files, exhibit: dict[str, Any], size: int, root: bytes) -> None:
-    """RFC 6962: the leaf covers the columns and the commitment to headers and body; the path leads to the root."""
+    """Checks that an event is in the signed log (RFC 6962).
+
+    Its leaf covers the columns and the commitment to headers and body. Its path must lead to the root.
+    """
     columns, position = exhibit["columns"], exhibit["columns"][0]
     name = f"events/{position:012}"
     if exhibit["erased"] is None:
@@ -319,7 +324,7 @@ def check_event(files: Files, exhibit: dict[str, Any], size: int, root: bytes) -
 
 
 Tellers = dict[int, tuple[str, dict[str, Any]]]
-"""The events of the log's own that tell of others, by position: the type, and what the body says."""
+"""The log's own events by position: the type, and the content of the body."""
 
 
 def own_events(files: Files, exhibits: list[dict[str, Any]]) -> Tellers:
@@ -336,7 +341,7 @@ def said_in(body: bytes) -> dict[str, Any]:
 
 
 def check_telling(exhibit: dict[str, Any], tellers: Tellers) -> None:
-    """What the fold passes by was erased or retracted as an event of the log's own tells, which is in it too."""
+    """Checks that an event that the fold skips was erased or retracted by an event of the log's own in the bundle."""
     position, stream = exhibit["columns"][0], exhibit["columns"][2]
     for word, at in (("erased", exhibit["erased"]), ("retracted", exhibit["retracted"])):
         if at is None:
@@ -351,7 +356,7 @@ def check_telling(exhibit: dict[str, Any], tellers: Tellers) -> None:
 
 
 def erased(exhibits: list[dict[str, Any]], tellers: Tellers) -> list[str]:
-    """What was erased of the bundle, by which erasure."""
+    """How many events each erasure erased, a line each."""
     gone = Counter(one["erased"] for one in exhibits if one["erased"] is not None)
     return [told(counted(number, "event"), at, *tellers[at]) for at, number in sorted(gone.items())]
 
@@ -366,7 +371,7 @@ def told(events: str, at: int, kind: str, said: dict[str, Any]) -> str:
 
 
 def check_certificate(files: Files, path: Path) -> str:
-    """Holds the certificate of an erasure against what is erased in a bundle that was verified."""
+    """Compares the certificate of an erasure with what is erased in a verified bundle. Raises Wrong."""
     exhibits = json.loads(read_text(files, "events.json"))
     said, tellers = certified(path, keys_of(files, exhibits)), own_events(files, exhibits)
     gone = {one["columns"][0]: one["erased"] for one in exhibits if one["erased"] is not None}
@@ -401,7 +406,7 @@ def names(said: dict[str, Any], position: int) -> bool:
 
 
 def certified(path: Path, keys: list[tuple[int, Key]]) -> dict[str, Any]:
-    """What a certificate says, where the log's keys signed it and its checkpoint."""
+    """The content of a certificate. Raises Wrong unless the log's key signed it and its checkpoint."""
     note = given_text(path)
     said = said_in(note.partition("\n")[2].partition("\n")[0].encode())
     covered = {"request", "positions", "events", "checkpoint"} - {*said}
@@ -414,7 +419,7 @@ def certified(path: Path, keys: list[tuple[int, Key]]) -> dict[str, Any]:
 
 
 def keys_of(files: Files, exhibits: list[dict[str, Any]]) -> list[tuple[int, Key]]:
-    """The log's keys up to the bundle's, each with the position from which on it signs: it says what it follows."""
+    """The log's keys up to the bundle's, each with the position of the rotation that put it in force (0: the first)."""
     keys = [(0, Key(read_text(files, "key.txt"), "key.txt"))]
     for exhibit in sorted(exhibits, key=lambda one: one["columns"][0], reverse=True):
         columns, (_, newest) = exhibit["columns"], keys[0]
@@ -434,7 +439,7 @@ def signs(key: Key, note: str) -> bool:
 
 
 def key_at(keys: list[tuple[int, Key]], size: int) -> Key:
-    """The one that signs the log of so many positions."""
+    """The key that was in force when the log had `size` positions."""
     return [key for since, key in keys if since <= size][-1]
 
 
@@ -456,7 +461,7 @@ NAMES = "position source stream opened reading type sequence occurred_at receive
 
 
 class Event:
-    """An event of the stream as the log committed to it, with what its body says of itself, where that is given."""
+    """An event of the stream: the columns that the log committed to, and the fields of its body, if that is given."""
 
     def __init__(self, exhibit: dict[str, Any], body: bytes | None, provider: str) -> None:
         held = dict(zip(NAMES, exhibit["columns"], strict=False))
@@ -481,7 +486,7 @@ class Event:
 
 
 def fold(files: Files, exhibits: list[dict[str, Any]]) -> list[str]:
-    """Steps through the declared machine again and compares every step and the state with what the bundle tells."""
+    """Executes the declared machine again, and compares every step and the final state with the bundle's."""
     machine, state = json.loads(read_text(files, "machine.json")), json.loads(read_text(files, "state.json"))
     if state["told"] is None:
         if all(one["erased"] is None for one in exhibits):
@@ -505,7 +510,7 @@ def fold(files: Files, exhibits: list[dict[str, Any]]) -> list[str]:
 
 
 def left(state: dict[str, Any]) -> list[str]:
-    """The state before the erasure is the operator's word."""
+    """The state that the erasure left, as a line. It is only the operator's statement."""
     kept = state.get("left")
     if kept is None:
         return []
@@ -542,7 +547,7 @@ def missing(run: list[Event]) -> list[str]:
 
 
 class Measurement:
-    """One measurement of a wms session, with a state of its own. `outcome` is None until something ended it."""
+    """A measurement of a wms session, with a state of its own. `outcome` is None until it has ended."""
 
     def __init__(self, name: str | None, run: int, state: str) -> None:
         self.name = name
@@ -552,7 +557,7 @@ class Measurement:
 
 
 class Measurements:
-    """Those of a wms session in the order in which they began; the session has the outcome of the one that goes on."""
+    """The measurements of a wms session in the order in which they began. `going_on` decides the session's outcome."""
 
     def __init__(self, declared: dict[str, Any]) -> None:
         self.declared = declared
@@ -560,7 +565,7 @@ class Measurements:
         self.going_on: Measurement | None = None
 
     def of(self, event: Event, run: int, before: str, state: str) -> Measurement | None:
-        """The one that takes an event of the sequence, whose state it led from `before` to `state`."""
+        """The measurement that an event belongs to. The event moved the session from state `before` to `state`."""
         name = None if event.type == self.declared["starts"] else event.measurement
         known = self.named(name)
         if event.type in self.declared["prepares"] or (state in self.declared["preparing"] and known is None):
@@ -581,14 +586,14 @@ class Measurements:
         return one
 
     def beside(self, event: Event, run: int, state: str) -> None:
-        """What the connection or the page tells may be the first that is heard of one."""
+        """Begins a measurement that an event of the connection or the page is the first to name."""
         name, other = event.measurement, self.going_on
         if name is not None and self.named(name) is None and self.given(name) is None:
             self.begun(name, run, self.declared["begun"])
             self.going_on = other if other or state in self.declared.get("gone", ()) else self.going_on
 
     def prepare(self, run: int, before: str, to: str) -> Measurement | None:
-        """The run's last one. It goes on behind a step of the preparation where it is not over, and nothing denied."""
+        """The run's last measurement. A step of the preparation continues it unless it ended or access is denied."""
         denied, granted = self.declared["denied"], self.declared["granted"]
         last = self.all[-1] if self.all and self.all[-1].run == run else None
         held = to == denied or (before == denied and to != granted)
@@ -615,7 +620,7 @@ class Measurements:
 
 
 class Machine:
-    """Steps through the rows of machine.json."""
+    """Executes the rows of machine.json."""
 
     def __init__(self, declared: dict[str, Any]) -> None:
         self.declared = declared
@@ -658,14 +663,14 @@ class Machine:
                     self.tell()
 
     def row(self, region: dict[str, Any], state: str, event: Event) -> tuple[str | None, str | None, str | None]:
-        """Of the row that applies in a state: where it leads, its anomaly, and what else it does."""
+        """Target, anomaly and further effect of the row that applies in a state; None if there is none."""
         for to, guard, marks, does, _ in region["steps"].get(f"{state}, {event.type}", ()):
             if guard is None or event.shows(guard):
                 return to, marks, does
         return None, None, None
 
     def measure(self, region: dict[str, Any], event: Event, before: str, to: str | None) -> None:
-        """Steps the measurement that takes the event through the same rows; its outcome may be the session's."""
+        """Moves the measurement that the event belongs to through the same rows. Its outcome may be the session's."""
         taker = self.measurements.of(event, self.runs, before, self.state[self.main])
         if taker is not None:
             together = taker is self.measurements.going_on and taker.state == before not in self.declared.get(
@@ -695,7 +700,7 @@ class Machine:
 
 
 def by_time(events: list[Event], machine: dict[str, Any]) -> list[Event]:
-    """By their times; what a handler made of an event stands behind that one."""
+    """Sorts events by time. A handler's outcome comes directly after its event."""
     ranks = machine["ranks"]
     places = {e.key: (1 << 62 if e.at is None else e.at, ranks.get(e.word, 9), e.key) for e in events}
     told = {e.key for e in events if e.word in machine["handlers"]}
@@ -711,7 +716,7 @@ def by_time(events: list[Event], machine: dict[str, Any]) -> list[Event]:
 
 
 class Run:
-    """A run of numbered events while it is found. `closes`: with its PAGE_UNLOADED, where a machine has no `gone`."""
+    """A run while its events are collected. `closes`: PAGE_UNLOADED ends it, as in machines without `gone`."""
 
     def __init__(self, closes: bool) -> None:
         self.taken: dict[int, Event] = {}
@@ -740,7 +745,10 @@ class Run:
 
 
 def runs_of(events: list[Event], machine: dict[str, Any]) -> list[list[Event]]:
-    """The provider counts from 0 again after a reload: second by second, what goes on first, then the rest."""
+    """Splits events into runs, because the provider counts from 0 again after a reload.
+
+    Takes the events second by second: first those that continue the run, then the others.
+    """
     word, slack, closes = machine["unloaded"], machine["clock_slack"], "gone" not in machine
     found = [Run(closes)]
 
