@@ -59,7 +59,9 @@ def _parsed(where: Path) -> values.Table:
     try:
         return tomllib.loads(where.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise ConfigError(where, "", "there is no such file: `hookfold init` writes one") from None
+        raise ConfigError(
+            where, "", "there is no such file: name it with HOOKFOLD_CONFIG, or `hookfold init` writes one"
+        ) from None
     except OSError as error:
         raise ConfigError(where, "", f"it cannot be read ({error.strerror}): let the service read it") from None
     except UnicodeDecodeError:

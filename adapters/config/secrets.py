@@ -166,7 +166,8 @@ def _path(name: str, where: Path) -> Path:
 def _from_environment(name: str, where: Path, key: str, env: Mapping[str, str]) -> str:
     value = env.get(name, "").strip()
     if not value:
-        raise ConfigError(where, key, f"the environment has no {name}: set it to the secret")
+        mend = "set it to the secret; on the host of the systemd unit, type the command as /usr/local/bin/hookfold"
+        raise ConfigError(where, key, f"the environment has no {name}: {mend} (deploy/hookfold.sh)")
     return value
 
 
