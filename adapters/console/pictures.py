@@ -197,7 +197,7 @@ def _arc(rows: Mapping[str, int], move: Move, triggers: Sequence[str], taken: bo
 def _lines(numbers: Sequence[int], points: Sequence[Point]) -> list[str]:
     """Where a number is missing, a line ends."""
     lines: list[list[str]] = [[]]
-    for before, number, point in zip([numbers[0] - 1, *numbers], numbers, points, strict=False):
+    for before, number, point in zip([*numbers[:1], *numbers], numbers, points, strict=False):
         if number > before + 1:
             lines.append([])
         lines[-1].append(f"{point.x:.1f},{point.y:.1f}")
