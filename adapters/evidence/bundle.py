@@ -18,11 +18,12 @@ from adapters.audit import CheckpointSigner, Contradiction, KeyChain
 from adapters.evidence.arranged import Arranged
 from adapters.evidence.declaration import declaration
 from adapters.evidence.packing import Packing, Spool, Write
-from adapters.evidence.report import ReportFacts, ToldErasure, report, row, told_erasure
+from adapters.evidence.report import ReportFacts, Subject, ToldErasure, report, row, told_erasure
 from adapters.sql import Reads, RecordedEvent, RecordedEvents, Source, to_event
 from core.event import Event
 from core.folding.fold import MACHINES, StateMachine, Step, decode, walked
 from core.proofs.note import Checkpoint, to_base64
+from core.states.records import Measurement
 from core.states.state import State
 from core.words import counted
 
@@ -70,14 +71,14 @@ class Evidence:
         place = self._reads.place_of(subject, list(self._sources))
         if place is None:
             raise LookupError("no source that is configured has such a session or measurement")
-        name, stream = place
-        chain = (
-            self._signer.chain()
-        )  # before the events are read, because the events of its rotations go into the bundle
+        name, stream, opened = place
+        about = Subject(subject, stream, opened)
+        # before the events are read, because the events of its rotations go into the bundle
+        chain = self._signer.chain()
         with ExitStack() as held:
             file = held.enter_context(TemporaryFile())
             with self._reads.exhibits(name, stream) as exhibits:
-                _Bundle(self._signer, chain, self._sources[name], subject, stream, exhibits).write(file, kept)
+                _Bundle(self._signer, chain, self._sources[name], about, exhibits).write(file, kept)
             self._record("evidence_made", by=by, of=subject)
             size = file.tell()
             file.seek(0)
@@ -93,19 +94,18 @@ class _Bundle:
         signer: CheckpointSigner,
         chain: KeyChain,
         source: Source,
-        subject: str,
-        stream: str,
+        subject: Subject,
         exhibits: RecordedEvents,
     ) -> None:
         self._signer = signer
         self._chain = chain
         self._source = source
         self._subject = subject
-        self._stream = stream
+        self._stream = subject.stream
         self._exhibits = exhibits
         self._machine: StateMachine = MACHINES[source.machine_of("session")]
         self._state: State = self._machine.State()
-        self._left = _left(self._machine, exhibits.left())
+        self._left, self._left_records = _left(self._machine, exhibits.left())
         self._erased = Counter[int]()
         self._erasures: list[ToldErasure] = []
         self._count = 0
@@ -136,7 +136,9 @@ class _Bundle:
             with packing.adding("state.json") as write:
                 self._write_state(write, steps)
             facts = ReportFacts(
-                self._subject, self._source.provider, self._count, str(self._chain.newest), checkpoint, self._erasures
+                *(self._subject, self._source.provider, self._count, str(self._chain.newest), checkpoint),
+                self._erasures,
+                self._state.records() if self._whole else self._left_records,
             )
             told = _state(self._state) if self._whole else self._left
             with packing.adding("report.html") as write:
@@ -179,7 +181,7 @@ class _Bundle:
                     packing.add(_name(one, "headers"), one.headers)
                     packing.add(_name(one, "body"), one.body)
                 if not (self._whole and self._is_folded(one)):
-                    rest.add(row(one, None))
+                    rest.add(row(one))
 
     def _arrange(self, one: RecordedEvent, arranged: Arranged) -> None:
         if one.retraction is None:
@@ -195,23 +197,24 @@ class _Bundle:
 
     def _step(self, steps: Spool, stepped: Spool, arranged: Arranged) -> None:
         """Folds the bodies that the bundle holds into state and steps."""
-        exhibits: deque[RecordedEvent] = deque()
+        exhibits: deque[tuple[RecordedEvent, Event]] = deque()
 
         def load(positions: Iterator[int]) -> Iterator[Event]:
             for page in self._exhibits.pages_at(positions):
                 for one in page:
-                    exhibits.append(one)
-                    yield self._to_event(one)
+                    event = self._to_event(one)
+                    exhibits.append((one, event))
+                    yield event
 
         arranged.arrange()
         settings = self._source.settings
         for step in walked(self._machine, self._state, arranged.stretches(load), arranged, settings):
             steps.add(msgspec.json.encode(step))
-            stepped.add(row(exhibits.popleft(), step))
+            stepped.add(row(*exhibits.popleft(), step, self._subject.opened))
 
     def _write_state(self, write: Write, steps: Spool) -> None:
         names = {one.position: one.measurement_id for one in self._state.records()}
-        about = {"subject": self._subject, "stream": self._stream, "provider": self._source.provider}
+        about = {"subject": self._subject.id, "stream": self._stream, "provider": self._source.provider}
         if not self._whole:
             write(msgspec.json.encode(about | {"told": None, "left": self._left}) + b"\n")
             return
@@ -252,13 +255,16 @@ def _event(one: RecordedEvent, path: Sequence[bytes]) -> dict[str, Any]:
     return told | {"erased": one.erased, "retracted": one.retraction}
 
 
-def _left(machine: StateMachine, kept: tuple[int, bytes] | None) -> dict[str, Any] | None:
-    """The state that an erasure left of the stream; None without one, or if the machine cannot decode it any more."""
+def _left(machine: StateMachine, kept: tuple[int, bytes] | None) -> tuple[dict[str, Any] | None, Sequence[Measurement]]:
+    """The state that an erasure left of the stream, and the newest measurements in it; None and none without one, or if
+    the machine cannot decode it any more.
+    """
     if kept is None:
-        return None
+        return None, ()
     with suppress(msgspec.DecodeError):
-        return {"position": kept[0], **_state(decode(machine, kept[1]))}
-    return None
+        state = decode(machine, kept[1])
+        return {"position": kept[0], **_state(state)}, state.records()
+    return None, ()
 
 
 def _state(state: State) -> dict[str, Any]:

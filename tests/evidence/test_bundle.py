@@ -202,7 +202,7 @@ def test_the_bundle_of_an_erased_stream_says_when_by_whom_and_why_and_what_was_l
     assert f"the operator says, unproven, that the erasure left: {left}, 2 runs, 14 events" in said
     report = (files / "report.html").read_text(encoding="utf-8")
     assert "<h2>What was erased</h2><p>Headers, bodies and salts of 14 events were destroyed." in report
-    row = ("15", "2023-07-18 12:40:00.000+00:00", "the operator", "&lt;asked for&gt;", erasure.request, "14")
+    row = ("15", "2023-07-18 12:40:00.000", "the operator", "&lt;asked for&gt;", erasure.request, "14")
     assert "".join(f"<td>{cell}</td>" for cell in row) in report
     assert f"{left}, as the erasure at position 15 left it" in report
 
@@ -520,6 +520,58 @@ def test_nothing_that_a_sender_says_is_alive_in_the_report(bench: Erasing, hosti
     assert escape(hostile) in report
     assert [tag for tag in ("<script", "<img", "<a ", "href=") if tag in report] == []
     assert "default-src 'none'; style-src 'unsafe-inline'" in report
+
+
+def report_of(bench: Erasing, subject: str) -> str:
+    with zipfile.ZipFile(io.BytesIO(read(evidence(bench).bundle(subject)))) as archive:
+        return archive.read("report.html").decode()
+
+
+def test_the_report_of_a_measurement_marks_its_own_rows_among_the_whole_visits(bench: Erasing):
+    first = [*SCAN[:8], wms("s-1", 7, "MEASUREMENT_CANCELED", **M)]
+    second = [
+        wms("s-1", 9, "MEASUREMENT_STARTED", 2),
+        wms("s-1", 10, "MEASUREMENT_CREATED", 2, measurementId="m-2"),
+        wms("s-1", 11, "INTERMEDIATE_RESULTS", 3, snr=4.25, measurementId="m-2"),
+    ]
+    second[-1]["payload"]["sequence"] = 1
+    send(bench, "clinic", [*first, *second])
+    ((other,),) = bench.rows("SELECT measurement FROM measurements WHERE measurement_id = 'm-1'")
+    ((own,),) = bench.rows("SELECT measurement FROM measurements WHERE measurement_id = 'm-2'")
+    stream = bench.stream("session", "clinic", "s-1")
+
+    own_report, whole = report_of(bench, own), report_of(bench, stream)
+
+    assert re.findall(r"<td>\N{BLACK CIRCLE} ([^<]+)</td>", own_report) == ["m-2", "10", "11", "12"]
+    assert f"those of the whole session {stream}: those with \N{BLACK CIRCLE} are" in own_report
+    assert "<td>INTERMEDIATE_RESULTS 11, chunk 1: 4.25 dB</td>" in own_report
+    assert "<td>INTERMEDIATE_RESULTS 8, 3.5 dB</td>" in own_report
+    assert "\N{BLACK CIRCLE} m-1" in report_of(bench, other)
+    assert "\N{BLACK CIRCLE}" not in whole
+    assert "<td>m-1</td>" in whole
+
+
+def test_the_report_of_an_erased_measurement_marks_no_event_as_its_own(bench: Erasing):
+    send(bench, "clinic", SCAN)
+    ((own,),) = bench.rows("SELECT measurement FROM measurements")
+    bench.erase(bench.stream("session", "clinic", "s-1"))
+
+    report = report_of(bench, own)
+
+    assert "which of them are the measurement's own was erased" in report
+    assert "<h2>Measurements of the session, the newest as the erasure left them</h2>" in report
+    assert "\N{BLACK CIRCLE} its id was erased, where it had one" in report
+
+
+def test_the_report_has_its_key_above_the_words_that_name_it_and_its_times_in_utc(bench: Erasing):
+    send(bench, "clinic", SCAN)
+
+    report = report_of(bench, bench.stream("session", "clinic", "s-1"))
+
+    assert report.index(str(SIGNING.key)) < report.index("Compare the key above with")
+    assert "All times are UTC." in report
+    assert "+00:00" not in report
+    assert "break-after: avoid" in report
 
 
 def test_the_report_says_which_secret_verified_an_event_or_that_nothing_did(bench: Erasing):

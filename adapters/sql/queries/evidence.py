@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, null, select
 
 from adapters.sql.database.joins import HEAD, PAYLOAD, RETRACTION
 from adapters.sql.database.snapshot import repeatable_read
@@ -48,11 +48,13 @@ _EXHIBITS = (
 
 
 def place_of(name: str, sources: Sequence[str]) -> Select[Any]:
-    """(source, our id of the session) of a session or measurement by our id, in any version."""
+    """(source, our id of the session, first position) of a measurement by our id, in any version; of a session, without
+    a position.
+    """
     if name.startswith("mea_"):
-        query = select(measurements.c.source, measurements.c.stream)
+        query = select(measurements.c.source, measurements.c.stream, measurements.c.opened)
         return query.where(measurements.c.source.in_(sources), measurements.c.measurement == name).limit(1)
-    query = select(streams.c.source, streams.c.stream)
+    query = select(streams.c.source, streams.c.stream, null())
     return query.where(streams.c.source.in_(sources), streams.c.stream == name, streams.c.kind == "session").limit(1)
 
 

@@ -135,7 +135,7 @@ class LimitedReads(Reads):
     def has_any(self, table: str, source: str) -> bool:
         return source in self._only and super().has_any(table, source)
 
-    def place_of(self, name: str, sources: Sequence[str]) -> tuple[str, str] | None:
+    def place_of(self, name: str, sources: Sequence[str]) -> tuple[str, str, int | None] | None:
         return super().place_of(name, self._some(sources))
 
     def ids_beginning(self, beginning: str, sources: Sequence[str], after: str, limit: int) -> list[IdRow]:

@@ -291,8 +291,8 @@ class Reads:
             found = connection.exec_driver_sql(f"SELECT 1 FROM {table} WHERE source = {mark} LIMIT 1", (source,))
             return found.first() is not None
 
-    def place_of(self, name: str, sources: Sequence[str]) -> tuple[str, str] | None:
-        """(source, our id of the session) of a session or measurement by our id."""
+    def place_of(self, name: str, sources: Sequence[str]) -> tuple[str, str, int | None] | None:
+        """(source, our id of the session, first position) of a measurement by our id; a session has no position."""
         return next((tuple(row) for row in self._rows(evidence.place_of(name, sources))), None)
 
     def ids_beginning(self, beginning: str, sources: Sequence[str], after: str, limit: int) -> list[IdRow]:
