@@ -7,11 +7,11 @@ from adapters.audit.checkpoint_signer import CheckpointSigner, Contradiction
 from adapters.sql import FaultLog, MissingEvent, leave
 
 TICK = 2.0
-"""Seconds between two looks at the log."""
+"""Seconds between two checks for new events."""
 
 
 class Sealer:
-    """A thread; those of several processes take turns at the database. `every`: seconds between two checkpoints.
+    """A thread. Sealers of several processes exclude each other by a lock. `every`: seconds between two checkpoints.
 
     `faults`: how often it could not do its work.
     """
@@ -28,7 +28,7 @@ class Sealer:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread after what it is doing, or leaves it behind where that takes too long."""
+        """Ends the thread after its current step. If that takes too long, the thread is left behind."""
         self._stopped.set()
         leave(self._thread)
 
@@ -41,9 +41,9 @@ class Sealer:
                 self._log.tell(error, str(error) if isinstance(error, Contradiction | MissingEvent) else None)
 
     def look(self) -> None:
-        """Seals what is new, and makes a checkpoint where the newest one is old enough and the log grew.
+        """Appends new events to the tree. Signs a checkpoint if there are any and the newest one is old enough.
 
-        When it was made is not on record: what counts is since when this process knows it.
+        A checkpoint has no time, so its age counts from when this process first saw it.
         """
         newest = self._signer.newest()
         size = newest.size if newest else 0

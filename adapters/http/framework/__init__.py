@@ -1,1 +1,1 @@
-"""The base of every endpoint: routes, parameters, cursors, answers, problems, tokens, the OpenAPI document."""
+"""What every endpoint is built on: routes, parameters, cursors, responses, problems, tokens, the OpenAPI document."""

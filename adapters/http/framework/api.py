@@ -19,7 +19,7 @@ from core.ids import Ids
 
 
 class ReportAction(Protocol):
-    """Records an app's report on an action. Returns the verdict and the position of the event that holds the key.
+    """Records an app's report on an action. Returns its verdict and the position of the event that has its key.
 
     Raises `adapters.sql.Unavailable` while the log cannot commit.
     """
@@ -30,7 +30,7 @@ class ReportAction(Protocol):
 
 
 class Record(Protocol):
-    """Records an operation and its actor in the log: a type of adapters.sql.Recorder and its fields.
+    """Records an operation and its actor in the log. `kind` and `what` are those of `adapters.sql.Recorder`.
 
     With `hourly`, repeated operations of one actor are one event per hour. Raises `adapters.sql.Unavailable` while the
     log cannot commit: then the operation must not be done.
@@ -122,7 +122,7 @@ class Api:
         return limited
 
     def asked_of(self, source: str | None) -> frozenset[str] | None:
-        """The sources of a query, which may name one; None: all."""
+        """The sources that a query covers; None: all. `source` is the one that it names, if any."""
         if source is None:
             return self._only
         return frozenset({source}) if self._only is None else self._only & {source}

@@ -41,7 +41,7 @@ Key = tuple[Place, str | None]
 
 
 class Wanted(NamedTuple):
-    """A filter on events: by sources, streams as (source, stream), `reading` and `type`. None: no condition."""
+    """A filter of events. `streams` holds (source, stream). None: no condition."""
 
     sources: frozenset[str] | None = None
     streams: frozenset[tuple[str, str]] | None = None
@@ -56,12 +56,12 @@ class Wanted(NamedTuple):
 
     @property
     def anywhere(self) -> bool:
-        """Whether an unknown source may bring further matching streams."""
+        """Whether a source that is still unknown may have matching streams."""
         return self.sources is None and self.streams is not None
 
 
 class TailEvent(NamedTuple):
-    """An event and its message to clients."""
+    """An event of a tail. `message` is its encoding for clients."""
 
     position: int
     source: str
@@ -72,7 +72,7 @@ class TailEvent(NamedTuple):
 
     @classmethod
     def end(cls, position: int) -> "TailEvent":
-        """A marker, sent to nobody, of the position up to which was read."""
+        """A marker of the position up to which the log was read. It is sent to no client."""
         return cls(position, "", None, "", None, b"")
 
     @property
@@ -108,8 +108,9 @@ class FollowPage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """An instruction to send the events after a position and those to come. `page` reads in a thread, then `tail` feeds
-    it.
+    """An instruction to send the events after a position and then new ones.
+
+    `page` reads the stored events in a thread; the tail of the name `tail` supplies the new ones.
     """
 
     page: Callable[[int], FollowPage]
@@ -123,9 +124,9 @@ class Follow:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """An instruction to repeat the request once an event after `after` matches, or at the time `due`.
+    """An instruction to repeat the request once an event after `after` matches, at the latest at `due` (monotonic).
 
-    Nothing matches up to the position `head`.
+    Up to the position `head`, no event matches.
     """
 
     wanted: Wanted
@@ -153,8 +154,9 @@ class Carried:
     def put_off(
         self, parameter: str, seconds: float, wanted: Wanted, after: int, head: int, every: float = inf
     ) -> None:
-        """Has the server repeat the request, at least `every` so many seconds. Returns once `seconds` are over. Raises
-        Busy.
+        """Raises PutOff, so that the server repeats the request, at least every `every` seconds.
+
+        Returns once `seconds` have passed since the first call for this parameter. Raises Busy.
         """
         self.admit(parameter)
         now = monotonic()
@@ -164,8 +166,9 @@ class Carried:
 
 
 class PutOff(Exception):
-    """The request is not answered now. Wraps the instruction, because a stored exception would hold its whole
-    traceback.
+    """The request is not answered now.
+
+    It wraps the instruction, which the server keeps: an exception that is kept would keep its traceback alive.
     """
 
     def __init__(self, order: Later) -> None:
@@ -173,13 +176,13 @@ class PutOff(Exception):
         self.order = order
 
     def response(self) -> Response:
-        """A response with the instruction as its body. It does not count as an answer."""
+        """A response with the instruction as its body. Metrics do not count it."""
         g.put_off = True
         return _ordered(self.order)
 
 
 def within_bounds(told: Iterable[TailEvent]) -> list[TailEvent]:
-    """The first events, as many as are sent at once."""
+    """The first events, up to and including the one that reaches BYTES_AT_ONCE."""
     some, size = [], 0
     for one in told:
         some.append(one)
@@ -190,7 +193,7 @@ def within_bounds(told: Iterable[TailEvent]) -> list[TailEvent]:
 
 
 def joined(told: Sequence[TailEvent]) -> bytes:
-    """Their messages."""
+    """The concatenated messages."""
     return b"".join([one.message for one in told])
 
 

@@ -15,7 +15,7 @@ from adapters.http.framework.problems import BadRequest
 
 
 class CursorContent(msgspec.Struct, array_like=True):
-    """A list's parameters as sent, and the key of the last item shown."""
+    """A list's parameters as the client sent them, and the key of the last item of the page."""
 
     parameters: dict[str, str]
     after: Any
@@ -25,18 +25,18 @@ _content = msgspec.msgpack.Decoder(CursorContent)
 
 
 class Cursors:
-    """Seals and opens cursors under a key of 32 bytes."""
+    """Encrypts and decrypts cursors with a key of 32 bytes."""
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESSIV(key)
 
     def seal(self, path: str, place: CursorContent) -> str:
-        """The cursor as text that is safe in a URL."""
+        """Encrypts a cursor for this path. Returns text that is safe in a URL."""
         sealed = self._cipher.encrypt(msgspec.msgpack.encode(place), [path.encode()])
         return urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def open(self, path: str, cursor: str) -> CursorContent:
-        """Raises BadRequest unless it was sealed here, for this path."""
+        """Decrypts a cursor. Raises BadRequest unless it was made with this key, for this path."""
         try:
             sealed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
             opened = _content.decode(self._cipher.decrypt(sealed, [path.encode()]))

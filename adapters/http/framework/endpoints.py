@@ -77,7 +77,10 @@ class Endpoints:
         return self._cursors.seal(where, CursorContent(parameters, None))
 
     def _of_either(self, route: Route, answer: Callable[[Api], T]) -> T:
-        """The replica's answer if there is one; the primary's if the replica is away or lags behind the request."""
+        """The replica's answer if one is configured.
+
+        The primary's if the replica is away, behind `min_position`, or has no checkpoint that covers the answer.
+        """
         replica = self._api.replica
         if replica is not None and route.method == "GET" and not route.primary:
             try:
@@ -182,7 +185,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuses repeated fields, instead of guessing which was meant."""
+    """The fields as a dict. Refuses repeated ones instead of guessing which was meant."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]

@@ -53,9 +53,9 @@ def as_query(kind: type[S], parameters: Mapping[str, str]) -> S:
 
 
 def as_document(kind: type[S], document: Mapping[str, Any], missing: Sequence[str] = ()) -> S:
-    """Converts a JSON object to the struct that declares it. Raises BadRequest with the field, or all that are missing.
+    """Converts a JSON object to the struct that declares it. Raises BadRequest with the field, or all missing ones.
 
-    `missing` names what else is missing besides the document.
+    `missing` names what is missing besides fields, such as headers.
     """
     fields = (field.encode_name for field in msgspec.structs.fields(kind) if field.required)
     absent = [*missing, *(name for name in fields if name not in document)]
@@ -65,7 +65,7 @@ def as_document(kind: type[S], document: Mapping[str, Any], missing: Sequence[st
 
 
 def _check_digits(query: msgspec.Struct, parameters: Mapping[str, str]) -> None:
-    """Refuses 1e1 and 10.0, which msgspec accepts as whole numbers."""
+    """Raises BadRequest for 1e1 and 10.0, which msgspec accepts as integers."""
     for field in msgspec.structs.fields(query):
         name = field.encode_name
         whole = type(getattr(query, field.name)) is int
@@ -119,7 +119,7 @@ def _in_our_words(what: str) -> str:
 
 
 def is_optional(kind: type[msgspec.Struct]) -> bool:
-    """Whether all fields of this kind are optional."""
+    """Whether all fields of this struct are optional."""
     return not any(field.required for field in msgspec.structs.fields(kind))
 
 

@@ -1,20 +1,20 @@
 """Errors as problem documents (RFC 9457).
 
 Problem
-    ├── BadRequest    400  the client's: a parameter, a header or a field, which is named
-    ├── Unauthorized  401  the client's: no token, or none of ours; `WWW-Authenticate` says so
-    ├── Forbidden     403  the client's: the token is not for that
-    ├── Limited       403  the client's: the token is limited to some sources, and that tells of all
-    ├── CrossSite     403  the client's: a page of another site asks
-    ├── NotFound      404  the client's: no such thing
-    ├── Gone          410  nobody's: what is asked for was erased
-    ├── TooLarge      413  the client's: the body
-    ├── NotJson       415  the client's: the content type
-    └── Busy          503  ours: the database is away, or too much waits; `Retry-After` says when
-        └── Behind         ours: what was waited for did not come
+    ├── BadRequest    400  client: a parameter, header or field is wrong; the problem names it
+    ├── Unauthorized  401  client: no token, or an unknown one; `WWW-Authenticate` says which
+    ├── Forbidden     403  client: the token lacks the scope
+    ├── Limited       403  client: the token is limited to some sources, and the resource covers all
+    ├── CrossSite     403  client: a page of another site sent the request
+    ├── NotFound      404  client: the resource does not exist
+    ├── Conflict      409  client: the request conflicts with the present state
+    ├── Gone          410  nobody: the resource was erased
+    ├── TooLarge      413  client: the body is too large
+    ├── NotJson       415  client: the body is not JSON
+    └── Busy          503  server: the database is away, or too many requests wait; see `Retry-After`
+        └── Behind         server: the requested position was not reached in time
 
-Everything else that Flask itself finds (404, 405, ...) is told in the same shape; what nobody foresaw is a 500 that
-tells nothing of its cause.
+Flask's own errors (404, 405, …) have the same shape. An unexpected exception is a 500 that does not reveal its cause.
 """
 
 from collections.abc import Iterable
@@ -128,7 +128,7 @@ class NotJson(Problem, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, kind="not-json"
 
 
 class Busy(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, kind="busy"):
-    """Not now."""
+    """The service cannot answer now. The client should retry."""
 
     @property
     def headers(self) -> list[tuple[str, str]]:
@@ -140,7 +140,7 @@ class Behind(Busy):
 
 
 def _challenge(**told: str | None) -> tuple[str, str]:
-    """RFC 6750, 3."""
+    """The challenge of RFC 6750, 3."""
     parts = [f'{name}="{text}"' for name, text in (("realm", "hookfold"), *told.items()) if text is not None]
     return "WWW-Authenticate", f"Bearer {', '.join(parts)}"
 

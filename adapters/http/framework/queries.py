@@ -1,4 +1,4 @@
-"""The parameters of every question: the same structs check what is sent and describe it in the OpenAPI document."""
+"""The parameters of every query. The same structs check requests and describe them in the OpenAPI document."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ from adapters.http.framework.scalars import (
 )
 
 HIGHEST = 2**63 - 1
-"""No position is higher: both databases count in 64 bits."""
+"""The highest possible position, since both databases have signed 64-bit integers."""
 
 Position = Annotated[int, Meta(ge=0, le=HIGHEST)]
 Seconds = Annotated[int, Meta(ge=1, le=10**9)]
@@ -50,17 +50,17 @@ AtLeast = Annotated[
 
 
 class Query(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Every question about the log takes these."""
+    """Parameters of every query of the log."""
 
     min_position: AtLeast = UNSET
 
 
 class Plain(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A question that takes no parameter."""
+    """A query without parameters."""
 
 
 class Timed(Query):
-    """What was, by either clock or by both together."""
+    """A query of the past, by event time, by transaction time, or by both."""
 
     as_of: AsOf = UNSET
     known_at: KnownAt = UNSET
@@ -68,19 +68,19 @@ class Timed(Query):
 
 
 class Present(Query):
-    """What is, with what is derived from the time."""
+    """A query of the present, with values derived from the time `now`."""
 
     now: Now = UNSET
 
 
 class One(Timed):
-    """One thing with what is derived from the time."""
+    """A query of one resource, with values derived from the time `now`."""
 
     now: Now = UNSET
 
 
 class Why(One):
-    """Why something is where it is; page by page where much led there."""
+    """Why a stream or measurement is in its state. Long explanations are paged."""
 
     before: Annotated[
         Position | UnsetType,
@@ -89,7 +89,7 @@ class Why(One):
 
 
 class Compare(Timed, rename={"with_": "with"}):
-    """Two times at which something was known: `known_at` (or its position) against `with` (or its position)."""
+    """Compares what was known at two times: `known_at` (or its position) and `with` (or its position)."""
 
     with_: Annotated[Moment | UnsetType, Meta(description="The later time; else now.")] = UNSET
     with_position: Annotated[Position | UnsetType, Meta(description="The later position of the log; else now.")] = UNSET
@@ -97,21 +97,27 @@ class Compare(Timed, rename={"with_": "with"}):
 
 
 class Listed(Query):
-    """A list, in pages."""
+    """A paged list."""
 
     limit: Limit = 20
     cursor: Cursor = UNSET
 
 
 class TimedListed(Timed):
-    """A list as it is or was, in pages: with filters some hold fewer than `limit`, even none, with more to follow."""
+    """A paged list, present or past.
+
+    With filters, a page may hold fewer items than `limit`, even none, though more follow.
+    """
 
     limit: Limit = 20
     cursor: Cursor = UNSET
 
 
 class Completeness(TimedListed):
-    """What is not whole. A page may hold fewer than `limit`, even none, with more to follow."""
+    """Streams that lack data or have irregular findings.
+
+    A page may hold fewer items than `limit`, even none, though more follow.
+    """
 
     source: Source = UNSET
     provider: Provider = UNSET
@@ -127,7 +133,7 @@ class Completeness(TimedListed):
 
 
 class Timeline(TimedListed):
-    """A timeline; as `csv` or `text` it is told whole. `csv-bom` is CSV with a byte order mark, for a spreadsheet."""
+    """A timeline. JSON is paged; CSV and text are whole. `csv-bom` is CSV with a byte order mark, for spreadsheets."""
 
     format: Annotated[
         Form | UnsetType, Meta(description="Else as the `Accept` header prefers: JSON, text/csv or text/plain.")
@@ -198,7 +204,7 @@ class Devices(Folded):
 
 
 class Registrations(Folded):
-    """Registrations. Not by `session_id`: what it names is no session, and no index has it."""
+    """Registrations. There is no filter by `session_id`: theirs is not a session's, and no index has it."""
 
     silent: Annotated[
         bool | UnsetType, Meta(description="Only what has sent no heartbeat in time at `now` (true), or has (false).")
@@ -221,7 +227,10 @@ class Measurements(TimedListed):
 
 
 class Feed(Query):
-    """The events that match, after a position. With `type` a page may hold few, even none, with more to follow."""
+    """Filters of events after a position.
+
+    With `type`, a page may hold fewer events than `limit`, even none, though more follow.
+    """
 
     after: After = 0
     source: Source = UNSET
@@ -237,26 +246,26 @@ class Feed(Query):
 
 
 class Changes(Query):
-    """What changed after a position. What a stream may leave, such as a state, is no filter here."""
+    """Changes of streams after a position. Nothing that may change, such as a state, can be a filter."""
 
     after: After = 0
     source: Source = UNSET
 
 
 class SessionChanges(Changes):
-    """Sessions that changed, or measurements of these."""
+    """Changes of sessions, or of their measurements."""
 
     session_id: Session = UNSET
 
 
 class ActionChanges(Changes):
-    """Actions that changed."""
+    """Changes of actions."""
 
     action_id: Name | UnsetType = UNSET
 
 
 class Events(Feed):
-    """The feed, in pages."""
+    """The event feed, paged."""
 
     limit: Limit = 20
     cursor: Cursor = UNSET
@@ -277,7 +286,7 @@ Reason = Annotated[
 
 
 class Deliveries(Listed):
-    """What came to the door."""
+    """Recorded deliveries, rejected ones included."""
 
     source: Source = UNSET
     verdict: Verdict | UnsetType = UNSET
@@ -288,27 +297,27 @@ class Deliveries(Listed):
 
 
 class Rejections(Listed):
-    """What was refused at the door."""
+    """Rejected deliveries."""
 
     source: Source = UNSET
     reason: Reason = UNSET
 
 
 class RejectionSummary(Query):
-    """What was refused at the door, counted."""
+    """Counts of rejected deliveries."""
 
     source: Source = UNSET
 
 
 class Relays(Listed):
-    """What is to be delivered to handlers."""
+    """Deliveries to handlers: waiting or dead."""
 
     source: Source = UNSET
     state: Annotated[RelayFilter | UnsetType, Meta(description="Only what is in this state.")] = UNSET
 
 
 class Told(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What an app tells of an action that it pushed."""
+    """An app's report on an action that it pushed."""
 
     source: Annotated[Name, Meta(description="An amps source.")]
     action_id: Annotated[Name, Meta(description="The provider's own id of the action.")]

@@ -72,7 +72,7 @@ class Questions:
             return self._endpoints.done(route, path, document, by)
 
     def note(self, kind: str, token: Token | None, hourly: str, **what: Any) -> None:
-        """Records in the log what will be shown to whom. Raises Problem: then it must not be shown."""
+        """Records in the access log what will be shown to whom. If it raises Problem, nothing may be shown."""
         with _away_as_busy():
             self._api.record(kind, by=asker_with(token).who, hourly=hourly, **what)
 

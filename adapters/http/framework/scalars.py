@@ -14,7 +14,7 @@ _LONGEST = 512
 
 
 class Name(str):
-    """Text that can name something in the log: what no provider's id can be is no name either."""
+    """Text that may be a provider's id or another name in the log. Any other text could match nothing."""
 
     __slots__ = ()
 
@@ -37,7 +37,7 @@ class Moment(int):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Raises ValueError unless it is ISO 8601 text with a zone: a time without one is not guessed."""
+        """Raises ValueError unless it is ISO 8601 text with a zone, because a missing zone is not guessed."""
         read = iso(value) if isinstance(value, str) else None
         if read is None or not read[1]:
             raise ValueError("expected a time with its zone, such as 2026-11-21T20:48:00Z")
@@ -78,7 +78,7 @@ class AnomalyKind(Choice):
 
 
 class RelayFilter(Choice):
-    """What a list of deliveries to handlers may be cut to."""
+    """The state by which a list of deliveries to handlers can be filtered."""
 
     __slots__ = ()
     choices = ("dead",)
@@ -92,21 +92,21 @@ class ProviderName(Choice):
 
 
 class Verdict(Choice):
-    """What a delivery turned out to be."""
+    """The verdict on a delivery."""
 
     __slots__ = ()
     choices = ("new", "duplicate", "conflict", "rejected")
 
 
 class ReadingWord(Choice):
-    """How a body could be read."""
+    """The reading of a body."""
 
     __slots__ = ()
     choices = READINGS
 
 
 class Ending(Choice):
-    """What ended a visit of a wms source."""
+    """The type of the event that ended a visit of a wms source, or `nothing`."""
 
     __slots__ = ()
     NOTHING: ClassVar = "nothing"
@@ -114,21 +114,21 @@ class Ending(Choice):
 
 
 class VisitStep(Choice):
-    """How far a visit of a wms source came."""
+    """The last step of the funnel that a visit of a wms source reached."""
 
     __slots__ = ()
     choices = tuple(VISIT_STEPS)
 
 
 class Form(Choice):
-    """A form in which a timeline is told."""
+    """A format of a timeline."""
 
     __slots__ = ()
     choices = ("json", "csv", "csv-bom", "text")
 
 
 class ReportedState(Choice):
-    """A state of an action that an app may tell."""
+    """A state of an action that an app may report."""
 
     __slots__ = ()
     choices = tuple(sorted(REPORTED_STATES))
@@ -138,14 +138,14 @@ _KINDS = (Name, Moment, Choice)
 
 
 def parse(kind: type, value: Any) -> Any:
-    """Msgspec's hook for values of these kinds."""
+    """Msgspec's hook to convert values to these types."""
     if issubclass(kind, _KINDS):
         return kind.parse(value)
     raise NotImplementedError(kind)  # how a hook tells msgspec that it does not know the type
 
 
 def describe(kind: type) -> dict[str, Any]:
-    """Msgspec's hook for their JSON schema."""
+    """Msgspec's hook for the JSON schemas of these types."""
     if issubclass(kind, _KINDS):
         return kind.describe()
     raise NotImplementedError(kind)  # how a hook tells msgspec that it does not know the type

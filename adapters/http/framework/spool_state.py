@@ -1,4 +1,4 @@
-"""The deliveries that wait in files for the log."""
+"""The state of a spool: the deliveries that wait in files for the log."""
 
 from typing import NamedTuple
 

@@ -16,11 +16,14 @@ _BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 
 
 METRICS = "metrics"
-"""The endpoint outside `/v1` that covers every source."""
+"""The endpoint outside `/v1` that shows every source."""
 
 
 class Asker(NamedTuple):
-    """The request's token by name, None if none are configured. `only`: the sources that it covers; None: all."""
+    """The sender of a request. `who` is the name of its token; None if no tokens are configured.
+
+    `only` are the sources that the token covers; None: all.
+    """
 
     who: str | None = None
     only: frozenset[str] | None = None
@@ -30,7 +33,7 @@ EVERYBODY: Final = Asker()
 
 
 def asker_with(token: Token | None, route: Route | None = None) -> Asker:
-    """The token's holder, if it may use the route. Raises Forbidden, Limited."""
+    """The sender with this token, if it permits the route. Raises Forbidden, Limited."""
     if token is None:
         return EVERYBODY
     if route is not None and route.scope is not None and route.scope not in token.scopes:
@@ -41,7 +44,7 @@ def asker_with(token: Token | None, route: Route | None = None) -> Asker:
 
 
 class Gate:
-    """Guards `/v1`, and with limited tokens everything that reveals a source."""
+    """Checks tokens under `/v1`. If a token is limited to some sources, also on other paths that reveal a source."""
 
     def __init__(self, holders: Holders, routes: Iterable[Route]) -> None:
         self._holders = holders
@@ -60,7 +63,10 @@ class Gate:
             g.asker = self._without(request.endpoint == METRICS)
 
     def _without(self, whole: bool) -> Asker:
-        """The holder on paths without required token. A token sent there covers its sources; without one, no source."""
+        """The sender on paths that need no token.
+
+        A token that is sent there covers its sources. Without one, no source is covered.
+        """
         if whole and (only := asker_with(self._holder()).only) is not None:
             raise Limited(sorted(only))
         try:
@@ -79,6 +85,6 @@ class Gate:
 
 
 def asker() -> Asker:
-    """The holder of the current request's token."""
+    """The sender of the current request."""
     found: Asker = g.get("asker", EVERYBODY)
     return found

@@ -41,13 +41,13 @@ _REFUSED = {
 
 
 class Taken(msgspec.Struct):
-    """The delivery is committed. `status`: `success`."""
+    """The delivery was committed. `status` is `success`."""
 
     status: str
 
 
 class NotTaken(msgspec.Struct):
-    """The delivery is not in the log. `status`: `error`."""
+    """The delivery was not committed. `status` is `error`."""
 
     status: str
     message: str

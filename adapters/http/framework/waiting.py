@@ -13,7 +13,7 @@ from adapters.http.framework.carried import CARRIED, Carried, Wanted
 from adapters.http.framework.problems import Behind, Busy
 
 ENDING = "hookfold.ending"
-"""The key of the WSGI environment with a function that is true once the client has left or the service stops."""
+"""The key of the WSGI environment for a function that returns true once the client has left or the service stops."""
 
 _NOTHING = Wanted(sources=frozenset())
 """Matches no event, because the end of a fold is not an event."""
@@ -46,7 +46,7 @@ class Waiting:
         return slot
 
     def until(self, position: int, environ: dict[str, Any]) -> None:
-        """Returns once that position is folded. Raises Behind after the patience, Busy, PutOff."""
+        """Returns once that position is folded. Raises Behind after `patience` seconds, Busy, PutOff."""
         head, folded = self._folded()
         if folded >= position:
             return
@@ -74,7 +74,7 @@ def looks(seconds: float = inf, every: float = _EVERY, ending: Callable[[], bool
 
 
 def ending_of(environ: dict[str, Any]) -> Callable[[], bool]:
-    """The function that tells when a request is obsolete. Never, if the server does not provide it."""
+    """The function that returns true once nobody waits for the response. Without one from the server, it never does."""
     ending: Callable[[], bool] = environ.get(ENDING, bool)
     return ending
 
