@@ -14,7 +14,7 @@ from adapters.config import Settings
 from adapters.server import Child, Reloading, Supervisor, configure_logs, counting, listening, to_writer
 from adapters.sql import GroupCommit
 from wiring.commands import wired
-from wiring.components import ProcessInput
+from wiring.components import Components, ProcessInput
 from wiring.forwarding import refuse_forwards, refuse_loops
 from wiring.opening import open_to_read, start
 from wiring.processes import TallyFiles, answer, answer_questions, keep, maintain, relay, write
@@ -45,10 +45,9 @@ def serve(settings: Settings, asked: Serving) -> str | None:
     """
     if not asked.read_only:
         refuse_loops(settings, asked.host)
-    with closing(open_to_read(settings) if asked.read_only else start(settings)) as components:
+    with closing(open_to_read(settings) if asked.read_only else start(settings, _prepare_spools)) as components:
         warn(components, asked.host)
         if not asked.read_only:
-            prepare(components.settings, components.ids, components.spooled_as)
             prepare_tracing()
         hand, works_behind = components.handed(), components.works_behind()
     with (
@@ -68,6 +67,10 @@ def serve(settings: Settings, asked: Serving) -> str | None:
             stages = [serving, relaying if works_behind else [], writing]
         structlog.get_logger().info("listening", host=asked.host, port=settings.port, read_only=asked.read_only)
         return Supervisor(first, stages, hand, ProcessInput.complete, Reloading(reload)).run()
+
+
+def _prepare_spools(components: Components) -> None:
+    prepare(components.settings, components.ids, components.spooled_as)
 
 
 def _serving(work: Callable[..., object], ports: Iterable[tuple[Any, ...]]) -> list[Child]:

@@ -1,7 +1,7 @@
 """Opens the database of a configuration: migrated, and belonging to it. Errors name the setting."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -91,8 +91,11 @@ def open_to_read(settings: Settings) -> Components:
     return components
 
 
-def start(settings: Settings) -> Components:
-    """Opens the database for a service, and records in the log what was changed since the last start."""
+def start(settings: Settings, check: Callable[[Components], object] | None = None) -> Components:
+    """Opens the database for a service, and records in the log what was changed since the last start.
+
+    `check` raises ConfigError where the service cannot run with these settings, which are not recorded then.
+    """
     components = open_components(settings)
     try:
         if components.replica is not None:
@@ -102,6 +105,8 @@ def start(settings: Settings) -> Components:
             components = replace(
                 components, spooled_as=(spooled_as if components.read_only else name_spool)(components.engine)
             )
+        if check is not None:
+            check(components)
         return note(components, "start")
     except BaseException:
         components.close()

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 import structlog
+from click.testing import CliRunner
 
+from adapters.cli import command_line
 from adapters.config import load, write_template
 from adapters.sql import open_engine
+from app import commands
 from wiring.opening import start
 
 FIRST, SECOND = "first-token-0123456789", "second-token-0123456789"
@@ -120,6 +123,19 @@ def test_a_source_and_a_token_of_one_name_are_not_mixed_up(file: Path, database_
 def test_a_start_with_the_same_configuration_records_nothing(file: Path, database_url: str):
     _start()
 
+    assert _recorded(database_url) == []
+
+
+def test_a_start_that_is_refused_records_nothing(file: Path, database_url: str):
+    (file.parent / "no-folder").touch()
+    text = file.read_text(encoding="utf-8")
+    spools = 'mode = "proxy"\nforward_to = "http://127.0.0.1:3000"\non_store_failure = "spool"\n'
+    text = text.replace("[service]\n", '[service]\nspool_folder = "no-folder/spool"\n')
+    file.write_text(text.replace("[sources.captions]\n", f"[sources.captions]\n{spools}"), encoding="utf-8")
+
+    refused = CliRunner().invoke(command_line(commands()), ["serve"])
+
+    assert (refused.exit_code, "on_store_failure" in refused.output) == (2, True)
     assert _recorded(database_url) == []
 
 
