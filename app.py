@@ -12,7 +12,7 @@ from flask import Flask
 from adapters.cli import Commands, Serving, command_line
 from adapters.config import Settings
 from adapters.server import Child, Reloading, Supervisor, configure_logs, counting, listening, to_writer
-from adapters.sql import GroupCommit
+from adapters.sql import GroupCommit, database_name
 from wiring.commands import wired
 from wiring.components import Components, ProcessInput
 from wiring.forwarding import refuse_forwards, refuse_loops
@@ -65,7 +65,8 @@ def serve(settings: Settings, asked: Serving) -> str | None:
             writing = [Child("writer", partial(write, taking))]
             first = Child("upkeep", maintain, takes_anew=True)
             stages = [serving, relaying if works_behind else [], writing]
-        structlog.get_logger().info("listening", host=asked.host, port=settings.port, read_only=asked.read_only)
+        told = {"host": asked.host, "port": settings.port, "database": database_name(settings.database_url)}
+        structlog.get_logger().info("listening", **told, read_only=asked.read_only)
         return Supervisor(first, stages, hand, ProcessInput.complete, Reloading(reload)).run()
 
 

@@ -5,7 +5,7 @@ from adapters.sql.audit.rotate import NotInForce, rotate_key
 from adapters.sql.audit.rotations import LOG_KEY, Rotation, recorded_rotations
 from adapters.sql.audit.tree import MissingEvent, StoredCheckpoint, Tree, TreeView
 from adapters.sql.audit.verify import Verified, recompute
-from adapters.sql.connections.address import WrongAddress
+from adapters.sql.connections.address import WrongAddress, database_name
 from adapters.sql.connections.backup import back_up, faults
 from adapters.sql.connections.collector import seldom_collecting
 from adapters.sql.connections.engine import files_at, is_standby, open_engine, opened_engine

@@ -131,6 +131,12 @@ def test_with_the_configuration_of_the_page_it_writes_in_its_own_folder_alone(
     assert (unit.lib / "hookfold.db").exists() is (database == "sqlite")
 
 
+def test_no_line_of_it_holds_what_systemd_takes_for_a_specifier():
+    lines = [line for line in UNIT.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+
+    assert [line for line in lines if "%" in line] == []
+
+
 def test_systemd_takes_it(tmp_path: Path):
     analyze = shutil.which("systemd-analyze")
     if analyze is None:

@@ -1,9 +1,13 @@
 """What a service logs while the door is used and abused."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from adapters.sql import database_name
 from tests.support.raw import exchange, request
 from tests.support.service import Service, running
 
@@ -23,6 +27,25 @@ def test_a_line_tells_where_the_service_listens(front: Service):
     (line,) = [line for line in lines_of(front) if line["event"] == "listening"]
 
     assert (line["host"], line["port"]) == ("127.0.0.1", front.port)
+
+
+def test_a_line_tells_which_database_is_used_without_its_user_and_password(front: Service):
+    (line,) = [line for line in lines_of(front) if line["event"] == "listening"]
+
+    assert line["database"].startswith(("/", "postgresql://"))
+    assert not re.search("[@?]", line["database"])
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("sqlite:////srv/hookfold.db?timeout=3", "/srv/hookfold.db"),
+        ("postgresql://ann:p%40ss@db.example.com:5433/hooks?options=-csearch_path%3Dx", "db.example.com:5433/hooks"),
+        ("postgresql://ann:p%40ss@/hooks?host=/run/postgresql&password=word", "/run/postgresql/hooks"),
+    ],
+)
+def test_a_database_is_named_without_what_is_secret_in_its_url(url: str, name: str):
+    assert database_name(url).removeprefix("postgresql://") == name
 
 
 def test_a_service_without_a_source_says_so_and_how_to_add_one(tmp_path: Path):

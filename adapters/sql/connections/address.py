@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from difflib import get_close_matches
+from pathlib import Path
 
 from psycopg.pq import Conninfo
 from sqlalchemy import URL, make_url
@@ -37,6 +38,16 @@ def address(url: str) -> URL:
         case name:
             raise WrongAddress(f"{name}:// is no database that Hookfold knows: write {_FORMS}")
     return parsed
+
+
+def database_name(url: str) -> str:
+    """The file or the server and database of a URL, for a log line: without its user, password and options."""
+    parsed = address(url)
+    if parsed.get_backend_name() == "sqlite":
+        return str(Path(parsed.database or "").absolute())
+    hosts = parsed.host or parsed.query.get("host", "")
+    server = hosts if isinstance(hosts, str) else ",".join(hosts)
+    return f"postgresql://{server}{f':{parsed.port}' if parsed.port else ''}/{parsed.database or ''}"
 
 
 def _check_file(parsed: URL) -> None:
