@@ -77,7 +77,7 @@ def test_one_is_killed_and_the_other_answers_every_delivery(url: str, tmp_path: 
     assert set(of_south) == {200}
     assert head == len(of_south)
     assert of_north.count(200) <= verified(typed("north", "audit", "verify", "--json")) <= len(of_north) + 1
-    assert set(of_north[:-1]) == {200}
+    assert set(of_north) <= {200, 503}
     assert verified(typed("south", "audit", "verify", "--json")) == head
     file = str(tmp_path / "south.jsonl")
     typed("south", "export", "-o", file)
