@@ -19,15 +19,29 @@ PIP = ["-m", "pip", "--quiet", "--disable-pip-version-check", "--python"]
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The environment. The wheel was built from a copy: a build leaves files behind. What it needs is found here."""
     folder = tmp_path_factory.mktemp("wheel")
+    copy_house(folder)
+    wheel = build_wheel(folder)
+    run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], folder)
+    (site_of(folder / "venv") / "needed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    install(folder / "venv", "--no-deps", str(wheel))
+    return folder / "venv"
+
+
+def copy_house(folder: Path) -> None:
+    """What a wheel is built from."""
     for part in PARTS:
         copy = shutil.copy if (HOUSE / part).is_file() else shutil.copytree
         copy(HOUSE / part, folder / part)
-    built = run([sys.executable, "-c", BUILD, str(folder)], folder)
-    run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], folder)
-    (site_of(folder / "venv") / "needed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    wheel = str(folder / built.splitlines()[-1])
-    run([sys.executable, *PIP, str(folder / "venv/bin/python"), "install", "--no-deps", "--no-index", wheel], folder)
-    return folder / "venv"
+
+
+def build_wheel(folder: Path) -> Path:
+    """The wheel, in the folder that it was built from."""
+    return folder / run([sys.executable, "-c", BUILD, str(folder)], folder).splitlines()[-1]
+
+
+def install(venv: Path, *words: str) -> None:
+    """`pip install` with these words, into the environment, and from no index."""
+    run([sys.executable, *PIP, str(venv / "bin/python"), "install", "--no-index", *words], venv)
 
 
 def site_of(venv: Path) -> Path:
