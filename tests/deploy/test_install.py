@@ -41,3 +41,10 @@ def test_the_unit_the_configuration_and_the_command_are_in_their_places(root: Pa
     assert (root / "etc/systemd/system/hookfold.service").exists()
     assert (root / "etc/hookfold/hookfold.toml").stat().st_mode & 0o777 == 0o644
     assert (root / "usr/local/bin/hookfold").stat().st_mode & 0o777 == 0o755
+
+
+def test_the_page_that_the_unit_names_is_there(root: Path):
+    unit = (HOUSE / "deploy/hookfold.service").read_text(encoding="utf-8")
+    (page,) = re.findall(r"^Documentation=file:///(.*)$", unit, re.MULTILINE)
+
+    assert (root / page).exists()
