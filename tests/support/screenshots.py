@@ -31,7 +31,11 @@ def main(folder: Path) -> None:
                 browser.open(path)
                 for width in WIDTHS:
                     _take(browser, folder / f"{_name(path)}-{width}.png", width)
-            for path, name in ("/", "overview"), (f"{_newest(one)}#why", "session"), (_measured(one), "measurement"):
+            for path, name in (
+                ("/", "overview"),
+                (f"{_newest(one)}#why", "session"),
+                (f"{_measured(one)}#signal", "measurement"),
+            ):
                 browser.open(path)
                 browser.width(*OF_THE_README)
                 (folder / f"readme-{name}.png").write_bytes(browser.driver.get_screenshot_as_png())
