@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from adapters.cli.commands import Commands, Keeping, errors_in_one_line
+from adapters.cli.commands import Commands, Failed, Keeping, errors_in_one_line
+from adapters.cli.output import writing
 from adapters.config import Settings
 from adapters.evidence import certificate
 from adapters.sql import Erasable, Erasure
@@ -51,7 +52,7 @@ def certify(opened: Keeping, erasure: Erasure, reason: str, by: str | None, outp
     """Writes the certificate or prints it, and says what the database itself still holds. JSON is the caller's."""
     note = certificate(opened.signer, erasure, opened.clock(), reason, by)
     if output is not None:
-        output.write_text(note, encoding="utf-8")
+        _write(note, output)
     elif not as_json:
         click.echo(note, nl=False)
     if erasure.left:
@@ -59,3 +60,13 @@ def certify(opened: Keeping, erasure: Erasure, reason: str, by: str | None, outp
     sqlite = opened.settings.database_url.startswith("sqlite")
     click.echo(f"{_SQLITE if sqlite else _POSTGRESQL}\n{_BACKUPS}", err=True)
     return note
+
+
+def _write(note: str, output: Path) -> None:
+    """Prints the certificate if the file cannot be written: the erasure is done, and no later one makes it again."""
+    try:
+        with writing("certificate"):
+            output.write_text(note, encoding="utf-8")
+    except Failed:
+        click.echo(note, nl=False, err=True)
+        raise

@@ -285,6 +285,19 @@ def test_a_file_that_cannot_be_written_is_told(typed: Run, elsewhere: Path):
     assert "the export cannot be written" in result.stderr
 
 
+def test_an_export_to_a_pipe_goes_through_it_and_leaves_it_a_pipe(typed: Run, elsewhere: Path):
+    pipe = elsewhere / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    result = typed("export", "-o", pipe)
+
+    assert result.exit_code == 0, result.output
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert json.loads(os.read(reader, 1 << 20).splitlines()[0])
+    os.close(reader)
+
+
 def own_types(export: str) -> list[str]:
     lines = [json.loads(line) for line in export.splitlines()]
     return [line["type"] for line in lines if line["line"] == "event" and line["source"] == "hookfold"]

@@ -178,6 +178,12 @@ def test_a_proof_is_written_for_any_verifier(log: Audited, elsewhere: Path):
     assert (result.exit_code, proof.index, proof.text()) == (0, 6, shown.stdout)
 
 
+def test_a_proof_that_cannot_be_written_is_told_in_a_line(log: Audited, elsewhere: Path):
+    result = audit("proof", 7, "-o", elsewhere / "no" / "folder")
+
+    assert (result.exit_code, result.stderr.startswith("Error: the proof cannot be written: ")) == (1, True)
+
+
 @pytest.mark.parametrize("words", [(21,), (7, "--size", 9), (7, "--size", 5), (7, "--size", 21)])
 def test_what_cannot_be_proven_is_told_in_a_line(log: Audited, words: tuple[object, ...]):
     audit("checkpoint")

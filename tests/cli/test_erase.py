@@ -65,6 +65,15 @@ def test_a_user_is_erased_and_the_certificate_is_signed(house: Settings, run: Ru
     assert _bodies(house, "captions") == [None]
 
 
+def test_a_certificate_that_cannot_be_written_to_its_file_is_printed(house: Settings, run: Run, tmp_path: Path):
+    done = run("erase", "--user", USER, "--reason", "x", "--yes", "-o", tmp_path / "no" / "folder.txt")
+
+    certificate = done.stderr[done.stderr.index(HEAD) : done.stderr.index("Error: the certificate cannot be written")]
+    opened = note.opened(certificate, app.commands().key(house), check)
+    assert (done.exit_code, json.loads(opened.text.splitlines()[1])["streams"]) == (1, 1)
+    assert _bodies(house, "captions") == [None]
+
+
 def test_the_certificate_names_what_was_erased_and_fits_the_log_that_it_is_of(
     house: Settings, run: Run, tmp_path: Path
 ):

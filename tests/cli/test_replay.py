@@ -174,6 +174,13 @@ def test_a_capture_into_a_file_is_told_to_programs(typed):
     assert json.loads(Path("story.json").read_text())["events"]
 
 
+def test_a_capture_that_cannot_be_written_is_no_fault_of_the_database(typed):
+    result = typed("--capture", _receive(), "-o", "no/folder.json")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: the history cannot be written: ")
+
+
 def test_there_may_be_nothing_to_read_again(typed):
     assert "0 of 0 events" in typed("--reread").stdout
 

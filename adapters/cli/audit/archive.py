@@ -9,8 +9,8 @@ import click
 import msgspec
 
 from adapters.archive import FORMATS, Altered
-from adapters.cli.audit.output import output_option, written_whole
 from adapters.cli.commands import Commands, Failed, Wrong, configured, errors_in_one_line, json_option
+from adapters.cli.output import output_option, written_whole
 from adapters.cli.pace import Pace
 from adapters.cli.times import Moment
 from adapters.config import Settings

@@ -28,6 +28,7 @@ from adapters.cli.commands import (
     json_option,
     read_settings,
 )
+from adapters.cli.output import writing
 from adapters.cli.pace import Pace
 from adapters.config import Settings
 from adapters.sql import MissingEvent, Verified
@@ -137,7 +138,8 @@ def proof(
     if file is None:
         raise Failed(f"no checkpoint of size {size} was made: leave --size out")
     if output is not None:
-        output.write_text(file, encoding="utf-8")
+        with writing("proof"):
+            output.write_text(file, encoding="utf-8")
     if as_json:
         click.echo(json.dumps(_proven(found)))
     elif output is None:

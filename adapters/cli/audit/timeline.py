@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from adapters.cli.audit.output import output_option, written_whole
 from adapters.cli.commands import Asked, Commands, Failed, Wrong, configured, errors_in_one_line, json_option
+from adapters.cli.output import output_option, written_whole
 from adapters.cli.times import Seconds
 from adapters.config import Settings
 from core.words import counted

@@ -14,6 +14,7 @@ import msgspec
 
 from adapters.cli.commands import Commands, Failed, Wrong, configured, errors_in_one_line, json_option
 from adapters.cli.meter import Meter
+from adapters.cli.output import writing
 from adapters.cli.pace import Pace
 from adapters.cli.replay.deliver import deliver
 from adapters.cli.replay.together import COMMON, MODES, PART, mode_of
@@ -203,7 +204,8 @@ def _capture(story: GoldenHistory, output: Path | None, as_json: bool) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    output.write_text(text, encoding="utf-8")
+    with writing("history"):
+        output.write_text(text, encoding="utf-8")
     if as_json:
         click.echo(json.dumps({"file": str(output), "events": len(story.events)}))
     else:
