@@ -175,6 +175,13 @@ def test_a_session_has_the_name_of_its_process_unless_the_url_or_the_environment
         assert shown(engine, "application_name") == (said or "hookfold-writer")
 
 
+def test_a_session_named_in_the_options_of_the_url_keeps_that_name(postgresql_url: str):
+    url = f"{postgresql_url}&options=-c%20application_name%3Dtheirs"
+
+    with opened(url) as engine:
+        assert shown(engine, "application_name") == "theirs"
+
+
 def test_the_sessions_of_a_service_tell_who_writes_and_who_answers(postgresql_url: str, tmp_path: Path):
     with running(postgresql_url, tmp_path) as service, psycopg.connect(postgresql_url, autocommit=True) as admin:
         assert service.send("POST", "/in/captions", json.dumps(start("ann")).encode()).status == 200

@@ -60,9 +60,11 @@ def arguments(url: URL, *, name: str, read_only: bool = False) -> dict[str, Any]
     `name` is the session's `application_name`, unless the URL or the environment gives one.
     """
     said = {option.keyword.decode(): option.val for option in Conninfo.get_defaults() if option.val != option.compiled}
-    defaults = {"fallback_application_name": name, **_DEADLINES}
-    ours_unless_said = {key: value for key, value in defaults.items() if key not in {*url.query, *said}}
     options = _words(url.query.get("options")) or (said.get("options") or b"").decode()
+    # The server lets the driver's name win over one in the options, so we give none beside it.
+    named = {} if "application_name" in _set_by(options) else {"fallback_application_name": name}
+    defaults = {**named, **_DEADLINES}
+    ours_unless_said = {key: value for key, value in defaults.items() if key not in {*url.query, *said}}
     ours = f"{_OPTIONS} {_READ_ONLY}" if read_only else _OPTIONS
     return {**ours_unless_said, "client_encoding": "UTF8", "options": f"{ours} {options}".strip()}
 
@@ -70,10 +72,12 @@ def arguments(url: URL, *, name: str, read_only: bool = False) -> dict[str, Any]
 def set_otherwise(url: URL) -> Iterator[str]:
     """The settings in RELIED_ON that the URL overrides."""
     yield from (name for name in url.query if name.lower() in RELIED_ON)
-    names = (
-        name.replace("\\", "").replace("-", "_").lower() for name in _SWITCH.findall(_words(url.query.get("options")))
-    )
-    yield from (name for name in names if name in RELIED_ON)
+    yield from (name for name in _set_by(_words(url.query.get("options"))) if name in RELIED_ON)
+
+
+def _set_by(options: str) -> list[str]:
+    """The names of the settings in command-line options of the server."""
+    return [name.replace("\\", "").replace("-", "_").lower() for name in _SWITCH.findall(options)]
 
 
 def _words(said: str | tuple[str, ...] | None) -> str:
