@@ -1,6 +1,7 @@
 """The four providers: each verifies, identifies and reads deliveries. The public interface of this folder."""
 
 from adapters.providers.action_report import REPORTED_STATES, is_senders, read_report, reader, report_body
+from adapters.providers.amps import NO_TYPE
 from adapters.providers.diagnosis import diagnose, tried
 from adapters.providers.instants import instant, iso
 from adapters.providers.outcome import KEPT, Outcome, outcome_body, read_outcome

@@ -29,6 +29,7 @@ from core.event import SECOND, Headers, Instant, Note, Reading, Unreadable
 COMPLETED, FAILED = "push.completed", "push.failed"
 _DEVICE = frozenset({"device.connected", "device.disconnected", "device.reconnected"})
 _TYPE_FIELDS = ("type", "eventType", "event")
+NO_TYPE = Note("unknown_type", "actionId is missing, and no type is given")
 _TIMES = ("completedAt", "failedAt", "timestamp", "occurredAt", "createdAt")
 _FIELDS = {
     "deviceType": "device_type",
@@ -109,7 +110,8 @@ class Amps:
         if contradiction:
             return _unfolded(document, inner, word, (Note("unknown_type", f"contradictory: {contradiction}"),))
         if word not in Amps.types:
-            return _unfolded(document, inner, word, unknown_type(word))
+            notes = unknown_type(word) if words or word else (NO_TYPE,)
+            return _unfolded(document, inner, word, notes)
         return _known(document, inner, word)
 
 

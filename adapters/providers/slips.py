@@ -36,6 +36,8 @@ def meant(provider: type[Provider], read: Callable[[bytes], Reading | Unreadable
     again = read(json.dumps(document).encode())
     if isinstance(again, Reading) and again.known:
         return f"{told}: it would then be read as {again.type}"
+    if isinstance(again, Unreadable) and again.reason.startswith(tuple(f"{meant} " for _, meant in slips)):
+        return f"{told}; but {again.reason}"  # the renamed field has a fault of its own
     return told
 
 

@@ -11,7 +11,7 @@ from prometheus_client import Counter
 
 from adapters.http.ingest.outcomes import Outcomes
 from adapters.http.ingest.unknown_paths import UnknownPaths
-from adapters.providers import Provider, Refused, SignatureKey, diagnose, meant, points_elsewhere, tried
+from adapters.providers import NO_TYPE, Provider, Refused, SignatureKey, diagnose, meant, points_elsewhere, tried
 from adapters.sql import Entry, Receipt, Rejection, Unavailable
 from core.event import Headers, Instant, Reading, Unreadable, word_of
 from core.headers import misnamed
@@ -50,6 +50,9 @@ class Answer(NamedTuple):
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+
+
+_OTHER_TYPE = "no documented event has its type, or the body contradicts it"
 
 
 class Door:
@@ -160,7 +163,7 @@ class Door:
         elif isinstance(item, Rejection):
             self._outcomes.rejected(item)
         else:
-            fault = item.reading.reason if isinstance(item.reading, Unreadable) else None
+            fault = _fault(item.reading)
             self._outcomes.recorded(item.source, outcome.verdict, _reading(item, outcome), outcome.position, fault)
 
     def answer(self, item: Entry | Rejection, outcome: Receipt | Exception) -> Answer:
@@ -236,6 +239,15 @@ def handed_target(target: str) -> str:
 def _reading(entry: Entry, receipt: Receipt) -> str:
     """The recorded reading, one of READINGS."""
     return "undecodable" if receipt.raw else word_of(entry.reading)
+
+
+def _fault(reading: Reading | Unreadable) -> str | None:
+    """Why a body moves nothing, without a word of it: a type as sent is told by the notes of the event alone."""
+    if isinstance(reading, Unreadable):
+        return reading.reason
+    if reading.known:
+        return None
+    return NO_TYPE.detail if NO_TYPE in reading.notes else _OTHER_TYPE
 
 
 def unrecorded() -> Answer:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
@@ -99,6 +100,27 @@ def test_readings_and_refusals_are_counted_and_a_line_a_minute_tells_of_them(hou
     assert "session_paused" not in repr(lines)
     assert lines[0]["mend"].endswith("all: /v1/events?reading=unknown_type&source=captions")
     assert lines[1]["mend"] == "why: the hints under /v1/rejections?source=captions"
+
+
+@pytest.mark.parametrize(
+    ("document", "fault"),
+    [
+        ({"action_id": "ann"}, "actionId is missing, and no type is given"),
+        ({"type": "", "event": "ann", "actionId": "a"}, "no documented event has its type, or the body contradicts it"),
+        ({"type": "ann", "actionId": "a"}, "no documented event has its type, or the body contradicts it"),
+    ],
+)
+def test_the_line_of_a_body_of_no_documented_type_says_why_without_a_word_of_it(
+    house: House, document: dict[str, Any], fault: str
+):
+    door = Door(house.providers, 65_536, lambda: NOON)
+    entry = house.entry("energy", document, key="1")
+
+    with structlog.testing.capture_logs() as lines:
+        door.answer(entry, house.log.append([entry])[0])
+
+    assert (lines[0]["reading"], lines[0]["fault"]) == ("unknown_type", fault)
+    assert "ann" not in repr(lines)
 
 
 def test_the_line_of_a_body_that_cannot_be_read_says_what_is_wrong_and_no_value_of_it(house: House):

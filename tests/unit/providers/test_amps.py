@@ -190,6 +190,14 @@ def test_an_unknown_type_is_kept_with_its_action():
     assert reading.notes == (Note("unknown_type", "no documented event has the type 'push.deferred'"),)
 
 
+def test_a_body_without_a_type_and_an_action_is_told_what_it_lacks():
+    assert read({"action_id": "a"}).notes == (Note("unknown_type", "actionId is missing, and no type is given"),)
+
+
+def test_an_empty_type_is_no_missing_action():
+    assert read({"type": "", "actionId": "a"}).notes == (Note("unknown_type", "no documented event has the type ''"),)
+
+
 @pytest.mark.parametrize(
     "document", [{}, {"hello": 1}, {"type": "ping"}, {"actionId": None}, {"data": {}}, {"type": 5}]
 )

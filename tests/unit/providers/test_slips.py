@@ -63,6 +63,14 @@ def without(document: dict[str, Any], name: str, **more: Any) -> dict[str, Any]:
             {"session_id": "s", "Sequence": 1},
             "rename `session_id` to `sessionId`, `Sequence` to `sequence`",
         ),
+        (
+            "amps",
+            {"action_id": 42},
+            (
+                "rename `action_id` to `actionId`; "
+                "but actionId is not an id: a string of 1 to 512 characters, without NUL and lone surrogates"
+            ),
+        ),
     ],
 )
 def test_a_name_that_differs_in_case_and_separators_is_told_with_what_it_would_be_read_as(
