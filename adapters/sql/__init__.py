@@ -46,10 +46,10 @@ from adapters.sql.projections.status import Status, VersionStatus
 from adapters.sql.projections.stored_events import BodyReader, to_event
 from adapters.sql.projections.versions import Version
 from adapters.sql.quarantine.quarantine import Quarantine, ReleaseCounts
-from adapters.sql.queries.actions import LiveAction
 from adapters.sql.queries.as_of import Repeat
 from adapters.sql.queries.counts import NEWEST, Counted
 from adapters.sql.queries.deliveries import Delivered, Deliveries, DeliveryKeyset, Refusals
+from adapters.sql.queries.due import LiveAction
 from adapters.sql.queries.events import Recorded, WantedEvents
 from adapters.sql.queries.evidence import RecordedEvent, RecordedEvents
 from adapters.sql.queries.filters import Due, DueIf

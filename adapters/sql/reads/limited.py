@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from adapters.sql.queries.actions import LiveAction
 from adapters.sql.queries.as_of import Repeat, StreamRow
 from adapters.sql.queries.counts import Anomalous, Counted
 from adapters.sql.queries.deliveries import Delivered, Deliveries, DeliveryKeyset, Refusals
+from adapters.sql.queries.due import LiveAction
 from adapters.sql.queries.events import Recorded, WantedEvents
 from adapters.sql.queries.evidence import RecordedEvents
 from adapters.sql.queries.filters import Due

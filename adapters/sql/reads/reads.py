@@ -18,7 +18,6 @@ from adapters.sql.dialects.dialect import Lookup, dialect_of
 from adapters.sql.projections.current import Current
 from adapters.sql.projections.projection import Code, runs_in
 from adapters.sql.queries import (
-    actions,
     as_of,
     counts,
     deliveries,
@@ -32,10 +31,10 @@ from adapters.sql.queries import (
     streams,
     visits,
 )
-from adapters.sql.queries.actions import LiveAction
 from adapters.sql.queries.as_of import Repeat, StreamRow
 from adapters.sql.queries.counts import Anomalous, Counted
 from adapters.sql.queries.deliveries import Delivered, Deliveries, DeliveryKeyset, Refusals
+from adapters.sql.queries.due import LiveAction
 from adapters.sql.queries.events import Recorded, WantedEvents
 from adapters.sql.queries.evidence import RecordedEvents
 from adapters.sql.queries.filters import Due
@@ -322,7 +321,7 @@ class Reads:
         self, source: str, versions: Sequence[str], after: int, heard_before: Instant, limit: int
     ) -> list[LiveAction]:
         """Open actions of a source after an opening position, without recent events."""
-        found = self._rows(actions.live_actions(source, versions, after, heard_before, limit))
+        found = self._rows(due.live_actions(source, versions, after, heard_before, limit))
         return [LiveAction._make(row) for row in found]
 
     def relays(self, sources: Sequence[str], after: int, limit: int, *, dead: bool) -> list[QueuedRelay]:
