@@ -133,7 +133,7 @@ def _tell(changes: list[dict[str, Any]]) -> None:
     """Logs the names and references of what changed. The event has the values."""
     if changes:
         told = [{name: value for name, value in change.items() if name in _NAMES} for change in changes[:_TOLD]]
-        mend = f"what each was and is now: /v1/events?source={OWN}"
+        mend = f"what each was and is now: /v1/events?source={OWN}&type=configuration_changed"
         structlog.get_logger().info("configuration_changed", changes=told, count=len(changes), mend=mend)
 
 
