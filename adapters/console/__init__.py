@@ -1,3 +1,3 @@
-"""Pages for people, rendered here of the query API's answers. This is the folder's whole face."""
+"""HTML pages, rendered from responses of the query API. Other packages import from here only."""
 
 from adapters.console.pages import console

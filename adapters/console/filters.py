@@ -1,4 +1,4 @@
-"""How answers of the API are written on a page."""
+"""Template filters: how values from API responses are written on a page."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def day_and_time(text: str) -> str:
 
 
 def in_a_field(text: str) -> str:
-    """An instant as a field takes it, in UTC and whole; what is none as it was typed."""
+    """Formats an instant for a form field, in UTC and full precision. Returns any other text unchanged."""
     return text.removesuffix("Z").replace("T", " ") if _INSTANT.fullmatch(text) else text
 
 
@@ -50,17 +50,17 @@ def pretty(value: Any) -> str:
 
 
 def veiled(text: str) -> str:
-    """The text with every e-mail address in it shortened, until somebody asks for them: see `Asking.show_ids`."""
+    """Shortens every e-mail address in a text, unless the page shows full ids (`Asking.show_ids`)."""
     return text if g.get("whole") else _ADDRESS.sub(lambda found: _short(found[0]), text)
 
 
 def user(text: str) -> str:
-    """The same for what names a person, whatever it looks like."""
+    """Shortens a user id of any form, unless the page shows full ids."""
     return text if g.get("whole") else _short(text)
 
 
 def in_words(why: Any) -> Markup:
-    """The sentence of a `…/why`: each time of day has its instant, which our script tells in the reader's zone."""
+    """Renders the sentence of a `…/why`. Each time is a `<time>` element, which the script converts to local time."""
     told = [at for step in why.chain for at in (step.occurred_at, step.received_at) if at is not None]
     told += [due["at"]] if (due := why.derived["deadline"]) else []
     known = {at[11:19]: at for at in told}
@@ -74,7 +74,7 @@ def in_words(why: Any) -> Markup:
 
 @pass_context
 def linked(page: Context, text: str) -> Markup:
-    """The text with every id of ours in it as a link to its page."""
+    """Renders a text with each Hookfold id in it as a link to its page."""
 
     def link(found: re.Match[str]) -> str:
         return f'<a href="{escape(page["root"])}/{_KINDS[found[1]]}s/{found[0]}">{found[0]}</a>'
@@ -83,7 +83,7 @@ def linked(page: Context, text: str) -> Markup:
 
 
 def mood(state: str) -> str:
-    """The class of a state's look: how it stands is told by its word, the colour only helps."""
+    """The CSS class of a state: `good`, `bad`, `busy` or empty. The page shows the word, too: color alone is no cue."""
     return "good" if state in GOOD else "bad" if state in BAD else "busy" if state in BUSY else ""
 
 
@@ -101,7 +101,7 @@ def span(seconds: float) -> str:
 
 
 def missing(measurement: Any, most: int = 8) -> str:
-    """The numbers that a measurement lacks: `7-9, 14 and 3 gaps more`; nothing where none is known by its number."""
+    """Formats a measurement's missing sequence numbers: `7-9, 14 and 3 gaps more`. Empty if no number is known."""
     gaps = [str(Gap(one.first, one.last)) for one in measurement.missing]
     more = measurement.missing_older + len(gaps[most:])
     told = ", ".join(gaps[:most])
@@ -109,7 +109,7 @@ def missing(measurement: Any, most: int = 8) -> str:
 
 
 def told(own: dict[str, Any]) -> str:
-    """What Hookfold did, and for whom: `by anna, of ses_…`."""
+    """Formats the details of an event that Hookfold recorded itself: `by anna, stream ses_…`."""
     rest = [f"{name} {_in_a_row(value)}" for name, value in own.items() if name not in ("who", "through") and value]
     return veiled(", ".join([f"by {own.get('who')}", *rest]))
 

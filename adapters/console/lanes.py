@@ -1,4 +1,4 @@
-"""Where the events of a timeline stand on a time axis: lanes for the regions and the handler, numbers, holes, runs."""
+"""The layout of a timeline's events on a time axis: a lane for each region and the handler, numbers, gaps, runs."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -13,16 +13,18 @@ from core.ordering.order import OUTCOMES
 WIDTH, LEFT = 860, 122
 _TOP, _HIGH, _RIGHT = 40, 44, 36
 _NUMBER, _DIGIT = 18, 7
-"""Room that a number takes at least, and for each of its characters."""
+"""The least width of a number, and the width of each of its characters, in pixels."""
 _APART = 13
-"""Between the centres of two events of a lane: closer ones stand one below the other."""
+"""The least distance between the centres of two events in a row, in pixels. Closer ones are stacked."""
 _ROWS = 8
-"""Events of a lane one below the other. Of more than these the number is told."""
+"""The most rows of a lane. Of further events only the number is shown."""
 
 
 class Happening(NamedTuple):
-    """An event. `look`: whether it moved its region, or is irregular. `number`: the provider's, or those of all events
-    beside it; it stands above the lane, whose first row is at `top`.
+    """An event. `look` is its CSS class: `irregular`, `moved` (its region changed) or `value`.
+
+    `number` is the label above the lane: its sequence number, or the range of all close events; empty for the others of
+    these. `top` is the y of the lane's first row.
     """
 
     x: float
@@ -35,7 +37,7 @@ class Happening(NamedTuple):
 
 
 class More(NamedTuple):
-    """Events that found no room any more. `href` leads to the first of them in the list below."""
+    """Events for which no row is left. `href` links to the first of them in the list."""
 
     x: float
     y: float
@@ -45,7 +47,7 @@ class More(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A line across all lanes: `gap`, numbers that never came, or `run`, where one begins."""
+    """A line across all lanes. `look` is `gap` (missing events) or `run` (a run begins)."""
 
     x: float
     look: str
@@ -54,7 +56,7 @@ class Mark(NamedTuple):
 
 
 class Lanes(NamedTuple):
-    """Events with their marks, and the scales; `words` tell the picture to who does not see it."""
+    """The events, the marks and the scales. `words` is the text alternative for screen readers."""
 
     width: int
     height: int
@@ -77,7 +79,7 @@ class _Axis(NamedTuple):
 
 
 def lanes(steps: Sequence[Any]) -> Lanes | None:
-    """The entries of a timeline (shapes of `/v1/…/timeline`); None where no time is known of two events."""
+    """Lays out the entries of a `/v1/…/timeline`. Returns None if fewer than two have a known time."""
     timed = [(_seconds(step.occurred_at), step) for step in steps if step.occurred_at is not None]
     if len(timed) < 2:
         return None
@@ -102,7 +104,7 @@ def lanes(steps: Sequence[Any]) -> Lanes | None:
 
 
 class _Stacked:
-    """The events of a lane, each in the highest row in which it lies over no other."""
+    """The events of a lane, each in the first row in which it overlaps no other."""
 
     def __init__(self, placed: Sequence[tuple[float, Any]]) -> None:
         self._placed = placed
@@ -120,7 +122,7 @@ class _Stacked:
         self.rows = sum(bool(its) for its in taken) + bool(self._hidden)
 
     def happenings(self, top: float) -> Iterator[Happening]:
-        """Those that found a row. `top`: the height of the first."""
+        """The events that have a row. `top` is the y of the first row."""
         labels = _labels([(x, step) for x, step in self._placed if step.sequence is not None])
         for x, step in self._placed:
             if step.position in self._row:
@@ -131,14 +133,14 @@ class _Stacked:
                 yield Happening(x, y, words, _look(step), f"#event-{step.position}", label, top)
 
     def more(self, top: float) -> Iterator[More]:
-        """The others, below the last row."""
+        """The events that have no row, counted below the last one."""
         for x, steps in self._hidden.items():
             words = f"{counted(len(steps), 'event')} more at about this time: see the list"
             yield More(x, top + _APART * _ROWS, f"+{len(steps)}", words, f"#event-{steps[0].position}")
 
 
 def _labels(numbered: Sequence[tuple[float, Any]]) -> dict[int, str]:
-    """The numbers above a lane, by the position of the event that they stand at: one for all that are close to it."""
+    """The labels above a lane, by the position of their event. Events that are close together share one label."""
     groups: list[tuple[float, list[Any]]] = []
     for x, step in sorted(numbered, key=lambda one: (one[0], one[1].sequence)):
         if groups and x - groups[-1][0] < max(_NUMBER, _DIGIT * len(_range(groups[-1][1]))):
@@ -156,14 +158,14 @@ def _range(steps: Sequence[Any]) -> str:
 
 
 def _runs(steps: Sequence[Any], places: dict[int, float]) -> Iterator[Mark]:
-    """Where a run begins on this page behind another one."""
+    """Marks where a run begins after another one on this page."""
     for before, step in pairwise(steps):
         if step.run != before.run and step.position in places:
             yield Mark(places[step.position], "run", f"run {step.run}", f"Run {step.run} begins")
 
 
 def _gaps(steps: Sequence[Any], places: dict[int, float]) -> Iterator[Mark]:
-    """Between the events around it: when what never came happened is not known."""
+    """Marks each gap midway between its neighbors: the time of missing events is unknown."""
     x = None
     for step in steps:
         if step.entry != "gap":
@@ -174,7 +176,7 @@ def _gaps(steps: Sequence[Any], places: dict[int, float]) -> Iterator[Mark]:
 
 
 def _lane(step: Any) -> str:
-    """What a handler did moves a region as well, but is of its own making."""
+    """The name of an entry's lane. A handler's outcomes have a lane of their own, although they move a region."""
     return "handler" if step.type in OUTCOMES else str(step.region or "events")
 
 
@@ -188,7 +190,7 @@ def _irregular(step: Any) -> str:
 
 
 def _quarters(axis: _Axis) -> list[float]:
-    """Where the scale is told: at both ends, and at the quarters between."""
+    """The times of the scale: both ends and the quarters between."""
     return sorted({axis.first + (axis.last - axis.first) * part / 4 for part in range(5)})
 
 

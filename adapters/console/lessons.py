@@ -1,4 +1,4 @@
-"""What was learnt of a thing since a time of the past, in sentences."""
+"""Describes in sentences how a state has changed since a past time."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from adapters.console.numbers import counted, number
 
 _OFTEN = frozenset({"first_at", "last_at", "machine", "missing", "missing_older", "snr"})
-"""Fields that events change without a word about the thing, or that another field tells."""
+"""Fields that are left out: almost every event changes them, or another field covers them."""
 
 
 def learnt_since(compared: Any) -> str:
-    """The answer of a `…/compare` as one line: `2 events, 1 of them late: …; the outcome became abandoned.`"""
+    """Formats the response of a `…/compare` as one line: `2 events, 1 of them late, …; the state became failed.`"""
     changed = {name: (one.before, one.after) for name, one in compared.changed.items()}
     if changed.keys() >= {"state", "regions"}:
         changed["regions"] = _beside(*changed["regions"], *changed["state"])
@@ -30,7 +30,7 @@ def _events(came: int, late: int) -> str:
 
 
 def _beside(before: Mapping[str, str] | None, after: Mapping[str, str] | None, was: str, state: str) -> tuple[Any, Any]:
-    """The regions without the one that the state is of."""
+    """The regions before and after, each without the region that gives the state."""
     return (
         {name: value for name, value in (before or {}).items() if value != was},
         {name: value for name, value in (after or {}).items() if value != state},
@@ -97,4 +97,4 @@ _TOLD: dict[str, Callable[[Any, Any], Iterable[str]]] = {
     "anomaly_counts": _anomalies,
     "anomalies": _silent,
 }
-"""What the fields say, in the order in which it is told."""
+"""The formatter of each field, in the order of the sentence."""

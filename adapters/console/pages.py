@@ -1,4 +1,4 @@
-"""Puts the console together: its pages, who may see them, what goes wrong, and the headers that keep it inert."""
+"""Builds the console's blueprint: pages, sign-in, error pages and security headers."""
 
 from collections.abc import Callable
 
@@ -13,11 +13,11 @@ POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-"""No script but our file: what a page tells may be anything that a sender wrote."""
+"""The Content-Security-Policy. Only our script file may run: pages show text from senders."""
 
 
 def console(questions: Questions, key: bytes, holders: Holders, first: Callable[[], list[str]]) -> Blueprint:
-    """The pages. `key` signs cookies; `first`: the commands that make the first webhook appear."""
+    """Builds the blueprint. `key` signs cookies. `first` returns the commands that send a first webhook."""
     pages = Blueprint(
         "console", __name__, template_folder="templates", static_folder="static", static_url_path="/console"
     )

@@ -1,4 +1,4 @@
-"""Where things stand in the pictures; the templates draw them as SVG, and escape what is told.
+"""Computes the layout of diagrams and plots. The templates render them as SVG and escape all text.
 
 A machine is drawn as an arc diagram: its states in a column, as they are declared, steps forward as arcs on the right,
 steps back on the left. That needs no layout engine, stands on a telephone's width, and never moves a state.
@@ -12,7 +12,7 @@ from adapters.console.numbers import counted
 from core.ordering.gaps import Gap
 
 WIDE = 4
-"""A rule from more states than these has no arcs, unless it was taken: the table tells it."""
+"""The most source states of a transition that has arcs. One with more is in the table only, unless it was taken."""
 
 _WIDTH, _BOX, _HIGH, _STEP = 360, 150, 28, 46
 _LEFT = (_WIDTH - _BOX) / 2
@@ -24,9 +24,9 @@ PLOT_LEFT = 74
 _MARGIN = 44
 _PLOT_TOP, _PLOT_BOTTOM = 34, 48
 _CLEAR = 9
-"""A band without values keeps so far from the points beside it."""
+"""The distance between a gap's band and the points beside it, in pixels."""
 _TOLD = 5
-"""Holes that are told in words under a plot."""
+"""The most gaps that are described under a plot."""
 
 _FAILED = frozenset({-100.0, -90.0, -91.0})
 """Values of `snr` by which WMS reports a failure instead of a ratio."""
@@ -35,7 +35,7 @@ Move = tuple[str, str]
 
 
 class Box(NamedTuple):
-    """A state. `look`: its classes."""
+    """A state. `look` are its CSS classes."""
 
     name: str
     x: float
@@ -44,7 +44,7 @@ class Box(NamedTuple):
 
 
 class Arc(NamedTuple):
-    """A step from state to state: `path` is that of SVG, `words` tell it."""
+    """A transition. `path` is the SVG path, `words` its text alternative."""
 
     path: str
     look: str
@@ -52,7 +52,7 @@ class Arc(NamedTuple):
 
 
 class Diagram(NamedTuple):
-    """A machine's states and steps; `words` tell the picture to who does not see it."""
+    """A machine's states and transitions. `words` is the text alternative for screen readers."""
 
     width: int
     height: int
@@ -63,7 +63,7 @@ class Diagram(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A value of a plot. `look` is its class: `failed` for the report of a failure, which stands at the lower edge."""
+    """A value of a plot. `look` is its CSS class: `failed` for a reported failure, which is at the lower edge."""
 
     x: float
     y: float
@@ -73,14 +73,14 @@ class Point(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A line of a plot's scale."""
+    """A line of a plot's scale, at a coordinate, with its label."""
 
     at: float
     text: str
 
 
 class Hole(NamedTuple):
-    """Where a plot has no values between two of its points: a band from top to bottom."""
+    """A band from top to bottom where a plot has no values between two points."""
 
     x: float
     y: float
@@ -90,9 +90,9 @@ class Hole(NamedTuple):
 
 
 class Plot(NamedTuple):
-    """Points with lines between those that follow one another, what lies between the others, and the scales.
+    """Points, lines between points with consecutive numbers, bands between the others, and the scales.
 
-    `along` and `of` name the axes, with their unit; `lacks` tells the first holes in words.
+    `along` and `of` name the axes with their unit. `lacks` describes the first gaps.
     """
 
     width: int
@@ -110,7 +110,7 @@ class Plot(NamedTuple):
 
 
 def diagram(region: Any, taken: Sequence[Move] = (), present: str | None = None) -> Diagram:
-    """A region of a machine (shapes of `/v1/machines`), with the path that was taken and the present state."""
+    """Lays out a region of `/v1/machines`, with the transitions that were taken and the present state."""
     rows = {name: index for index, name in enumerate(region.states)}
     been = {name for move in taken for name in move}
     boxes = [
@@ -127,7 +127,7 @@ def diagram(region: Any, taken: Sequence[Move] = (), present: str | None = None)
 
 
 def signal(chunks: Sequence[Any]) -> Plot | None:
-    """SNR over the chunks; None where none was told. A missing number breaks the line, and is told in the hole."""
+    """Plots SNR by chunk. Returns None if no chunk has one. A missing number breaks the line; the gap has a label."""
     known = [(chunk.sequence if chunk.sequence is not None else index, chunk) for index, chunk in enumerate(chunks)]
     told = [(number, chunk) for number, chunk in known if chunk.snr is not None]
     if not told:
@@ -162,7 +162,7 @@ def _point(number: int, chunk: Any, x: float, low: float, high: float) -> Point:
 
 
 def _steps(transitions: Iterable[Any], taken: set[Move]) -> Mapping[Move, list[str]]:
-    """What leads from state to state; a step that no row lists was taken all the same."""
+    """The triggers by transition. Includes taken transitions that the declaration lacks."""
     found: dict[Move, list[str]] = {move: [] for move in taken if move[0] != move[1]}
     for row in transitions:
         for start in row.from_:
@@ -195,7 +195,7 @@ def _arc(rows: Mapping[str, int], move: Move, triggers: Sequence[str], taken: bo
 
 
 def _lines(numbers: Sequence[int], points: Sequence[Point]) -> list[str]:
-    """Where a number is missing, a line ends."""
+    """The lines through the points. A line ends where a number is missing."""
     lines: list[list[str]] = [[]]
     for before, number, point in zip([*numbers[:1], *numbers], numbers, points, strict=False):
         if number > before + 1:
@@ -205,7 +205,7 @@ def _lines(numbers: Sequence[int], points: Sequence[Point]) -> list[str]:
 
 
 def _holes(numbers: Sequence[int], points: Sequence[Point], came: set[int]) -> list[Hole]:
-    """Between the points around the missing numbers. A chunk that came may have told no signal."""
+    """The bands between points whose numbers are not consecutive. A received chunk may have no SNR."""
     holes = []
     for (before, left), (number, right) in pairwise(zip(numbers, points, strict=True)):
         if number > before + 1:
@@ -217,7 +217,7 @@ def _holes(numbers: Sequence[int], points: Sequence[Point], came: set[int]) -> l
 
 
 def _lacks(first: int, last: int, came: set[int]) -> str:
-    """What became of the chunks between two that told a signal."""
+    """Describes the chunks `first` to `last`, which have no SNR."""
     silent = sum(first <= number <= last for number in came)
     what = f"chunk {first}" if first == last else f"chunks {Gap(first, last)}"
     if not silent:

@@ -1,4 +1,4 @@
-"""Who looks: a token is taken once and kept as its name in a signed cookie; what is sent has to come from our pages."""
+"""Sign-in with an API token, the signed session cookie, and protection against cross-site request forgery (CSRF)."""
 
 import re
 import secrets
@@ -17,21 +17,21 @@ LASTING = timedelta(hours=12)
 """How long a sign-in lasts."""
 
 OPEN = frozenset({"console.static", "console.sign_in"})
-"""What is answered without a token."""
+"""The endpoints that need no sign-in."""
 
 _LOCAL = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
-"""A path of ours: no other host can be written so."""
+"""A local path. A URL of another host does not match."""
 
 
 class Signing:
-    """The sign-in of a blueprint. `key` signs the cookies; `tokens` may be none, and then everybody may look."""
+    """The sign-in of a blueprint. `key` signs the cookies. Without `tokens`, no sign-in is needed."""
 
     def __init__(self, key: bytes, tokens: Holders) -> None:
         self._key = key
         self._tokens = tokens
 
     def stand_before(self, pages: Blueprint) -> None:
-        """Has every page pass, and adds those that sign in and out."""
+        """Requires a sign-in for every page of the blueprint and adds the routes that sign in and out."""
         pages.record(self._configure)
         pages.before_request(self._pass)
         pages.add_url_rule("/sign-in", "sign_in", self._sign_in, methods=["POST"])
@@ -39,7 +39,7 @@ class Signing:
         pages.context_processor(lambda: {"csrf": csrf, "signed_in": g.get("token")})
 
     def _configure(self, state: BlueprintSetupState) -> None:
-        """The cookie says `Secure` where the service is reached by https: only `base_url` tells of that."""
+        """Configures the session cookie. It is `Secure` if `base_url` is an https URL: a proxy may end TLS."""
         state.app.config.update(
             SESSION_COOKIE_SECURE=state.app.config["BASE_URL"].startswith("https:"),
             SECRET_KEY=self._key,
@@ -51,7 +51,10 @@ class Signing:
         )
 
     def _pass(self) -> Response | None:
-        """Asks for a sign-in where one is wanting. Raises BadRequest where what is sent comes from no page of ours."""
+        """Stores the request's token. Returns the sign-in form if there is none.
+
+        Raises BadRequest if a POST has no valid CSRF token.
+        """
         if request.endpoint not in OPEN and self._tokens:
             g.token = self._kept()
             if g.token is None:
@@ -75,7 +78,10 @@ class Signing:
         return _to("/")
 
     def _form(self, wrong: str) -> Response:
-        """In place of the page that was asked for. RFC 9110 wants a challenge; no browser asks for this one itself."""
+        """The sign-in form, in place of the requested page.
+
+        RFC 9110 requires a challenge with status 401. Browsers do not prompt for `Bearer`.
+        """
         asked = request.form.get("next") or (request.full_path.rstrip("?") if request.method == "GET" else "/")
         page = render_template("console/sign_in.html", next=asked, wrong=wrong)
         return Response(
@@ -93,7 +99,7 @@ class Signing:
 
 
 def csrf() -> str:
-    """What a form of this browser has to bring along."""
+    """The session's CSRF token, which every form sends. Created on first use."""
     if "csrf" not in session:
         session["csrf"] = secrets.token_urlsafe(18)
     return str(session["csrf"])

@@ -1,4 +1,4 @@
-"""How an id may have been meant that was typed, or copied out of a text."""
+"""Candidate spellings of an id that was typed or pasted."""
 
 import re
 
@@ -9,29 +9,29 @@ _BEFORE = _AROUND + "("
 _BEHIND = _AROUND + ".,);"
 _OURS = re.compile(BEGINNING, re.ASCII)
 _WHOLE = 30
-"""The characters of an id of ours."""
+"""The length of a Hookfold id in characters."""
 
 
 def bare(typed: str) -> str:
-    """The text without white space and quotes around it, and without what ends a sentence behind it."""
+    """Strips white space, quotes, an opening bracket and trailing punctuation."""
     return typed.lstrip(_BEFORE).rstrip(_BEHIND)
 
 
 def ours(typed: str) -> str | None:
-    """An id of ours, or the beginning of one, as we write it; None where it is none."""
+    """The text as a Hookfold id, or the beginning of one, in lower case; None if it is neither."""
     text = bare(typed).lower()
     return text if _OURS.fullmatch(text) else None
 
 
 def is_whole(one: str) -> bool:
-    """Whether an id of ours is all there."""
+    """Whether the text from `ours` is a complete id, not only the beginning of one."""
     return len(one) == _WHOLE
 
 
 def steps(typed: str) -> list[list[str]]:
-    """The spellings of a provider's id, one step after the other: the first step that finds anything is the answer.
+    """The spellings of a provider's id to try, in steps: the first step that finds anything ends the search.
 
-    As typed; without what is around it; in lower and in upper case, both together, because either may be meant.
+    The steps: as typed; stripped by `bare`; in lower and in upper case, both in one step, since either may be meant.
     """
     text = bare(typed)
     cases = [one for one in (text.lower(), text.upper()) if len(one) == len(text)]

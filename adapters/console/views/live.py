@@ -1,4 +1,4 @@
-"""What a page that is open follows: the API's stream of events, of everything or of what one thing is made of."""
+"""The event streams that update an open page: all events, or those of one resource."""
 
 from flask import Blueprint, Response, request
 
@@ -11,11 +11,11 @@ FOLLOWED = {
     "device": "device_id",
     "registration": "registration_id",
 }
-"""The filter of the stream for each kind of page."""
+"""The stream's filter for each kind of page."""
 
 
 def add(pages: Blueprint, ask: Asking) -> None:
-    """Adds the streams. They are asked for by a script of ours, which brings the browser's sign-in along."""
+    """Registers the streams. The console's script requests them with the browser's session cookie."""
 
     def live() -> Response:
         return _stream(ask)

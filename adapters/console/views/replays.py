@@ -1,4 +1,4 @@
-"""Replays: what each would change, how far it is, which versions there are, and the way back."""
+"""The pages of replays: planned changes, progress, versions, and the switch back to an earlier version."""
 
 from flask import Blueprint, g, render_template, request
 from werkzeug.wrappers import Response as Redirect
@@ -12,7 +12,7 @@ AT_WORK = ("planning", "replaying")
 
 
 def add(pages: Blueprint, ask: Asking) -> None:
-    """Adds the pages, and the forms that plan, confirm and switch; each of these wants a token with the scope `act`."""
+    """Registers the pages and the forms that plan, confirm and switch. Each form needs a token with the scope `act`."""
 
     def replays() -> str:
         versions = ask.answer("versions", {"limit": "100"}).data
@@ -58,12 +58,12 @@ def add(pages: Blueprint, ask: Asking) -> None:
 
 
 def may_act() -> bool:
-    """Whether whoever looks may change what serves, which is of every source."""
+    """Whether the user may switch versions. It needs the scope `act` and access to all sources."""
     token = g.get("token")
     return token is None or (Scope.ACT in token.scopes and token.only is None)
 
 
 def _sure() -> None:
-    """Raises BadRequest where the box that says so was not ticked: a browser asks for it, others may not."""
+    """Raises BadRequest if the confirmation box is not ticked. Browsers enforce this; other clients may not."""
     if request.form.get("sure") != "yes":
         raise BadRequest("tick the box that says what will happen, then send the form", parameter="sure")

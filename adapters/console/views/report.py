@@ -1,4 +1,4 @@
-"""A measurement's report, for paper: what was measured, step by step, whether it is whole, and what vouches for it."""
+"""The printable report of a measurement: result, steps, completeness and the signed checkpoint."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from adapters.http import Problem
 
 
 class StepTaken(NamedTuple):
-    """A step, when it was taken, and the seconds since the one before; None where a time is not known."""
+    """A step, its time, and the seconds since the step before. None if a time is unknown."""
 
     name: str
     at: str | None
@@ -20,7 +20,7 @@ class StepTaken(NamedTuple):
 
 
 def add(pages: Blueprint, ask: Asking) -> None:
-    """Adds the page."""
+    """Registers the page."""
 
     def measurement_report(id: str) -> str:  # noqa: A002 - as the API calls it
         asked = sent(ask.today)
@@ -70,7 +70,7 @@ def _events(timeline: Any) -> int:
 
 
 def _signed(ask: Asking, name: str) -> str | None:
-    """The newest signed statement of the log, or the key that signs it; None where this service signs none."""
+    """The log's newest checkpoint, or its verifier key. None if the service does not sign checkpoints."""
     try:
         note: Response = ask.answer(name)
     except Problem:

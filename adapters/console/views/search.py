@@ -1,7 +1,7 @@
-"""One box for any id: ours, a provider's, a user's, a position.
+"""The search by any id: Hookfold's, a provider's, a user's, or a position.
 
-It is sent as a form's body: an id may be an e-mail address, and no URL that we make holds one. What leads on is our id,
-or a cursor, which is sealed.
+The form is a POST: an id may be an e-mail address, which must not be in a URL. Links of the result have a Hookfold id,
+or an encrypted cursor.
 """
 
 import re
@@ -25,19 +25,19 @@ LOOKED = (
     ("registrations", "registration_id"),
     ("registrations", "user_id"),
 )
-"""The lists in which a provider's id is looked for, and by which filter."""
+"""The lists in which a provider's id is searched, each with the filter."""
 
 _POSITION = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class Ours(NamedTuple):
-    """A whole id of ours."""
+    """A complete Hookfold id."""
 
     id: str
 
 
 class Found(NamedTuple):
-    """What a filter of a list found. `cursor` leads to the list with that filter."""
+    """The rows that a list's filter found. `cursor` opens the list with that filter."""
 
     place: str
     field: str
@@ -47,7 +47,10 @@ class Found(NamedTuple):
 
 
 class Hits(NamedTuple):
-    """What was found: by provider's ids, an event by its position, ids of ours that begin so; `more` of these."""
+    """The result: rows by provider's ids, an event by its position, Hookfold ids with this beginning.
+
+    `more`: there are further ones of these ids.
+    """
 
     found: list[Found]
     event: Any = None
@@ -55,14 +58,14 @@ class Hits(NamedTuple):
     more: bool = False
 
     def links(self) -> list[str]:
-        """The pages of all of it."""
+        """The paths of the pages of all results."""
         links = [f"/{one.place}/{row.id}" for one in self.found for row in one.rows]
         links += [f"/events/{self.event.position}"] if self.event else []
         return list(dict.fromkeys([*links, *(f"/{PLACES[one.id[:3]]}/{one.id}" for one in self.begun)]))
 
 
 def add(pages: Blueprint, ask: Asking) -> None:
-    """Adds the search. Where a browser opens its address, as behind a sign-in, there is nothing to search for."""
+    """Registers the search. A request without an id, such as the GET after a sign-in, is redirected to `/`."""
 
     def search() -> Redirect | Response:
         typed = request.form.get("id", "")
@@ -96,7 +99,7 @@ def _hits(ask: Asking, typed: str) -> Hits:
 
 
 def _ours(ask: Asking, one: str) -> Hits:
-    """A whole id is asked for as its page does: this release may have folded nothing yet."""
+    """Looks up a complete id as its page does: the list of ids is empty while this release has folded nothing yet."""
     if spellings.is_whole(one) and _is_there(ask, one):
         return Hits([], begun=[Ours(one)])
     told = ask.answer("ids", beginning=one)

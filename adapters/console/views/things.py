@@ -1,4 +1,4 @@
-"""One session, measurement, action, device or registration: where it stands, how it came there, by either clock."""
+"""The pages of one session, measurement, action, device or registration: state, history, and past states."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,17 +16,17 @@ STEPS = "50"
 """Entries of a timeline on one page."""
 
 LESSONS = "20"
-"""Events that came since a time of the past, of which the page tells what each changed."""
+"""The most events since a past time of which the page lists the changes."""
 
 Extras = Callable[[Asking, Any, dict[str, str]], dict[str, Any]]
-"""What a kind's page has beside what all have."""
+"""Returns the template variables that only the pages of one kind have."""
 
 _EXPLAINED = ("session", "measurement", "action")
 _WITH_EVIDENCE = ("session", "measurement")
 
 
 def add(pages: Blueprint, ask: Asking) -> None:
-    """Adds the pages of every kind, and what is downloaded from them."""
+    """Registers the pages of every kind and their downloads."""
     for kind, extras in _EXTRAS.items():
         _add(pages, ask, kind, extras)
 
@@ -72,13 +72,16 @@ def _page(ask: Asking, kind: str, extras: Extras, name: str) -> str | tuple[str,
 
 
 def _unshown(kind: str, now: Any, clocks: dict[str, str], faults: dict[str, Fault]) -> str:
-    """The page's head alone, with what is wrong beside its field: no state, which would be taken for that time's."""
+    """Renders the page's header only, with each error next to its field.
+
+    The present state is omitted: it could be mistaken for the state at the requested time.
+    """
     shown = {"kind": kind, "thing": now, "clocks": clocks, "faults": faults, "day": _last_at(now)}
     return render_template(f"console/{kind}.html", **shown)
 
 
 def _day(ask: Asking, kind: str, name: str) -> str:
-    """The day that a time without one is of: that of its last event."""
+    """The date for a time without a date: the date of the last event, or today."""
     return str(_last_at(ask.answer(kind, id=name)) or ask.today())[:10]
 
 
@@ -88,7 +91,7 @@ def _last_at(found: Any) -> str | None:
 
 
 def _unheard(ask: Asking, kind: str, now: Any, clocks: dict[str, str]) -> dict[str, Fault]:
-    """Where a time of the past shows nothing: when the first event was recorded, or happened."""
+    """Explains why nothing is found at the requested time, by the times of the first event."""
     recorded, occurred = _first(ask, kind, now)
     if recorded is not None and clocks.get("known_at", recorded) < recorded:
         return {"known_at": Fault("unheard", recorded)}
@@ -98,7 +101,7 @@ def _unheard(ask: Asking, kind: str, now: Any, clocks: dict[str, str]) -> dict[s
 
 
 def _first(ask: Asking, kind: str, now: Any) -> tuple[str | None, str | None]:
-    """When its first event was recorded, and when the first one happened, as far as either is known."""
+    """The earliest `recorded_at` and the earliest `occurred_at`, each None if unknown."""
     if kind == "measurement":
         timeline, _ = ask.answer_or_why_not("measurement_timeline", {"limit": "100", "format": "json"}, id=now.id)
         instants = _of(timeline.data if timeline else ())
@@ -109,9 +112,10 @@ def _first(ask: Asking, kind: str, now: Any) -> tuple[str | None, str | None]:
 
 
 def _live(kind: str, found: Any, clocks: dict[str, str], head: int) -> str | None:
-    """What the page follows; None where it shows the past, or ids whole, or what is erased: that stays as it is.
+    """The path of the page's event stream.
 
-    `head` was the log's before the thing was read: a thing's own position may be that of its first event.
+    None if the page is not updated: it shows a past state, a later page of the timeline, unmasked ids or erased data.
+    `head` is the log's last position before the state was read: `found.position` may be that of the first event.
     """
     if clocks or "cursor" in request.args or request.method != "GET" or not getattr(found, FOLLOWED[kind]):
         return None
@@ -143,13 +147,13 @@ def _explained(ask: Asking, kind: str, found: Any, clocks: dict[str, str]) -> di
 
 
 def _now(ask: Asking, kind: str, name: str) -> Sequence[Any]:
-    """The first page of the timeline as it is now: a slider leads back from the past."""
+    """The first page of the present timeline, for the time slider."""
     timeline, _ = ask.answer_or_why_not(f"{kind}_timeline", {"limit": STEPS, "format": "json"}, id=name)
     return timeline.data if timeline else ()
 
 
 def _since(now: Sequence[Any], then: Sequence[Any]) -> Sequence[Any]:
-    """The events of the one first page that had not happened by the other one's time."""
+    """The events on the first page `now` that are not on the first page `then`. Empty on later pages."""
     known = {one.position for one in then}
     return (
         () if "cursor" in request.args else [one for one in now if one.entry == "event" and one.position not in known]
@@ -162,7 +166,7 @@ def _of(steps: Sequence[Any]) -> dict[str, list[str]]:
 
 
 def _part(clocks: dict[str, str]) -> dict[str, str]:
-    """The timeline's part of the question: its next page says all the rest."""
+    """The query parameters of the timeline. A cursor replaces all others."""
     if cursor := request.args.get("cursor"):
         return {"cursor": cursor}
     return {**clocks, "limit": STEPS, "format": "json"}
