@@ -82,7 +82,7 @@ class ProcessInput(NamedTuple):
     spooled_as: str = ""
 
     def complete(self) -> "ProcessInput":
-        """The same with the files of the database, once a process has opened it."""
+        """Returns a copy with the database files. Call it after a process has opened the database."""
         return self._replace(files=files_at(self.settings.database_url))
 
 
@@ -114,7 +114,10 @@ class Components:
             self.replica.dispose()
 
     def handed(self) -> ProcessInput:
-        """The input of another process, without the database files, which the first one opens."""
+        """Returns the input for a child process.
+
+        Its `files` is None until a process has opened the database; see `ProcessInput.complete`.
+        """
         return ProcessInput(self.settings, None, self.secrets_changed, self.read_only, self.holder, self.spooled_as)
 
     def code(self) -> Code:
@@ -173,7 +176,7 @@ class Components:
         )
 
     def closed_door(self) -> Door:
-        """A door without sources, which accepts no delivery."""
+        """Returns an ingest door without sources, which accepts no delivery."""
         return Door({}, self.settings.service.max_body, now)
 
     def forwards(self, *modes: str) -> dict[str, Forward]:
@@ -239,7 +242,10 @@ class Components:
         return replace(made, reads=Reads(replica), signer=signer, plans=plans, patience=REPLAYED_WITHIN)
 
     def reading_api(self, registry: CollectorRegistry | None = None) -> Api:
-        """The same for a read-only service, where access to the log is recorded as a log line."""
+        """Returns the dependencies of the query API of a read-only service.
+
+        Access to the log is recorded by a line in the service's log.
+        """
         made = self.api(_refuse, registry)
         return replace(made, record=note_access, probe=bool, writable=False)
 
@@ -278,9 +284,10 @@ def _replica(settings: Settings, process: str) -> Engine | None:
 
 
 def wire_handed(handed: ProcessInput, process: str, *, keeps: bool = False) -> Components:
-    """The same components in another process, with the same database files, which it holds open with `keeps`.
+    """Assembles the components of a child process from its input.
 
-    `process` is the name of this process in PostgreSQL's sessions.
+    With `keeps`, the process holds the database files open. `process` is the name of this process in PostgreSQL's
+    sessions.
     """
     engine = open_engine(
         handed.settings.database_url,

@@ -115,7 +115,10 @@ def _handler(components: Components, name: str, one: Forward, own: tuple[str, in
 
 
 def refuse_forwards(settings: Settings) -> None:
-    """Raises ConfigError if a source has a handler: a WSGI server would need a thread for each pending request."""
+    """Raises ConfigError if a source has a handler, which needs `hookfold serve`.
+
+    A WSGI server would need a thread for each pending request.
+    """
     for name, source in settings.sources.items():
         if source.forward is not None:
             mode = source.forward.mode

@@ -94,7 +94,7 @@ def open_to_read(settings: Settings) -> Components:
 def start(settings: Settings, check: Callable[[Components], object] | None = None) -> Components:
     """Opens the database for a service, and records in the log what was changed since the last start.
 
-    `check` raises ConfigError where the service cannot run with these settings, which are not recorded then.
+    `check` may raise ConfigError to refuse the settings. It runs before they are recorded.
     """
     components = open_components(settings)
     try:

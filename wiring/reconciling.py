@@ -41,7 +41,10 @@ Reconcile = Callable[[str, int | None, Callable[[Reconciled], None]], Reconciled
 
 @contextmanager
 def reconciling(settings: Settings) -> Iterator[Reconcile]:
-    """The reconciliation of a command, for a block."""
+    """Context manager: yields the function behind `hookfold reconcile`.
+
+    The function raises KeyError if the source is not polled.
+    """
     with appending(settings) as (components, log):
 
         def reconcile(source: str, most: int | None, tell: Callable[[Reconciled], None]) -> Reconciled:

@@ -12,6 +12,6 @@ from wiring.components import now
 
 @contextmanager
 def redelivering(settings: Settings) -> Iterator[Redeliveries]:
-    """For a block."""
+    """Context manager: opens the log and yields the redeliveries of a command."""
     with appending(settings) as (components, log):
         yield Redeliveries(Reads(components.engine), components.recorder(log), components.providers, now)

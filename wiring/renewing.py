@@ -64,7 +64,7 @@ def left_for_restart(taken: Settings, found: Settings) -> list[str]:
 
 
 def renew(handed: ProcessInput, door: Door, api: Api) -> None:
-    """Applies new secrets to a serving process."""
+    """Applies new secrets, tokens and the new signing key to a process that receives deliveries."""
     settings = handed.settings
     providers = {name: build(source) for name, source in settings.sources.items()}
     door.verify_with(providers, handed.secrets_changed, settings.paths)
@@ -72,7 +72,7 @@ def renew(handed: ProcessInput, door: Door, api: Api) -> None:
 
 
 def renew_tokens(handed: ProcessInput, api: Api) -> None:
-    """The same for a process without deliveries."""
+    """Applies new tokens and the new signing key to a process that receives no deliveries."""
     api.holders.renew(handed.settings.tokens)
     if api.signer is not None:
         api.signer.sign_with(signing_key(handed.settings))

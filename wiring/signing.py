@@ -18,8 +18,8 @@ def signing_key(settings: Settings) -> SigningKey:
 def with_key_in_force(engine: Engine, settings: Settings, *, complete: bool) -> Settings:
     """The settings with the log's name, and with the next key if that is in force already.
 
-    With `complete`, its file is moved to its place, too. If neither key is in force, the configured one stays, which
-    will be refused.
+    With `complete`, its file is moved to its place, too. If neither key is in force, the configured one is
+    returned; the check of the database's facts refuses it.
     """
     held = claims(engine).get(LOG_KEY)
     if held is None:

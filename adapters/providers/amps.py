@@ -176,7 +176,10 @@ def _known(document: Document, inner: Document, word: str) -> Reading:
 
 
 def _unfolded(document: Document, inner: Document, word: str, notes: tuple[Note, ...]) -> Reading:
-    """An event that moves nothing, with the fields that can be read, so that a later version can fold it."""
+    """Returns a reading marked as unknown, which is stored but not folded.
+
+    It has every field that can be read, so that a later version can fold it.
+    """
     action_id, device_id = identifier_if_any(inner, "actionId"), identifier_if_any(inner, "deviceId")
     try:
         occurred_at, odd = _moment(document, inner, word)

@@ -27,9 +27,10 @@ Attempt = tuple[str, Sequence[SignatureKey], bytes]
 
 
 def diagnose(claim: Claim, keys: Sequence[SignatureKey], strangers: Sequence[SignatureKey], body: bytes) -> str | None:
-    """What would make a claim valid that no key of its own source makes valid; None if nothing tried does.
+    """Explains a signature that no key of its own source verifies. Returns a hint, or None if no attempt matches.
 
-    `strangers` are the keys of other sources. Secrets are named as in the configuration.
+    `claim` is the signature as sent. `strangers` are the keys of other sources. Secrets are named as in the
+    configuration.
     """
     left = MOST_HASHED
     for words, tried, message in _attempts(keys, strangers, body):
@@ -43,7 +44,7 @@ def diagnose(claim: Claim, keys: Sequence[SignatureKey], strangers: Sequence[Sig
 
 
 def tried(body: bytes) -> str:
-    """What `diagnose` tries of a body beside its own bytes."""
+    """Describes the variants of a body that `diagnose` tries, as words for a message."""
     lines = "with other line ends"
     return lines if len(body) > LARGEST_PARSED else f"{lines} or as JSON written otherwise"
 

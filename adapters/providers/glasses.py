@@ -104,7 +104,10 @@ def _read(document: Document) -> Reading:
 
 
 def _unknown(document: Document, word: str) -> Reading:
-    """An undocumented type, with the fields that can be read, so that a later version can fold it."""
+    """Returns a reading of an undocumented type, marked as unknown, which is stored but not folded.
+
+    It has every field that can be read, so that a later version can fold it.
+    """
     ids = {"sessionId": "session_id", "userId": "user_id", "registrationId": "registration_id"}
     known = {ours: identifier_if_any(document, sent) for sent, ours in ids.items()}
     data = {ours: value for ours, value in known.items() if value is not None} | renamed(document, _OPTIONAL)

@@ -110,9 +110,10 @@ class Provider(Protocol):
         """Tells whether the raw bytes are authentic. Never raises. `now=None` leaves the time window out (replay)."""
 
     def signed_again(self, headers: Headers, body: bytes, now: Instant) -> Headers:
-        """The headers of a delivery that goes out later than it came: where a signature holds for minutes, a new one.
+        """Returns the headers with which to forward a stored delivery.
 
-        It is made with every configured secret, and has the same message id.
+        If the scheme limits a signature's age, the delivery is signed again, with every configured secret and the same
+        message id.
         """
 
     def claim(self, headers: Headers) -> Claim | Refused:

@@ -20,9 +20,10 @@ _LONGEST = 64
 
 
 def meant(provider: type[Provider], read: Callable[[bytes], Reading | Unreadable], body: bytes) -> str | None:
-    """The names that differ from documented ones only in case and separators, and how the body would read with those.
+    """Returns a hint that names the misspelt fields and types with their documented spellings, and tells how the body
+    would be read with these. Returns None if none is misspelt.
 
-    A sentence of documented words and such names; None if there are none.
+    A misspelt name differs from a documented one only in case and separators.
     """
     document = loads(body)
     if isinstance(document, Unreadable):

@@ -1,4 +1,4 @@
-"""Documented and realistic traffic of the four providers, correctly signed, and what plays it at a service."""
+"""Simulates signed traffic of the four providers and sends it to a service."""
 
 from adapters.simulator.first import FIRST, first_curl
 from adapters.simulator.message import Message, Stage

@@ -1,4 +1,4 @@
-"""What Amps AI tells of the actions that an app pushed, and of the devices behind them.
+"""Scenarios of Amps AI: webhooks about pushed actions and about devices.
 
 Bodies carry no type: a failed action is known by its error fields. Deliveries are identified by their `svix-id`.
 """
@@ -9,7 +9,7 @@ from adapters.simulator.message import Message, Stage, encode
 
 
 class Action:
-    """An action on somebody's device. What does not change between two tellings of it is made once."""
+    """An action on a device. Its fields are generated once, so all webhooks about it agree."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -52,7 +52,10 @@ def duplicate(stage: Stage, _provider: str) -> list[Message]:
 
 
 def conflict(stage: Stage, _provider: str) -> list[Message]:
-    """A done action comes again under the same `svix-id` with another body, then as failed under one of its own."""
+    """A completed action is delivered again, with the same `svix-id` and another body, then as failed.
+
+    The last delivery has a new `svix-id`.
+    """
     stage.wait(10)
     action = Action(stage)
     first = action.completed()
@@ -72,7 +75,7 @@ def envelope(stage: Stage, _provider: str) -> list[Message]:
 
 
 def devices(stage: Stage, _provider: str) -> list[Message]:
-    """A device connects, is lost, and is back: told with an explicit type, for the bodies look alike."""
+    """A device connects, disconnects and reconnects. The bodies have an explicit type because they look alike."""
     about = {"deviceId": f"device-{stage.token()}", "deviceType": "battery"}
     sent = [_device(stage, "device.connected", about)]
     stage.wait(20)

@@ -1,10 +1,10 @@
-"""How AugmentOS Cloud and MentraOS Cloud talk to an app's server: the lives of a session, and the registration."""
+"""Scenarios of AugmentOS Cloud and MentraOS Cloud: session webhooks and server registrations."""
 
 from adapters.simulator.message import Message, Stage, encode
 
 
 class Glasses:
-    """One wearer of one app. The session's id is theirs for ever, whatever is started and stopped under it."""
+    """One wearer of one app. All starts and stops have the same session id."""
 
     def __init__(self, stage: Stage, provider: str) -> None:
         self.stage = stage

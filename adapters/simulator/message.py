@@ -1,4 +1,4 @@
-"""What the scenarios are made of: a message, and the stage that gives them names, time and chance."""
+"""The building blocks of scenarios: messages, and the context that supplies ids, time and randomness."""
 
 import json
 from random import Random
@@ -18,7 +18,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Stage:
-    """Gives a play its names and its time; the same seed gives the same play.
+    """The random source and simulated clock of one scenario. The same seed gives the same messages.
 
     `now` is simulated and moves only by `wait`. `package` is the app that the glasses run.
     """
@@ -32,7 +32,7 @@ class Stage:
         self.now += round(seconds * SECOND)
 
     def token(self, length: int = 12) -> str:
-        """A name that nobody else has: `length` hexadecimal digits."""
+        """Returns a random identifier of `length` hexadecimal digits."""
         return self.random.randbytes(length).hex()[:length]
 
     def uuid(self) -> str:

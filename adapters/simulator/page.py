@@ -1,4 +1,4 @@
-"""The page of the Web Measurement Service: it tells its events one after the other, numbered."""
+"""A simulated page of the Web Measurement Service, which emits numbered events."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ class SimulatedPage:
         self.sent: list[Message] = []
 
     def say(self, event: str, seconds: float = 1, **payload: Any) -> None:
-        """Tells an event `seconds` after the one before; the measurement's id goes with it once there is one."""
+        """Emits an event `seconds` after the previous one. The default payload has the measurement's id, if any."""
         self.stage.wait(seconds)
         fields = {"timestamp": self.stage.seconds(), "sessionId": self.session, "sequence": self.sequence}
         fields |= {"event": event, "severity": _severity(event), "payload": payload or self.about()}

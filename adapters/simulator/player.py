@@ -1,4 +1,4 @@
-"""Plays messages at a service, no faster than asked, and counts what they turned out to be."""
+"""Sends messages to a service at a limited rate and counts the verdicts."""
 
 import time
 from collections import Counter
@@ -11,7 +11,7 @@ OnAnswer = Callable[[Message, Answer], None]
 
 
 def play(sender: Sender, messages: Iterable[Message], rate: float, on_answer: OnAnswer) -> Counter[str]:
-    """Sends all of them, at most `rate` a second (0: as fast as it goes); gives the number of each verdict."""
+    """Sends all messages, at most `rate` per second (0: no limit). Returns the number of each verdict."""
     verdicts: Counter[str] = Counter()
     started = time.monotonic()
     for number, message in enumerate(messages):

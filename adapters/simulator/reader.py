@@ -1,4 +1,4 @@
-"""Asks a Hookfold over HTTP, as any program may."""
+"""A client of the query API."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from adapters.simulator.sender import TIMEOUT, Unreachable
 
 
 class Reader:
-    """Asks under `base` (`http://host:port`). Raises Unreachable, also for an answer that is no 2xx."""
+    """A client of the query API at `base` (`http://host:port`). Raises Unreachable, also if the response is not 2xx."""
 
     def __init__(self, base: str) -> None:
         self.base = base
@@ -25,7 +25,7 @@ class Reader:
             raise Unreachable(f"{url}: {error}") from error
 
     def all(self, path: str, **parameters: str | int) -> list[Any]:
-        """Everything that a list holds, page by page."""
+        """Returns all items of a list, which are requested page by page."""
         found, page = [], self.get(path, limit=100, **parameters)
         found += page["data"]
         while page.get("next_cursor"):

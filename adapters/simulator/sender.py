@@ -13,17 +13,18 @@ from adapters.providers import sign_svix, sign_wms
 from adapters.simulator.message import Message
 
 UNRECORDED = "the log cannot commit now"
-"""What the service says where it has not recorded a message: no handler was asked."""
+"""A part of the response if the delivery was not recorded. No handler was called then."""
 
 TIMEOUT = 15.0
-"""Seconds that a sender waits, as Svix does."""
+"""The timeout of a request in seconds, as that of Svix."""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What the service said. `verdict` is its header, or `accepted`, `rejected`, `unavailable` where it sent none.
+    """The response to a delivery.
 
-    It is `handler_failed` where the message was recorded, and the handler behind answered with an error or not at all.
-    `text` is the body.
+    `verdict` is the header `Hookfold-Verdict`. Without that header, it is derived from the status: `accepted`,
+    `rejected` or `unavailable`, or `handler_failed` if the delivery was recorded but the handler failed. `text` is the
+    body.
     """
 
     status: int
@@ -33,7 +34,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Unreachable(Exception):
-    """Nobody answers under the URL."""
+    """There was no usable response from the URL."""
 
 
 def headers(provider: str, secret: str | None, message: Message, now: float) -> dict[str, str]:
@@ -49,7 +50,7 @@ def headers(provider: str, secret: str | None, message: Message, now: float) -> 
 class Sender:
     """Posts to one URL for one provider; use it in a `with` block. Raises Unreachable.
 
-    `proxied`: a handler answers behind the service, which records a message before it asks.
+    `proxied`: the response is that of the source's handler, so an error may come after the delivery was recorded.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Sender:
         self._proxied = proxied
 
     def send(self, message: Message) -> Answer:
-        """Sends once; where a kept connection turns out to be closed, once more on a new one."""
+        """Sends a message. If a kept connection turns out to be closed, sends it once more on a new one."""
         try:
             return self._send(message)
         except (HTTPException, ConnectionError):
@@ -109,7 +110,10 @@ def _answer(response: HTTPResponse, *, proxied: bool) -> Answer:
 
 
 def _verdict(status: int, text: str, *, proxied: bool) -> str:
-    """Any receiver may be played at: a 2xx is all that a provider wants to see."""
+    """Derives the verdict from the status.
+
+    The receiver need not be Hookfold: to a provider, any 2xx is success.
+    """
     if status // 100 == 2:
         return "accepted"
     if status // 100 != 5:

@@ -1,4 +1,7 @@
-"""Puts plays one behind the other, repeats some messages and lets some come late: lazily, and the same for a seed."""
+"""Generates a lazy sequence of messages from scenarios, with some duplicated and some delayed.
+
+The same seed gives the same sequence.
+"""
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +15,7 @@ REACH = 6
 
 
 def plays(scenarios: Sequence[Scenario], provider: str, count: int, stage: Callable[[], Stage]) -> Iterator[Message]:
-    """`count` plays, the scenarios in turn, each on a stage of its own."""
+    """Yields the messages of `count` scenarios, which are taken in turn. Each has a context of its own."""
     for number in range(count):
         yield from scenarios[number % len(scenarios)](stage(), provider)
 
@@ -32,7 +35,7 @@ def disturbed(messages: Iterable[Message], duplicates: float, disorder: float, r
 
 
 def _places(index: int, duplicates: float, disorder: float, random: Random) -> Iterator[float]:
-    """Where the message goes, and where its repetition goes; a place between two indices is behind the first."""
+    """Yields the sort key of the message, then that of its duplicate if it has one. A delay is added to the index."""
     late = random.random() < disorder
     yield index + random.uniform(0.5, REACH) if late else index
     if random.random() < duplicates:

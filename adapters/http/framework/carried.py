@@ -95,9 +95,10 @@ class TailPage(NamedTuple):
 
 
 class FollowPage(NamedTuple):
-    """The messages for a client, and the position that they reach.
+    """A page of encoded messages for a client.
 
-    `head` is the log's last position before the read.
+    Up to the position `after`, nothing is left to send. `head` is the log's last position before the read. `wanted`
+    is the client's filter.
     """
 
     messages: bytes

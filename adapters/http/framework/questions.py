@@ -56,14 +56,14 @@ class Questions:
             return self._api.reads.head()
 
     def ask(self, name: str, token: Token | None, parameters: Mapping[str, str], /, **path: str) -> Told:
-        """The result of a GET. `token` is None if no tokens are configured. Raises Problem."""
+        """Performs a GET and returns the result. `token` is None if no tokens are configured. Raises Problem."""
         route = self._routes[name]
         by = asker_with(token, route)
         with _away_as_busy():
             return Told(*self._endpoints.told(route, path, dict(parameters), by))
 
     def do(self, name: str, token: Token | None, document: dict[str, Any], /, **path: str) -> Any:
-        """The result of a POST of that document. Raises Problem."""
+        """Performs a POST with `document` as its body and returns the result. Raises Problem."""
         if name not in self._routes:
             raise Conflict("this service only reads: go to the one that writes")
         route = self._routes[name]

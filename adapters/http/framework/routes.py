@@ -154,7 +154,10 @@ def page_of(rows: Sequence[T], limit: int, key: Callable[[T], Any]) -> tuple[Seq
 
 
 def listing_of(everything: Sequence[T], limit: int, after: Any, key: Callable[[T], Any]) -> Listing[T]:
-    """A page of a complete list, after the item with the key `after`."""
+    """Paginates a sequence in memory.
+
+    The page has up to `limit` items after the one with the key `after`, or from the start if no item has that key.
+    """
     start = next((at for at, item in enumerate(everything, 1) if key(item) == after), 0) if after is not None else 0
     page, following = page_of(everything[start : start + limit + 1], limit, key)
     return Listing(list(page), following)

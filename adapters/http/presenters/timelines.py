@@ -264,7 +264,7 @@ def _name_of(line: TimelineLine) -> list[Any]:
 
 
 def _empty(entry: Any, position: int, run: int, measurement_id: str | None, reason: str) -> shapes.Step:
-    """An entry without an event."""
+    """Returns a timeline step that has no event, such as a gap. The event's fields are null or empty."""
     names = ("type", "sequence", "occurred_at", "received_at", "recorded_at", "verified_by", "after_s", "delay_s")
     nothing: dict[str, Any] = dict.fromkeys((*names, "region", "from_", "to", "rule"))
     plain: dict[str, Any] = {"before": {}, "after": {}, "guards": {}, "anomalies": [], "data": {}}

@@ -41,7 +41,10 @@ class ActionApi:
         await self._connections.close()
 
     async def ask(self, action_id: str) -> Answered:
-        """Fetches an action. Never raises for the other side's faults."""
+        """Fetches an action.
+
+        The status of the result is None after a network error or a timeout, or for an invalid or too large response.
+        """
         target = f"{self._path}/actions/{quote(action_id, safe='')}"
         head = head_of("GET", target, [*self._headers, self._key])
         try:

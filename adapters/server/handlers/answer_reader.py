@@ -73,7 +73,7 @@ class AnswerReader:
         del self._parser
 
     def on_message_begin(self) -> None:
-        """The parser's call, as are all that begin so."""
+        """A callback of the parser, like all methods whose names begin with `on_`."""
         if self.whole:  # an unrequested second response
             self.keeps = False
 

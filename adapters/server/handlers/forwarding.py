@@ -65,7 +65,10 @@ class Forwarding:
         return source in self._answering
 
     def pass_on(self, request: Request, path: str, respond: Respond) -> bool:
-        """Passes on the sender's other requests to the app, unrecorded; False if the request is none of these."""
+        """Forwards a request that is not a webhook to the handler without recording it.
+
+        Returns False if its path is not one of those that the provider requests beside webhooks.
+        """
         passed = self.passes(path)
         if passed is None:
             return False

@@ -142,7 +142,10 @@ class Handler:
         return await self._exchange(prepared, marks, heard, until)
 
     async def pass_on(self, request: Request, suffix: str, respond: Respond) -> Outcome:
-        """The same for other requests, without a time limit while data comes and the client waits."""
+        """Forwards a request that is not a delivery, and returns the response.
+
+        There is no overall time limit: it ends if the handler is silent for `SILENCE` seconds, or the client leaves.
+        """
         prepared = self.prepared(request, suffix)._replace(silence=SILENCE)
         return await self._exchange(prepared, [], _Heard(self._clock(), respond, None, lambda: request.ending), None)
 
@@ -156,7 +159,10 @@ class Handler:
     async def _exchange(
         self, prepared: HandlerRequest, marks: Headers, heard: "_Heard", until: float | None
     ) -> Outcome:
-        """Performs the request. There is exactly one response, and an incomplete one never looks complete."""
+        """Sends the request, relays the response, and returns the outcome. Responds to the client exactly once.
+
+        A truncated response becomes an error, or an aborted stream if a part of it was sent already.
+        """
         loop = asyncio.get_running_loop()
         started = loop.time()
         self._asked += 1
@@ -193,7 +199,7 @@ class Handler:
 
 
 class _Heard:
-    """A response as it arrives. Short ones are buffered, so that a broken one can still become an error.
+    """Collects the handler's response. Short ones are buffered, so that a truncated one can be replaced by an error.
 
     `most` is its limit in bytes; `left` returns whether the client of a streamed one has left.
     """

@@ -120,7 +120,7 @@ class OutgoingConnection(asyncio.Protocol):
             self._change.set_result(None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asyncio's call, as are all that follow here."""
+        """A callback of `asyncio.Protocol`, like the methods below."""
         self._transport = cast(Transport, transport)
 
     def data_received(self, data: bytes) -> None:

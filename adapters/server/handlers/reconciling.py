@@ -51,10 +51,11 @@ class Reconciled(msgspec.Struct):
 
 @dataclass(slots=True)
 class Reconciliation:
-    """Of one source; belongs to the event loop. `find` (behind an opening position, heard of before, how many) asks
+    """Requests the open actions of one source. Not thread-safe: it belongs to the event loop.
 
-    the database; `commit` tells what became of an entry, None where it is not in the log. `after`: the opening
-    position of the last action that was settled.
+    `find(after, heard_before, limit)` queries the database for open actions. `commit` appends an entry and returns its
+    receipt, or None if it was not committed. `after` is the opening position of the last action that was processed, or
+    0 at the beginning of a round.
     """
 
     source: str
@@ -150,7 +151,7 @@ class Reconciling:
         """Does nothing: appends do not matter here."""
 
     def ask_with(self, keys: Mapping[str, str]) -> None:
-        """Uses its source's key of these from now on."""
+        """Replaces the API key by that of its source in `keys`, if there is one."""
         reconciliation = self._reconciliation
         if (key := keys.get(reconciliation.source)) is not None:
             reconciliation.api.ask_with(key)

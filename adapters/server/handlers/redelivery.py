@@ -77,7 +77,7 @@ class Redelivery:
 
 @dataclass(frozen=True, slots=True)
 class Redeliveries:
-    """Finds what of a stored range can be sent again, records that it is sent, and sends it to a URL."""
+    """Finds the deliveries in a range of the log, records the redelivery, and sends them to a URL."""
 
     reads: Reads
     recorder: Recorder
@@ -85,9 +85,10 @@ class Redeliveries:
     clock: Callable[[], Instant]
 
     def find(self, source: str, stream: str | None, after: int, until: int | None) -> Iterator[StoredDelivery]:
-        """What its sender sent, in the log's order, as far as it was not erased; up to the log's end as it is now.
+        """Yields what the source's sender delivered after the position `after`, in log order, except erased deliveries.
 
-        `stream`: our id of one, of the source.
+        Ends behind `until`, by default the log's last position when the iteration starts. `stream` restricts the
+        deliveries to one stream of the source, given by our id.
         """
         last = self.reads.head() if until is None else until
         while page := self._page(source, stream, after):
@@ -104,11 +105,11 @@ class Redeliveries:
         return self.reads.events(WantedEvents(after=after, limit=PAGE, sources=[source], streams=streams))
 
     def record(self, source: str, after: int, until: int | None) -> int:
-        """The position of the event that tells of it."""
+        """Records the redelivery in the log. Returns the position of that event."""
         return self.recorder.record("redelivered", source=source, after=after, until=until)
 
     def send(
         self, url: str, rate: float, within: float, some: Iterator[StoredDelivery], tell: Callable[[Redelivered], bool]
     ) -> None:
-        """Sends them, until `tell` says that it is enough."""
+        """Sends the deliveries in order. Stops when `tell` returns False."""
         Redelivery(url, rate, within, self.providers, self.clock).run(some, tell)

@@ -140,7 +140,10 @@ class Relaying:
         self._away = True
 
     async def _rest(self, turn: Turn) -> None:
-        """Waits until something is appended, settled or due, as far as there is room for it."""
+        """Waits for an append, for the end of a delivery or, if a slot is free, until the next delivery is due.
+
+        Waits at most `LONGEST_REST` seconds.
+        """
         await asyncio.sleep(GAP)
         seconds = LONGEST_REST
         if turn.next_at is not None and len(self._tasks) < self._source.handler.target.most:

@@ -13,9 +13,10 @@ class BrokenOffError(Exception):
 
 
 class Upload:
-    """Fed by the connection, consumed by one task. `held` is the buffered number of bytes, `done`: nothing more comes.
+    """A buffer between the connection, which feeds it, and the task that iterates over it.
 
-    `taken` is called whenever a piece was consumed.
+    `held` is the number of buffered bytes. `done` is true once the body is complete or aborted. Until then, `taken` is
+    called when a piece leaves the buffer. The iteration raises BrokenOffError at the end of an aborted body.
     """
 
     def __init__(self) -> None:
@@ -44,7 +45,7 @@ class Upload:
         self.break_off()
 
     def break_off(self) -> None:
-        """Ends it, complete or not."""
+        """Ends the body. It is aborted unless `end` marked it as complete."""
         self.done, self.taken = True, None
         self._more.set()
 

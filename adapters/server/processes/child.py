@@ -36,10 +36,10 @@ _logger = structlog.get_logger()
 class Child:
     """Runs `work` in a process of that name and restarts it until it is told to end.
 
-    A process that repeatedly ends by itself at its start is not restarted: `broken` is the reason. Kills do not count,
-    since they say nothing about the process. `needed`: the service cannot work without it. `takes_anew`: the process
-    reads new input while it runs; `unsent` is the part not sent yet. `port` is its listening socket, which no other
-    process may hold.
+    A process that repeatedly exits during startup is not restarted; `broken` is the reason then. Deaths by SIGKILL do
+    not count, since they say nothing about the process. `needed`: the service cannot work without it. `takes_anew`:
+    the process reads new input while it runs; `unsent` is the part not sent yet. `port` is its listening socket, which
+    no other process may hold.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Child:
         self.due = monotonic()
 
     def hand(self, hand: Any) -> None:
-        """Replaces the input: the next process starts with it. The running one is sent it, too, if `takes_anew`."""
+        """Sets the input of the next process. With `takes_anew`, the running process receives it as well."""
         self._hand = hand
         if self._takes_anew and self.line is not None and not self._told:
             self.unsent += framed(hand)
@@ -112,7 +112,7 @@ class Child:
                 self._kill("it gave no sign of life")
 
     def tell(self) -> None:
-        """Tells the process to end, once. It is killed if it takes too long."""
+        """Asks the process to stop. It is killed after a timeout. Further calls have no effect."""
         if self._told:
             return
         self._told, self.unsent, self.due = True, b"", None
@@ -162,7 +162,10 @@ class Child:
             _logger.error("given_up", reason=self.broken, mend="mend it, and start the service anew: the rest goes on")
 
     def _count(self, status: int) -> None:
-        """Counts consecutive deaths at the start, without kills, which say nothing about the process."""
+        """Updates the count of consecutive deaths during startup.
+
+        A process that lived longer than `_STEADY` resets it. Other deaths by SIGKILL do not change it.
+        """
         if self._lives_since and monotonic() - self._lives_since > _STEADY:
             self._deaths = 0
         elif status != -signal.SIGKILL:

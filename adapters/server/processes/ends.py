@@ -22,7 +22,10 @@ def connect(handing: socket.socket) -> socket.socket:
 
 
 def accept(taking: socket.socket) -> socket.socket | None:
-    """The next pending connection; None if there is none, or no descriptor for it, which its process notices."""
+    """Returns the next pending connection, or None if none is pending.
+
+    Returns None also if no file descriptor is free. The connecting process then sees its connection close.
+    """
     ends: list[int] = []
     with suppress(OSError):
         _, ends, _, _ = socket.recv_fds(taking, 1, 1)

@@ -18,7 +18,7 @@ _logger = structlog.get_logger()
 
 
 def forked(name: str, work: Callable[[socket], object], closed: Iterable[socket]) -> tuple[int, socket]:
-    """Forks a process that does this work with its end of a socket pair; returns its id and our end.
+    """Forks a child that calls `work` with one end of a socket pair. Returns the child's process id and the other end.
 
     `closed` are sockets that it must close. Only for a process without threads, because a lock that another thread
     holds would stay locked in the child. Raises OSError if the system cannot start a process.

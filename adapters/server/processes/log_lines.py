@@ -11,7 +11,10 @@ _STDERR = 2
 
 
 class LogLines:
-    """Takes a whole line at a time. How many were lost is told in front of the next one that can be written."""
+    """A text stream that writes whole lines to standard error.
+
+    It counts the lines that cannot be written, and logs the count before the next one that can.
+    """
 
     def __init__(self) -> None:
         self._lost = 0

@@ -28,7 +28,7 @@ _SHARED: list[Any] = [
 
 
 def configure_logs() -> None:
-    """For this process; to be called before it does anything worth telling."""
+    """Configures logging for this process. Call it before anything is logged."""
     structlog.configure(
         processors=[*_SHARED, _kind_and_places, _cut, structlog.processors.JSONRenderer(_line)],
         logger_factory=structlog.WriteLoggerFactory(_LINES),
@@ -39,7 +39,7 @@ def configure_logs() -> None:
 
 
 def formatter() -> logging.Formatter:
-    """For what libraries log."""
+    """Returns the formatter for records of the standard module `logging`, which libraries use."""
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
         processors=[

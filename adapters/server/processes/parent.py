@@ -12,7 +12,7 @@ _READ = 65_536
 class Parent(NamedTuple):
     """`hand` is the process's input. `line` carries heartbeats to the parent, and new input from it.
 
-    It closes when the process must end, and with the parent, however that dies.
+    `line` reaches its end of file when the parent wants the process to stop, or when the parent dies.
     """
 
     hand: Any
@@ -20,7 +20,7 @@ class Parent(NamedTuple):
 
 
 class HandedAnew:
-    """Reads new input from such a socket. Calls `renew` with each, and `ended` when it closes."""
+    """Reads new inputs from the parent's socket. Calls `renew` with each, and `ended` when the socket closes."""
 
     def __init__(self, line: socket, renew: Callable[[Any], None], ended: Callable[[], None]) -> None:
         self._line = line

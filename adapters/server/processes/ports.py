@@ -26,7 +26,7 @@ def to_writer() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @contextmanager
 def counting(processes: int) -> Iterator[Sequence[int]]:
-    """A file of counters for each process, for the block."""
+    """Context manager: opens a file of counters for each process. Yields their descriptors."""
     with ExitStack() as opened:
         yield [opened.enter_context(_file()).fileno() for _ in range(processes)]
 

@@ -13,9 +13,9 @@ EVERY = 1.0
 
 
 class Pulse:
-    """Sends heartbeats from a thread of its own, as long as `goes_on` was called within the last `longest` seconds.
+    """Sends heartbeats from a thread of its own while `goes_on` is called at least every `longest` seconds.
 
-    Not from the work itself, whose steps may take longer than the supervisor waits for a stopped process.
+    The worker does not send them itself, because one step may take longer than the supervisor's heartbeat timeout.
     """
 
     def __init__(self, longest: float, line: socket) -> None:
@@ -29,7 +29,7 @@ class Pulse:
         Thread(target=self._beat, name="hookfold-pulse", daemon=True).start()
 
     def goes_on(self) -> None:
-        """Called by the work at each step."""
+        """Reports progress. The worker calls it at each step."""
         self._went_on = monotonic()
 
     def _beat(self) -> None:

@@ -44,7 +44,7 @@ class Threads:
             self._room.release()
 
     def close(self) -> None:
-        """Waits for running work. Not for the event loop, since that work may wait for it."""
+        """Waits for running tasks. Do not call it in the event loop: a task may be waiting for the loop."""
         self._pool.shutdown(cancel_futures=True)
 
     def _counted(self, work: Callable[[], Result]) -> Result:

@@ -95,7 +95,10 @@ def our_errors() -> Iterator[None]:
 
 
 def unavailable(error: Exception, words: str) -> Unavailable:
-    """Our exception for an error that a retry may solve."""
+    """Returns our exception for a transient database error; `words` is its message.
+
+    It is TooLong if the statement was stopped at its time limit, else Unavailable.
+    """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     return TooLong(words) if was_stopped(cause) else Unavailable(words)
 

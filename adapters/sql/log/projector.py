@@ -43,7 +43,10 @@ _KIND_OF = Lookup("t.source, t.stream, t.kind, t.provider_id", tables.streams, (
 
 
 class Projector:
-    """Updates the projections of this code's machines."""
+    """Maintains the projections of the running version of each machine.
+
+    It computes their rows from new events. Streams that cannot be advanced are refolded.
+    """
 
     def __init__(self, dialect: Dialect, code: Code) -> None:
         self._dialect = dialect

@@ -226,8 +226,9 @@ class LongStreams:
         mark_dirty(cursor, self._dialect, [(*stream.key, refolded.position)], refolded.error)
 
     def _advance(self, cursor: Any, one: Projection, refolded: Refolded) -> int | None:
-        """Updates the state by the events that came meanwhile; returns the position of the first event that it still
-        lacks.
+        """Applies at most `AT_ONCE` events that were appended during the fold.
+
+        Returns the position of the first event that is not applied, or None. A bug of ours goes into `refolded.error`.
         """
         source = self._code.sources[one.source]
         place = (one.source, one.stream, one.opened)
