@@ -49,7 +49,7 @@ def serve(settings: Settings, asked: Serving) -> str | None:
         warn(components, asked.host)
         if not asked.read_only:
             prepare_tracing()
-        hand, works_behind = components.handed(), components.works_behind()
+        hand, needs_relay_process = components.handed(), components.needs_relay_process()
     with (
         listening(asked.host, settings.port, asked.processes) as sockets,
         counting(asked.processes + 1) as files,
@@ -64,7 +64,7 @@ def serve(settings: Settings, asked: Serving) -> str | None:
             relaying = [Child("relay", partial(relay, counted[-1], handing), needed=False, takes_anew=True)]
             writing = [Child("writer", partial(write, taking))]
             first = Child("upkeep", maintain, takes_anew=True)
-            stages = [serving, relaying if works_behind else [], writing]
+            stages = [serving, relaying if needs_relay_process else [], writing]
         told = {"host": asked.host, "port": settings.port, "database": database_name(settings.database_url)}
         structlog.get_logger().info("listening", **told, read_only=asked.read_only)
         return Supervisor(first, stages, hand, ProcessInput.complete, Reloading(reload)).run()

@@ -188,7 +188,7 @@ class Components:
         """The signer of the log."""
         return CheckpointSigner(Tree(self.engine), self.signing)
 
-    def works_behind(self) -> bool:
+    def needs_relay_process(self) -> bool:
         """Whether a relay process is needed: a source is relayed or reconciled, or there is a spool."""
         polled = (one.polling for one in self.settings.sources.values())
         polls = any(one is not None and one.every is not None for one in polled)

@@ -9,5 +9,5 @@ from adapters.providers.polling import polled_body, polled_status, read_polled
 from adapters.providers.port import Provider, Refused, SignatureKey
 from adapters.providers.registry import PROVIDERS, build
 from adapters.providers.signatures import sign_svix, sign_wms
-from adapters.providers.slips import meant
+from adapters.providers.slips import spelling_hint
 from adapters.providers.websocket_hosts import points_elsewhere

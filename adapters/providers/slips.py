@@ -19,7 +19,7 @@ _INSIDE = ("data", "payload")
 _LONGEST = 64
 
 
-def meant(provider: type[Provider], read: Callable[[bytes], Reading | Unreadable], body: bytes) -> str | None:
+def spelling_hint(provider: type[Provider], read: Callable[[bytes], Reading | Unreadable], body: bytes) -> str | None:
     """Returns a hint that names the misspelt fields and types with their documented spellings, and tells how the body
     would be read with these. Returns None if none is misspelt.
 

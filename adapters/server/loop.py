@@ -13,7 +13,7 @@ from adapters.server.front import Front
 from adapters.server.http11.connection import Connection
 from adapters.server.http11.connections import Connections
 from adapters.server.http11.descriptors import connections_at_most
-from adapters.server.processes.parent import HandedAnew, Parent
+from adapters.server.processes.parent import InputReader, Parent
 from adapters.server.processes.pulse import Pulse
 from adapters.server.processes.signals import STOPS
 
@@ -60,7 +60,7 @@ async def _serve(
     told = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, told.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    loop.add_reader(parent.line, HandedAnew(parent.line, renew, told.set).read)
+    loop.add_reader(parent.line, InputReader(parent.line, renew, told.set).read)
     server = await loop.create_server(lambda: Connection(site), sock=listening, backlog=BACKLOG)
     await told.wait()
     loop.remove_reader(parent.line)

@@ -16,7 +16,7 @@ import os, sys, time
 from adapters.server import configure_logs
 from adapters.server.processes import child, supervisor
 from adapters.server.processes.child import Child
-from adapters.server.processes.parent import HandedAnew
+from adapters.server.processes.parent import InputReader
 from adapters.server.processes.pulse import Pulse
 from adapters.server.processes.reloading import Reloaded, Reloading
 
@@ -25,7 +25,7 @@ def tell(*words):
 
 def lives(parent, name=""):
     ended = []
-    anew = HandedAnew(parent.line, lambda hand: tell("anew", len(hand)), lambda: ended.append(True))
+    anew = InputReader(parent.line, lambda hand: tell("anew", len(hand)), lambda: ended.append(True))
     Pulse(60, parent.line).start()
     tell("lives", os.getpid(), len(parent.hand))
     while not ended:

@@ -11,7 +11,16 @@ from prometheus_client import Counter
 
 from adapters.http.ingest.outcomes import Outcomes
 from adapters.http.ingest.unknown_paths import UnknownPaths
-from adapters.providers import NO_TYPE, Provider, Refused, SignatureKey, diagnose, meant, points_elsewhere, tried
+from adapters.providers import (
+    NO_TYPE,
+    Provider,
+    Refused,
+    SignatureKey,
+    diagnose,
+    points_elsewhere,
+    spelling_hint,
+    tried,
+)
 from adapters.sql import Entry, Receipt, Rejection, Unavailable
 from core.event import Headers, Instant, Reading, Unreadable, word_of
 from core.headers import misnamed
@@ -140,7 +149,7 @@ class Door:
             return self._reject(source, headers, body, len(body), 401, verified.reason, hint)
         reading = provider.read(body)
         if isinstance(reading, Unreadable) and not provider.signed:
-            slips = meant(type(provider), provider.read, body)
+            slips = spelling_hint(type(provider), provider.read, body)
             hint = f"{reading.reason}; {slips}" if slips else reading.reason
             return self._reject(source, headers, body, len(body), 400, "undecodable", hint)
         hosts = self._websocket_hosts.get(source)

@@ -18,7 +18,7 @@ from adapters.http.framework.routes import Ask, Listing, Routes, page_of
 from adapters.http.framework.waiting import carried_of, ending_of, looks
 from adapters.http.presenters import shapes
 from adapters.http.views.follow import STREAM, FittingRows, Followed, Follower, follow, position_of, tail_events
-from adapters.providers import PROVIDERS, meant
+from adapters.providers import PROVIDERS, spelling_hint
 from adapters.sql import OWN, Recorded, Source, Unavailable, WantedEvents, own_source
 from core.event import Unreadable, word_of
 from core.instants import text_of, utc
@@ -238,5 +238,5 @@ def _said(api: Api, row: Recorded) -> tuple[dict[str, Any], list[str]]:
 
 def _slips(source: Source, body: bytes) -> list[str]:
     """Fields of the body whose names nearly match documented ones."""
-    told = meant(PROVIDERS[source.provider], partial(source.read, None), body)
+    told = spelling_hint(PROVIDERS[source.provider], partial(source.read, None), body)
     return [told] if told else []

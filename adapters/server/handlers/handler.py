@@ -138,8 +138,8 @@ class Handler:
 
     async def answer(self, prepared: HandlerRequest, marks: Headers, respond: Respond, until: float) -> Outcome:
         """Forwards a delivery with `marks` in its headers, and returns the response, until the loop's time `until`."""
-        heard = _Heard(self._clock(), respond, MOST_ANSWER, lambda: False)
-        return await self._exchange(prepared, marks, heard, until)
+        collector = _ResponseCollector(self._clock(), respond, MOST_ANSWER, lambda: False)
+        return await self._exchange(prepared, marks, collector, until)
 
     async def pass_on(self, request: Request, suffix: str, respond: Respond) -> Outcome:
         """Forwards a request that is not a delivery, and returns the response.
@@ -147,17 +147,19 @@ class Handler:
         There is no overall time limit: it ends if the handler is silent for `SILENCE` seconds, or the client leaves.
         """
         prepared = self.prepared(request, suffix)._replace(silence=SILENCE)
-        return await self._exchange(prepared, [], _Heard(self._clock(), respond, None, lambda: request.ending), None)
+        return await self._exchange(
+            prepared, [], _ResponseCollector(self._clock(), respond, None, lambda: request.ending), None
+        )
 
     async def deliver(self, sent: RecordedRequest, marks: Headers, until: float) -> tuple[Outcome, Headers]:
         """Delivers a recorded request; returns the outcome and the response's headers. No client waits."""
-        heard = _Heard(self._clock(), lambda _: None, MOST_ANSWER, lambda: False)
+        collector = _ResponseCollector(self._clock(), lambda _: None, MOST_ANSWER, lambda: False)
         headers = [*end_to_end(sent.headers, _OURS), ("content-length", str(len(sent.body)))]
-        outcome = await self._exchange(self._made("POST", sent.target, headers, sent.body), marks, heard, until)
-        return outcome, heard.headers
+        outcome = await self._exchange(self._made("POST", sent.target, headers, sent.body), marks, collector, until)
+        return outcome, collector.headers
 
     async def _exchange(
-        self, prepared: HandlerRequest, marks: Headers, heard: "_Heard", until: float | None
+        self, prepared: HandlerRequest, marks: Headers, collector: "_ResponseCollector", until: float | None
     ) -> Outcome:
         """Sends the request, relays the response, and returns the outcome. Responds to the client exactly once.
 
@@ -168,16 +170,18 @@ class Handler:
         self._asked += 1
         try:
             if self._asked > self.target.most:
-                heard.give_up(BUSY)
+                collector.give_up(BUSY)
             else:
-                await self._hear(prepared, marks, heard, until)
+                await self._hear(prepared, marks, collector, until)
         except Exception as error:  # noqa: BLE001 - the sender waits for an answer, whatever it is
-            heard.give_up(_failure_of(error))
+            collector.give_up(_failure_of(error))
         finally:
             self._asked -= 1
-        return heard.outcome(int((loop.time() - started) * 1_000_000))
+        return collector.outcome(int((loop.time() - started) * 1_000_000))
 
-    async def _hear(self, prepared: HandlerRequest, marks: Headers, heard: "_Heard", until: float | None) -> None:
+    async def _hear(
+        self, prepared: HandlerRequest, marks: Headers, collector: "_ResponseCollector", until: float | None
+    ) -> None:
         if prepared.head is None:
             raise _UnsendableError
         head, body = prepared.head + "".join([f"{name}: {value}\r\n" for name, value in marks]).encode(), prepared.body
@@ -190,15 +194,15 @@ class Handler:
             async with asyncio.timeout_at(until):
                 if isinstance(body, Upload):
                     await connection.send_pieces(body, chunked=prepared.chunked)
-                heard.begin(*await connection.head())
+                collector.begin(*await connection.head())
                 while piece := await connection.some():
-                    await heard.take(piece)
-            heard.end()
+                    await collector.take(piece)
+            collector.end()
         finally:
             self._connections.give_back(connection)
 
 
-class _Heard:
+class _ResponseCollector:
     """Collects the handler's response. Short ones are buffered, so that a truncated one can be replaced by an error.
 
     `most` is its limit in bytes; `left` returns whether the client of a streamed one has left.

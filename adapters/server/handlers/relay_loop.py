@@ -10,7 +10,7 @@ import structlog
 import uvloop
 
 from adapters.server.commits.link import Link, outcome_of
-from adapters.server.processes.parent import HandedAnew, Parent
+from adapters.server.processes.parent import InputReader, Parent
 from adapters.server.processes.pulse import EVERY, Pulse
 from adapters.server.processes.signals import leave_to_parent
 from adapters.sql import Entry, Receipt
@@ -57,7 +57,7 @@ async def _relay(parent: Parent, made: Made, link: Link, renew: Renew) -> None:
     told = asyncio.Event()
     with ThreadPoolExecutor(1, "hookfold-outbox") as thread:
         relays = made(partial(loop.run_in_executor, thread), partial(_commit, link))
-        loop.add_reader(parent.line, HandedAnew(parent.line, partial(renew, relays), told.set).read)
+        loop.add_reader(parent.line, InputReader(parent.line, partial(renew, relays), told.set).read)
         running = [loop.create_task(_run(one, told)) for one in relays]
         looking = loop.create_task(_look(relays, link, pulse))
         await told.wait()

@@ -111,7 +111,7 @@ class Child:
             if self._silent >= SILENT:
                 self._kill("it gave no sign of life")
 
-    def tell(self) -> None:
+    def request_stop(self) -> None:
         """Asks the process to stop. It is killed after a timeout. Further calls have no effect."""
         if self._told:
             return

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any
 
-from adapters.server.processes.parent import HandedAnew, Parent
+from adapters.server.processes.parent import InputReader, Parent
 from adapters.server.processes.pulse import EVERY, Pulse
 from adapters.server.processes.signals import leave_to_parent
 
@@ -20,7 +20,7 @@ def wait_for_parent(parent: Parent, renew: Callable[[Any], None]) -> None:
     pulse.start()
     told, ended = select.poll(), Event()
     told.register(parent.line, select.POLLIN)
-    anew = HandedAnew(parent.line, renew, ended.set)
+    anew = InputReader(parent.line, renew, ended.set)
     while not ended.is_set():
         pulse.goes_on()
         if told.poll(EVERY * 1_000):

@@ -19,7 +19,7 @@ class Parent(NamedTuple):
     line: socket
 
 
-class HandedAnew:
+class InputReader:
     """Reads new inputs from the parent's socket. Calls `renew` with each, and `ended` when the socket closes."""
 
     def __init__(self, line: socket, renew: Callable[[Any], None], ended: Callable[[], None]) -> None:

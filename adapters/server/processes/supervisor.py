@@ -145,6 +145,6 @@ class Supervisor:
         """Tells all processes of the first unfinished stage to end, together, since each may wait for its clients."""
         for stage in self._stages:
             for child in stage:
-                child.tell()
+                child.request_stop()
             if not all(child.ended for child in stage):
                 return

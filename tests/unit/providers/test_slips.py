@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from adapters.providers import PROVIDERS, build, meant
+from adapters.providers import PROVIDERS, build, spelling_hint
 
 SECRET = SimpleNamespace(ref="env:SECRET", value="whsec_" + "c2VjcmV0" * 4)
 
 
 def hint(provider: str, document: Any) -> str | None:
     given = {"provider": provider, "secrets": [SECRET], "node_ascii": False, "event_type": None}
-    return meant(PROVIDERS[provider], build(SimpleNamespace(**given)).read, json.dumps(document).encode())
+    return spelling_hint(PROVIDERS[provider], build(SimpleNamespace(**given)).read, json.dumps(document).encode())
 
 
 WMS = {"timestamp": 1_700_000_000, "sessionId": "s", "sequence": 0, "event": "WMS_LOADED"}
@@ -94,4 +94,4 @@ def test_nothing_is_told_of_names_that_nobody_can_have_meant(provider: str, docu
 
 
 def test_a_body_that_is_no_json_is_no_slip():
-    assert meant(PROVIDERS["wms"], lambda _: None, b"{not json") is None  # type: ignore[arg-type, return-value]
+    assert spelling_hint(PROVIDERS["wms"], lambda _: None, b"{not json") is None  # type: ignore[arg-type, return-value]
