@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from adapters.config import load
 from adapters.providers import sign_svix, sign_wms
-from adapters.simulator import SCENARIOS, Message, Stage, disturbed
+from adapters.simulator import SCENARIOS, Message, ScenarioContext, disturbed
 from bench.servers import settings_of
 from bench.traffic import SECRET, SOURCE
 from core.event import SECOND
@@ -78,16 +78,18 @@ class Mixed:
             (source,) = self._random.choices(list(PROVIDERS), _WEIGHTS)
             provider = PROVIDERS[source]
             scenario = self._random.choice((*SCENARIOS[provider], *_OFTEN[provider]))
-            yield from self._played(source, SCENARIOS[provider][scenario], self._stage(provider))
+            yield from self._played(source, SCENARIOS[provider][scenario], self._context(provider))
 
-    def _stage(self, provider: str) -> Stage:
+    def _context(self, provider: str) -> ScenarioContext:
         """Who wears glasses comes back, under the same names."""
         regular = provider in {"augmentos", "mentraos"}
         seed = self._random.randrange(_REGULARS) if regular else self._random.getrandbits(64)
-        return Stage(Random(seed), self._now)
+        return ScenarioContext(Random(seed), self._now)
 
-    def _played(self, source: str, scenario: Callable[[Stage, str], Sequence[Message]], stage: Stage) -> Iterator[Sent]:
-        sent = scenario(stage, PROVIDERS[source])
+    def _played(
+        self, source: str, scenario: Callable[[ScenarioContext, str], Sequence[Message]], context: ScenarioContext
+    ) -> Iterator[Sent]:
+        sent = scenario(context, PROVIDERS[source])
         if self._random.random() < _CUT:
             sent = sent[: self._random.randint(1, len(sent))]
         for message in disturbed(sent, _TWICE, _LATE, self._random):
@@ -97,8 +99,8 @@ class Mixed:
         """One that tells of itself as long as there is traffic: the same play again and again, under one name."""
         provider, name = PROVIDERS[source], f"{scenario}-always"
         while True:
-            stage = Stage(Random(self._random.getrandbits(64)), self._now)
-            for message in SCENARIOS[provider][scenario](stage, provider):
+            context = ScenarioContext(Random(self._random.getrandbits(64)), self._now)
+            for message in SCENARIOS[provider][scenario](context, provider):
                 told = json.dumps(json.loads(message.body) | {field: name}).encode()
                 yield self._signed(source, Message(told, message.identity))
 

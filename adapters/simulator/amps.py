@@ -5,85 +5,85 @@ Bodies carry no type: a failed action is known by its error fields. Deliveries a
 
 from typing import Any
 
-from adapters.simulator.message import Message, Stage, encode
+from adapters.simulator.message import Message, ScenarioContext, encode
 
 
 class Action:
     """An action on a device. Its fields are generated once, so all webhooks about it agree."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.identity = f"msg_{stage.token(20)}"
+    def __init__(self, context: ScenarioContext) -> None:
+        self.context = context
+        self.identity = f"msg_{context.token(20)}"
         self.about = {
-            "actionId": f"act-{stage.token()}",
-            "deviceId": f"device-{stage.token()}",
-            "deviceType": stage.random.choice(["battery", "charger", "thermostat"]),
+            "actionId": f"act-{context.token()}",
+            "deviceId": f"device-{context.token()}",
+            "deviceType": context.random.choice(["battery", "charger", "thermostat"]),
             "command": "set_charge_limit",
-            "parameters": {"limit": stage.random.randrange(50, 101, 10)},
+            "parameters": {"limit": context.random.randrange(50, 101, 10)},
         }
 
     def completed(self) -> Message:
         result = {"success": True, "message": "accepted"}
-        return Message(encode(self.about | {"result": result, "completedAt": self.stage.iso()}), self.identity)
+        return Message(encode(self.about | {"result": result, "completedAt": self.context.iso()}), self.identity)
 
     def failed(self) -> Message:
         """A failed action also carries a result."""
         error = {"errorCode": "DEVICE_OFFLINE", "errorMessage": "The device did not answer."}
         result = {"success": False}
-        return Message(encode(self.about | {"result": result, **error, "failedAt": self.stage.iso()}), self.identity)
+        return Message(encode(self.about | {"result": result, **error, "failedAt": self.context.iso()}), self.identity)
 
 
-def push_completed(stage: Stage, _provider: str) -> list[Message]:
+def push_completed(context: ScenarioContext, _provider: str) -> list[Message]:
     """An action is done."""
-    stage.wait(10)
-    return [Action(stage).completed()]
+    context.wait(10)
+    return [Action(context).completed()]
 
 
-def push_failed(stage: Stage, _provider: str) -> list[Message]:
+def push_failed(context: ScenarioContext, _provider: str) -> list[Message]:
     """An action fails: its device does not answer."""
-    stage.wait(10)
-    return [Action(stage).failed()]
+    context.wait(10)
+    return [Action(context).failed()]
 
 
-def duplicate(stage: Stage, _provider: str) -> list[Message]:
+def duplicate(context: ScenarioContext, _provider: str) -> list[Message]:
     """The same delivery comes three times: the answers to the first two were lost."""
-    stage.wait(10)
-    return [Action(stage).completed()] * 3
+    context.wait(10)
+    return [Action(context).completed()] * 3
 
 
-def conflict(stage: Stage, _provider: str) -> list[Message]:
+def conflict(context: ScenarioContext, _provider: str) -> list[Message]:
     """A completed action is delivered again, with the same `svix-id` and another body, then as failed.
 
     The last delivery has a new `svix-id`.
     """
-    stage.wait(10)
-    action = Action(stage)
+    context.wait(10)
+    action = Action(context)
     first = action.completed()
-    stage.wait(1)
+    context.wait(1)
     changed = action.completed()
-    action.identity = f"msg_{stage.token(20)}"
+    action.identity = f"msg_{context.token(20)}"
     return [first, changed, action.failed()]
 
 
-def envelope(stage: Stage, _provider: str) -> list[Message]:
+def envelope(context: ScenarioContext, _provider: str) -> list[Message]:
     """The consistent structure that the first documents promise: `eventId`, `type` and `data` around the body."""
-    stage.wait(10)
-    action = Action(stage)
-    data = action.about | {"result": {"success": True}, "completedAt": stage.iso()}
-    body = {"eventId": f"evt-{stage.token()}", "type": "push.completed", "timestamp": stage.iso(), "data": data}
+    context.wait(10)
+    action = Action(context)
+    data = action.about | {"result": {"success": True}, "completedAt": context.iso()}
+    body = {"eventId": f"evt-{context.token()}", "type": "push.completed", "timestamp": context.iso(), "data": data}
     return [Message(encode(body), action.identity)]
 
 
-def devices(stage: Stage, _provider: str) -> list[Message]:
+def devices(context: ScenarioContext, _provider: str) -> list[Message]:
     """A device connects, disconnects and reconnects. The bodies have an explicit type because they look alike."""
-    about = {"deviceId": f"device-{stage.token()}", "deviceType": "battery"}
-    sent = [_device(stage, "device.connected", about)]
-    stage.wait(20)
+    about = {"deviceId": f"device-{context.token()}", "deviceType": "battery"}
+    sent = [_device(context, "device.connected", about)]
+    context.wait(20)
     lost = about | {"reconnectionUrl": "https://connect.example.com/again"}
-    sent.append(_device(stage, "device.disconnected", lost))
-    stage.wait(20)
-    return [*sent, _device(stage, "device.reconnected", about)]
+    sent.append(_device(context, "device.disconnected", lost))
+    context.wait(20)
+    return [*sent, _device(context, "device.reconnected", about)]
 
 
-def _device(stage: Stage, kind: str, about: dict[str, Any]) -> Message:
-    return Message(encode({"type": kind, **about, "timestamp": stage.iso()}), f"msg_{stage.token(20)}")
+def _device(context: ScenarioContext, kind: str, about: dict[str, Any]) -> Message:
+    return Message(encode({"type": kind, **about, "timestamp": context.iso()}), f"msg_{context.token(20)}")

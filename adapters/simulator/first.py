@@ -3,7 +3,7 @@
 from random import Random
 from shlex import quote
 
-from adapters.simulator.message import Stage
+from adapters.simulator.message import ScenarioContext
 from adapters.simulator.scenarios import SCENARIOS
 from adapters.simulator.sender import headers
 from core.event import SECOND
@@ -12,13 +12,13 @@ FIRST = {"wms": "happy", "amps": "push_completed", "mentraos": "start_stop", "au
 """Tried in this order: the signature of WMS holds for ever, that of Amps for five minutes."""
 
 LEAD = 10
-"""Seconds that a scenario's first message may take on its stage: nothing comes from the future."""
+"""Seconds by which a scenario starts before now, so that its first message is not in the future."""
 
 
 def first_curl(base: str, name: str, provider: str, secret: str | None, package: str | None, now: float) -> str:
     """The `curl` for a source. `now`: Unix seconds."""
-    stage = Stage(Random(), (int(now) - LEAD) * SECOND, package or "com.example.app")
-    message = SCENARIOS[provider][FIRST[provider]](stage, provider)[0]
+    context = ScenarioContext(Random(), (int(now) - LEAD) * SECOND, package or "com.example.app")
+    message = SCENARIOS[provider][FIRST[provider]](context, provider)[0]
     signed = headers(provider, secret, message, now)
     signed.pop("user-agent")
     fields = [f"-H {quote(f'{header}: {value}')}" for header, value in signed.items()]

@@ -1,16 +1,16 @@
 """Scenarios of AugmentOS Cloud and MentraOS Cloud: session webhooks and server registrations."""
 
-from adapters.simulator.message import Message, Stage, encode
+from adapters.simulator.message import Message, ScenarioContext, encode
 
 
 class Glasses:
     """One wearer of one app. All starts and stops have the same session id."""
 
-    def __init__(self, stage: Stage, provider: str) -> None:
-        self.stage = stage
+    def __init__(self, context: ScenarioContext, provider: str) -> None:
+        self.context = context
         self.provider = provider
-        self.user = f"wearer-{stage.token(8)}@example.com"
-        self.session = f"{self.user}-{stage.package}"
+        self.user = f"wearer-{context.token(8)}@example.com"
+        self.session = f"{self.user}-{context.package}"
         self.sent: list[Message] = []
 
     def request(self) -> None:
@@ -23,13 +23,13 @@ class Glasses:
         self._send({"type": "stop_request", **self._who(), "reason": reason, **self._time()})
 
     def wait(self, seconds: float) -> None:
-        self.stage.wait(seconds)
+        self.context.wait(seconds)
 
     def _who(self) -> dict[str, str]:
         return {"sessionId": self.session, "userId": self.user}
 
     def _time(self) -> dict[str, str]:
-        return {"timestamp": self.stage.iso()}
+        return {"timestamp": self.context.iso()}
 
     def _urls(self) -> dict[str, str]:
         """The older cloud sent one address, the newer one sends three for the sake of old apps."""
@@ -43,18 +43,18 @@ class Glasses:
         self.sent.append(Message(encode(fields)))
 
 
-def start_stop(stage: Stage, provider: str) -> list[Message]:
+def start_stop(context: ScenarioContext, provider: str) -> list[Message]:
     """A wearer starts the app and stops it a minute later."""
-    glasses = Glasses(stage, provider)
+    glasses = Glasses(context, provider)
     glasses.request()
     glasses.wait(60)
     glasses.stop()
     return glasses.sent
 
 
-def restart(stage: Stage, provider: str) -> list[Message]:
+def restart(context: ScenarioContext, provider: str) -> list[Message]:
     """The cloud restarts the app within a second and blames the user; the real stop comes later."""
-    glasses = Glasses(stage, provider)
+    glasses = Glasses(context, provider)
     glasses.request()
     glasses.wait(30)
     glasses.stop()
@@ -65,18 +65,18 @@ def restart(stage: Stage, provider: str) -> list[Message]:
     return glasses.sent
 
 
-def lost_stop(stage: Stage, provider: str) -> list[Message]:
+def lost_stop(context: ScenarioContext, provider: str) -> list[Message]:
     """A stop that never came: the next start supersedes the run before."""
-    glasses = Glasses(stage, provider)
+    glasses = Glasses(context, provider)
     glasses.request()
     glasses.wait(90)
     glasses.request()
     return glasses.sent
 
 
-def recovery(stage: Stage, provider: str) -> list[Message]:
+def recovery(context: ScenarioContext, provider: str) -> list[Message]:
     """The cloud recovers a session that it thought lost, then the wearer stops it."""
-    glasses = Glasses(stage, provider)
+    glasses = Glasses(context, provider)
     glasses.request()
     glasses.wait(20)
     glasses.recover()
@@ -85,17 +85,17 @@ def recovery(stage: Stage, provider: str) -> list[Message]:
     return glasses.sent
 
 
-def registration(stage: Stage, _provider: str) -> list[Message]:
+def registration(context: ScenarioContext, _provider: str) -> list[Message]:
     """The app's server is registered and then asked twice for its heartbeat."""
-    name = f"reg-{stage.token(8)}"
+    name = f"reg-{context.token(8)}"
     urls = ["https://captions.example.com/webhook"]
-    sent = [_server(stage, "server_registration", registrationId=name, packageName=stage.package, serverUrls=urls)]
+    sent = [_server(context, "server_registration", registrationId=name, packageName=context.package, serverUrls=urls)]
     for _ in range(2):
-        stage.wait(30)
-        sent.append(_server(stage, "server_heartbeat", registrationId=name))
+        context.wait(30)
+        sent.append(_server(context, "server_heartbeat", registrationId=name))
     return sent
 
 
-def _server(stage: Stage, kind: str, **fields: object) -> Message:
-    common = {"type": kind, "sessionId": f"{kind}-{stage.token(6)}", "userId": "system", "timestamp": stage.iso()}
+def _server(context: ScenarioContext, kind: str, **fields: object) -> Message:
+    common = {"type": kind, "sessionId": f"{kind}-{context.token(6)}", "userId": "system", "timestamp": context.iso()}
     return Message(encode(common | fields))

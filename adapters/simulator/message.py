@@ -17,7 +17,7 @@ class Message(msgspec.Struct, frozen=True):
     identity: str = ""
 
 
-class Stage:
+class ScenarioContext:
     """The random source and simulated clock of one scenario. The same seed gives the same messages.
 
     `now` is simulated and moves only by `wait`. `package` is the app that the glasses run.

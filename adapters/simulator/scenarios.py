@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from adapters.simulator import amps, glasses, wms
-from adapters.simulator.message import Message, Stage
+from adapters.simulator.message import Message, ScenarioContext
 
-Scenario = Callable[[Stage, str], list[Message]]
+Scenario = Callable[[ScenarioContext, str], list[Message]]
 
 _GLASSES = (glasses.start_stop, glasses.restart, glasses.lost_stop, glasses.recovery, glasses.registration)
 _AMPS = (amps.push_completed, amps.push_failed, amps.duplicate, amps.conflict, amps.envelope, amps.devices)

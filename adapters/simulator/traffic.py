@@ -7,17 +7,19 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
 
-from adapters.simulator.message import Message, Stage
+from adapters.simulator.message import Message, ScenarioContext
 from adapters.simulator.scenarios import Scenario
 
 REACH = 6
 """A late message is overtaken by this many others at most."""
 
 
-def plays(scenarios: Sequence[Scenario], provider: str, count: int, stage: Callable[[], Stage]) -> Iterator[Message]:
-    """Yields the messages of `count` scenarios, which are taken in turn. Each has a context of its own."""
+def plays(
+    scenarios: Sequence[Scenario], provider: str, count: int, context: Callable[[], ScenarioContext]
+) -> Iterator[Message]:
+    """Yields the messages of `count` scenarios, which are taken in turn. `context` makes the context of each."""
     for number in range(count):
-        yield from scenarios[number % len(scenarios)](stage(), provider)
+        yield from scenarios[number % len(scenarios)](context(), provider)
 
 
 def disturbed(messages: Iterable[Message], duplicates: float, disorder: float, random: Random) -> Iterator[Message]:

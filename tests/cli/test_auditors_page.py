@@ -18,7 +18,7 @@ from click.testing import CliRunner
 import app
 from adapters.cli import command_line
 from adapters.config import Settings, load, write_template
-from adapters.simulator import SCENARIOS, Stage
+from adapters.simulator import SCENARIOS, ScenarioContext
 from adapters.sql import Entry
 from core.event import SECOND
 from wiring.opening import open_components
@@ -40,7 +40,7 @@ def house(elsewhere: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     parts = open_components(load(None, os.environ))
     log, provider = parts.log(), parts.providers["clinic"]
     at = int(time.time()) * SECOND
-    for message in SCENARIOS["wms"]["happy"](Stage(Random(1), at - 120 * SECOND), "wms"):
+    for message in SCENARIOS["wms"]["happy"](ScenarioContext(Random(1), at - 120 * SECOND), "wms"):
         reading = provider.read(message.body)
         identity = provider.identity([], message.body, reading)
         log.append([Entry("clinic", at, [], message.body, "file:x", identity, reading, provider.keyed_by_body)])

@@ -6,7 +6,7 @@ from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
-from adapters.simulator import SCENARIOS, Stage
+from adapters.simulator import SCENARIOS, ScenarioContext
 from core.event import SECOND
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -74,5 +74,5 @@ def keep(source: str, body: bytes) -> str:
 
 def _seeds(provider: str, number: int) -> list[bytes]:
     """The same for every sender: they go on to new sessions about together."""
-    stage = Stage(random.Random(number), 1_700_000_000 * SECOND)
-    return [message.body for play in SCENARIOS[provider].values() for message in play(stage, provider)]
+    context = ScenarioContext(random.Random(number), 1_700_000_000 * SECOND)
+    return [message.body for play in SCENARIOS[provider].values() for message in play(context, provider)]

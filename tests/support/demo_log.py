@@ -8,7 +8,7 @@ from random import Random
 from time import time
 from typing import Any
 
-from adapters.simulator import SCENARIOS, Message, Sender, Stage, disturbed, play, plays
+from adapters.simulator import SCENARIOS, Message, ScenarioContext, Sender, disturbed, play, plays
 from core.event import SECOND
 from tests.support.service import AMPS_SECRET, CONFIGURATION, WMS_SECRET, Service, running
 
@@ -41,7 +41,7 @@ def send(service: Service, source: str, messages: list[Message], secret: str | N
 
 def scan(name: str) -> list[Message]:
     """A scan from the page's opening to its result."""
-    return SCENARIOS["wms"]["happy"](Stage(Random(name), (int(time()) - 60) * SECOND), "wms")
+    return SCENARIOS["wms"]["happy"](ScenarioContext(Random(name), (int(time()) - 60) * SECOND), "wms")
 
 
 def ask(service: Service, path: str) -> Any:
@@ -60,5 +60,5 @@ def places(service: Service) -> list[str]:
 def _every_scenario(source: str, provider: str, began: int) -> list[Message]:
     scenarios = list(SCENARIOS[provider].values())
     package = "com.example.captions" if provider == "mentraos" else ""
-    stage = partial(Stage, Random(source), began, package)
-    return list(disturbed(plays(scenarios, provider, len(scenarios), stage), 1 / 3, 1 / 3, Random(1)))
+    context = partial(ScenarioContext, Random(source), began, package)
+    return list(disturbed(plays(scenarios, provider, len(scenarios), context), 1 / 3, 1 / 3, Random(1)))

@@ -12,7 +12,7 @@ from adapters.cli.commands import Failed
 from adapters.cli.trial.own_service import own_service
 from adapters.cli.trial.show import kinds, table, timeline
 from adapters.config import Settings, Source
-from adapters.simulator import SCENARIOS, Message, Reader, Sender, Stage, disturbed, play, plays
+from adapters.simulator import SCENARIOS, Message, Reader, ScenarioContext, Sender, disturbed, play, plays
 from core.event import SECOND, Instant
 
 VERDICTS = ("new", "duplicate", "conflict", "rejected")
@@ -54,15 +54,15 @@ class Demo:
 
     def _traffic_of(self, source: Source) -> list[int]:
         scenarios = list(SCENARIOS[source.provider].values())
-        stage = partial(Stage, Random(source.name), self.begin, source.package_name or "")
-        messages = disturbed(plays(scenarios, source.provider, len(scenarios), stage), 1 / 3, 1 / 3, Random(1))
+        context = partial(ScenarioContext, Random(source.name), self.begin, source.package_name or "")
+        messages = disturbed(plays(scenarios, source.provider, len(scenarios), context), 1 / 3, 1 / 3, Random(1))
         verdicts = self._send(source, list(messages))
         _expect(set(verdicts) <= {"new", "duplicate", "conflict"}, f"a message of {source.name} was not taken")
         return [verdicts.total(), *(verdicts[verdict] for verdict in VERDICTS)]
 
     def gap(self) -> None:
         _title("A hole that closes: a chunk of results comes after everything else")
-        messages = SCENARIOS["wms"]["happy"](Stage(Random("gap"), self.begin), "wms")
+        messages = SCENARIOS["wms"]["happy"](ScenarioContext(Random("gap"), self.begin), "wms")
         self._send(self.clinic, messages[:HELD] + messages[HELD + 1 :])
         before = self._latest("/v1/measurements")
         click.echo(f"  before: {_sentence(before)}")
@@ -76,7 +76,7 @@ class Demo:
 
     def forgery(self) -> None:
         _title("A forgery: the right words, signed with another secret")
-        message = SCENARIOS["wms"]["happy"](Stage(Random("forgery"), self.begin), "wms")[0]
+        message = SCENARIOS["wms"]["happy"](ScenarioContext(Random("forgery"), self.begin), "wms")[0]
         with Sender(self._url(self.clinic), "wms", "not-the-secret") as sender:
             answer = sender.send(message)
         click.echo(f"  answered: {answer.status} {answer.text.strip()}")

@@ -13,7 +13,17 @@ import click
 from adapters.cli.commands import Failed, Wrong, config_option, json_option
 from adapters.cli.trial.progress import ProgressPrinter
 from adapters.cli.trial.target import SimulationTarget, target
-from adapters.simulator import SCENARIOS, Message, Scenario, Sender, Stage, Unreachable, disturbed, play, plays
+from adapters.simulator import (
+    SCENARIOS,
+    Message,
+    Scenario,
+    ScenarioContext,
+    Sender,
+    Unreachable,
+    disturbed,
+    play,
+    plays,
+)
 from core.event import SECOND
 from core.words import counted
 
@@ -73,11 +83,13 @@ def simulate(
         return
     there = target(source, url, provider, secret, config)
     scenarios = [_scenario(there.provider, name) for name in names or SCENARIOS[there.provider]]
-    stage = partial(Stage, Random(seed), (int(time.time()) - BEFORE) * SECOND)
+    context = partial(ScenarioContext, Random(seed), (int(time.time()) - BEFORE) * SECOND)
     if there.package:
-        stage = partial(stage, package=there.package)
+        context = partial(context, package=there.package)
     chance = Random(seed)
-    messages = disturbed(plays(scenarios, there.provider, count * len(scenarios), stage), duplicates, disorder, chance)
+    messages = disturbed(
+        plays(scenarios, there.provider, count * len(scenarios), context), duplicates, disorder, chance
+    )
     _report(there, *_play(there, messages, rate), as_json)
 
 

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from adapters.providers import build
-from adapters.simulator import SCENARIOS, Message, Stage
+from adapters.simulator import SCENARIOS, Message, ScenarioContext
 from adapters.simulator.sender import headers
 from core.event import SECOND, Reading
 from tests.support.sources import SECRETS, source
@@ -25,7 +25,7 @@ WMS_EVENTS = set(
 
 
 def play(provider: str, name: str, seed: int = 1) -> list[Message]:
-    return SCENARIOS[provider][name](Stage(Random(seed), NOW), provider)
+    return SCENARIOS[provider][name](ScenarioContext(Random(seed), NOW), provider)
 
 
 @pytest.mark.parametrize(("provider", "name"), EVERY)

@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.simulator import SCENARIOS, Message, Stage, disturbed, plays
+from adapters.simulator import SCENARIOS, Message, ScenarioContext, disturbed, plays
 from adapters.simulator.traffic import REACH
 
 NUMBERED = [Message(str(number).encode()) for number in range(50)]
@@ -50,14 +50,14 @@ def test_certain_duplicates_double_everything():
 def test_plays_take_the_scenarios_in_turn_and_are_never_the_same():
     scenarios = [SCENARIOS["amps"]["push_completed"], SCENARIOS["amps"]["push_failed"]]
 
-    out = list(plays(scenarios, "amps", 4, partial(Stage, Random(1), 0)))
+    out = list(plays(scenarios, "amps", 4, partial(ScenarioContext, Random(1), 0)))
 
     assert [b"failedAt" in message.body for message in out] == [False, True, False, True]
     assert len(set(out)) == 4
 
 
 def test_a_million_plays_are_made_one_by_one():
-    visits = plays([SCENARIOS["wms"]["happy"]], "wms", 10**9, partial(Stage, Random(1), 0))
+    visits = plays([SCENARIOS["wms"]["happy"]], "wms", 10**9, partial(ScenarioContext, Random(1), 0))
 
     endless = disturbed(visits, 0.5, 0.5, Random(1))
 
