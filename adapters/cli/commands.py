@@ -1,4 +1,4 @@
-"""What the command line is given by the composition root, and how the commands get at it."""
+"""The operations that the composition root supplies to the command line; options and errors that commands share."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ from core.event import Instant
 from core.proofs.note import Checkpoint, Key
 
 Progress = Callable[[int, int], None]
-"""(done, in all)"""
+"""(done, total)"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Serving:
 
 @dataclass(frozen=True)
 class Keeping:
-    """What erases, retracts, signs and makes bundles, over one database."""
+    """The services that erase, retract, sign and build bundles, over one database."""
 
     settings: Settings
     keeper: Keeper
@@ -58,7 +58,7 @@ class Keeping:
 
 
 class Rotated(NamedTuple):
-    """A signing key in the place of another one: the event that tells of it, and the first checkpoint it signed."""
+    """A rotated signing key: the position of the event that records it, and the new key's first checkpoint."""
 
     position: int
     before: Key
@@ -74,78 +74,83 @@ Asked = Callable[[str, dict[str, str]], tuple[int, str]]
 
 
 def not_wired(*_given: object) -> NoReturn:
-    """A command of a line that was put together without it."""
+    """Stands in for a command that is not wired. Raises Wrong."""
     raise Wrong("this command is not part of this command line")
 
 
 @dataclass(frozen=True)
 class Commands:
-    """What the commands do, apart from reading options and printing.
+    """The operations behind the commands, supplied by the composition root.
 
-    `serve` returns when the service was stopped, or what of it is broken.
-    The environment tells the same as the settings.
-    `migrate` brings a database (a URL) to the newest revision;
-    `revision` gives its revision and the newest one. Each raises Unavailable (or OSError) where the database cannot be
-    used, and `serve` raises ConfigError where settings and database do not belong together.
-    `back_up` copies an SQLite database (a URL) to a file and gives its size; `faults` tells what is wrong with one,
-    also with the keys that the settings name for it.
-    `begin` makes an empty log, though the secrets of another one are there.
-    `reconciling` opens what asks providers how their actions are, for a block.
-    `redelivering` opens what sends a stored range to a handler again, for a block.
-    `quarantine` opens what verifies kept rejections again, for a block.
-    `relays` opens what pauses deliveries to handlers and decides about dead ones, for a block.
-    `replay` opens what rebuilds projections, for a block, `rereader` what reads again what could not be read.
-    `key` gives the log's verifier key, `keys` those of a database (a URL) that a trusted one leads to; `rotate` has the
-    key that a reference names sign from now on, else a new one; `signer` opens who signs and proves, for a block;
-    `verify` verifies the log of a database (URL, settings or None, key, checkpoints kept elsewhere, progress) and
-    writes nothing; `erasures` gives what the log of a database (a URL) records of erasures, by their requests.
-    `asking` opens the query API over a database, for a block. A command that only reads uses this, and needs no field
-    of its own.
-    `export` opens what writes the log to files, for a block; `import_` takes a file over (with new positions, where
-    told so) and counts in the outcome what is committed, also when it raises adapters.sql.Unimportable.
+    Each field that opens something returns a context manager. Operations raise Unavailable (or OSError) if the database
+    cannot be used. A URL is that of a database.
     """
 
     serve: Callable[[Settings, Serving], str | None]
+    """Returns when the service was stopped, with the fault of a service that failed, or None. Raises ConfigError."""
     migrate: Callable[[str], None]
+    """Upgrades a database to the newest revision."""
     revision: Callable[[str], tuple[str | None, str | None]]
+    """The revision of a database and the newest one."""
     begin: Callable[[Settings], None] = not_wired
+    """Creates an empty log, even if the secrets of an earlier one exist."""
     back_up: Callable[[str, Path], int] = not_wired
+    """Copies an SQLite database to a file; returns its size in bytes."""
     faults: Callable[[str, Settings | None], list[str]] = not_wired
+    """The faults of a database and, with settings, of the keys that these name."""
     key: Callable[[Settings], Key] = not_wired
+    """The log's verifier key."""
     keys: Callable[[str, Key], KeyChain] = not_wired
+    """The keys of a database's log to which a trusted one leads."""
     rotate: Callable[[Settings, str | None], Rotated] = not_wired
+    """Replaces the signing key by the one that a reference names, or by a new one."""
     signer: Callable[[Settings], AbstractContextManager[CheckpointSigner]] = not_wired
+    """Opens what signs checkpoints and proves."""
     keeping: Callable[[Settings], AbstractContextManager[Keeping]] = not_wired
+    """Opens the services that erase, retract and build bundles."""
     reconciling: Callable[[Settings], AbstractContextManager[Reconcile]] = not_wired
+    """Opens a `Reconcile`, which asks providers for the status of actions."""
     redelivering: Callable[[Settings], AbstractContextManager[Redeliveries]] = not_wired
+    """Opens what sends a stored range to a handler again."""
     quarantine: Callable[[Settings], AbstractContextManager[Quarantine]] = not_wired
+    """Opens what verifies stored rejections again."""
     relays: Callable[[Settings], AbstractContextManager[RelayDesk]] = not_wired
+    """Opens what pauses deliveries to handlers, and retries or drops dead ones."""
     replay: Callable[[Settings], AbstractContextManager[Replay]] = not_wired
+    """Opens what rebuilds projections."""
     rereader: Callable[[Settings], AbstractContextManager[Rereader]] = not_wired
+    """Opens what parses unreadable bodies again."""
     verify: Callable[[str, Settings | None, Key, Sequence[Checkpoint], Progress], Verified] = not_wired
+    """Verifies a log with its key and checkpoints kept elsewhere. Writes nothing."""
     erasures: Callable[[str, Sequence[str]], dict[str, list[RecordedErasure]]] = not_wired
+    """The erasures that a log records, by their requests."""
     asking: Callable[[Settings], AbstractContextManager[Asked]] = not_wired
+    """Opens the query API over a database. A command that only reads needs no field of its own."""
     export: Callable[[Settings], AbstractContextManager[Exporter]] = not_wired
+    """Opens what writes the log to files."""
     import_: Callable[[Settings, BinaryIO, bool, ExportProgress, ImportOutcome], None] = not_wired
+    """Imports a file, with new positions if the flag is set. The outcome counts what is committed, even if it raises
+    adapters.sql.Unimportable.
+    """
 
 
 class Wrong(click.ClickException):
-    """A setting or an option that stops the command: exit code 2."""
+    """An invalid option or setting; exit code 2."""
 
     exit_code = 2
 
 
 class Failed(click.ClickException):
-    """The command ran and found or met what should not be: exit code 1."""
+    """The command ran and found a problem, or failed; exit code 1."""
 
     exit_code = 1
 
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """What the composition root raises, as one line: Wrong for the configuration, Failed for the database.
+    """Converts exceptions to errors of one line: Wrong for the configuration, Failed for the database.
 
-    A reader of our output who has read enough is nobody's fault: click ends the command without a word.
+    A broken pipe is no error: click ends the command silently.
     """
     try:
         yield
@@ -174,9 +179,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 def read_settings(
     config: Path | None = None, database: str | None = None, port: int | None = None, *, senders: bool = False
 ) -> Settings:
-    """The settings, options before environment. Raises Wrong, which names file, key and mend.
+    """Reads the settings; options take precedence over the environment. Raises Wrong, which names file, key and fix.
 
-    `senders`: with the secrets of the sources and the tokens, which only who receives or signs deliveries needs.
+    `senders`: also the secrets of sources and tokens, which are needed only to receive or sign deliveries.
     """
     options = {"HOOKFOLD_CONFIG": config, "HOOKFOLD_DATABASE_URL": database, "HOOKFOLD_PORT": port}
     given = {name: str(value) for name, value in options.items() if value is not None}
@@ -187,8 +192,9 @@ def read_settings(
 
 
 def configured(*, senders: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command over one configuration: takes --config and --database, and is called with what is wired, the settings
-    that they name (with `senders` as `read_settings` has it), and its own options.
+    """Decorates a command with --config and --database. It is called with `Commands`, settings and its own options.
+
+    `senders` is that of `read_settings`.
     """
 
     def over(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,4 +1,4 @@
-"""What the commands that erase, retract and bundle share: options, what they work on, and the words at the end."""
+"""Shared by the commands that erase, retract and bundle: options, the services they open, and messages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,30 +26,33 @@ dry_option = click.option("--dry-run", is_flag=True, help="Tell what would be er
 
 @contextmanager
 def keeping(commands: Commands, settings: Settings) -> Iterator[Keeping]:
-    """What the configuration names, as long as the block lasts."""
+    """Opens the services over the configured database for a block. Raises Wrong, Failed."""
     with errors_in_one_line(), commands.keeping(settings) as opened:
         yield opened
 
 
 def counts(found: Erasable) -> dict[str, int]:
-    """What was found, for programs."""
+    """The counts of what was found, for JSON."""
     return {"streams": len(found.streams), "loose_events": len(found.loose), "rejections": len(found.rejections)}
 
 
 def words(found: Erasable) -> str:
-    """What was found, for people."""
+    """The counts of what was found, as text."""
     streams, loose, rejections = counts(found).values()
     rejected = counted(rejections, "rejected delivery", "rejected deliveries")
     return f"{counted(streams, 'stream')}, {counted(loose, 'event of no stream', 'events of no stream')}, {rejected}"
 
 
 def progress(done: int, whole: int) -> None:
-    """Tells on standard error how far an erasure is."""
+    """Prints the progress of an erasure to standard error."""
     click.echo(f"{done} of {whole} erased", err=True)
 
 
 def certify(opened: Keeping, erasure: Erasure, reason: str, by: str | None, output: Path | None, as_json: bool) -> str:
-    """Writes the certificate or prints it, and says what the database itself still holds. JSON is the caller's."""
+    """Writes the certificate to `output`, or prints it unless `as_json`. Returns it.
+
+    Prints to standard error where erased data may remain: in freed pages, backups, exports.
+    """
     note = certificate(opened.signer, erasure, opened.clock(), reason, by)
     if output is not None:
         _write(note, output)

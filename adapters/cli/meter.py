@@ -1,4 +1,4 @@
-"""Tells on standard error how far a replay is: a line that changes on a terminal, else a plain line now and then."""
+"""Prints the progress of a replay to standard error: one updated line on a terminal, else a line every two seconds."""
 
 import sys
 import time
@@ -10,11 +10,11 @@ from adapters.sql import FoldFailure, ReplayProgress
 from core.words import counted
 
 OFTEN = 0.2
-"""Seconds between two changes of the line on a terminal."""
+"""Seconds between two updates of the line on a terminal."""
 
 
 class Meter:
-    """Hears of progress. A fault is told at once, on a line of its own, never behind the count."""
+    """Prints the progress of a replay. Each failure is printed at once, on its own line. `failed` counts them."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
@@ -26,11 +26,11 @@ class Meter:
 
     @property
     def streams(self) -> int:
-        """Streams of all machines so far."""
+        """The number of streams of all machines so far."""
         return sum(self._done.values())
 
     def tell(self, news: ReplayProgress | FoldFailure) -> None:
-        """Takes what the replay tells."""
+        """Prints progress, if a line is due, or a failure."""
         if isinstance(news, FoldFailure):
             self.failed += 1
             self._line(f"{news.source} {news.stream}: cannot be folded: {news.error}")
@@ -43,7 +43,7 @@ class Meter:
             self._show(news, now)
 
     def end(self) -> None:
-        """Leaves the line that changes."""
+        """Ends the updated line with a newline."""
         if self._terminal and self._latest is not None:
             click.echo(err=True)
 

@@ -7,18 +7,18 @@ EVERY = 2.0
 
 
 class Pace:
-    """One line every two seconds of work."""
+    """Limits progress to one line every two seconds."""
 
     def __init__(self) -> None:
         self._began = self._told = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """How long the work has gone on."""
+        """Seconds since the work began, at least a microsecond."""
         return max(time.monotonic() - self._began, 1e-6)
 
     def due(self) -> bool:
-        """Whether a line is to be told now; it counts as told."""
+        """Whether a line is due. If so, the next one is due two seconds later."""
         now = time.monotonic()
         if now - self._told < EVERY:
             return False

@@ -1,4 +1,4 @@
-"""`hookfold export` and `hookfold import`: the log as a file, and a file as a log."""
+"""`hookfold export` and `hookfold import`: write the log to a file, and read such a file into a log."""
 
 import codecs
 import json
@@ -97,11 +97,11 @@ def export(
 @click.option("--append", is_flag=True, help="Give new positions, also where the old ones could be kept.")
 @json_option
 def import_(commands: Commands, settings: Settings, file: BinaryIO, append: bool, as_json: bool) -> None:
-    """Take over what `hookfold export` wrote to FILE (- for standard input). Again: what is here is left as it is.
+    """Import FILE, written by `hookfold export` (- for standard input). Importing it again changes nothing.
 
-    An empty log takes everything over as it was, and goes on where an interrupted import stopped. A living one appends,
-    and keeps where each event comes from; one that began like the exported log and went on by itself does so only with
-    --append. A line that was changed is refused, with everything behind it.
+    An empty log keeps all positions, and resumes an interrupted import. A log in use appends with new positions, and
+    records where each event comes from; one that has the beginning of the exported log and later events of its own
+    needs --append. An altered line is refused, with all lines after it.
     """
     outcome = ImportOutcome()
     try:
@@ -114,7 +114,7 @@ def import_(commands: Commands, settings: Settings, file: BinaryIO, append: bool
 
 
 class ArchiveProgress:
-    """Tells on standard error every two seconds how far the work is."""
+    """Prints progress to standard error every two seconds."""
 
     def __init__(self, verb: str) -> None:
         self._verb = verb

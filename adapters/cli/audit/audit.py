@@ -1,4 +1,4 @@
-"""`hookfold audit`: is the log what it was, and how somebody else can tell."""
+"""`hookfold audit`: verifies the log, signs checkpoints and issues proofs."""
 
 import json
 import sys
@@ -102,9 +102,9 @@ def verify(
 )
 @json_option
 def checkpoint(commands: Commands, settings: Settings, to: tuple[str, ...], as_json: bool) -> None:
-    """Sign the log as it is now, and send the checkpoint to where the log's operator cannot change it.
+    """Sign a checkpoint of the log now, and send it to where the log's operator cannot change it.
 
-    With --json it stands in a document here, beside what it says; other places get it as it is.
+    With --json, standard output has a document with the checkpoint and its fields; other places get the checkpoint.
     """
     with _signer(commands, settings) as signer:
         note, chain = signer.latest(), signer.chain()
@@ -130,7 +130,7 @@ def proof(
 ) -> None:
     """Prove that the event at POSITION is in the log: a file for any verifier (c2sp.org/tlog-proof).
 
-    With --json the proof is printed as /v1/audit/proof tells it.
+    With --json the proof is printed in the format of /v1/audit/proof.
     """
     with _signer(commands, settings) as signer:
         found = signer.inclusion(position, size)
@@ -163,7 +163,7 @@ for command in (erase, retain, retract, rotate_key, bundle, timeline, completene
 
 
 class AuditProgress:
-    """Tells on standard error every two seconds how far a verification is."""
+    """Prints the progress of a verification to standard error every two seconds."""
 
     def __init__(self) -> None:
         self._pace = Pace()
@@ -195,7 +195,7 @@ def _signed(note: str, chain: KeyChain) -> dict[str, object]:
 
 
 def _proven(found: Included) -> dict[str, object]:
-    """The same words as over HTTP."""
+    """The proof in the format of /v1/audit/proof."""
     place = {"kind": "inclusion", "position": found.position, "index": found.position - 1, "size": found.size}
     hashes = {"leaf": to_base64(found.leaf), "path": [*map(to_base64, found.path)], "root": to_base64(found.root)}
     return {**place, **hashes, "checkpoint": found.checkpoint}

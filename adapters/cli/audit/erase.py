@@ -1,4 +1,4 @@
-"""`hookfold audit erase` and `retract`: what is taken out of the log's keeping, and on record for ever."""
+"""`hookfold audit erase` and `retract`: erase personal data, retract events; the log records both."""
 
 import json
 import sys
@@ -96,7 +96,7 @@ def erase(
 @by_option
 @json_option
 def retract(commands: Commands, settings: Settings, position: int, reason: str, by: str | None, as_json: bool) -> None:
-    """Take the event at POSITION back: it stays in the log, and the state is folded without it from now on."""
+    """Retract the event at POSITION: it stays in the log, but states are folded without it from now on."""
     with keeping(commands, settings) as opened:
         try:
             at = opened.keeper.retractor.retract(position, reason, by)

@@ -1,4 +1,4 @@
-"""`hookfold replay deliver`: a stored range, sent again to a handler under development."""
+"""`hookfold replay deliver`: sends a stored range again, to a handler under development."""
 
 import json
 from collections import Counter
@@ -14,11 +14,11 @@ from adapters.server import Redelivered, Redeliveries, StoredDelivery
 from core.words import counted
 
 SHOWN = 5
-"""Answers that are no success and are shown one by one."""
+"""The most failed deliveries that are printed one by one."""
 
 
 class DeliveryMeter:
-    """What was sent, and what came back; tells on standard error how far it is."""
+    """Counts the responses of the handler, and prints progress to standard error."""
 
     def __init__(self) -> None:
         self.answers: Counter[str] = Counter()
@@ -27,7 +27,7 @@ class DeliveryMeter:
         self._pace = Pace()
 
     def tell(self, one: Redelivered) -> bool:
-        """Whether to go on: a handler that is not there will not have the next one, either."""
+        """Counts a response. Returns False if the handler is unreachable: then the caller stops."""
         word = one.outcome.failure or str(one.outcome.status)
         self.answers[word] += 1
         if not one.outcome.succeeded:
@@ -58,8 +58,8 @@ class DeliveryMeter:
 def deliver(commands: Commands, settings: Settings, /, url: str, as_json: bool, **asked: Any) -> None:
     """Send stored webhooks again, in the log's order, to a handler under development. Shows first, sends with --send.
 
-    Headers and body go out as they came; what Amps signed is signed anew, with the source's secrets. Nothing that is
-    answered becomes an event. Exit code 1 where anything but a success came back.
+    Headers and body are sent as received. Deliveries of Amps are signed again with the source's secrets. Responses are
+    not recorded as events. Exit code 1 if any delivery was not answered with a success.
     """
     source = asked["source"]
     if source not in settings.sources:

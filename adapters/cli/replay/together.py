@@ -1,4 +1,4 @@
-"""Which options of `hookfold replay` go together: no option that was given is ever left out of account."""
+"""Validates combinations of options of `hookfold replay`. No option is silently ignored."""
 
 from collections.abc import Collection, Iterable
 
@@ -12,16 +12,16 @@ MODES = {
     "reread": ("source",),
     "capture": ("why", "output"),
 }
-"""What is asked for by one option, and the options that go with it. --json goes with all."""
+"""The modes, each chosen by one option, with the options that it allows. --json goes with all."""
 
 COMMON = ("config", "database", "as_json")
 PART = ("source", "stream", "kind", "since")
 
 
 def mode_of(given: Collection[str]) -> str:
-    """What these options ask for: a mode, a "part" that is folded anew in place, or a "rebuild".
+    """Returns the mode of these options, "part" (some streams are refolded in place) or "rebuild".
 
-    Raises Wrong, which says what goes together, where they do not.
+    Raises Wrong for an invalid combination, which names the valid ones.
     """
     mode = next((mode for mode in MODES if mode in given), None)
     if mode is not None:

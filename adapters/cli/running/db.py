@@ -1,4 +1,4 @@
-"""`hookfold db`: the revision of the database."""
+"""`hookfold db`: upgrades, checks and copies the database, or begins a new log."""
 
 import json
 import os
@@ -34,7 +34,7 @@ _database = click.option(
 
 @click.group()
 def db() -> None:
-    """Look at the database, bring it to the newest revision, copy it, or begin a new log."""
+    """Check the database, upgrade it to the newest revision, copy it, or begin a new log."""
 
 
 @db.command()
@@ -42,7 +42,7 @@ def db() -> None:
 @json_option
 @click.pass_obj
 def upgrade(commands: Commands, url: str, as_json: bool) -> None:
-    """Bring the database to the newest revision. `serve` does the same when it starts."""
+    """Upgrade the database to the newest revision. `serve` does the same when it starts."""
     with errors_in_one_line():
         commands.migrate(url)
         current, newest = commands.revision(url)
@@ -54,7 +54,7 @@ def upgrade(commands: Commands, url: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def status(commands: Commands, url: str, as_json: bool) -> None:
-    """Tell the database's revision and the newest one; exit code 1 where they differ."""
+    """Print the database's revision and the newest one; exit code 1 if they differ."""
     with errors_in_one_line():
         current, newest = commands.revision(url)
     _tell(current, newest, f"revision {current or 'none'}, newest {newest}", as_json)
@@ -66,7 +66,7 @@ def status(commands: Commands, url: str, as_json: bool) -> None:
 @configured()
 @json_option
 def new(commands: Commands, settings: Settings, as_json: bool) -> None:
-    """Begin an empty log, though the secrets of another one are there: that one is lost, or stands elsewhere."""
+    """Begin an empty log with existing secrets, if the log that they belong to is lost or elsewhere."""
     with errors_in_one_line():
         commands.begin(settings)
         current, newest = commands.revision(settings.database_url)
@@ -79,9 +79,9 @@ def new(commands: Commands, settings: Settings, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def backup(commands: Commands, url: str, target: Path, as_json: bool) -> None:
-    """Copy an SQLite database, as one moment sees it, to FILE, while the service goes on.
+    """Copy a consistent snapshot of an SQLite database to FILE, while the service runs.
 
-    The service's secret and signing key belong to it: docs/operate.md.
+    Keep the service's secret and signing key with it: docs/operate.md.
     """
     if target.exists():
         raise Wrong(f"{target} is there already: name a new file")
@@ -96,10 +96,10 @@ def backup(commands: Commands, url: str, target: Path, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def check(context: click.Context, config: Path | None, url: str, as_json: bool) -> None:
-    """Tell what is wrong with the database: revision, file, triggers, missing end, missing keys; exit code 1 if any.
+    """Check the database for faults: revision, file, triggers, missing end, missing keys; exit code 1 if any.
 
-    Writes nothing. The keys are looked for as the configuration has it; not for a copy that --database names, unless
-    --config is given, too. What the log says is checked by `hookfold audit verify`.
+    Writes nothing. The keys are those that the configuration names; a copy named by --database is checked without them,
+    unless --config is given, too. `hookfold audit verify` checks the events.
     """
     commands: Commands = context.obj
     named = context.get_parameter_source("url") is click.core.ParameterSource.COMMANDLINE

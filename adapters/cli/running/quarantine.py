@@ -1,4 +1,4 @@
-"""`hookfold quarantine`: rejections that a corrected secret would have let in."""
+"""`hookfold quarantine`: takes in rejected deliveries that are valid with a corrected secret."""
 
 import json
 
@@ -13,7 +13,7 @@ from core.words import counted
 
 @click.group()
 def quarantine() -> None:
-    """Look after deliveries that were rejected because their signatures did not hold."""
+    """Manage deliveries that were rejected for an invalid signature."""
 
 
 @quarantine.command()
@@ -22,10 +22,10 @@ def quarantine() -> None:
 @click.option("--dry-run", is_flag=True, help="Tell what would be taken, and take nothing.")
 @json_option
 def release(commands: Commands, settings: Settings, source: str | None, dry_run: bool, as_json: bool) -> None:
-    """Verify kept rejections again, and take those that hold into the log, as received when they came.
+    """Verify rejected deliveries again, and append those that are valid now, with their original time of receipt.
 
-    For a secret that was wrong or missing here and is corrected now. The time in a signature is held against the time
-    at which it came.
+    For a secret that was wrong or missing and is corrected now. A signature's timestamp is compared with the time of
+    receipt.
     """
     signing = [name for name, one in sorted(settings.sources.items()) if one.secrets]
     if source is not None and source not in signing:

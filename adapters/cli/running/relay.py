@@ -1,4 +1,4 @@
-"""`hookfold relay`: what is to be delivered to handlers: look, pause, resume, try dead ones again, drop them."""
+"""`hookfold relay`: lists deliveries to handlers, pauses and resumes them, retries and drops dead ones."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -19,14 +19,14 @@ _position = click.option("--position", type=click.IntRange(min=1), metavar="N", 
 
 @click.group()
 def relay() -> None:
-    """Look at what is to be delivered to handlers (`mode = "relay"`), pause it, and decide about what is dead."""
+    """List deliveries to handlers (`mode = "relay"`), pause and resume them, retry or drop dead ones."""
 
 
 @relay.command()
 @configured()
 @json_option
 def status(commands: Commands, settings: Settings, as_json: bool) -> None:
-    """Tell how much waits and how much is dead, by source; exit code 1 where something is dead."""
+    """Count waiting and dead deliveries by source; exit code 1 if any is dead."""
     with errors_in_one_line(), commands.asking(settings) as ask:
         code, text = ask("/v1/relays/summary", {})
     if code != 200:
@@ -50,7 +50,7 @@ def status(commands: Commands, settings: Settings, as_json: bool) -> None:
 @click.option("--dead", is_flag=True, help="Only those that were given up.")
 @json_option
 def list_(commands: Commands, settings: Settings, source: str | None, dead: bool, as_json: bool) -> None:
-    """Tell of each delivery that waits or is dead: whose it is, and why it is not there. --json: a line for each."""
+    """List waiting and dead deliveries, each with its last error or next attempt. --json: a line for each."""
     asked = {"limit": "100", **({"source": source} if source else {}), **({"state": "dead"} if dead else {})}
     with errors_in_one_line(), commands.asking(settings) as ask:
         for one in _rows(ask, asked):
@@ -63,7 +63,7 @@ def list_(commands: Commands, settings: Settings, source: str | None, dead: bool
 @by_option
 @json_option
 def pause(commands: Commands, settings: Settings, source: str, by: str | None, as_json: bool) -> None:
-    """Deliver nothing of a source until `resume`. What is under way ends; what comes meanwhile waits."""
+    """Pause deliveries of a source until `resume`. Those in flight finish; new ones wait."""
     with _desk(commands, settings, source) as desk:
         desk.pause(source, by)
     click.echo(json.dumps({"source": source, "paused": True}) if as_json else f"{source}: nothing is delivered now")
@@ -75,7 +75,7 @@ def pause(commands: Commands, settings: Settings, source: str, by: str | None, a
 @by_option
 @json_option
 def resume(commands: Commands, settings: Settings, source: str, by: str | None, as_json: bool) -> None:
-    """Deliver what of a source waits, and what comes."""
+    """Resume deliveries of a source, with those that wait."""
     with _desk(commands, settings, source) as desk:
         desk.resume(source, by)
     click.echo(json.dumps({"source": source, "paused": False}) if as_json else f"{source}: what waits is delivered")
@@ -88,7 +88,7 @@ def resume(commands: Commands, settings: Settings, source: str, by: str | None, 
 @by_option
 @json_option
 def retry(commands: Commands, settings: Settings, /, **asked: Any) -> None:
-    """Deliver dead ones, all of a source or one, for as long as new ones are tried."""
+    """Retry dead deliveries, all of a source or one, for as long as new ones are tried."""
     _decide(commands, settings, asked, lambda desk: desk.retry, "are tried again")
 
 
@@ -99,7 +99,7 @@ def retry(commands: Commands, settings: Settings, /, **asked: Any) -> None:
 @by_option
 @json_option
 def drop(commands: Commands, settings: Settings, /, **asked: Any) -> None:
-    """Never deliver dead ones, all of a source or one. Their events stay in the log."""
+    """Drop dead deliveries, all of a source or one. Their events stay in the log."""
     _decide(commands, settings, asked, lambda desk: desk.drop, "are dropped")
 
 
@@ -127,7 +127,7 @@ def _desk(commands: Commands, settings: Settings, source: str) -> Iterator[Relay
 
 
 def _rows(ask: Asked, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Page after page."""
+    """The deliveries of all pages of the list. Raises Failed."""
     while True:
         code, text = ask("/v1/relays", asked)
         if code != 200:
