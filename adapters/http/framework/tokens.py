@@ -20,9 +20,9 @@ METRICS = "metrics"
 
 
 class Asker(NamedTuple):
-    """The sender of a request. `who` is the name of its token; None if no tokens are configured.
+    """The caller of the API. `who` is the name of its token; None if no tokens are configured.
 
-    `only` are the sources that the token covers; None: all.
+    `only` is the set of sources that the token permits; None permits all.
     """
 
     who: str | None = None

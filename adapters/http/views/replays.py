@@ -149,7 +149,7 @@ def confirm_replay(ask: Ask[queries.Plain], _: Confirmation) -> PlannedReplay:
 
 
 def shape(plan: Plan) -> PlannedReplay:
-    """A replay as returned by the API."""
+    """Converts a plan to its representation in the API."""
     return PlannedReplay(
         id=plan.id,
         asked_at=utc(plan.asked_at),

@@ -9,7 +9,10 @@ from adapters.sql import Entry, Probe, Receipt, Rejection
 
 
 class Listen(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, tag_field="is_a"):
-    """Requests an empty frame whenever something of other processes is committed. It has no outcome."""
+    """Subscribes the connection to commits: it gets an empty frame after each batch that has no items of its own.
+
+    The writer does not reply to the request itself.
+    """
 
 
 class Trace(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True, tag_field="is_a"):

@@ -70,7 +70,7 @@ async def _relay(parent: Parent, made: Made, link: Link, renew: Renew) -> None:
 
 
 async def _run(one: Background, told: asyncio.Event) -> None:
-    """Runs one work. A bug of ours ends the process, which is restarted."""
+    """Runs one background task. An unexpected exception is logged and ends the process, which is restarted."""
     try:
         await one.run()
     except Exception:

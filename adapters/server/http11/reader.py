@@ -62,7 +62,10 @@ class Request(msgspec.Struct, gc=False):
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """An invalid request and the status of its refusal. Nothing after it is read. `delivery`: it is most likely one."""
+    """The rejection of an invalid request. Nothing after it is read from the connection.
+
+    `delivery`: the request was probably a webhook. Its response has the format of the ingest endpoints.
+    """
 
     status: int
     message: str

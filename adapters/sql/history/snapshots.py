@@ -8,7 +8,7 @@ SnapshotKey = tuple[Any, ...]
 
 
 class Snapshots:
-    """An LRU cache of encoded states, of at most `most` bytes. Thread-safe."""
+    """An LRU cache of encoded past states, of at most `most` bytes. Keys are not counted. Thread-safe."""
 
     def __init__(self, most: int = 16 * 2**20) -> None:
         self._most = most

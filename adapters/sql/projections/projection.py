@@ -91,7 +91,7 @@ class Projection:
 
 
 def projection_row(ids: Ids, one: Projection) -> Row:
-    """The row of `projections`."""
+    """Builds the row of a projection in the table `projections`."""
     state = one.state
     device = state.data.get("device_id") if one.kind == "action" else None
     return (

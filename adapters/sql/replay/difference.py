@@ -61,7 +61,10 @@ class Example(msgspec.Struct, kw_only=True):
 
 
 class Change(msgspec.Struct, kw_only=True):
-    """A kind of change: `what` (`state`, `outcome`, ...) of a session, action, ... is `was` and would be `now`."""
+    """A group of equal changes: `count` resources of `kind` whose field `what` changes from `was` to `now`.
+
+    `what` is `row` where a whole row appears or disappears. `ids` has at most `LISTED` of the resources.
+    """
 
     kind: str
     what: str
@@ -230,7 +233,7 @@ def _measurement_changes(was: Mapping[str, Row], now: Mapping[str, Row]) -> Iter
 
 
 def _record_changes(was: bytes, now: bytes) -> Iterator[FieldChange]:
-    """The same for a measurement that has left its session's snapshot."""
+    """Differences inside two stored records of a measurement that has left its session's snapshot."""
     try:
         old, new = record_in(was), record_in(now)
     except msgspec.DecodeError:

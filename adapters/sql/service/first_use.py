@@ -38,7 +38,7 @@ def spooled_as(engine: Engine) -> str:
 
 
 def name_spool(engine: Engine) -> str:
-    """The same. Creates the name at the first start."""
+    """The name of the log's spools. Generates and stores it on first use."""
     if name := spooled_as(engine):
         return name
     made = {_SPOOL: token_hex(8)}
