@@ -9,6 +9,7 @@ from time import sleep
 import pytest
 
 from adapters.sql import Entry, GroupCommit, Receipt, Unavailable
+from adapters.sql.log.writer import AppendItem, AppendOutcome, More
 from tests.support.logs import Bench, wms
 
 Append = Callable[[Entry], Receipt]
@@ -121,7 +122,12 @@ def test_threads_that_wait_together_commit_what_fits_one_after_the_other(
 ):
     monkeypatch.setattr("adapters.sql.log.batch_limits.MOST_BYTES", 1)
     bench, sizes = processes[0], []
-    group = GroupCommit(lambda batch: (sizes.append(len(batch)), bench.log.commit(batch))[1])  # type: ignore[func-returns-value]
+
+    def commit(batch: Sequence[AppendItem], more: More) -> list[AppendOutcome]:
+        sizes.append(len(batch))
+        return bench.log.commit(batch, more)
+
+    group = GroupCommit(commit)
 
     with ThreadPoolExecutor(4) as pool:
         with group._turn:
@@ -131,6 +137,51 @@ def test_threads_that_wait_together_commit_what_fits_one_after_the_other(
 
         assert sorted(one.result().position for one in told) == [1, 2, 3, 4]
     assert sizes == [1, 1, 1, 1]
+
+
+def test_what_arrives_while_another_process_has_the_lock_joins_the_batch_that_waits_for_it(processes: list[Bench]):
+    bench, other = processes[0], processes[1]
+    inside, release, sizes = Event(), Event(), []
+    project = other.log._projector.project
+    other.log._projector.project = lambda *given: (inside.set(), release.wait(20), project(*given))[2]  # type: ignore[func-returns-value, method-assign]
+
+    def commit(batch: Sequence[AppendItem], more: More) -> list[AppendOutcome]:
+        outcomes = bench.log.commit(batch, more)
+        sizes.append((len(batch), len(outcomes)))
+        return outcomes
+
+    group = GroupCommit(commit)
+    with ThreadPoolExecutor(5) as pool:
+        holding = pool.submit(other.append, other.entry("clinic", wms("other", 0)))
+        inside.wait(20)
+        told = [pool.submit(group.append, bench.entry("clinic", wms("s", 0)))]
+        while not group._turn.locked() or group._waiting:
+            sleep(0.001)
+        told += [pool.submit(group.append, bench.entry("clinic", wms("s", number))) for number in (1, 2, 2)]
+        while len(group._waiting) < 3:
+            sleep(0.001)
+        release.set()
+
+    assert holding.result().position == 1
+    assert sizes == [(1, 4)]
+    assert sorted(one.result().verdict for one in told) == ["duplicate", "new", "new", "new"]
+    assert {one.result().position for one in told} == {2, 3, 4}
+    assert bench.rows("SELECT position FROM events ORDER BY position") == [(1,), (2,), (3,), (4,)]
+
+
+def test_a_process_that_appends_alone_does_not_look_for_more(processes: list[Bench]):
+    bench = processes[0]
+    bench.append(bench.entry("clinic", wms("s", 0)))
+    asked: list[int] = []
+
+    def more() -> list[AppendItem]:
+        asked.append(1)
+        return []
+
+    for number in (1, 2, 3):
+        bench.log.commit([bench.entry("clinic", wms("s", number))], more)
+
+    assert asked == []
 
 
 def test_who_does_not_get_the_turn_in_time_is_told_so_and_leaves_the_line(processes: list[Bench]):

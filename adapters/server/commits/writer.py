@@ -6,8 +6,9 @@ While it commits, deliveries accumulate in the sockets of the serving processes;
 import selectors
 import socket
 from collections import deque
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import chain, groupby
 from operator import itemgetter
 from time import time_ns
 from typing import Any, NamedTuple, Protocol
@@ -48,7 +49,7 @@ class Appends(Protocol):
     @property
     def answered(self) -> bool: ...
 
-    def begin(self, batch: Sequence[Item]) -> Any: ...
+    def begin(self, batch: Sequence[Item], more: Callable[[], Sequence[Item]]) -> Any: ...
 
     def finish(self, sent: Any) -> Sequence[Receipt | Unstorable]: ...
 
@@ -97,9 +98,7 @@ class Writer:
             if any(key.data is _OUTCOME for key in ready):
                 self._finish()
                 self._finish_answered()
-            for key in ready:
-                if isinstance(key.data, Inbox):
-                    self._waiting += self._receive(key)
+            self._receive_all(ready)
             self._begin()
             if any(key.fileobj is self._listener for key in ready):
                 self._accept()
@@ -128,6 +127,11 @@ class Writer:
             return [key for key, _ in self._selector.select(EVERY)]
         finally:
             self._selector.unregister(outcome)
+
+    def _receive_all(self, ready: Iterable[selectors.SelectorKey]) -> None:
+        for key in ready:
+            if isinstance(key.data, Inbox):
+                self._waiting += self._receive(key)
 
     def _receive(self, key: selectors.SelectorKey) -> list[_Received]:
         connection: Any = key.fileobj
@@ -161,8 +165,17 @@ class Writer:
             count = batch_length(one.item for one in self._waiting)
             batch, self._waiting = self._waiting[:count], self._waiting[count:]
             begun = 0 if self._spans is None else time_ns()
-            self._under_way.append(_UnderWay(batch, self._log.begin([one.item for one in batch]), begun))
+            sent = self._log.begin([one.item for one in batch], partial(self._more, batch))
+            self._under_way.append(_UnderWay(batch, sent, begun))
             self._finish_answered()
+
+    def _more(self, batch: list[_Received]) -> list[Item]:
+        """Adds to a batch what has arrived since it was formed: what waits for a lock is as large as it can be."""
+        self._receive_all(key for key, _ in self._selector.select(0))
+        count = batch_length(one.item for one in chain(batch, self._waiting)) - len(batch)
+        later, self._waiting = self._waiting[:count], self._waiting[count:]
+        batch += later
+        return [one.item for one in later]
 
     def _may_begin(self) -> bool:
         """Whether a second batch may start: once it is as large as the first, because small batches are expensive."""

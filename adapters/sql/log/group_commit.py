@@ -1,13 +1,14 @@
 """Group commit for threads: the lock holder commits for all waiting threads."""
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from threading import Lock
 from typing import NoReturn
 
 from adapters.sql.database.exceptions import Unavailable
 from adapters.sql.log.batch_limits import batch_length
 from adapters.sql.log.entries import Receipt
-from adapters.sql.log.writer import AppendItem, AppendOutcome
+from adapters.sql.log.writer import AppendItem, AppendOutcome, More
 
 PATIENCE = 8.0
 """Seconds. Senders give up after 10 or more."""
@@ -29,7 +30,7 @@ class GroupCommit:
     """
 
     def __init__(
-        self, log_commit: Callable[[Sequence[AppendItem]], list[AppendOutcome]], patience: float = PATIENCE
+        self, log_commit: Callable[[Sequence[AppendItem], More], list[AppendOutcome]], patience: float = PATIENCE
     ) -> None:
         self._log_commit = log_commit
         self._patience = patience
@@ -59,17 +60,23 @@ class GroupCommit:
                 self._waiting.remove(slot)
         raise Unavailable("the commit before this one does not end in time")
 
-    def _take(self) -> list[_Slot]:
-        """Takes as many waiting slots as fit in a batch, the oldest first."""
+    def _take(self, batch: Sequence[_Slot] = ()) -> list[_Slot]:
+        """Takes as many waiting slots as fit in a batch with those that it has, the oldest first."""
         with self._queue:
-            batch = self._waiting[: batch_length(slot.item for slot in self._waiting)]
-            del self._waiting[: len(batch)]
-        return batch
+            items = (slot.item for slot in chain(batch, self._waiting))
+            taken = self._waiting[: batch_length(items) - len(batch)]
+            del self._waiting[: len(taken)]
+        return taken
 
-    def _commit(self, batch: Sequence[_Slot]) -> None:
+    def _commit(self, batch: list[_Slot]) -> None:
+        def more() -> list[AppendItem]:
+            later = self._take(batch)
+            batch.extend(later)
+            return [slot.item for slot in later]
+
         outcomes: Sequence[Receipt | Exception]
         try:
-            outcomes = self._log_commit([slot.item for slot in batch])
+            outcomes = self._log_commit([slot.item for slot in batch], more)
         except Exception as error:  # noqa: BLE001 - the threads that wait are told, each raises it
             outcomes = [error] * len(batch)
         for slot, outcome in zip(batch, outcomes, strict=True):

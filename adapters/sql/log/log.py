@@ -23,7 +23,9 @@ from adapters.sql.log.writer import (
     AppendOutcome,
     BatchWriter,
     Head,
+    More,
     new_rows,
+    nothing_more,
 )
 from adapters.sql.projections.projection import Code
 from adapters.sql.projections.refold import PROJECTIONS
@@ -58,7 +60,7 @@ class Sent:
     __slots__ = ("batch", "before", "decided", "error", "outcomes", "streams")
 
     def __init__(self, batch: Sequence[AppendItem]) -> None:
-        self.batch = batch
+        self.batch = list(batch)
         self.decided = False
         self.outcomes: list[AppendOutcome] = []
         self.error: Exception | None = None
@@ -95,24 +97,25 @@ class Log(BatchWriter):
             receipts.append(outcome)
         return receipts
 
-    def commit(self, batch: Sequence[AppendItem]) -> list[AppendOutcome]:
-        """Commits the batch and returns each item's outcome, in order.
+    def commit(self, batch: Sequence[AppendItem], more: More = nothing_more) -> list[AppendOutcome]:
+        """Commits the batch, and what `begin` adds to it, and returns each item's outcome, in order.
 
         Raises Unavailable if the database could not commit. An item that cannot be stored or folded never fails the
         others: the batch is then committed item by item. An entry that fails alone is recorded raw, as `undecodable`;
         one that the database refuses in every form is Unstorable.
         """
-        return self.finish(self.begin(batch))
+        return self.finish(self.begin(batch, more))
 
-    def begin(self, batch: Sequence[AppendItem]) -> Sent:
+    def begin(self, batch: Sequence[AppendItem], more: More = nothing_more) -> Sent:
         """Submits a batch after those submitted before.
 
         On PostgreSQL, if the cache has everything (nearly always), it is sent and its outcome comes later. Otherwise it
-        is decided at once.
+        is decided at once. If that has to wait for another process to release the append lock, `more` is called once,
+        and its items become part of the batch.
         """
         sent = Sent(batch)
         if not self._send(sent):
-            self._decide(sent)
+            self._decide(sent, more)
         return sent
 
     def finish(self, sent: Sent) -> list[AppendOutcome]:
@@ -229,10 +232,10 @@ class Log(BatchWriter):
         for sent in again:
             self._decide(sent)
 
-    def _decide(self, sent: Sent) -> None:
+    def _decide(self, sent: Sent, more: More = nothing_more) -> None:
         self._settle()
         try:
-            sent.outcomes = self._append(sent.batch)
+            sent.outcomes = self._append(sent.batch, more)
         except Exception as error:  # noqa: BLE001 - `finish` raises it
             sent.error = error
         sent.decided = True

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,7 +15,7 @@ from adapters.sql.database.errors import cause_of, is_for_now
 from adapters.sql.database.exceptions import Unavailable, Unstorable
 from adapters.sql.dialects.dialect import Insert, Lookup, Row, Writes, dialect_of
 from adapters.sql.log.batch import Batch, Known
-from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection
+from adapters.sql.log.entries import Entry, Probe, Receipt, Rejection, Sealed
 from adapters.sql.log.kept_deliveries import DELIVERIES, KeptDeliveries
 from adapters.sql.log.projector import HOT, Projector
 from adapters.sql.log.seal import seal
@@ -25,6 +26,9 @@ from core.event import Instant, Reading, Unreadable
 AppendItem = Entry | Rejection | Probe
 AppendOutcome = Receipt | Unstorable
 T = TypeVar("T")
+
+More = Callable[[], Sequence[AppendItem]]
+"""Returns the items that have arrived while a batch waited for the append lock, as many as still fit in it."""
 
 _logger = structlog.get_logger()
 
@@ -49,6 +53,11 @@ _HEAD = (
 )
 _WRITE_NOTHING_NEW = "UPDATE service SET value = value WHERE name = 'epoch'"
 REJECTED = Receipt("rejected", 0)
+
+
+def nothing_more() -> Sequence[AppendItem]:
+    """Nothing has arrived."""
+    return ()
 
 
 def new_rows(turn: Batch) -> dict[Insert, list[Row]]:
@@ -86,9 +95,9 @@ class BatchWriter:
             self._connection.invalidate()
             self._connection = None
 
-    def _append(self, batch: Sequence[AppendItem]) -> list[AppendOutcome]:
+    def _append(self, batch: list[AppendItem], more: More = nothing_more) -> list[AppendOutcome]:
         try:
-            outcomes: list[AppendOutcome] = [*self._transact(lambda cursor: self._write(cursor, batch))]
+            outcomes: list[AppendOutcome] = [*self._transact(lambda cursor: self._write(cursor, batch, more))]
         except Exception as error:
             if is_for_now(error):
                 self._health.failed(batch, cause_of(error))
@@ -142,12 +151,19 @@ class BatchWriter:
         if connection is not None:
             connection.invalidate()
 
-    def _write(self, cursor: Any, batch: Sequence[AppendItem]) -> tuple[list[Receipt], Head]:
-        entries = [item for item in batch if isinstance(item, Entry)]
-        seals = [entry.sealed or seal(self._ids, entry) for entry in entries]
-        keys = [(entry.source, sealed.key) for entry, sealed in zip(entries, seals, strict=True)]
-        held = self._held(keys)
+    def _write(self, cursor: Any, batch: list[AppendItem], more: More = nothing_more) -> tuple[list[Receipt], Head]:
+        """Appends the batch under the append lock.
+
+        If others append, too, the lock was waited for: the batch is extended by what has arrived meanwhile.
+        """
+        entries, seals = self._sealed(batch)
+        held = self._held(_keys(entries, seals))
         head = self._look(cursor)
+        if not self._alone and (later := more()):
+            batch += later
+            others, their_seals = self._sealed(later)
+            held = chain(held, self._held(_keys(others, their_seals)))
+            entries, seals = entries + others, seals + their_seals
         turn = Batch(head.position, head.recorded_at, clock=self._clock)
         bodies, arrivals = partial(self._bodies, cursor), partial(self._arrivals, cursor)
         known = Known(dict(held), bodies, partial(self._kept.others, cursor), arrivals)
@@ -178,6 +194,11 @@ class BatchWriter:
             self._projector.cache.forget_changed(cursor, self._head.position)
         return head
 
+    def _sealed(self, items: Sequence[AppendItem]) -> tuple[list[Entry], list[Sealed]]:
+        """The entries among the items, and the seal of each."""
+        entries = [item for item in items if isinstance(item, Entry)]
+        return entries, [entry.sealed or seal(self._ids, entry) for entry in entries]
+
     def _held(self, keys: Sequence[Row]) -> Iterator[tuple[Row, int]]:
         """The position that holds each (source, key). The query is sent at once; iterating waits for its rows."""
         rows = self._dialect.lookup(self._connection.cursor(), _HOLDERS, keys) if keys else ()
@@ -202,3 +223,8 @@ class BatchWriter:
             writes.add(into, some)
         self._kept.add(writes.cursor, turn)
         return Head(turn.position, turn.recorded_at, rows[EVENTS][-1][-1]) if rows[EVENTS] else head
+
+
+def _keys(entries: Sequence[Entry], seals: Sequence[Sealed]) -> list[Row]:
+    """(source, key) of each entry."""
+    return [(entry.source, sealed.key) for entry, sealed in zip(entries, seals, strict=True)]

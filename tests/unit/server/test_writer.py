@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from threading import Event
 
 import pytest
 
@@ -14,6 +15,8 @@ from adapters.server.commits.frames import Inbox, Item, Listen, Outcome, frame, 
 from adapters.sql import Receipt, Rejection, Unavailable
 from adapters.sql.log.batch_limits import MOST_BYTES
 from tests.support.writing import connecting
+
+More = Callable[[], Sequence[Item]]
 
 
 class Scripted:
@@ -34,7 +37,7 @@ class Scripted:
     def answered(self) -> bool:
         return not self._under_way or (self._begun >= self._together and not self._is_told())
 
-    def begin(self, batch: Sequence[Item]) -> list[Receipt]:
+    def begin(self, batch: Sequence[Item], _more: More) -> list[Receipt]:
         self._begun += 1
         receipts = [Receipt("rejected", item.size) for item in batch if isinstance(item, Rejection)]
         self._under_way.append(receipts)
@@ -89,7 +92,7 @@ class Failing:
     def __init__(self, *errors: Exception) -> None:
         self._errors = deque(errors)
 
-    def begin(self, batch: Sequence[Item]) -> Sequence[Item]:
+    def begin(self, batch: Sequence[Item], _more: More) -> Sequence[Item]:
         return batch
 
     def finish(self, sent: Sequence[Item]) -> list[Receipt]:
@@ -204,9 +207,33 @@ def test_a_process_that_takes_no_outcomes_is_left(monkeypatch: pytest.MonkeyPatc
         assert received(other, 1) == [Receipt("rejected", 2)]
 
 
+def test_what_arrives_while_a_batch_waits_for_the_lock_joins_it_as_far_as_it_fits(monkeypatch: pytest.MonkeyPatch):
+    class Waiting(Failing):
+        def begin(self, batch: Sequence[Item], more: More) -> Sequence[Item]:
+            waits.set()
+            came = more()
+            while not (came or batches):
+                came = more()
+            batches.append(len(batch) + len(came))
+            return [*batch, *came]
+
+    monkeypatch.setattr("adapters.sql.log.batch_limits.MOST_BYTES", 100)
+    batches: list[int] = []
+    waits = Event()
+    rejections = [Rejection("clinic", 0, [], b"x" * 40, size, 400, "empty") for size in (1, 2, 3)]
+    with connecting(Waiting()) as connect, connect() as client:
+        client.sendall(frame([pack(rejections[0])]))
+        waits.wait(20)
+        client.sendall(frame([pack(item) for item in rejections[1:]]))
+
+        assert received(client, 3) == [Receipt("rejected", size) for size in (1, 2, 3)]
+
+    assert batches == [2, 1]
+
+
 def test_a_batch_ends_where_its_bodies_have_many_bytes_together():
     class Weighing(Failing):
-        def begin(self, batch: Sequence[Item]) -> Sequence[Item]:
+        def begin(self, batch: Sequence[Item], _more: More) -> Sequence[Item]:
             weights.append([len(item.body) for item in batch if isinstance(item, Rejection)])
             return batch
 
