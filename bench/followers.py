@@ -54,7 +54,7 @@ def _figures(place: Place, kind: str, without: list[Result], taken: list[tuple[R
     settings = {"database": kind, "followers": many, "rate": sent}
     waited = [percentile(told.waited, 0.99) * 1e3 for _, told in taken]
     rates, alone = [result.rate for result, _ in taken], [result.rate for result in without]
-    told, back = (sum(getattr(one, name) for _, one in taken) for name in ("events", "back"))
+    told, back, refused = (sum(getattr(one, name) for _, one in taken) for name in ("events", "back", "refused"))
     return [
         rate(
             f"followers {kind}, {many:,} of one process, {sent} events/s, from the commit to a reader, p99",
@@ -63,7 +63,8 @@ def _figures(place: Place, kind: str, without: list[Result], taken: list[tuple[R
             p50=median(percentile(told.waited, 0.5) for _, told in taken) * 1e3,
             wanted=WAIT_AT_MOST,
             less=True,
-            note=f"each was told every event once and in order, {told:,} in all; {back} times one came back",
+            note=f"each was told every event once and in order, {told:,} in all; {back} times one came back, "
+            f"{refused} times one was told to come back later",
             settings=settings,
         ),
         rate(
