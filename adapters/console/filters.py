@@ -11,7 +11,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from adapters.console.lessons import learnt_since
+from adapters.console.changes import describe_changes
 from adapters.console.meanings import meanings
 from adapters.console.numbers import counted, number
 from core.ids import PREFIXES
@@ -45,16 +45,16 @@ def in_a_field(text: str) -> str:
 
 
 def pretty(value: Any) -> str:
-    """A value from an API response as indented JSON. E-mail addresses and user ids are shortened, as `veiled` does."""
-    return json.dumps(_veiled(msgspec.to_builtins(value)), indent=2, ensure_ascii=False)
+    """A value from an API response as indented JSON. E-mail addresses and user ids are masked."""
+    return json.dumps(_masked(msgspec.to_builtins(value)), indent=2, ensure_ascii=False)
 
 
-def veiled(text: str) -> str:
+def mask_emails(text: str) -> str:
     """Shortens every e-mail address in a text, unless the page shows full ids (`Asking.show_ids`)."""
     return text if g.get("whole") else _ADDRESS.sub(lambda found: _short(found[0]), text)
 
 
-def user(text: str) -> str:
+def mask_user(text: str) -> str:
     """Shortens a user id of any form, unless the page shows full ids."""
     return text if g.get("whole") else _short(text)
 
@@ -69,7 +69,7 @@ def in_words(why: Any) -> Markup:
         at = known.get(found[0])
         return f'<time datetime="{at}">{found[0]}</time>' if at else f"{found[0]} UTC"
 
-    return Markup(_CLOCK.sub(marked, escape(veiled(why.sentence))))  # noqa: S704 - what is not ours was escaped
+    return Markup(_CLOCK.sub(marked, escape(mask_emails(why.sentence))))  # noqa: S704 - what is not ours was escaped
 
 
 @pass_context
@@ -82,7 +82,7 @@ def linked(page: Context, text: str) -> Markup:
     return Markup(_OURS.sub(link, escape(text)))  # noqa: S704 - what is not ours was escaped
 
 
-def mood(state: str) -> str:
+def state_class(state: str) -> str:
     """The CSS class of a state: `good`, `bad`, `busy` or empty. The page shows the word, too: color alone is no cue."""
     return "good" if state in GOOD else "bad" if state in BAD else "busy" if state in BUSY else ""
 
@@ -108,10 +108,10 @@ def missing(measurement: Any, most: int = 8) -> str:
     return f"{told} and {counted(more, 'gap')} more" if told and more else told
 
 
-def told(own: dict[str, Any]) -> str:
+def format_own_event(own: dict[str, Any]) -> str:
     """Formats the details of an event that Hookfold recorded itself: `by anna, stream ses_…`."""
     rest = [f"{name} {_in_a_row(value)}" for name, value in own.items() if name not in ("who", "through") and value]
-    return veiled(", ".join([f"by {own.get('who')}", *rest]))
+    return mask_emails(", ".join([f"by {own.get('who')}", *rest]))
 
 
 def _in_a_row(value: Any) -> str:
@@ -122,30 +122,30 @@ def _short(text: str) -> str:
     return f"{text[:2]}…" if len(text) > 2 else text
 
 
-def _veiled(value: Any, field: str = "") -> Any:
+def _masked(value: Any, field: str = "") -> Any:
     if isinstance(value, dict):
-        return {veiled(name): _veiled(one, name) for name, one in value.items()}
+        return {mask_emails(name): _masked(one, name) for name, one in value.items()}
     if isinstance(value, list):
-        return [_veiled(one, field) for one in value]
+        return [_masked(one, field) for one in value]
     if isinstance(value, str):
-        return user(value) if field in _USERS else veiled(value)
+        return mask_user(value) if field in _USERS else mask_emails(value)
     return value
 
 
 ALL: dict[str, Callable[..., Any]] = {
     "counted": counted,
     "day_and_time": day_and_time,
+    "describe_changes": describe_changes,
+    "format_own_event": format_own_event,
     "in_a_field": in_a_field,
     "in_words": in_words,
-    "learnt_since": learnt_since,
     "linked": linked,
+    "mask_emails": mask_emails,
+    "mask_user": mask_user,
     "meanings": meanings,
     "missing": missing,
-    "mood": mood,
     "number": number,
     "pretty": pretty,
     "span": span,
-    "told": told,
-    "user": user,
-    "veiled": veiled,
+    "state_class": state_class,
 }

@@ -20,7 +20,7 @@ _ROWS = 8
 """The most rows of a lane. Of further events only the number is shown."""
 
 
-class Happening(NamedTuple):
+class EventMark(NamedTuple):
     """An event. `look` is its CSS class: `irregular`, `moved` (its region changed) or `value`.
 
     `number` is the label above the lane: its sequence number, or the range of all close events; empty for the others of
@@ -61,7 +61,7 @@ class Lanes(NamedTuple):
     width: int
     height: int
     left: int
-    events: list[Happening]
+    events: list[EventMark]
     more: list[More]
     marks: list[Mark]
     across: list[Tick]
@@ -84,14 +84,14 @@ def lanes(steps: Sequence[Any]) -> Lanes | None:
     if len(timed) < 2:
         return None
     axis = _Axis(min(at for at, _ in timed), max(at for at, _ in timed))
-    events: list[Happening] = []
+    events: list[EventMark] = []
     more: list[More] = []
     up: list[Tick] = []
     y = _TOP
     for name in dict.fromkeys(_lane(step) for _, step in timed):
         lane = _Stacked([(axis.x(at), step) for at, step in timed if _lane(step) == name])
         up.append(Tick(y, name))
-        events += lane.happenings(y)
+        events += lane.event_marks(y)
         more += lane.more(y)
         y += _HIGH + _APART * (lane.rows - 1)
     places = {step.position: axis.x(at) for at, step in timed}
@@ -121,7 +121,7 @@ class _Stacked:
                 self._row[step.position] = row
         self.rows = sum(bool(its) for its in taken) + bool(self._hidden)
 
-    def happenings(self, top: float) -> Iterator[Happening]:
+    def event_marks(self, top: float) -> Iterator[EventMark]:
         """The events that have a row. `top` is the y of the first row."""
         labels = _labels([(x, step) for x, step in self._placed if step.sequence is not None])
         for x, step in self._placed:
@@ -130,7 +130,7 @@ class _Stacked:
                 words = f"{number}{step.type or step.entry}, {step.occurred_at}{_irregular(step)}"
                 y = top + _APART * self._row[step.position]
                 label = labels.get(step.position, "")
-                yield Happening(x, y, words, _look(step), f"#event-{step.position}", label, top)
+                yield EventMark(x, y, words, _look(step), f"#event-{step.position}", label, top)
 
     def more(self, top: float) -> Iterator[More]:
         """The events that have no row, counted below the last one."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flask import Blueprint, Response, render_template
 
 from adapters.console import asking, filters
-from adapters.console.signing import Signing
+from adapters.console.signing import SignIn
 from adapters.console.views import events, lists, live, machines, overview, replays, report, search, things
 from adapters.http import Holders, Problem, Questions
 
@@ -22,7 +22,7 @@ def console(questions: Questions, key: bytes, holders: Holders, first: Callable[
         "console", __name__, template_folder="templates", static_folder="static", static_url_path="/console"
     )
     ask = asking.Asking(questions)
-    Signing(key, holders).stand_before(pages)
+    SignIn(key, holders).protect(pages)
     overview.add(pages, ask, first)
     for part in (lists, things, report, events, machines, search, live, replays):
         part.add(pages, ask)

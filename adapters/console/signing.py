@@ -13,7 +13,7 @@ from adapters.console.asking import go
 from adapters.http import BadRequest, Holders
 from core.mac import mac
 
-LASTING = timedelta(hours=12)
+SESSION_LIFETIME = timedelta(hours=12)
 """How long a sign-in lasts."""
 
 OPEN = frozenset({"console.static", "console.sign_in"})
@@ -23,17 +23,17 @@ _LOCAL = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 """A local path. A URL of another host does not match."""
 
 
-class Signing:
+class SignIn:
     """The sign-in of a blueprint. `key` signs the cookies. Without `tokens`, no sign-in is needed."""
 
     def __init__(self, key: bytes, tokens: Holders) -> None:
         self._key = key
         self._tokens = tokens
 
-    def stand_before(self, pages: Blueprint) -> None:
+    def protect(self, pages: Blueprint) -> None:
         """Requires a sign-in for every page of the blueprint and adds the routes that sign in and out."""
         pages.record(self._configure)
-        pages.before_request(self._pass)
+        pages.before_request(self._require_sign_in)
         pages.add_url_rule("/sign-in", "sign_in", self._sign_in, methods=["POST"])
         pages.add_url_rule("/sign-out", "sign_out", self._sign_out, methods=["POST"])
         pages.context_processor(lambda: {"csrf": csrf, "signed_in": g.get("token")})
@@ -47,16 +47,16 @@ class Signing:
             SESSION_COOKIE_HTTPONLY=True,
             SESSION_COOKIE_SAMESITE="Strict",
             SESSION_REFRESH_EACH_REQUEST=False,
-            PERMANENT_SESSION_LIFETIME=LASTING,
+            PERMANENT_SESSION_LIFETIME=SESSION_LIFETIME,
         )
 
-    def _pass(self) -> Response | None:
+    def _require_sign_in(self) -> Response | None:
         """Stores the request's token. Returns the sign-in form if there is none.
 
         Raises BadRequest if a POST has no valid CSRF token.
         """
         if request.endpoint not in OPEN and self._tokens:
-            g.token = self._kept()
+            g.token = self._session_token()
             if g.token is None:
                 return self._form("")
         if request.method == "POST" and not _is_ours():
@@ -88,7 +88,7 @@ class Signing:
             page, 401, {"WWW-Authenticate": 'Bearer realm="hookfold"'}, content_type="text/html; charset=utf-8"
         )
 
-    def _kept(self) -> Token | None:
+    def _session_token(self) -> Token | None:
         """The token that the session cookie was issued for; None if the token is gone or its secret has changed."""
         token = self._tokens.named(str(session.get("who")))
         proof = str(session.get("proof"))

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from adapters.audit import CheckpointSigner, CurrentKey, SigningKey
 from adapters.http import due_counts
 from adapters.http.framework import endpoints
-from adapters.http.framework.tokens import Asker
+from adapters.http.framework.tokens import Caller
 from adapters.sql import Entry, Outbox, Reads, Settled, Tree
 from adapters.sql.erasure.erase import Eraser
 from adapters.sql.log.kept_deliveries import KEPT_DELIVERIES
@@ -371,7 +371,7 @@ def test_a_part_of_a_long_stream_is_told_without_a_walk_through_its_source(
 
 
 def test_a_question_of_few_sources_reads_no_more(full: House, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(endpoints, "asker", lambda: Asker("limited", frozenset({"clinic", "energy"})))
+    monkeypatch.setattr(endpoints, "caller", lambda: Caller("limited", frozenset({"clinic", "energy"})))
     gather_statistics(full)
     plans = watched(full)
 

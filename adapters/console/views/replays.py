@@ -41,12 +41,12 @@ def add(pages: Blueprint, ask: Asking) -> None:
         return go(f"/replays/{begun.id}")
 
     def confirm(id: str) -> Redirect:  # noqa: A002 - as the API calls it
-        _sure()
+        _require_confirmation()
         ask.do("confirm_replay", {}, id=id)
         return go(f"/replays/{id}")
 
     def serve(version: str) -> Redirect:
-        _sure()
+        _require_confirmation()
         ask.do("serve_version", {}, version=version)
         return go("/replays")
 
@@ -63,7 +63,7 @@ def may_act() -> bool:
     return token is None or (Scope.ACT in token.scopes and token.only is None)
 
 
-def _sure() -> None:
+def _require_confirmation() -> None:
     """Raises BadRequest if the confirmation box is not ticked. Browsers enforce this; other clients may not."""
     if request.form.get("sure") != "yes":
         raise BadRequest("tick the box that says what will happen, then send the form", parameter="sure")

@@ -16,7 +16,7 @@ from adapters.http.framework.cursors import CursorContent, Cursors
 from adapters.http.framework.parameters import as_document, as_query, read_query
 from adapters.http.framework.problems import BadRequest, Behind, CrossSite, NotJson, TooLarge
 from adapters.http.framework.routes import Ask, Listing, Route
-from adapters.http.framework.tokens import Asker, asker
+from adapters.http.framework.tokens import Caller, caller
 from adapters.sql import TooLong, Unavailable, time_limit
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Endpoints:
         """The view function of a route."""
 
         def endpoint(**path: str) -> Response:
-            given, by = read_query(request.query_string), asker()
+            given, by = read_query(request.query_string), caller()
 
             def answer(api: Api) -> Response:
                 ask, parameters = self._ask(api, route, path, request.path, given, by)
@@ -52,7 +52,7 @@ class Endpoints:
 
         return endpoint
 
-    def told(self, route: Route, path: dict[str, str], given: dict[str, str], by: Asker) -> tuple[Any, Parameters]:
+    def told(self, route: Route, path: dict[str, str], given: dict[str, str], by: Caller) -> tuple[Any, Parameters]:
         """The result of a GET before it is encoded, and its parameters, including those of a cursor."""
         where = route.path.format(**path)
 
@@ -66,7 +66,7 @@ class Endpoints:
 
         return self._of_either(route, tell)
 
-    def done(self, route: Route, path: dict[str, str], document: dict[str, Any], by: Asker) -> Any:
+    def done(self, route: Route, path: dict[str, str], document: dict[str, Any], by: Caller) -> Any:
         """The result of a POST before it is encoded."""
         ask, _ = self._ask(self._api, route, path, route.path.format(**path), {}, by)
         with self._limit(route, ask.query):
@@ -92,7 +92,7 @@ class Endpoints:
         return answer(self._api)
 
     def _ask(
-        self, api: Api, route: Route, path: dict[str, str], where: str, given: dict[str, str], by: Asker
+        self, api: Api, route: Route, path: dict[str, str], where: str, given: dict[str, str], by: Caller
     ) -> tuple[Ask[Any], Parameters]:
         parameters, after = self._parameters(where, given)
         query = as_query(route.query, parameters)

@@ -11,7 +11,7 @@ from adapters.http.framework.api import Api
 from adapters.http.framework.endpoints import Endpoints
 from adapters.http.framework.problems import Busy, Conflict
 from adapters.http.framework.routes import Route
-from adapters.http.framework.tokens import asker_with
+from adapters.http.framework.tokens import caller_with
 from adapters.sql import TooLong, Unavailable, sharing
 from core.instants import moment_of
 
@@ -37,7 +37,7 @@ class Questions:
 
     def sources(self, token: Token | None) -> Mapping[str, str]:
         """The providers of the configured sources that the token covers, by source name."""
-        api = self._api.limited_to(asker_with(token).only)
+        api = self._api.limited_to(caller_with(token).only)
         return {name: source.provider for name, source in api.sources.items()}
 
     def now(self) -> datetime:
@@ -58,7 +58,7 @@ class Questions:
     def ask(self, name: str, token: Token | None, parameters: Mapping[str, str], /, **path: str) -> Told:
         """Performs a GET and returns the result. `token` is None if no tokens are configured. Raises Problem."""
         route = self._routes[name]
-        by = asker_with(token, route)
+        by = caller_with(token, route)
         with _away_as_busy():
             return Told(*self._endpoints.told(route, path, dict(parameters), by))
 
@@ -67,14 +67,14 @@ class Questions:
         if name not in self._routes:
             raise Conflict("this service only reads: go to the one that writes")
         route = self._routes[name]
-        by = asker_with(token, route)
+        by = caller_with(token, route)
         with _away_as_busy():
             return self._endpoints.done(route, path, document, by)
 
     def note(self, kind: str, token: Token | None, hourly: str, **what: Any) -> None:
         """Records in the access log what will be shown to whom. If it raises Problem, nothing may be shown."""
         with _away_as_busy():
-            self._api.record(kind, by=asker_with(token).who, hourly=hourly, **what)
+            self._api.record(kind, by=caller_with(token).who, hourly=hourly, **what)
 
     def opening(self, name: str, parameters: Mapping[str, str]) -> str:
         """A cursor for the first page of a list, so that personal filters do not appear in URLs."""

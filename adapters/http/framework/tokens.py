@@ -19,7 +19,7 @@ METRICS = "metrics"
 """The endpoint outside `/v1` that shows every source."""
 
 
-class Asker(NamedTuple):
+class Caller(NamedTuple):
     """The caller of the API. `who` is the name of its token; None if no tokens are configured.
 
     `only` is the set of sources that the token permits; None permits all.
@@ -29,10 +29,10 @@ class Asker(NamedTuple):
     only: frozenset[str] | None = None
 
 
-EVERYBODY: Final = Asker()
+EVERYBODY: Final = Caller()
 
 
-def asker_with(token: Token | None, route: Route | None = None) -> Asker:
+def caller_with(token: Token | None, route: Route | None = None) -> Caller:
     """The sender with this token, if it permits the route. Raises Forbidden, Limited."""
     if token is None:
         return EVERYBODY
@@ -40,7 +40,7 @@ def asker_with(token: Token | None, route: Route | None = None) -> Asker:
         raise Forbidden(route.scope)
     if route is not None and route.whole and token.only is not None:
         raise Limited(token.sources)
-    return Asker(token.name, token.only)
+    return Caller(token.name, token.only)
 
 
 class Gate:
@@ -58,21 +58,21 @@ class Gate:
     def _pass(self) -> None:
         """Stores the request's token. Raises Unauthorized, Forbidden, Limited."""
         if f"{request.path}/".startswith("/v1/"):
-            g.asker = asker_with(self._holder(), self._routes.get(request.endpoint or ""))
+            g.caller = caller_with(self._holder(), self._routes.get(request.endpoint or ""))
         elif self._holders.some_limited:
-            g.asker = self._without(request.endpoint == METRICS)
+            g.caller = self._without(request.endpoint == METRICS)
 
-    def _without(self, whole: bool) -> Asker:
+    def _without(self, whole: bool) -> Caller:
         """The sender on paths that need no token.
 
         A token that is sent there covers its sources. Without one, no source is covered.
         """
-        if whole and (only := asker_with(self._holder()).only) is not None:
+        if whole and (only := caller_with(self._holder()).only) is not None:
             raise Limited(sorted(only))
         try:
-            return asker_with(self._holder())
+            return caller_with(self._holder())
         except Unauthorized:
-            return Asker(only=frozenset())
+            return Caller(only=frozenset())
 
     def _holder(self) -> Token:
         given = _BEARER.fullmatch(request.headers.get("Authorization", ""))
@@ -84,7 +84,7 @@ class Gate:
         return found
 
 
-def asker() -> Asker:
+def caller() -> Caller:
     """The sender of the current request."""
-    found: Asker = g.get("asker", EVERYBODY)
+    found: Caller = g.get("caller", EVERYBODY)
     return found

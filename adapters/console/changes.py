@@ -9,7 +9,7 @@ _OFTEN = frozenset({"first_at", "last_at", "machine", "missing", "missing_older"
 """Fields that are left out: almost every event changes them, or another field covers them."""
 
 
-def learnt_since(compared: Any) -> str:
+def describe_changes(compared: Any) -> str:
     """Formats the response of a `…/compare` as one line: `2 events, 1 of them late, …; the state became failed.`"""
     changed = {name: (one.before, one.after) for name, one in compared.changed.items()}
     if changed.keys() >= {"state", "regions"}:
