@@ -37,6 +37,8 @@ class StreamOrder(NamedTuple):
 class EventStream(StreamingBody):
     """A client that follows the log. It reads page by page until it has caught up; then the tail feeds it.
 
+    If it takes no more for a while, it continues with what the tail still holds, or reads again.
+
     It gets data only after it has taken everything before, so buffers are bounded and a slow client reads at its own
     pace.
     """
@@ -55,7 +57,7 @@ class EventStream(StreamingBody):
         self._respond = respond
         self._tail = tail
         self._threads = threads
-        self._giving = self._reading = self._ended = False
+        self._giving = self._reading = self._ended = self._caught_up = False
         self._takes = True
         self._said = monotonic()
 
@@ -72,7 +74,7 @@ class EventStream(StreamingBody):
         self._takes = True
         if self._request.ending:
             self._end()
-        elif not self._giving:
+        elif not (self._giving or self._rejoined()):
             self._read()
 
     def take(self, messages: bytes, position: int) -> bool:
@@ -84,7 +86,12 @@ class EventStream(StreamingBody):
         return monotonic() - self._said < HEARTBEAT or self._give(COMMENT)
 
     def fall_back(self) -> None:
+        self._caught_up = False
         self._read()
+
+    def _rejoined(self) -> bool:
+        """Whether the tail feeds it again. While it reads pages, it has not caught up."""
+        return self._caught_up and not (self.fed or self._reading or self._ended) and self._tail.rejoin(self)
 
     def _give(self, piece: bytes) -> bool:
         """Sends a piece; returns whether the client takes more."""
@@ -98,7 +105,7 @@ class EventStream(StreamingBody):
 
     def _read(self) -> None:
         if self._takes and not (self.fed or self._reading or self._ended):
-            self._reading = True
+            self._reading, self._caught_up = True, False
             self._threads.run(partial(self._page, self.after)).add_done_callback(self._told)
 
     def _told(self, reading: "Future[FollowPage]") -> None:
@@ -121,8 +128,10 @@ class EventStream(StreamingBody):
         if page.messages:
             if self._give(page.messages):
                 self._read()
-        elif not self._tail.join(self, page.head):
-            asyncio.get_running_loop().call_later(EVERY, self._read)
+        else:
+            self._caught_up = self._tail.join(self, page.head)
+            if not self._caught_up:
+                asyncio.get_running_loop().call_later(EVERY, self._read)
 
     def _end(self, how: Answer | None = None) -> None:
         """Ends the response, as complete unless something went wrong."""

@@ -6,9 +6,10 @@ data is dropped, and reads what it missed by itself before it returns.
 
 import asyncio
 from asyncio import Future
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from operator import attrgetter
 from time import monotonic
 from typing import Protocol
 
@@ -27,8 +28,11 @@ SOON = 0.004
 """Seconds before a standby database is checked again; doubled each time."""
 LOOKS = 5
 """The most such checks for one commit, before the next regular one."""
-KEPT = 1_000
-"""The most events that are held for returning followers."""
+KEPT = 4_000
+KEPT_BYTES = 8 << 20
+"""The most events, and bytes of their messages, that are held for returning followers."""
+PIECE = 256
+"""The most events that a returning follower is given at once."""
 
 _logger = structlog.get_logger()
 
@@ -68,7 +72,8 @@ class Tail:
         self._threads = Threads(1, "hookfold-tail")
         self._groups: dict[Wanted, dict[TailFollower, None]] = {}
         self._wanting: dict[Key, dict[Wanted, None]] = {}
-        self._recent: deque[TailEvent] = deque()
+        self._recent: list[TailEvent] = []
+        self._recent_bytes = 0
         self._floor = self._position = 0
         self._sources: set[str] = set()
         self._looking = self._reading = self._resting = self._again = False
@@ -84,9 +89,14 @@ class Tail:
             return False
         if self._looks:
             asyncio.get_running_loop().call_soon(self.committed)
-        missed = [told for told in self._recent if _is_for(follower, told)]
-        if not missed or follower.take(joined(missed), self._position):
-            self._add(follower)
+        self._return(follower)
+        return True
+
+    def rejoin(self, follower: TailFollower) -> bool:
+        """Feeds a follower again that took no more. False if what it missed is not held: it must read."""
+        if not self._groups or follower.after < self._floor:
+            return False
+        self._return(follower)
         return True
 
     def leave(self, follower: TailFollower) -> None:
@@ -112,8 +122,20 @@ class Tail:
         """Waits for the current read."""
         self._threads.close()
 
+    def _return(self, follower: TailFollower) -> None:
+        """Gives a follower what it missed, a piece at a time, and adds it once it has taken all of that."""
+        later = bisect_right(self._recent, follower.after, key=attrgetter("position"))
+        missed = [told for told in self._recent[later:] if _is_for(follower, told)]
+        for start in range(0, len(missed), PIECE):
+            some = missed[start : start + PIECE]
+            upto = self._position if some[-1] is missed[-1] else some[-1].position
+            if not follower.take(joined(some), upto):
+                return
+        self._add(follower)
+
     def _begin(self, head: int) -> None:
         self._recent.clear()
+        self._recent_bytes = 0
         self._sources.clear()
         self._floor = self._position = head
         if not self._looking:
@@ -192,9 +214,17 @@ class Tail:
 
     def _keep(self, rows: Sequence[TailEvent]) -> None:
         self._position = rows[-1].position
-        self._recent.extend(rows)
-        while len(self._recent) > KEPT:
-            self._floor = self._recent.popleft().position
+        self._recent += rows
+        self._recent_bytes += sum(len(told.message) for told in rows)
+        if len(self._recent) > KEPT or self._recent_bytes > KEPT_BYTES:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drops the older half of what is held."""
+        half = len(self._recent) // 2 + 1
+        self._floor = self._recent[half - 1].position
+        del self._recent[:half]
+        self._recent_bytes = sum(len(told.message) for told in self._recent)
 
     def _all(self) -> Iterator[TailFollower]:
         return iter([follower for group in self._groups.values() for follower in group])

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from adapters.http import RECONNECT, Follow, FollowPage, TailEvent, TailPage, Wanted
 from adapters.server.followers.following import EventStream, StreamOrder
 from adapters.server.followers.tail import Tail, TailFollower
@@ -143,6 +145,29 @@ def test_a_slow_client_is_sent_one_piece_and_what_it_missed_once_it_takes_it():
         made.tail.leave(other)
         made.take()
         await made.until(lambda: made.text.endswith(b" 2001 "))
+
+    made = play(scene)
+
+    assert made.text == RECONNECT + b"".join(b"%d " % position for position in range(1, 2_002))
+
+
+def test_a_slow_client_comes_back_to_what_the_tail_still_holds_without_a_read():
+    async def scene(made: Scene) -> None:
+        await made.until(lambda: made.stream.fed)
+        made.quick = False
+        made.add(1)
+        await made.until(lambda: made.text.endswith(b"1 "))
+        other = Quick(made.happened.set)
+        made.tail.join(other, 1)
+        made.add(2_000)
+        await made.until(lambda: other.after == 2_001)
+        made.stream._page = lambda _after: pytest.fail("it was read again")
+
+        made.quick = True
+        made.take()
+
+        assert made.stream.fed
+        made.tail.leave(other)
 
     made = play(scene)
 
