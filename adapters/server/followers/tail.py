@@ -74,7 +74,7 @@ class Tail:
         self._wanting: dict[Key, dict[Wanted, None]] = {}
         self._recent: list[TailEvent] = []
         self._recent_bytes = 0
-        self._floor = self._position = 0
+        self._floor = self._position = self._met = 0
         self._sources: set[str] = set()
         self._looking = self._reading = self._resting = self._again = False
 
@@ -85,7 +85,7 @@ class Tail:
         """
         if not self._groups:
             self._begin(head)
-        elif head < self._floor:
+        elif self._lacks(follower, head):
             return False
         if self._looks:
             asyncio.get_running_loop().call_soon(self.committed)
@@ -94,7 +94,7 @@ class Tail:
 
     def rejoin(self, follower: TailFollower) -> bool:
         """Feeds a follower again that took no more. False if what it missed is not held: it must read."""
-        if not self._groups or follower.after < self._floor:
+        if not self._groups or self._lacks(follower, follower.after):
             return False
         self._return(follower)
         return True
@@ -122,6 +122,10 @@ class Tail:
         """Waits for the current read."""
         self._threads.close()
 
+    def _lacks(self, follower: TailFollower, after: int) -> bool:
+        """Whether events after a position may be missing here, or a source came whose streams it does not know."""
+        return after < self._floor or (follower.wanted.anywhere and after < self._met)
+
     def _return(self, follower: TailFollower) -> None:
         """Gives a follower what it missed, a piece at a time, and adds it once it has taken all of that."""
         later = bisect_right(self._recent, follower.after, key=attrgetter("position"))
@@ -137,7 +141,7 @@ class Tail:
         self._recent.clear()
         self._recent_bytes = 0
         self._sources.clear()
-        self._floor = self._position = head
+        self._floor = self._position = self._met = head
         if not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._look)
@@ -182,7 +186,7 @@ class Tail:
                 self._send_back(follower, self._position)
 
     def _feed(self, rows: Sequence[TailEvent]) -> None:
-        self._meet({row.source for row in rows if row.stream is not None})
+        self._meet({row.source for row in rows if row.stream is not None}, rows[-1].position)
         self._keep(rows)
         fitting: dict[Wanted, list[TailEvent]] = {}
         for row in rows:
@@ -203,11 +207,12 @@ class Tail:
         if follower.fed and messages and not follower.take(messages, self._position) and follower.fed:
             self._remove(follower, self._position)
 
-    def _meet(self, sources: set[str]) -> None:
+    def _meet(self, sources: set[str], upto: int) -> None:
         """Drops followers whose streams of a new source were unknown, so that they look again."""
         new = sources - self._sources
         self._sources |= new
         if new:
+            self._met = upto
             for follower in self._all():
                 if follower.wanted.anywhere:
                     self._send_back(follower, self._position)

@@ -217,6 +217,32 @@ def test_a_source_that_is_new_sends_those_back_who_take_any():
     run(scene)
 
 
+def test_who_was_away_when_a_new_source_came_has_to_read_if_it_may_have_his_streams():
+    async def scene(log: Log, tail: Tail) -> None:
+        there = Follower()
+        anywhere = Follower(Wanted(None, frozenset({("a", "s")})), takes=False)
+        slow = Follower(Wanted(frozenset("a")), takes=False)
+        tail.join(there, 0)
+        log.add(("a", "other"))
+        await there.until(lambda: there.got == b"1 ")
+        tail.join(anywhere, 1)
+        tail.join(slow, 1)
+        log.add(("a", "s"))
+        await there.until(lambda: there.got == b"1 2 ")
+        assert (anywhere.fed, slow.fed) == (False, False)
+        log.add(("new", "s"))
+        await there.until(lambda: there.got == b"1 2 3 ")
+
+        assert (tail.rejoin(anywhere), tail.rejoin(slow)) == (False, True)
+        assert not tail.join(anywhere, 2)
+        assert tail.join(anywhere, 3)
+
+        for follower in (there, anywhere, slow):
+            tail.leave(follower)
+
+    run(scene)
+
+
 def test_nothing_is_read_where_nobody_follows():
     async def scene(log: Log, _tail: Tail) -> None:
         one, tail = Follower(), WatchedTail(log)
