@@ -57,7 +57,7 @@ class EventStream(StreamingBody):
         self._respond = respond
         self._tail = tail
         self._threads = threads
-        self._giving = self._reading = self._ended = self._known = False
+        self._giving = self._reading = self._ended = self._caught_up = False
         self._takes = True
         self._said = monotonic()
 
@@ -86,12 +86,12 @@ class EventStream(StreamingBody):
         return monotonic() - self._said < HEARTBEAT or self._give(COMMENT)
 
     def fall_back(self) -> None:
-        self._known = False
+        self._caught_up = False
         self._read()
 
     def _rejoined(self) -> bool:
-        """Whether the tail feeds it from `after` on. Only once a page has told what it wants."""
-        return self._known and not (self.fed or self._reading or self._ended) and self._tail.rejoin(self)
+        """Whether the tail feeds it again. While it reads pages, it has not caught up."""
+        return self._caught_up and not (self.fed or self._reading or self._ended) and self._tail.rejoin(self)
 
     def _give(self, piece: bytes) -> bool:
         """Sends a piece; returns whether the client takes more."""
@@ -105,7 +105,7 @@ class EventStream(StreamingBody):
 
     def _read(self) -> None:
         if self._takes and not (self.fed or self._reading or self._ended):
-            self._reading, self._known = True, False
+            self._reading, self._caught_up = True, False
             self._threads.run(partial(self._page, self.after)).add_done_callback(self._told)
 
     def _told(self, reading: "Future[FollowPage]") -> None:
@@ -125,12 +125,13 @@ class EventStream(StreamingBody):
 
     def _go_behind(self, page: FollowPage) -> None:
         self.after, self.wanted = page.after, page.wanted
-        self._known = True
         if page.messages:
-            if self._give(page.messages) and not self._rejoined():
+            if self._give(page.messages):
                 self._read()
-        elif not self._tail.join(self, page.head):
-            asyncio.get_running_loop().call_later(EVERY, self._read)
+        else:
+            self._caught_up = self._tail.join(self, page.head)
+            if not self._caught_up:
+                asyncio.get_running_loop().call_later(EVERY, self._read)
 
     def _end(self, how: Answer | None = None) -> None:
         """Ends the response, as complete unless something went wrong."""
