@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
 from time import sleep
+from typing import Any
 
 import pytest
 
@@ -38,8 +39,7 @@ def appends(request: pytest.FixtureRequest, processes: list[Bench]) -> Iterator[
 def test_a_writer_that_commits_late_hides_no_event_from_a_follower(processes: list[Bench], appends: list[Append]):
     slow, fast = processes[0], processes[1]
     inside, release = Event(), Event()
-    project = slow.log._projector.project
-    slow.log._projector.project = lambda *given: (inside.set(), release.wait(20), project(*given))[2]  # type: ignore[func-returns-value, method-assign]
+    _stop_in_projection(slow, inside, release)
 
     with ThreadPoolExecutor(2) as pool:
         late = pool.submit(appends[0], slow.entry("clinic", wms("late", 0)))
@@ -112,6 +112,18 @@ def _follow(bench: Bench, done: Event, seen: list[int]) -> None:
             seen.extend(page)
 
 
+def _stop_in_projection(bench: Bench, inside: Event, release: Event) -> None:
+    """Its next append stops under the append lock until it is released."""
+    project = bench.log._projector.project
+
+    def stopped(*given: Any) -> Any:
+        inside.set()
+        release.wait(20)
+        return project(*given)
+
+    bench.log._projector.project = stopped  # type: ignore[assignment, method-assign]  # it stands in for one append
+
+
 def _after(bench: Bench, position: int) -> Sequence[int]:
     sql = f"SELECT position FROM events WHERE position > {position} ORDER BY position LIMIT 500"
     return [row[0] for row in bench.rows(sql)]
@@ -142,8 +154,7 @@ def test_threads_that_wait_together_commit_what_fits_one_after_the_other(
 def test_what_arrives_while_another_process_has_the_lock_joins_the_batch_that_waits_for_it(processes: list[Bench]):
     bench, other = processes[0], processes[1]
     inside, release, sizes = Event(), Event(), []
-    project = other.log._projector.project
-    other.log._projector.project = lambda *given: (inside.set(), release.wait(20), project(*given))[2]  # type: ignore[func-returns-value, method-assign]
+    _stop_in_projection(other, inside, release)
 
     def commit(batch: Sequence[AppendItem], more: More) -> list[AppendOutcome]:
         outcomes = bench.log.commit(batch, more)
